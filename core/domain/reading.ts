@@ -1,0 +1,29 @@
+/** How far a value may be trusted, as the device or the platform judged it. */
+export type Quality = 'good' | 'uncertain' | 'bad';
+
+/** One metric of one telemetry message, already validated. The unit is UCUM; absent means the machine's metric catalogue decides. */
+export interface MetricValue {
+  readonly metric: string;
+  readonly value: number;
+  readonly unit?: string;
+  /** Absent means good. */
+  readonly quality?: Quality;
+}
+
+/**
+ * The payload of a `telemetry` event: what survived validation of one device message.
+ * `metrics` is a plain record so that its JSON is the wire's own; a value is a number (good, catalogue unit) or an object.
+ */
+export interface TelemetryBody {
+  /** Milliseconds since 1970. */
+  readonly ts: number;
+  readonly metrics: Readonly<Record<string, number | { value: number; unit?: string; quality?: Quality }>>;
+}
+
+/** Why an item was rejected: a stable code, the offending part, and what to do about it. */
+export interface Rejection {
+  readonly code: string;
+  /** JSON pointer into the device's message, for example `/metrics/temperature`. */
+  readonly pointer: string;
+  readonly detail: string;
+}
