@@ -1,0 +1,105 @@
+import type { BearingGeometry } from './bearing.ts';
+
+/** One recorded waveform, evenly sampled. */
+export interface WaveformInput {
+  /** 16 to {@link MAX_SAMPLES} finite samples in `unit`. Not changed. */
+  readonly samples: Float64Array | Float32Array;
+  readonly sampleRateHz: number;
+  /**
+   * UCUM code of the samples. Acceleration: `g` (read as `[g]`, standard gravity), `[g]`, `m/s2`, `mm/s2`; velocity: `mm/s`, `m/s`.
+   * Any other unit is carried into the feature names as it is, and gives no velocity and no zone: units are never guessed.
+   */
+  readonly unit: string;
+  /** Shaft speed while recording, in revolutions per minute; else the machine's nominal speed is taken. */
+  readonly rpm?: number | undefined;
+}
+
+/** Longest waveform that is accepted: 16 MiB of 16-bit samples, the largest body the HTTP entry takes. */
+export const MAX_SAMPLES = 8_388_608;
+
+/** What a machine is doing; only `running` (or unknown) is judged by ISO 20816-3. */
+export type OperatingState = 'running' | 'stopped' | 'maintenance';
+
+/** The facts about a machine that its features depend on. */
+export interface FeatureMachine {
+  /** Rated power, in kilowatts. */
+  readonly powerKw?: number | undefined;
+  /** Nominal shaft speed, in revolutions per minute. */
+  readonly nominalRpm?: number | undefined;
+  /** Shaft height H, in millimetres. */
+  readonly shaftHeightMm?: number | undefined;
+  readonly support?: 'rigid' | 'flexible' | undefined;
+  /** At most 16. */
+  readonly bearings: readonly BearingGeometry[];
+  readonly operatingState?: OperatingState | undefined;
+}
+
+/** What the samples of a waveform are to be read against. */
+export interface FeatureContext {
+  readonly machine: FeatureMachine;
+  /** Overrides of {@link DEFAULT_FEATURE_PARAMETERS}. */
+  readonly parameters?: Partial<FeatureParameters> | undefined;
+}
+
+/** Parameters of the waveform features; all of them are repeated in the provenance of every result. */
+export interface FeatureParameters {
+  /** Taper of the amplitude spectrum. */
+  readonly taper: 'hann' | 'flat-top' | 'rectangular';
+  /** Samples in a segment of the amplitude spectrum; `record` takes the whole record as one segment, the finest resolution. */
+  readonly segmentSamples: 'record' | number;
+  /** Overlap of neighbouring segments, 0 to below 1. Without effect on a single segment. */
+  readonly segmentOverlap: number;
+  /** Edges of the energy bands, ascending, in hertz; edges at or above half the sample rate are left out, the last band ends there. */
+  readonly bandEdgesHz: readonly number[];
+  /** Harmonics of the shaft's rotation that are measured, from 1x. */
+  readonly shaftHarmonics: number;
+  /** Harmonics of each bearing defect frequency that are summed. */
+  readonly defectHarmonics: number;
+  /** Sidebands on each side of each defect harmonic that are summed. */
+  readonly defectSidebands: number;
+  /** Defect frequencies are searched within this part of their kinematic value: rolling elements slip. */
+  readonly slipTolerance: number;
+  /** Shaft harmonics are searched within this part of their nominal value. */
+  readonly speedTolerance: number;
+  /** Halvings of the spectrum that the search for the envelope band goes through: level k has 2^k and 3*2^(k-1) candidate bands. */
+  readonly envelopeBandLevels: number;
+  /** Fixed envelope band in hertz; searched by spectral kurtosis when absent. */
+  readonly envelopeBandHz?: readonly [number, number] | undefined;
+}
+
+export const DEFAULT_FEATURE_PARAMETERS: FeatureParameters = {
+  taper: 'hann',
+  segmentSamples: 'record',
+  segmentOverlap: 0.5,
+  bandEdgesHz: [10, 100, 500, 1000, 2500, 5000, 10000, 20000],
+  shaftHarmonics: 5,
+  defectHarmonics: 4,
+  defectSidebands: 2,
+  slipTolerance: 0.03,
+  speedTolerance: 0.02,
+  envelopeBandLevels: 3,
+};
+
+/** How a result came to be; enough to compute it again. */
+export interface FeatureProvenance {
+  readonly softwareVersion: string;
+  readonly parameters: FeatureParameters;
+  readonly unit: string;
+  readonly sampleRateHz: number;
+  readonly samples: number;
+  /** Length of the transform over the record: `samples`, or the next length with no prime factor above 5. */
+  readonly zeroPaddedTo: number;
+  /** Shaft speed that was used, in revolutions per minute, and where it came from. */
+  readonly rpm?: number | undefined;
+  readonly rpmSource: 'waveform' | 'machine' | 'unknown';
+  /** Band the envelope was taken in; absent when the record is too short for one. */
+  readonly envelopeBandHz?: readonly [number, number] | undefined;
+  readonly envelopeBandSource: 'parameter' | 'spectral-kurtosis' | 'none';
+  /** Band of the velocity RMS; absent when there is no velocity. */
+  readonly velocityBandHz?: readonly [number, number] | undefined;
+  /** Resolution of the amplitude and of the envelope spectrum, in hertz. */
+  readonly amplitudeStepHz: number;
+  readonly envelopeStepHz?: number | undefined;
+  /** How amplitudes are scaled, in words. */
+  readonly scaling: string;
+}
