@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { isName } from './ids.ts';
+
+const name = z.string().refine(isName, 'must be 1 to 64 of A-Z a-z 0-9 _ . - (and not . or ..)');
+
+/** Geometry of a rolling bearing, from which its defect frequencies follow (core/features/bearing.ts). */
+export const bearingSchema = z.object({
+  id: name,
+  designation: z.string().max(64).optional(),
+  elements: z.int().min(3).max(200),
+  elementDiameterMm: z.number().positive(),
+  pitchDiameterMm: z.number().positive(),
+  contactAngleDeg: z.number().min(0).max(90).default(0),
+});
+
+/** A metric that a machine is expected to send: its UCUM unit, and the limits outside which a value cannot be true. */
+export const metricDefinitionSchema = z.object({
+  name,
+  unit: z.string().max(32),
+  description: z.string().max(200).optional(),
+  min: z.number().optional(),
+  max: z.number().optional(),
+});
+
+export const sensorSchema = z.object({
+  id: name,
+  kind: z.enum(['acceleration', 'velocity', 'temperature', 'current', 'pressure', 'speed', 'other']),
+  unit: z.string().max(32),
+  sampleRateHz: z.number().positive().optional(),
+  /** The bearing it sits at; absent means that it hears all of the machine's bearings. */
+  bearing: name.optional(),
+});
+
+/** How the operating state is known: from a speed or current metric with a threshold, or from a tag that names the state. */
+export const operatingStateSourceSchema = z.discriminatedUnion('from', [
+  z.object({ from: z.literal('threshold'), metric: name, runningAbove: z.number() }),
+  z.object({ from: z.literal('tag'), metric: name, running: z.number(), maintenance: z.number().optional() }),
+  z.object({ from: z.literal('always'), state: z.literal('running') }),
+]);
+
+export const machineSchema = z.object({
+  id: name,
+  name: z.string().max(120).optional(),
+  area: name.optional(),
+  line: name.optional(),
+  class: z.enum(['pump', 'fan', 'motor', 'gearbox', 'compressor', 'press', 'spindle', 'bearing-rig', 'engine', 'process', 'other']),
+  powerKw: z.number().positive().optional(),
+  nominalRpm: z.number().positive().optional(),
+  shaftHeightMm: z.number().positive().optional(),
+  support: z.enum(['rigid', 'flexible']).optional(),
+  gearTeeth: z.int().positive().optional(),
+  bearings: z.array(bearingSchema).max(32).default([]),
+  sensors: z.array(sensorSchema).max(128).default([]),
+  metrics: z.array(metricDefinitionSchema).max(512).default([]),
+  operatingState: operatingStateSourceSchema.default({ from: 'always', state: 'running' }),
+});
+
+/** A plant as a file describes it: one tenant's site with its machines. */
+export const plantSchema = z.object({
+  tenant: name,
+  site: name,
+  name: z.string().max(120).optional(),
+  machines: z.array(machineSchema).max(20_000),
+});
+
+export type Bearing = z.infer<typeof bearingSchema>;
+export type MetricDefinition = z.infer<typeof metricDefinitionSchema>;
+export type Sensor = z.infer<typeof sensorSchema>;
+export type OperatingStateSource = z.infer<typeof operatingStateSourceSchema>;
+export type Machine = z.infer<typeof machineSchema>;
+export type Plant = z.infer<typeof plantSchema>;
+/** What a plant file may say: as {@link Plant}, with defaults left out. */
+export type PlantDescription = z.input<typeof plantSchema>;
+
+/** Whether verdicts, baselines and missing-data alarms apply now. */
+export type OperatingState = 'running' | 'stopped' | 'maintenance';

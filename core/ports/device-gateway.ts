@@ -1,0 +1,61 @@
+import type { CallOptions } from '../errors.ts';
+import type { DeviceId, MachineKey, TenantId } from '../domain/ids.ts';
+
+/** Where devices connect. It authenticates them, checks device x machine, and hands what they send to the intake. */
+export interface DeviceGateway {
+  /** What a device's acknowledgement means here (ledger.md). */
+  readonly ackMeans: 'tribo-durable' | 'provider-accepted';
+  /** Starts to listen. @throws PortError failed_precondition when the port is taken (the message names port and setting). */
+  start(intake: DeviceIntake, presence: PresenceListener): Promise<void>;
+  /** Sends a command to whichever device speaks for the machine; queued for an offline device within its expiry. @throws PortError not_found. */
+  sendCommand(machine: MachineKey, command: DeviceCommand, options?: CallOptions): Promise<void>;
+  /** Stops accepting, acknowledges what is durable, closes connections. */
+  close(): Promise<void>;
+}
+
+/** The use case behind every gateway: core/ingestion implements it. */
+export interface DeviceIntake {
+  /** Resolves once every accepted item is durable: only then may the gateway acknowledge. Never throws for bad content: that is acknowledged and rejected. @throws PortError resource_exhausted or unavailable: not accepted, the device should try again after `retryAfterMs`. */
+  accept(message: DeviceMessage): Promise<IntakeReceipt>;
+  /** False while the platform takes no more: a gateway stops reading from its connections until it is true. */
+  readonly ready: boolean;
+  /** Resolves when `ready` turns true. */
+  whenReady(): Promise<void>;
+}
+
+export interface DeviceMessage {
+  readonly tenant: TenantId;
+  readonly machine: MachineKey;
+  /** Who authenticated: a device, or an API client. */
+  readonly sender: DeviceId | string;
+  readonly content: MessageContent;
+  /** True for data that comes late on purpose: any age is accepted and no live alarm is raised. */
+  readonly imported?: boolean;
+  readonly traceparent?: string;
+}
+
+export type MessageContent =
+  /** One JSON message or an array of at most 1,000 (wire.md). */
+  | { readonly kind: 'telemetry'; readonly payload: Uint8Array }
+  /** JSON with base64 samples. */
+  | { readonly kind: 'waveform-json'; readonly sensor: string; readonly payload: Uint8Array }
+  /** Raw samples, described by query parameters. */
+  | { readonly kind: 'waveform-raw'; readonly sensor: string; readonly description: Readonly<Record<string, string>>; readonly payload: Uint8Array };
+
+/** What became of the items of one acknowledged message. */
+export interface IntakeReceipt {
+  readonly accepted: number;
+  readonly duplicate: number;
+  readonly rejected: readonly { readonly code: string; readonly pointer: string; readonly detail: string }[];
+}
+
+export interface PresenceListener {
+  /** A device came, went, or said so by its status topic. */
+  presence(event: { readonly device: DeviceId; readonly machines: readonly MachineKey[]; readonly online: boolean; readonly atMs: number }): void;
+}
+
+export interface DeviceCommand {
+  readonly id: string;
+  readonly payload: Uint8Array;
+  readonly expiresAtMs: number;
+}

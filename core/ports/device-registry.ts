@@ -1,0 +1,29 @@
+import type { CallOptions } from '../errors.ts';
+import type { DeviceId, MachineKey, TenantId } from '../domain/ids.ts';
+
+/** Devices, their credentials and the machines each may speak for. */
+export interface DeviceRegistry {
+  /** Registers a device bound to machines of its tenant and returns its secret, which is shown once and kept only as a hash. @throws PortError already_exists. */
+  addDevice(device: NewDevice, options?: CallOptions): Promise<{ readonly device: Device; readonly secret: string }>;
+  getDevice(id: DeviceId, options?: CallOptions): Promise<Device | undefined>;
+  listDevices(tenant: TenantId, options?: CallOptions): Promise<readonly Device[]>;
+  /** Replaces the device's bindings. @throws PortError not_found. */
+  bindMachines(id: DeviceId, machines: readonly MachineKey[], options?: CallOptions): Promise<Device>;
+  setEnabled(id: DeviceId, enabled: boolean, options?: CallOptions): Promise<void>;
+  removeDevice(id: DeviceId, options?: CallOptions): Promise<void>;
+  /** The device when the secret is right and it is enabled, else undefined. Takes the same time either way. */
+  authenticate(id: string, secret: string, options?: CallOptions): Promise<Device | undefined>;
+  /** Calls back, soon and at least once, after any change of devices; returns how to stop. */
+  onChange(listener: () => void): () => void;
+}
+
+export interface NewDevice {
+  readonly id: DeviceId;
+  readonly tenant: TenantId;
+  readonly machines: readonly MachineKey[];
+}
+
+export interface Device extends NewDevice {
+  readonly enabled: boolean;
+  readonly createdAtMs: number;
+}

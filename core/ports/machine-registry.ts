@@ -1,0 +1,59 @@
+import type { CallOptions } from '../errors.ts';
+import type { MachineKey, SiteId, TenantId } from '../domain/ids.ts';
+import type { Machine } from '../domain/plant.ts';
+
+/** Machines, where they stand, and what was done to them. */
+export interface MachineRegistry {
+  /** Creates or replaces a machine's description. `expectedRevision` makes it conditional. @throws PortError failed_precondition. */
+  putMachine(tenant: TenantId, site: SiteId, machine: Machine, options?: CallOptions & { readonly expectedRevision?: number }): Promise<RegisteredMachine>;
+  getMachine(key: MachineKey, options?: CallOptions): Promise<RegisteredMachine | undefined>;
+  /** In order of key, strictly after `after`. */
+  listMachines(query: MachineListQuery, options?: CallOptions): Promise<readonly RegisteredMachine[]>;
+  deleteMachine(key: MachineKey, options?: CallOptions): Promise<void>;
+
+  /** Remembers that an unknown machine sent something, within a bound; the oldest sighting is forgotten first. */
+  quarantine(sighting: Sighting, options?: CallOptions): Promise<void>;
+  listQuarantine(tenant: TenantId, options?: CallOptions): Promise<readonly QuarantinedMachine[]>;
+
+  /** Repair, bearing change, maintenance window: kept with the machine's history; a bearing change starts a new baseline. */
+  addMachineEvent(event: MachineHistoryEvent, options?: CallOptions): Promise<void>;
+  machineEvents(key: MachineKey, options?: CallOptions): Promise<readonly MachineHistoryEvent[]>;
+
+  /** Calls back, soon and at least once, after any change of machines; returns how to stop. Readers keep a copy and refresh it. */
+  onChange(listener: () => void): () => void;
+}
+
+export interface RegisteredMachine {
+  readonly key: MachineKey;
+  readonly machine: Machine;
+  readonly revision: number;
+}
+
+export interface MachineListQuery {
+  readonly tenant?: TenantId;
+  readonly site?: SiteId;
+  readonly after?: MachineKey;
+  readonly limit: number;
+}
+
+export interface Sighting {
+  readonly key: MachineKey;
+  readonly device: string;
+  readonly atMs: number;
+  /** Up to 1 KiB of the payload, for the person who decides. */
+  readonly sample: string;
+}
+
+export interface QuarantinedMachine extends Sighting {
+  readonly messages: number;
+  readonly firstAtMs: number;
+}
+
+export interface MachineHistoryEvent {
+  readonly id: string;
+  readonly key: MachineKey;
+  readonly kind: 'repair' | 'bearing-change' | 'maintenance-start' | 'maintenance-end' | 'note';
+  readonly atMs: number;
+  readonly by: string;
+  readonly text: string;
+}

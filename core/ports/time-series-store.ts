@@ -1,0 +1,208 @@
+import type { CallOptions } from '../errors.ts';
+import type { StampedEvent, StreamName } from '../domain/event.ts';
+import type { MachineKey, TenantId } from '../domain/ids.ts';
+import type { SettledItems } from '../domain/ledger.ts';
+import type { Quality, Rejection } from '../domain/reading.ts';
+import type { WaveformReference } from '../domain/waveform.ts';
+import type { Progress } from './event-stream.ts';
+
+/**
+ * Readings, waveform references and derived vectors in time, and the settlement of the ledger in the same transaction.
+ * Reads see settled data only. All times are milliseconds since 1970, ranges are half open: `fromMs <= ts < toMs`.
+ */
+export interface TimeSeriesStore {
+  /**
+   * Settles a batch atomically: checks the fence, drops events at or below the stored progress, finds duplicates among events marked
+   * `verifyStored` (by machine and eventId) and within the batch, writes the rest, the rejections and the dead letters, adds the counters,
+   * saves the progress. A second call with the same batch changes nothing. Makes one attempt.
+   * @throws PortError failed_precondition (a newer fence was seen), resource_exhausted (disk full), unavailable.
+   */
+  settle(batch: SettleBatch, options?: CallOptions): Promise<SettleResult>;
+
+  /** What the group has settled of the stream, one row a publisher and epoch. */
+  progress(stream: StreamName, group: string, options?: CallOptions): Promise<readonly Progress[]>;
+
+  /** Counters and watermarks, read in one transaction, so that the ledger's sum is exact at any moment. */
+  settled(options?: CallOptions): Promise<readonly SettledTenant[]>;
+
+  /** Points of one metric, aggregated to `stepMs` buckets from rollups where they are current and raw rows elsewhere; raw points when stepMs is 0. Latest accepted wins. */
+  series(query: SeriesQuery, options?: CallOptions): Promise<SeriesResult>;
+
+  /** The newest value of each metric of the machine. */
+  latest(machine: MachineKey, options?: CallOptions): Promise<readonly LatestValue[]>;
+
+  /** Waveform references, newest first. */
+  waveforms(query: WaveformQuery, options?: CallOptions): Promise<readonly StoredWaveform[]>;
+  waveform(tenant: TenantId, waveformId: string, options?: CallOptions): Promise<StoredWaveform | undefined>;
+
+  /** Derived documents (feature vectors, predictions), newest first. */
+  documents(query: DocumentQuery, options?: CallOptions): Promise<readonly StoredDocument[]>;
+
+  /** Which of the eventIds are stored for the machine: the oracle of fault tests, and the check behind `verifyStored`. */
+  storedEventIds(machine: MachineKey, range: TimeRange, options?: CallOptions): Promise<readonly string[]>;
+
+  deadLetters(query: PageQuery, options?: CallOptions): Promise<readonly DeadLetter[]>;
+  /** Rejections that were acknowledged, newest first. */
+  rejections(query: PageQuery, options?: CallOptions): Promise<readonly StoredRejection[]>;
+  /** Moves a dead letter to its new outcome in one transaction, keeping its eventId. @throws PortError not_found. */
+  settleDeadLetter(id: string, outcome: EventOutcome, options?: CallOptions): Promise<void>;
+
+  /** Deletes what is older than each tier keeps; returns rows deleted. Rollups outlive raw rows. */
+  applyRetention(policy: RetentionPolicy, nowMs: number, options?: CallOptions): Promise<RetentionResult>;
+
+  /** Writes readings of the range as Parquet files below a folder of this machine; returns their paths and row counts. */
+  exportParquet(range: TimeRange, folder: string, options?: CallOptions): Promise<readonly { readonly path: string; readonly rows: number }[]>;
+
+  /** A consistent copy of the store below the folder while it goes on working. */
+  backup(folder: string, options?: CallOptions): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+export interface TimeRange {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface SettleBatch {
+  readonly stream: StreamName;
+  readonly group: string;
+  /** The lease's fencing token: a batch with a lower one than the store has seen is refused. */
+  readonly fence: number;
+  /** One entry an event of the delivery, in its order. */
+  readonly outcomes: readonly EventOutcome[];
+}
+
+/** What became of one event. Items: every item of the event ends in exactly one of stored (or duplicate), rejected, dead-lettered. */
+export type EventOutcome =
+  | { readonly type: 'readings'; readonly event: StampedEvent; readonly ts: number; readonly readings: readonly ReadingRow[] }
+  | { readonly type: 'waveform'; readonly event: StampedEvent; readonly waveform: WaveformReference }
+  /** A derived document (features, prediction); its numeric values also become series of the machine. */
+  | { readonly type: 'document'; readonly event: StampedEvent; readonly document: DerivedDocument }
+  | { readonly type: 'duplicate'; readonly event: StampedEvent }
+  | { readonly type: 'rejected'; readonly event: StampedEvent; readonly rejections: readonly Rejection[] }
+  | { readonly type: 'deadLettered'; readonly event: StampedEvent; readonly code: string; readonly detail: string };
+
+export interface ReadingRow {
+  readonly metric: string;
+  readonly value: number;
+  readonly unit?: string;
+  readonly quality?: Quality;
+}
+
+export interface DerivedDocument {
+  readonly kind: 'features' | 'prediction' | 'window';
+  /** Deterministic: hash of stage, version, machine, window; a later revision of the same id replaces the earlier. */
+  readonly id: string;
+  readonly revision: number;
+  readonly ts: number;
+  readonly sensor?: string;
+  /** Numeric values that become series: metric name -> value. */
+  readonly values: Readonly<Record<string, number>>;
+  readonly units?: Readonly<Record<string, string>>;
+  /** The whole document as JSON-able data: provenance, verdicts, reasons. */
+  readonly body: unknown;
+}
+
+export interface SettleResult {
+  /** Items by outcome that this call added, by tenant; redelivered events add nothing. */
+  readonly added: ReadonlyMap<TenantId, SettledItems>;
+  /** Events that were at or below the stored progress, and changed nothing. */
+  readonly redelivered: number;
+}
+
+export interface SettledTenant {
+  readonly tenant: TenantId;
+  readonly settled: SettledItems;
+  readonly conflicts: number;
+  /** Per ledgered stream: `cumulativeItems` of the last event settled for the tenant. */
+  readonly watermarks: ReadonlyMap<StreamName, number>;
+}
+
+export type Aggregate = 'mean' | 'min' | 'max' | 'count';
+
+export interface SeriesQuery extends TimeRange {
+  readonly machine: MachineKey;
+  readonly metric: string;
+  /** Bucket width; 0 gives raw points. */
+  readonly stepMs: number;
+  readonly aggregates: readonly Aggregate[];
+  /** At most this many points; the result says when there were more. */
+  readonly limit: number;
+}
+
+export interface SeriesResult {
+  readonly unit: string | undefined;
+  /** `raw`, `1m` or `1h`: the finest tier that answered. */
+  readonly source: 'raw' | '1m' | '1h' | 'mixed';
+  readonly truncated: boolean;
+  readonly ts: Float64Array;
+  /** One column an aggregate asked for; `value` for raw points. NaN never occurs: empty buckets are absent. */
+  readonly columns: Readonly<Record<string, Float64Array>>;
+}
+
+export interface LatestValue {
+  readonly metric: string;
+  readonly ts: number;
+  readonly value: number;
+  readonly unit: string | undefined;
+  readonly quality: Quality;
+}
+
+export interface WaveformQuery extends TimeRange {
+  readonly machine: MachineKey;
+  readonly sensor?: string;
+  readonly limit: number;
+}
+
+export interface StoredWaveform extends WaveformReference {
+  readonly machine: MachineKey;
+}
+
+export interface DocumentQuery extends TimeRange {
+  readonly machine: MachineKey;
+  readonly kind: DerivedDocument['kind'];
+  readonly sensor?: string;
+  readonly limit: number;
+}
+
+export interface StoredDocument extends DerivedDocument {
+  readonly machine: MachineKey;
+}
+
+/** Cursor paging: rows strictly after `after` in the listing's own order. */
+export interface PageQuery {
+  readonly tenant: TenantId;
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export interface DeadLetter {
+  readonly id: string;
+  readonly machine: MachineKey;
+  readonly stream: StreamName;
+  readonly event: StampedEvent;
+  readonly code: string;
+  readonly detail: string;
+  readonly atMs: number;
+}
+
+export interface StoredRejection extends Rejection {
+  readonly id: string;
+  readonly machine: MachineKey;
+  readonly eventId: string;
+  readonly atMs: number;
+}
+
+export interface RetentionPolicy {
+  readonly rawDays: number;
+  readonly rollup1mDays: number;
+  readonly rollup1hDays: number;
+  readonly waveformDays: number;
+}
+
+export interface RetentionResult {
+  readonly rowsDeleted: number;
+  /** Object keys that no stored waveform refers to any more, at most 10,000 a call: the sweeper deletes them. */
+  readonly orphanedObjects: readonly string[];
+}
