@@ -40,7 +40,12 @@ export type MessageContent =
   /** JSON with base64 samples. */
   | { readonly kind: 'waveform-json'; readonly sensor: string; readonly payload: Uint8Array }
   /** Raw samples, described by query parameters. */
-  | { readonly kind: 'waveform-raw'; readonly sensor: string; readonly description: Readonly<Record<string, string>>; readonly payload: Uint8Array };
+  | {
+      readonly kind: 'waveform-raw';
+      readonly sensor: string;
+      readonly description: Readonly<Record<string, string>>;
+      readonly payload: Uint8Array;
+    };
 
 /** What became of the items of one acknowledged message. */
 export interface IntakeReceipt {
@@ -51,7 +56,12 @@ export interface IntakeReceipt {
 
 export interface PresenceListener {
   /** A device came, went, or said so by its status topic. */
-  presence(event: { readonly device: DeviceId; readonly machines: readonly MachineKey[]; readonly online: boolean; readonly atMs: number }): void;
+  presence(event: {
+    readonly device: DeviceId;
+    readonly machines: readonly MachineKey[];
+    readonly online: boolean;
+    readonly atMs: number;
+  }): void;
 }
 
 export interface DeviceCommand {

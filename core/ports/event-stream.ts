@@ -68,7 +68,10 @@ export interface Subscription {
 
 export interface PublishResult {
   /** Indexes of events that are not durable, each with its error code; empty when all are. */
-  readonly failed: readonly { readonly index: number; readonly code: 'unavailable' | 'resource_exhausted' | 'internal' }[];
+  readonly failed: readonly {
+    readonly index: number;
+    readonly code: 'unavailable' | 'resource_exhausted' | 'internal';
+  }[];
 }
 
 /** A stream that can tell how much of it a group has still to settle: what the exact ledger is made of. */
@@ -76,11 +79,19 @@ export interface MeasuredStream extends EventStream {
   /** Items ever made durable on the stream, by tenant: the cumulative count at its durable head. */
   acceptedItems(stream: StreamName, options?: CallOptions): Promise<ReadonlyMap<TenantId, number>>;
   /** Events after the group's checkpoint, and the age of the oldest: for back-pressure and lag, not for the ledger. */
-  lag(stream: StreamName, group: string, options?: CallOptions): Promise<{ readonly events: number; readonly oldestAgeMs: number }>;
+  lag(
+    stream: StreamName,
+    group: string,
+    options?: CallOptions,
+  ): Promise<{ readonly events: number; readonly oldestAgeMs: number }>;
 }
 
 /** A stream whose recent past can be read again without a group: receipts are rebuilt from it at start. */
 export interface ReadableTail extends EventStream {
   /** The newest events of the stream, oldest first: at most `maxEvents`, none accepted before `sinceMs`. */
-  readTail(stream: StreamName, limits: { readonly maxEvents: number; readonly sinceMs: number }, options?: CallOptions): AsyncIterable<readonly StampedEvent[]>;
+  readTail(
+    stream: StreamName,
+    limits: { readonly maxEvents: number; readonly sinceMs: number },
+    options?: CallOptions,
+  ): AsyncIterable<readonly StampedEvent[]>;
 }

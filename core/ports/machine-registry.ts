@@ -5,7 +5,12 @@ import type { Machine } from '../domain/plant.ts';
 /** Machines, where they stand, and what was done to them. */
 export interface MachineRegistry {
   /** Creates or replaces a machine's description. `expectedRevision` makes it conditional. @throws PortError failed_precondition. */
-  putMachine(tenant: TenantId, site: SiteId, machine: Machine, options?: CallOptions & { readonly expectedRevision?: number }): Promise<RegisteredMachine>;
+  putMachine(
+    tenant: TenantId,
+    site: SiteId,
+    machine: Machine,
+    options?: CallOptions & { readonly expectedRevision?: number },
+  ): Promise<RegisteredMachine>;
   getMachine(key: MachineKey, options?: CallOptions): Promise<RegisteredMachine | undefined>;
   /** In order of key, strictly after `after`. */
   listMachines(query: MachineListQuery, options?: CallOptions): Promise<readonly RegisteredMachine[]>;

@@ -51,7 +51,11 @@ export interface TimeSeriesStore {
   applyRetention(policy: RetentionPolicy, nowMs: number, options?: CallOptions): Promise<RetentionResult>;
 
   /** Writes readings of the range as Parquet files below a folder of this machine; returns their paths and row counts. */
-  exportParquet(range: TimeRange, folder: string, options?: CallOptions): Promise<readonly { readonly path: string; readonly rows: number }[]>;
+  exportParquet(
+    range: TimeRange,
+    folder: string,
+    options?: CallOptions,
+  ): Promise<readonly { readonly path: string; readonly rows: number }[]>;
 
   /** A consistent copy of the store below the folder while it goes on working. */
   backup(folder: string, options?: CallOptions): Promise<void>;
@@ -75,7 +79,12 @@ export interface SettleBatch {
 
 /** What became of one event. Items: every item of the event ends in exactly one of stored (or duplicate), rejected, dead-lettered. */
 export type EventOutcome =
-  | { readonly type: 'readings'; readonly event: StampedEvent; readonly ts: number; readonly readings: readonly ReadingRow[] }
+  | {
+      readonly type: 'readings';
+      readonly event: StampedEvent;
+      readonly ts: number;
+      readonly readings: readonly ReadingRow[];
+    }
   | { readonly type: 'waveform'; readonly event: StampedEvent; readonly waveform: WaveformReference }
   /** A derived document (features, prediction); its numeric values also become series of the machine. */
   | { readonly type: 'document'; readonly event: StampedEvent; readonly document: DerivedDocument }

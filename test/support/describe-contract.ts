@@ -1,0 +1,27 @@
+import { describe, it } from '@jest/globals';
+import {
+  checkWaivers,
+  runContractCase,
+  type Contract,
+  type MakeHarness,
+  type Waiver,
+} from '#core/contracts/contract.ts';
+
+/** Runs every case of a port's contract against an adapter, as tests named `<port> contract: <adapter>`. */
+export function describeContract<Harness>(
+  contract: Contract<Harness>,
+  adapter: string,
+  makeHarness: MakeHarness<Harness>,
+  waivers: readonly Waiver[] = [],
+): void {
+  checkWaivers(contract, waivers);
+  describe(`${contract.port} contract: ${adapter}`, () => {
+    it.each(contract.cases.map((each) => [each.name, each] as const))('%s', async (name, contractCase) => {
+      await runContractCase(
+        contractCase,
+        makeHarness,
+        waivers.find((waiver) => waiver.case === name),
+      );
+    });
+  });
+}
