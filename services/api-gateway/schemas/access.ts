@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { instantMsSchema, nameSchema } from './common.ts';
+
+/** What a caller may do. admin includes engineer, engineer includes operator and ingest, operator includes viewer. */
+export const roleSchema = z.enum(['viewer', 'operator', 'engineer', 'admin', 'ingest']).meta({
+  id: 'Role',
+  description:
+    'viewer reads; operator also acknowledges and shelves; engineer also changes rules, machines and devices; admin also tokens; ingest only sends telemetry',
+});
+
+export const signInRequestSchema = z
+  .strictObject({ code: z.string().min(1).max(256) })
+  .meta({ id: 'SignIn', description: 'The code of a one-time sign-in link' });
+
+export const sessionSchema = z
+  .object({
+    subject: z.string(),
+    tenant: z.string(),
+    roles: z.array(roleSchema),
+    csrfToken: z.string().meta({ description: 'Send it as X-CSRF-Token with every request that is not GET' }),
+    expiresMs: instantMsSchema,
+  })
+  .meta({ id: 'Session', description: 'Who is signed in. The session itself is an HttpOnly cookie.' });
+
+export const signInLinkRequestSchema = z
+  .strictObject({ subject: nameSchema, roles: z.array(roleSchema).min(1).max(5) })
+  .meta({ id: 'SignInLinkRequest', examples: [{ subject: 'maria', roles: ['operator'] }] });
+
+export const signInLinkSchema = z
+  .object({ url: z.string(), expiresMs: instantMsSchema })
+  .meta({ id: 'SignInLink', description: 'Works once' });
+
+export const createTokenRequestSchema = z
+  .strictObject({
+    name: nameSchema.meta({ description: 'The client that will use it' }),
+    roles: z.array(roleSchema).min(1).max(5),
+    lifetimeDays: z.number().positive().max(366).default(90),
+  })
+  .meta({ id: 'CreateToken', examples: [{ name: 'historian', roles: ['viewer'], lifetimeDays: 90 }] });
+
+export const tokenSchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    roles: z.array(roleSchema),
+    createdMs: instantMsSchema,
+    expiresMs: instantMsSchema,
+    revoked: z.boolean(),
+  })
+  .meta({ id: 'Token' });
+
+export const createdTokenSchema = z
+  .object({
+    ...tokenSchema.shape,
+    token: z.string().meta({ description: 'The bearer token. Shown once, and kept nowhere.' }),
+  })
+  .meta({ id: 'CreatedToken' });
+
+export const tokensSchema = z.object({ items: z.array(tokenSchema) }).meta({ id: 'Tokens' });
+export const tokenAddressSchema = z.object({ id: z.string().min(1).max(64) });
+
+export type Role = z.infer<typeof roleSchema>;
+export type Session = z.infer<typeof sessionSchema>;
+export type TokenView = z.infer<typeof tokenSchema>;
+export type CreatedToken = z.infer<typeof createdTokenSchema>;
+export type SignInLink = z.infer<typeof signInLinkSchema>;

@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import {
+  commaListSchema,
+  instantMsSchema,
+  instantQuerySchema,
+  nameSchema,
+  pageQuerySchema,
+  pageSchema,
+  siteQuerySchema,
+} from './common.ts';
+
+/** The states of ISA-18.2 / IEC 62682. */
+export const alarmStateSchema = z
+  .enum([
+    'normal',
+    'unacknowledged',
+    'acknowledged',
+    'returned-unacknowledged',
+    'latched',
+    'shelved',
+    'suppressed',
+    'out-of-service',
+  ])
+  .meta({ id: 'AlarmState' });
+
+export const alarmPrioritySchema = z.enum(['critical', 'high', 'medium', 'low']).meta({ id: 'AlarmPriority' });
+
+export const alarmPartSchema = z
+  .object({
+    source: z
+      .object({ kind: z.enum(['rule', 'model']), id: z.string(), version: z.union([z.int(), z.string()]) })
+      .meta({ description: 'What judged' }),
+    message: z.string().meta({ examples: ['velocity_rms 7.4 mm/s is above 7.1 mm/s'] }),
+    metric: z.string().optional(),
+    value: z.number().optional(),
+    limit: z.number().optional(),
+    unit: z.string().optional(),
+    fromMs: instantMsSchema.optional(),
+    toMs: instantMsSchema.optional(),
+    waveformId: z.string().optional().meta({ description: 'See /v1/waveforms/{id}/spectrum' }),
+  })
+  .meta({ id: 'AlarmPart', description: 'One reason for the alarm: what judged, the values and the window' });
+
+export const alarmSchema = z
+  .object({
+    id: z.string(),
+    site: z.string(),
+    machine: z.string(),
+    title: z.string(),
+    priority: alarmPrioritySchema,
+    state: alarmStateSchema,
+    active: z.boolean().meta({ description: 'The condition holds now' }),
+    acknowledged: z.boolean(),
+    raisedMs: instantMsSchema,
+    changedMs: instantMsSchema,
+    returnedMs: instantMsSchema.optional(),
+    acknowledgedBy: z.string().optional(),
+    acknowledgedMs: instantMsSchema.optional(),
+    comment: z.string().optional().meta({ description: 'What was said at the last acknowledgement' }),
+    shelvedUntilMs: instantMsSchema.optional(),
+    parts: z
+      .array(alarmPartSchema)
+      .meta({ description: 'Why: anomalies of one machine in one window are one alarm with its parts' }),
+    version: z.int().meta({ description: 'Journal entries so far; also the ETag' }),
+  })
+  .meta({ id: 'Alarm' });
+
+export const alarmListQuerySchema = z.object({
+  site: siteQuerySchema,
+  machine: nameSchema.optional(),
+  state: commaListSchema(alarmStateSchema, 8).optional().meta({ description: 'By default all but normal' }),
+  from: instantQuerySchema.optional().meta({ description: 'Raised at or after' }),
+  to: instantQuerySchema.optional().meta({ description: 'Raised before' }),
+  ...pageQuerySchema(500, 100),
+});
+
+export const alarmListSchema = pageSchema(alarmSchema).meta({ id: 'AlarmList', description: 'Newest first' });
+export const alarmAddressSchema = z.object({ id: z.string().min(1).max(256) });
+
+export const journalEntrySchema = z
+  .object({
+    sequence: z.int(),
+    action: z.string().meta({ examples: ['raised', 'acknowledged', 'returned'] }),
+    atMs: instantMsSchema,
+    by: z.string().meta({ description: 'A person, or the rule or model' }),
+    comment: z.string().optional(),
+    stateAfter: alarmStateSchema,
+  })
+  .meta({ id: 'JournalEntry' });
+
+export const alarmJournalSchema = z
+  .object({ items: z.array(journalEntrySchema) })
+  .meta({ id: 'AlarmJournal', description: 'Append-only, oldest first; the alarm’s state is its fold' });
+
+const comment = z.string().max(1000).default('').meta({ description: 'Why; kept in the journal' });
+
+export const alarmCommentRequestSchema = z.strictObject({ comment }).meta({ id: 'AlarmComment' });
+export const shelveRequestSchema = z
+  .strictObject({
+    comment,
+    forMinutes: z
+      .number()
+      .positive()
+      .max(10_080)
+      .optional()
+      .meta({ description: 'Timed shelving; without it, until the alarm next returns to normal (one-shot)' }),
+  })
+  .meta({ id: 'ShelveRequest', examples: [{ forMinutes: 60, comment: 'sensor is being replaced' }] });
+
+export type AlarmState = z.infer<typeof alarmStateSchema>;
+export type AlarmView = z.infer<typeof alarmSchema>;
+export type AlarmPartView = z.infer<typeof alarmPartSchema>;
+export type JournalEntryView = z.infer<typeof journalEntrySchema>;

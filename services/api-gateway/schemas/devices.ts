@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { instantMsSchema, nameSchema } from './common.ts';
+
+export const machineAddressInDeviceSchema = z
+  .strictObject({ site: nameSchema, machine: nameSchema })
+  .meta({ id: 'MachineAddress', examples: [{ site: 'akron', machine: 'press-7' }] });
+
+export const deviceSchema = z
+  .object({
+    id: z.string(),
+    machines: z.array(machineAddressInDeviceSchema).meta({ description: 'The machines it may speak for' }),
+    enabled: z.boolean(),
+    createdMs: instantMsSchema,
+    online: z.boolean().optional().meta({ description: 'Absent: not heard of since the platform started' }),
+  })
+  .meta({ id: 'Device' });
+
+export const devicesSchema = z.object({ items: z.array(deviceSchema) }).meta({ id: 'Devices' });
+export const deviceAddressSchema = z.object({ device: nameSchema });
+
+export const addDeviceRequestSchema = z
+  .strictObject({ id: nameSchema, machines: z.array(machineAddressInDeviceSchema).min(1).max(1000) })
+  .meta({ id: 'AddDevice', examples: [{ id: 'gateway-1', machines: [{ site: 'akron', machine: 'press-7' }] }] });
+
+export const addedDeviceSchema = z
+  .object({
+    device: deviceSchema,
+    secret: z
+      .string()
+      .meta({ description: 'Shown once, and kept only as a hash: user name is the device’s id, password is this' }),
+    topics: z
+      .array(z.string())
+      .meta({ description: 'Where it may publish telemetry', examples: [['tribo/v1/demo/akron/press-7/telemetry']] }),
+  })
+  .meta({ id: 'AddedDevice' });
+
+export const bindDeviceRequestSchema = z
+  .strictObject({ machines: z.array(machineAddressInDeviceSchema).min(1).max(1000) })
+  .meta({ id: 'BindDevice', description: 'Replaces what it is bound to' });
+
+export type DeviceView = z.infer<typeof deviceSchema>;
+export type AddedDevice = z.infer<typeof addedDeviceSchema>;

@@ -1,0 +1,112 @@
+import { z } from 'zod';
+import { instantMsSchema, pageQuerySchema, pageSchema } from './common.ts';
+
+export const ledgerStageSchema = z
+  .object({
+    stream: z.enum(['metrics', 'raw-waveform']),
+    accepted: z.int().meta({ description: 'Items ever made durable on the stream' }),
+    pending: z.int().meta({ description: 'Items between the last settled event and the head' }),
+  })
+  .meta({ id: 'LedgerStage' });
+
+export const ledgerSchema = z
+  .object({
+    tenant: z.string(),
+    accepted: z.int(),
+    stored: z.int(),
+    duplicate: z.int(),
+    rejected: z.int(),
+    deadLettered: z.int(),
+    pending: z.int(),
+    exact: z.boolean().meta({
+      description:
+        'accepted = stored + duplicate + rejected + deadLettered + pending. false is a defect of the platform.',
+    }),
+    refused: z.int().meta({
+      description: 'Items or requests that were never acknowledged, since the process started: outside the sum',
+    }),
+    conflicts: z.int().meta({ description: 'Same metric and time, another value; both are stored' }),
+    stages: z.array(ledgerStageSchema),
+    atMs: instantMsSchema,
+  })
+  .meta({
+    id: 'Ledger',
+    examples: [
+      {
+        tenant: 'demo',
+        accepted: 12_000,
+        stored: 11_900,
+        duplicate: 10,
+        rejected: 40,
+        deadLettered: 0,
+        pending: 50,
+        exact: true,
+        refused: 3,
+        conflicts: 0,
+        stages: [
+          { stream: 'metrics', accepted: 11_990, pending: 50 },
+          { stream: 'raw-waveform', accepted: 10, pending: 0 },
+        ],
+        atMs: 1_795_222_800_000,
+      },
+    ],
+  });
+
+export const lostPageQuerySchema = z.object(pageQuerySchema(500, 100));
+
+export const deadLetterSchema = z
+  .object({
+    id: z.string(),
+    site: z.string(),
+    machine: z.string(),
+    stream: z.string(),
+    eventId: z.string(),
+    kind: z.string(),
+    items: z.int(),
+    code: z.string(),
+    detail: z.string(),
+    atMs: instantMsSchema,
+  })
+  .meta({ id: 'DeadLetter' });
+
+export const deadLettersSchema = pageSchema(deadLetterSchema).meta({ id: 'DeadLetters' });
+
+export const deadLetterAddressSchema = z.object({ id: z.string().min(1).max(256) });
+
+export const deadLetterDetailSchema = z
+  .object({
+    ...deadLetterSchema.shape,
+    acceptedAtMs: instantMsSchema,
+    payload: z.string().meta({ description: 'The payload as text, the first 64 KiB' }),
+    payloadBytes: z.int(),
+  })
+  .meta({ id: 'DeadLetterDetail' });
+
+export const replayResultSchema = z
+  .object({
+    id: z.string(),
+    outcome: z.enum(['stored', 'duplicate', 'rejected', 'deadLettered']),
+    detail: z.string().optional(),
+  })
+  .meta({ id: 'ReplayResult' });
+
+export const rejectionSchema = z
+  .object({
+    id: z.string(),
+    site: z.string(),
+    machine: z.string(),
+    eventId: z.string(),
+    code: z.string(),
+    pointer: z.string(),
+    detail: z.string(),
+    atMs: instantMsSchema,
+  })
+  .meta({ id: 'Rejection' });
+
+export const rejectionsSchema = pageSchema(rejectionSchema).meta({ id: 'Rejections', description: 'Newest first' });
+
+export type LedgerView = z.infer<typeof ledgerSchema>;
+export type DeadLetterView = z.infer<typeof deadLetterSchema>;
+export type DeadLetterDetail = z.infer<typeof deadLetterDetailSchema>;
+export type ReplayResult = z.infer<typeof replayResultSchema>;
+export type RejectionView = z.infer<typeof rejectionSchema>;

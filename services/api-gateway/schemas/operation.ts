@@ -1,0 +1,18 @@
+import { z } from 'zod';
+
+export const livenessSchema = z.object({ status: z.literal('alive') }).meta({ id: 'Liveness' });
+
+export const readinessSchema = z
+  .object({
+    status: z.enum(['ready', 'not-ready']),
+    checks: z.array(
+      z.object({
+        name: z.string(),
+        ok: z.boolean(),
+        reason: z.string().optional().meta({ description: 'Why it is not, and what to do' }),
+      }),
+    ),
+  })
+  .meta({ id: 'Readiness', examples: [{ status: 'ready', checks: [{ name: 'time-series-store', ok: true }] }] });
+
+export type Readiness = z.infer<typeof readinessSchema>;
