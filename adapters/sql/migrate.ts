@@ -1,0 +1,61 @@
+import type { Kysely } from 'kysely';
+import { PortError } from '#core/errors.ts';
+
+/** One step forward of a component's tables. Never edited once released: a later step corrects it. */
+export interface Migration {
+  /** Dense, from 1. */
+  readonly version: number;
+  /** Portable SQL: the same steps run on SQLite and PostgreSQL (`text`, `integer`, `bigint`, `double precision`). */
+  up(db: Kysely<unknown>): Promise<void>;
+}
+
+interface SchemaVersionTable {
+  tribo_schema: { component: string; version: number };
+}
+
+/**
+ * Brings a component's tables to the newest version, in one transaction and under a lock, so that processes that start together do it
+ * once. Several components may share a database: each has its own version.
+ *
+ * @throws PortError failed_precondition when the database was written by a newer release: going back is by restoring a backup.
+ */
+export async function migrate<Schema>(
+  kysely: Kysely<Schema>,
+  component: string,
+  migrations: readonly Migration[],
+): Promise<void> {
+  migrations.forEach((migration, index) => {
+    if (migration.version !== index + 1) throw new RangeError(`${component}: migration ${index + 1} is missing`);
+  });
+  await (kysely as unknown as Kysely<SchemaVersionTable>).transaction().execute(async (db) => {
+    await db.getExecutor().adapter.acquireMigrationLock(db, {
+      lockTable: 'tribo_schema',
+      lockRowId: component,
+    });
+    await db.schema
+      .createTable('tribo_schema')
+      .ifNotExists()
+      .addColumn('component', 'text', (column) => column.primaryKey())
+      .addColumn('version', 'integer', (column) => column.notNull())
+      .execute();
+    const row = await db
+      .selectFrom('tribo_schema')
+      .select('version')
+      .where('component', '=', component)
+      .executeTakeFirst();
+    const current = row?.version ?? 0;
+    if (current > migrations.length) {
+      throw new PortError(
+        'failed_precondition',
+        `the ${component} tables have version ${current}, this release knows ${migrations.length}; start the newer release or restore a backup`,
+      );
+    }
+    if (current === migrations.length) return;
+    for (const migration of migrations.slice(current)) await migration.up(db as unknown as Kysely<unknown>);
+    await db
+      .insertInto('tribo_schema')
+      .values({ component, version: migrations.length })
+      .onConflict((conflict) => conflict.column('component').doUpdateSet({ version: migrations.length }))
+      .execute();
+  });
+}

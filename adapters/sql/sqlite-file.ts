@@ -1,0 +1,127 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Kysely } from 'kysely';
+import { migrate, type Migration } from './migrate.ts';
+import { NodeSqliteDialect } from './node-sqlite-dialect.ts';
+import { sqlitePortError } from './sqlite-errors.ts';
+
+export interface SqliteFileOptions {
+  /** Its folder is made when absent. */
+  readonly path: string;
+  /** Whose tables these are; several components may share a file. */
+  readonly component: string;
+  readonly migrations: readonly Migration[];
+  /** How long a write waits for another connection's, before it fails with unavailable. */
+  readonly busyTimeoutMs?: number;
+  /** How often to look for other processes' changes, while somebody listens. */
+  readonly changePollMs?: number;
+}
+
+/**
+ * A SQLite file in WAL mode that several processes may open. A commit is durable when it returns (`synchronous=FULL`: one fdatasync of
+ * the log). {@link onChange} reports commits of this process at once, and those of others within the polling interval.
+ */
+export class SqliteFile<Schema> {
+  readonly kysely: Kysely<Schema>;
+  readonly #database: DatabaseSync;
+  readonly #changePollMs: number;
+  readonly #listeners = new Set<() => void>();
+  #poll: NodeJS.Timeout | undefined;
+  #dataVersion = 0;
+  #closing: Promise<void> | undefined;
+
+  /** @throws PortError failed_precondition (newer schema, folder not writable), data_loss (not a database), unavailable. */
+  static async open<Schema>(options: SqliteFileOptions): Promise<SqliteFile<Schema>> {
+    const file = new SqliteFile<Schema>(openDatabase(options.path), options);
+    try {
+      await migrate(file.kysely, options.component, options.migrations);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    return file;
+  }
+
+  private constructor(database: DatabaseSync, { busyTimeoutMs = 5000, changePollMs = 200 }: SqliteFileOptions) {
+    this.#database = database;
+    this.#changePollMs = changePollMs;
+    this.kysely = new Kysely<Schema>({ dialect: new NodeSqliteDialect(database, { busyTimeoutMs }) });
+  }
+
+  /**
+   * Runs synchronous statements with the connection to itself: for hot paths that prepare their own. `write` wraps them in one
+   * transaction, which commits when `work` returns and rolls back when it throws.
+   */
+  async exclusive<Result>(mode: 'read' | 'write', work: (database: DatabaseSync) => Result): Promise<Result> {
+    const run = async () => work(this.#database);
+    try {
+      if (mode === 'read') return await this.kysely.connection().execute(run);
+      return await this.kysely.transaction().execute(run);
+    } catch (error) {
+      throw sqlitePortError(error);
+    }
+  }
+
+  /** Calls back after any commit that {@link changed} was called for here, or that another connection made. Returns how to stop. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    if (!this.#poll && !this.#closing) {
+      this.#dataVersion = this.#readDataVersion();
+      this.#poll = setInterval(() => this.#notice(), this.#changePollMs);
+      this.#poll.unref();
+    }
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) this.#stopPolling();
+    };
+  }
+
+  /** An adapter calls it after each commit of its own: SQLite's `data_version` tells of other connections only. */
+  changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Waits for statements under way. Idempotent. */
+  close(): Promise<void> {
+    this.#stopPolling();
+    this.#listeners.clear();
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.kysely.connection().execute(async () => undefined);
+    await this.kysely.destroy();
+  }
+
+  #notice(): void {
+    // Inside a transaction of ours the version cannot be that of a change we could read; the next tick sees it.
+    if (this.#database.isTransaction) return;
+    const version = this.#readDataVersion();
+    if (version === this.#dataVersion) return;
+    this.#dataVersion = version;
+    this.changed();
+  }
+
+  #readDataVersion(): number {
+    return Number(this.#database.prepare('pragma data_version').get()?.['data_version']);
+  }
+
+  #stopPolling(): void {
+    clearInterval(this.#poll);
+    this.#poll = undefined;
+  }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    // The short wait is for locks inside SQLite (recovery, a change of journal mode); NodeSqliteDialect waits for writers.
+    const database = new DatabaseSync(path, { timeout: 5 });
+    database.exec('pragma journal_mode=wal; pragma synchronous=full; pragma foreign_keys=on');
+    return database;
+  } catch (error) {
+    throw sqlitePortError(error);
+  }
+}
