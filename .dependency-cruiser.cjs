@@ -1,0 +1,78 @@
+/** The boundaries of docs/architecture.md. Each rule has a fixture under test/boundaries/fixtures that violates it and must be caught. */
+const TESTS = '(^|/)test/|\\.test\\.ts$|(^|/)bench/';
+const STORAGE_AND_CLOUD =
+  '^(node:sqlite|sqlite)$|node_modules/(aedes|lmdb|@duckdb|kysely|onnxruntime-web|nodemailer|@aws-sdk|@azure|@google-cloud|kafkajs|pg)(/|$)';
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'core-imports-only-core',
+      comment: 'Core states its needs as ports; it imports core and small pure libraries.',
+      severity: 'error',
+      from: { path: '^core/', pathNot: TESTS },
+      to: { pathNot: ['^core/', '^(node:)?(crypto|buffer|assert|assert/strict)$', 'node_modules/(zod|fft\\.js|p-retry)(/|$)'] },
+    },
+    {
+      name: 'sdks-only-in-adapters',
+      comment: 'Storage engines, brokers and cloud SDKs are the business of adapters.',
+      severity: 'error',
+      from: { pathNot: ['^adapters/', TESTS] },
+      to: { path: STORAGE_AND_CLOUD },
+    },
+    {
+      name: 'adapters-know-their-own-provider',
+      comment: 'An adapter imports core, its own provider and protocols that several share (adapters/sql), never another provider.',
+      severity: 'error',
+      from: { path: '^adapters/([^/]+)/', pathNot: TESTS },
+      to: { path: '^adapters/', pathNot: ['^adapters/$1/', '^adapters/(sql|kafka|postgres)/'] },
+    },
+    {
+      name: 'adapters-do-not-import-services',
+      comment: 'Arrows point inward.',
+      severity: 'error',
+      from: { path: '^adapters/', pathNot: TESTS },
+      to: { path: '^services/' },
+    },
+    {
+      name: 'adapters-are-bound-in-composition',
+      comment: 'composition.ts is the only importer of adapters in a service, so that a provider is one choice in one place.',
+      severity: 'error',
+      from: { path: '^services/', pathNot: ['/composition\\.ts$', TESTS] },
+      to: { path: '^adapters/' },
+    },
+    {
+      name: 'cdktf-only-in-infra',
+      severity: 'error',
+      comment: 'Provisioning is a package of its own.',
+      from: { pathNot: '^infra/' },
+      to: { path: '(^|node_modules/)(cdktf|@cdktf)(/|$)' },
+    },
+    {
+      name: 'infra-reads-only-adapter-configuration',
+      comment: "A stack's outputs are the adapter's configuration, and nothing else of it.",
+      severity: 'error',
+      from: { path: '^infra/' },
+      to: { path: '^(adapters|services|core)/', pathNot: '^adapters/[^/]+/[^/]+/config\\.ts$' },
+    },
+    {
+      name: 'no-cycles',
+      comment: 'A cycle hides which side owns the idea.',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'product-does-not-import-tests',
+      comment: 'What ships stands without the tests, the benchmarks and the development tools.',
+      severity: 'error',
+      from: { path: '^(core|adapters|services)/', pathNot: [TESTS, '^services/frontend/'] },
+      to: { path: '^(test|bench)/', pathNot: '\\.test\\.ts$' },
+    },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: ['services/frontend/dist'] },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

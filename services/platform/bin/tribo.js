@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+// Plain JavaScript: it runs on whatever Node.js the machine has and hands over to the pinned one, which runs TypeScript as it is.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const PINNED_MAJOR = 24;
+const cli = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+
+if (Number(process.versions.node.split('.')[0]) === PINNED_MAJOR) {
+  await import('../cli/main.ts');
+} else {
+  const pinned = fileURLToPath(new URL('../../../node_modules/node/bin/node', import.meta.url));
+  if (!existsSync(pinned)) {
+    console.error(`tribo needs Node.js ${PINNED_MAJOR} and this is ${process.version}: run "npm ci" in the project's folder, it installs the right one.`);
+    process.exit(78);
+  }
+  const child = spawn(pinned, [cli, ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
+}
