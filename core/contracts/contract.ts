@@ -30,7 +30,10 @@ export async function runContractCase<Harness>(
   waiver?: Waiver,
 ): Promise<void> {
   await using harness = await makeHarness();
-  if (!waiver) return contractCase.run(harness);
+  if (!waiver) {
+    await contractCase.run(harness);
+    return;
+  }
   const failure = await contractCase.run(harness).then(
     () => undefined,
     (error: unknown) => ({ error }),

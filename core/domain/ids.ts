@@ -21,11 +21,17 @@ export function isName(text: unknown): text is string {
 }
 
 /** Parses a name of the given kind, or throws a RangeError that says what is allowed. */
-export function parseName<Id extends string>(kind: string, text: unknown): Id {
-  if (isName(text)) return text as Id;
-  throw new RangeError(
-    `${kind} must be 1 to 64 of the characters A-Z a-z 0-9 _ . - (and not . or ..), got ${JSON.stringify(text)?.slice(0, 100) ?? 'nothing'}`,
-  );
+export function parseName(kind: 'tenant', text: unknown): TenantId;
+export function parseName(kind: 'site', text: unknown): SiteId;
+export function parseName(kind: 'machine', text: unknown): MachineId;
+export function parseName(kind: 'sensor', text: unknown): SensorId;
+export function parseName(kind: 'device', text: unknown): DeviceId;
+export function parseName(kind: 'metric', text: unknown): MetricName;
+export function parseName(kind: 'rule', text: unknown): RuleId;
+export function parseName(kind: string, text: unknown): string {
+  if (isName(text)) return text;
+  const shown = typeof text === 'string' ? JSON.stringify(text.slice(0, 100)) : typeof text;
+  throw new RangeError(`${kind} must be 1 to 64 of the characters A-Z a-z 0-9 _ . - (and not . or ..), got ${shown}`);
 }
 
 export function machineKey(tenant: TenantId, site: SiteId, machine: MachineId): MachineKey {

@@ -1,0 +1,92 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { envExample } from './env-example.ts';
+import { ConfigurationError, loadConfiguration, type ConfigurationSources } from './load.ts';
+import { settings } from './settings.ts';
+
+function problemsOf(sources: ConfigurationSources): readonly string[] {
+  try {
+    loadConfiguration(sources);
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+function withFile(text: string, run: (path: string) => void): void {
+  const folder = mkdtempSync(join(tmpdir(), 'tribo-config-'));
+  try {
+    const path = join(folder, 'tribo.yaml');
+    writeFileSync(path, text);
+    run(path);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe('configuration', () => {
+  it('listens on loopback by default', () => {
+    expect(loadConfiguration({})).toMatchObject({
+      host: '127.0.0.1',
+      mqttPort: 1883,
+      httpPort: 8080,
+      dataDir: '.tribo',
+      demo: true,
+    });
+  });
+
+  it('lets a flag win over the environment, and the environment over the file', () => {
+    withFile('mqttPort: 1\nhttpPort: 2\nsite: akron\n', (file) => {
+      const configuration = loadConfiguration({
+        file,
+        env: { TRIBO_MQTT_PORT: '3', TRIBO_HTTP_PORT: '4' },
+        flags: { mqttPort: '5' },
+      });
+      expect(configuration).toMatchObject({ mqttPort: 5, httpPort: 4, site: 'akron' });
+    });
+  });
+
+  it.each([
+    [
+      { TRIBO_HTTP_PORT: '99999' },
+      /^httpPort must be a port number.* got "99999"; set TRIBO_HTTP_PORT, --http-port or httpPort in tribo.yaml$/,
+    ],
+    [{ TRIBO_DEMO: 'maybe' }, /^demo must be true or false, got "maybe"/],
+    [{ TRIBO_LOG_LEVEL: 'loud' }, /^logLevel must be trace, debug, .* got "loud"/],
+    [{ TRIBO_HTTPPORT: '80' }, /^there is no setting TRIBO_HTTPPORT/],
+    [{ TRIBO_TLS_CERT: 'a.pem' }, /^tlsCert and tlsKey go together/],
+    [
+      { TRIBO_WEBHOOK_URL: 'https://x.example', TRIBO_WEBHOOK_SECRET: 'short' },
+      /^webhookSecret must be at least 16 characters, got a value that is not shown/,
+    ],
+  ])('answers %j with key, value, what is allowed and where to change it', (env, expected) => {
+    expect(problemsOf({ env })).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
+  });
+
+  it('lists all problems at once', () => {
+    expect(problemsOf({ env: { TRIBO_HTTP_PORT: 'x', TRIBO_RAW_DAYS: '0' } })).toHaveLength(2);
+  });
+
+  it.each([
+    ['htpPort: 8080', /there is no setting "htpPort"/],
+    ['- a\n- b', /must hold settings as "key: value" lines/],
+    ['a: [', /is not valid YAML/],
+  ])('refuses the file %j', (text, expected) => {
+    withFile(text, (file) => expect(problemsOf({ file }).join('\n')).toMatch(expected));
+  });
+
+  it('refuses a named file that is absent', () => {
+    expect(problemsOf({ file: '/nowhere/tribo.yaml' })).toEqual([
+      '/nowhere/tribo.yaml is not there; correct TRIBO_CONFIG or --config',
+    ]);
+  });
+
+  it('has every key in .env.example, word for word', () => {
+    const text = readFileSync(new URL('../../../.env.example', import.meta.url), 'utf8');
+    expect(text).toBe(envExample());
+    for (const setting of Object.values(settings)) expect(text).toContain(`# ${setting.env}=`);
+  });
+});

@@ -1,0 +1,107 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { settings, type Configuration, type Setting, type SettingKey } from './settings.ts';
+
+/** Everything that is wrong with the configuration, one line each: what, its value, what is allowed, where to change it. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+export interface ConfigurationSources {
+  /** Flags by key of the setting; undefined where the flag was not given. */
+  readonly flags?: Partial<Record<SettingKey, unknown>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** A YAML file with the settings by key. The default one may be absent; one that was named must be there. */
+  readonly file?: string;
+}
+
+const DEFAULT_FILE = 'tribo.yaml';
+const OWN_VARIABLES = new Set([
+  ...Object.values(settings).map((setting: Setting) => setting.env),
+  'TRIBO_CONFIG',
+  'TRIBO_DATASETS',
+  'TRIBO_TOKEN',
+  'TRIBO_URL',
+]);
+
+/** Flags win over the environment, the environment over the file, the file over defaults. Throws a ConfigurationError that lists all problems. */
+export function loadConfiguration(sources: ConfigurationSources): Configuration {
+  const env = sources.env ?? {};
+  const path = sources.file ?? env['TRIBO_CONFIG'];
+  const file = readFile(path ?? DEFAULT_FILE, path !== undefined);
+  const problems = [...unknownKeys(file, path ?? DEFAULT_FILE), ...unknownVariables(env)];
+  const values: Record<string, unknown> = {};
+  for (const [key, setting] of Object.entries(settings) as [SettingKey, Setting][]) {
+    const given = firstGiven(sources.flags?.[key], nonEmpty(env[setting.env]), file[key]);
+    const result = setting.schema.safeParse(given);
+    if (result.success) values[key] = result.data;
+    else problems.push(describeProblem(key, setting, given));
+  }
+  problems.push(...contradictions(values));
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return values as Configuration;
+}
+
+function describeProblem(key: SettingKey, setting: Setting, value: unknown): string {
+  const shown = /secret|password|smtp/i.test(key) ? 'a value that is not shown' : JSON.stringify(value);
+  return `${key} must be ${setting.allowed}, got ${shown}; set ${setting.env}, --${setting.flag} or ${key} in ${DEFAULT_FILE}`;
+}
+
+function contradictions(values: Record<string, unknown>): string[] {
+  const together = (first: SettingKey, second: SettingKey) =>
+    (values[first] === undefined) === (values[second] === undefined)
+      ? []
+      : [`${first} and ${second} go together: set both ${settings[first].env} and ${settings[second].env}, or neither`];
+  return [
+    ...together('tlsCert', 'tlsKey'),
+    ...together('webhookUrl', 'webhookSecret'),
+    ...together('smtpUrl', 'mailTo'),
+    ...together('smtpUrl', 'mailFrom'),
+  ];
+}
+
+function readFile(path: string, required: boolean): Record<string, unknown> {
+  if (!existsSync(path)) {
+    if (required) throw new ConfigurationError([`${path} is not there; correct TRIBO_CONFIG or --config`]);
+    return {};
+  }
+  let content: unknown;
+  try {
+    content = parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new ConfigurationError([`${path} is not valid YAML: ${(error as Error).message.split('\n')[0] ?? ''}`]);
+  }
+  if (content === null || content === undefined) return {};
+  if (typeof content !== 'object' || Array.isArray(content))
+    throw new ConfigurationError([`${path} must hold settings as "key: value" lines`]);
+  return content as Record<string, unknown>;
+}
+
+function unknownKeys(file: Record<string, unknown>, path: string): string[] {
+  return Object.keys(file)
+    .filter((key) => !Object.hasOwn(settings, key))
+    .map(
+      (key) =>
+        `${path}: there is no setting ${JSON.stringify(key)}; the settings are ${Object.keys(settings).join(', ')}`,
+    );
+}
+
+function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.keys(env)
+    .filter((name) => name.startsWith('TRIBO_') && !OWN_VARIABLES.has(name))
+    .map((name) => `there is no setting ${name}; .env.example lists every one`);
+}
+
+function firstGiven(...values: unknown[]): unknown {
+  return values.find((value) => value !== undefined);
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}

@@ -1,0 +1,240 @@
+import { z } from 'zod';
+
+/** One setting: where it may be given, what is allowed, and what it means. The key is its name in the configuration file. */
+export interface Setting {
+  readonly env: string;
+  /** Without the leading dashes. */
+  readonly flag: string;
+  readonly schema: z.ZodType;
+  /** What is allowed, in words: completes "must be ...". */
+  readonly allowed: string;
+  readonly help: string;
+  /** Shown in `.env.example` where there is no default. */
+  readonly example?: string;
+}
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const days = z.coerce.number().int().min(1).max(3650);
+const text = z.string().min(1);
+const flag = z
+  .union([z.boolean(), z.enum(['true', 'false', '1', '0', 'yes', 'no'])])
+  .transform((value) => value === true || value === 'true' || value === '1' || value === 'yes');
+const PORT = 'a port number, 0 to 65535 (0 takes any free one)';
+const DAYS = 'whole days, 1 to 3650';
+const SWITCH = 'true or false';
+
+/** Everything that can be configured, in the order in which it is documented. */
+export const settings = {
+  host: {
+    env: 'TRIBO_HOST',
+    flag: 'host',
+    schema: text.default('127.0.0.1'),
+    allowed: 'an address of this machine',
+    help: 'Address to listen on.',
+  },
+  mqttPort: {
+    env: 'TRIBO_MQTT_PORT',
+    flag: 'mqtt-port',
+    schema: port.default(1883),
+    allowed: PORT,
+    help: 'Port of the MQTT broker.',
+  },
+  httpPort: {
+    env: 'TRIBO_HTTP_PORT',
+    flag: 'http-port',
+    schema: port.default(8080),
+    allowed: PORT,
+    help: 'Port of the API and the dashboard.',
+  },
+  dataDir: {
+    env: 'TRIBO_DATA_DIR',
+    flag: 'data-dir',
+    schema: text.default('.tribo'),
+    allowed: 'a folder',
+    help: 'Where everything is kept.',
+  },
+  demo: {
+    env: 'TRIBO_DEMO',
+    flag: 'demo',
+    schema: flag.default(true),
+    allowed: SWITCH,
+    help: 'Start the demo plant of simulated machines.',
+  },
+  demoSpeed: {
+    env: 'TRIBO_DEMO_SPEED',
+    flag: 'demo-speed',
+    schema: z.coerce.number().positive().max(1000).default(1),
+    allowed: 'a number above 0, at most 1000',
+    help: 'How fast the demo machines age; 1 shows a bearing fault within two minutes.',
+  },
+  split: {
+    env: 'TRIBO_SPLIT',
+    flag: 'split',
+    schema: flag.default(false),
+    allowed: SWITCH,
+    help: 'Run each service as a process of its own.',
+  },
+  tenant: {
+    env: 'TRIBO_TENANT',
+    flag: 'tenant',
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/)
+      .default('demo'),
+    allowed: '1 to 64 of A-Z a-z 0-9 _ -',
+    help: 'The tenant that the first administrator belongs to.',
+  },
+  site: {
+    env: 'TRIBO_SITE',
+    flag: 'site',
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/)
+      .default('plant-1'),
+    allowed: '1 to 64 of A-Z a-z 0-9 _ -',
+    help: 'The site that commands use when none is named.',
+  },
+  insecure: {
+    env: 'TRIBO_INSECURE',
+    flag: 'insecure',
+    schema: flag.default(false),
+    allowed: SWITCH,
+    help: 'Listen off loopback without TLS. Only behind something that ends TLS.',
+  },
+  tlsCert: {
+    env: 'TRIBO_TLS_CERT',
+    flag: 'tls-cert',
+    schema: text.optional(),
+    allowed: 'the path of a PEM file',
+    help: 'Certificate chain for HTTPS and MQTT over TLS.',
+    example: 'certs/tribo.pem',
+  },
+  tlsKey: {
+    env: 'TRIBO_TLS_KEY',
+    flag: 'tls-key',
+    schema: text.optional(),
+    allowed: 'the path of a PEM file',
+    help: 'Private key of that certificate.',
+    example: 'certs/tribo.key',
+  },
+  logLevel: {
+    env: 'TRIBO_LOG_LEVEL',
+    flag: 'log-level',
+    schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('warn'),
+    allowed: 'trace, debug, info, warn, error or silent',
+    help: 'How much the structured log on standard error says.',
+  },
+  acceptAgeDays: {
+    env: 'TRIBO_ACCEPT_AGE_DAYS',
+    flag: 'accept-age-days',
+    schema: days.default(7),
+    allowed: DAYS,
+    help: 'Readings older than this come by import only.',
+  },
+  latenessMs: {
+    env: 'TRIBO_LATENESS_MS',
+    flag: 'lateness-ms',
+    schema: z.coerce.number().int().min(0).max(86_400_000).default(10_000),
+    allowed: 'milliseconds, 0 to 86400000',
+    help: 'How late a reading may be and still close a window or raise a live alarm.',
+  },
+  streamRetentionDays: {
+    env: 'TRIBO_STREAM_RETENTION_DAYS',
+    flag: 'stream-retention-days',
+    schema: days.max(7).default(7),
+    allowed: 'whole days, 1 to 7',
+    help: 'How long the event streams keep what has been processed.',
+  },
+  streamMaxBytes: {
+    env: 'TRIBO_STREAM_MAX_BYTES',
+    flag: 'stream-max-bytes',
+    schema: z.coerce
+      .number()
+      .int()
+      .min(16 * 2 ** 20)
+      .default(4 * 2 ** 30),
+    allowed: 'bytes, at least 16 MiB',
+    help: 'How large each event stream may grow on disk.',
+  },
+  rawDays: {
+    env: 'TRIBO_RAW_DAYS',
+    flag: 'raw-days',
+    schema: days.default(30),
+    allowed: DAYS,
+    help: 'How long raw readings are kept.',
+  },
+  rollup1mDays: {
+    env: 'TRIBO_ROLLUP_1M_DAYS',
+    flag: 'rollup-1m-days',
+    schema: days.default(365),
+    allowed: DAYS,
+    help: 'How long one-minute rollups are kept.',
+  },
+  rollup1hDays: {
+    env: 'TRIBO_ROLLUP_1H_DAYS',
+    flag: 'rollup-1h-days',
+    schema: days.default(3650),
+    allowed: DAYS,
+    help: 'How long one-hour rollups are kept.',
+  },
+  waveformDays: {
+    env: 'TRIBO_WAVEFORM_DAYS',
+    flag: 'waveform-days',
+    schema: days.default(30),
+    allowed: DAYS,
+    help: 'How long waveforms are kept.',
+  },
+  webhookUrl: {
+    env: 'TRIBO_WEBHOOK_URL',
+    flag: 'webhook-url',
+    schema: z.url({ protocol: /^https?$/ }).optional(),
+    allowed: 'an http or https address',
+    help: 'Alarm notifications are posted here, signed.',
+    example: 'https://example.org/tribo',
+  },
+  webhookSecret: {
+    env: 'TRIBO_WEBHOOK_SECRET',
+    flag: 'webhook-secret',
+    schema: z.string().min(16).optional(),
+    allowed: 'at least 16 characters',
+    help: 'Key of the HMAC-SHA256 signature on each notification.',
+    example: 'a-long-random-text',
+  },
+  smtpUrl: {
+    env: 'TRIBO_SMTP_URL',
+    flag: 'smtp-url',
+    schema: z.url({ protocol: /^smtps?$/ }).optional(),
+    allowed: 'an smtp or smtps address',
+    help: 'Mail server for alarm notifications.',
+    example: 'smtps://user:password@mail.example.org',
+  },
+  mailFrom: {
+    env: 'TRIBO_MAIL_FROM',
+    flag: 'mail-from',
+    schema: z.email().optional(),
+    allowed: 'a mail address',
+    help: 'Sender of alarm mails.',
+    example: 'tribo@example.org',
+  },
+  mailTo: {
+    env: 'TRIBO_MAIL_TO',
+    flag: 'mail-to',
+    schema: z.email().optional(),
+    allowed: 'a mail address',
+    help: 'Receiver of alarm mails.',
+    example: 'reliability@example.org',
+  },
+  otlpEndpoint: {
+    env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    flag: 'otlp-endpoint',
+    schema: z.url({ protocol: /^https?$/ }).optional(),
+    allowed: 'an http or https address',
+    help: 'OpenTelemetry collector for traces, by OTLP over HTTP.',
+    example: 'http://127.0.0.1:4318',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingKey = keyof typeof settings;
+
+/** The parsed configuration: one typed value a setting. */
+export type Configuration = { readonly [Key in SettingKey]: z.output<(typeof settings)[Key]['schema']> };
