@@ -21,15 +21,9 @@ export function isName(text: unknown): text is string {
 }
 
 /** Parses a name of the given kind, or throws a RangeError that says what is allowed. */
-export function parseName(kind: 'tenant', text: unknown): TenantId;
-export function parseName(kind: 'site', text: unknown): SiteId;
-export function parseName(kind: 'machine', text: unknown): MachineId;
-export function parseName(kind: 'sensor', text: unknown): SensorId;
-export function parseName(kind: 'device', text: unknown): DeviceId;
-export function parseName(kind: 'metric', text: unknown): MetricName;
-export function parseName(kind: 'rule', text: unknown): RuleId;
-export function parseName(kind: string, text: unknown): string {
-  if (isName(text)) return text;
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller names the brand
+export function parseName<Id extends string>(kind: string, text: unknown): Id {
+  if (isName(text)) return text as Id;
   const shown = typeof text === 'string' ? JSON.stringify(text.slice(0, 100)) : typeof text;
   throw new RangeError(`${kind} must be 1 to 64 of the characters A-Z a-z 0-9 _ . - (and not . or ..), got ${shown}`);
 }
