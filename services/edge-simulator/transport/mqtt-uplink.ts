@@ -1,0 +1,216 @@
+import mqtt from 'mqtt';
+import type { MqttClient } from 'mqtt';
+import { PortError, throwIfAborted } from '#core/errors.ts';
+import type { CallOptions } from '#core/errors.ts';
+import { waveformJson } from '../messages.ts';
+import { telemetryPayload } from './uplink.ts';
+import type { Batch, SendReceipt, Uplink } from './uplink.ts';
+
+export interface MqttUplinkOptions {
+  /** `mqtt://host:port`, or `mqtts://` for TLS. */
+  readonly url: string;
+  readonly tenant: string;
+  readonly site: string;
+  readonly device: MqttDevice;
+  /** PEM of the authority that signed the broker's certificate, when the system does not know it. */
+  readonly caPem?: string;
+  readonly keepAliveS?: number;
+  readonly connectTimeoutMs?: number;
+  /** How long to wait for a PUBACK before the connection counts as dead. */
+  readonly acknowledgeTimeoutMs?: number;
+}
+
+/** Who connects, and for which machines it speaks. */
+export interface MqttDevice {
+  /** Client id and user name. */
+  readonly id: string;
+  /** Password; none for a broker that asks for none. */
+  readonly secret?: string;
+  readonly machines: readonly string[];
+}
+
+/** wire.md: every MQTT payload is at most 128 KiB. */
+const MAX_PAYLOAD_BYTES = 128 * 1024;
+
+/**
+ * MQTT 3.1.1 at QoS 1. The connection is made on demand and once an attempt: whoever sends decides when to try again, so a message
+ * is never both in this client's memory and in the sender's queue. Presence is a retained status for each machine; the Last Will,
+ * of which MQTT allows one a connection, is that of the first.
+ */
+export class MqttUplink implements Uplink {
+  readonly limits = { maxMessages: 1000, maxBytes: MAX_PAYLOAD_BYTES };
+  readonly pipelines = true;
+  readonly #options: MqttUplinkOptions;
+  readonly #pending = new Set<(error: PortError) => void>();
+  #client: MqttClient | undefined;
+  #connection: Promise<MqttClient> | undefined;
+  #closed = false;
+
+  constructor(options: MqttUplinkOptions) {
+    this.#options = options;
+  }
+
+  async send(batch: Batch, options: CallOptions = {}): Promise<SendReceipt> {
+    throwIfAborted(options.signal);
+    const payload = batch.kind === 'telemetry' ? telemetryPayload(batch.messages) : waveformJson(batch.message);
+    const bytes = Buffer.byteLength(payload);
+    if (bytes > MAX_PAYLOAD_BYTES) {
+      throw new PortError(
+        'invalid_argument',
+        `a ${batch.kind} of ${batch.machine} takes ${bytes} bytes; MQTT payloads hold at most ${MAX_PAYLOAD_BYTES}: record fewer points, or send by HTTP`,
+      );
+    }
+    const topic = batch.kind === 'telemetry' ? 'telemetry' : `waveform/${batch.sensor}`;
+    const client = await orAbort(this.#connected(), options.signal);
+    await this.#publish(client, this.#topic(batch.machine, topic), payload, options.signal);
+    return { duplicateItems: 0, rejectedItems: 0 };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#failPending(new PortError('cancelled', 'the uplink was closed'));
+    const client = this.#client;
+    this.#client = undefined;
+    if (!client?.connected) {
+      client?.end(true);
+      return;
+    }
+    this.#publishStatus(client, false);
+    await new Promise<void>((resolve) => {
+      // A broker that no longer answers must not hold the process up.
+      const timer = setTimeout(() => client.end(true, {}, () => resolve()), 500);
+      client.end(false, {}, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #topic(machine: string, rest: string): string {
+    return `tribo/v1/${this.#options.tenant}/${this.#options.site}/${machine}/${rest}`;
+  }
+
+  #connected(): Promise<MqttClient> {
+    if (this.#closed) return Promise.reject(new PortError('cancelled', 'the uplink was closed'));
+    this.#connection ??= this.#connect().catch((error: unknown) => {
+      this.#connection = undefined;
+      throw error;
+    });
+    return this.#connection;
+  }
+
+  #connect(): Promise<MqttClient> {
+    const { url, device, caPem, keepAliveS = 30, connectTimeoutMs = 10_000 } = this.#options;
+    const [first] = device.machines;
+    const client = mqtt.connect(url, {
+      clientId: device.id,
+      username: device.id,
+      ...(device.secret === undefined ? {} : { password: device.secret }),
+      ...(caPem === undefined ? {} : { ca: caPem }),
+      protocolVersion: 4,
+      clean: true,
+      keepalive: keepAliveS,
+      connectTimeout: connectTimeoutMs,
+      reconnectPeriod: 0,
+      queueQoSZero: false,
+      ...(first === undefined
+        ? {}
+        : {
+            will: {
+              topic: this.#topic(first, 'status'),
+              payload: Buffer.from('{"online":false}'),
+              qos: 1,
+              retain: true,
+            },
+          }),
+    });
+    this.#client = client;
+    return new Promise((resolve, reject) => {
+      let reason: Error | undefined;
+      this.#pending.add(reject);
+      client.on('error', (error) => {
+        reason = error;
+      });
+      client.once('connect', () => {
+        this.#pending.delete(reject);
+        this.#publishStatus(client, true);
+        resolve(client);
+      });
+      client.once('close', () => {
+        const error = connectionError(url, device.id, reason);
+        this.#connection = undefined;
+        this.#failPending(error);
+        reject(error);
+        client.end(true);
+      });
+    });
+  }
+
+  #publishStatus(client: MqttClient, online: boolean): void {
+    for (const machine of this.#options.device.machines) {
+      client.publish(this.#topic(machine, 'status'), JSON.stringify({ online }), { qos: 1, retain: true });
+    }
+  }
+
+  #publish(client: MqttClient, topic: string, payload: string, signal: AbortSignal | undefined): Promise<void> {
+    const { acknowledgeTimeoutMs = 60_000 } = this.#options;
+    return new Promise((resolve, reject) => {
+      const settle = (error?: PortError): void => {
+        this.#pending.delete(settle);
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+        if (error) reject(error);
+        else resolve();
+      };
+      const abort = (): void => settle(new PortError('cancelled', 'the caller stopped waiting'));
+      const timer = setTimeout(() => {
+        settle(new PortError('deadline_exceeded', `no PUBACK for ${topic} within ${acknowledgeTimeoutMs} ms`));
+        client.end(true);
+      }, acknowledgeTimeoutMs);
+      this.#pending.add(settle);
+      signal?.addEventListener('abort', abort, { once: true });
+      if (!client.connected) {
+        settle(connectionError(this.#options.url, this.#options.device.id, undefined));
+        return;
+      }
+      client.publish(topic, payload, { qos: 1 }, (error) => {
+        if (error)
+          settle(new PortError('unavailable', `the broker did not take ${topic}: ${error.message}`, { cause: error }));
+        else settle();
+      });
+    });
+  }
+
+  #failPending(error: PortError): void {
+    for (const settle of [...this.#pending]) settle(error);
+  }
+}
+
+/** The connecting goes on for others that wait for it. */
+async function orAbort<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (!signal) return promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(new PortError('cancelled', 'the caller stopped waiting'));
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** CONNACK return codes of MQTT 3.1.1 that no second attempt with the same credentials can change. */
+const REFUSED: ReadonlySet<unknown> = new Set([2, 4, 5]);
+
+function connectionError(url: string, device: string, reason: Error | undefined): PortError {
+  const code: unknown = reason && 'code' in reason ? reason.code : undefined;
+  if (REFUSED.has(code)) {
+    return new PortError(
+      'permission_denied',
+      `${url} refused device ${device} (${reason?.message ?? ''}): check its id and secret, or add it with: tribo device add`,
+      { cause: reason },
+    );
+  }
+  const why = reason ? `: ${reason.message || String(code)}` : '';
+  return new PortError('unavailable', `no connection of device ${device} to ${url}${why}`, { cause: reason });
+}

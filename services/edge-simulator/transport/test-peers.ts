@@ -1,0 +1,135 @@
+import { createServer as createHttpServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { Aedes } from 'aedes';
+
+/** A real MQTT broker for tests: what it acknowledged stands in `published`, in order. */
+export interface TestBroker {
+  readonly url: string;
+  readonly port: number;
+  readonly published: { topic: string; payload: string; retain: boolean; clientId: string | undefined }[];
+  /** Ids of all telemetry messages and waveforms it acknowledged, in order, duplicates included. */
+  readonly ids: () => string[];
+  /** Cuts all connections as a crash does. */
+  readonly cut: () => void;
+  readonly stop: () => Promise<void>;
+}
+
+export interface TestBrokerOptions {
+  readonly port?: number;
+  /** Device id to secret; absent: anybody. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** How long it thinks before each PUBACK. */
+  readonly acknowledgeAfterMs?: number;
+}
+
+export async function startBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
+  const { secrets, acknowledgeAfterMs = 0 } = options;
+  const published: TestBroker['published'] = [];
+  const aedes = await Aedes.createBroker({
+    authenticate: (client, username, password, done) => {
+      const known = secrets === undefined || (client.id === username && secrets[client.id] === password?.toString());
+      done(known ? null : Object.assign(new Error('bad credentials'), { returnCode: 4 }), known);
+    },
+    authorizePublish: (client, packet, callback) => {
+      const acknowledge = (): void => {
+        published.push({
+          topic: packet.topic,
+          payload: packet.payload.toString(),
+          retain: packet.retain,
+          clientId: client?.id,
+        });
+        callback(null);
+      };
+      if (acknowledgeAfterMs === 0) acknowledge();
+      else setTimeout(acknowledge, acknowledgeAfterMs);
+    },
+  });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    aedes.handle(socket);
+  });
+  const port = await listen(server, options.port);
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    url: `mqtt://127.0.0.1:${port}`,
+    port,
+    published,
+    ids: () => published.flatMap(({ topic, payload }) => (topic.endsWith('/status') ? [] : idsIn(JSON.parse(payload)))),
+    cut,
+    stop: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      cut();
+      await new Promise<void>((resolve) => aedes.close(resolve));
+      await closed;
+    },
+  };
+}
+
+/** A real HTTP server for tests that hands each request to `answer`. */
+export interface TestGateway {
+  readonly url: string;
+  readonly port: number;
+  readonly requests: { path: string; authorization: string | undefined; body: Buffer }[];
+  readonly stop: () => Promise<void>;
+}
+
+export async function startGateway(
+  answer: (request: IncomingMessage, response: ServerResponse, body: Buffer) => void = acceptAll,
+  port?: number,
+): Promise<TestGateway> {
+  const requests: TestGateway['requests'] = [];
+  const server = createHttpServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const body = Buffer.concat(chunks);
+      requests.push({ path: request.url ?? '', authorization: request.headers.authorization, body });
+      answer(request, response, body);
+    });
+  });
+  const bound = await listen(server, port);
+  return {
+    url: `http://127.0.0.1:${bound}`,
+    port: bound,
+    requests,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+export function acceptAll(_request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(202, { 'content-type': 'application/json' });
+  response.end('{"accepted":1,"duplicate":0,"rejected":[],"rejectedItems":0}');
+}
+
+/** Resolves once `condition` holds; rejects after `withinMs`. */
+export async function eventually(condition: () => boolean, withinMs = 10_000): Promise<void> {
+  const deadline = Date.now() + withinMs;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`did not come true within ${withinMs} ms: ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function idsIn(payload: unknown): string[] {
+  return (Array.isArray(payload) ? payload : [payload]).map((message: { id: string }) => message.id);
+}
+
+function listen(
+  server: ReturnType<typeof createServer> | ReturnType<typeof createHttpServer>,
+  port = 0,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+  });
+}
