@@ -1,8 +1,9 @@
 import type { BearingGeometry } from './bearing.ts';
+import type { TaperKind } from './transform-cache.ts';
 
 /** One recorded waveform, evenly sampled. */
 export interface WaveformInput {
-  /** 16 to {@link MAX_SAMPLES} finite samples in `unit`. Not changed. */
+  /** {@link MIN_SAMPLES} to {@link MAX_SAMPLES} finite samples in `unit`. Not changed. */
   readonly samples: Float64Array | Float32Array;
   readonly sampleRateHz: number;
   /**
@@ -13,6 +14,9 @@ export interface WaveformInput {
   /** Shaft speed while recording, in revolutions per minute; else the machine's nominal speed is taken. */
   readonly rpm?: number | undefined;
 }
+
+/** Shortest waveform that is accepted. */
+export const MIN_SAMPLES = 16;
 
 /** Longest waveform that is accepted: 16 MiB of 16-bit samples, the largest body the HTTP entry takes. */
 export const MAX_SAMPLES = 8_388_608;
@@ -44,7 +48,7 @@ export interface FeatureContext {
 /** Parameters of the waveform features; all of them are repeated in the provenance of every result. */
 export interface FeatureParameters {
   /** Taper of the amplitude spectrum. */
-  readonly taper: 'hann' | 'flat-top' | 'rectangular';
+  readonly taper: TaperKind;
   /** Samples in a segment of the amplitude spectrum; `record` takes the whole record as one segment, the finest resolution. */
   readonly segmentSamples: 'record' | number;
   /** Overlap of neighbouring segments, 0 to below 1. Without effect on a single segment. */
@@ -61,7 +65,7 @@ export interface FeatureParameters {
   readonly slipTolerance: number;
   /** Shaft harmonics are searched within this part of their nominal value. */
   readonly speedTolerance: number;
-  /** Halvings of the spectrum that the search for the envelope band goes through: level k has 2^k and 3*2^(k-1) candidate bands. */
+  /** Halvings that the search for the envelope band goes through, 0 to 6: level k tries 2^k and 3 * 2^(k-1) bands. */
   readonly envelopeBandLevels: number;
   /** Fixed envelope band in hertz; searched by spectral kurtosis when absent. */
   readonly envelopeBandHz?: readonly [number, number] | undefined;
@@ -97,9 +101,44 @@ export interface FeatureProvenance {
   readonly envelopeBandSource: 'parameter' | 'spectral-kurtosis' | 'none';
   /** Band of the velocity RMS; absent when there is no velocity. */
   readonly velocityBandHz?: readonly [number, number] | undefined;
-  /** Resolution of the amplitude and of the envelope spectrum, in hertz. */
-  readonly amplitudeStepHz: number;
+  /** Distance of the lines of the amplitude and of the envelope spectrum, in hertz; absent for what was not computed. */
+  readonly amplitudeStepHz?: number | undefined;
   readonly envelopeStepHz?: number | undefined;
   /** How amplitudes are scaled, in words. */
   readonly scaling: string;
+}
+
+/** Version of the feature algorithms: raised whenever the same waveform would give another value. */
+export const FEATURES_VERSION = 'tribo-features/1.0.0';
+
+/**
+ * The defaults with a context's overrides.
+ *
+ * @throws RangeError that names the parameter, when one is out of range.
+ */
+export function resolveParameters(overrides: Partial<FeatureParameters> | undefined): FeatureParameters {
+  if (!overrides) return DEFAULT_FEATURE_PARAMETERS;
+  const parameters = { ...DEFAULT_FEATURE_PARAMETERS, ...overrides };
+  const { segmentSamples, bandEdgesHz, envelopeBandHz } = parameters;
+  if (segmentSamples !== 'record') requireWithin('segmentSamples', segmentSamples, MIN_SAMPLES, MAX_SAMPLES);
+  requireWithin('segmentOverlap', parameters.segmentOverlap, 0, 0.95);
+  requireWithin('shaftHarmonics', parameters.shaftHarmonics, 0, 50);
+  requireWithin('defectHarmonics', parameters.defectHarmonics, 1, 20);
+  requireWithin('defectSidebands', parameters.defectSidebands, 0, 10);
+  requireWithin('slipTolerance', parameters.slipTolerance, 0, 0.1);
+  requireWithin('speedTolerance', parameters.speedTolerance, 0, 0.1);
+  requireWithin('envelopeBandLevels', parameters.envelopeBandLevels, 0, 6);
+  requireWithin('the number of bandEdgesHz', bandEdgesHz.length, 0, 64);
+  requireAscending('bandEdgesHz', bandEdgesHz);
+  if (envelopeBandHz) requireAscending('envelopeBandHz', envelopeBandHz);
+  return parameters;
+}
+
+function requireWithin(name: string, value: number, low: number, high: number): void {
+  if (!(value >= low && value <= high)) throw new RangeError(`${name} must be ${low}..${high}, got ${value}`);
+}
+
+function requireAscending(name: string, edges: readonly number[]): void {
+  const ascending = edges.every((edge, i) => Number.isFinite(edge) && edge >= 0 && edge > (edges[i - 1] ?? -1));
+  if (!ascending) throw new RangeError(`${name} must be ascending and not negative, got ${edges.join(', ')}`);
 }
