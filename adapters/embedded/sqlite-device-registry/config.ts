@@ -1,0 +1,12 @@
+import { z } from 'zod';
+
+export const sqliteDeviceRegistryConfigSchema = z.object({
+  /** The SQLite file; other registries may share it. */
+  databasePath: z.string().min(1),
+  /** How soon other processes' changes are noticed. */
+  changePollMs: z.int().min(10).default(200),
+  maxDevices: z.int().min(1).default(100_000),
+  maxMachinesPerDevice: z.int().min(1).default(1000),
+});
+
+export type SqliteDeviceRegistryConfig = z.infer<typeof sqliteDeviceRegistryConfigSchema>;

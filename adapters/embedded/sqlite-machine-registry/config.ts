@@ -1,0 +1,16 @@
+import { z } from 'zod';
+
+export const sqliteMachineRegistryConfigSchema = z.object({
+  /** The SQLite file; other registries may share it. */
+  databasePath: z.string().min(1),
+  /** How soon other processes' changes are noticed. */
+  changePollMs: z.int().min(10).default(200),
+  maxMachines: z.int().min(1).default(100_000),
+  /** Unknown machines that are remembered for each tenant. */
+  maxQuarantined: z.int().min(1).max(10_000).default(1000),
+  /** Sightings are written together, so that a flood of unknown names costs a transaction in this time and not one a message. */
+  quarantineFlushMs: z.int().min(0).max(10_000).default(250),
+  maxEventsPerMachine: z.int().min(1).default(10_000),
+});
+
+export type SqliteMachineRegistryConfig = z.infer<typeof sqliteMachineRegistryConfigSchema>;

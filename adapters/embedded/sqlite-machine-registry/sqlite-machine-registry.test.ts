@@ -1,0 +1,88 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { machineRegistryContract } from '#core/contracts/machine-registry.contract.ts';
+import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import { machineSchema } from '#core/domain/plant.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { sqliteMachineRegistryConfigSchema } from './config.ts';
+import { SqliteMachineRegistry } from './sqlite-machine-registry.ts';
+
+const tenant = 'north' as TenantId;
+const site = 'akron' as SiteId;
+const maxQuarantined = 10;
+
+async function openInFolder(limits: { maxMachines?: number; quarantineFlushMs?: number } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'tribo-machines-'));
+  const opened: SqliteMachineRegistry[] = [];
+  const config = sqliteMachineRegistryConfigSchema.parse({
+    databasePath: join(folder, 'registry.db'),
+    changePollMs: 10,
+    maxQuarantined,
+    ...limits,
+  });
+  const reopen = async () => {
+    const registry = await SqliteMachineRegistry.open(config);
+    opened.push(registry);
+    return registry;
+  };
+  const dispose = async () => {
+    for (const each of opened) await each.close();
+    rmSync(folder, { recursive: true });
+  };
+  return { registry: await reopen(), reopen, [Symbol.asyncDispose]: dispose };
+}
+
+describeContract(machineRegistryContract, 'sqlite', async () => ({
+  ...(await openInFolder()),
+  tenants: [tenant, 'south' as TenantId] as const,
+  maxQuarantined,
+}));
+
+const numbered = (count: number) =>
+  Array.from({ length: count }, (_unused, index) => machineSchema.parse({ id: `machine-${index}`, class: 'pump' }));
+
+describe('SQLite machine registry', () => {
+  it('describes a large plant in few transactions', async () => {
+    await using opened = await openInFolder();
+    const startedMs = performance.now();
+    await Promise.all(numbered(20_000).map((machine) => opened.registry.putMachine(tenant, site, machine)));
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+    expect(await opened.registry.listMachines({ tenant, limit: 30_000 })).toHaveLength(20_000);
+  });
+
+  it('refuses machines above its bound, and still replaces those it has', async () => {
+    await using opened = await openInFolder({ maxMachines: 2 });
+    const [first, second, third] = numbered(3);
+    await opened.registry.putMachine(tenant, site, first!);
+    await opened.registry.putMachine(tenant, site, second!);
+    await expect(opened.registry.putMachine(tenant, site, third!)).rejects.toMatchObject({
+      code: 'resource_exhausted',
+    });
+    expect((await opened.registry.putMachine(tenant, site, first!)).revision).toBe(2);
+  });
+
+  it('lets one refused write of a group fail alone', async () => {
+    await using opened = await openInFolder();
+    const [first, second] = numbered(2);
+    const results = await Promise.allSettled([
+      opened.registry.putMachine(tenant, site, first!, { expectedRevision: 5 }),
+      opened.registry.putMachine(tenant, site, second!),
+    ]);
+    expect(results.map((result) => result.status)).toEqual(['rejected', 'fulfilled']);
+  });
+
+  it('writes a flood of sightings together, and what is waiting when it closes', async () => {
+    await using opened = await openInFolder({ quarantineFlushMs: 10_000 });
+    const key = machineKey(tenant, site, 'stray' as MachineId);
+    for (let i = 0; i < 5000; i++) {
+      await opened.registry.quarantine({ key, device: 'gateway', atMs: i, sample: 'x'.repeat(5000) });
+    }
+    const other = await opened.reopen();
+    expect(await other.listQuarantine(tenant)).toEqual([]);
+    await opened.registry.close();
+    const [stray] = await other.listQuarantine(tenant);
+    expect(stray).toMatchObject({ messages: 5000, firstAtMs: 0, atMs: 4999, sample: 'x'.repeat(1024) });
+  });
+});

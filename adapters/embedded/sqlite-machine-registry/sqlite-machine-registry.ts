@@ -1,0 +1,233 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { sql } from 'kysely';
+import type { Migration } from '#adapters/sql/migrate.ts';
+import { SqliteFile } from '#adapters/sql/sqlite-file.ts';
+import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import { machineSchema, type Machine } from '#core/domain/plant.ts';
+import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type {
+  MachineHistoryEvent,
+  MachineListQuery,
+  MachineRegistry,
+  QuarantinedMachine,
+  RegisteredMachine,
+  Sighting,
+} from '#core/ports/machine-registry.ts';
+import type { SqliteMachineRegistryConfig } from './config.ts';
+import { GroupCommit } from './group-commit.ts';
+import { QuarantineBuffer } from './quarantine.ts';
+
+/** How many machines are added between two counts. */
+const MAX_KNOWN_ROOM = 1000;
+
+interface Schema {
+  machine: { key: string; tenant: string; site: string; description: string; revision: number };
+  quarantined_machine: {
+    key: string;
+    tenant: string;
+    device: string;
+    first_at_ms: number;
+    at_ms: number;
+    messages: number;
+    sample: string;
+  };
+  machine_event: { key: string; id: string; kind: string; at_ms: number; by_whom: string; text: string };
+}
+
+const migrations: readonly Migration[] = [
+  {
+    version: 1,
+    up: async (db) => {
+      await sql`create table machine (
+        key text primary key, tenant text not null, site text not null, description text not null,
+        revision integer not null)`.execute(db);
+      await sql`create table quarantined_machine (
+        key text primary key, tenant text not null, device text not null, first_at_ms bigint not null,
+        at_ms bigint not null, messages bigint not null, sample text not null)`.execute(db);
+      await sql`create index quarantined_machine_tenant on quarantined_machine (tenant, at_ms)`.execute(db);
+      await sql`create table machine_event (
+        key text not null, id text not null, kind text not null, at_ms bigint not null, by_whom text not null,
+        text text not null, primary key (key, id))`.execute(db);
+    },
+  },
+];
+
+/**
+ * Machines in a SQLite file that several processes may open. Puts that arrive together are committed together. Sightings of unknown
+ * machines are written at most every `quarantineFlushMs`, and until then a crash forgets them.
+ */
+export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
+  readonly #config: SqliteMachineRegistryConfig;
+  readonly #file: SqliteFile<Schema>;
+  readonly #commit: GroupCommit<Schema>;
+  readonly #quarantine: QuarantineBuffer<Schema>;
+  #knownRoom = 0;
+
+  static async open(config: SqliteMachineRegistryConfig): Promise<SqliteMachineRegistry> {
+    const file = await SqliteFile.open<Schema>({
+      path: config.databasePath,
+      component: 'machine-registry',
+      migrations,
+      changePollMs: config.changePollMs,
+    });
+    return new SqliteMachineRegistry(config, file);
+  }
+
+  private constructor(config: SqliteMachineRegistryConfig, file: SqliteFile<Schema>) {
+    this.#config = config;
+    this.#file = file;
+    this.#commit = new GroupCommit(file);
+    this.#quarantine = new QuarantineBuffer(this.#commit, config.maxQuarantined, config.quarantineFlushMs);
+  }
+
+  async putMachine(
+    tenant: TenantId,
+    site: SiteId,
+    machine: Machine,
+    { signal, expectedRevision }: CallOptions & { readonly expectedRevision?: number } = {},
+  ): Promise<RegisteredMachine> {
+    throwIfAborted(signal);
+    const key = machineKey(tenant, site, machine.id as MachineId);
+    this.#quarantine.forget(key);
+    const description = JSON.stringify(machine);
+    return this.#commit.write((database) => {
+      const present = database.prepare('select revision from machine where key = ?').get(key)?.['revision'] ?? 0;
+      if (expectedRevision !== undefined && expectedRevision !== present) {
+        throw new PortError(
+          'failed_precondition',
+          `${key} has revision ${Number(present)}, not ${expectedRevision}; read it again`,
+        );
+      }
+      if (present === 0) this.#requireRoom(database);
+      const revision = Number(present) + 1;
+      database
+        .prepare(
+          'insert into machine values (?1, ?2, ?3, ?4, ?5) on conflict (key) do update set description = ?4, revision = ?5',
+        )
+        .run(key, tenant, site, description, revision);
+      database.prepare('delete from quarantined_machine where key = ?').run(key);
+      return { key, machine, revision };
+    });
+  }
+
+  async getMachine(key: MachineKey, { signal }: CallOptions = {}): Promise<RegisteredMachine | undefined> {
+    throwIfAborted(signal);
+    const row = await this.#file.kysely.selectFrom('machine').selectAll().where('key', '=', key).executeTakeFirst();
+    return row && registeredMachine(row);
+  }
+
+  async listMachines(query: MachineListQuery, { signal }: CallOptions = {}): Promise<readonly RegisteredMachine[]> {
+    throwIfAborted(signal);
+    let select = this.#file.kysely.selectFrom('machine').selectAll().orderBy('key').limit(query.limit);
+    if (query.tenant !== undefined) {
+      // The key begins with the tenant: a range of the primary key, and no second index to keep. "0" follows "/".
+      select = select.where('key', '>', `${query.tenant}/`).where('key', '<', `${query.tenant}0`);
+    }
+    if (query.site !== undefined) select = select.where('site', '=', query.site);
+    if (query.after !== undefined) select = select.where('key', '>', query.after);
+    return (await select.execute()).map(registeredMachine);
+  }
+
+  async deleteMachine(key: MachineKey, { signal }: CallOptions = {}): Promise<void> {
+    throwIfAborted(signal);
+    await this.#commit.write((database) => {
+      database.prepare('delete from machine where key = ?').run(key);
+      database.prepare('delete from machine_event where key = ?').run(key);
+    });
+  }
+
+  async quarantine(sighting: Sighting, { signal }: CallOptions = {}): Promise<void> {
+    throwIfAborted(signal);
+    await this.#quarantine.add(sighting);
+  }
+
+  async listQuarantine(tenant: TenantId, { signal }: CallOptions = {}): Promise<readonly QuarantinedMachine[]> {
+    throwIfAborted(signal);
+    await this.#quarantine.flush();
+    const rows = await this.#file.kysely
+      .selectFrom('quarantined_machine')
+      .selectAll()
+      .where('tenant', '=', tenant)
+      .orderBy('at_ms', 'desc')
+      .orderBy('key')
+      .execute();
+    return rows.map((row) => ({
+      key: row.key as MachineKey,
+      device: row.device,
+      atMs: row.at_ms,
+      sample: row.sample,
+      messages: row.messages,
+      firstAtMs: row.first_at_ms,
+    }));
+  }
+
+  async addMachineEvent(event: MachineHistoryEvent, { signal }: CallOptions = {}): Promise<void> {
+    throwIfAborted(signal);
+    await this.#commit.write((database) => {
+      const count = database.prepare('select count(*) as n from machine_event where key = ?').get(event.key)?.['n'];
+      if (Number(count) >= this.#config.maxEventsPerMachine) {
+        throw new PortError(
+          'resource_exhausted',
+          `${event.key} has ${this.#config.maxEventsPerMachine} events already`,
+        );
+      }
+      database
+        .prepare('insert into machine_event values (?, ?, ?, ?, ?, ?) on conflict (key, id) do nothing')
+        .run(event.key, event.id, event.kind, event.atMs, event.by, event.text);
+    });
+  }
+
+  async machineEvents(key: MachineKey, { signal }: CallOptions = {}): Promise<readonly MachineHistoryEvent[]> {
+    throwIfAborted(signal);
+    const rows = await this.#file.kysely
+      .selectFrom('machine_event')
+      .selectAll()
+      .where('key', '=', key)
+      .orderBy('at_ms')
+      .orderBy('id')
+      .execute();
+    return rows.map((row) => ({
+      id: row.id,
+      key: row.key as MachineKey,
+      kind: row.kind as MachineHistoryEvent['kind'],
+      atMs: row.at_ms,
+      by: row.by_whom,
+      text: row.text,
+    }));
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#file.onChange(listener);
+  }
+
+  async close(): Promise<void> {
+    await this.#quarantine.flush();
+    await this.#commit.drain();
+    await this.#file.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Counts the machines again each time as many have been added as there was known room for, within what other processes may add. */
+  #requireRoom(database: DatabaseSync): void {
+    if (this.#knownRoom === 0) {
+      const count = Number(database.prepare('select count(*) as n from machine').get()?.['n']);
+      this.#knownRoom = Math.min(MAX_KNOWN_ROOM, this.#config.maxMachines - count);
+    }
+    if (this.#knownRoom <= 0) {
+      this.#knownRoom = 0;
+      throw new PortError('resource_exhausted', `there are ${this.#config.maxMachines} machines already`);
+    }
+    this.#knownRoom--;
+  }
+}
+
+function registeredMachine(row: Schema['machine']): RegisteredMachine {
+  return {
+    key: row.key as MachineKey,
+    machine: machineSchema.parse(JSON.parse(row.description)),
+    revision: row.revision,
+  };
+}

@@ -1,0 +1,54 @@
+import type { CallOptions } from '../errors.ts';
+import type { TenantId } from '../domain/ids.ts';
+import type { Role } from '../domain/role.ts';
+
+/** Tells who sent a bearer token. The tenant comes from a signed claim, never from anything else of a request. */
+export interface IdentityVerifier {
+  /**
+   * Checks signature (asymmetric algorithms of an allow-list only), `iss`, `aud`, `exp`, `nbf`, and that tenant and roles are among the
+   * claims. Keys are fetched from the issuer and kept; an unknown key id makes it look again, at most once in a while.
+   * @throws PortError permission_denied (the message says why, and never repeats the token), unavailable (no keys could be fetched).
+   */
+  verify(token: string, options?: CallOptions): Promise<Identity>;
+}
+
+/** Who somebody is, and what they may do for how long. */
+export interface Identity {
+  readonly subject: string;
+  readonly tenant: TenantId;
+  readonly roles: readonly Role[];
+  /** The token's own id, `jti`; absent where the issuer gives none. */
+  readonly tokenId?: string;
+  readonly expiresAtMs: number;
+}
+
+/** An issuer that the platform itself may ask for tokens. A site whose identities are made elsewhere has none. */
+export interface TokenIssuer {
+  /** Issues a bearer token for an API client. The token is returned once and kept nowhere. @throws PortError invalid_argument. */
+  issue(
+    request: TokenRequest,
+    options?: CallOptions,
+  ): Promise<{ readonly token: string; readonly record: TokenRecord }>;
+  /** What was issued and has not expired, newest first. */
+  listTokens(tenant: TenantId, options?: CallOptions): Promise<readonly TokenRecord[]>;
+  /** From when it resolves, verifiers of this process refuse the token; others soon. @throws PortError not_found. */
+  revoke(tenant: TenantId, id: string, options?: CallOptions): Promise<void>;
+}
+
+export interface TokenRequest {
+  readonly tenant: TenantId;
+  /** The client or person that will use it. */
+  readonly subject: string;
+  readonly roles: readonly Role[];
+  readonly lifetimeMs: number;
+}
+
+export interface TokenRecord {
+  readonly id: string;
+  readonly tenant: TenantId;
+  readonly subject: string;
+  readonly roles: readonly Role[];
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly revoked: boolean;
+}
