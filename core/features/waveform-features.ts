@@ -8,7 +8,14 @@ import {
   type RecordEnvelope,
   type VibrationRecord,
 } from './record.ts';
-import { combinedAmplitude, DEFECT_KINDS, measureDefect, measureShaft, type MeasuredDefect } from './spectral-lines.ts';
+import {
+  combinedAmplitude,
+  commonAmplitude,
+  DEFECT_KINDS,
+  measureDefect,
+  measureShaft,
+  type MeasuredDefect,
+} from './spectral-lines.ts';
 import { timeStatistics } from './time-statistics.ts';
 import type { FeatureContext, FeatureProvenance, WaveformInput } from './waveform.ts';
 
@@ -40,8 +47,8 @@ export interface WaveformFeatures {
    * - `env_mean_g`, `env_rms_g` (about its mean), `env_band_kurtosis` (spectral kurtosis of the band, 0 for noise)
    * - for each defect `bpfo`, `bpfi`, `2xbsf`, `ftf`: `env_bpfo_g` (combined amplitude of its harmonics in the envelope spectrum),
    *   `env_bpfo_ratio` (geometric mean of the harmonics over the median line: how far the family stands out; about 2 to 4 in noise),
-   *   `env_bpfi_sideband_g` (combined sidebands,
-   *   inner race and ball). With several bearings these are of the bearing with the highest ratio, and each bearing has its own
+   *   `env_bpfi_sideband_g` (combined sidebands; inner race and ball). With several bearings these are of the bearing with the highest
+   *   ratio, and each bearing has its own
    *   `env_<bearing>_bpfo_g` and `_ratio` beside them.
    */
   readonly values: Readonly<Record<string, number>>;
