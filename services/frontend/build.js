@@ -8,6 +8,10 @@ if (existsSync(new URL('vite.config.js', here))) {
   } catch (error) {
     if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
     const built = existsSync(new URL('dist/index.html', here));
-    console.warn(built ? 'Dashboard: using the build that is already there.' : 'Dashboard not built: install with dev dependencies once, then prune them.');
+    console.warn(
+      built
+        ? 'Dashboard: using the build that is already there.'
+        : 'Dashboard not built: install with dev dependencies once, then prune them.',
+    );
   }
 }

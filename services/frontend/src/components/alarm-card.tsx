@@ -1,0 +1,128 @@
+import { useState } from 'react';
+import type { AlarmView, JournalEntryView } from '../../../api-gateway/schemas/alarms.ts';
+import { ApiError, call, useResource } from '../api.ts';
+import { dateTime, number } from '../format.ts';
+import { machineLink } from '../route.ts';
+import { ResourceView } from './resource-view.tsx';
+
+const STATE_WORDS: Readonly<Record<AlarmView['state'], string>> = {
+  normal: 'back to normal',
+  unacknowledged: 'not acknowledged',
+  acknowledged: 'acknowledged',
+  'returned-unacknowledged': 'returned, not acknowledged',
+  latched: 'latched',
+  shelved: 'shelved',
+  suppressed: 'suppressed by design',
+  'out-of-service': 'out of service',
+};
+
+/** One alarm: what, since when, why, and the way to acknowledge it. */
+export function AlarmCard({
+  alarm,
+  canAcknowledge,
+  onChanged,
+}: {
+  readonly alarm: AlarmView;
+  readonly canAcknowledge: boolean;
+  readonly onChanged: () => void;
+}) {
+  const [open, setOpen] = useState(false);
+  const needsAcknowledgement = alarm.state === 'unacknowledged' || alarm.state === 'returned-unacknowledged';
+  return (
+    <article className={`alarm priority-${alarm.priority}`} aria-label={`${alarm.title} on ${alarm.machine}`}>
+      <div className="alarm-head">
+        <span className={`tag priority-${alarm.priority}`}>{alarm.priority}</span>
+        <h3>{alarm.title}</h3>
+        <a href={machineLink(alarm.site, alarm.machine)}>
+          {alarm.site}/{alarm.machine}
+        </a>
+        <span className="state">{STATE_WORDS[alarm.state]}</span>
+        <time dateTime={new Date(alarm.raisedMs).toISOString()}>{dateTime(alarm.raisedMs)}</time>
+      </div>
+      <ul className="why">
+        {alarm.parts.map((part, index) => (
+          <li key={index}>
+            {part.message}
+            {part.value !== undefined && part.limit !== undefined ? (
+              <span className="muted">
+                {' '}
+                ({number(part.value)} against {number(part.limit)} {part.unit})
+              </span>
+            ) : null}{' '}
+            <span className="muted">
+              {part.source.kind} {part.source.id}, version {part.source.version}
+            </span>
+          </li>
+        ))}
+      </ul>
+      {alarm.acknowledgedBy === undefined ? null : (
+        <p className="muted">
+          Acknowledged by {alarm.acknowledgedBy}
+          {alarm.comment ? `: ${alarm.comment}` : ''}
+        </p>
+      )}
+      <div className="alarm-actions">
+        {needsAcknowledgement && canAcknowledge ? <Acknowledge alarm={alarm} onChanged={onChanged} /> : null}
+        <button type="button" className="quiet" aria-expanded={open} onClick={() => setOpen(!open)}>
+          {open ? 'Hide journal' : 'Journal'}
+        </button>
+      </div>
+      {open ? <Journal id={alarm.id} /> : null}
+    </article>
+  );
+}
+
+function Acknowledge({ alarm, onChanged }: { readonly alarm: AlarmView; readonly onChanged: () => void }) {
+  const [comment, setComment] = useState('');
+  const [problem, setProblem] = useState<string>();
+  const [busy, setBusy] = useState(false);
+  const acknowledge = async () => {
+    setBusy(true);
+    try {
+      await call('POST', `/v1/alarms/${encodeURIComponent(alarm.id)}/acknowledge`, { comment });
+      onChanged();
+    } catch (error) {
+      setProblem(error instanceof ApiError ? `${error.message} ${error.remedy ?? ''}` : String(error));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        void acknowledge();
+      }}
+    >
+      <input
+        aria-label={`Comment on ${alarm.title}`}
+        placeholder="What did you see? (optional)"
+        value={comment}
+        maxLength={1000}
+        onChange={(event) => setComment(event.target.value)}
+      />
+      <button type="submit" disabled={busy}>
+        Acknowledge
+      </button>
+      {problem === undefined ? null : <span role="alert">{problem}</span>}
+    </form>
+  );
+}
+
+function Journal({ id }: { readonly id: string }) {
+  const [journal] = useResource<{ items: JournalEntryView[] }>(`/v1/alarms/${encodeURIComponent(id)}/journal`, 5000);
+  return (
+    <ResourceView resource={journal} what="the journal">
+      {({ items }) => (
+        <ol className="journal">
+          {items.map((entry) => (
+            <li key={entry.sequence}>
+              {dateTime(entry.atMs)} {entry.action} by {entry.by}
+              {entry.comment ? `: ${entry.comment}` : ''}
+            </li>
+          ))}
+        </ol>
+      )}
+    </ResourceView>
+  );
+}

@@ -1,0 +1,101 @@
+import { useEffect, useRef } from 'react';
+import uPlot from 'uplot';
+
+export interface ChartMark {
+  readonly at: number;
+  readonly label: string;
+  readonly kind: string;
+}
+
+export interface ChartProps {
+  readonly title: string;
+  readonly xUnit: 'time' | 'Hz';
+  readonly yUnit: string;
+  readonly xs: readonly number[];
+  readonly ys: readonly number[];
+  readonly marks?: readonly ChartMark[];
+  readonly heightPx?: number;
+  readonly xMax?: number;
+}
+
+/** A line chart on a canvas. What it shows is said in text for those who cannot see it. */
+export function Chart({ title, xUnit, yUnit, xs, ys, marks, heightPx = 180, xMax }: ChartProps) {
+  const host = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | undefined>(undefined);
+  const shownMarks = useRef<readonly ChartMark[]>([]);
+  const range = useRef<number | undefined>(undefined);
+  shownMarks.current = marks ?? [];
+  range.current = xMax;
+
+  useEffect(() => {
+    const element = host.current;
+    if (!element) return undefined;
+    const style = getComputedStyle(element);
+    const ink = style.getPropertyValue('--ink-soft');
+    const grid = { stroke: style.getPropertyValue('--line'), width: 1 };
+    const axis = { stroke: ink, grid, ticks: grid, font: '11px system-ui' };
+    const created = new uPlot(
+      {
+        width: element.clientWidth,
+        height: heightPx,
+        legend: { show: false },
+        cursor: { drag: { x: true, y: false } },
+        scales: {
+          x:
+            xUnit === 'time'
+              ? { time: true }
+              : { time: false, range: (_plot, min, max) => [min, range.current ?? max] },
+        },
+        axes: [axis, { ...axis, size: 60 }],
+        series: [{}, { stroke: style.getPropertyValue('--accent'), width: 1.5, points: { show: false } }],
+        hooks: { draw: [(self) => drawMarks(self, shownMarks.current, style)] },
+      },
+      [[], []],
+      element,
+    );
+    plot.current = created;
+    const observer = new ResizeObserver(() => created.setSize({ width: element.clientWidth, height: heightPx }));
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      created.destroy();
+    };
+  }, [xUnit, heightPx]);
+
+  useEffect(() => {
+    plot.current?.setData([xUnit === 'time' ? xs.map((ms) => ms / 1000) : [...xs], [...ys]]);
+  }, [xs, ys, xUnit, marks]);
+
+  return (
+    <figure className="chart">
+      <figcaption>
+        {title} <span className="unit">{yUnit}</span>
+      </figcaption>
+      <div ref={host} role="img" aria-label={describe(title, yUnit, xs, ys)} />
+    </figure>
+  );
+}
+
+function describe(title: string, unit: string, xs: readonly number[], ys: readonly number[]): string {
+  const last = ys.at(-1);
+  if (last === undefined) return `${title}: no data`;
+  return `${title} in ${unit}: ${xs.length} points, from ${Math.min(...ys).toPrecision(3)} to ${Math.max(...ys).toPrecision(3)}, last ${last.toPrecision(3)}`;
+}
+
+function drawMarks(plot: uPlot, marks: readonly ChartMark[], style: CSSStyleDeclaration): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.font = `${11 * devicePixelRatio}px system-ui`;
+  for (const mark of marks) {
+    const x = plot.valToPos(mark.at, 'x', true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.strokeStyle = ctx.fillStyle = style.getPropertyValue(mark.kind === 'shaft' ? '--ink-soft' : '--bad');
+    ctx.setLineDash([4, 4]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.fillText(mark.label, x + 3, bbox.top + 12 * devicePixelRatio);
+  }
+  ctx.restore();
+}

@@ -1,0 +1,92 @@
+import type { Command } from 'commander';
+import type { AlarmView, JournalEntryView } from '#services/api-gateway/schemas/alarms.ts';
+import type { Action } from './main.ts';
+import { instant, table } from './output.ts';
+
+/** `tribo alarm ...`: what is wrong, why, and what people did about it. */
+export function addAlarmCommands(program: Command, action: Action): void {
+  const alarm = program.command('alarm').description('alarms: list, explain, acknowledge, shelve');
+
+  alarm
+    .command('list')
+    .description('alarms, newest first; by default those that are not normal')
+    .option('--machine <machine>', 'of this machine alone')
+    .option(
+      '--state <states>',
+      'unacknowledged,acknowledged,returned-unacknowledged,latched,shelved,suppressed,out-of-service,normal',
+    )
+    .option('--limit <count>', 'at most this many', '50')
+    .action(
+      action(async ({ api, out }, options: { machine?: string; state?: string; limit: string }) => {
+        const query = new URLSearchParams({
+          limit: options.limit,
+          ...(options.machine ? { machine: options.machine } : {}),
+          ...(options.state ? { state: options.state } : {}),
+        });
+        const { items } = await api().request<{ items: AlarmView[] }>('GET', `/v1/alarms?${query}`);
+        out.result(items, () =>
+          table(
+            ['raised', 'machine', 'priority', 'state', 'alarm', 'id'],
+            items.map((each) => [
+              instant(each.raisedMs),
+              `${each.site}/${each.machine}`,
+              each.priority,
+              each.state,
+              each.title,
+              each.id,
+            ]),
+          ),
+        );
+      }),
+    );
+
+  alarm
+    .command('show <id>')
+    .description('one alarm: why it was raised, and its journal')
+    .action(
+      action(async ({ api, out }, id: string) => {
+        const path = `/v1/alarms/${encodeURIComponent(id)}`;
+        const [one, journal] = await Promise.all([
+          api().request<AlarmView>('GET', path),
+          api().request<{ items: JournalEntryView[] }>('GET', `${path}/journal`),
+        ]);
+        out.result({ ...one, journal: journal.items }, () => explain(one, journal.items));
+      }),
+    );
+
+  for (const [verb, what] of [
+    ['acknowledge', 'say that it was seen'],
+    ['shelve', 'put it aside for a time, or until it returns to normal'],
+    ['unshelve', 'take it back from the shelf'],
+  ] as const) {
+    const command = alarm
+      .command(`${verb} <id>`)
+      .description(what)
+      .option('--comment <text>', 'why; kept in the journal', '');
+    if (verb === 'shelve') command.option('--minutes <minutes>', 'for how long; without it until it returns to normal');
+    command.action(
+      action(async ({ api, out }, id: string, options: { comment: string; minutes?: string }) => {
+        const body = {
+          comment: options.comment,
+          ...(options.minutes === undefined ? {} : { forMinutes: Number(options.minutes) }),
+        };
+        const changed = await api().request<AlarmView>('POST', `/v1/alarms/${encodeURIComponent(id)}/${verb}`, body);
+        out.result(changed, () => `${changed.title} on ${changed.site}/${changed.machine}: ${changed.state}`);
+      }),
+    );
+  }
+}
+
+function explain(alarm: AlarmView, journal: readonly JournalEntryView[]): string {
+  return [
+    `${alarm.title} (${alarm.priority}, ${alarm.state}) on ${alarm.site}/${alarm.machine}, raised ${instant(alarm.raisedMs)}`,
+    ...alarm.parts.map(
+      (part) =>
+        `  because ${part.message} [${part.source.kind} ${part.source.id} version ${part.source.version}]${part.waveformId === undefined ? '' : ` waveform ${part.waveformId}`}`,
+    ),
+    ...journal.map(
+      (entry) =>
+        `  ${instant(entry.atMs)} ${entry.action} by ${entry.by}${entry.comment ? `: ${entry.comment}` : ''} -> ${entry.stateAfter}`,
+    ),
+  ].join('\n');
+}

@@ -1,0 +1,95 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CommandError } from './output.ts';
+
+/** Where a running platform can be reached from this machine: the platform writes it into its data folder, readable by its owner alone. */
+export interface PlatformAddress {
+  readonly url: string;
+  readonly token: string;
+}
+
+export const ADDRESS_FILE = 'platform.json';
+
+export interface ApiClient {
+  readonly url: string;
+  request<Result>(
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Result>;
+}
+
+interface Problem {
+  readonly title: string;
+  readonly detail?: string;
+  readonly remedy?: string;
+  readonly pointer?: string;
+}
+
+/** A client of the API: `--url` and `--token` (or TRIBO_URL and TRIBO_TOKEN), else of the platform that runs on this data folder. */
+export function apiClient(options: {
+  readonly url?: string;
+  readonly token?: string;
+  readonly dataDir: string;
+}): ApiClient {
+  const address = resolveAddress(options);
+  return {
+    url: address.url,
+    request: async (method, path, body, headers) => {
+      const response = await fetch(new URL(path, address.url), {
+        method,
+        headers: {
+          authorization: `Bearer ${address.token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(60_000),
+      }).catch((error: unknown) => {
+        throw new CommandError(
+          'unreachable',
+          `no answer from ${address.url}: ${String((error as Error).cause ?? error)}`,
+          'is it running? Start it with: npm start',
+        );
+      });
+      const text = await response.text();
+      if (!response.ok) throw problemError(response.status, text);
+      return (text === '' ? undefined : JSON.parse(text)) as never;
+    },
+  };
+}
+
+function resolveAddress(options: {
+  readonly url?: string;
+  readonly token?: string;
+  readonly dataDir: string;
+}): PlatformAddress {
+  const url = options.url ?? process.env['TRIBO_URL'];
+  const token = options.token ?? process.env['TRIBO_TOKEN'];
+  if (url !== undefined && token !== undefined) return { url, token };
+  const path = join(options.dataDir, ADDRESS_FILE);
+  if (!existsSync(path)) {
+    throw new CommandError(
+      'unreachable',
+      `no platform is running on the data folder ${options.dataDir}`,
+      'start it with: npm start   (or name another with --url and --token)',
+    );
+  }
+  const local = JSON.parse(readFileSync(path, 'utf8')) as PlatformAddress;
+  return { url: url ?? local.url, token: token ?? local.token };
+}
+
+function problemError(status: number, text: string): CommandError {
+  try {
+    const problem = JSON.parse(text) as Problem;
+    const where = problem.pointer === undefined ? '' : ` (${problem.pointer})`;
+    return new CommandError(
+      status === 404 ? 'not-found' : 'refused',
+      `${problem.title}${where}: ${problem.detail ?? ''}`,
+      problem.remedy,
+    );
+  } catch {
+    return new CommandError('refused', `the platform answered ${status}`, undefined);
+  }
+}

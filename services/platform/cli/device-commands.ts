@@ -1,0 +1,162 @@
+import type { Command } from 'commander';
+import type { AddedDevice, DeviceView } from '#services/api-gateway/schemas/devices.ts';
+import type { QuarantinedMachineView } from '#services/api-gateway/schemas/machines.ts';
+import type { Action } from './main.ts';
+import { instant, table } from './output.ts';
+
+/** `tribo device ...`: credentials of devices and the machines they may speak for. */
+export function addDeviceCommands(program: Command, action: Action): void {
+  const device = program.command('device').description('devices, their credentials and their machines');
+
+  device
+    .command('add <machine...>')
+    .description(
+      'make a device (and its machine, where it is new) and print ready lines to send with; several machines make a gateway',
+    )
+    .option('--id <device>', 'id of the device (default: the machine’s)')
+    .option('--site <site>', 'site of the machines (default: the configured one)')
+    .action(
+      action(async ({ api, configuration, out }, machines: string[], options: { id?: string; site?: string }) => {
+        const client = api();
+        const { mqttPort, host, site: defaultSite } = configuration();
+        const site = options.site ?? defaultSite;
+        for (const machine of machines) await createIfAbsent(client, site, machine);
+        const added = await client.request<AddedDevice>('POST', '/v1/devices', {
+          id: options.id ?? machines[0],
+          machines: machines.map((machine) => ({ site, machine })),
+        });
+        out.result(added, () =>
+          usage(added, { apiUrl: client.url, mqttHost: host, mqttPort, site, machine: machines[0] ?? '' }),
+        );
+      }),
+    );
+
+  device
+    .command('list')
+    .description('all devices of the tenant')
+    .action(
+      action(async ({ api, out }) => {
+        const { items } = await api().request<{ items: DeviceView[] }>('GET', '/v1/devices');
+        out.result(items, () =>
+          table(
+            ['device', 'machines', 'enabled', 'online', 'since'],
+            items.map((each) => [
+              each.id,
+              each.machines.map((at) => `${at.site}/${at.machine}`).join(' '),
+              String(each.enabled),
+              String(each.online ?? 'unknown'),
+              instant(each.createdMs),
+            ]),
+          ),
+        );
+      }),
+    );
+
+  device
+    .command('bind <device> <machine...>')
+    .description('replace the machines that a device may speak for')
+    .option('--site <site>', 'site of the machines (default: the configured one)')
+    .action(
+      action(async ({ api, configuration, out }, id: string, machines: string[], options: { site?: string }) => {
+        const site = options.site ?? configuration().site;
+        const bound = await api().request<DeviceView>('PUT', `/v1/devices/${encodeURIComponent(id)}/machines`, {
+          machines: machines.map((machine) => ({ site, machine })),
+        });
+        out.result(
+          bound,
+          () => `${bound.id} now speaks for ${bound.machines.map((at) => `${at.site}/${at.machine}`).join(', ')}`,
+        );
+      }),
+    );
+
+  for (const [verb, enabled] of [
+    ['enable', true],
+    ['disable', false],
+  ] as const) {
+    device
+      .command(`${verb} <device>`)
+      .description(enabled ? 'let it connect again' : 'refuse it from now on')
+      .action(
+        action(async ({ api, out }, id: string) => {
+          await api().request('POST', `/v1/devices/${encodeURIComponent(id)}/${verb}`);
+          out.result({ id, enabled }, () => `${id} is ${verb}d`);
+        }),
+      );
+  }
+
+  device
+    .command('quarantine')
+    .description('unknown machines that sent something, with how to adopt them')
+    .action(
+      action(async ({ api, out }) => {
+        const { items } = await api().request<{ items: QuarantinedMachineView[] }>('GET', '/v1/quarantine');
+        out.result(items, () =>
+          table(
+            ['site/machine', 'device', 'messages', 'last', 'adopt it with'],
+            items.map((each) => [
+              `${each.site}/${each.machine}`,
+              each.device,
+              String(each.messages),
+              instant(each.lastMs),
+              `npx tribo device adopt ${each.site} ${each.machine}`,
+            ]),
+          ),
+        );
+      }),
+    );
+
+  device
+    .command('adopt <site> <machine>')
+    .description('make a machine of what was quarantined')
+    .option('--class <class>', 'pump, fan, motor, gearbox, press, ...', 'other')
+    .action(
+      action(async ({ api, out }, site: string, machine: string, options: { class: string }) => {
+        const adopted = await api().request(
+          'POST',
+          `/v1/quarantine/${encodeURIComponent(site)}/${encodeURIComponent(machine)}/adopt`,
+          { class: options.class },
+        );
+        out.result(adopted, () => `${site}/${machine} is a machine now; what it sends from here on is stored`);
+      }),
+    );
+}
+
+async function createIfAbsent(
+  client: {
+    request: (method: 'PUT', path: string, body: unknown, headers: Record<string, string>) => Promise<unknown>;
+  },
+  site: string,
+  machine: string,
+): Promise<void> {
+  await client
+    .request(
+      'PUT',
+      `/v1/machines/${encodeURIComponent(machine)}?site=${encodeURIComponent(site)}`,
+      { id: machine, class: 'other' },
+      { 'if-none-match': '*' },
+    )
+    .catch((error: unknown) => {
+      if (!(error instanceof Error && error.message.startsWith('It was changed in the meantime'))) throw error;
+    });
+}
+
+function usage(
+  added: AddedDevice,
+  at: { apiUrl: string; mqttHost: string; mqttPort: number; site: string; machine: string },
+): string {
+  const topic = added.topics[0] ?? '';
+  const message = '{"ts":\'$(date +%s%3N)\',"metrics":{"velocity_rms":2.31,"temperature":61.2}}';
+  const body = `{"site":"${at.site}","machine":"${at.machine}","messages":[${message}]}`;
+  return [
+    `Device ${added.device.id} may speak for ${added.device.machines.map((each) => `${each.site}/${each.machine}`).join(', ')}.`,
+    `Its secret is shown this once: ${added.secret}`,
+    '',
+    'By MQTT:',
+    `  mosquitto_pub -h ${at.mqttHost} -p ${at.mqttPort} -i ${added.device.id} -u ${added.device.id} -P ${added.secret} -q 1 -t ${topic} -m '${message}'`,
+    '',
+    'By HTTP:',
+    `  curl -sS ${new URL('/v1/telemetry', at.apiUrl).href} -u ${added.device.id}:${added.secret} -H 'content-type: application/json' -d '${body}'`,
+    '',
+    `Then look at ${new URL('/', at.apiUrl).href}`,
+  ].join('\n');
+}

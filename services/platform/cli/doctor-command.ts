@@ -1,0 +1,133 @@
+import { accessSync, constants, existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { totalmem } from 'node:os';
+import type { Command } from 'commander';
+import type { Configuration } from '#services/shared/config/settings.ts';
+import { ADDRESS_FILE } from './api-client.ts';
+import type { Action } from './main.ts';
+import { CommandError } from './output.ts';
+import { join } from 'node:path';
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  readonly remedy?: string;
+}
+
+/** `tribo doctor`: whether this machine can run the platform, and whether the one that runs is well. */
+export function addDoctorCommand(program: Command, action: Action): void {
+  program
+    .command('doctor')
+    .description('check this machine and the running platform; exits with 70 when something is wrong')
+    .action(
+      action(async ({ configuration, api, out }) => {
+        const settings = configuration();
+        const running = existsSync(join(settings.dataDir, ADDRESS_FILE));
+        const checks = [nodeCheck(), memoryCheck(), folderCheck(settings.dataDir), diskCheck(settings.dataDir)];
+        if (running) checks.push(...(await platformChecks(api())));
+        else checks.push(...(await portChecks(settings)));
+        out.result(checks, () =>
+          checks
+            .map(
+              (each) =>
+                `${each.ok ? 'ok  ' : 'FAIL'} ${each.name}: ${each.detail}${each.ok || each.remedy === undefined ? '' : `\n       ${each.remedy}`}`,
+            )
+            .join('\n'),
+        );
+        if (checks.some((each) => !each.ok)) process.exitCode = 70;
+      }),
+    );
+}
+
+function nodeCheck(): Check {
+  return {
+    name: 'Node.js',
+    ok: process.versions.node.startsWith('24.'),
+    detail: process.version,
+    remedy: 'run "npm ci": it installs the pinned one',
+  };
+}
+
+function memoryCheck(): Check {
+  const gib = totalmem() / 2 ** 30;
+  return { name: 'memory', ok: gib >= 2, detail: `${gib.toFixed(1)} GiB`, remedy: 'give it 2 GiB or more' };
+}
+
+function folderCheck(folder: string): Check {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+    return { name: 'data folder', ok: true, detail: `${folder} is writable` };
+  } catch (error) {
+    return {
+      name: 'data folder',
+      ok: false,
+      detail: `${folder}: ${(error as Error).message}`,
+      remedy: 'set TRIBO_DATA_DIR to a folder that you may write to',
+    };
+  }
+}
+
+function diskCheck(folder: string): Check {
+  const { bavail, bsize } = statfsSync(existsSync(folder) ? folder : '.');
+  const gib = (bavail * bsize) / 2 ** 30;
+  return {
+    name: 'free disk',
+    ok: gib >= 1,
+    detail: `${gib.toFixed(1)} GiB`,
+    remedy: 'free some space, or lower TRIBO_STREAM_MAX_BYTES and the retention days',
+  };
+}
+
+async function portChecks(settings: Configuration): Promise<Check[]> {
+  const check = async (name: string, port: number, variable: string): Promise<Check> => {
+    const free = await isFree(settings.host, port);
+    return {
+      name,
+      ok: free,
+      detail: `${settings.host}:${port} is ${free ? 'free' : 'taken'}`,
+      remedy: `stop what listens there, or set ${variable}`,
+    };
+  };
+  return [
+    await check('MQTT port', settings.mqttPort, 'TRIBO_MQTT_PORT'),
+    await check('HTTP port', settings.httpPort, 'TRIBO_HTTP_PORT'),
+  ];
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, host, () => server.close(() => resolve(true)));
+  });
+}
+
+async function platformChecks(client: {
+  readonly url: string;
+  request: <Result>(method: 'GET', path: string) => Promise<Result>;
+}): Promise<Check[]> {
+  try {
+    const readiness = await client.request<{ checks: { name: string; ok: boolean; reason?: string }[] }>(
+      'GET',
+      '/health/ready',
+    );
+    const ledger = await client.request<{ exact: boolean; pending: number }>('GET', '/v1/ledger');
+    return [
+      { name: 'platform', ok: true, detail: `answers at ${client.url}` },
+      ...readiness.checks.map((each) => ({ name: each.name, ok: each.ok, detail: each.reason ?? 'ready' })),
+      {
+        name: 'ledger',
+        ok: ledger.exact,
+        detail: `${ledger.exact ? 'exact' : 'NOT exact'}, ${ledger.pending} items pending`,
+        remedy: 'this is a defect of Tribo: please report it',
+      },
+    ];
+  } catch (error) {
+    const remedy = error instanceof CommandError ? error.remedy : undefined;
+    return [
+      { name: 'platform', ok: false, detail: (error as Error).message, ...(remedy === undefined ? {} : { remedy }) },
+    ];
+  }
+}

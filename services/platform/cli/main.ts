@@ -1,0 +1,102 @@
+import { Command, CommanderError, Option } from 'commander';
+import { ConfigurationError, loadConfiguration } from '#services/shared/config/load.ts';
+import { settings, type Configuration, type Setting, type SettingKey } from '#services/shared/config/settings.ts';
+import { addAlarmCommands } from './alarm-commands.ts';
+import { apiClient, type ApiClient } from './api-client.ts';
+import { addDeviceCommands } from './device-commands.ts';
+import { addDoctorCommand } from './doctor-command.ts';
+import { addLedgerCommands } from './ledger-commands.ts';
+import { CommandError, fail, output, type Output } from './output.ts';
+import { addPlantCommands } from './plant-commands.ts';
+import { addReplayCommands } from './replay-commands.ts';
+import { addRuleCommands } from './rule-commands.ts';
+import { addStartCommand } from './start-command.ts';
+import { addTokenCommands } from './token-commands.ts';
+
+/** What every command gets: the parsed configuration, a client of the running platform, and where to print. */
+export interface CommandContext {
+  readonly configuration: () => Configuration;
+  readonly api: () => ApiClient;
+  readonly out: Output;
+}
+
+/** Wraps a command's action: resolves the context, prints errors in one form, sets the exit code. */
+export type Action = <Arguments extends unknown[]>(
+  run: (context: CommandContext, ...given: Arguments) => Promise<void>,
+) => (...given: Arguments) => Promise<void>;
+
+const program = new Command('tribo')
+  .description('Predictive maintenance for rotating machines: run the platform, feed it, ask it.')
+  .option('--json', 'print results and errors as JSON', false)
+  .option('--url <address>', 'API of the platform (default: the one that runs on the data folder; TRIBO_URL)')
+  .option('--token <token>', 'bearer token for it (TRIBO_TOKEN)')
+  .option('--config <file>', 'settings as YAML (default: tribo.yaml where it is there; TRIBO_CONFIG)')
+  .option('--data-dir <folder>', settings.dataDir.help)
+  .showHelpAfterError('(tribo --help shows what there is)')
+  .exitOverride();
+
+const action: Action =
+  (run) =>
+  async (...given) => {
+    const global = program.opts<{ json: boolean; url?: string; token?: string; config?: string; dataDir?: string }>();
+    const configuration = () =>
+      loadConfiguration({
+        env: process.env,
+        flags: { ...settingFlags(given), ...(global.dataDir === undefined ? {} : { dataDir: global.dataDir }) },
+        ...(global.config === undefined ? {} : { file: global.config }),
+      });
+    const api = () =>
+      apiClient({
+        dataDir: configuration().dataDir,
+        ...(global.url === undefined ? {} : { url: global.url }),
+        ...(global.token === undefined ? {} : { token: global.token }),
+      });
+    try {
+      await run({ configuration, api, out: output(global.json) }, ...given);
+    } catch (error) {
+      fail(error instanceof ConfigurationError ? new CommandError('configuration', error.message) : error, global.json);
+    }
+  };
+
+addStartCommand(program, action, settingOptions);
+addReplayCommands(program, action);
+addPlantCommands(program, action);
+addDeviceCommands(program, action);
+addRuleCommands(program, action);
+addAlarmCommands(program, action);
+addLedgerCommands(program, action);
+addTokenCommands(program, action);
+addDoctorCommand(program, action);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? 0 : 64;
+}
+
+/** One option a setting, so that `--help` lists them; parsing and checking stay with the schema. */
+function settingOptions(command: Command): Command {
+  for (const [key, setting] of Object.entries(settings) as [SettingKey, Setting][]) {
+    if (key === 'dataDir') continue;
+    const fallback: unknown = setting.schema.safeParse(undefined).data;
+    const isSwitch = typeof fallback === 'boolean';
+    const form = isSwitch ? (fallback ? `--no-${setting.flag}` : `--${setting.flag}`) : `--${setting.flag} <value>`;
+    const shown = typeof fallback === 'string' || typeof fallback === 'number' ? ` (default: ${fallback})` : '';
+    command.addOption(
+      new Option(form, `${isSwitch && fallback ? 'Not: ' : ''}${setting.help}${shown} [${setting.env}]`).default(
+        undefined,
+      ),
+    );
+  }
+  return command;
+}
+
+/** The options object of a command is the last argument but one; only settings are taken from it. */
+function settingFlags(given: readonly unknown[]): Partial<Record<SettingKey, unknown>> {
+  const options = given.at(-2);
+  if (typeof options !== 'object' || options === null) return {};
+  return Object.fromEntries(
+    Object.entries(options).filter(([key, value]) => Object.hasOwn(settings, key) && value !== undefined),
+  );
+}

@@ -1,0 +1,69 @@
+/** Exit codes, as sysexits has them where it has one. */
+const EXIT_CODES = {
+  usage: 64,
+  data: 65,
+  unreachable: 69,
+  failed: 70,
+  'not-found': 66,
+  refused: 77,
+  configuration: 78,
+} as const;
+
+/** What a command ends with when it cannot do its work: said in one line, with the remedy in the next. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly kind: keyof typeof EXIT_CODES;
+  readonly remedy: string | undefined;
+
+  constructor(kind: keyof typeof EXIT_CODES, message: string, remedy?: string) {
+    super(message);
+    this.kind = kind;
+    this.remedy = remedy;
+  }
+
+  get exitCode(): number {
+    return EXIT_CODES[this.kind];
+  }
+}
+
+export interface Output {
+  /** The result: as JSON with `--json`, else as the text that `render` makes of it. */
+  result<Value>(value: Value, render: (value: Value) => string): void;
+  readonly json: boolean;
+}
+
+export function output(json: boolean): Output {
+  return {
+    json,
+    result: (value, render) => process.stdout.write(`${json ? JSON.stringify(value) : render(value)}\n`),
+  };
+}
+
+/** Columns of text, as wide as their widest cell. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
+  );
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return rows.length === 0 ? '(none)' : [line(header), ...rows.map(line)].join('\n');
+}
+
+export function instant(ms: number | undefined): string {
+  return ms === undefined ? '' : new Date(ms).toISOString().replace('T', ' ').slice(0, 19);
+}
+
+/** Ends the command: prints the error to standard error (as JSON with `--json`) and sets the exit code. */
+export function fail(error: unknown, json: boolean): void {
+  const known = error instanceof CommandError ? error : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  if (json)
+    process.stderr.write(
+      `${JSON.stringify({ error: message, ...(known?.remedy === undefined ? {} : { remedy: known.remedy }) })}\n`,
+    );
+  else process.stderr.write(`tribo: ${message}\n${known?.remedy === undefined ? '' : `  ${known.remedy}\n`}`);
+  process.exitCode = known?.exitCode ?? EXIT_CODES.failed;
+}

@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { parse, stringify } from 'yaml';
+import type { RuleView } from '#services/api-gateway/schemas/rules.ts';
+import type { Action } from './main.ts';
+import { CommandError, instant, table } from './output.ts';
+
+/** `tribo rule ...`: rules are versioned data; a change takes effect without a restart. */
+export function addRuleCommands(program: Command, action: Action): void {
+  const rule = program.command('rule').description('rules: list, show, put, delete');
+  const path = (id: string) => `/v1/rules/${encodeURIComponent(id)}`;
+
+  rule
+    .command('list')
+    .description('all rules')
+    .action(
+      action(async ({ api, out }) => {
+        const { items } = await api().request<{ items: RuleView[] }>('GET', '/v1/rules?limit=500');
+        out.result(items, () =>
+          table(
+            ['rule', 'version', 'kind', 'changed', 'by'],
+            items.map((each) => [
+              each.id,
+              String(each.version),
+              String(each.rule['kind'] ?? ''),
+              instant(each.updatedMs),
+              each.updatedBy,
+            ]),
+          ),
+        );
+      }),
+    );
+
+  rule
+    .command('show <id>')
+    .description('one rule as YAML')
+    .action(
+      action(async ({ api, out }, id: string) => {
+        const stored = await api().request<RuleView>('GET', path(id));
+        out.result(stored, () => stringify(stored.rule).trimEnd());
+      }),
+    );
+
+  rule
+    .command('put <id> <file>')
+    .description('create or change a rule from a YAML or JSON file')
+    .action(
+      action(async ({ api, out }, id: string, file: string) => {
+        const client = api();
+        const current = await client.request<RuleView>('GET', path(id)).catch((error: unknown) => {
+          if (error instanceof CommandError && error.kind === 'not-found') return undefined;
+          throw error;
+        });
+        const condition: Record<string, string> = current
+          ? { 'if-match': `"${current.version}"` }
+          : { 'if-none-match': '*' };
+        const stored = await client.request<RuleView>('PUT', path(id), readYaml(file), condition);
+        out.result(stored, () => `${stored.id} is at version ${stored.version}, in force now`);
+      }),
+    );
+
+  rule
+    .command('delete <id>')
+    .description('take a rule out of force')
+    .action(
+      action(async ({ api, out }, id: string) => {
+        const current = await api().request<RuleView>('GET', path(id));
+        await api().request('DELETE', path(id), undefined, { 'if-match': `"${current.version}"` });
+        out.result({ id }, () => `${id} is no longer in force`);
+      }),
+    );
+}
+
+/** Parses a file a person wrote, or says what is wrong with it. */
+export function readYaml(file: string): unknown {
+  try {
+    return parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new CommandError(
+      'data',
+      `${file}: ${(error as Error).message.split('\n')[0] ?? ''}`,
+      'it must be a readable YAML or JSON file',
+    );
+  }
+}
