@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { ROLES } from '#core/domain/role.ts';
 import { instantMsSchema, nameSchema } from './common.ts';
 
 /** What a caller may do. admin includes engineer, engineer includes operator and ingest, operator includes viewer. */
-export const roleSchema = z.enum(['viewer', 'operator', 'engineer', 'admin', 'ingest']).meta({
+export const roleSchema = z.enum(ROLES).meta({
   id: 'Role',
   description:
     'viewer reads; operator also acknowledges and shelves; engineer also changes rules, machines and devices; admin also tokens; ingest only sends telemetry',
@@ -59,7 +60,6 @@ export const createdTokenSchema = z
 export const tokensSchema = z.object({ items: z.array(tokenSchema) }).meta({ id: 'Tokens' });
 export const tokenAddressSchema = z.object({ id: z.string().min(1).max(64) });
 
-export type Role = z.infer<typeof roleSchema>;
 export type Session = z.infer<typeof sessionSchema>;
 export type TokenView = z.infer<typeof tokenSchema>;
 export type CreatedToken = z.infer<typeof createdTokenSchema>;

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { ALARM_STATES } from '#core/domain/alarm.ts';
+import { ALARM_PRIORITIES } from '#core/domain/rule.ts';
 import {
   commaListSchema,
   instantMsSchema,
@@ -10,34 +12,37 @@ import {
 } from './common.ts';
 
 /** The states of ISA-18.2 / IEC 62682. */
-export const alarmStateSchema = z
-  .enum([
-    'normal',
-    'unacknowledged',
-    'acknowledged',
-    'returned-unacknowledged',
-    'latched',
-    'shelved',
-    'suppressed',
-    'out-of-service',
-  ])
-  .meta({ id: 'AlarmState' });
+export const alarmStateSchema = z.enum(ALARM_STATES).meta({
+  id: 'AlarmState',
+  description: 'rtn is "return to normal": the condition went before anybody acknowledged it',
+});
 
-export const alarmPrioritySchema = z.enum(['critical', 'high', 'medium', 'low']).meta({ id: 'AlarmPriority' });
+export const alarmPrioritySchema = z.enum(ALARM_PRIORITIES).meta({ id: 'AlarmPriority' });
 
 export const alarmPartSchema = z
   .object({
+    kind: z.enum(['threshold', 'missing-data', 'iso-zone', 'feature', 'model-score']),
     source: z
       .object({ kind: z.enum(['rule', 'model']), id: z.string(), version: z.union([z.int(), z.string()]) })
       .meta({ description: 'What judged' }),
+    title: z.string(),
     message: z.string().meta({ examples: ['velocity_rms 7.4 mm/s is above 7.1 mm/s'] }),
+    consequence: z.string().meta({ description: 'What happens when nobody acts' }),
+    response: z.string().meta({ description: 'What the operator does' }),
+    priority: alarmPrioritySchema,
+    active: z.boolean(),
+    occurrences: z.int().meta({ description: 'How often its condition came' }),
     metric: z.string().optional(),
+    sensor: z.string().optional(),
     value: z.number().optional(),
     limit: z.number().optional(),
     unit: z.string().optional(),
-    fromMs: instantMsSchema.optional(),
-    toMs: instantMsSchema.optional(),
+    baseline: z.number().optional().meta({ description: 'What it was compared with, where the limit is relative' }),
+    zone: z.string().optional().meta({ description: 'ISO 20816-3' }),
+    fromMs: instantMsSchema.meta({ description: 'When the condition began' }),
+    toMs: instantMsSchema.meta({ description: 'When it was decided' }),
     waveformId: z.string().optional().meta({ description: 'See /v1/waveforms/{id}/spectrum' }),
+    documentId: z.string().optional(),
   })
   .meta({ id: 'AlarmPart', description: 'One reason for the alarm: what judged, the values and the window' });
 
@@ -47,10 +52,14 @@ export const alarmSchema = z
     site: z.string(),
     machine: z.string(),
     title: z.string(),
+    consequence: z.string(),
+    response: z.string(),
     priority: alarmPrioritySchema,
+    severity: z.int().meta({ description: 'OPC UA Part 9: 1 to 1000' }),
     state: alarmStateSchema,
     active: z.boolean().meta({ description: 'The condition holds now' }),
     acknowledged: z.boolean(),
+    replayed: z.boolean().meta({ description: 'Raised by an import that was judged in its own time' }),
     raisedMs: instantMsSchema,
     changedMs: instantMsSchema,
     returnedMs: instantMsSchema.optional(),

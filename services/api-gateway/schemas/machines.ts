@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { machineSchema, plantSchema } from '#core/domain/plant.ts';
+import { alarmPrioritySchema } from './alarms.ts';
 import {
   commaListSchema,
   instantMsSchema,
@@ -51,7 +52,7 @@ export const openAlarmsSchema = z
   .object({
     total: z.int(),
     unacknowledged: z.int(),
-    highestPriority: z.enum(['critical', 'high', 'medium', 'low']).optional(),
+    highestPriority: alarmPrioritySchema.optional(),
   })
   .meta({ id: 'OpenAlarms' });
 

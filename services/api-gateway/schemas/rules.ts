@@ -1,11 +1,11 @@
 import { z } from 'zod';
+import { ruleSchema as domainRuleSchema } from '#core/domain/rule.ts';
 import { instantMsSchema, nameSchema, pageQuerySchema, pageSchema } from './common.ts';
 
 export const ruleAddressSchema = z.object({ id: nameSchema });
 export const ruleListQuerySchema = z.object(pageQuerySchema(500, 100));
 
-/** What a rule says is the alerting core's own schema; the gateway adds who wrote which version when. */
-export const ruleDefinitionSchema = z.record(z.string(), z.unknown()).meta({ id: 'RuleDefinition' });
+export const ruleDefinitionSchema = domainRuleSchema.meta({ id: 'Rule' });
 
 export const ruleSchema = z
   .object({

@@ -13,7 +13,7 @@ export function addAlarmCommands(program: Command, action: Action): void {
     .option('--machine <machine>', 'of this machine alone')
     .option(
       '--state <states>',
-      'unacknowledged,acknowledged,returned-unacknowledged,latched,shelved,suppressed,out-of-service,normal',
+      'unacknowledged,acknowledged,rtn-unacknowledged,latched,shelved,suppressed-by-design,out-of-service,normal',
     )
     .option('--limit <count>', 'at most this many', '50')
     .action(

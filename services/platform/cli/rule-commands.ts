@@ -22,7 +22,7 @@ export function addRuleCommands(program: Command, action: Action): void {
             items.map((each) => [
               each.id,
               String(each.version),
-              String(each.rule['kind'] ?? ''),
+              each.rule.kind,
               instant(each.updatedMs),
               each.updatedBy,
             ]),

@@ -9,10 +9,10 @@ const STATE_WORDS: Readonly<Record<AlarmView['state'], string>> = {
   normal: 'back to normal',
   unacknowledged: 'not acknowledged',
   acknowledged: 'acknowledged',
-  'returned-unacknowledged': 'returned, not acknowledged',
+  'rtn-unacknowledged': 'returned, not acknowledged',
   latched: 'latched',
   shelved: 'shelved',
-  suppressed: 'suppressed by design',
+  'suppressed-by-design': 'suppressed by design',
   'out-of-service': 'out of service',
 };
 
@@ -27,7 +27,7 @@ export function AlarmCard({
   readonly onChanged: () => void;
 }) {
   const [open, setOpen] = useState(false);
-  const needsAcknowledgement = alarm.state === 'unacknowledged' || alarm.state === 'returned-unacknowledged';
+  const needsAcknowledgement = alarm.state === 'unacknowledged' || alarm.state === 'rtn-unacknowledged';
   return (
     <article className={`alarm priority-${alarm.priority}`} aria-label={`${alarm.title} on ${alarm.machine}`}>
       <div className="alarm-head">

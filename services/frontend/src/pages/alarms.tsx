@@ -18,7 +18,7 @@ export function AlarmsPage({ canAcknowledge }: { readonly canAcknowledge: boolea
       <AlarmList
         query={
           all
-            ? 'state=normal,unacknowledged,acknowledged,returned-unacknowledged,latched,shelved,suppressed,out-of-service'
+            ? 'state=normal,unacknowledged,acknowledged,rtn-unacknowledged,latched,shelved,suppressed-by-design,out-of-service'
             : ''
         }
         canAcknowledge={canAcknowledge}
