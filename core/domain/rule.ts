@@ -1,0 +1,163 @@
+import { z } from 'zod';
+import { isName, type RuleId, type TenantId } from './ids.ts';
+import { machineSchema } from './plant.ts';
+
+/** From least to most urgent; ISA-18.2 expects about 80 % low and medium, 15 % high, 5 % critical. */
+export const ALARM_PRIORITIES = ['low', 'medium', 'high', 'critical'] as const;
+export type AlarmPriority = (typeof ALARM_PRIORITIES)[number];
+
+/** Position in {@link ALARM_PRIORITIES}. */
+export function priorityRank(priority: AlarmPriority): number {
+  return ALARM_PRIORITIES.indexOf(priority);
+}
+
+const MAX_DELAY_MS = 7 * 86_400_000;
+
+const name = z.string().refine(isName, 'must be 1 to 64 of A-Z a-z 0-9 _ . - (and not . or ..)');
+const pattern = z.string().regex(/^[A-Za-z0-9_.*-]{1,64}$/, 'must be a name in which * stands for any characters');
+const delayMs = z.number().min(0).max(MAX_DELAY_MS).default(0);
+const deadband = z.number().min(0).default(0);
+
+const common = {
+  id: name,
+  /** One line that names the abnormal situation: it becomes the alarm's title. */
+  text: z.string().min(1).max(200),
+  /** What happens when nobody acts. */
+  consequence: z.string().max(1000).default(''),
+  /** What the operator does. */
+  response: z.string().max(1000).default(''),
+  priority: z.enum(ALARM_PRIORITIES).default('medium'),
+  /** OPC UA Part 9 severity within the priority; absent means the middle of the priority's quarter of 1 to 1000. */
+  severity: z.int().min(1).max(1000).optional(),
+  enabled: z.boolean().default(true),
+  /** True where the alarm stays until somebody resets it, also after it returned and was acknowledged. */
+  latching: z.boolean().default(false),
+  /** Every list that is given must have a match; without any, the rule applies to all machines of the tenant. */
+  appliesTo: z
+    .strictObject({
+      machines: z.array(pattern).min(1).max(1000).optional(),
+      classes: z.array(machineSchema.shape.class).min(1).max(20).optional(),
+      sites: z.array(pattern).min(1).max(100).optional(),
+    })
+    .default({}),
+  /** Judged only while the machine is in one of these states; leaving them returns the condition. */
+  operatingStates: z
+    .array(z.enum(['running', 'stopped', 'maintenance']))
+    .min(1)
+    .max(3)
+    .default(['running']),
+  /** The condition must have held this long, in event time, before it raises. */
+  onDelayMs: delayMs,
+  /** The condition must have been away this long, in event time, before it returns. */
+  offDelayMs: delayMs,
+};
+
+/** A reading above or below a limit. It returns `deadband` inside the limit; a value on the limit is neither above nor below it. */
+const thresholdRule = z.strictObject({
+  kind: z.literal('threshold'),
+  ...common,
+  metric: name,
+  direction: z.enum(['above', 'below']),
+  limit: z.number(),
+  deadband,
+  /** UCUM unit of the limit, for people; readings are compared as numbers in the machine's catalogue unit. */
+  unit: z.string().max(32).optional(),
+});
+
+/** No reading for so long although the machine runs: a dead sensor is an alarm, never a zero. Delays do not apply: `afterMs` is the delay. */
+const missingDataRule = z.strictObject({
+  kind: z.literal('missing-data'),
+  ...common,
+  /** The metric that must keep coming; absent means any reading of the machine. */
+  metric: name.optional(),
+  afterMs: z.number().min(1000).max(MAX_DELAY_MS),
+});
+
+/** The waveform's ISO 20816-3 zone is this one or worse. No verdict is neither good nor bad: the condition stays as it is. */
+const isoZoneRule = z.strictObject({
+  kind: z.literal('iso-zone'),
+  ...common,
+  zone: z.enum(['B', 'C', 'D']),
+  sensor: name.optional(),
+});
+
+/** A value of a feature document: of one waveform, or of a window of readings. */
+const featureRule = z.strictObject({
+  kind: z.literal('feature'),
+  ...common,
+  /** The value's name; `*` stands for any characters, and each value that matches is judged for itself. */
+  feature: pattern,
+  source: z.enum(['features', 'window']).default('features'),
+  sensor: name.optional(),
+  direction: z.enum(['above', 'below']),
+  /** In the value's unit; or, relative to the baseline, how many times the median of the first `baselineDocuments` values. */
+  limit: z.number(),
+  relativeTo: z.enum(['absolute', 'baseline']).default('absolute'),
+  baselineDocuments: z.int().min(3).max(1000).default(50),
+  deadband,
+});
+
+/** A model's score. Without a limit, the threshold that the model was trained with and sends beside its score. */
+const modelScoreRule = z.strictObject({
+  kind: z.literal('model-score'),
+  ...common,
+  /** Model ids; absent means every model. */
+  model: pattern.optional(),
+  limit: z.number().optional(),
+  deadband,
+});
+
+export const ruleSchema = z.discriminatedUnion('kind', [
+  thresholdRule,
+  missingDataRule,
+  isoZoneRule,
+  featureRule,
+  modelScoreRule,
+]);
+
+export type Rule = z.infer<typeof ruleSchema>;
+/** What a rule file or request may say: as {@link Rule}, with defaults left out. */
+export type RuleDescription = z.input<typeof ruleSchema>;
+export type RuleKind = Rule['kind'];
+export type RuleOf<Kind extends RuleKind> = Extract<Rule, { readonly kind: Kind }>;
+
+/** A rule as it is kept: every change makes the next version, and a version is never used twice, not even after deletion. */
+export interface VersionedRule {
+  readonly tenant: TenantId;
+  readonly rule: Rule;
+  /** From 1. */
+  readonly version: number;
+  readonly updatedAtMs: number;
+  readonly updatedBy: string;
+}
+
+/** What is wrong with a rule, and where: `pointer` is a JSON pointer (RFC 6901) into it. */
+export interface RuleProblem {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+export type ParsedRule =
+  { readonly ok: true; readonly rule: Rule } | { readonly ok: false; readonly problems: readonly RuleProblem[] };
+
+/** Parses a rule that somebody wrote; every problem names its field. */
+export function parseRule(input: unknown): ParsedRule {
+  const parsed = ruleSchema.safeParse(input);
+  if (parsed.success) return { ok: true, rule: parsed.data };
+  return {
+    ok: false,
+    problems: parsed.error.issues.slice(0, 50).map((issue) => ({
+      pointer: issue.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+      detail: issue.message,
+    })),
+  };
+}
+
+export function ruleId(rule: Rule): RuleId {
+  return rule.id as RuleId;
+}
+
+/** The severity of OPC UA Part 9, 1 to 1000. */
+export function severityOf(rule: Pick<Rule, 'priority' | 'severity'>): number {
+  return rule.severity ?? 125 + 250 * priorityRank(rule.priority);
+}

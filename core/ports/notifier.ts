@@ -1,0 +1,24 @@
+import type { CallOptions } from '../errors.ts';
+import type { AlarmNotice } from './alarm-journal.ts';
+
+/** Tells people or other systems of an alarm. Retry and dead letters are core/alerting/outbox-pump.ts's, not the notifier's. */
+export interface Notifier {
+  /** The name that configuration and the outbox know it by. */
+  readonly name: string;
+
+  /**
+   * One attempt. Resolves once the receiver has taken it. The notification's id is stable over attempts and reaches the receiver
+   * (`Idempotency-Key` and CloudEvents `id`, `Message-ID`), so that it can drop the duplicate which a crash may cause.
+   * @throws PortError unavailable, deadline_exceeded or resource_exhausted (try again later); permission_denied, invalid_argument,
+   * failed_precondition or not_found (trying again will not help); cancelled.
+   */
+  send(notification: Notification, options?: CallOptions): Promise<void>;
+
+  /** Releases connections. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface Notification {
+  readonly id: string;
+  readonly notice: AlarmNotice;
+}
