@@ -14,14 +14,21 @@ interface Tier {
 
 const tiers: readonly Tier[] = [
   { name: 'check', command: ['npm', 'run', '--silent', 'check'], budgetMinutes: 4 },
-  { name: 'unit, contract and end-to-end tests', command: ['npm', 'test', '--silent', '--'], budgetMinutes: 8, jest: true },
+  {
+    name: 'unit, contract and end-to-end tests',
+    command: ['npm', 'test', '--silent', '--'],
+    budgetMinutes: 8,
+    jest: true,
+  },
   { name: 'browser', command: ['npm', 'run', '--silent', 'test:browser', '--'], budgetMinutes: 4, jest: true },
   { name: 'faults', command: ['npm', 'run', '--silent', 'test:faults', '--'], budgetMinutes: 10, jest: true },
   { name: 'short bench', command: ['npm', 'run', '--silent', 'bench', '--', 'pipeline', '--short'], budgetMinutes: 4 },
 ];
 
 if (!existsSync(process.env['TRIBO_DATASETS'] ?? '')) {
-  console.error(`The data sets are not at ${String(process.env['TRIBO_DATASETS'])}: set TRIBO_DATASETS. CI does not pass without them.`);
+  console.error(
+    `The data sets are not at ${String(process.env['TRIBO_DATASETS'])}: set TRIBO_DATASETS. CI does not pass without them.`,
+  );
   process.exit(1);
 }
 
@@ -32,7 +39,10 @@ for (const tier of tiers) {
   console.log(`\n=== ${tier.name}`);
   const outputFile = join(results, 'jest.json');
   const began = performance.now();
-  const code = await run(tier.jest ? [...tier.command, '--json', `--outputFile=${outputFile}`] : tier.command, tier.budgetMinutes);
+  const code = await run(
+    tier.jest ? [...tier.command, '--json', `--outputFile=${outputFile}`] : tier.command,
+    tier.budgetMinutes,
+  );
   const minutes = (performance.now() - began) / 60_000;
   const counts = tier.jest ? jestCounts(outputFile) : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 };
   rmSync(outputFile, { force: true });
@@ -43,7 +53,9 @@ for (const tier of tiers) {
   ];
   passed += counts.passed;
   failed += counts.failed + problems.length;
-  console.log(`=== ${tier.name}: ${counts.passed} passed, ${counts.failed} failed, ${minutes.toFixed(1)} min${problems.map((each) => `; FAILED: ${each}`).join('')}`);
+  console.log(
+    `=== ${tier.name}: ${counts.passed} passed, ${counts.failed} failed, ${minutes.toFixed(1)} min${problems.map((each) => `; FAILED: ${each}`).join('')}`,
+  );
 }
 rmSync(results, { recursive: true });
 console.log(`${passed} passed, ${failed} failed`);
@@ -65,6 +77,10 @@ function run(command: readonly string[], budgetMinutes: number): Promise<number 
 
 function jestCounts(file: string): { passed: number; failed: number } {
   if (!existsSync(file)) return { passed: 0, failed: 0 };
-  const report = JSON.parse(readFileSync(file, 'utf8')) as { numPassedTests: number; numFailedTests: number; numFailedTestSuites: number };
+  const report = JSON.parse(readFileSync(file, 'utf8')) as {
+    numPassedTests: number;
+    numFailedTests: number;
+    numFailedTestSuites: number;
+  };
   return { passed: report.numPassedTests, failed: Math.max(report.numFailedTests, report.numFailedTestSuites) };
 }

@@ -12,7 +12,9 @@ if (Number(process.versions.node.split('.')[0]) === PINNED_MAJOR) {
 } else {
   const pinned = fileURLToPath(new URL('../../../node_modules/node/bin/node', import.meta.url));
   if (!existsSync(pinned)) {
-    console.error(`tribo needs Node.js ${PINNED_MAJOR} and this is ${process.version}: run "npm ci" in the project's folder, it installs the right one.`);
+    console.error(
+      `tribo needs Node.js ${PINNED_MAJOR} and this is ${process.version}: run "npm ci" in the project's folder, it installs the right one.`,
+    );
     process.exit(78);
   }
   const child = spawn(pinned, [cli, ...process.argv.slice(2)], { stdio: 'inherit' });

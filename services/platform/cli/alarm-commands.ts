@@ -23,7 +23,7 @@ export function addAlarmCommands(program: Command, action: Action): void {
           ...(options.machine ? { machine: options.machine } : {}),
           ...(options.state ? { state: options.state } : {}),
         });
-        const { items } = await api().request<{ items: AlarmView[] }>('GET', `/v1/alarms?${query}`);
+        const { items } = await api().request<{ items: AlarmView[] }>('GET', `/v1/alarms?${query.toString()}`);
         out.result(items, () =>
           table(
             ['raised', 'machine', 'priority', 'state', 'alarm', 'id'],
