@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { systemClock } from '#core/clock.ts';
+import type { Clock } from '#core/clock.ts';
+import type { MachineSpec } from './machine-spec.ts';
+import { machineOfLine } from './messages.ts';
+import { DEMO_MACHINES } from './plant.ts';
+import type { ProfileName } from './profiles.ts';
+import { Simulator } from './simulator.ts';
+import type { SimulatedDevice, SimulatorStats } from './simulator.ts';
+import { AckLog } from './transport/ack-log.ts';
+import { HttpUplink } from './transport/http-uplink.ts';
+import { MqttUplink } from './transport/mqtt-uplink.ts';
+import type { MqttDevice } from './transport/mqtt-uplink.ts';
+import { SegmentQueue } from './transport/segment-queue.ts';
+import { StoreAndForward } from './transport/store-and-forward.ts';
+import type { Log } from './transport/store-and-forward.ts';
+import type { Uplink } from './transport/uplink.ts';
+
+/** How the simulator reaches the platform. */
+export type SimulatorTransport =
+  | {
+      readonly mode: 'mqtt';
+      /** `mqtt://host:port` or `mqtts://host:port`. */
+      readonly url: string;
+      /** Each with its own credential and connection; together they speak for the machines that are simulated. Absent: one a machine, without secret. */
+      readonly devices?: readonly MqttDevice[] | undefined;
+      readonly caPem?: string | undefined;
+    }
+  | {
+      readonly mode: 'http';
+      readonly url: string;
+      readonly token?: string | (() => string | Promise<string>) | undefined;
+    };
+
+export interface SimulatorOptions {
+  readonly transport: SimulatorTransport;
+  readonly tenant: string;
+  readonly site: string;
+  /** Queue and age of the plant; belongs to one process. */
+  readonly dataDir: string;
+  /** Same seed, same plant. Default 1. */
+  readonly seed?: number | undefined;
+  /** How fast machines age; 1, the default, shows a bearing fault within two minutes. */
+  readonly speed?: number | undefined;
+  readonly profile?: ProfileName | undefined;
+  /** Default: those of `demoPlant`. */
+  readonly machines?: readonly MachineSpec[] | undefined;
+  /** Bound of the store-and-forward queue of each device. Default 64 MiB. */
+  readonly maxQueueBytes?: number | undefined;
+  /** File for the ids that were acknowledged, synced: the oracle of fault tests. */
+  readonly ackLog?: string | undefined;
+  /** Begin of all message ids. Default: seed and time of the start, so that a later run never repeats an id. */
+  readonly runId?: string | undefined;
+  readonly clock?: Clock | undefined;
+  readonly log?: Log | undefined;
+}
+
+export interface RunningSimulator {
+  /** Within two seconds; what is not delivered waits for the next start. */
+  stop(): Promise<void>;
+  stats(): SimulatorStats;
+}
+
+/**
+ * Starts the simulated plant. Resolves at once: a platform that is away is waited for.
+ *
+ * @throws Error when a machine has no device to speak for it, or the data folder cannot be used.
+ */
+export async function startSimulator(options: SimulatorOptions): Promise<RunningSimulator> {
+  const log = options.log ?? pino({ name: 'edge-simulator' });
+  const clock = options.clock ?? systemClock;
+  const seed = options.seed ?? 1;
+  const plans = planDevices(options);
+  const ackLog = options.ackLog === undefined ? undefined : await AckLog.open(options.ackLog);
+  const devices = await openDevices(plans, options, log, ackLog);
+  const simulator = await Simulator.start({
+    devices,
+    seed,
+    speed: options.speed ?? 1,
+    profile: options.profile ?? 'demo',
+    runId: options.runId ?? `s${seed}-${Math.round(clock.nowMs()).toString(36)}`,
+    dataDir: options.dataDir,
+    clock,
+    log,
+  });
+  let stopped: Promise<void> | undefined;
+  return {
+    stop: () => (stopped ??= simulator.stop().then(() => ackLog?.close())),
+    stats: () => simulator.stats(),
+  };
+}
+
+async function openDevices(
+  plans: readonly DevicePlan[],
+  options: SimulatorOptions,
+  log: Log,
+  ackLog: AckLog | undefined,
+): Promise<SimulatedDevice[]> {
+  return Promise.all(
+    plans.map(async ({ id, uplink, machines }) => {
+      const queue = await SegmentQueue.open({
+        folder: join(options.dataDir, 'queue', id),
+        maxBytes: options.maxQueueBytes ?? 64 * 1024 * 1024,
+        keyOf: machineOfLine,
+      });
+      return { id, machines, forwarder: new StoreAndForward({ uplink, queue, log: withDevice(log, id), ackLog }) };
+    }),
+  );
+}
+
+interface DevicePlan {
+  readonly id: string;
+  readonly uplink: Uplink;
+  readonly machines: readonly MachineSpec[];
+}
+
+function planDevices({ transport, tenant, site, machines = DEMO_MACHINES }: SimulatorOptions): DevicePlan[] {
+  if (transport.mode === 'http') {
+    const { url, token } = transport;
+    return [{ id: 'http', uplink: new HttpUplink({ url, site, ...(token === undefined ? {} : { token }) }), machines }];
+  }
+  const { url, caPem, devices = machines.map(({ description: { id } }) => ({ id, machines: [id] })) } = transport;
+  const homeless = machines.filter(
+    ({ description }) => !devices.some((device) => device.machines.includes(description.id)),
+  );
+  if (homeless.length > 0) {
+    const names = homeless.map(({ description }) => description.id).join(', ');
+    throw new Error(`no device speaks for ${names}: add one to the credentials file, or with: tribo device add`);
+  }
+  const spokenFor = new Set<string>();
+  return devices.flatMap((device) => {
+    const own = machines.filter(({ description: { id } }) => device.machines.includes(id) && !spokenFor.has(id));
+    for (const { description } of own) spokenFor.add(description.id);
+    if (own.length === 0) return [];
+    const speaker = { ...device, machines: own.map(({ description }) => description.id) };
+    const uplink = new MqttUplink({ url, tenant, site, device: speaker, ...(caPem === undefined ? {} : { caPem }) });
+    return [{ id: device.id, uplink, machines: own }];
+  });
+}
+
+function withDevice(log: Log, device: string): Log {
+  return {
+    info: (details, message) => log.info({ device, ...details }, message),
+    warn: (details, message) => log.warn({ device, ...details }, message),
+  };
+}
