@@ -1,0 +1,56 @@
+import { describe, expect, it } from '@jest/globals';
+import { modelInferenceContract } from '#core/contracts/model-inference.contract.ts';
+import { encodeOnnxModel } from '#core/inference/onnx-model.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { OnnxModelInference } from './onnx-model-inference.ts';
+
+const open = (maxLoadedModels = 8) => new OnnxModelInference({ maxLoadedModels });
+
+const artifact = encodeOnnxModel({
+  name: 'sum',
+  description: '',
+  producer: { name: 'tribo', version: 'test' },
+  inputs: [{ name: 'x', type: 'float64', shape: ['batch', 2] }],
+  outputs: [{ name: 'score', type: 'float64', shape: ['batch', 1] }],
+  constants: [{ name: 'ones', dims: [2, 1], data: Float64Array.of(1, 1) }],
+  nodes: [{ op: 'MatMul', inputs: ['x', 'ones'], outputs: ['score'] }],
+  metadata: {},
+});
+
+describeContract(modelInferenceContract, 'onnx', async () => {
+  const inference = open();
+  return { inference, [Symbol.asyncDispose]: () => inference.close() };
+});
+
+describe('ONNX model inference', () => {
+  it('bounds the models in memory, and takes another once one is closed', async () => {
+    await using inference = open(2);
+    const first = await inference.load(artifact);
+    await inference.load(artifact);
+    await expect(inference.load(artifact)).rejects.toMatchObject({ code: 'resource_exhausted' });
+    await first.close();
+    await expect(inference.load(artifact)).resolves.toMatchObject({ inputLength: 2, explains: false });
+  });
+
+  it('takes scores as a column', async () => {
+    await using inference = open();
+    const model = await inference.load(artifact);
+    const { scores } = await model.infer([Float64Array.of(1, 2), Float64Array.of(3, 4)]);
+    expect([...scores]).toEqual([3, 7]);
+  });
+
+  it('survives an artifact with any one byte changed: it loads or is refused as invalid', async () => {
+    await using inference = open();
+    for (let at = 0; at < artifact.length; at++) {
+      const changed = artifact.slice();
+      changed[at] = changed[at]! ^ 0x41;
+      const outcome = await inference.load(changed).then(
+        (model) => model.close(),
+        (error: unknown) => error,
+      );
+      if (outcome !== undefined) expect(outcome).toMatchObject({ code: 'invalid_argument' });
+    }
+    const { scores } = await (await inference.load(artifact)).infer([Float64Array.of(1, 2)]);
+    expect([...scores]).toEqual([3]);
+  });
+});
