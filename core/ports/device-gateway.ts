@@ -1,5 +1,6 @@
 import type { CallOptions } from '../errors.ts';
 import type { DeviceId, MachineKey, TenantId } from '../domain/ids.ts';
+import type { Rejection } from '../domain/reading.ts';
 
 /** Where devices connect. It authenticates them, checks device x machine, and hands what they send to the intake. */
 export interface DeviceGateway {
@@ -45,13 +46,15 @@ export type MessageContent =
       readonly sensor: string;
       readonly description: Readonly<Record<string, string>>;
       readonly payload: Uint8Array;
-    };
+    }
+  /** A foreign payload that the site's mapping file could not read: acknowledged and rejected for the machine it is attributed to. */
+  | { readonly kind: 'unmapped'; readonly payload: Uint8Array; readonly rejection: Rejection };
 
 /** What became of the items of one acknowledged message. */
 export interface IntakeReceipt {
   readonly accepted: number;
   readonly duplicate: number;
-  readonly rejected: readonly { readonly code: string; readonly pointer: string; readonly detail: string }[];
+  readonly rejected: readonly Rejection[];
 }
 
 export interface PresenceListener {

@@ -1,0 +1,616 @@
+import { hash } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import { isPortError, PortError } from '../errors.ts';
+import type { MachineEvent, StreamName } from '../domain/event.ts';
+import { isName, machineRef, type MachineKey, type SensorId, type TenantId } from '../domain/ids.ts';
+import type { Rejection } from '../domain/reading.ts';
+import type { WaveformReference } from '../domain/waveform.ts';
+import type { DeviceIntake, DeviceMessage, IntakeReceipt } from '../ports/device-gateway.ts';
+import type { EventStream, ReadableTail } from '../ports/event-stream.ts';
+import type { MachineRegistry } from '../ports/machine-registry.ts';
+import type { ObjectStore } from '../ports/object-store.ts';
+import { Acknowledgement } from './acknowledgement.ts';
+import type { AdmissionRules } from './admission-rules.ts';
+import { BackPressure, type PressureReason } from './back-pressure.ts';
+import { IntakeCounters, NO_TENANT, type RefusalReason, type TenantIntakeCounts } from './intake-counters.ts';
+import { MachineDirectory, type InFlightEvent, type MachineState, type RegisteredState } from './machine-directory.ts';
+import { QuarantineReporter } from './quarantine-reporter.ts';
+import { Receipts } from './receipts.ts';
+import { rebuildReceipts } from './receipts-rebuild.ts';
+import { rejection, type RejectionCode } from './rejection.ts';
+import { readTelemetry, type AdmittedMessage } from './telemetry.ts';
+import { TurnPublisher, type AppendListener } from './turn-publisher.ts';
+import { readWaveformJson, readWaveformRaw, type WaveformHeader, type WaveformMessage } from './waveform.ts';
+import { WaveformAssembly, type AssemblyStep, type OpenWaveform } from './waveform-assembly.ts';
+
+export interface IntakeOptions {
+  /** A `ts` older than this comes by import only; at most the stream's retention. */
+  readonly acceptAgeMs: number;
+  readonly maxAheadMs: number;
+  /** How long, and in what number, receipts are kept at least; see Receipts. */
+  readonly receiptWindowMs: number;
+  readonly maxReceiptsPerGeneration: number;
+  /** Appended but not yet durable: above these intake takes no more. */
+  readonly maxInFlightEvents: number;
+  readonly maxInFlightBytes: number;
+  /** Pause after a failed append. */
+  readonly retryDelayMs: number;
+  /** Durable but not yet settled, as the lag probe tells: above this intake takes no more until half of it is settled. */
+  readonly maxPendingEvents: number;
+  readonly lagProbeEveryMs: number;
+  readonly maxTelemetryBytes: number;
+  readonly waveformCompleteWithinMs: number;
+  readonly maxOpenWaveforms: number;
+  readonly maxOpenWaveformsPerMachine: number;
+}
+
+export const INTAKE_DEFAULTS: IntakeOptions = {
+  acceptAgeMs: 7 * 86_400_000,
+  maxAheadMs: 5 * 60_000,
+  receiptWindowMs: 10 * 60_000,
+  maxReceiptsPerGeneration: 1_500_000,
+  maxInFlightEvents: 50_000,
+  maxInFlightBytes: 64 * 1024 * 1024,
+  retryDelayMs: 500,
+  maxPendingEvents: 1_000_000,
+  lagProbeEveryMs: 500,
+  maxTelemetryBytes: 8 * 1024 * 1024,
+  waveformCompleteWithinMs: 60_000,
+  maxOpenWaveforms: 1024,
+  maxOpenWaveformsPerMachine: 16,
+};
+
+export interface IntakeDependencies {
+  readonly stream: EventStream;
+  /** The same stream where its recent past can be read: without it, duplicates across a restart are looked up in the store. */
+  readonly tail?: ReadableTail;
+  readonly machines: MachineRegistry;
+  readonly objects: ObjectStore;
+  readonly clock: Clock;
+  /** 16 random bytes of this process. */
+  readonly receiptKey: Uint8Array;
+  /** Unique to this process and short: part of the ids of rejections. */
+  readonly incarnation: string;
+  /** Events that the slowest consumer has still to settle. */
+  readonly lag?: () => Promise<{ readonly events: number }>;
+  /** W3C trace context for a message that is to be traced, else undefined. */
+  readonly sampleTrace?: () => string | undefined;
+  /** Hears of what went wrong without a caller to tell. */
+  readonly onProblem: (what: string, error: unknown) => void;
+}
+
+/** How long a sender that was refused should wait: the `Retry-After` of HTTP. */
+export const RETRY_AFTER_MS = 1000;
+
+/**
+ * The use case behind every gateway: from a device's bytes to durable events. Validates, finds duplicates, puts samples into the object
+ * store before their reference is published, and appends what it accepted, rejected or had before, so that each item of an acknowledged
+ * message is in the ledger.
+ */
+export class Intake implements DeviceIntake {
+  readonly #options: IntakeOptions;
+  readonly #dependencies: IntakeDependencies;
+  readonly #clock: Clock;
+  readonly #pressure = new BackPressure();
+  readonly #counters = new IntakeCounters();
+  readonly #receipts: Receipts;
+  readonly #machines: MachineDirectory;
+  readonly #publisher: TurnPublisher;
+  readonly #assembly: WaveformAssembly;
+  readonly #quarantine: QuarantineReporter;
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #startedWallMs: number;
+  readonly #startedMonotonicMs: number;
+  #rejections = 0;
+  #sweeping = false;
+
+  constructor(dependencies: IntakeDependencies, options: IntakeOptions = INTAKE_DEFAULTS) {
+    const { stream, machines, objects, clock, receiptKey, onProblem } = dependencies;
+    this.#options = options;
+    this.#dependencies = dependencies;
+    this.#clock = clock;
+    this.#startedWallMs = clock.nowMs();
+    this.#startedMonotonicMs = clock.monotonicMs();
+    this.#pressure.set('starting', true);
+    const receiptBounds = { windowMs: options.receiptWindowMs, maxPerGeneration: options.maxReceiptsPerGeneration };
+    this.#receipts = new Receipts({ key: receiptKey, ...receiptBounds }, this.#startedMonotonicMs);
+    const shared = { registry: machines, receipts: this.#receipts, counters: this.#counters, clock, onProblem };
+    this.#machines = new MachineDirectory(shared);
+    this.#publisher = new TurnPublisher(stream, this.#pressure, options);
+    this.#quarantine = new QuarantineReporter(machines, onProblem);
+    this.#assembly = new WaveformAssembly(objects, clock, {
+      completeWithinMs: options.waveformCompleteWithinMs,
+      maxOpen: options.maxOpenWaveforms,
+      maxOpenPerMachine: options.maxOpenWaveformsPerMachine,
+    });
+  }
+
+  /** Reads the machines, the receipts and the open waveforms back; then intake is ready. */
+  async start(): Promise<void> {
+    await this.#machines.start();
+    const { tail } = this.#dependencies;
+    const { maxAheadMs, receiptWindowMs, maxReceiptsPerGeneration } = this.#options;
+    const sinceMs = this.#clock.nowMs() - receiptWindowMs;
+    if (tail === undefined) this.#receipts.coverFrom(this.#startedWallMs + maxAheadMs);
+    else {
+      const limits = { streams: TAIL_STREAMS, maxEvents: maxReceiptsPerGeneration, sinceMs, maxAheadMs };
+      await rebuildReceipts(this.#receipts, tail, limits);
+    }
+    for (const waveform of await this.#assembly.recover()) {
+      await this.#completeRecovered(waveform);
+    }
+    this.#timers.push(setInterval(() => void this.#sweep(), SWEEP_EVERY_MS));
+    if (this.#dependencies.lag !== undefined) {
+      this.#timers.push(setInterval(() => void this.#probeLag(), this.#options.lagProbeEveryMs));
+    }
+    this.#pressure.set('starting', false);
+  }
+
+  /** Takes no more and resolves when everything it took is durable or refused. */
+  async stop(): Promise<void> {
+    this.#pressure.set('stopping', true);
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#machines.close();
+    await this.#publisher.settle();
+    this.#publisher.close();
+  }
+
+  get ready(): boolean {
+    return this.#pressure.ready;
+  }
+
+  whenReady(): Promise<void> {
+    return this.#pressure.whenReady();
+  }
+
+  /** Why intake is not ready; empty when it is. */
+  get notReadyReasons(): readonly PressureReason[] {
+    return this.#pressure.reasons;
+  }
+
+  /** For gateways: traffic that was turned away without an acknowledgement. */
+  refuse(reason: RefusalReason, tenant?: TenantId): void {
+    this.#counters.tenant(tenant ?? NO_TENANT).refuse(reason);
+  }
+
+  counts(): ReadonlyMap<TenantId | typeof NO_TENANT, TenantIntakeCounts> {
+    return this.#counters.snapshot();
+  }
+
+  /** Sizes of what intake holds in memory. */
+  gauges(): Readonly<
+    Record<'inFlightEvents' | 'inFlightBytes' | 'receipts' | 'receiptBytes' | 'openWaveforms', number>
+  > {
+    const { events, bytes } = this.#publisher.inFlight;
+    return {
+      inFlightEvents: events,
+      inFlightBytes: bytes,
+      receipts: this.#receipts.size,
+      receiptBytes: this.#receipts.byteLength,
+      openWaveforms: this.#assembly.size,
+    };
+  }
+
+  accept(message: DeviceMessage): Promise<IntakeReceipt> {
+    if (!this.#pressure.ready) return Promise.reject(this.#refusal());
+    const machine = this.#machines.find(message.machine);
+    if (machine === undefined) return this.#acceptUnknown(message);
+    return this.#acceptKnown(machine, message);
+  }
+
+  #refusal(): PortError {
+    return new PortError(
+      'resource_exhausted',
+      `intake takes no more for now: ${this.#pressure.reasons.join(', ')}; try again`,
+    );
+  }
+
+  #acceptKnown(machine: RegisteredState, message: DeviceMessage): Promise<IntakeReceipt> {
+    const { content } = message;
+    if (content.kind !== 'telemetry') {
+      return content.kind === 'unmapped'
+        ? this.#rejectWhole('metrics', machine.key, content.rejection)
+        : this.#acceptWaveform(machine, message);
+    }
+    if (content.payload.length > this.#options.maxTelemetryBytes) {
+      const detail = `a telemetry payload takes at most ${this.#options.maxTelemetryBytes} bytes, got ${content.payload.length}`;
+      return this.#rejectWhole('metrics', machine.key, rejection('too_large', '', detail));
+    }
+    const context = this.#context(machine, message);
+    const reading = readTelemetry(content.payload, machine.catalogue, context.rules);
+    const acknowledgement = new Acknowledgement();
+    for (const admitted of reading.admitted) {
+      const eventId = admitted.id ?? contentId(content.payload, admitted.index);
+      this.#admitTelemetry(context, eventId, admitted, acknowledgement);
+    }
+    this.#appendRejections('metrics', machine.key, machine.counter, reading.rejections, acknowledgement);
+    acknowledgement.done();
+    return acknowledgement.promise;
+  }
+
+  #admitTelemetry(
+    context: MessageContext,
+    eventId: string,
+    admitted: AdmittedMessage,
+    acknowledgement: Acknowledgement,
+  ): void {
+    const { machine } = context;
+    const items = admitted.items + admitted.rejections.length;
+    if (this.#isDuplicate('metrics', machine, eventId, items, acknowledgement)) return;
+    const event = this.#event(context, 'telemetry', eventId, admitted.items, admitted.payload, admitted.ts);
+    const pending = new PendingEvent(this.#receipts, machine, event, admitted.ts, acknowledgement);
+    this.#publisher.append('metrics', event, pending);
+    this.#appendRejections('metrics', machine.key, machine.counter, admitted.rejections, acknowledgement);
+  }
+
+  /**
+   * Whether the event is durable already, or on its way: then its items are appended as duplicates, after the first is known to be durable,
+   * because the sender takes the acknowledgement as that of the first.
+   */
+  #isDuplicate(
+    stream: StreamName,
+    machine: MachineState,
+    eventId: string,
+    items: number,
+    acknowledgement: Acknowledgement,
+  ): boolean {
+    const first = machine.inFlight.get(eventId);
+    if (first === undefined) {
+      if (!this.#receipts.has(machine.receipts, eventId)) return false;
+      this.#appendDuplicate(stream, machine, eventId, items, acknowledgement);
+      return true;
+    }
+    acknowledgement.expect();
+    first.follow({
+      durable: () => {
+        this.#appendDuplicate(stream, machine, eventId, items, acknowledgement);
+        acknowledgement.done();
+      },
+      failed: (error) => {
+        acknowledgement.failed(error);
+      },
+    });
+    return true;
+  }
+
+  #appendDuplicate(
+    stream: StreamName,
+    machine: MachineState,
+    eventId: string,
+    items: number,
+    acknowledgement: Acknowledgement,
+  ): void {
+    const event = this.#plainEvent('duplicate', machine.key, eventId, items, NO_PAYLOAD);
+    acknowledgement.expect();
+    this.#publisher.append(stream, event, {
+      durable: () => {
+        machine.counter.duplicate += items;
+        acknowledgement.duplicate += items;
+        acknowledgement.done();
+      },
+      failed: (error) => {
+        acknowledgement.failed(error);
+      },
+    });
+  }
+
+  #appendRejections(
+    stream: StreamName,
+    key: MachineKey,
+    counter: MachineState['counter'],
+    rejections: readonly Rejection[],
+    acknowledgement: Acknowledgement,
+  ): void {
+    for (let at = 0; at < rejections.length; at += REJECTIONS_AN_EVENT) {
+      const some = rejections.slice(at, at + REJECTIONS_AN_EVENT);
+      const eventId = `~r${this.#dependencies.incarnation}.${(++this.#rejections).toString(36)}`;
+      const event = this.#plainEvent('rejection', key, eventId, some.length, Buffer.from(JSON.stringify(some)));
+      acknowledgement.expect();
+      this.#publisher.append(stream, event, {
+        durable: () => {
+          for (const each of some) counter.reject(each.code as RejectionCode);
+          acknowledgement.rejected.push(...some);
+          acknowledgement.done();
+        },
+        failed: (error) => {
+          acknowledgement.failed(error);
+        },
+      });
+    }
+  }
+
+  #rejectWhole(stream: StreamName, key: MachineKey, refused: Rejection): Promise<IntakeReceipt> {
+    const acknowledgement = new Acknowledgement();
+    const counter = this.#counters.tenant(machineRef(key).tenant);
+    this.#appendRejections(stream, key, counter, [refused], acknowledgement);
+    acknowledgement.done();
+    return acknowledgement.promise;
+  }
+
+  async #acceptUnknown(message: DeviceMessage): Promise<IntakeReceipt> {
+    const machine = await this.#machines.lookUp(message.machine);
+    if (machine !== undefined) return this.#acceptKnown(machine, message);
+    this.#quarantine.report(message, this.#clock.nowMs());
+    const stream = message.content.kind.startsWith('waveform') ? 'raw-waveform' : 'metrics';
+    const detail = `nobody has described ${message.machine}: adopt it from the quarantine list, or correct the name`;
+    return this.#rejectWhole(stream, message.machine, rejection('unknown_machine', '', detail));
+  }
+
+  async #acceptWaveform(machine: RegisteredState, message: DeviceMessage): Promise<IntakeReceipt> {
+    const context = this.#context(machine, message);
+    const read = readWaveformContent(message.content, context.rules);
+    if ('code' in read) return this.#rejectWhole('raw-waveform', machine.key, read);
+    const { sensor, waveform } = read;
+    if (waveform.part === undefined) return this.#storeWaveform(context, sensor, waveform.header, waveform.bytes);
+
+    const { id } = waveform.header;
+    if (id !== undefined && this.#receipts.has(machine.receipts, waveformEventId(sensor, id))) {
+      return this.#acknowledgeDuplicate('raw-waveform', machine, waveformEventId(sensor, id), 1);
+    }
+    return this.#takeStep(context, await this.#assembly.add(machine.key, sensor, waveform));
+  }
+
+  /** Settles what a part led to, and then lets its parts go. */
+  async #takeStep(context: MessageContext, step: AssemblyStep): Promise<IntakeReceipt> {
+    switch (step.type) {
+      case 'waiting':
+        return { accepted: 0, duplicate: 0, rejected: [] };
+      case 'rejected': {
+        const receipt = await this.#rejectWhole('raw-waveform', context.machine.key, step.rejection);
+        if (step.waveform !== undefined) await this.#assembly.discard(step.waveform);
+        return receipt;
+      }
+      case 'complete': {
+        const receipt = await this.#storeWaveform(context, step.waveform.sensor, step.header, step.bytes);
+        await this.#assembly.discard(step.waveform);
+        return receipt;
+      }
+    }
+  }
+
+  async #storeWaveform(
+    context: MessageContext,
+    sensor: SensorId,
+    header: WaveformHeader,
+    bytes: Uint8Array,
+  ): Promise<IntakeReceipt> {
+    const { machine } = context;
+    const reference = waveformReference(machine.key, sensor, header, bytes);
+    const eventId = waveformEventId(sensor, header.id ?? `~${reference.waveformId}`);
+    const acknowledgement = new Acknowledgement();
+    if (!this.#isDuplicate('raw-waveform', machine, eventId, 1, acknowledgement)) {
+      const event = this.#event(context, 'waveform', eventId, 1, Buffer.from(JSON.stringify(reference)), header.ts);
+      const pending = new PendingEvent(this.#receipts, machine, event, header.ts, acknowledgement);
+      try {
+        await this.#dependencies.objects.put(reference.objectKey, bytes, { ifAbsent: true });
+        this.#publisher.append('raw-waveform', event, pending);
+      } catch (error) {
+        pending.failed(isPortError(error) ? error : new PortError('internal', 'storing samples', { cause: error }));
+      }
+    }
+    acknowledgement.done();
+    return acknowledgement.promise;
+  }
+
+  #acknowledgeDuplicate(
+    stream: StreamName,
+    machine: MachineState,
+    eventId: string,
+    items: number,
+  ): Promise<IntakeReceipt> {
+    const acknowledgement = new Acknowledgement();
+    this.#appendDuplicate(stream, machine, eventId, items, acknowledgement);
+    acknowledgement.done();
+    return acknowledgement.promise;
+  }
+
+  /** A waveform whose last part came just before the process ended. One that was published already only leaves its parts to delete. */
+  async #completeRecovered(waveform: OpenWaveform): Promise<void> {
+    const machine = await this.#machines.lookUp(waveform.machine);
+    const step = await this.#assembly.join(waveform);
+    if (machine === undefined || step.type === 'waiting') return;
+    if (step.type === 'complete') {
+      const reference = waveformReference(machine.key, waveform.sensor, step.header, step.bytes);
+      const eventId = waveformEventId(waveform.sensor, step.header.id ?? `~${reference.waveformId}`);
+      if (this.#receipts.has(machine.receipts, eventId)) return this.#assembly.discard(waveform);
+    }
+    await this.#takeStep({ machine, rules: this.#rules(false), message: undefined }, step);
+  }
+
+  async #sweep(): Promise<void> {
+    this.#receipts.advance(this.#clock.monotonicMs());
+    if (this.#sweeping || !this.#pressure.ready) return;
+    this.#sweeping = true;
+    try {
+      for (const waveform of this.#assembly.expired()) {
+        const seconds = this.#options.waveformCompleteWithinMs / 1000;
+        const detail = `${waveform.received.size} of ${waveform.of} parts came within ${seconds} s: send all of them again`;
+        const refused = rejection('incomplete_waveform', '/parts', detail);
+        await this.#rejectWhole('raw-waveform', waveform.machine, refused);
+        await this.#assembly.discard(waveform);
+      }
+    } catch (error) {
+      this.#dependencies.onProblem('rejecting incomplete waveforms', error);
+    } finally {
+      this.#sweeping = false;
+    }
+  }
+
+  async #probeLag(): Promise<void> {
+    try {
+      const lag = await this.#dependencies.lag?.();
+      if (lag === undefined) return;
+      if (lag.events >= this.#options.maxPendingEvents) this.#pressure.set('lag', true);
+      else if (lag.events * 2 <= this.#options.maxPendingEvents) this.#pressure.set('lag', false);
+    } catch (error) {
+      this.#dependencies.onProblem('reading how far the consumers are', error);
+    }
+  }
+
+  #context(machine: RegisteredState, message: DeviceMessage): MessageContext {
+    return { machine, message, rules: this.#rules(message.imported === true) };
+  }
+
+  /**
+   * A wall clock that was set back must not make the platform reject what devices send meanwhile, so "ahead" is measured from the later of
+   * the wall clock and where it would be had nobody touched it since the start.
+   */
+  #rules(imported: boolean): AdmissionRules {
+    const untouchedMs = this.#startedWallMs + (this.#clock.monotonicMs() - this.#startedMonotonicMs);
+    const { maxAheadMs, acceptAgeMs } = this.#options;
+    return { nowMs: Math.max(this.#clock.nowMs(), untouchedMs), maxAheadMs, acceptAgeMs, imported };
+  }
+
+  #event(
+    { machine, message }: MessageContext,
+    kind: 'telemetry' | 'waveform',
+    eventId: string,
+    items: number,
+    payload: Uint8Array,
+    ts: number,
+  ): MachineEvent {
+    const event: Mutable<MachineEvent> = this.#plainEvent(kind, machine.key, eventId, items, payload);
+    if (this.#receipts.mustVerify(machine.receipts, ts)) event.verifyStored = true;
+    if (message?.imported === true) event.imported = true;
+    const traceparent = message?.traceparent ?? this.#dependencies.sampleTrace?.();
+    if (traceparent !== undefined) event.traceparent = traceparent;
+    return event;
+  }
+
+  #plainEvent(
+    kind: MachineEvent['kind'],
+    key: MachineKey,
+    eventId: string,
+    items: number,
+    payload: Uint8Array,
+  ): MachineEvent {
+    return { eventId, kind, key, items, acceptedAtMs: this.#clock.nowMs(), payload };
+  }
+}
+
+/** What the events of one message have in common. */
+interface MessageContext {
+  readonly machine: RegisteredState;
+  readonly message: DeviceMessage | undefined;
+  readonly rules: AdmissionRules;
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+const NO_PAYLOAD = new Uint8Array(0);
+const TAIL_STREAMS = ['metrics', 'raw-waveform'] as const;
+const SWEEP_EVERY_MS = 1000;
+/** Keeps a rejection event below MAX_EVENT_BYTES whatever the rejected names look like. */
+const REJECTIONS_AN_EVENT = 500;
+
+/** An admitted event between its append and its durability. */
+class PendingEvent implements AppendListener, InFlightEvent {
+  readonly #receipts: Receipts;
+  readonly #machine: MachineState;
+  readonly #event: MachineEvent;
+  readonly #ts: number;
+  readonly #acknowledgement: Acknowledgement;
+  readonly #w0: number;
+  readonly #w1: number;
+  readonly #w2: number;
+  readonly #w3: number;
+  #followers: AppendListener[] | undefined;
+
+  /** Takes the hash that `receipts` has just computed for the event. */
+  constructor(
+    receipts: Receipts,
+    machine: MachineState,
+    event: MachineEvent,
+    ts: number,
+    acknowledgement: Acknowledgement,
+  ) {
+    const words = receipts.words;
+    this.#receipts = receipts;
+    this.#machine = machine;
+    this.#event = event;
+    this.#ts = ts;
+    this.#acknowledgement = acknowledgement;
+    this.#w0 = words[0]!;
+    this.#w1 = words[1]!;
+    this.#w2 = words[2]!;
+    this.#w3 = words[3]!;
+    machine.inFlight.set(event.eventId, this);
+    acknowledgement.expect();
+  }
+
+  follow(listener: AppendListener): void {
+    (this.#followers ??= []).push(listener);
+  }
+
+  durable(): void {
+    this.#machine.inFlight.delete(this.#event.eventId);
+    this.#receipts.add(this.#machine.receipts, this.#ts, this.#w0, this.#w1, this.#w2, this.#w3);
+    this.#machine.counter.accepted += this.#event.items;
+    this.#acknowledgement.accepted += this.#event.items;
+    this.#acknowledgement.done();
+    if (this.#followers !== undefined) for (const follower of this.#followers) follower.durable();
+  }
+
+  failed(error: PortError): void {
+    this.#machine.inFlight.delete(this.#event.eventId);
+    this.#receipts.doubt(this.#machine.receipts, this.#ts);
+    this.#acknowledgement.failed(error);
+    if (this.#followers !== undefined) for (const follower of this.#followers) follower.failed(error);
+  }
+}
+
+/** 128 bits of SHA-256, so that a resend after a lost acknowledgement is recognised. */
+function contentId(payload: Uint8Array, index: number | undefined): string {
+  const digest = hash('sha256', payload, 'base64url').slice(0, 22);
+  return index === undefined ? `~${digest}` : `~${digest}.${index}`;
+}
+
+function waveformEventId(sensor: SensorId, id: string): string {
+  return `waveform/${sensor}/${id}`;
+}
+
+function readWaveformContent(
+  content: DeviceMessage['content'],
+  rules: AdmissionRules,
+): { readonly sensor: SensorId; readonly waveform: WaveformMessage } | Rejection {
+  if (content.kind !== 'waveform-json' && content.kind !== 'waveform-raw') {
+    throw new PortError('internal', `a ${content.kind} message is no waveform`);
+  }
+  const { sensor, payload } = content;
+  if (!isName(sensor)) {
+    return rejection('invalid_sensor', '', 'a sensor name is 1 to 64 of A-Z a-z 0-9 _ . - and no reserved word');
+  }
+  const waveform =
+    content.kind === 'waveform-json'
+      ? readWaveformJson(payload, rules)
+      : readWaveformRaw(content.description, payload, rules);
+  return 'code' in waveform ? waveform : { sensor: sensor as SensorId, waveform };
+}
+
+/**
+ * The samples' key holds the waveform's time besides the hash of its content: two waveforms that happen to be equal, such as a dead sensor's
+ * zeros, do not share an object that the retention of one would delete.
+ */
+function waveformReference(
+  machine: MachineKey,
+  sensor: SensorId,
+  header: WaveformHeader,
+  bytes: Uint8Array,
+): WaveformReference {
+  const { id, ts, sampleRateHz, unit, encoding, scale, rpm } = header;
+  const sha256 = hash('sha256', bytes, 'hex');
+  const day = new Date(ts).toISOString().slice(0, 10);
+  return {
+    waveformId: hash('sha256', `${machine}/${sensor}/${id ?? `~${ts}/${sha256}`}`, 'hex').slice(0, 32),
+    sensor,
+    ts,
+    sampleRateHz,
+    unit,
+    encoding,
+    scale,
+    sampleCount: bytes.length / (encoding === 'f32le' ? 4 : 2),
+    ...(rpm === undefined ? {} : { rpm }),
+    objectKey: `waveforms/${machine}/${sensor}/${day}/${ts}-${sha256.slice(0, 32)}`,
+    sha256,
+  };
+}

@@ -1,0 +1,144 @@
+import type { MachineEvent, StreamName } from '../domain/event.ts';
+import { isPortError, PortError } from '../errors.ts';
+import type { EventStream } from '../ports/event-stream.ts';
+import type { BackPressure } from './back-pressure.ts';
+
+/** Waits for one event's durability. Exactly one of the two is called, once. */
+export interface AppendListener {
+  durable(): void;
+  failed(error: PortError): void;
+}
+
+export interface TurnPublisherOptions {
+  /** Above these, appended but not yet durable, intake takes no more until half of it is durable. */
+  readonly maxInFlightEvents: number;
+  readonly maxInFlightBytes: number;
+  /** After a failed append intake pauses this long before the next attempt shows whether appending works again. */
+  readonly retryDelayMs: number;
+}
+
+/**
+ * Gathers the events of one turn of the event loop into one publish a stream: whatever many connections delivered together shares one
+ * group commit. The stream may have several publishes under way.
+ */
+export class TurnPublisher {
+  readonly #stream: EventStream;
+  readonly #pressure: BackPressure;
+  readonly #options: TurnPublisherOptions;
+  readonly #gathering = new Map<StreamName, Batch>();
+  readonly #underWay = new Set<Promise<void>>();
+  #scheduled = false;
+  #inFlightEvents = 0;
+  #inFlightBytes = 0;
+  #retryTimer: NodeJS.Timeout | undefined;
+
+  constructor(stream: EventStream, pressure: BackPressure, options: TurnPublisherOptions) {
+    this.#stream = stream;
+    this.#pressure = pressure;
+    this.#options = options;
+  }
+
+  append(stream: StreamName, event: MachineEvent, listener: AppendListener): void {
+    let batch = this.#gathering.get(stream);
+    if (batch === undefined) {
+      batch = { events: [], listeners: [], bytes: 0 };
+      this.#gathering.set(stream, batch);
+    }
+    batch.events.push(event);
+    batch.listeners.push(listener);
+    batch.bytes += event.payload.length;
+    this.#inFlightEvents++;
+    this.#inFlightBytes += event.payload.length;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#flush();
+    });
+  }
+
+  /** Resolves when nothing that was appended waits for its durability any more. */
+  async settle(): Promise<void> {
+    while (this.#scheduled || this.#underWay.size > 0) {
+      await Promise.all(this.#underWay);
+      if (this.#scheduled) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#retryTimer);
+  }
+
+  get inFlight(): { readonly events: number; readonly bytes: number } {
+    return { events: this.#inFlightEvents, bytes: this.#inFlightBytes };
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    for (const [stream, batch] of this.#gathering) {
+      const publishing = this.#publish(stream, batch).finally(() => this.#underWay.delete(publishing));
+      this.#underWay.add(publishing);
+    }
+    this.#gathering.clear();
+    this.#weighInFlight();
+  }
+
+  async #publish(stream: StreamName, batch: Batch): Promise<void> {
+    const failure = await this.#attempt(stream, batch.events);
+    this.#inFlightEvents -= batch.events.length;
+    this.#inFlightBytes -= batch.bytes;
+    this.#weighInFlight();
+    if (failure === undefined) for (const listener of batch.listeners) listener.durable();
+    else this.#report(batch, failure);
+  }
+
+  /** Why an event is not durable, by its index; undefined when all are. */
+  async #attempt(stream: StreamName, events: readonly MachineEvent[]): Promise<FailureOf | undefined> {
+    try {
+      const { failed } = await this.#stream.publish(stream, events);
+      if (failed.length === 0) return undefined;
+      const codes = new Map(failed.map(({ index, code }) => [index, code]));
+      return (index) => {
+        const code = codes.get(index);
+        return code === undefined ? undefined : new PortError(code, `the event was not appended to ${stream}`);
+      };
+    } catch (error) {
+      const failure = isPortError(error) ? error : new PortError('internal', 'the append failed', { cause: error });
+      return () => failure;
+    }
+  }
+
+  #report(batch: Batch, failureOf: FailureOf): void {
+    this.#pause();
+    for (const [index, listener] of batch.listeners.entries()) {
+      const error = failureOf(index);
+      if (error === undefined) listener.durable();
+      else listener.failed(error);
+    }
+  }
+
+  /** Shuts the gate for a while; the first append after it opens is the probe. */
+  #pause(): void {
+    this.#pressure.set('append-failing', true);
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => {
+      this.#pressure.set('append-failing', false);
+    }, this.#options.retryDelayMs);
+  }
+
+  #weighInFlight(): void {
+    const { maxInFlightEvents, maxInFlightBytes } = this.#options;
+    if (this.#inFlightEvents >= maxInFlightEvents || this.#inFlightBytes >= maxInFlightBytes) {
+      this.#pressure.set('in-flight', true);
+    } else if (this.#inFlightEvents * 2 <= maxInFlightEvents && this.#inFlightBytes * 2 <= maxInFlightBytes) {
+      this.#pressure.set('in-flight', false);
+    }
+  }
+}
+
+interface Batch {
+  readonly events: MachineEvent[];
+  readonly listeners: AppendListener[];
+  bytes: number;
+}
+
+type FailureOf = (index: number) => PortError | undefined;
