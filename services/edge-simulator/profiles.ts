@@ -7,10 +7,10 @@ export interface Profile {
 
 /** How much a simulated plant says. */
 export const PROFILES = {
-  /** For eyes: readings each second, a waveform each three. */
-  demo: { telemetryPeriodMs: 1000, readingsPerWaveform: 3, waveformPoints: 8192 },
-  /** For development against a cloud that bills by the message: a sixtieth of the bytes. */
-  'low-rate': { telemetryPeriodMs: 10_000, readingsPerWaveform: 12, waveformPoints: 4096 },
+  /** For eyes: readings each second, a waveform of 0.64 s each three (ISO 20816-3's band takes 0.4 s to resolve). */
+  demo: { telemetryPeriodMs: 1000, readingsPerWaveform: 3, waveformPoints: 16_384 },
+  /** For development against a cloud that bills by the message: a fortieth of the bytes. */
+  'low-rate': { telemetryPeriodMs: 10_000, readingsPerWaveform: 12, waveformPoints: 12_800 },
 } as const satisfies Record<string, Profile>;
 
 export type ProfileName = keyof typeof PROFILES;

@@ -117,11 +117,11 @@ describe('the simulator', () => {
   it('reports the gap as a metric once messages were dropped', async () => {
     const gone = await startBroker();
     await gone.stop();
-    // Five machines behind one gateway: their waveforms of 22 kB fill its queue in a few seconds.
+    // Five machines behind one gateway: their waveforms of 44 kB fill its queue in a second or two.
     const machines = DEMO_MACHINES.map(({ description }) => description.id);
     const simulator = await start({
       transport: { mode: 'mqtt', url: gone.url, devices: [{ id: 'gateway', machines }] },
-      maxQueueBytes: 100_000,
+      maxQueueBytes: 150_000,
     });
     await eventually(() => simulator.stats().devices['gateway']!.dropped > 0, 20_000);
     const broker = await startBroker({ port: gone.port });
