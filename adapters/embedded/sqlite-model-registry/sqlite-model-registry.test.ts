@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { modelRegistryContract } from '#core/contracts/model-registry.contract.ts';
+import type { TenantId } from '#core/domain/ids.ts';
+import type { ModelDraft } from '#core/ports/model-registry.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { InMemoryObjectStore } from '#test/support/in-memory-object-store.ts';
+import { sqliteModelRegistryConfigSchema } from './config.ts';
+import { SqliteModelRegistry } from './sqlite-model-registry.ts';
+
+async function openInFolder(limits: { maxVersionsPerModel?: number } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'tribo-models-'));
+  const objects = new InMemoryObjectStore();
+  const opened: SqliteModelRegistry[] = [];
+  const config = sqliteModelRegistryConfigSchema.parse({
+    databasePath: join(folder, 'registry.db'),
+    changePollMs: 10,
+    ...limits,
+  });
+  const reopen = async () => {
+    const clock = { nowMs: () => 1_795_222_800_000, monotonicMs: () => 0 };
+    const registry = await SqliteModelRegistry.open(config, objects, clock);
+    opened.push(registry);
+    return registry;
+  };
+  const dispose = async () => {
+    for (const each of opened) await each.close();
+    rmSync(folder, { recursive: true });
+  };
+  return { registry: await reopen(), objects, reopen, [Symbol.asyncDispose]: dispose };
+}
+
+describeContract(modelRegistryContract, 'sqlite', async () => ({
+  ...(await openInFolder()),
+  tenants: ['north' as TenantId, 'south' as TenantId] as const,
+}));
+
+describe('SQLite model registry', () => {
+  const model = { name: 'vibration-health', tenant: 'north' as TenantId };
+  const draft = (content: string): ModelDraft => ({
+    artifact: Buffer.from(content),
+    format: 'onnx',
+    inputs: [],
+    parameters: {},
+    provenance: { trainedOn: '', fromMs: 0, toMs: 0, samples: 0, software: '', metrics: {} },
+  });
+
+  it('refuses versions above its bound, and still returns those there are', async () => {
+    await using opened = await openInFolder({ maxVersionsPerModel: 2 });
+    await opened.registry.register(model, draft('one'));
+    await opened.registry.register(model, draft('two'));
+    await expect(opened.registry.register(model, draft('three'))).rejects.toMatchObject({ code: 'resource_exhausted' });
+    await expect(opened.registry.register(model, draft('one'))).resolves.toMatchObject({ version: 1 });
+  });
+
+  it('leaves no version behind when the artifact cannot be stored', async () => {
+    await using opened = await openInFolder();
+    opened.objects.put = () => Promise.reject(new Error('disk full'));
+    await expect(opened.registry.register(model, draft('one'))).rejects.toThrow('disk full');
+    expect(await opened.registry.listVersions(model, { limit: 10 })).toEqual([]);
+  });
+});
