@@ -118,7 +118,8 @@ class NodeSqliteConnection implements DatabaseConnection {
   #execute<Row>(query: CompiledQuery): QueryResult<Row> {
     const statement = this.#prepare(query.sql);
     const parameters = query.parameters.map(toSqlite);
-    if (statement.columns().length > 0) return { rows: statement.all(...parameters) as Row[] };
+    // A copy, because under a test runner Node's own array would be of another realm, and equal to none of ours.
+    if (statement.columns().length > 0) return { rows: [...statement.all(...parameters)] as Row[] };
     const { changes, lastInsertRowid } = statement.run(...parameters);
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
   }

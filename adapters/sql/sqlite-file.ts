@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely } from 'kysely';
+import { PortError } from '#core/errors.ts';
 import { migrate, type Migration } from './migrate.ts';
 import { NodeSqliteDialect } from './node-sqlite-dialect.ts';
 import { sqlitePortError } from './sqlite-errors.ts';
@@ -23,7 +24,7 @@ export interface SqliteFileOptions {
  * the log). {@link onChange} reports commits of this process at once, and those of others within the polling interval.
  */
 export class SqliteFile<Schema> {
-  readonly kysely: Kysely<Schema>;
+  readonly #kysely: Kysely<Schema>;
   readonly #database: DatabaseSync;
   readonly #changePollMs: number;
   readonly #listeners = new Set<() => void>();
@@ -46,7 +47,13 @@ export class SqliteFile<Schema> {
   private constructor(database: DatabaseSync, { busyTimeoutMs = 5000, changePollMs = 200 }: SqliteFileOptions) {
     this.#database = database;
     this.#changePollMs = changePollMs;
-    this.kysely = new Kysely<Schema>({ dialect: new NodeSqliteDialect(database, { busyTimeoutMs }) });
+    this.#kysely = new Kysely<Schema>({ dialect: new NodeSqliteDialect(database, { busyTimeoutMs }) });
+  }
+
+  /** For queries. @throws PortError failed_precondition once the file was closed. */
+  get kysely(): Kysely<Schema> {
+    if (this.#closing) throw new PortError('failed_precondition', 'the database is closed');
+    return this.#kysely;
   }
 
   /**
@@ -55,9 +62,10 @@ export class SqliteFile<Schema> {
    */
   async exclusive<Result>(mode: 'read' | 'write', work: (database: DatabaseSync) => Result): Promise<Result> {
     const run = async () => work(this.#database);
+    const { kysely } = this;
     try {
-      if (mode === 'read') return await this.kysely.connection().execute(run);
-      return await this.kysely.transaction().execute(run);
+      if (mode === 'read') return await kysely.connection().execute(run);
+      return await kysely.transaction().execute(run);
     } catch (error) {
       throw sqlitePortError(error);
     }
@@ -91,8 +99,8 @@ export class SqliteFile<Schema> {
   }
 
   async #close(): Promise<void> {
-    await this.kysely.connection().execute(async () => undefined);
-    await this.kysely.destroy();
+    await this.#kysely.connection().execute(async () => undefined);
+    await this.#kysely.destroy();
   }
 
   #notice(): void {

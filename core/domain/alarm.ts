@@ -76,7 +76,7 @@ export interface AlarmPart extends PartDetails {
 
 /** What an anomaly says about itself; frozen into the journal, so that it can be read after the rule has changed. */
 export interface PartDetails {
-  /** Stable per machine for the same condition: rule or model with its version, and the metric, feature and sensor it is about. */
+  /** The same for the same condition of the machine, also under a later version of its rule: see {@link partKey}. */
   readonly key: string;
   readonly kind: RuleKind;
   readonly rule: { readonly id: string; readonly version: number };
@@ -106,12 +106,20 @@ export interface PartDetails {
   readonly documentId?: string;
 }
 
+/** The key of a part: which rule, on what. */
+export function partKey(rule: string, metric = '', sensor = ''): string {
+  return `${rule}|${metric}|${sensor}`;
+}
+
 export const MAX_ALARM_PARTS = 32;
 export const MAX_SHELVE_MS = 7 * 86_400_000;
 export const MAX_COMMENT_LENGTH = 1000;
 
 interface Identified {
-  /** Deterministic for conditions, the request's idempotency key for people: the same id is journalled once. At most 128 characters. */
+  /**
+   * The same id is journalled once: deterministic for conditions, and unique over all machines; for people the request's idempotency
+   * key, unique within the alarm. 1 to 128 characters.
+   */
   readonly id: string;
   /** Event time for conditions, wall clock for people; milliseconds since 1970. */
   readonly atMs: number;

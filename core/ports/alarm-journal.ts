@@ -54,7 +54,10 @@ export interface AlarmJournal {
   close(): Promise<void>;
 }
 
-/** What the journal has to tell the world, each message until it was told. At least once, with a stable id, in order per machine and destination. */
+/**
+ * What the journal has to tell the world, each message until it was told: at least once, with a stable id, in order of recording. A
+ * message that failed and waits for its next attempt is overtaken by later ones; who needs the order marks no failure and stops there.
+ */
 export interface AlarmOutbox {
   /** Messages that are due, oldest first. */
   pendingMessages(query: OutboxQuery, options?: CallOptions): Promise<readonly OutboxMessage[]>;

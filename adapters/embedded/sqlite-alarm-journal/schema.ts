@@ -1,0 +1,79 @@
+import { sql } from 'kysely';
+import type { Migration } from '#adapters/sql/migrate.ts';
+
+export interface AlarmSchema {
+  alarm: AlarmRow;
+  journal_entry: JournalRow;
+  outbox: OutboxRow;
+}
+
+/** The fold of an alarm's entries, with the columns by which it is looked for. */
+export interface AlarmRow {
+  id: string;
+  tenant: string;
+  site: string;
+  machine: string;
+  state: string;
+  priority: string;
+  raised_at_ms: number;
+  active: number;
+  shelved_until_ms: number | null;
+  document: string;
+}
+
+export interface JournalRow {
+  /** Rises with the order of recording; SQLite gives it. */
+  position: number;
+  /** The transition's journal key. */
+  key: string;
+  alarm_id: string;
+  sequence: number;
+  tenant: string;
+  machine: string;
+  state_before: string;
+  state_after: string;
+  recorded_at_ms: number;
+  transition: string;
+}
+
+export interface OutboxRow {
+  position: number;
+  id: string;
+  destination: string;
+  machine: string;
+  attempts: number;
+  due_at_ms: number;
+  created_at_ms: number;
+  dead_at_ms: number | null;
+  error_code: string | null;
+  error_detail: string | null;
+  notice: string;
+}
+
+export const migrations: readonly Migration[] = [
+  {
+    version: 1,
+    up: async (db) => {
+      await sql`create table alarm (
+        id text primary key, tenant text not null, site text not null, machine text not null, state text not null,
+        priority text not null, raised_at_ms bigint not null, active integer not null, shelved_until_ms bigint,
+        document text not null)`.execute(db);
+      await sql`create index alarm_newest on alarm (tenant, raised_at_ms desc, id)`.execute(db);
+      await sql`create index alarm_open on alarm (tenant, machine) where state <> 'normal'`.execute(db);
+      await sql`create index alarm_active on alarm (id) where active = 1`.execute(db);
+      await sql`create index alarm_shelved on alarm (shelved_until_ms) where shelved_until_ms is not null`.execute(db);
+      await sql`create table journal_entry (
+        position integer primary key, key text not null unique, alarm_id text not null, sequence integer not null,
+        tenant text not null, machine text not null, state_before text not null, state_after text not null,
+        recorded_at_ms bigint not null, transition text not null, unique (alarm_id, sequence))`.execute(db);
+      await sql`create index journal_entry_time on journal_entry (tenant, position)`.execute(db);
+      // autoincrement: a position is not used again when the newest message has been delivered and deleted.
+      await sql`create table outbox (
+        position integer primary key autoincrement, id text not null unique, destination text not null,
+        machine text not null, attempts integer not null, due_at_ms bigint not null, created_at_ms bigint not null,
+        dead_at_ms bigint, error_code text, error_detail text, notice text not null)`.execute(db);
+      await sql`create index outbox_waiting on outbox (destination, position) where dead_at_ms is null`.execute(db);
+      await sql`create index outbox_dead on outbox (dead_at_ms) where dead_at_ms is not null`.execute(db);
+    },
+  },
+];
