@@ -1,0 +1,149 @@
+import { Buffer } from 'node:buffer';
+import { throwIfAborted, type CallOptions } from '../errors.ts';
+import type { StampedEvent } from '../domain/event.ts';
+import type { DeviceId, MachineKey } from '../domain/ids.ts';
+import type { TelemetryBody } from '../domain/reading.ts';
+import type { PresenceListener } from '../ports/device-gateway.ts';
+import type { DevicePresence, LiveChanges, LiveFeed, LiveMachine } from './live-feed.ts';
+
+export interface LiveStateOptions {
+  /** Tells this process's cursors from those of the one before. */
+  readonly incarnation: string;
+  readonly maxMachines?: number;
+  readonly maxDevices?: number;
+  readonly maxMetricsPerMachine?: number;
+  /** Messages of one machine that come faster than this are not all looked at. */
+  readonly sampleEveryMs?: number;
+}
+
+interface WatchedMachine {
+  receivedAtMs: number;
+  version: number;
+  sampledAtMs: number;
+  /** Payloads that nobody has asked about yet, at most {@link MAX_SAMPLES}: they are parsed only when somebody does. */
+  samples: Uint8Array[];
+  tsMs: number;
+  readonly metrics: Map<string, { value: number; version: number; tsMs: number }>;
+}
+
+const MAX_SAMPLES = 4;
+
+/**
+ * Keeps what is happening now, in memory and within bounds. {@link observe} is called for every batch of the raw streams, so it looks at
+ * the envelope alone, and keeps a few payloads a second of each machine unread until somebody asks.
+ */
+export class LiveState implements LiveFeed, PresenceListener {
+  readonly #incarnation: string;
+  readonly #maxMachines: number;
+  readonly #maxDevices: number;
+  readonly #maxMetrics: number;
+  readonly #sampleEveryMs: number;
+  readonly #machines = new Map<MachineKey, WatchedMachine>();
+  readonly #devices = new Map<DeviceId, DevicePresence & { readonly version: number }>();
+  #version = 0;
+
+  constructor({
+    incarnation,
+    maxMachines = 100_000,
+    maxDevices = 100_000,
+    maxMetricsPerMachine = 512,
+    sampleEveryMs = 250,
+  }: LiveStateOptions) {
+    this.#incarnation = incarnation;
+    this.#maxMachines = maxMachines;
+    this.#maxDevices = maxDevices;
+    this.#maxMetrics = maxMetricsPerMachine;
+    this.#sampleEveryMs = sampleEveryMs;
+  }
+
+  observe(events: readonly StampedEvent[]): void {
+    const version = ++this.#version;
+    for (const event of events) {
+      if (event.imported === true || (event.kind !== 'telemetry' && event.kind !== 'waveform')) continue;
+      const machine = this.#machines.get(event.key) ?? this.#watch(event.key);
+      if (!machine) continue;
+      machine.receivedAtMs = event.acceptedAtMs;
+      machine.version = version;
+      const dueAtMs = machine.sampledAtMs + this.#sampleEveryMs;
+      // A clock that was set back must not end the sampling until it has caught up.
+      const due = event.acceptedAtMs >= dueAtMs || event.acceptedAtMs < machine.sampledAtMs;
+      if (event.kind !== 'telemetry' || !due) continue;
+      machine.sampledAtMs = event.acceptedAtMs;
+      if (machine.samples.length >= MAX_SAMPLES) machine.samples.shift();
+      // A copy, because the payload may be a part of a large read buffer that would be kept with it.
+      machine.samples.push(Buffer.from(event.payload));
+    }
+  }
+
+  presence({ device, machines, online, atMs }: DevicePresence): void {
+    this.#devices.delete(device);
+    this.#devices.set(device, { device, machines, online, atMs, version: ++this.#version });
+    if (this.#devices.size > this.#maxDevices) {
+      for (const oldest of this.#devices.keys()) {
+        this.#devices.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  async changes(after?: string, { signal }: CallOptions = {}): Promise<LiveChanges> {
+    throwIfAborted(signal);
+    const since = this.#versionOf(after);
+    const machines: LiveMachine[] = [];
+    for (const [key, machine] of this.#machines) {
+      if (machine.version > since) machines.push(this.#changesOf(key, machine, since));
+    }
+    const presence: DevicePresence[] = [];
+    for (const { version, ...device } of this.#devices.values()) if (version > since) presence.push(device);
+    return { cursor: `${this.#incarnation}:${this.#version}`, machines, presence };
+  }
+
+  #versionOf(cursor: string | undefined): number {
+    const separator = cursor?.lastIndexOf(':') ?? -1;
+    if (cursor === undefined || cursor.slice(0, separator) !== this.#incarnation) return 0;
+    const version = Number(cursor.slice(separator + 1));
+    return Number.isSafeInteger(version) ? version : 0;
+  }
+
+  #watch(key: MachineKey): WatchedMachine | undefined {
+    if (this.#machines.size >= this.#maxMachines) return undefined;
+    const machine = { receivedAtMs: 0, version: 0, sampledAtMs: 0, samples: [], tsMs: 0, metrics: new Map() };
+    this.#machines.set(key, machine);
+    return machine;
+  }
+
+  #changesOf(key: MachineKey, machine: WatchedMachine, since: number): LiveMachine {
+    for (const sample of machine.samples.splice(0)) this.#read(machine, sample);
+    const metrics: Record<string, number> = {};
+    let tsMs = -Infinity;
+    for (const [name, metric] of machine.metrics) {
+      if (metric.version <= since) continue;
+      metrics[name] = metric.value;
+      tsMs = Math.max(tsMs, metric.tsMs);
+    }
+    return { key, receivedAtMs: machine.receivedAtMs, ...(tsMs > -Infinity && { tsMs }), metrics };
+  }
+
+  #read(machine: WatchedMachine, payload: Uint8Array): void {
+    const body = parseBody(payload);
+    if (!body) return;
+    for (const [name, given] of Object.entries(body.metrics)) {
+      const known = machine.metrics.get(name);
+      if (known ? known.tsMs > body.ts : machine.metrics.size >= this.#maxMetrics) continue;
+      const value = typeof given === 'number' ? given : given.value;
+      machine.metrics.set(name, { value, version: machine.version, tsMs: body.ts });
+    }
+  }
+}
+
+/** An event that no consumer can read is dead-lettered by those whose business it is; here it only shows nothing. */
+function parseBody(payload: Uint8Array): TelemetryBody | undefined {
+  try {
+    const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8');
+    const { ts, metrics } = JSON.parse(text) as Partial<TelemetryBody>;
+    return ts === undefined || metrics === undefined ? undefined : { ts, metrics };
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
