@@ -50,7 +50,7 @@ export const INTAKE_DEFAULTS: IntakeOptions = {
   receiptWindowMs: 10 * 60_000,
   maxReceiptsPerGeneration: 1_500_000,
   maxInFlightEvents: 50_000,
-  maxInFlightBytes: 64 * 1024 * 1024,
+  maxInFlightBytes: 16 * 1024 * 1024,
   retryDelayMs: 500,
   maxPendingEvents: 1_000_000,
   lagProbeEveryMs: 500,
@@ -73,8 +73,6 @@ export interface IntakeDependencies {
   readonly incarnation: string;
   /** Events that the slowest consumer has still to settle. */
   readonly lag?: () => Promise<{ readonly events: number }>;
-  /** W3C trace context for a message that is to be traced, else undefined. */
-  readonly sampleTrace?: () => string | undefined;
   /** Hears of what went wrong without a caller to tell. */
   readonly onProblem: (what: string, error: unknown) => void;
 }
@@ -472,8 +470,7 @@ export class Intake implements DeviceIntake {
     const event: Mutable<MachineEvent> = this.#plainEvent(kind, machine.key, eventId, items, payload);
     if (this.#receipts.mustVerify(machine.receipts, ts)) event.verifyStored = true;
     if (message?.imported === true) event.imported = true;
-    const traceparent = message?.traceparent ?? this.#dependencies.sampleTrace?.();
-    if (traceparent !== undefined) event.traceparent = traceparent;
+    if (message?.traceparent !== undefined) event.traceparent = message.traceparent;
     return event;
   }
 

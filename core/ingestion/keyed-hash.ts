@@ -52,7 +52,7 @@ function absorb(from: HashScope, text: string, into: Int32Array): void {
   for (let i = 0; i <= length; i += 2) {
     let word: number;
     if (i + 1 < length) word = text.charCodeAt(i) | (text.charCodeAt(i + 1) << 16);
-    else if (i < length) word = text.charCodeAt(i) | ~(length << 16);
+    else if (i < length) word = text.charCodeAt(i) | (~length << 16);
     else word = ~length;
     a3 ^= word;
     a0 = (a0 + a1) | 0;
