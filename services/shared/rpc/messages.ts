@@ -1,0 +1,25 @@
+import { isPortError, PortError, type PortErrorCode } from '#core/errors.ts';
+
+export type Request =
+  | {
+      readonly type: 'call';
+      readonly id: number;
+      readonly method: string;
+      readonly arguments: readonly unknown[];
+      readonly withSignal: boolean;
+    }
+  | { readonly type: 'cancel'; readonly id: number };
+
+export type Response =
+  | { readonly type: 'result'; readonly id: number; readonly value: unknown }
+  | { readonly type: 'error'; readonly id: number; readonly code: PortErrorCode; readonly message: string };
+
+/** What an error is on the other side: its code and message. Anything but a port error is `internal`. */
+export function encodeError(id: number, error: unknown): Response {
+  if (isPortError(error)) return { type: 'error', id, code: error.code, message: error.message };
+  return { type: 'error', id, code: 'internal', message: error instanceof Error ? error.message : String(error) };
+}
+
+export function decodeError(response: Extract<Response, { type: 'error' }>): PortError {
+  return new PortError(response.code, response.message);
+}

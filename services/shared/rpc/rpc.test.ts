@@ -1,0 +1,127 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { PortError } from '#core/errors.ts';
+import { connectPort, type Connected } from './port-client.ts';
+import { servePort, type PortServer } from './port-server.ts';
+
+interface Echo {
+  echo(value: unknown): Promise<unknown>;
+  refuse(): Promise<never>;
+  wait(options: { signal?: AbortSignal }): Promise<string>;
+  pid(): Promise<number>;
+  columns(): Promise<{ ts: Float64Array }>;
+}
+
+let folder: string;
+let path: string;
+let server: PortServer | undefined;
+let client: (Echo & Connected) | undefined;
+let child: ChildProcess | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tribo-rpc-'));
+  path = join(folder, 'echo.sock');
+});
+
+afterEach(async () => {
+  client?.disconnect();
+  await server?.close();
+  child?.kill('SIGKILL');
+  client = server = child = undefined;
+  rmSync(folder, { recursive: true });
+});
+
+let abortedOnServer = false;
+async function serve(): Promise<Echo> {
+  abortedOnServer = false;
+  server = await servePort(path, 'echo', {
+    echo: (value: unknown) => value,
+    refuse: () => {
+      throw new PortError('already_exists', 'there is one');
+    },
+    wait: ({ signal }: { signal: AbortSignal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          abortedOnServer = true;
+          reject(new Error('aborted'));
+        });
+      }),
+  });
+  client = connectPort<Echo>(path, 'echo', { waitMs: 500 });
+  return client;
+}
+
+describe('a port over a socket', () => {
+  it.each([
+    ['an object with undefined', { a: 1, b: undefined, c: [null, 'x'] }],
+    ['a Map', new Map([['tenant', { stored: 3 }]])],
+    ['bytes', new Uint8Array([0, 255, 128])],
+    ['a large value', 'x'.repeat(5_000_000)],
+    ['a number beyond 32 bits', 1_795_222_800_123],
+  ])('carries %s there and back', async (_name, value) => {
+    const echo = await serve();
+    const back = await echo.echo(value);
+    expect(value instanceof Uint8Array ? new Uint8Array(back as Uint8Array) : back).toEqual(value);
+  });
+
+  it('may be opened by its owner alone', async () => {
+    await serve();
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it('keeps the code and message of a port error', async () => {
+    const echo = await serve();
+    await expect(echo.refuse()).rejects.toMatchObject({
+      name: 'PortError',
+      code: 'already_exists',
+      message: 'there is one',
+    });
+  });
+
+  it('stops waiting on abort, and tells the server', async () => {
+    const echo = await serve();
+    const controller = new AbortController();
+    const call = echo.wait({ signal: controller.signal });
+    setTimeout(() => controller.abort(), 20);
+    await expect(call).rejects.toMatchObject({ code: 'cancelled' });
+    await echo.echo(1);
+    expect(abortedOnServer).toBe(true);
+  });
+
+  it('answers many calls at once, each with its own', async () => {
+    const echo = await serve();
+    const values = Array.from({ length: 500 }, (_, i) => i);
+    expect(await Promise.all(values.map((value) => echo.echo(value)))).toEqual(values);
+  });
+
+  it('says unimplemented for what the other side does not have', async () => {
+    const echo = (await serve()) as Echo & { other(): Promise<void> };
+    await expect(echo.other()).rejects.toMatchObject({ code: 'unimplemented' });
+  });
+
+  it('fails with unavailable within its bound where nobody listens', async () => {
+    client = connectPort<Echo>(path, 'echo', { waitMs: 100 });
+    await expect(client.echo(1)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('carries typed arrays between processes, and goes on by itself after the server was killed and started again', async () => {
+    const start = async (): Promise<void> => {
+      child = fork(fileURLToPath(new URL('./rpc-test-child.ts', import.meta.url)), [path], { execArgv: [] });
+      await once(child, 'message');
+    };
+    await start();
+    client = connectPort<Echo>(path, 'echo', { waitMs: 3000 });
+    const firstPid = await client.pid();
+    expect(await client.columns()).toEqual({ ts: new Float64Array([1.5, 2.5]) });
+    const cut = client.wait({});
+    child?.kill('SIGKILL');
+    await expect(cut).rejects.toMatchObject({ code: 'unavailable' });
+    await start();
+    expect(await client.pid()).not.toBe(firstPid);
+  });
+});
