@@ -1,0 +1,182 @@
+import { createHash } from 'node:crypto';
+import { derivedEvent, derivedId } from '../derivation/derived-event.ts';
+import type { MachineEvent, StampedEvent } from '../domain/event.ts';
+import type { MachineKey } from '../domain/ids.ts';
+import type { Machine, OperatingState, OperatingStateSource } from '../domain/plant.ts';
+import { decodeSamples, type WaveformReference } from '../domain/waveform.ts';
+import type { CallOptions } from '../errors.ts';
+import type { RegisteredMachine } from '../ports/machine-registry.ts';
+import type { ObjectStore } from '../ports/object-store.ts';
+import type { DerivedDocument } from '../ports/time-series-store.ts';
+import { settlementOutcome } from '../settlement/outcomes.ts';
+import { defectOrders } from './bearing.ts';
+import type { OperatingPoint } from './operating-points.ts';
+import { sampleUnit } from './units.ts';
+import { computeWaveformFeatures, type FeatureMachine, type WaveformFeatures } from './waveform-features.ts';
+import { FEATURES_VERSION } from './waveform.ts';
+
+/** What {@link featurise} needs to know. */
+export interface FeaturiseDependencies {
+  readonly objects: Pick<ObjectStore, 'get'>;
+  /** The machine's description, from memory where possible; undefined for one that is not registered (any more). */
+  readonly machine: (key: MachineKey, options: CallOptions) => Promise<RegisteredMachine | undefined>;
+  /** What the machine was doing by its readings. */
+  readonly operatingPoint: (
+    key: MachineKey,
+    source: OperatingStateSource,
+    tsMs: number,
+    options: CallOptions,
+  ) => Promise<OperatingPoint>;
+}
+
+/** A waveform's features as an event, or why there can never be any: then it belongs among the dead letters. */
+export type Featurised =
+  | { readonly ok: true; readonly event: MachineEvent }
+  | { readonly ok: false; readonly code: FeaturiseFailure; readonly detail: string };
+
+export type FeaturiseFailure = 'undecodable_payload' | 'missing_object' | 'undecodable_waveform';
+
+/** The body of a `features` document; its values are series named `<sensor>.<feature>`. */
+export interface FeaturesBody {
+  readonly waveformId: string;
+  /** Bare feature names, as in `WaveformFeatures.values`. */
+  readonly features: Readonly<Record<string, number>>;
+  readonly isoZone: WaveformFeatures['isoZone'];
+  /** Undefined where no reading tells. */
+  readonly operatingState?: OperatingState;
+  /** Where the speed came from; `reading` is the machine's newest `rpm` at about that time. */
+  readonly rpmFrom: 'waveform' | 'reading' | 'machine' | 'unknown';
+  readonly provenance: WaveformFeatures['provenance'];
+  /** The description that the waveform was read against; absent for an unregistered machine. */
+  readonly machineRevision?: number;
+  /** Parts of the description that could not be used, and why. */
+  readonly problems?: readonly string[];
+}
+
+/**
+ * The features of one `waveform` event. The same waveform gives an event of the same id. Makes one attempt.
+ *
+ * @throws PortError when a port failed: the event should be tried again.
+ */
+export async function featurise(
+  origin: StampedEvent,
+  dependencies: FeaturiseDependencies,
+  options: CallOptions = {},
+): Promise<Featurised> {
+  const outcome = settlementOutcome(origin);
+  if (outcome.type === 'deadLettered') return { ok: false, code: 'undecodable_payload', detail: outcome.detail };
+  if (outcome.type !== 'waveform') {
+    return { ok: false, code: 'undecodable_payload', detail: `a ${origin.kind} event is no waveform` };
+  }
+  const { waveform } = outcome;
+  const bytes = await dependencies.objects.get(waveform.objectKey, options);
+  if (!bytes) {
+    return { ok: false, code: 'missing_object', detail: `there is no object ${waveform.objectKey}` };
+  }
+  const registered = await dependencies.machine(origin.key, options);
+  const source = registered?.machine.operatingState ?? ALWAYS_RUNNING;
+  const point = await dependencies.operatingPoint(origin.key, source, waveform.ts, options);
+  try {
+    const samples = checkedSamples(bytes, waveform);
+    const document = featuresDocument(origin.key, waveform, samples, registered, point);
+    return { ok: true, event: derivedEvent(origin, 'features', document) };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { ok: false, code: 'undecodable_waveform', detail: error.message };
+  }
+}
+
+const ALWAYS_RUNNING: OperatingStateSource = { from: 'always', state: 'running' };
+
+function checkedSamples(bytes: Uint8Array, waveform: WaveformReference): Float64Array {
+  if (createHash('sha256').update(bytes).digest('hex') !== waveform.sha256.toLowerCase()) {
+    throw new RangeError(`the stored samples have another SHA-256 than the waveform's ${waveform.sha256}`);
+  }
+  const samples = decodeSamples(bytes, waveform.encoding, waveform.scale);
+  if (samples.length !== waveform.sampleCount) {
+    throw new RangeError(`${waveform.sampleCount} samples were announced, ${samples.length} are stored`);
+  }
+  return samples;
+}
+
+function featuresDocument(
+  key: MachineKey,
+  waveform: WaveformReference,
+  samples: Float64Array,
+  registered: RegisteredMachine | undefined,
+  point: OperatingPoint,
+): DerivedDocument {
+  const { sensor, waveformId, ts, sampleRateHz, unit } = waveform;
+  const rpm = waveform.rpm ?? point.rpm;
+  const { machine, problems } = featureMachine(registered?.machine, sensor, point.state);
+  const { values, isoZone, provenance } = computeWaveformFeatures(
+    { samples, sampleRateHz, unit, ...(rpm !== undefined && { rpm }) },
+    { machine },
+  );
+  const body: FeaturesBody = {
+    waveformId,
+    features: values,
+    isoZone,
+    rpmFrom: waveform.rpm === undefined && point.rpm !== undefined ? 'reading' : provenance.rpmSource,
+    provenance,
+    ...(point.state !== undefined && { operatingState: point.state }),
+    ...(registered && { machineRevision: registered.revision }),
+    ...(problems.length > 0 && { problems }),
+  };
+  return {
+    kind: 'features',
+    id: derivedId('features', FEATURES_VERSION, key, [sensor, waveformId]),
+    revision: 1,
+    ts,
+    sensor,
+    values: prefixed(values, sensor),
+    units: prefixed(unitsOf(values, unit), sensor),
+    body,
+  };
+}
+
+/** Most bearings that the features of one waveform tell apart. */
+const MAX_BEARINGS = 16;
+
+/** The facts that count for this sensor. A bearing with an impossible geometry costs its own features, not the waveform's. */
+function featureMachine(
+  machine: Machine | undefined,
+  sensor: string,
+  operatingState: OperatingState | undefined,
+): { readonly machine: FeatureMachine; readonly problems: readonly string[] } {
+  if (!machine) return { machine: { bearings: [], operatingState }, problems: [] };
+  const problems: string[] = [];
+  const heard = machine.sensors.find((each) => each.id === sensor)?.bearing;
+  const usable = machine.bearings.filter((bearing) => {
+    if (heard !== undefined && bearing.id !== heard) return false;
+    try {
+      defectOrders(bearing);
+      return true;
+    } catch (error) {
+      problems.push(`bearing ${bearing.id} is left out: ${error instanceof Error ? error.message : String(error)}`);
+      return false;
+    }
+  });
+  if (usable.length > MAX_BEARINGS) {
+    problems.push(
+      `${usable.length - MAX_BEARINGS} bearings are left out: a sensor tells at most ${MAX_BEARINGS} apart`,
+    );
+  }
+  const { powerKw, nominalRpm, shaftHeightMm, support } = machine;
+  const bearings = usable.slice(0, MAX_BEARINGS);
+  return { machine: { powerKw, nominalRpm, shaftHeightMm, support, bearings, operatingState }, problems };
+}
+
+/** UCUM units by the end of the feature's name; what ends in none is a ratio. */
+function unitsOf(values: Readonly<Record<string, number>>, unit: string): Record<string, string> {
+  const suffix = `_${sampleUnit(unit).suffix}`;
+  const unitOf = (name: string): string => {
+    if (name.endsWith(suffix)) return unit;
+    return name.endsWith('_mm_s') ? 'mm/s' : '1';
+  };
+  return Object.fromEntries(Object.keys(values).map((name) => [name, unitOf(name)]));
+}
+
+function prefixed<Value>(record: Readonly<Record<string, Value>>, sensor: string): Record<string, Value> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [`${sensor}.${name}`, value]));
+}

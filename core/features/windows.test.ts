@@ -1,0 +1,258 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  RollingWindows,
+  type MachineWindowsSnapshot,
+  type RollingWindowOptions,
+  type WindowResult,
+} from './windows.ts';
+
+const TUMBLING: RollingWindowOptions = {
+  sizeMs: 1000,
+  hopMs: 1000,
+  watermarkDelayMs: 0,
+  allowedLatenessMs: 2000,
+  maxSeries: 100,
+};
+const HOPPING: RollingWindowOptions = { ...TUMBLING, sizeMs: 3000, watermarkDelayMs: 500 };
+
+interface Reading {
+  readonly ts: number;
+  readonly value: number;
+}
+
+function collect(options: RollingWindowOptions, readings: readonly Reading[]) {
+  const results: WindowResult[] = [];
+  const windows = new RollingWindows(options, (result) => results.push(result));
+  const outcomes = readings.map(({ ts, value }) => windows.update('press-7', 'velocity_rms', ts, value));
+  return { windows, results, outcomes };
+}
+
+const at = (ts: number, value: number): Reading => ({ ts, value });
+
+describe('rolling windows', () => {
+  it('closes a window once the watermark reaches its end, with all of its features', () => {
+    const { results } = collect(TUMBLING, [at(0, 1), at(500, 3), at(900, 2), at(1000, 9)]);
+    expect(results).toHaveLength(1);
+    const [first] = results;
+    expect(first).toMatchObject({
+      id: 'press-7/velocity_rms/0/1000',
+      machine: 'press-7',
+      metric: 'velocity_rms',
+      startMs: 0,
+      endMs: 1000,
+      revision: 0,
+      count: 3,
+      mean: 2,
+      deviation: 1,
+      min: 1,
+      max: 3,
+    });
+    // Least squares through (0, 1), (0.5, 3), (0.9, 2).
+    expect(first?.slopePerSecond).toBeCloseTo(1.229508, 6);
+    const weights = [1000, 500, 100].map((age) => Math.exp(-age / (1000 / 3)));
+    const weighted = weights[0]! * 1 + weights[1]! * 3 + weights[2]! * 2;
+    expect(first?.ewma).toBeCloseTo(weighted / weights.reduce((a, b) => a + b), 12);
+  });
+
+  it('gives no deviation and no slope for a single reading, and no slope for readings of one moment', () => {
+    const { results } = collect(TUMBLING, [at(100, 5), at(1100, 5), at(1100, 7), at(2000, 0)]);
+    expect(results[0]).toMatchObject({ count: 1, mean: 5, deviation: null, slopePerSecond: null, ewma: 5 });
+    expect(results[1]).toMatchObject({ count: 2, mean: 6, slopePerSecond: null });
+  });
+
+  it('puts a reading on a boundary into the window that begins there', () => {
+    const { results } = collect(TUMBLING, [at(1000, 1), at(1999, 2), at(2000, 3), at(3000, 4)]);
+    expect(results.map(({ startMs, count }) => [startMs, count])).toEqual([
+      [1000, 2],
+      [2000, 1],
+    ]);
+  });
+
+  it('takes disorder up to the watermark delay without a revision', () => {
+    const { results, outcomes } = collect({ ...TUMBLING, watermarkDelayMs: 500 }, [
+      at(100, 1),
+      at(1400, 2),
+      at(950, 3),
+      at(1500, 4),
+    ]);
+    expect(outcomes).toEqual(['counted', 'counted', 'counted', 'counted']);
+    expect(results).toEqual([expect.objectContaining({ startMs: 0, count: 2, mean: 2, revision: 0 })]);
+  });
+
+  it('corrects a closed window by late data, with the same id and the next revision', () => {
+    const { results, outcomes } = collect(TUMBLING, [at(100, 1), at(1500, 5), at(200, 3), at(300, 8)]);
+    expect(outcomes).toEqual(['counted', 'counted', 'late', 'late']);
+    expect(results.map(({ id, revision, count, max }) => [id, revision, count, max])).toEqual([
+      ['press-7/velocity_rms/0/1000', 0, 1, 1],
+      ['press-7/velocity_rms/0/1000', 1, 2, 3],
+      ['press-7/velocity_rms/0/1000', 2, 3, 8],
+    ]);
+  });
+
+  it('gives revision 0 for a window whose first reading comes late', () => {
+    const { results } = collect(TUMBLING, [at(2500, 1), at(1500, 5)]);
+    expect(results).toEqual([expect.objectContaining({ startMs: 1000, revision: 0, count: 1, mean: 5 })]);
+  });
+
+  it('counts what comes after the allowed lateness and changes nothing', () => {
+    const { windows, results, outcomes } = collect(TUMBLING, [at(100, 1), at(3000, 2), at(200, 3)]);
+    expect(outcomes[2]).toBe('too_late');
+    expect(results).toHaveLength(1);
+    expect(windows.counts('press-7')).toEqual({ counted: 2, late: 0, too_late: 1, invalid: 0 });
+  });
+
+  it('corrects each of the overlapping windows of a late reading that are not past correction', () => {
+    const { results, outcomes } = collect(HOPPING, [at(1000, 1), at(6400, 2), at(1500, 3)]);
+    expect(outcomes).toEqual(['counted', 'counted', 'late']);
+    // 1500 lies in the windows from -1000, 0 and 1000, which are final at 4000, 5000 and 6000; the watermark is at 5900.
+    expect(results.map(({ startMs, revision }) => [startMs, revision])).toEqual([
+      [-1000, 0],
+      [0, 0],
+      [1000, 0],
+      [1000, 1],
+    ]);
+  });
+
+  it('gives no result for windows without readings, however long the gap', () => {
+    const { results } = collect(HOPPING, [at(0, 1), at(1e12, 2), at(1e12 + 10_000, 3)]);
+    expect(results.map(({ startMs }) => startMs)).toEqual([-2000, -1000, 0, 1e12 - 2000, 1e12 - 1000, 1e12]);
+  });
+
+  it('closes the windows of a machine that stopped sending when its watermark is advanced', () => {
+    const { windows, results } = collect(TUMBLING, [at(100, 1)]);
+    windows.advance('press-7', 999);
+    expect(results).toHaveLength(0);
+    windows.advance('press-7', 1000);
+    expect(results).toHaveLength(1);
+    windows.advance('press-7', 500);
+    expect(windows.update('press-7', 'velocity_rms', 150, 4)).toBe('late');
+    expect(results[1]).toMatchObject({ revision: 1, count: 2 });
+  });
+
+  it('keeps series apart and refuses more of them than it may hold', () => {
+    const windows = new RollingWindows({ ...TUMBLING, maxSeries: 2 }, () => undefined);
+    expect(windows.update('a', 'x', 0, 1)).toBe('counted');
+    expect(windows.update('b', 'x', 0, 1)).toBe('counted');
+    expect(windows.update('b', 'y', 0, 1)).toBe('refused');
+    expect(windows.update('c', 'x', 0, 1)).toBe('refused');
+    expect(windows.refusedCount).toBe(2);
+    expect(windows.machines()).toEqual(['a', 'b']);
+    windows.forgetMachine('a');
+    expect(windows.update('c', 'x', 0, 1)).toBe('counted');
+    expect(windows.seriesCount).toBe(2);
+  });
+
+  it.each([NaN, Infinity, -Infinity])('counts a value of %p as invalid and keeps it out', (value) => {
+    const { windows, results } = collect(TUMBLING, [at(0, 1), at(10, value), at(1000, 1)]);
+    expect(results[0]).toMatchObject({ count: 1, mean: 1 });
+    expect(windows.counts('press-7')?.invalid).toBe(1);
+  });
+
+  it.each([
+    ['hopMs', { hopMs: 700 }],
+    ['hopMs', { hopMs: 0 }],
+    ['sizeMs', { sizeMs: 500 }],
+    ['watermarkDelayMs', { watermarkDelayMs: -1 }],
+    ['allowedLatenessMs', { allowedLatenessMs: 0.5 }],
+    ['ewmaTimeConstantMs', { ewmaTimeConstantMs: 0 }],
+    ['maxSeries', { maxSeries: 0 }],
+    ['must stay below', { allowedLatenessMs: 1e9 }],
+  ])('refuses options with a bad %s', (named, wrong) => {
+    expect(() => new RollingWindows({ ...TUMBLING, ...wrong }, () => undefined)).toThrow(named);
+  });
+
+  it.each([
+    ['version', { version: 2 }],
+    ['is of windows', { shape: [1, 1, 0, 0, 1] }],
+  ])('refuses a snapshot of another %s', (named, wrong) => {
+    const { windows } = collect(TUMBLING, [at(0, 1)]);
+    const snapshot = { ...windows.snapshotMachine('press-7')!, ...wrong } as MachineWindowsSnapshot;
+    expect(() => windows.restoreMachine(snapshot)).toThrow(named);
+    expect(windows.seriesCount).toBe(1);
+  });
+});
+
+describe('rolling windows, for any readings', () => {
+  const readings = fc.array(
+    fc.record({ ts: fc.integer({ min: 0, max: 20_000 }), value: fc.double({ min: -1e6, max: 1e6, noNaN: true }) }),
+    { maxLength: 200 },
+  );
+  const shapes = fc.constantFrom(TUMBLING, HOPPING, { ...HOPPING, hopMs: 500, allowedLatenessMs: 0 });
+
+  it('the last revision of each window equals a batch computation over all readings in it, in whatever order they came', () => {
+    fc.assert(
+      fc.property(shapes, readings, (shape, all) => {
+        const last = new Map<number, WindowResult>();
+        const options = { ...shape, allowedLatenessMs: 30_000 };
+        const windows = new RollingWindows(options, (result) => last.set(result.startMs, result));
+        for (const { ts, value } of all) windows.update('m', 'x', ts, value);
+        windows.advance('m', 40_000);
+        for (let startMs = -options.sizeMs; startMs <= 20_000; startMs += options.hopMs) {
+          const inside = all.filter(({ ts }) => ts >= startMs && ts < startMs + options.sizeMs);
+          const result = last.get(startMs);
+          expect(result?.count ?? 0).toBe(inside.length);
+          if (result) expectBatch(result, inside, options.sizeMs / 3);
+        }
+      }),
+    );
+  });
+
+  it('revisions of a window count up from 0 without a gap', () => {
+    fc.assert(
+      fc.property(shapes, readings, (options, all) => {
+        const next = new Map<string, number>();
+        const { results } = collect(options, all);
+        for (const { id, revision } of results) {
+          expect(revision).toBe(next.get(id) ?? 0);
+          next.set(id, revision + 1);
+        }
+      }),
+    );
+  });
+
+  it('going on from a snapshot that went through JSON gives what going on without one gives', () => {
+    fc.assert(
+      fc.property(shapes, readings, fc.nat(200), (options, all, cut) => {
+        const { results: straight } = collect(options, all);
+        const { windows, results: before } = collect(options, all.slice(0, cut));
+        const snapshot = windows.snapshotMachine('press-7');
+        const after: WindowResult[] = [];
+        const restored = new RollingWindows(options, (result) => after.push(result));
+        if (snapshot) restored.restoreMachine(JSON.parse(JSON.stringify(snapshot)) as MachineWindowsSnapshot);
+        for (const { ts, value } of all.slice(cut)) restored.update('press-7', 'velocity_rms', ts, value);
+        expect([...before, ...after]).toEqual(straight);
+      }),
+    );
+  });
+});
+
+function expectBatch(result: WindowResult, readings: readonly Reading[], timeConstantMs: number): void {
+  const n = readings.length;
+  const values = readings.map(({ value }) => value);
+  const mean = values.reduce((a, b) => a + b, 0) / n;
+  const meanTime = readings.reduce((sum, { ts }) => sum + ts, 0) / n;
+  let squares = 0;
+  let timeSquares = 0;
+  let products = 0;
+  let weight = 0;
+  let weighted = 0;
+  for (const { ts, value } of readings) {
+    squares += (value - mean) ** 2;
+    timeSquares += (ts - meanTime) ** 2;
+    products += (value - mean) * (ts - meanTime);
+    const w = Math.exp((ts - result.endMs) / timeConstantMs);
+    weight += w;
+    weighted += w * value;
+  }
+  expect(result.min).toBe(Math.min(...values));
+  expect(result.max).toBe(Math.max(...values));
+  expectClose(result.mean, mean, 1e6);
+  expectClose(result.deviation ?? 0, n > 1 ? Math.sqrt(squares / (n - 1)) : 0, 1e6);
+  expectClose(result.slopePerSecond ?? 0, timeSquares > 0 ? (1000 * products) / timeSquares : 0, 1e9);
+  expectClose(result.ewma, weighted / weight, 1e6);
+}
+
+function expectClose(actual: number, expected: number, scale: number): void {
+  expect(Math.abs(actual - expected)).toBeLessThanOrEqual(1e-9 * scale);
+}

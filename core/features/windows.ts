@@ -1,0 +1,152 @@
+import { PaneRing, type PaneOutcome, type PaneRingSnapshot, type WindowSink } from './window-panes.ts';
+import { windowShape, type RollingWindowOptions, type WindowShape } from './window-shape.ts';
+
+export type { RollingWindowOptions } from './window-shape.ts';
+export type { WindowResult, WindowSink } from './window-panes.ts';
+
+/**
+ * What became of a reading. `late`: it came after one of its windows had closed, and corrected those that the allowed lateness still
+ * permits. `too_late`: none of its windows was to be corrected any more. `invalid`: not finite. `refused`: no room for another series.
+ */
+export type WindowOutcome = PaneOutcome | 'refused';
+
+/** Readings by outcome. */
+export type WindowCounts = Readonly<Record<PaneOutcome, number>>;
+
+/** The windows of one machine as plain data; JSON keeps it exactly. */
+export interface MachineWindowsSnapshot {
+  readonly version: 1;
+  /** Size, hop, delay, lateness and time constant: a snapshot only fits the windows it was taken of. */
+  readonly shape: readonly number[];
+  readonly machine: string;
+  readonly counts: WindowCounts;
+  readonly metrics: readonly PaneRingSnapshot[];
+}
+
+/**
+ * Rolling features of metrics over event-time windows: mean, deviation, minimum, maximum, slope, exponentially weighted mean.
+ *
+ * Each series has its own watermark, the newest time seen less `watermarkDelayMs`; a window closes once the watermark reaches its end.
+ * Results depend on the order of each series' readings alone, neither on batches nor on the clock: the same readings after
+ * {@link RollingWindows.restoreMachine} give the same results with the same ids and revisions.
+ *
+ * Timestamps are taken as they are: one far ahead closes every open window of its series. The edge rejects such readings.
+ */
+export class RollingWindows {
+  readonly #shape: WindowShape;
+  readonly #maxSeries: number;
+  readonly #emit: WindowSink;
+  readonly #machines = new Map<string, MachineWindows>();
+  #seriesCount = 0;
+  #refusedCount = 0;
+
+  /** @throws RangeError that names the option, when one is out of range. */
+  constructor(options: RollingWindowOptions, emit: WindowSink) {
+    this.#shape = windowShape(options);
+    this.#maxSeries = options.maxSeries;
+    this.#emit = emit;
+  }
+
+  /** Takes one reading; what it closes or corrects is in the sink before this returns. */
+  update(machine: string, metric: string, timestampMs: number, value: number): WindowOutcome {
+    const windows = this.#machines.get(machine);
+    const ring = windows?.rings.get(metric);
+    if (windows && ring) {
+      const outcome = ring.add(timestampMs, value, this.#emit);
+      windows.counts[outcome]++;
+      return outcome;
+    }
+    if (this.#seriesCount >= this.#maxSeries) {
+      this.#refusedCount++;
+      return 'refused';
+    }
+    this.#addSeries(machine, metric);
+    return this.update(machine, metric, timestampMs, value);
+  }
+
+  /**
+   * Moves the watermark of all series of a machine forward to at least `watermarkMs`, closing windows that no reading would close: for a
+   * machine that stopped sending. Deterministic as long as the caller's times are (they should come from events).
+   */
+  advance(machine: string, watermarkMs: number): void {
+    for (const ring of this.#machines.get(machine)?.rings.values() ?? []) ring.advance(watermarkMs, this.#emit);
+  }
+
+  /** Readings of a machine by outcome; `undefined` for a machine that is not held. */
+  counts(machine: string): WindowCounts | undefined {
+    const counts = this.#machines.get(machine)?.counts;
+    return counts && { ...counts };
+  }
+
+  /** Readings refused since the start because `maxSeries` was reached. */
+  get refusedCount(): number {
+    return this.#refusedCount;
+  }
+
+  get seriesCount(): number {
+    return this.#seriesCount;
+  }
+
+  /** The machines that are held. */
+  machines(): string[] {
+    return [...this.#machines.keys()];
+  }
+
+  /** The state of one machine; `undefined` for a machine that is not held. */
+  snapshotMachine(machine: string): MachineWindowsSnapshot | undefined {
+    const windows = this.#machines.get(machine);
+    if (!windows) return undefined;
+    const metrics = [...windows.rings.values()].map((ring) => ring.toSnapshot());
+    return { version: 1, shape: shapeKey(this.#shape), machine, counts: { ...windows.counts }, metrics };
+  }
+
+  /**
+   * Takes a machine's state back, in place of what is held of it.
+   *
+   * @throws RangeError when the snapshot is of other windows or of another version, or has more series than `maxSeries` leaves room for.
+   */
+  restoreMachine(snapshot: MachineWindowsSnapshot): void {
+    const { machine, metrics } = snapshot;
+    if ((snapshot.version as number) !== 1)
+      throw new RangeError(`a window snapshot of version ${snapshot.version} is not known`);
+    const ours = shapeKey(this.#shape).join();
+    const theirs = snapshot.shape.join();
+    if (theirs !== ours)
+      throw new RangeError(`the snapshot of ${machine} is of windows (${theirs}), these are (${ours})`);
+    const held = this.#machines.get(machine)?.rings.size ?? 0;
+    if (this.#seriesCount - held + metrics.length > this.#maxSeries) {
+      throw new RangeError(`the snapshot of ${machine} has ${metrics.length} series; maxSeries is ${this.#maxSeries}`);
+    }
+    this.forgetMachine(machine);
+    const rings = new Map(
+      metrics.map((series) => [series.metric, PaneRing.fromSnapshot(this.#shape, machine, series)]),
+    );
+    this.#machines.set(machine, { counts: { ...snapshot.counts }, rings });
+    this.#seriesCount += rings.size;
+  }
+
+  /** Drops a machine's state, for instance once its partition has moved elsewhere. */
+  forgetMachine(machine: string): void {
+    this.#seriesCount -= this.#machines.get(machine)?.rings.size ?? 0;
+    this.#machines.delete(machine);
+  }
+
+  #addSeries(machine: string, metric: string): void {
+    let windows = this.#machines.get(machine);
+    if (!windows) {
+      windows = { counts: { counted: 0, late: 0, too_late: 0, invalid: 0 }, rings: new Map() };
+      this.#machines.set(machine, windows);
+    }
+    windows.rings.set(metric, new PaneRing(this.#shape, machine, metric));
+    this.#seriesCount++;
+  }
+}
+
+interface MachineWindows {
+  readonly counts: Record<PaneOutcome, number>;
+  readonly rings: Map<string, PaneRing>;
+}
+
+function shapeKey({ sizeMs, hopMs, delayMs, latenessMs, timeConstantMs }: WindowShape): readonly number[] {
+  return [sizeMs, hopMs, delayMs, latenessMs, timeConstantMs];
+}
