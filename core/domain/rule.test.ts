@@ -1,0 +1,56 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseRule, severityOf } from './rule.ts';
+
+const threshold = { kind: 'threshold', id: 'hot', text: 'Hot', metric: 'temperature', direction: 'above', limit: 80 };
+
+describe('rule', () => {
+  it('fills in what is left out', () => {
+    expect(parseRule(threshold)).toMatchObject({
+      ok: true,
+      rule: {
+        ...threshold,
+        deadband: 0,
+        onDelayMs: 0,
+        priority: 'medium',
+        enabled: true,
+        operatingStates: ['running'],
+      },
+    });
+  });
+
+  it.each([
+    ['/kind', { ...threshold, kind: 'magic' }],
+    ['/limit', { ...threshold, limit: '80' }],
+    ['/limit', { ...threshold, limit: Number.NaN }],
+    ['/metric', { ...threshold, metric: '../etc' }],
+    ['/deadband', { ...threshold, deadband: -1 }],
+    ['/onDelayMs', { ...threshold, onDelayMs: 1e12 }],
+    ['/appliesTo/classes/0', { ...threshold, appliesTo: { classes: ['toaster'] } }],
+    ['/appliesTo/machines/1', { ...threshold, appliesTo: { machines: ['press-*', 'a/b'] } }],
+    ['/operatingStates', { ...threshold, operatingStates: [] }],
+    ['/afterMs', { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 10 }],
+    ['/zone', { kind: 'iso-zone', id: 'iso', text: 'ISO', zone: 'A' }],
+    ['', { ...threshold, limt: 3 }],
+    ['', 'temperature > 80'],
+    ['', null],
+  ])('points at %s of what is wrong in %j', (pointer, input) => {
+    const parsed = parseRule(input);
+    expect(parsed.ok).toBe(false);
+    expect(parsed.ok ? [] : parsed.problems.map((problem) => problem.pointer)).toEqual([pointer]);
+  });
+
+  it('names every problem at once', () => {
+    const parsed = parseRule({ ...threshold, limit: 'x', id: '' });
+    expect(parsed.ok ? [] : parsed.problems.map((problem) => problem.pointer)).toEqual(['/id', '/limit']);
+  });
+
+  it.each([
+    ['low', 125],
+    ['medium', 375],
+    ['high', 625],
+    ['critical', 875],
+  ] as const)('gives priority %s the severity %d unless it has its own', (priority, severity) => {
+    expect(severityOf({ priority })).toBe(severity);
+    expect(severityOf({ priority, severity: 1 })).toBe(1);
+  });
+});
