@@ -1,0 +1,43 @@
+import type { StreamName } from '#core/domain/event.ts';
+
+/** How long and how much of a stream is kept. */
+export interface StreamRetention {
+  /** What every declared group has acknowledged goes once it is older, at most 7 days. */
+  readonly maxAgeMs: number;
+  /** What every declared group has acknowledged goes once the stream holds more. */
+  readonly maxBytes: number;
+  /** Nothing unacknowledged is ever dropped: at this size publish is refused with resource_exhausted until a group has caught up. */
+  readonly hardMaxBytes: number;
+}
+
+export interface LmdbEventStreamConfig {
+  /** One folder a stream is made in it. Several processes of one machine may open it; it must not be a network file system. */
+  readonly directory: string;
+  /** The name under which this process publishes, unique among the processes that publish at the same time. */
+  readonly source: string;
+  /** The streams that exist. Any other name fails with not_found. */
+  readonly streams: Readonly<Partial<Record<StreamName, StreamRetention>>>;
+  /** Events handed over by `publish` but not yet durable; beyond it publish is refused. Default 32 MiB. */
+  readonly maxPendingBytes?: number;
+  /** Published events kept as objects for consumers of this process, a stream. Default 16 MiB. */
+  readonly tailCacheBytes?: number;
+  /** Publish is refused while the file system has less free space, so that checkpoints and retention can go on. Default 16 MiB. */
+  readonly freeSpaceReserveBytes?: number;
+  /** A subscription stops reading ahead when more events wait behind failed ones. Default 10,000 events and 16 MiB. */
+  readonly maxHeldEvents?: number;
+  readonly maxHeldBytes?: number;
+  /** How often a group's checkpoint is saved while it advances: what a crash may deliver again. Default 200 ms. */
+  readonly checkpointIntervalMs?: number;
+}
+
+const GIB = 2 ** 30;
+const DAY_MS = 86_400_000;
+
+/** Sizes for a laptop: a day of raw data within 4 GiB. */
+export const DEFAULT_RETENTION: Readonly<Record<StreamName, StreamRetention>> = {
+  metrics: { maxAgeMs: DAY_MS, maxBytes: 4 * GIB, hardMaxBytes: 8 * GIB },
+  'raw-waveform': { maxAgeMs: DAY_MS, maxBytes: GIB / 2, hardMaxBytes: 2 * GIB },
+  features: { maxAgeMs: DAY_MS, maxBytes: GIB, hardMaxBytes: 2 * GIB },
+  'inference-results': { maxAgeMs: DAY_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
+  alarms: { maxAgeMs: 7 * DAY_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
+};

@@ -1,0 +1,216 @@
+import type { StampedEvent } from '../domain/event.ts';
+import type { MachineKey } from '../domain/ids.ts';
+import { ContiguousProgress } from './contiguous-progress.ts';
+
+export interface DeliveryLimits {
+  readonly maxBatchEvents: number;
+  readonly maxBatchBytes: number;
+  /** Beyond so many events waiting behind a failed one, the subscription stops reading ahead. */
+  readonly maxHeldEvents: number;
+  readonly maxHeldBytes: number;
+}
+
+/** A batch as the window handed it out; `positions` are those of `events`. */
+export interface WindowBatch {
+  readonly events: readonly StampedEvent[];
+  readonly positions: readonly number[];
+  /** How often the oldest event of the batch was delivered before. */
+  readonly redeliveries: number;
+}
+
+/**
+ * What a subscription to a log-like stream has read but not settled. A failed event holds back the later events of its own machine only;
+ * the others go on, and the checkpoint stays below the oldest unsettled one. One batch is out at a time. Memory is bounded by the
+ * limits, once `mayReadAhead` is heeded.
+ */
+export class DeliveryWindow {
+  readonly #limits: DeliveryLimits;
+  readonly #progress: ContiguousProgress;
+  readonly #holds = new Map<MachineKey, Hold>();
+  #heldEvents = 0;
+  #heldBytes = 0;
+  #fresh: FreshBatch = new FreshBatch();
+
+  constructor(firstPosition: number, limits: DeliveryLimits) {
+    this.#limits = limits;
+    this.#progress = new ContiguousProgress(firstPosition);
+  }
+
+  /** Everything below is settled. */
+  get checkpoint(): number {
+    return this.#progress.checkpoint;
+  }
+
+  get heldEvents(): number {
+    return this.#heldEvents;
+  }
+
+  /** False once too much waits behind failed events: then only redeliveries go out until it is less. */
+  get mayReadAhead(): boolean {
+    return this.#heldEvents < this.#limits.maxHeldEvents && this.#heldBytes < this.#limits.maxHeldBytes;
+  }
+
+  /** When the next redelivery is due, on the caller's clock; undefined when nothing is held. */
+  get nextDueMs(): number | undefined {
+    let due: number | undefined;
+    for (const hold of this.#holds.values()) if (due === undefined || hold.notBeforeMs < due) due = hold.notBeforeMs;
+    return due;
+  }
+
+  /** Passes over a position that needs no delivery. */
+  skip(position: number): void {
+    this.#progress.settle(position);
+  }
+
+  /** Whether the batch being collected has room for an event of so many payload bytes. The first one always fits. */
+  hasRoomFor(payloadBytes: number): boolean {
+    const fresh = this.#fresh;
+    if (fresh.events.length === 0) return true;
+    return (
+      fresh.events.length < this.#limits.maxBatchEvents && fresh.bytes + payloadBytes <= this.#limits.maxBatchBytes
+    );
+  }
+
+  /** Takes in the next event of the log: into the batch being collected, or behind an earlier failed event of its machine. */
+  accept(position: number, event: StampedEvent): void {
+    const hold = this.#holds.size > 0 ? this.#holds.get(event.key) : undefined;
+    if (hold) this.#hold(hold, { position, event, deliveries: 0 });
+    else this.#fresh.add(position, event);
+  }
+
+  /** The batch collected since the last call, if any. */
+  takeFresh(): WindowBatch | undefined {
+    if (this.#fresh.events.length === 0) return undefined;
+    const fresh = this.#fresh;
+    this.#fresh = new FreshBatch();
+    return fresh;
+  }
+
+  /** A batch of events whose delay is over, in log order, if any. */
+  takeDue(nowMs: number): WindowBatch | undefined {
+    if (this.#holds.size === 0) return undefined;
+    const due: Held[] = [];
+    let bytes = 0;
+    for (const hold of this.#holds.values()) {
+      if (hold.notBeforeMs > nowMs) continue;
+      for (const held of hold.queue) {
+        const full =
+          due.length >= this.#limits.maxBatchEvents || bytes + sizeOf(held.event) > this.#limits.maxBatchBytes;
+        if (due.length > 0 && full) break;
+        due.push(held);
+        bytes += sizeOf(held.event);
+        hold.outstanding++;
+      }
+      if (due.length >= this.#limits.maxBatchEvents) break;
+    }
+    if (due.length === 0) return undefined;
+    due.sort((left, right) => left.position - right.position);
+    return {
+      events: due.map((held) => held.event),
+      positions: due.map((held) => held.position),
+      redeliveries: due[0]!.deliveries,
+    };
+  }
+
+  /** Settles the batch but for the events at the failed indexes, which are due again at `notBeforeMs`. */
+  settle(batch: WindowBatch, failed: readonly number[], notBeforeMs: number): void {
+    const deliveriesBefore = this.#withdraw(batch);
+    const again = new Set(failed);
+    this.#settleAllBut(batch, again);
+    const returning = new Map<Hold, Held[]>();
+    for (const index of [...again].sort((left, right) => left - right)) {
+      const event = batch.events[index];
+      if (event === undefined) throw new RangeError(`the batch has no event ${index}`);
+      const hold = this.#holdOf(event.key);
+      hold.notBeforeMs = notBeforeMs;
+      const position = batch.positions[index]!;
+      const held = { position, event, deliveries: (deliveriesBefore.get(position) ?? 0) + 1 };
+      const siblings = returning.get(hold);
+      if (siblings) siblings.push(held);
+      else returning.set(hold, [held]);
+    }
+    for (const [hold, events] of returning) this.#putBack(hold, events);
+    for (const [key, hold] of this.#holds) if (hold.queue.length === 0) this.#holds.delete(key);
+  }
+
+  /** Takes the batch's events out of their holds, and says how often each had been delivered before. */
+  #withdraw(batch: WindowBatch): ReadonlyMap<number, number> {
+    const deliveries = new Map<number, number>();
+    if (this.#holds.size === 0) return deliveries;
+    for (const key of new Set(batch.events.map((event) => event.key))) {
+      const hold = this.#holds.get(key);
+      if (!hold || hold.outstanding === 0) continue;
+      for (const held of hold.queue.splice(0, hold.outstanding)) {
+        deliveries.set(held.position, held.deliveries);
+        this.#heldEvents--;
+        this.#heldBytes -= sizeOf(held.event);
+      }
+      hold.outstanding = 0;
+      hold.notBeforeMs = 0;
+    }
+    return deliveries;
+  }
+
+  #settleAllBut(batch: WindowBatch, failed: ReadonlySet<number>): void {
+    const positions = batch.positions;
+    let from = 0;
+    for (let index = 1; index <= positions.length; index++) {
+      const runGoesOn =
+        index < positions.length &&
+        positions[index] === positions[index - 1]! + 1 &&
+        !(failed.size > 0 && (failed.has(index) || failed.has(index - 1)));
+      if (runGoesOn) continue;
+      if (!failed.has(from)) this.#progress.settle(positions[from]!, positions[index - 1]! + 1);
+      from = index;
+    }
+  }
+
+  #holdOf(key: MachineKey): Hold {
+    let hold = this.#holds.get(key);
+    if (!hold) this.#holds.set(key, (hold = { queue: [], notBeforeMs: 0, outstanding: 0 }));
+    return hold;
+  }
+
+  #hold(hold: Hold, held: Held): void {
+    hold.queue.push(held);
+    this.#heldEvents++;
+    this.#heldBytes += sizeOf(held.event);
+  }
+
+  #putBack(hold: Hold, events: readonly Held[]): void {
+    hold.queue.unshift(...events);
+    this.#heldEvents += events.length;
+    for (const held of events) this.#heldBytes += sizeOf(held.event);
+  }
+}
+
+interface Held {
+  readonly position: number;
+  readonly event: StampedEvent;
+  readonly deliveries: number;
+}
+
+/** The failed events of one machine and those behind them, oldest first; the first `outstanding` are out in a batch. */
+interface Hold {
+  readonly queue: Held[];
+  notBeforeMs: number;
+  outstanding: number;
+}
+
+class FreshBatch implements WindowBatch {
+  readonly events: StampedEvent[] = [];
+  readonly positions: number[] = [];
+  readonly redeliveries = 0;
+  bytes = 0;
+
+  add(position: number, event: StampedEvent): void {
+    this.events.push(event);
+    this.positions.push(position);
+    this.bytes += event.payload.byteLength;
+  }
+}
+
+/** Payload and an allowance for the envelope. */
+function sizeOf(event: StampedEvent): number {
+  return event.payload.byteLength + 200;
+}
