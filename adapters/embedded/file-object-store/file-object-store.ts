@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
+import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type { ObjectInfo, ObjectStore } from '#core/ports/object-store.ts';
+import type { FileObjectStoreConfig } from './config.ts';
+import { fileError, isCode } from './errors.ts';
+
+const TEMPORARY = '.incoming';
+const MAX_KEY_LENGTH = 1024;
+const SEGMENT = /^[A-Za-z0-9_.=+@-]{1,200}$/;
+
+/**
+ * Objects as files below one folder. An object is written beside, synced, and renamed into place, so that a reader sees a whole one or
+ * none, and it survives a crash once `put` resolves.
+ */
+export class FileObjectStore implements ObjectStore {
+  readonly #directory: string;
+  /** Folders whose own entry is known to be on the disk. */
+  readonly #syncedFolders = new Set<string>();
+  readonly #folderSyncs = new Map<string, Promise<void>>();
+
+  constructor(config: FileObjectStoreConfig) {
+    this.#directory = config.directory;
+  }
+
+  async put(
+    key: string,
+    bytes: Uint8Array,
+    options: CallOptions & { readonly ifAbsent?: boolean } = {},
+  ): Promise<{ readonly created: boolean }> {
+    throwIfAborted(options.signal);
+    const path = this.#path(key);
+    return fileError(key, async () => {
+      const existed = await exists(path);
+      if (existed && options.ifAbsent) return { created: false };
+      const folder = dirname(path);
+      await this.#makeFolder(folder);
+      const temporary = join(this.#directory, TEMPORARY, randomUUID());
+      await this.#makeFolder(dirname(temporary));
+      try {
+        await writeSynced(temporary, bytes);
+        const created = options.ifAbsent
+          ? await linkIfAbsent(temporary, path)
+          : await rename(temporary, path).then(() => !existed);
+        await this.#syncFolder(folder);
+        return { created };
+      } finally {
+        await rm(temporary, { force: true });
+      }
+    });
+  }
+
+  async get(key: string, options: CallOptions = {}): Promise<Uint8Array | undefined> {
+    throwIfAborted(options.signal);
+    const path = this.#path(key);
+    return fileError(key, async () => {
+      try {
+        return await readFile(path, options.signal ? { signal: options.signal } : {});
+      } catch (error) {
+        if (isCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async list(
+    query: { readonly prefix: string; readonly after?: string; readonly limit: number },
+    options: CallOptions = {},
+  ): Promise<readonly ObjectInfo[]> {
+    throwIfAborted(options.signal);
+    return fileError(query.prefix, async () => {
+      const keys: string[] = [];
+      for (const entry of await entriesBelow(this.#directory)) {
+        if (!entry.isFile()) continue;
+        const key = relative(this.#directory, join(entry.parentPath, entry.name)).split(sep).join('/');
+        if (key.startsWith(query.prefix) && !key.startsWith(`${TEMPORARY}/`) && key > (query.after ?? ''))
+          keys.push(key);
+      }
+      keys.sort((a, b) => (a < b ? -1 : 1));
+      const infos = await Promise.all(keys.slice(0, query.limit).map((key) => this.#info(key)));
+      return infos.filter((info) => info !== undefined);
+    });
+  }
+
+  async delete(key: string, options: CallOptions = {}): Promise<void> {
+    throwIfAborted(options.signal);
+    const path = this.#path(key);
+    await fileError(key, () => rm(path, { force: true }));
+  }
+
+  async #info(key: string): Promise<ObjectInfo | undefined> {
+    try {
+      const { size, mtimeMs } = await stat(this.#path(key));
+      return { key, bytes: size, modifiedAtMs: mtimeMs };
+    } catch (error) {
+      // Deleted since it was listed.
+      if (isCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  #path(key: string): string {
+    const segments = key.split('/');
+    if (
+      key.length > MAX_KEY_LENGTH ||
+      !segments.every(
+        (segment) => SEGMENT.test(segment) && segment !== '.' && segment !== '..' && segment !== TEMPORARY,
+      )
+    ) {
+      throw new PortError(
+        'invalid_argument',
+        `an object's key is names of A-Z a-z 0-9 _ . = + @ - with / between them, got ${JSON.stringify(key.slice(0, 200))}`,
+      );
+    }
+    return join(this.#directory, ...segments);
+  }
+
+  async #makeFolder(folder: string): Promise<void> {
+    if (this.#syncedFolders.has(folder)) return;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (let each = folder; each.length > this.#directory.length; each = dirname(each))
+      await this.#syncFolder(dirname(each));
+    if (this.#syncedFolders.size > 10_000) this.#syncedFolders.clear();
+    this.#syncedFolders.add(folder);
+  }
+
+  /** Syncs that are asked for while one runs share the next one: its directory entries are all there by then. */
+  #syncFolder(folder: string): Promise<void> {
+    const running = this.#folderSyncs.get(folder);
+    const next = (running ?? Promise.resolve()).catch(() => undefined).then(() => syncFolder(folder));
+    const shared = next.finally(() => {
+      if (this.#folderSyncs.get(folder) === shared) this.#folderSyncs.delete(folder);
+    });
+    this.#folderSyncs.set(folder, shared);
+    return shared;
+  }
+}
+
+async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  await using _closing = closing(file);
+  await file.writeFile(bytes);
+  await file.datasync();
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  await using _closing = closing(folder);
+  await folder.sync();
+}
+
+function closing(file: FileHandle): AsyncDisposable {
+  return { [Symbol.asyncDispose]: () => file.close() };
+}
+
+/** A link is made only where nothing is: of two writers of one key, one creates it. */
+async function linkIfAbsent(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path);
+    return true;
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+async function entriesBelow(directory: string) {
+  return readdir(directory, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+    if (isCode(error, 'ENOENT')) return [];
+    throw error;
+  });
+}

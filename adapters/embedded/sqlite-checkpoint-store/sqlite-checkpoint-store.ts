@@ -1,0 +1,138 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { Migration } from '#adapters/sql/migrate.ts';
+import { SqliteFile } from '#adapters/sql/sqlite-file.ts';
+import type { Clock } from '#core/clock.ts';
+import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type { Checkpoint, CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
+import type { SqliteCheckpointStoreConfig } from './config.ts';
+
+interface Schema {
+  checkpoint: { name: string; version: number; state: Uint8Array };
+  lease: { name: string; holder: string; fence: number; expires_at_ms: number };
+}
+
+const migrations: readonly Migration[] = [
+  {
+    version: 1,
+    up: async (db) => {
+      await db.schema
+        .createTable('checkpoint')
+        .addColumn('name', 'text', (column) => column.primaryKey())
+        .addColumn('version', 'bigint', (column) => column.notNull())
+        .addColumn('state', 'blob', (column) => column.notNull())
+        .execute();
+      await db.schema
+        .createTable('lease')
+        .addColumn('name', 'text', (column) => column.primaryKey())
+        .addColumn('holder', 'text', (column) => column.notNull())
+        .addColumn('fence', 'bigint', (column) => column.notNull())
+        .addColumn('expires_at_ms', 'bigint', (column) => column.notNull())
+        .execute();
+    },
+  },
+];
+
+/** Checkpoints and leases in a SQLite file. The time of leases is this machine's, which all holders share. */
+export class SqliteCheckpointStore implements CheckpointStore {
+  readonly #file: SqliteFile<Schema>;
+  readonly #clock: Clock;
+
+  static async open(config: SqliteCheckpointStoreConfig, clock: Clock): Promise<SqliteCheckpointStore> {
+    const file = await SqliteFile.open<Schema>({
+      path: config.databasePath,
+      component: 'checkpoint-store',
+      migrations,
+    });
+    return new SqliteCheckpointStore(file, clock);
+  }
+
+  private constructor(file: SqliteFile<Schema>, clock: Clock) {
+    this.#file = file;
+    this.#clock = clock;
+  }
+
+  async load(name: string, options: CallOptions = {}): Promise<Checkpoint | undefined> {
+    throwIfAborted(options.signal);
+    return this.#file.exclusive('read', (database) => {
+      const row = database.prepare('select version, state from checkpoint where name = ?').get(name);
+      return row && { version: Number(row['version']), state: row['state'] as Uint8Array };
+    });
+  }
+
+  async save(name: string, state: Uint8Array, expectedVersion: number, options: CallOptions = {}): Promise<Checkpoint> {
+    throwIfAborted(options.signal);
+    const version = expectedVersion + 1;
+    await this.#file.exclusive('write', (database) => {
+      const changed =
+        expectedVersion === 0
+          ? database
+              .prepare('insert into checkpoint (name, version, state) values (?, 1, ?) on conflict do nothing')
+              .run(name, state)
+          : database
+              .prepare('update checkpoint set version = ?, state = ? where name = ? and version = ?')
+              .run(version, state, name, expectedVersion);
+      if (changed.changes === 0)
+        throw new PortError(
+          'failed_precondition',
+          `checkpoint ${name} is no longer at version ${expectedVersion}: another process saved it`,
+        );
+    });
+    return { version, state };
+  }
+
+  async acquireLease(
+    name: string,
+    holder: string,
+    leaseMs: number,
+    options: CallOptions = {},
+  ): Promise<Lease | undefined> {
+    throwIfAborted(options.signal);
+    const now = this.#clock.nowMs();
+    return this.#file.exclusive('write', (database) => {
+      const current = database.prepare('select holder, fence, expires_at_ms from lease where name = ?').get(name);
+      if (current && current['holder'] !== holder && Number(current['expires_at_ms']) > now) return undefined;
+      const fence = Number(current?.['fence'] ?? 0) + 1;
+      database
+        .prepare(
+          'insert into lease (name, holder, fence, expires_at_ms) values (?, ?, ?, ?) on conflict (name) do update set holder = excluded.holder, fence = excluded.fence, expires_at_ms = excluded.expires_at_ms',
+        )
+        .run(name, holder, fence, Math.ceil(now + leaseMs));
+      return { name, holder, fence };
+    });
+  }
+
+  async renewLease(lease: Lease, leaseMs: number, options: CallOptions = {}): Promise<void> {
+    throwIfAborted(options.signal);
+    const expiresAtMs = Math.ceil(this.#clock.nowMs() + leaseMs);
+    await this.#change(
+      lease,
+      (database) =>
+        database
+          .prepare('update lease set expires_at_ms = ? where name = ? and holder = ? and fence = ?')
+          .run(expiresAtMs, lease.name, lease.holder, lease.fence).changes > 0,
+    );
+  }
+
+  async releaseLease(lease: Lease, options: CallOptions = {}): Promise<void> {
+    throwIfAborted(options.signal);
+    // The fence stays, so that the next holder's is higher.
+    await this.#file.exclusive('write', (database) =>
+      database
+        .prepare('update lease set expires_at_ms = 0 where name = ? and holder = ? and fence = ?')
+        .run(lease.name, lease.holder, lease.fence),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  async #change(lease: Lease, change: (database: DatabaseSync) => boolean): Promise<void> {
+    const isHeld = await this.#file.exclusive('write', change);
+    if (!isHeld)
+      throw new PortError(
+        'failed_precondition',
+        `the lease ${lease.name} was lost: another process took it after it had expired`,
+      );
+  }
+}
