@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  eventStreamContract,
+  measuredStreamContract,
+  readableTailContract,
+  type EventStreamHarness,
+} from '#core/contracts/event-stream.contract.ts';
+import type { StreamName } from '#core/domain/event.ts';
+import type { MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { DEFAULT_RETENTION } from './config.ts';
+import { LmdbEventStream } from './lmdb-event-stream.ts';
+
+type Harness = EventStreamHarness & { readonly stream: MeasuredStream & ReadableTail } & AsyncDisposable;
+
+async function makeHarness(): Promise<Harness> {
+  const directory = mkdtempSync(join(tmpdir(), 'tribo-stream-'));
+  const clients: LmdbEventStream[] = [];
+  const open = () => {
+    const source = `source-${clients.length}`;
+    const client = new LmdbEventStream({ directory, source, streams: { metrics: DEFAULT_RETENTION.metrics } });
+    clients.push(client);
+    return client;
+  };
+  return {
+    stream: open(),
+    streamName: 'metrics',
+    missingStreamName: 'no-such-stream' as StreamName,
+    suffix: 'a1',
+    patienceMs: 10_000,
+    reopen: async () => open(),
+    killConsumerMidBatch: (group) => killConsumerMidBatch(directory, group),
+    failNextPublish: () => {
+      throw new Error('a publish is one transaction: its events are durable together or not at all');
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const client of clients) await client.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+async function killConsumerMidBatch(directory: string, group: string): Promise<readonly string[]> {
+  const program = join(import.meta.dirname, 'processes', 'consumer.ts');
+  const child = spawn(process.execPath, [program, directory, group], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  return JSON.parse(line.toString()) as string[];
+}
+
+describeContract(eventStreamContract, 'lmdb', makeHarness, [
+  {
+    case: 'names the items of a batch that failed, and makes the others durable',
+    reason: 'a publish is one LMDB transaction: its events are durable together or not at all',
+  },
+]);
+describeContract(measuredStreamContract, 'lmdb (measured stream)', makeHarness);
+describeContract(readableTailContract, 'lmdb (readable tail)', makeHarness);
