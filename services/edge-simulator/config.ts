@@ -5,6 +5,7 @@ import { isName } from '#core/domain/ids.ts';
 import type { SimulatorOptions } from './composition.ts';
 import { DEMO_MACHINES } from './plant.ts';
 import { PROFILES } from './profiles.ts';
+import { systemErrorCode } from './system-error.ts';
 
 interface Setting {
   readonly env: string;
@@ -227,7 +228,7 @@ function readNamedFile(flag: Key, path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     throw new SimulatorConfigError(
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'}); correct ${SIMULATOR_SETTINGS[flag].env} or --${flag}`,
+      `${path} cannot be read (${systemErrorCode(error) ?? 'unknown'}); correct ${SIMULATOR_SETTINGS[flag].env} or --${flag}`,
     );
   }
 }

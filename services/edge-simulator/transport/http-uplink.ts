@@ -1,5 +1,6 @@
 import { PortError, throwIfAborted } from '#core/errors.ts';
 import type { CallOptions, PortErrorCode } from '#core/errors.ts';
+import { systemErrorCode } from '../system-error.ts';
 import type { WaveformMessage } from '../messages.ts';
 import { ThrottledError } from './uplink.ts';
 import type { Batch, SendReceipt, Uplink } from './uplink.ts';
@@ -149,6 +150,7 @@ function parseObject(text: string): Record<string, unknown> {
 
 /** fetch hides the network's error as the cause of a TypeError. */
 function networkReason(error: unknown): string {
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  return cause instanceof Error ? cause.message || cause.name : String(cause);
+  const { cause = error } = error as { cause?: unknown };
+  const { message, name } = cause as Partial<Error>;
+  return message || systemErrorCode(cause) || name || String(cause);
 }

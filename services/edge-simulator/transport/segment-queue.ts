@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemErrorCode } from '../system-error.ts';
 
 export interface SegmentQueueOptions {
   /** Made when absent; belongs to one process. */
@@ -184,7 +185,7 @@ export class SegmentQueue {
       await writeFile(`${path}.new`, JSON.stringify({ acknowledged, dropped: Object.fromEntries(this.#dropped) }));
       await rename(`${path}.new`, path);
     } catch (error) {
-      if (!isNoSpace(error)) throw error;
+      if (systemErrorCode(error) !== 'ENOSPC') throw error;
     }
   }
 
@@ -250,8 +251,4 @@ async function readState(path: string): Promise<SavedState> {
     // Absent, or torn with the process: what was acknowledged is sent again and recognised by its ids.
     return { acknowledged: {}, dropped: {} };
   }
-}
-
-function isNoSpace(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOSPC';
 }

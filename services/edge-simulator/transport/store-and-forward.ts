@@ -3,9 +3,10 @@ import { isPortError } from '#core/errors.ts';
 import { decodeLine, encodeLine } from '../messages.ts';
 import type { MachineMessage } from '../messages.ts';
 import type { AckLog } from './ack-log.ts';
+import { backoffMs } from './backoff.ts';
 import { batchInOrder } from './batching.ts';
 import type { SegmentQueue } from './segment-queue.ts';
-import { batchIds, retryAfterMs } from './uplink.ts';
+import { batchIds } from './uplink.ts';
 import type { Batch, Uplink } from './uplink.ts';
 
 /** Where a device's log lines go; pino's shape. */
@@ -179,12 +180,10 @@ export class StoreAndForward {
     this.#options.log.info({ pending: this.#options.queue.pending }, 'connected');
   }
 
-  /** Exponential with full jitter, so that a fleet does not come back as one; longer when the platform asks for it. */
   async #backOff(failure: unknown, failures: number, waiting: number): Promise<void> {
     const { log, minBackoffMs = 200, maxBackoffMs = 10_000 } = this.#options;
-    const ceilingMs = Math.min(maxBackoffMs, minBackoffMs * 2 ** Math.min(failures, 16));
-    const waitMs = Math.max(retryAfterMs(failure), minBackoffMs + Math.random() * (ceilingMs - minBackoffMs));
-    // A refusal may be one of many; a lost platform is told once.
+    const waitMs = backoffMs(failure, failures, { minMs: minBackoffMs, maxMs: maxBackoffMs });
+    // Told once, not at each attempt.
     if (this.#connected || failures === 1) {
       const reason = failure instanceof Error ? failure.message : String(failure);
       log.warn({ reason, waiting, waitMs: Math.round(waitMs) }, 'not delivered; messages are kept and sent later');
