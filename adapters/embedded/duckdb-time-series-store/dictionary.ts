@@ -1,0 +1,143 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { machineRef, type MachineKey, type TenantId } from '#core/domain/ids.ts';
+import type { ReadingRow } from '#core/ports/time-series-store.ts';
+import { insertRows } from './table-appender.ts';
+
+/** Above this many metrics (with their units) a machine's further ones are refused: names made up without end fill any dictionary. */
+export const MAX_SERIES_PER_MACHINE = 4_096;
+
+/** A machine's numbers in the store. */
+export interface MachineEntry {
+  readonly id: number;
+  readonly key: MachineKey;
+  readonly tenant: TenantId;
+  /** The series of `metric`, or of `metric NUL unit` where a unit was stated. */
+  readonly series: Map<string, SeriesEntry>;
+  /** Names and ids of the series of the last message by position: machines repeat themselves, so most lookups end here. */
+  readonly lastNames: string[];
+  readonly lastIds: number[];
+}
+
+/** One metric of one machine in one unit. */
+export interface SeriesEntry {
+  readonly id: number;
+  readonly machine: MachineEntry;
+  readonly metric: string;
+  readonly unit: string | undefined;
+}
+
+/**
+ * Small integers for machines and series, all in memory. New ones are remembered as unsaved until a commit has written them, so that a
+ * transaction that fails costs nothing: its ids stay valid and the next one writes them.
+ */
+export class Dictionary {
+  readonly #machines = new Map<MachineKey, MachineEntry>();
+  readonly #machinesById: MachineEntry[] = [];
+  readonly #series: SeriesEntry[] = [];
+  #savedMachines = 0;
+  #savedSeries = 0;
+
+  static async load(connection: DuckDBConnection): Promise<Dictionary> {
+    const dictionary = new Dictionary();
+    const machines = await connection.runAndReadAll('SELECT machine_key FROM machines ORDER BY machine_id');
+    for (const [key] of machines.getRows()) dictionary.machine(key as MachineKey);
+    const series = await connection.runAndReadAll('SELECT machine_id, metric, unit FROM series ORDER BY series_id');
+    for (const [machineId, metric, unit] of series.getRows()) {
+      const machine = dictionary.#machinesById[machineId as number]!;
+      dictionary.#addSeries(machine, metric as string, (unit as string | null) ?? undefined);
+    }
+    dictionary.#savedMachines = dictionary.#machinesById.length;
+    dictionary.#savedSeries = dictionary.#series.length;
+    return dictionary;
+  }
+
+  get seriesCount(): number {
+    return this.#series.length;
+  }
+
+  find(key: MachineKey): MachineEntry | undefined {
+    return this.#machines.get(key);
+  }
+
+  machineById(id: number): MachineEntry {
+    return this.#machinesById[id]!;
+  }
+
+  seriesById(id: number): SeriesEntry {
+    return this.#series[id]!;
+  }
+
+  machine(key: MachineKey): MachineEntry {
+    const known = this.#machines.get(key);
+    if (known) return known;
+    const entry: MachineEntry = {
+      id: this.#machinesById.length,
+      key,
+      tenant: machineRef(key).tenant,
+      series: new Map(),
+      lastNames: [],
+      lastIds: [],
+    };
+    this.#machines.set(key, entry);
+    this.#machinesById.push(entry);
+    return entry;
+  }
+
+  /** The id of a metric without a stated unit, found by its place in the machine's last message when it can. */
+  seriesAt(machine: MachineEntry, position: number, metric: string): number {
+    if (machine.lastNames[position] === metric) return machine.lastIds[position]!;
+    const { id } = this.series(machine, metric, undefined);
+    if (position < MAX_SERIES_PER_MACHINE) {
+      machine.lastNames[position] = metric;
+      machine.lastIds[position] = id;
+    }
+    return id;
+  }
+
+  series(machine: MachineEntry, metric: string, unit: string | undefined): SeriesEntry {
+    return machine.series.get(seriesName(metric, unit)) ?? this.#addSeries(machine, metric, unit);
+  }
+
+  /** True where the machine's bound leaves room for those of the readings' series that are new. */
+  hasRoom(machine: MachineEntry, readings: readonly ReadingRow[]): boolean {
+    if (machine.series.size + readings.length <= MAX_SERIES_PER_MACHINE) return true;
+    const names = new Set(readings.map(({ metric, unit }) => seriesName(metric, unit)));
+    for (const name of machine.series.keys()) names.delete(name);
+    return machine.series.size + names.size <= MAX_SERIES_PER_MACHINE;
+  }
+
+  /** Writes what is new in the connection's open transaction; `saved` is to be called after its commit. */
+  async writeUnsaved(connection: DuckDBConnection): Promise<{ saved(): void }> {
+    const machines = this.#machinesById.length;
+    const series = this.#series.length;
+    await insertRows(
+      connection,
+      'machines',
+      this.#machinesById.slice(this.#savedMachines).map(({ id, key }) => [id, key]),
+    );
+    await insertRows(
+      connection,
+      'series',
+      this.#series
+        .slice(this.#savedSeries)
+        .map(({ id, machine, metric, unit }) => [id, machine.id, metric, unit ?? null]),
+    );
+    return {
+      saved: () => {
+        this.#savedMachines = machines;
+        this.#savedSeries = series;
+      },
+    };
+  }
+
+  #addSeries(machine: MachineEntry, metric: string, unit: string | undefined): SeriesEntry {
+    const entry: SeriesEntry = { id: this.#series.length, machine, metric, unit };
+    this.#series.push(entry);
+    machine.series.set(seriesName(metric, unit), entry);
+    return entry;
+  }
+}
+
+function seriesName(metric: string, unit: string | undefined): string {
+  return unit === undefined ? metric : `${metric}\u0000${unit}`;
+}

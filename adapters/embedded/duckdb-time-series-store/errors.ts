@@ -1,0 +1,30 @@
+import { isPortError, PortError, type PortErrorCode } from '#core/errors.ts';
+
+/** DuckDB tells its errors apart by text alone; the first pattern that matches decides. */
+const CODES: readonly (readonly [RegExp, PortErrorCode])[] = [
+  [/no space left|disk (is )?full|not enough space|failed to offload|max_temp_directory_size/i, 'resource_exhausted'],
+  [/out of memory|could not allocate/i, 'resource_exhausted'],
+  [/interrupt/i, 'cancelled'],
+  [/database has been invalidated/i, 'unavailable'],
+  [/could not set lock|conflicting lock/i, 'failed_precondition'],
+  [/conflict on|transaction conflict|write-write conflict/i, 'unavailable'],
+  [/checksum|corrupt|not a valid duckdb database/i, 'data_loss'],
+  [/io error/i, 'unavailable'],
+  [/connection (was )?(closed|disconnected)|not connected/i, 'unavailable'],
+];
+
+/** The port's error for what DuckDB threw; a port error passes through. `doing` says what failed, for the reader of a log. */
+export function portErrorOf(error: unknown, doing: string): PortError {
+  if (isPortError(error)) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  const code = CODES.find(([pattern]) => pattern.test(text))?.[1] ?? 'internal';
+  return new PortError(code, `${doing}: ${text}`, { cause: error });
+}
+
+/** True where DuckDB serves nothing more until the file is opened again. */
+export function needsReopen(error: unknown): boolean {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if (/database has been invalidated|fatal error|INTERNAL Error/i.test(each.message)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,61 @@
+import { listValue, type DuckDBConnection } from '@duckdb/node-api';
+import { PortError } from '#core/errors.ts';
+import type { RetentionPolicy } from '#core/ports/time-series-store.ts';
+import { DAY_MS, type Part } from './parts.ts';
+
+/** @throws PortError invalid_argument */
+export function checkPolicy({ rawDays, rollup1mDays, rollup1hDays, waveformDays }: RetentionPolicy): void {
+  if (![rawDays, rollup1mDays, rollup1hDays, waveformDays].every((days) => days > 0)) {
+    throw new PortError('invalid_argument', 'every tier is kept for more than 0 days');
+  }
+  if (rawDays > rollup1mDays || rollup1mDays > rollup1hDays) {
+    throw new PortError(
+      'invalid_argument',
+      `a coarser tier is kept at least as long as a finer one; got raw ${rawDays}, 1m ${rollup1mDays}, 1h ${rollup1hDays} days`,
+    );
+  }
+}
+
+/** True when even the newest row of the part was accepted before that many days ago. */
+export function isOlderThan(part: Part, days: number, nowMs: number): boolean {
+  return (part.day + 1) * DAY_MS <= nowMs - days * DAY_MS;
+}
+
+/** Deletes waveforms, documents and rejections accepted before that time; the waveforms' objects become orphans. Returns rows deleted. */
+export async function deleteOldRows(connection: DuckDBConnection, beforeMs: number): Promise<number> {
+  const old = `accepted_at_ms < ${beforeMs}`;
+  await connection.run(`INSERT INTO orphaned_objects SELECT DISTINCT object_key FROM waveforms WHERE ${old}`);
+  let rows = 0;
+  for (const statement of [
+    `DELETE FROM waveforms WHERE ${old}`,
+    `DELETE FROM documents WHERE ${old}`,
+    `DELETE FROM rejections WHERE at_ms < ${beforeMs}`,
+  ]) {
+    rows += (await connection.run(statement)).rowsChanged;
+  }
+  await connection.run('DELETE FROM orphaned_objects WHERE object_key IN (SELECT object_key FROM waveforms)');
+  return rows;
+}
+
+export const MAX_ORPHANS = 10_000;
+
+/**
+ * Objects that no waveform refers to. A caller deletes what it was given before it asks again: so the keys of the last answer are
+ * forgotten now, and after a crash they are given once more.
+ */
+export class Orphans {
+  #given: readonly string[] = [];
+
+  async next(connection: DuckDBConnection): Promise<readonly string[]> {
+    if (this.#given.length > 0) {
+      await connection.run('DELETE FROM orphaned_objects WHERE object_key IN (SELECT unnest($given))', {
+        given: listValue(this.#given),
+      });
+    }
+    const result = await connection.runAndReadAll(
+      `SELECT DISTINCT object_key FROM orphaned_objects ORDER BY object_key LIMIT ${MAX_ORPHANS}`,
+    );
+    this.#given = result.getRows().map(([key]) => key as string);
+    return this.#given;
+  }
+}

@@ -1,0 +1,144 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import type { StreamName } from '#core/domain/event.ts';
+import { LEDGERED_STREAMS } from '#core/domain/event.ts';
+import type { TenantId } from '#core/domain/ids.ts';
+import type { SettledItems } from '#core/domain/ledger.ts';
+import type { Progress } from '#core/ports/event-stream.ts';
+import type { SettledTenant } from '#core/ports/time-series-store.ts';
+import { insertRows } from './table-appender.ts';
+
+type Outcome = keyof SettledItems;
+/** The name of one number of the ledger; its JSON is the key in the table. */
+type StateKey =
+  | readonly ['settled', TenantId, Outcome]
+  | readonly ['watermark', TenantId, StreamName]
+  | readonly ['progress', StreamName, string, string, number]
+  | readonly ['fence', StreamName, string]
+  | readonly ['conflicts', TenantId]
+  /** How many events have been accepted: the `ord` of the newest. */
+  | readonly ['accepted-order']
+  /** The rollups count what was accepted up to here. */
+  | readonly ['rolled-order']
+  /** Newest time of the readings that retention has dropped: rollups up to here cannot be computed again. */
+  | readonly ['raw-floor-ms'];
+
+/**
+ * The numbers of the ledger as the last commit left them: counters, watermarks, progress and fences. This process owns the file, so
+ * memory answers every question; the table `ledger_state` is an append-only journal in which the newest row of a key counts.
+ */
+export class SettlementState {
+  readonly #values = new Map<string, number>();
+  #version = 0;
+
+  static async load(connection: DuckDBConnection): Promise<SettlementState> {
+    const state = new SettlementState();
+    const rows = await connection.runAndReadAll(
+      'SELECT key, arg_max(value, version), max(version) FROM ledger_state GROUP BY key',
+    );
+    for (const [key, value, version] of rows.getRows()) {
+      state.#values.set(key as string, Number(value));
+      state.#version = Math.max(state.#version, Number(version));
+    }
+    return state;
+  }
+
+  /** Orders the rows of a key; no two transactions have the same. */
+  nextVersion(): number {
+    this.#version += 1;
+    return this.#version;
+  }
+
+  get(key: StateKey): number | undefined {
+    return this.#values.get(JSON.stringify(key));
+  }
+
+  progress(stream: StreamName, group: string): Progress[] {
+    return this.#keys('progress')
+      .filter(([[, ofStream, ofGroup]]) => ofStream === stream && ofGroup === group)
+      .map(([[, , , source, epoch], seq]) => ({ source, epoch, seq }));
+  }
+
+  tenants(): SettledTenant[] {
+    const tenants = new Set<TenantId>([
+      ...this.#keys('settled').map(([[, tenant]]) => tenant),
+      ...this.#keys('watermark').map(([[, tenant]]) => tenant),
+      ...this.#keys('conflicts').map(([[, tenant]]) => tenant),
+    ]);
+    return [...tenants].sort().map((tenant) => this.#tenant(tenant));
+  }
+
+  /** Takes over what a commit made durable. */
+  apply(change: StateChange): void {
+    for (const [key, value] of change.values) this.#values.set(key, value);
+  }
+
+  #tenant(tenant: TenantId): SettledTenant {
+    const settled = (outcome: Outcome) => this.get(['settled', tenant, outcome]) ?? 0;
+    return {
+      tenant,
+      settled: {
+        stored: settled('stored'),
+        duplicate: settled('duplicate'),
+        rejected: settled('rejected'),
+        deadLettered: settled('deadLettered'),
+      },
+      conflicts: this.get(['conflicts', tenant]) ?? 0,
+      watermarks: new Map(
+        LEDGERED_STREAMS.flatMap((stream): [StreamName, number][] => {
+          const items = this.get(['watermark', tenant, stream]);
+          return items === undefined ? [] : [[stream, items]];
+        }),
+      ),
+    };
+  }
+
+  #keys<Scope extends StateKey[0]>(
+    scope: Scope,
+  ): (readonly [Extract<StateKey, readonly [Scope, ...unknown[]]>, number])[] {
+    type Key = Extract<StateKey, readonly [Scope, ...unknown[]]>;
+    const prefix = `["${scope}"`;
+    return [...this.#values]
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, value]) => [JSON.parse(key) as Key, value] as const);
+  }
+}
+
+/** What one transaction changes of the state: written with it, applied to memory after its commit. */
+export class StateChange {
+  readonly values = new Map<string, number>();
+  readonly #state: SettlementState;
+
+  constructor(state: SettlementState) {
+    this.#state = state;
+  }
+
+  get(key: StateKey): number | undefined {
+    return this.values.get(JSON.stringify(key)) ?? this.#state.get(key);
+  }
+
+  set(key: StateKey, value: number): void {
+    this.values.set(JSON.stringify(key), value);
+  }
+
+  /** Sets it where that makes it higher. */
+  raise(key: StateKey, value: number): void {
+    if (value > (this.get(key) ?? 0)) this.set(key, value);
+  }
+
+  add(key: StateKey, amount: number): void {
+    if (amount !== 0) this.set(key, (this.get(key) ?? 0) + amount);
+  }
+
+  async write(connection: DuckDBConnection): Promise<void> {
+    const version = BigInt(this.#state.nextVersion());
+    await insertRows(
+      connection,
+      'ledger_state',
+      [...this.values].map(([key, value]) => [key, BigInt(value), version]),
+    );
+  }
+}
+
+/** Takes the rows away that newer ones of their key have replaced. */
+export const COMPACT_LEDGER_STATE = `
+  DELETE FROM ledger_state WHERE (key, version) NOT IN (SELECT (key, max(version)) FROM ledger_state GROUP BY key)`;
