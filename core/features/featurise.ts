@@ -10,7 +10,7 @@ import type { ObjectStore } from '../ports/object-store.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { settlementOutcome } from '../settlement/outcomes.ts';
 import { defectOrders } from './bearing.ts';
-import type { OperatingPoint } from './operating-points.ts';
+import type { OperatingPoint, OperatingPoints } from './operating-points.ts';
 import { sampleUnit } from './units.ts';
 import { computeWaveformFeatures, type FeatureMachine, type WaveformFeatures } from './waveform-features.ts';
 import { FEATURES_VERSION } from './waveform.ts';
@@ -20,13 +20,7 @@ export interface FeaturiseDependencies {
   readonly objects: Pick<ObjectStore, 'get'>;
   /** The machine's description, from memory where possible; undefined for one that is not registered (any more). */
   readonly machine: (key: MachineKey, options: CallOptions) => Promise<RegisteredMachine | undefined>;
-  /** What the machine was doing by its readings. */
-  readonly operatingPoint: (
-    key: MachineKey,
-    source: OperatingStateSource,
-    tsMs: number,
-    options: CallOptions,
-  ) => Promise<OperatingPoint>;
+  readonly operatingPoints: Pick<OperatingPoints, 'at'>;
 }
 
 /** A waveform's features as an event, or why there can never be any: then it belongs among the dead letters. */
@@ -39,8 +33,6 @@ export type FeaturiseFailure = 'undecodable_payload' | 'missing_object' | 'undec
 /** The body of a `features` document; its values are series named `<sensor>.<feature>`. */
 export interface FeaturesBody {
   readonly waveformId: string;
-  /** Bare feature names, as in `WaveformFeatures.values`. */
-  readonly features: Readonly<Record<string, number>>;
   readonly isoZone: WaveformFeatures['isoZone'];
   /** Undefined where no reading tells. */
   readonly operatingState?: OperatingState;
@@ -75,7 +67,8 @@ export async function featurise(
   }
   const registered = await dependencies.machine(origin.key, options);
   const source = registered?.machine.operatingState ?? ALWAYS_RUNNING;
-  const point = await dependencies.operatingPoint(origin.key, source, waveform.ts, options);
+  const asked = { tsMs: waveform.ts, rpm: waveform.rpm, source };
+  const point = await dependencies.operatingPoints.at(origin.key, asked, options);
   try {
     const samples = checkedSamples(bytes, waveform);
     const document = featuresDocument(origin.key, waveform, samples, registered, point);
@@ -107,7 +100,7 @@ function featuresDocument(
   point: OperatingPoint,
 ): DerivedDocument {
   const { sensor, waveformId, ts, sampleRateHz, unit } = waveform;
-  const rpm = waveform.rpm ?? point.rpm;
+  const { rpm } = point;
   const { machine, problems } = featureMachine(registered?.machine, sensor, point.state);
   const { values, isoZone, provenance } = computeWaveformFeatures(
     { samples, sampleRateHz, unit, ...(rpm !== undefined && { rpm }) },
@@ -115,7 +108,6 @@ function featuresDocument(
   );
   const body: FeaturesBody = {
     waveformId,
-    features: values,
     isoZone,
     rpmFrom: waveform.rpm === undefined && point.rpm !== undefined ? 'reading' : provenance.rpmSource,
     provenance,

@@ -1,3 +1,4 @@
+import { RefreshingCache, type RefreshingCacheOptions } from '../derivation/refreshing-cache.ts';
 import type { Clock } from '../clock.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { operatingStateOf } from '../domain/operating-state.ts';
@@ -5,7 +6,7 @@ import type { OperatingState, OperatingStateSource } from '../domain/plant.ts';
 import type { CallOptions } from '../errors.ts';
 import type { LatestValue, TimeSeriesStore } from '../ports/time-series-store.ts';
 
-/** What a machine was doing at a time. Undefined where no reading tells. */
+/** What a machine was doing at a time. Undefined where nothing tells. */
 export interface OperatingPoint {
   readonly rpm: number | undefined;
   readonly state: OperatingState | undefined;
@@ -14,44 +15,33 @@ export interface OperatingPoint {
 /** The metric that carries a machine's speed, in revolutions per minute. */
 export const SPEED_METRIC = 'rpm';
 
-export interface OperatingPointOptions {
-  /** How far a reading's time may be from the waveform's and still speak for it. */
-  readonly maxAgeMs: number;
-  /** How long a machine's latest readings are kept before they are asked for again. */
-  readonly cacheMs: number;
-  readonly maxMachines: number;
+export interface OperatingPointOptions extends RefreshingCacheOptions {
+  /** How far a reading's time may be from the time asked for and still speak for it. */
+  readonly maxDistanceMs: number;
 }
 
-/** Tells what a machine was doing by its latest settled readings: asked of the store at most once in `cacheMs` a machine. */
+/** Tells what a machine was doing by its newest settled readings. */
 export class OperatingPoints {
-  readonly #store: Pick<TimeSeriesStore, 'latest'>;
-  readonly #clock: Clock;
-  readonly #options: OperatingPointOptions;
-  readonly #cache = new Map<MachineKey, { readonly atMs: number; readonly latest: readonly LatestValue[] }>();
+  readonly #latest: RefreshingCache<MachineKey, readonly LatestValue[]>;
+  readonly #maxDistanceMs: number;
 
   constructor(store: Pick<TimeSeriesStore, 'latest'>, clock: Clock, options: OperatingPointOptions) {
-    this.#store = store;
-    this.#clock = clock;
-    this.#options = options;
+    this.#latest = new RefreshingCache((key, call) => store.latest(key, call), clock, options);
+    this.#maxDistanceMs = options.maxDistanceMs;
   }
 
-  async at(key: MachineKey, source: OperatingStateSource, tsMs: number, call: CallOptions): Promise<OperatingPoint> {
-    const latest = await this.#latest(key, call);
+  /** `rpm`, where it is known already, is taken for the reading of that metric. */
+  async at(
+    key: MachineKey,
+    asked: { readonly tsMs: number; readonly rpm: number | undefined; readonly source: OperatingStateSource },
+    options: CallOptions,
+  ): Promise<OperatingPoint> {
+    const latest = await this.#latest.get(key, options);
     const valueOf = (metric: string): number | undefined => {
+      if (metric === SPEED_METRIC && asked.rpm !== undefined) return asked.rpm;
       const found = latest.find((each) => each.metric === metric && each.quality !== 'bad');
-      return found && Math.abs(found.ts - tsMs) <= this.#options.maxAgeMs ? found.value : undefined;
+      return found && Math.abs(found.ts - asked.tsMs) <= this.#maxDistanceMs ? found.value : undefined;
     };
-    return { rpm: valueOf(SPEED_METRIC), state: operatingStateOf(source, valueOf) };
-  }
-
-  async #latest(key: MachineKey, call: CallOptions): Promise<readonly LatestValue[]> {
-    const nowMs = this.#clock.monotonicMs();
-    const known = this.#cache.get(key);
-    if (known && nowMs - known.atMs < this.#options.cacheMs) return known.latest;
-    const latest = await this.#store.latest(key, call);
-    this.#cache.delete(key);
-    if (this.#cache.size >= this.#options.maxMachines) this.#cache.delete(this.#cache.keys().next().value!);
-    this.#cache.set(key, { atMs: nowMs, latest });
-    return latest;
+    return { rpm: valueOf(SPEED_METRIC), state: operatingStateOf(asked.source, valueOf) };
   }
 }

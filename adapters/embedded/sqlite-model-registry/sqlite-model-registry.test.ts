@@ -6,13 +6,13 @@ import { modelRegistryContract } from '#core/contracts/model-registry.contract.t
 import type { TenantId } from '#core/domain/ids.ts';
 import type { ModelDraft } from '#core/ports/model-registry.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { InMemoryObjectStore } from '#test/support/in-memory-object-store.ts';
+import { FileObjectStore } from '../file-object-store/file-object-store.ts';
 import { sqliteModelRegistryConfigSchema } from './config.ts';
 import { SqliteModelRegistry } from './sqlite-model-registry.ts';
 
 async function openInFolder(limits: { maxVersionsPerModel?: number } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'tribo-models-'));
-  const objects = new InMemoryObjectStore();
+  const objects = new FileObjectStore({ directory: join(folder, 'objects') });
   const opened: SqliteModelRegistry[] = [];
   const config = sqliteModelRegistryConfigSchema.parse({
     databasePath: join(folder, 'registry.db'),
