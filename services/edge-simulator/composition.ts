@@ -18,7 +18,7 @@ import type { Log } from './transport/store-and-forward.ts';
 import type { Uplink } from './transport/uplink.ts';
 
 /** How the simulator reaches the platform. */
-export type SimulatorTransport =
+type SimulatorTransport =
   | {
       readonly mode: 'mqtt';
       /** `mqtt://host:port` or `mqtts://host:port`. */

@@ -22,7 +22,7 @@ const PORT = 'a port number, 1 to 65535';
 const NAME = '1 to 64 of A-Z a-z 0-9 _ . -';
 
 /** Settings of the simulator as a process of its own; those shared with the platform have the platform's names. The key is the flag. */
-export const SIMULATOR_SETTINGS = {
+const SIMULATOR_SETTINGS = {
   mode: {
     env: 'INGESTION_MODE',
     schema: z.enum(['mqtt', 'http']).default('mqtt'),

@@ -10,7 +10,7 @@ import { startSimulator } from './composition.ts';
 import type { RunningSimulator, SimulatorOptions } from './composition.ts';
 import { parseSimulatorConfig, SimulatorConfigError } from './config.ts';
 import { DEMO_MACHINES } from './plant.ts';
-import { eventually, startBroker, startGateway } from './transport/test-peers.ts';
+import { eventually, startBroker, startGateway } from '#test/support/wire-peers.ts';
 
 let folder: string;
 const cleanups: (() => Promise<void>)[] = [];

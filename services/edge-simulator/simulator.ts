@@ -33,7 +33,7 @@ export interface SimulatorStats {
   readonly elapsedS: number;
 }
 
-export interface MachineStats {
+interface MachineStats {
   readonly telemetry: number;
   readonly waveforms: number;
   readonly phase: string;

@@ -81,6 +81,6 @@ export function machineColumns(mapping: CsvMapping): string[] {
   return placeholders(mapping.machine).filter((name) => name !== 'file' && name !== 'folder');
 }
 
-export function placeholders(template: string): string[] {
+function placeholders(template: string): string[] {
   return [...template.matchAll(/\{([^}]+)\}/g)].map((match) => match[1]!);
 }

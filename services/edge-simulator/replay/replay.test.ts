@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { TelemetryMessage } from '../messages.ts';
-import { acceptAll, startBroker, startGateway } from '../transport/test-peers.ts';
+import { acceptAll, startBroker, startGateway } from '#test/support/wire-peers.ts';
 import { ReliableSender } from './reliable-sender.ts';
 import { replay } from './replay.ts';
 import type { ReplayOptions } from './replay.ts';

@@ -38,7 +38,7 @@ export interface ReplayOptions extends ReplaySourceOptions {
   readonly clock?: Clock | undefined;
 }
 
-export type ReplayTransport =
+type ReplayTransport =
   | {
       readonly mode: 'mqtt';
       readonly url: string;

@@ -1,15 +1,12 @@
-export const FAULT_KINDS = [
-  'imbalance',
-  'misalignment',
-  'looseness',
-  'bearing-outer',
-  'bearing-inner',
-  'bearing-ball',
-  'bearing-cage',
-  'cavitation',
-] as const;
-
-export type FaultKind = (typeof FAULT_KINDS)[number];
+export type FaultKind =
+  | 'imbalance'
+  | 'misalignment'
+  | 'looseness'
+  | 'bearing-outer'
+  | 'bearing-inner'
+  | 'bearing-ball'
+  | 'bearing-cage'
+  | 'cavitation';
 
 /** Severity of each fault, 0 to 1; an absent one is not there. */
 export type FaultSeverities = Partial<Readonly<Record<FaultKind, number>>>;

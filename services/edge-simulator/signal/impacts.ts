@@ -44,7 +44,7 @@ export function bearingImpacts(
 }
 
 /** Share of the bearing's load that an element carries at an angle from the load's direction: Stribeck's distribution for a zone of 180 degrees. */
-export function loadZone(angleRad: number): number {
+function loadZone(angleRad: number): number {
   return Math.max(0, Math.cos(angleRad)) ** 1.5;
 }
 

@@ -17,8 +17,7 @@ export interface PressModel {
   readonly heatingTimeConstantS: number;
 }
 
-export const PRESS_PHASES = ['close', 'inject', 'cure', 'open'] as const;
-export type PressPhase = (typeof PRESS_PHASES)[number];
+type PressPhase = 'close' | 'inject' | 'cure' | 'open';
 
 export interface PressPoint {
   readonly phase: PressPhase;

@@ -55,7 +55,7 @@ export function machineTones(model: VibrationModel, point: OperatingPoint): Tone
 }
 
 /** A sinusoid given by its velocity RMS. */
-export function velocityTone(hz: number, velocityMmPerS: number): Tone {
+function velocityTone(hz: number, velocityMmPerS: number): Tone {
   return { hz, peakG: (Math.SQRT2 * velocityMmPerS * 2 * Math.PI * hz) / GRAVITY_MM_PER_S2 };
 }
 

@@ -20,7 +20,7 @@ export interface VibrationModel {
   readonly impactG: number;
 }
 
-export interface GearModel {
+interface GearModel {
   readonly pinionTeeth: number;
   readonly wheelTeeth: number;
   /** Acceleration RMS of the mesh frequency and its harmonics, in g. */

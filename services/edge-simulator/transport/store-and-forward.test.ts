@@ -9,7 +9,7 @@ import { HttpUplink } from './http-uplink.ts';
 import { MqttUplink } from './mqtt-uplink.ts';
 import { SegmentQueue } from './segment-queue.ts';
 import { StoreAndForward } from './store-and-forward.ts';
-import { acceptAll, eventually, startBroker, startGateway } from './test-peers.ts';
+import { acceptAll, eventually, startBroker, startGateway } from '#test/support/wire-peers.ts';
 import type { Uplink } from './uplink.ts';
 
 let folder: string;

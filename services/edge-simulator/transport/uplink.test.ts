@@ -7,7 +7,7 @@ import { batchInOrder } from './batching.ts';
 import { HttpUplink, parseRetryAfterMs } from './http-uplink.ts';
 import { MqttUplink } from './mqtt-uplink.ts';
 import type { MqttDevice } from './mqtt-uplink.ts';
-import { eventually, startBroker, startGateway } from './test-peers.ts';
+import { eventually, startBroker, startGateway } from '#test/support/wire-peers.ts';
 import { batchIds, encodeTelemetry, retryAfterMs } from './uplink.ts';
 import type { Batch } from './uplink.ts';
 
