@@ -9,8 +9,8 @@ import { systemClock } from '#core/clock.ts';
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import type { EventStream, PublishResult, Subscription } from '#core/ports/event-stream.ts';
-import { InMemoryObjectStore } from '#test/support/in-memory-object-store.ts';
 import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
+import { MemoryObjectStore } from '#test/support/memory-object-store.ts';
 
 export interface IngestionBench {
   readonly messages: number;
@@ -74,7 +74,7 @@ async function measureIntake(messages: number, head: (nowMs: number, i: number) 
   const intake = new Intake({
     stream: new InstantStream(),
     machines,
-    objects: new InMemoryObjectStore(),
+    objects: new MemoryObjectStore(),
     clock: systemClock,
     receiptKey: randomBytes(16),
     incarnation: 'bench',

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { HeldClock } from '#test/support/held-clock.ts';
-import { InMemoryObjectStore } from '#test/support/in-memory-object-store.ts';
 import { MemoryEventStream } from '#test/support/memory-event-stream.ts';
 import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
+import { MemoryObjectStore } from '#test/support/memory-object-store.ts';
 import { PortError } from '../errors.ts';
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '../domain/ids.ts';
 import { machineSchema } from '../domain/plant.ts';
@@ -16,19 +16,9 @@ const SITE = 'akron' as SiteId;
 const PRESS = machineKey(TENANT, SITE, 'press-7' as MachineId);
 const PUMP = machineKey(TENANT, SITE, 'pump-2' as MachineId);
 
-/** The object store of a full disk, while `full`. */
-class FillableObjectStore extends InMemoryObjectStore {
-  full = false;
-
-  override async put(key: string, bytes: Uint8Array, options: { readonly ifAbsent?: boolean } = {}) {
-    if (this.full) throw new PortError('resource_exhausted', 'the disk is full');
-    return super.put(key, bytes, options);
-  }
-}
-
 interface World {
   readonly stream: MemoryEventStream;
-  readonly objects: FillableObjectStore;
+  readonly objects: MemoryObjectStore;
   readonly machines: MemoryMachineRegistry;
   readonly clock: HeldClock;
   readonly problems: unknown[];
@@ -47,7 +37,7 @@ afterEach(async () => {
 
 async function open(options: Partial<IntakeOptions> = {}, lag?: () => Promise<{ events: number }>): Promise<World> {
   const stream = new MemoryEventStream();
-  const objects = new FillableObjectStore();
+  const objects = new MemoryObjectStore();
   const machines = new MemoryMachineRegistry();
   const clock = new HeldClock(NOW_MS);
   const problems: unknown[] = [];

@@ -1,0 +1,500 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createServer as createTlsServer } from 'node:tls';
+import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
+import type { Clock } from '#core/clock.ts';
+import { isName, machineRef, type DeviceId, type MachineKey, type TenantId } from '#core/domain/ids.ts';
+import { isRetryable, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type { RefusalReason } from '#core/ingestion/intake-counters.ts';
+import type { TopicMapping } from '#core/ingestion/mapping.ts';
+import type {
+  DeviceCommand,
+  DeviceGateway,
+  DeviceIntake,
+  DeviceMessage,
+  MessageContent,
+  PresenceListener,
+} from '#core/ports/device-gateway.ts';
+import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
+import { CommandDispatcher } from './command-dispatcher.ts';
+import { CommandQueue } from './command-queue.ts';
+import type { AedesDeviceGatewayConfig } from './config.ts';
+import { ConnectionEnded, DeviceConnection, type ConnectionHost } from './device-connection.ts';
+
+export interface AedesDeviceGatewayDependencies {
+  readonly devices: DeviceRegistry;
+  readonly clock: Clock;
+  /** How foreign topics are read; without it they are refused. */
+  readonly mapping?: TopicMapping;
+  /** Counts what was turned away without an acknowledgement. */
+  readonly refuse: (reason: RefusalReason, tenant?: TenantId) => void;
+  /** Hears of what went wrong without a caller to tell. */
+  readonly onProblem: (what: string, error: unknown) => void;
+}
+
+/**
+ * An MQTT 3.1.1 broker that devices publish to. aedes keeps the protocol; nothing that a device publishes is routed inside it: data goes
+ * to the intake, which makes it durable before the acknowledgement, and status goes to the presence listener.
+ *
+ * - A device connects with its id and secret, under its id as client id, or under `<id>:<suffix>` for further connections.
+ * - It publishes for the machines it is bound to, and subscribes to their command topics; anything else is refused and counted.
+ * - Sessions are not kept (CONNACK says so): commands wait in a queue of their own, until a device subscribes and acknowledges them.
+ * - QoS 2 is durable before PUBREC; its resends are duplicates by their message id or content.
+ */
+export class AedesDeviceGateway implements DeviceGateway {
+  readonly ackMeans = 'tribo-durable';
+  readonly #config: AedesDeviceGatewayConfig;
+  readonly #dependencies: AedesDeviceGatewayDependencies;
+  readonly #connectionOf = new WeakMap<Client, DeviceConnection>();
+  readonly #connections = new Set<DeviceConnection>();
+  readonly #byDevice = new Map<DeviceId, Set<DeviceConnection>>();
+  readonly #waiting = new Set<DeviceConnection>();
+  readonly #host: ConnectionHost;
+  #intake!: DeviceIntake;
+  #presence!: PresenceListener;
+  #running: { broker: Aedes; server: Server; queue: CommandQueue; commands: CommandDispatcher } | undefined;
+  #stopRegistry: (() => void) | undefined;
+  #checkTimer: NodeJS.Timeout | undefined;
+  #refreshTimer: NodeJS.Timeout | undefined;
+  #refreshDelayMs = MIN_REFRESH_DELAY_MS;
+  #closing: Promise<void> | undefined;
+  #withAcknowledgements: DeviceConnection[] = [];
+  #continuations: (() => void)[] = [];
+
+  constructor(config: AedesDeviceGatewayConfig, dependencies: AedesDeviceGatewayDependencies) {
+    this.#config = config;
+    this.#dependencies = dependencies;
+    this.#host = {
+      clock: dependencies.clock,
+      frameLimits: {
+        connectBytes: MAX_CONNECT_BYTES,
+        publishBytes: config.maxPayloadBytes + MAX_TOPIC_BYTES,
+        otherBytes: MAX_OTHER_PACKET_BYTES,
+      },
+      maxInFlightMessages: config.maxInFlightMessages,
+      maxInFlightBytes: config.maxInFlightBytes,
+      mayRead: () => this.#intake.ready && this.#closing === undefined,
+      waits: (connection) => this.#waitForIntake(connection),
+      refused: (connection) => dependencies.refuse('oversize', connection.device?.tenant),
+    };
+  }
+
+  /** The port that it listens on; for a configured 0 the one the system chose. 0 while it does not listen. */
+  get port(): number {
+    const address = this.#running?.server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  async start(intake: DeviceIntake, presence: PresenceListener): Promise<void> {
+    if (this.#running || this.#closing) throw new PortError('failed_precondition', 'a gateway is started once');
+    this.#intake = intake;
+    this.#presence = presence;
+    const { devices, clock, onProblem } = this.#dependencies;
+    const queue = await CommandQueue.open(this.#config.commandDatabasePath, this.#config.maxQueuedCommandsPerMachine);
+    const broker = await this.#createBroker();
+    const server = this.#createServer(broker);
+    this.#running = { broker, server, queue, commands: new CommandDispatcher(queue, clock, onProblem) };
+    try {
+      await this.#listen(server);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#stopRegistry = devices.onChange(() => {
+      this.#refreshTimer ??= setTimeout(() => void this.#refreshDevices(), this.#refreshDelayMs);
+    });
+    this.#checkTimer = setInterval(() => {
+      const nowMs = clock.monotonicMs();
+      for (const connection of this.#connections) connection.check(nowMs);
+    }, CHECK_EVERY_MS);
+  }
+
+  async sendCommand(machine: MachineKey, command: DeviceCommand, options: CallOptions = {}): Promise<void> {
+    throwIfAborted(options.signal);
+    const commands = this.#running?.commands;
+    if (commands === undefined) throw new PortError('failed_precondition', 'the gateway is not started');
+    if (command.payload.length > this.#config.maxPayloadBytes) {
+      throw new PortError('invalid_argument', `a command takes at most ${this.#config.maxPayloadBytes} bytes`);
+    }
+    if (!commands.listens(machine)) {
+      const devices = await this.#dependencies.devices.listDevices(machineRef(machine).tenant, options);
+      if (!devices.some((device) => device.enabled && device.machines.includes(machine))) {
+        throw new PortError('not_found', `no device speaks for ${machine}: bind one with tribo device add`);
+      }
+    }
+    await commands.send(machine, command);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#stopRegistry?.();
+    clearInterval(this.#checkTimer);
+    clearTimeout(this.#refreshTimer);
+    const closed = new Promise<void>((resolve) => running.server.close(() => resolve()));
+    await this.#drain();
+    await new Promise<void>((resolve) => running.broker.close(resolve));
+    for (const connection of this.#connections) connection.socket.destroy();
+    await closed;
+    await running.queue.close();
+  }
+
+  /** Waits until what was read is acknowledged, or given up. */
+  async #drain(): Promise<void> {
+    const untilMs = this.#dependencies.clock.monotonicMs() + this.#config.drainMs;
+    const isBusy = () => [...this.#connections].some((connection) => connection.inFlightMessages > 0);
+    while (isBusy() && this.#dependencies.clock.monotonicMs() < untilMs) await delay(DRAIN_POLL_MS);
+    // Acknowledgements are written after the messages of a turn are settled.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async #createBroker(): Promise<Aedes> {
+    const options: AedesOptions = {
+      connectTimeout: this.#config.connectTimeoutMs,
+      // What came in the same segment as CONNECT; nothing more is read before CONNACK.
+      queueLimit: 65_536,
+      maxInflightInbound: MAX_HALF_OPEN_QOS2,
+      preConnect: (client, packet, callback) => {
+        const connection = this.#connectionOf.get(client);
+        if (connection !== undefined) connection.keepAliveMs = (packet.keepalive ?? 0) * 1000;
+        // The connection keeps time itself, because aedes would not know of back-pressure; and no session outlives its connection.
+        packet.keepalive = 0;
+        packet.clean = true;
+        callback(null, true);
+      },
+      authenticate: (client, username, password, done) => {
+        this.#authenticate(client, username, password).then(
+          () => done(null, true),
+          (error: unknown) => done(error as AuthenticateError, false),
+        );
+      },
+      authorizePublish: (client, packet, callback) => this.#onPublish(client, packet, callback),
+      authorizeSubscribe: (client, subscription, callback) => {
+        const topic = this.#connectionOf.get(client)?.resolve(subscription.topic);
+        const isOwnCommand = typeof topic === 'object' && topic.kind === 'command';
+        if (!isOwnCommand) this.#refuse(client, typeof topic === 'string' ? topic : 'foreign-topic');
+        callback(null, isOwnCommand ? subscription : null);
+      },
+    };
+    const broker = await Aedes.createBroker(options);
+    this.#routeNothing(broker);
+    broker.on('subscribe', (subscriptions, client) => {
+      for (const { topic, qos } of subscriptions) this.#onSubscribed(client, topic, qos);
+    });
+    broker.on('unsubscribe', (topics, client) => {
+      for (const topic of topics) this.#onUnsubscribed(client, topic);
+    });
+    const onError = (client: Client, error: Error) => {
+      // Errors of the system, such as a reset, have a code: nothing was refused then.
+      if (!(error instanceof ConnectionEnded) && !('code' in error)) this.#refuse(client, 'protocol-error');
+    };
+    broker.on('clientError', onError);
+    broker.on('connectionError', onError);
+    return broker;
+  }
+
+  /** What a device publishes has been taken when it is authorized: aedes has nobody to give it to, and keeps nothing of it. */
+  #routeNothing(broker: Aedes): void {
+    const publishOwn = broker.publish.bind(broker) as (...args: unknown[]) => void;
+    const publish = (packet: PublishPacket, client: unknown, done: unknown): void => {
+      if (typeof client === 'object' && client !== null && typeof done === 'function') (done as () => void)();
+      else publishOwn(packet, client, done);
+    };
+    Object.assign(broker, { publish });
+  }
+
+  #createServer(broker: Aedes): Server {
+    const onSocket = (socket: Socket) => {
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+      const connection = new DeviceConnection(socket, this.#host);
+      this.#connections.add(connection);
+      socket.once('close', () => this.#onClosed(connection));
+      this.#connectionOf.set(broker.handle(socket), connection);
+    };
+    const { tls, connectTimeoutMs } = this.#config;
+    const server =
+      tls === undefined
+        ? createServer(onSocket)
+        : createTlsServer({ ...tls, handshakeTimeout: connectTimeoutMs }, onSocket).on('tlsClientError', () =>
+            this.#dependencies.refuse('protocol-error'),
+          );
+    server.maxConnections = this.#config.maxConnections;
+    server.on('drop', () => this.#dependencies.refuse('too-many-connections'));
+    return server;
+  }
+
+  async #listen(server: Server): Promise<void> {
+    const { host, port } = this.#config;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        const remedy = 'stop what uses it, or choose another with TRIBO_MQTT_PORT or --mqtt-port';
+        const message =
+          error.code === 'EADDRINUSE'
+            ? `MQTT port ${port} on ${host} is taken: ${remedy}`
+            : `cannot listen for MQTT on ${host}:${port}: ${error.message}`;
+        reject(new PortError('failed_precondition', message, { cause: error }));
+      });
+      server.listen(port, host, resolve);
+    });
+  }
+
+  async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<void> {
+    const connection = this.#connectionOf.get(client);
+    if (connection === undefined) throw connackError(CONNACK_UNAVAILABLE, 'the connection is gone');
+    let device: Device | undefined;
+    try {
+      const secret = password?.toString('utf8') ?? '';
+      if (isName(username)) device = await this.#dependencies.devices.authenticate(username, secret);
+    } catch (error) {
+      this.#dependencies.onProblem('authenticating a device', error);
+      throw connackError(CONNACK_UNAVAILABLE, 'devices cannot be authenticated for the moment');
+    }
+    if (device === undefined) {
+      this.#dependencies.refuse('bad-credentials');
+      throw connackError(CONNACK_BAD_CREDENTIALS, 'no such device, or another secret');
+    }
+    if (client.id !== device.id && !client.id.startsWith(`${device.id}:`)) {
+      this.#dependencies.refuse('foreign-client-id', device.tenant);
+      throw connackError(CONNACK_IDENTIFIER_REJECTED, `the client id must be ${device.id} or begin with ${device.id}:`);
+    }
+    this.#register(connection, device);
+  }
+
+  #register(connection: DeviceConnection, device: Device): void {
+    const others = this.#byDevice.get(device.id) ?? new Set();
+    // A device that takes its own connection over has one more until the old one is gone.
+    if (others.size > this.#config.maxConnectionsPerDevice) {
+      this.#dependencies.refuse('too-many-connections', device.tenant);
+      throw connackError(CONNACK_UNAVAILABLE, `the device has ${others.size} connections`);
+    }
+    if (connection.socket.destroyed) throw connackError(CONNACK_UNAVAILABLE, 'the connection is gone');
+    connection.identify(device);
+    this.#byDevice.set(device.id, others.add(connection));
+    if (others.size === 1) this.#tellPresence(device, device.machines, true);
+  }
+
+  #onClosed(connection: DeviceConnection): void {
+    this.#connections.delete(connection);
+    this.#waiting.delete(connection);
+    this.#running?.commands.disconnected(connection);
+    const { device } = connection;
+    const ofDevice = device && this.#byDevice.get(device.id);
+    if (device === undefined || !ofDevice?.delete(connection) || ofDevice.size > 0) return;
+    this.#byDevice.delete(device.id);
+    if (this.#closing === undefined) this.#tellPresence(device, device.machines, false);
+  }
+
+  #tellPresence(device: Device, machines: readonly MachineKey[], online: boolean): void {
+    this.#presence.presence({ device: device.id, machines, online, atMs: this.#dependencies.clock.nowMs() });
+  }
+
+  #onPublish(client: Client | null, packet: PublishPacket, callback: (error?: Error | null) => void): void {
+    const connection = client === null ? undefined : this.#connectionOf.get(client);
+    const device = connection?.device;
+    if (client === null || connection === undefined || device === undefined) {
+      callback(null);
+      return;
+    }
+    const topic = connection.resolve(packet.topic);
+    if (typeof topic === 'object' && topic.kind === 'status') {
+      this.#onStatus(device, topic.machine, packet);
+      callback(null);
+      return;
+    }
+    const message = this.#messageOf(connection, device, topic, packet);
+    if (typeof message === 'string') {
+      this.#refuse(client, message);
+      callback(new ConnectionEnded(`${device.id} may not publish to ${packet.topic}`));
+      return;
+    }
+    this.#take(connection, message, packet, callback);
+  }
+
+  /** Ends in a PUBACK or in silence, never in a PUBACK for what is not durable. */
+  #take(connection: DeviceConnection, message: DeviceMessage, packet: PublishPacket, callback: () => void): void {
+    const packetId = packet.qos === 1 ? packet.messageId : undefined;
+    // The gateway acknowledges QoS 1 itself, many messages in one write: aedes takes six calls and a turn of the event loop for each.
+    if (packet.qos === 1) packet.qos = 0;
+    // aedes keeps a QoS 2 packet until PUBREL; its content is durable by then.
+    packet.payload = NO_PAYLOAD;
+    const bytes = message.content.payload.length;
+    connection.begin(bytes);
+    const settled = () => {
+      if (packetId !== undefined) this.#acknowledge(connection, packetId);
+      this.#continueLater(() => {
+        connection.end(bytes);
+        callback();
+      });
+    };
+    this.#intake.accept(message).then(settled, (error: unknown) => {
+      this.#offerAgain(connection, message, error).then(
+        (isAccepted) => (isAccepted ? settled() : connection.end(bytes)),
+        (failure: unknown) => {
+          connection.end(bytes);
+          this.#dependencies.onProblem(`taking a message of ${message.sender}`, failure);
+          connection.socket.destroy(new ConnectionEnded('the message could not be taken'));
+        },
+      );
+    });
+  }
+
+  /** Holds a message that intake refused and offers it again, until it is accepted (true) or the connection is gone (false). */
+  async #offerAgain(connection: DeviceConnection, message: DeviceMessage, refusal: unknown): Promise<boolean> {
+    let error = refusal;
+    while (isRetryable(error)) {
+      await delay(this.#config.offerAgainMs);
+      await this.#intake.whenReady();
+      if (connection.socket.destroyed || this.#closing !== undefined) return false;
+      try {
+        await this.#intake.accept(message);
+        return true;
+      } catch (next) {
+        error = next;
+      }
+    }
+    throw error;
+  }
+
+  #messageOf(
+    connection: DeviceConnection,
+    device: Device,
+    topic: ReturnType<DeviceConnection['resolve']>,
+    packet: PublishPacket,
+  ): DeviceMessage | RefusalReason {
+    const payload = packet.payload as Buffer;
+    const { tenant, id: sender } = device;
+    if (typeof topic === 'object') {
+      let content: MessageContent;
+      if (topic.kind === 'waveform') content = { kind: 'waveform-json', sensor: topic.sensor, payload };
+      else if (topic.kind === 'telemetry') content = { kind: 'telemetry', payload };
+      else return 'foreign-topic';
+      return { tenant, machine: topic.machine, sender, content };
+    }
+    const mapped = this.#dependencies.mapping?.map(packet.topic, payload);
+    if (mapped === undefined) return topic;
+    const machine = mapped.machine ?? device.machines[0];
+    if (machine === undefined || !connection.machines.has(machine)) return 'foreign-machine';
+    return { tenant, machine, sender, content: mapped.content };
+  }
+
+  /** What a device says of itself. Anything but `{"online": true|false}` says nothing. */
+  #onStatus(device: Device, machine: MachineKey, packet: PublishPacket): void {
+    if (packet.payload.length > MAX_STATUS_BYTES) return;
+    try {
+      const status = JSON.parse(packet.payload.toString()) as { readonly online?: unknown } | null;
+      if (typeof status?.online === 'boolean') this.#tellPresence(device, [machine], status.online);
+    } catch {
+      this.#dependencies.refuse('protocol-error', device.tenant);
+    }
+  }
+
+  #onSubscribed(client: Client, topic: string, qos: number): void {
+    const connection = this.#connectionOf.get(client);
+    const resolved = connection?.resolve(topic);
+    if (connection === undefined || typeof resolved !== 'object' || qos > 2) return;
+    this.#running?.commands.subscribe(resolved.machine, connection, qos === 0 ? 0 : 1);
+  }
+
+  #onUnsubscribed(client: Client, topic: string): void {
+    const connection = this.#connectionOf.get(client);
+    const resolved = connection?.resolve(topic);
+    if (connection !== undefined && typeof resolved === 'object') {
+      this.#running?.commands.unsubscribe(resolved.machine, connection);
+    }
+  }
+
+  #refuse(client: Client, reason: RefusalReason): void {
+    this.#dependencies.refuse(reason, this.#connectionOf.get(client)?.device?.tenant);
+  }
+
+  #waitForIntake(connection: DeviceConnection): void {
+    const isFirst = this.#waiting.size === 0;
+    this.#waiting.add(connection);
+    if (!isFirst) return;
+    void this.#intake.whenReady().then(() => {
+      const waiting = [...this.#waiting];
+      this.#waiting.clear();
+      for (const each of waiting) each.resume();
+    });
+  }
+
+  /** Acknowledgements go out when all that became durable together has been seen: in a tick, which comes after the microtasks. */
+  #acknowledge(connection: DeviceConnection, packetId: number): void {
+    if (!connection.acknowledge(packetId)) return;
+    if (this.#withAcknowledgements.push(connection) > 1) return;
+    process.nextTick(() => {
+      const connections = this.#withAcknowledgements;
+      this.#withAcknowledgements = [];
+      for (const each of connections) each.flushAcknowledgements();
+    });
+  }
+
+  /** aedes reads on when it is called back: that is left until the acknowledgements of the turn are out. */
+  #continueLater(work: () => void): void {
+    if (this.#continuations.push(work) > 1) return;
+    setImmediate(() => {
+      const continuations = this.#continuations;
+      this.#continuations = [];
+      for (const each of continuations) each();
+    });
+  }
+
+  /** Brings connected devices up to what the registry says now. Takes at most a tenth of the time, however often it changes. */
+  async #refreshDevices(): Promise<void> {
+    const startedMs = this.#dependencies.clock.monotonicMs();
+    try {
+      const connected = [...this.#connections].flatMap(({ device }) => device ?? []);
+      const registered = new Map<DeviceId, Device>();
+      for (const tenant of new Set(connected.map((device) => device.tenant))) {
+        for (const device of await this.#dependencies.devices.listDevices(tenant)) registered.set(device.id, device);
+      }
+      for (const { id } of connected) this.#applyChange(id, registered.get(id));
+    } catch (error) {
+      this.#dependencies.onProblem('reading the device registry', error);
+    }
+    this.#refreshDelayMs = Math.max(MIN_REFRESH_DELAY_MS, 10 * (this.#dependencies.clock.monotonicMs() - startedMs));
+    this.#refreshTimer = undefined;
+  }
+
+  /** A device that lost a right is disconnected, and finds out what is left when it connects again. */
+  #applyChange(id: DeviceId, device: Device | undefined): void {
+    for (const connection of this.#byDevice.get(id) ?? []) {
+      const keepsAll =
+        device?.enabled === true && [...connection.machines].every((key) => device.machines.includes(key));
+      if (device !== undefined && keepsAll) {
+        if (device.machines.length > connection.machines.size) connection.identify(device);
+      } else
+        connection.socket.destroy(new ConnectionEnded('the device was removed, disabled or bound to other machines'));
+    }
+  }
+}
+
+const CONNACK_IDENTIFIER_REJECTED = 2;
+const CONNACK_UNAVAILABLE = 3;
+const CONNACK_BAD_CREDENTIALS = 4;
+
+function connackError(returnCode: number, message: string): Error & { readonly returnCode: number } {
+  return Object.assign(new ConnectionEnded(message), { returnCode });
+}
+
+const NO_PAYLOAD = Buffer.alloc(0);
+/** Client id, credentials, and a will of a status topic. */
+const MAX_CONNECT_BYTES = 4096;
+const MAX_TOPIC_BYTES = 1024;
+const MAX_OTHER_PACKET_BYTES = 64 * 1024;
+const MAX_STATUS_BYTES = 1024;
+const MAX_HALF_OPEN_QOS2 = 1000;
+const TCP_KEEP_ALIVE_MS = 60_000;
+const CHECK_EVERY_MS = 1000;
+const DRAIN_POLL_MS = 5;
+const MIN_REFRESH_DELAY_MS = 100;
