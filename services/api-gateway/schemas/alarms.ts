@@ -97,9 +97,12 @@ export const journalEntrySchema = z
   })
   .meta({ id: 'JournalEntry' });
 
-export const alarmJournalSchema = z
-  .object({ items: z.array(journalEntrySchema) })
-  .meta({ id: 'AlarmJournal', description: 'Append-only, oldest first; the alarm’s state is its fold' });
+export const alarmJournalPageQuerySchema = z.object(pageQuerySchema(1000, 500));
+
+export const alarmJournalSchema = pageSchema(journalEntrySchema).meta({
+  id: 'AlarmJournal',
+  description: 'Append-only, oldest first; the alarm’s state is its fold',
+});
 
 const comment = z.string().max(1000).default('').meta({ description: 'Why; kept in the journal' });
 

@@ -153,6 +153,8 @@ export const quarantinedMachineSchema = z
 
 export const quarantineSchema = z.object({ items: z.array(quarantinedMachineSchema) }).meta({ id: 'Quarantine' });
 
+export const quarantineAddressSchema = z.object({ site: nameSchema, machine: nameSchema });
+
 export const adoptRequestSchema = z
   .strictObject({
     name: z.string().max(120).optional(),

@@ -15,4 +15,7 @@ export const readinessSchema = z
   })
   .meta({ id: 'Readiness', examples: [{ status: 'ready', checks: [{ name: 'time-series-store', ok: true }] }] });
 
+/** A JSON document whose shape another standard defines. */
+export const documentSchema = z.record(z.string(), z.unknown()).meta({ id: 'Document' });
+
 export type Readiness = z.infer<typeof readinessSchema>;

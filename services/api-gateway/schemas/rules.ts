@@ -19,4 +19,17 @@ export const ruleSchema = z
 
 export const ruleListSchema = pageSchema(ruleSchema).meta({ id: 'RuleList' });
 
+export const ruleHistorySchema = z
+  .object({
+    items: z.array(
+      z.object({
+        version: z.int(),
+        atMs: instantMsSchema,
+        by: z.string(),
+        rule: ruleDefinitionSchema.optional().meta({ description: 'Absent: it was deleted' }),
+      }),
+    ),
+  })
+  .meta({ id: 'RuleHistory' });
+
 export type RuleView = z.infer<typeof ruleSchema>;

@@ -1,0 +1,161 @@
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { TenantId } from '#core/domain/ids.ts';
+import { PortError } from '#core/errors.ts';
+import { Readiness } from '../shared/http/readiness.ts';
+import { Authenticator } from './access/authenticator.ts';
+import { sessionCookieName } from './access/session-cookie.ts';
+import { Sessions } from './access/sessions.ts';
+import { SignInCodes } from './access/sign-in-codes.ts';
+import {
+  apiGatewayConfigSchema,
+  requireSafeListening,
+  type ApiGatewayConfig,
+  type ApiGatewaySettings,
+} from './config.ts';
+import { EventHub } from './events/event-hub.ts';
+import { FleetSummary } from './fleet/fleet-summary.ts';
+import { createApp } from './http/app.ts';
+import { IdempotencyStore } from './http/idempotency.ts';
+import { RateLimits } from './http/rate-limits.ts';
+import { LedgerReader } from './ledger-reader.ts';
+import { signInUrl } from './routes/access-routes.ts';
+import { routeTable } from './routes/route-table.ts';
+import type { ApiGatewayDependencies, GatewayServices } from './services.ts';
+
+export interface ApiGateway {
+  /** Where it listens. */
+  readonly url: string;
+  /** A one-time link for the first administrator of the configured tenant; each call makes a new one. */
+  signInLink(): string;
+  /** Answers what is under way, tells listeners that it stops, and closes; what is not done within five seconds is cut off. Idempotent. */
+  close(): Promise<void>;
+}
+
+const CLOSE_WITHIN_MS = 5000;
+const HEADERS_WITHIN_MS = 10_000;
+const REQUEST_WITHIN_MS = 60_000;
+/** Longer than proxies keep idle connections, so that it is not we who close one just as a request comes. */
+const KEEP_ALIVE_MS = 65_000;
+
+/**
+ * Starts the HTTP API and the page.
+ * @throws PortError failed_precondition when the port is taken, or off loopback without TLS; and those of the stores.
+ */
+export async function startApiGateway(
+  settings: ApiGatewaySettings,
+  dependencies: ApiGatewayDependencies,
+): Promise<ApiGateway> {
+  const config = apiGatewayConfigSchema.parse(settings);
+  requireSafeListening(config);
+  const services = await gatewayServices(config, dependencies);
+  const { fleet, events, readiness, signInCodes } = services;
+  let url = '';
+  const baseUrl = () => config.publicUrl?.replace(/\/+$/, '') ?? url;
+  const app = createApp(routeTable(config), services, baseUrl);
+  const server = config.tls ? createTlsServer(config.tls, app) : createServer(app);
+  limit(server);
+  try {
+    await fleet.start();
+    events.start();
+    url = await listen(server, config);
+  } catch (error) {
+    await Promise.all([events.close(), fleet.close()]);
+    throw error;
+  }
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    readiness.stopping();
+    await events.close();
+    await closeServer(server);
+    await fleet.close();
+  };
+  return {
+    url,
+    signInLink: () => {
+      const { code } = signInCodes.issue({ subject: 'admin', tenant: config.tenant as TenantId, roles: ['admin'] });
+      return signInUrl(baseUrl(), code);
+    },
+    close: () => (closing ??= close()),
+  };
+}
+
+async function gatewayServices(
+  config: ApiGatewayConfig,
+  dependencies: ApiGatewayDependencies,
+): Promise<GatewayServices> {
+  const { clock, logger, metrics, verifier, devices, secrets, store, stream, refused, intake } = dependencies;
+  const onProblem = (what: string, error: unknown) => {
+    logger.warn({ err: error }, `${what} failed`);
+  };
+  const sessions = await Sessions.open(secrets, clock, config.sessionLifetimeMs);
+  const { sampleEveryMs: pulseMs, ...eventOptions } = config.events;
+  const fleet = new FleetSummary({ ...dependencies, staleAfterMs: config.staleAfterMs, pulseMs, onProblem });
+  const ledger = new LedgerReader({ store, stream, clock, ...(refused && { refused }) });
+  return {
+    ...dependencies,
+    config,
+    sessions,
+    authenticator: new Authenticator({ verifier, devices, sessions, cookieName: sessionCookieName(config) }),
+    signInCodes: new SignInCodes(clock),
+    fleet,
+    ledger,
+    events: new EventHub({ clock, alarms: dependencies.alarms, fleet, ledger, metrics, onProblem }, eventOptions),
+    readiness: new Readiness(
+      {
+        intake: () => (intake.ready ? undefined : 'it takes no more for now; what waits is being worked off'),
+        'time-series-store': async () => {
+          await store.settled();
+          return undefined;
+        },
+        ...dependencies.checks,
+      },
+      clock,
+    ),
+    idempotency: new IdempotencyStore(clock),
+    rateLimits: new RateLimits(config.rateLimits),
+  };
+}
+
+function limit(server: Server): void {
+  server.headersTimeout = HEADERS_WITHIN_MS;
+  server.requestTimeout = REQUEST_WITHIN_MS;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.maxHeadersCount = 100;
+}
+
+async function listen(server: Server, { host, port, tls }: ApiGatewayConfig): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  }).catch((error: unknown) => {
+    throw listenError(error, host, port);
+  });
+  const shown = host.includes(':') ? `[${host}]` : host;
+  return `${tls ? 'https' : 'http'}://${shown}:${(server.address() as AddressInfo).port}`;
+}
+
+function listenError(error: unknown, host: string, port: number): PortError {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const reason = code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be listened on (${String(code)})`;
+  return new PortError(
+    'failed_precondition',
+    `HTTP port ${port} on ${host} ${reason}: stop that program, or set TRIBO_HTTP_PORT (--http-port) to another port`,
+    { cause: error },
+  );
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const overdue = setTimeout(() => server.closeAllConnections(), CLOSE_WITHIN_MS);
+    server.close(() => {
+      clearTimeout(overdue);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { PortError } from '#core/errors.ts';
+import { DEFAULT_RATE_LIMITS } from './http/rate-limits.ts';
+
+const allowance = (standard: number) => z.int().min(1).default(standard);
+
+export const apiGatewayConfigSchema = z.object({
+  host: z.string().min(1).default('127.0.0.1'),
+  /** 0 takes any free one. */
+  port: z.int().min(0).max(65_535).default(8080),
+  /** PEM texts of the certificate chain and its key. */
+  tls: z.object({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+  /** Listens off loopback without TLS: only behind something that ends TLS. */
+  insecure: z.boolean().default(false),
+  /** The address that people reach the gateway by, for links; by default what it listens on. */
+  publicUrl: z.url().optional(),
+  /** Whom the first sign-in link is for. */
+  tenant: z.string().min(1).default('demo'),
+  /** The built page; absent serves none. */
+  staticFolder: z.string().optional(),
+  sessionLifetimeMs: z
+    .int()
+    .min(60_000)
+    .default(7 * 86_400_000),
+  /** A machine that sent nothing for longer is stale, and its health unknown. */
+  staleAfterMs: z.int().min(1000).default(300_000),
+  maxTelemetryBytes: z.int().default(4 * 2 ** 20),
+  maxWaveformBytes: z.int().default(16 * 2 ** 20),
+  maxJsonBytes: z.int().default(2 ** 20),
+  rateLimits: z
+    .object({
+      apiPerCaller: allowance(DEFAULT_RATE_LIMITS.apiPerCaller),
+      apiPerTenant: allowance(DEFAULT_RATE_LIMITS.apiPerTenant),
+      telemetryPerCaller: allowance(DEFAULT_RATE_LIMITS.telemetryPerCaller),
+      telemetryPerTenant: allowance(DEFAULT_RATE_LIMITS.telemetryPerTenant),
+      failuresPerAddress: allowance(DEFAULT_RATE_LIMITS.failuresPerAddress),
+    })
+    .prefault({}),
+  events: z
+    .object({
+      sampleEveryMs: z.int().min(50).default(1000),
+      heartbeatMs: z.int().min(100).default(15_000),
+      ledgerEveryMs: z.int().min(100).default(2000),
+      maxClientsPerTenant: z.int().min(1).default(100),
+      /** What may wait for a client; one that is slower is disconnected. */
+      maxQueuedBytes: z
+        .int()
+        .min(1024)
+        .default(2 ** 20),
+      maxMachinesPerEvent: z.int().min(1).default(500),
+    })
+    .prefault({}),
+  /** Checks every JSON answer against its schema: for tests. */
+  checkResponses: z.boolean().default(false),
+});
+
+export type ApiGatewayConfig = z.infer<typeof apiGatewayConfigSchema>;
+export type ApiGatewaySettings = z.input<typeof apiGatewayConfigSchema>;
+
+/** @throws PortError failed_precondition: secrets and readings do not leave the machine in the clear by accident. */
+export function requireSafeListening({ host, tls, insecure }: ApiGatewayConfig): void {
+  if (tls || insecure || isLoopback(host)) return;
+  throw new PortError(
+    'failed_precondition',
+    `host ${host} is not loopback, and there is no TLS: set TRIBO_TLS_CERT and TRIBO_TLS_KEY, listen on 127.0.0.1, or (only behind something that ends TLS) start with --insecure`,
+  );
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

@@ -1,0 +1,116 @@
+import type { z } from 'zod';
+import { SSE_EVENTS } from '../schemas/events.ts';
+import {
+  commandPayloadSchema,
+  statusPayloadSchema,
+  telemetryPayloadSchema,
+  waveformPayloadSchema,
+} from '../schemas/mqtt.ts';
+import { ComponentSchemas } from './json-schemas.ts';
+
+interface Topic {
+  readonly address: string;
+  /** As the platform sees it. */
+  readonly action: 'send' | 'receive';
+  readonly summary: string;
+  readonly qos: 0 | 1;
+  readonly retain: boolean;
+  readonly payload: z.ZodType;
+}
+
+const TOPICS: Readonly<Record<string, Topic>> = {
+  telemetry: {
+    address: 'tribo/v1/{tenant}/{site}/{machine}/telemetry',
+    action: 'receive',
+    summary: 'Readings. With QoS 1 the PUBACK comes after they are durable.',
+    qos: 1,
+    retain: false,
+    payload: telemetryPayloadSchema,
+  },
+  waveform: {
+    address: 'tribo/v1/{tenant}/{site}/{machine}/waveform/{sensor}',
+    action: 'receive',
+    summary: 'Vibration samples, whole or in parts.',
+    qos: 1,
+    retain: false,
+    payload: waveformPayloadSchema,
+  },
+  command: {
+    address: 'tribo/v1/{tenant}/{site}/{machine}/command',
+    action: 'send',
+    summary: 'What the platform tells a device.',
+    qos: 1,
+    retain: false,
+    payload: commandPayloadSchema,
+  },
+  status: {
+    address: 'tribo/v1/{tenant}/{site}/{machine}/status',
+    action: 'receive',
+    summary: 'Whether the device is there.',
+    qos: 1,
+    retain: true,
+    payload: statusPayloadSchema,
+  },
+};
+
+const PARAMETERS: Readonly<Record<string, string>> = {
+  tenant: 'The tenant of the device',
+  site: 'The site of the machine',
+  machine: 'A machine that the device may speak for',
+  sensor: 'A sensor of the machine',
+};
+
+/** MQTT topics and the event stream as AsyncAPI 3. */
+export function asyncApiDocument(): object {
+  const schemas = new ComponentSchemas('#/components/schemas/');
+  const channels: Record<string, object> = {};
+  const operations: Record<string, object> = {};
+  const events = Object.entries(SSE_EVENTS).map(([name, schema]) => {
+    return [name, { name, contentType: 'application/json', payload: schemas.output(schema) }] as const;
+  });
+  for (const [name, topic] of Object.entries(TOPICS)) {
+    channels[name] = {
+      address: topic.address,
+      servers: [{ $ref: '#/servers/mqtt' }],
+      parameters: parametersOf(topic.address),
+      messages: { [name]: { name, contentType: 'application/json', payload: schemas.input(topic.payload) } },
+    };
+    operations[`${topic.action}${name[0]!.toUpperCase()}${name.slice(1)}`] = {
+      action: topic.action,
+      summary: topic.summary,
+      channel: { $ref: `#/channels/${name}` },
+      bindings: { mqtt: { qos: topic.qos, retain: topic.retain } },
+    };
+  }
+  channels['events'] = {
+    address: '/v1/events',
+    servers: [{ $ref: '#/servers/http' }],
+    description:
+      'Server-Sent Events: `event` is the message’s name, `data` its payload. Lines that begin with ":" are heartbeats.',
+    messages: Object.fromEntries(events),
+    bindings: { http: { method: 'GET' } },
+  };
+  operations['sendEvents'] = { action: 'send', summary: 'What happens now', channel: { $ref: '#/channels/events' } };
+  return {
+    asyncapi: '3.0.0',
+    info: { title: 'Tribo', version: '1', license: { name: 'Apache-2.0' } },
+    servers: {
+      mqtt: {
+        host: '127.0.0.1:1883',
+        protocol: 'mqtt',
+        protocolVersion: '3.1.1',
+        description: 'User name: device id; password: its secret',
+      },
+      http: { host: '127.0.0.1:8080', protocol: 'http' },
+    },
+    defaultContentType: 'application/json',
+    channels,
+    operations,
+    components: { schemas: schemas.all() },
+  };
+}
+
+function parametersOf(address: string): object {
+  const names = [...address.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
+  return Object.fromEntries(names.map((name) => [name, { description: PARAMETERS[name] }]));
+}

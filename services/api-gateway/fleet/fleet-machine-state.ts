@@ -1,0 +1,116 @@
+import type { Alarm } from '#core/domain/alarm.ts';
+import type { MachineKey } from '#core/domain/ids.ts';
+import { operatingStateOf } from '#core/domain/operating-state.ts';
+import { priorityRank } from '#core/domain/rule.ts';
+import type { LiveMachine } from '#core/live/live-feed.ts';
+import type { OpenCount } from '#core/ports/alarm-journal.ts';
+import type { RegisteredMachine } from '#core/ports/machine-registry.ts';
+import type { LatestValue } from '#core/ports/time-series-store.ts';
+import type { FleetMachine, Health } from '../schemas/machines.ts';
+import { placeOf } from '../views.ts';
+
+const MAX_REASONS = 3;
+
+/** What the fleet shows of one machine. */
+export class FleetMachineState {
+  readonly key: MachineKey;
+  #registered: RegisteredMachine;
+  #counts: OpenCount | undefined;
+  #reasons: readonly string[] = [];
+  /** Of the metric that tells the operating state. */
+  #stateValue: number | undefined;
+  #lastSeenMs: number | undefined;
+  #view: FleetMachine | undefined;
+
+  constructor(registered: RegisteredMachine) {
+    this.key = registered.key;
+    this.#registered = registered;
+  }
+
+  get registered(): RegisteredMachine {
+    return this.#registered;
+  }
+
+  get lastSeenMs(): number | undefined {
+    return this.#lastSeenMs;
+  }
+
+  get operatingState(): FleetMachine['operatingState'] {
+    return operatingStateOf(this.#registered.machine.operatingState, () => this.#stateValue) ?? 'unknown';
+  }
+
+  describe(registered: RegisteredMachine): void {
+    if (registered.revision === this.#registered.revision) return;
+    if (stateMetric(registered) !== stateMetric(this.#registered)) this.#stateValue = undefined;
+    this.#registered = registered;
+    this.#view = undefined;
+  }
+
+  setAlarms(counts: OpenCount | undefined, open: readonly Alarm[]): void {
+    if (!counts && !this.#counts) return;
+    this.#counts = counts;
+    this.#reasons = open
+      .toSorted((a, b) => priorityRank(b.priority) - priorityRank(a.priority))
+      .slice(0, MAX_REASONS)
+      .map((alarm) => alarm.title);
+    this.#view = undefined;
+  }
+
+  observe({ receivedAtMs, metrics }: LiveMachine): void {
+    this.#lastSeenMs = receivedAtMs;
+    const metric = stateMetric(this.#registered);
+    const value = metric !== undefined && Object.hasOwn(metrics, metric) ? metrics[metric] : undefined;
+    if (value !== undefined) this.#stateValue = value;
+    this.#view = undefined;
+  }
+
+  /** What the store knows of a machine that nothing has been heard of since the platform started. */
+  remember(latest: readonly LatestValue[]): void {
+    if (this.#lastSeenMs !== undefined || latest.length === 0) return;
+    this.#lastSeenMs = Math.max(...latest.map((value) => value.ts));
+    const metric = stateMetric(this.#registered);
+    this.#stateValue ??= latest.find((value) => value.metric === metric)?.value;
+    this.#view = undefined;
+  }
+
+  view({ nowMs, staleAfterMs }: { readonly nowMs: number; readonly staleAfterMs: number }): FleetMachine {
+    const stale = this.#lastSeenMs === undefined || nowMs - this.#lastSeenMs > staleAfterMs;
+    if (this.#view?.stale !== stale) this.#view = this.#make(stale);
+    return this.#view;
+  }
+
+  #make(stale: boolean): FleetMachine {
+    const { machine } = this.#registered;
+    const { name, area, line } = machine;
+    return {
+      ...placeOf(this.key),
+      ...(name !== undefined && { name }),
+      class: machine.class,
+      ...(area !== undefined && { area }),
+      ...(line !== undefined && { line }),
+      health: this.#health(stale),
+      operatingState: stale ? 'unknown' : this.operatingState,
+      ...(this.#lastSeenMs !== undefined && { lastSeenMs: this.#lastSeenMs }),
+      stale,
+      openAlarms: {
+        total: this.#counts?.open ?? 0,
+        unacknowledged: this.#counts?.unacknowledged ?? 0,
+        ...(this.#counts && { highestPriority: this.#counts.worstPriority }),
+      },
+    };
+  }
+
+  #health(stale: boolean): Health {
+    if (this.#counts) {
+      const urgent = priorityRank(this.#counts.worstPriority) >= priorityRank('high');
+      return { status: urgent ? 'critical' : 'warning', reasons: [...this.#reasons] };
+    }
+    if (this.#lastSeenMs === undefined) return { status: 'unknown', reasons: ['Nothing was ever received'] };
+    if (stale) return { status: 'unknown', reasons: ['Nothing received for too long'] };
+    return { status: 'ok', reasons: [] };
+  }
+}
+
+function stateMetric({ machine }: RegisteredMachine): string | undefined {
+  return machine.operatingState.from === 'always' ? undefined : machine.operatingState.metric;
+}

@@ -1,0 +1,106 @@
+import type { Clock } from '#core/clock.ts';
+import { LEDGERED_STREAMS } from '#core/domain/event.ts';
+import type { TenantId } from '#core/domain/ids.ts';
+import { NOTHING_SETTLED } from '#core/domain/ledger.ts';
+import type { MeasuredStream } from '#core/ports/event-stream.ts';
+import type { SettledTenant, TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import type { LedgerView } from './schemas/ledger.ts';
+
+const FRESH_MS = 200;
+
+type Heads = ReadonlyMap<TenantId, number>;
+
+interface Snapshot {
+  readonly atMs: number;
+  readonly settled: ReadonlyMap<TenantId, SettledTenant>;
+  readonly heads: readonly Heads[];
+  readonly refusedElsewhere: ReadonlyMap<TenantId, number>;
+}
+
+/**
+ * The sum of ledger.md: accepted = stored + duplicate + rejected + deadLettered + pending, where pending is what the log stamped between the
+ * settled watermark and the head. What was settled is read before the heads, so that pending cannot come out below zero.
+ */
+export class LedgerReader {
+  readonly #store: Pick<TimeSeriesStore, 'settled'>;
+  readonly #stream: Pick<MeasuredStream, 'acceptedItems'>;
+  readonly #clock: Clock;
+  readonly #refusedElsewhere: () => Promise<ReadonlyMap<TenantId, number>>;
+  readonly #refusedHere = new Map<TenantId, number>();
+  #snapshot: Promise<Snapshot> | undefined;
+  #snapshotAtMs = -Infinity;
+
+  constructor(dependencies: {
+    readonly store: Pick<TimeSeriesStore, 'settled'>;
+    readonly stream: Pick<MeasuredStream, 'acceptedItems'>;
+    readonly clock: Clock;
+    readonly refused?: () => Promise<ReadonlyMap<TenantId, number>>;
+  }) {
+    this.#store = dependencies.store;
+    this.#stream = dependencies.stream;
+    this.#clock = dependencies.clock;
+    this.#refusedElsewhere = dependencies.refused ?? (async () => new Map());
+  }
+
+  /** Counts a message that was turned away without an acknowledgement. */
+  refused(tenant: TenantId): void {
+    this.#refusedHere.set(tenant, (this.#refusedHere.get(tenant) ?? 0) + 1);
+  }
+
+  async of(tenant: TenantId): Promise<LedgerView> {
+    const { atMs, settled, heads, refusedElsewhere } = await this.#current();
+    const own = settled.get(tenant);
+    const { stored, duplicate, rejected, deadLettered } = own?.settled ?? NOTHING_SETTLED;
+    const stages = LEDGERED_STREAMS.map((stream, index) => {
+      const accepted = heads[index]?.get(tenant) ?? 0;
+      const watermark = own?.watermarks.get(stream) ?? 0;
+      return { stream, accepted, watermark, pending: accepted - watermark };
+    });
+    const total = (count: (stage: (typeof stages)[number]) => number) =>
+      stages.reduce((sum, stage) => sum + count(stage), 0);
+    return {
+      tenant,
+      accepted: total((stage) => stage.accepted),
+      stored,
+      duplicate,
+      rejected,
+      deadLettered,
+      pending: total((stage) => stage.pending),
+      exact:
+        stored + duplicate + rejected + deadLettered === total((stage) => stage.watermark) &&
+        stages.every((stage) => stage.pending >= 0),
+      refused: (this.#refusedHere.get(tenant) ?? 0) + (refusedElsewhere.get(tenant) ?? 0),
+      conflicts: own?.conflicts ?? 0,
+      stages: stages.map(({ stream, accepted, pending }) => ({ stream, accepted, pending })),
+      atMs,
+    };
+  }
+
+  /** Readers that come together share one reading. */
+  #current(): Promise<Snapshot> {
+    const nowMs = this.#clock.monotonicMs();
+    if (!this.#snapshot || nowMs - this.#snapshotAtMs > FRESH_MS) {
+      this.#snapshotAtMs = nowMs;
+      const reading = this.#read();
+      this.#snapshot = reading;
+      reading.catch(() => {
+        if (this.#snapshot === reading) this.#snapshot = undefined;
+      });
+    }
+    return this.#snapshot;
+  }
+
+  async #read(): Promise<Snapshot> {
+    const settled = await this.#store.settled();
+    const [heads, refusedElsewhere] = await Promise.all([
+      Promise.all(LEDGERED_STREAMS.map((stream) => this.#stream.acceptedItems(stream))),
+      this.#refusedElsewhere(),
+    ]);
+    return {
+      atMs: this.#clock.nowMs(),
+      settled: new Map(settled.map((each) => [each.tenant, each])),
+      heads,
+      refusedElsewhere,
+    };
+  }
+}

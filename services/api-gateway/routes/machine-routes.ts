@@ -1,0 +1,238 @@
+import { randomUUID } from 'node:crypto';
+import { machineRef, type SiteId } from '#core/domain/ids.ts';
+import { machineSchema } from '#core/domain/plant.ts';
+import type { MachineHistoryEvent, RegisteredMachine } from '#core/ports/machine-registry.ts';
+import type { LatestValue } from '#core/ports/time-series-store.ts';
+import { HttpProblem } from '../../shared/http/problem.ts';
+import { etagOf, expectedVersion } from '../http/conditions.ts';
+import { route, type Route } from '../http/route.ts';
+import {
+  addMachineEventRequestSchema,
+  adoptRequestSchema,
+  fleetQuerySchema,
+  fleetSchema,
+  machineAddressSchema,
+  machineDescriptionSchema,
+  machineDetailSchema,
+  machineEventSchema,
+  machineEventsSchema,
+  machineSiteQuerySchema,
+  putPlantRequestSchema,
+  putPlantResponseSchema,
+  quarantineAddressSchema,
+  quarantineSchema,
+  registeredMachineSchema,
+  type LiveValue,
+  type MachineEventView,
+} from '../schemas/machines.ts';
+import { placeOf } from '../views.ts';
+import { machineKeyOf, ownMachine, registeredMachine } from './machine-access.ts';
+
+const TAG = 'Machines';
+/** Bearings, sensors and metrics of 20,000 machines. */
+const MAX_PLANT_BYTES = 32 * 2 ** 20;
+const MACHINES_AT_ONCE = 1000;
+
+export function machineRoutes(limits: { readonly jsonBytes: number }): readonly Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/machines',
+      tag: TAG,
+      summary: 'The fleet with health, operating state, when last seen and open alarms; worst first.',
+      access: 'viewer',
+      query: fleetQuerySchema,
+      response: { status: 200, description: 'A page of the fleet, and totals over all of it', schema: fleetSchema },
+      handle: async ({ query, principal }, { fleet }) => ({ json: fleet.list(principal.tenant, query) }),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/machines/{machine}',
+      tag: TAG,
+      summary: 'One machine: how it is, its description, and the newest value of each metric.',
+      access: 'viewer',
+      params: machineAddressSchema,
+      query: machineSiteQuerySchema,
+      response: { status: 200, description: 'The machine', schema: machineDetailSchema, etag: true },
+      handle: async ({ params, query, principal, signal }, services) => {
+        const state = ownMachine({ tenant: principal.tenant, ...query, ...params }, services);
+        const latest = await services.store.latest(state.key, { signal });
+        const at = { nowMs: services.clock.nowMs(), staleAfterMs: services.config.staleAfterMs };
+        const { revision, machine } = state.registered;
+        return {
+          json: { ...state.view(at), revision, description: machine, latest: latest.map(liveValue) },
+          headers: { etag: etagOf(revision) },
+        };
+      },
+    }),
+    route({
+      method: 'PUT',
+      path: '/v1/machines/{machine}',
+      tag: TAG,
+      summary: 'Creates or replaces a machine’s description. Replacing needs If-Match.',
+      access: 'engineer',
+      params: machineAddressSchema,
+      query: machineSiteQuerySchema,
+      body: { kind: 'json', schema: machineDescriptionSchema, maxBytes: limits.jsonBytes },
+      response: { status: 200, description: 'As it is kept now', schema: registeredMachineSchema, etag: true },
+      handle: async (call, services) => {
+        const { params, query, principal, body } = call;
+        if (body.id !== params.machine) throw idsDiffer(body.id, params.machine);
+        const key = machineKeyOf({ tenant: principal.tenant, ...query, ...params }, services);
+        const present = (await services.machines.getMachine(key))?.revision ?? 0;
+        const { tenant, site } = machineRef(key);
+        const expectedRevision = expectedVersion(call, present);
+        const put = await services.machines.putMachine(tenant, site, body, { expectedRevision });
+        services.fleet.put(put);
+        return { json: registeredView(put), headers: { etag: etagOf(put.revision) } };
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/v1/machines/{machine}',
+      tag: TAG,
+      summary: 'Forgets a machine. Its readings stay until their retention ends. Needs If-Match.',
+      access: 'engineer',
+      params: machineAddressSchema,
+      query: machineSiteQuerySchema,
+      response: { status: 204, description: 'It is gone', etag: true },
+      handle: async (call, services) => {
+        const { key } = ownMachine({ tenant: call.principal.tenant, ...call.query, ...call.params }, services);
+        expectedVersion(call, (await registeredMachine(key, services)).revision);
+        await services.machines.deleteMachine(key);
+        services.fleet.remove(key);
+        return { empty: true };
+      },
+    }),
+    route({
+      method: 'PUT',
+      path: '/v1/plant',
+      tag: TAG,
+      summary: 'Creates or replaces all machines that a plant’s description names.',
+      access: 'engineer',
+      body: { kind: 'json', schema: putPlantRequestSchema, maxBytes: MAX_PLANT_BYTES },
+      response: { status: 200, description: 'The machines with their revisions', schema: putPlantResponseSchema },
+      handle: async ({ principal, body }, { machines, fleet }) => {
+        const { tenant } = principal;
+        if (body.tenant !== undefined && body.tenant !== tenant) throw foreignPlant(body.tenant);
+        const results: { machine: string; revision: number }[] = [];
+        for (let from = 0; from < body.machines.length; from += MACHINES_AT_ONCE) {
+          const some = body.machines.slice(from, from + MACHINES_AT_ONCE);
+          const put = await Promise.all(some.map((each) => machines.putMachine(tenant, body.site as SiteId, each)));
+          for (const each of put) fleet.put(each);
+          results.push(...put.map(({ machine, revision }) => ({ machine: machine.id, revision })));
+        }
+        return { json: { site: body.site, machines: results } };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/quarantine',
+      tag: TAG,
+      summary: 'Machines that nobody has described and that something was sent for.',
+      access: 'viewer',
+      response: { status: 200, description: 'Newest first', schema: quarantineSchema },
+      handle: async ({ principal, signal }, { machines }) => {
+        const found = await machines.listQuarantine(principal.tenant, { signal });
+        const items = found.map(({ key, device, messages, firstAtMs, atMs, sample }) => ({
+          ...placeOf(key),
+          device,
+          messages,
+          firstMs: firstAtMs,
+          lastMs: atMs,
+          sample,
+        }));
+        return { json: { items } };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/quarantine/{site}/{machine}/adopt',
+      tag: TAG,
+      summary: 'Makes a machine of what was quarantined; what it sends from then on is stored.',
+      access: 'engineer',
+      params: quarantineAddressSchema,
+      body: { kind: 'json', schema: adoptRequestSchema, maxBytes: limits.jsonBytes, optional: true },
+      response: { status: 201, description: 'The machine', schema: registeredMachineSchema },
+      handle: async ({ params, body, principal }, services) => {
+        const { tenant } = principal;
+        const key = machineKeyOf({ tenant, ...params }, services);
+        const waiting = await services.machines.listQuarantine(tenant);
+        if (!waiting.some((each) => each.key === key)) throw notQuarantined(params.machine);
+        const description = machineSchema.parse({ id: params.machine, ...body });
+        const adopted = await services.machines.putMachine(tenant, params.site as SiteId, description, {
+          expectedRevision: 0,
+        });
+        services.fleet.put(adopted);
+        return { json: registeredView(adopted) };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/machines/{machine}/events',
+      tag: TAG,
+      summary: 'What was done to a machine: repairs, bearing changes, maintenance.',
+      access: 'viewer',
+      params: machineAddressSchema,
+      query: machineSiteQuerySchema,
+      response: { status: 200, description: 'Oldest first', schema: machineEventsSchema },
+      handle: async ({ params, query, principal, signal }, services) => {
+        const { key } = ownMachine({ tenant: principal.tenant, ...query, ...params }, services);
+        return { json: { items: (await services.machines.machineEvents(key, { signal })).map(eventView) } };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/machines/{machine}/events',
+      tag: TAG,
+      summary: 'Notes what was done to a machine.',
+      access: 'operator',
+      params: machineAddressSchema,
+      query: machineSiteQuerySchema,
+      body: { kind: 'json', schema: addMachineEventRequestSchema, maxBytes: limits.jsonBytes },
+      response: { status: 201, description: 'The event', schema: machineEventSchema },
+      handle: async ({ params, query, body, principal }, services) => {
+        const { key } = ownMachine({ tenant: principal.tenant, ...query, ...params }, services);
+        const { kind, text, atMs = services.clock.nowMs() } = body;
+        const event = { id: randomUUID(), key, kind, text, atMs, by: principal.subject };
+        await services.machines.addMachineEvent(event);
+        return { json: eventView(event) };
+      },
+    }),
+  ];
+}
+
+export function liveValue({ metric, ts, value, unit, quality }: LatestValue): LiveValue {
+  return { metric, value, ...(unit !== undefined && { unit }), quality, tsMs: ts };
+}
+
+function registeredView({ key, revision, machine }: RegisteredMachine) {
+  return { ...placeOf(key), revision, description: machine };
+}
+
+function eventView({ id, kind, atMs, by, text }: MachineHistoryEvent): MachineEventView {
+  return { id, kind, atMs, by, text };
+}
+
+function idsDiffer(inBody: string, inPath: string): HttpProblem {
+  return new HttpProblem('invalid-request', {
+    detail: `The body describes ${inBody}, the path names ${inPath}.`,
+    pointer: '/id',
+    remedy: 'Make them the same. A machine cannot be renamed: its history is kept under its id.',
+  });
+}
+
+function foreignPlant(tenant: string): HttpProblem {
+  return new HttpProblem('invalid-request', {
+    detail: `The plant is described for the tenant ${tenant}, which is not yours.`,
+    pointer: '/tenant',
+    remedy: 'Leave tenant out, or use a token of that tenant.',
+  });
+}
+
+function notQuarantined(machine: string): HttpProblem {
+  return new HttpProblem('not-found', {
+    detail: `Nothing unknown was received for ${machine}.`,
+    remedy: 'GET /v1/quarantine lists what waits; PUT /v1/machines/{machine} makes any other machine.',
+  });
+}

@@ -1,0 +1,80 @@
+import { HttpProblem } from '../../shared/http/problem.ts';
+import { route, type Route } from '../http/route.ts';
+import { documentSchema, livenessSchema, readinessSchema } from '../schemas/operation.ts';
+
+const TAG = 'Operation';
+
+/** What monitors, browsers and client generators read without being signed in. None of it holds data of a tenant. */
+export function operationRoutes(documents: {
+  readonly openapi: () => object;
+  readonly asyncapi: () => object;
+}): readonly Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/health/live',
+      tag: TAG,
+      summary: 'Whether the process runs.',
+      access: 'public',
+      response: { status: 200, description: 'It does', schema: livenessSchema },
+      handle: async () => ({ json: { status: 'alive' } }),
+    }),
+    route({
+      method: 'GET',
+      path: '/health/ready',
+      tag: TAG,
+      summary: 'Whether the platform can do its work; 503 with the reasons when it cannot.',
+      access: 'public',
+      response: { status: 200, description: 'It can', schema: readinessSchema },
+      handle: async (_call, { readiness }) => {
+        const report = await readiness.report();
+        return { json: report, status: report.status === 'ready' ? 200 : 503 };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/metrics',
+      tag: TAG,
+      summary: 'Metrics for Prometheus.',
+      access: 'public',
+      response: { status: 200, description: 'Text exposition format', alternatives: ['text/plain'] },
+      handle: async (_call, { metrics }) => ({ bytes: await metrics.metrics(), type: metrics.contentType }),
+    }),
+    route({
+      method: 'GET',
+      path: '/openapi.json',
+      tag: TAG,
+      summary: 'This API, as OpenAPI 3.1.',
+      access: 'public',
+      response: { status: 200, description: 'The document', schema: documentSchema },
+      handle: async () => ({ json: documents.openapi() }),
+    }),
+    route({
+      method: 'GET',
+      path: '/asyncapi.json',
+      tag: TAG,
+      summary: 'MQTT topics and the event stream, as AsyncAPI 3.',
+      access: 'public',
+      response: { status: 200, description: 'The document', schema: documentSchema },
+      handle: async () => ({ json: documents.asyncapi() }),
+    }),
+    ...['/.well-known/openid-configuration', '/.well-known/jwks.json'].map((path) =>
+      route({
+        method: 'GET',
+        path,
+        tag: TAG,
+        summary: 'What the embedded identity issuer publishes.',
+        access: 'public',
+        response: { status: 200, description: 'The document', schema: documentSchema },
+        handle: async ({ baseUrl }, { issuerDocument }) => {
+          const document = issuerDocument?.(path, baseUrl);
+          if (document) return { json: document };
+          throw new HttpProblem('not-found', {
+            detail: 'This site has no issuer of its own.',
+            remedy: 'Ask its identity provider.',
+          });
+        },
+      }),
+    ),
+  ];
+}

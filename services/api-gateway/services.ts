@@ -1,0 +1,78 @@
+import type { Registry } from 'prom-client';
+import type { Clock } from '#core/clock.ts';
+import type { TenantId } from '#core/domain/ids.ts';
+import type { LiveFeed } from '#core/live/live-feed.ts';
+import type { AlarmJournal } from '#core/ports/alarm-journal.ts';
+import type { DeviceIntake } from '#core/ports/device-gateway.ts';
+import type { DeviceRegistry } from '#core/ports/device-registry.ts';
+import type { MeasuredStream } from '#core/ports/event-stream.ts';
+import type { IdentityVerifier, TokenIssuer } from '#core/ports/identity-verifier.ts';
+import type { MachineRegistry } from '#core/ports/machine-registry.ts';
+import type { ModelRegistry } from '#core/ports/model-registry.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { RuleStore } from '#core/ports/rule-store.ts';
+import type { SecretStore } from '#core/ports/secret-store.ts';
+import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import type { Readiness, ReadinessCheck } from '../shared/http/readiness.ts';
+import type { Logger } from '../shared/observability/logger.ts';
+import type { Tracing } from '../shared/observability/tracing.ts';
+import type { Authenticator } from './access/authenticator.ts';
+import type { Sessions } from './access/sessions.ts';
+import type { SignInCodes } from './access/sign-in-codes.ts';
+import type { ApiGatewayConfig } from './config.ts';
+import type { EventHub } from './events/event-hub.ts';
+import type { FleetSummary } from './fleet/fleet-summary.ts';
+import type { IdempotencyStore } from './http/idempotency.ts';
+import type { RateLimits } from './http/rate-limits.ts';
+import type { LedgerReader } from './ledger-reader.ts';
+
+/** What the gateway asks of the time-series store; writing is the business of its owner. */
+export type ReadableStore = Pick<
+  TimeSeriesStore,
+  'settled' | 'series' | 'latest' | 'waveforms' | 'waveform' | 'deadLetters' | 'rejections' | 'settleDeadLetter'
+>;
+
+/** What the gateway needs of the rest of the platform: ports, in this process or reached over a socket. */
+export interface ApiGatewayDependencies {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tracing: Tracing;
+  readonly metrics: Registry;
+  readonly intake: DeviceIntake;
+  readonly machines: MachineRegistry;
+  readonly devices: DeviceRegistry;
+  readonly store: ReadableStore;
+  readonly objects: ObjectStore;
+  readonly alarms: AlarmJournal;
+  readonly rules: RuleStore;
+  /** Absent where no models are used. */
+  readonly models?: ModelRegistry;
+  /** Whose accepted items the ledger begins with. */
+  readonly stream: Pick<MeasuredStream, 'acceptedItems'>;
+  /** One a process that sees raw streams or devices. */
+  readonly live: readonly LiveFeed[];
+  readonly secrets: SecretStore;
+  readonly verifier: IdentityVerifier;
+  /** Absent where identities are made elsewhere: then there are no tokens to manage. */
+  readonly issuer?: TokenIssuer;
+  /** The issuer's public documents by path, where this gateway also publishes them. */
+  readonly issuerDocument?: (path: string, baseUrl: string) => object | undefined;
+  /** Messages that other gateways turned away without an acknowledgement, by tenant. */
+  readonly refused?: () => Promise<ReadonlyMap<TenantId, number>>;
+  /** More reasons not to be ready. */
+  readonly checks?: Readonly<Record<string, ReadinessCheck>>;
+}
+
+/** What handlers work with. */
+export interface GatewayServices extends ApiGatewayDependencies {
+  readonly config: ApiGatewayConfig;
+  readonly authenticator: Authenticator;
+  readonly sessions: Sessions;
+  readonly signInCodes: SignInCodes;
+  readonly fleet: FleetSummary;
+  readonly ledger: LedgerReader;
+  readonly events: EventHub;
+  readonly readiness: Readiness;
+  readonly idempotency: IdempotencyStore;
+  readonly rateLimits: RateLimits;
+}

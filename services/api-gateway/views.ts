@@ -1,0 +1,138 @@
+import type { Alarm, AlarmPart, JournalEntry } from '#core/domain/alarm.ts';
+import { machineRef, type MachineKey } from '#core/domain/ids.ts';
+import type { VersionedRule } from '#core/domain/rule.ts';
+import { BYTES_PER_SAMPLE } from '#core/domain/waveform.ts';
+import type { StoredWaveform } from '#core/ports/time-series-store.ts';
+import type { AlarmPartView, AlarmView, JournalEntryView } from './schemas/alarms.ts';
+import type { RuleView } from './schemas/rules.ts';
+import type { WaveformMetadata } from './schemas/telemetry.ts';
+
+/** `site` and `machine` of a key, as answers name a machine: the tenant is the caller's own. */
+export function placeOf(key: MachineKey): { readonly site: string; readonly machine: string } {
+  const { site, machine } = machineRef(key);
+  return { site, machine };
+}
+
+/** The given fields without those that are undefined. */
+function present<Fields extends object>(fields: Fields): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}
+
+export function alarmView(alarm: Alarm): AlarmView {
+  const { acknowledgement, silence } = alarm;
+  return {
+    id: alarm.id,
+    ...placeOf(alarm.machine),
+    title: alarm.title,
+    consequence: alarm.consequence,
+    response: alarm.response,
+    priority: alarm.priority,
+    severity: alarm.severity,
+    state: alarm.state,
+    active: alarm.active,
+    acknowledged: acknowledgement !== undefined,
+    replayed: alarm.replayed,
+    raisedMs: alarm.raisedAtMs,
+    changedMs: alarm.changedAtMs,
+    ...present({
+      returnedMs: alarm.returnedAtMs,
+      acknowledgedBy: acknowledgement?.by,
+      acknowledgedMs: acknowledgement?.atMs,
+      comment: acknowledgement?.comment,
+      shelvedUntilMs: silence && 'untilMs' in silence ? silence.untilMs : undefined,
+    }),
+    parts: alarm.parts.map(partView),
+    version: alarm.version,
+  };
+}
+
+function partView(part: AlarmPart): AlarmPartView {
+  const { rule, model } = part;
+  return {
+    kind: part.kind,
+    source: model ? { kind: 'model', ...model } : { kind: 'rule', ...rule },
+    title: part.title,
+    message: part.message,
+    consequence: part.consequence,
+    response: part.response,
+    priority: part.priority,
+    active: part.active,
+    occurrences: part.occurrences,
+    ...present({
+      metric: part.metric,
+      sensor: part.sensor,
+      value: part.value,
+      limit: part.limit,
+      unit: part.unit,
+      baseline: part.baseline,
+      zone: part.zone,
+      waveformId: part.waveformId,
+      documentId: part.documentId,
+    }),
+    fromMs: part.window.fromMs,
+    toMs: part.window.toMs,
+  };
+}
+
+export function journalEntryView({ sequence, transition, recordedAtMs, stateAfter }: JournalEntry): JournalEntryView {
+  return {
+    sequence,
+    action: actionOf(transition),
+    atMs: recordedAtMs,
+    by: authorOf(transition),
+    ...('comment' in transition && { comment: transition.comment }),
+    stateAfter,
+  };
+}
+
+/** What happened, as the journal and the event stream name it. */
+export function actionOf({ type }: JournalEntry['transition']): string {
+  return ACTIONS[type];
+}
+
+const ACTIONS: Readonly<Record<JournalEntry['transition']['type'], string>> = {
+  activate: 'raised',
+  return: 'returned',
+  acknowledge: 'acknowledged',
+  shelve: 'shelved',
+  unshelve: 'unshelved',
+  suppress: 'suppressed',
+  unsuppress: 'unsuppressed',
+  'remove-from-service': 'removed-from-service',
+  'return-to-service': 'returned-to-service',
+  reset: 'reset',
+  're-alarm': 're-alarmed',
+};
+
+function authorOf(transition: JournalEntry['transition']): string {
+  if ('by' in transition) return transition.by;
+  if (transition.type === 'return') return `${transition.cause} (${transition.partKey})`;
+  const { model, rule } = transition.part;
+  return model ? `model ${model.id} version ${model.version}` : `rule ${rule.id} version ${rule.version}`;
+}
+
+export function ruleView({ rule, version, updatedAtMs, updatedBy }: VersionedRule): RuleView {
+  return { id: rule.id, version, updatedMs: updatedAtMs, updatedBy, rule };
+}
+
+export function waveformMetadata(waveform: StoredWaveform): WaveformMetadata {
+  const { sampleCount, sampleRateHz } = waveform;
+  return {
+    id: waveform.waveformId,
+    ...placeOf(waveform.machine),
+    sensor: waveform.sensor,
+    tsMs: waveform.ts,
+    sampleRateHz,
+    sampleCount,
+    durationMs: (1000 * sampleCount) / sampleRateHz,
+    unit: waveform.unit,
+    encoding: waveform.encoding,
+    scale: waveform.scale,
+    ...present({ rpm: waveform.rpm }),
+    sha256: waveform.sha256,
+  };
+}
+
+export function bytesOf(waveform: StoredWaveform): number {
+  return waveform.sampleCount * BYTES_PER_SAMPLE[waveform.encoding];
+}
