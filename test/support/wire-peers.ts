@@ -43,7 +43,7 @@ export async function startBroker(options: TestBrokerOptions = {}): Promise<Test
         callback(null);
       };
       if (acknowledgeAfterMs === 0) acknowledge();
-      else setTimeout(acknowledge, acknowledgeAfterMs);
+      else setTimeout(acknowledge, acknowledgeAfterMs).unref();
     },
   });
   const sockets = new Set<Socket>();

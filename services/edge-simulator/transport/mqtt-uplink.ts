@@ -127,17 +127,19 @@ export class MqttUplink implements Uplink {
     this.#client = client;
     return new Promise((resolve, reject) => {
       let reason: Error | undefined;
+      let connected = false;
       this.#pending.add(reject);
       client.on('error', (error) => {
         reason = error;
       });
       client.once('connect', () => {
+        connected = true;
         this.#pending.delete(reject);
         this.#publishStatus(client, true);
         resolve(client);
       });
       client.once('close', () => {
-        const error = connectionError(url, device.id, reason);
+        const error = connected ? closedError(url, device.id, reason) : connectionError(url, device.id, reason);
         this.#connection = undefined;
         this.#failPending(error);
         reject(error);
@@ -201,6 +203,16 @@ async function orAbort<Value>(promise: Promise<Value>, signal: AbortSignal | und
 
 /** CONNACK return codes of MQTT 3.1.1 that no second attempt with the same credentials can change. */
 const REFUSED: ReadonlySet<unknown> = new Set([2, 4, 5]);
+
+/** A broker has no other way to refuse a message (MQTT 3.1.1) than to close the connection. */
+function closedError(url: string, device: string, reason: Error | undefined): PortError {
+  const why = reason ? ` (${reason.message})` : '';
+  return new PortError(
+    'unavailable',
+    `${url} closed the connection of device ${device}${why}; if that repeats at once, the device may not be bound to the machine it speaks for`,
+    { cause: reason },
+  );
+}
 
 function connectionError(url: string, device: string, reason: Error | undefined): PortError {
   const code: unknown = reason && 'code' in reason ? reason.code : undefined;

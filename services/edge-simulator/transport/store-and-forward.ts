@@ -183,8 +183,8 @@ export class StoreAndForward {
   async #backOff(failure: unknown, failures: number, waiting: number): Promise<void> {
     const { log, minBackoffMs = 200, maxBackoffMs = 10_000 } = this.#options;
     const waitMs = backoffMs(failure, failures, { minMs: minBackoffMs, maxMs: maxBackoffMs });
-    // Told once, not at each attempt.
-    if (this.#connected || failures === 1) {
+    // Told at the first failure and ever more rarely after it, not at each attempt.
+    if (Number.isInteger(Math.log2(failures))) {
       const reason = failure instanceof Error ? failure.message : String(failure);
       log.warn({ reason, waiting, waitMs: Math.round(waitMs) }, 'not delivered; messages are kept and sent later');
     }
