@@ -1,0 +1,58 @@
+import type { OperatingState } from '../domain/plant.ts';
+import type { DerivedDocument } from '../ports/time-series-store.ts';
+
+/** What rules look at in a derived document, whatever else its stage put in. */
+export interface DocumentFacts {
+  /** By bare name, without the sensor. */
+  readonly values: Readonly<Record<string, number>>;
+  readonly units: Readonly<Record<string, string>>;
+  /** `A` to `D`; absent where there is no verdict. */
+  readonly zone?: string;
+  readonly waveformId?: string;
+  /** What the machine was doing then; absent where the document does not say. */
+  readonly operatingState?: OperatingState;
+  readonly model?: { readonly id: string; readonly version: string };
+  readonly score?: number;
+  /** The score above which the model itself speaks of an anomaly. */
+  readonly threshold?: number;
+}
+
+const OPERATING_STATES: readonly unknown[] = ['running', 'stopped', 'maintenance'] satisfies OperatingState[];
+
+/** Reads the facts of a document. What has another shape than expected is absent, never guessed. */
+export function documentFacts({ values, units, sensor, body }: DerivedDocument): DocumentFacts {
+  const prefix = sensor === undefined ? '' : `${sensor}.`;
+  const bare = bareNames(values, prefix);
+  const record = recordOf(body);
+  const { verdict } = recordOf(record['isoZone']);
+  const model = recordOf(record['model']);
+  const { waveformId, operatingState, threshold } = record;
+  const modelId = model['id'] ?? model['name'];
+  const { version } = model;
+  const limit = threshold ?? bare['threshold'];
+  return {
+    values: bare,
+    units: bareNames(units ?? {}, prefix),
+    ...(typeof verdict === 'string' && /^[A-D]$/.test(verdict) && { zone: verdict }),
+    ...(typeof waveformId === 'string' && { waveformId }),
+    ...(OPERATING_STATES.includes(operatingState) && { operatingState: operatingState as OperatingState }),
+    ...(typeof modelId === 'string' && {
+      model: { id: modelId, version: typeof version === 'number' || typeof version === 'string' ? `${version}` : '' },
+    }),
+    ...(typeof bare['score'] === 'number' && { score: bare['score'] }),
+    ...(typeof limit === 'number' && { threshold: limit }),
+  };
+}
+
+function bareNames<Value>(record: Readonly<Record<string, Value>>, prefix: string): Readonly<Record<string, Value>> {
+  if (prefix === '') return record;
+  const bare: Record<string, Value> = {};
+  for (const [name, value] of Object.entries(record)) {
+    bare[name.startsWith(prefix) ? name.slice(prefix.length) : name] = value;
+  }
+  return bare;
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,225 @@
+import type { MachineKey } from '../domain/ids.ts';
+import type { Machine, OperatingState } from '../domain/plant.ts';
+import type { RuleOf, VersionedRule } from '../domain/rule.ts';
+import { Baseline, type BaselineState } from './baseline.ts';
+import { Condition, type ConditionState } from './condition.ts';
+import { SilenceWatch, type SilenceState } from './silence-watch.ts';
+
+/** A rule bound to what it judges on one machine. */
+interface JudgeOf<Kind extends VersionedRule['rule']['kind']> {
+  readonly versioned: VersionedRule & { readonly rule: RuleOf<Kind> };
+  /** The operating states in which it judges, as bits of {@link stateBit}. */
+  readonly gate: number;
+  readonly metric?: string;
+  readonly sensor?: string;
+}
+
+export interface ThresholdJudge extends JudgeOf<'threshold'> {
+  readonly metric: string;
+  readonly condition: Condition;
+}
+
+export interface SilenceJudge extends JudgeOf<'missing-data'> {
+  readonly watch: SilenceWatch;
+}
+
+export type DocumentRule = VersionedRule & { readonly rule: RuleOf<'iso-zone' | 'feature' | 'model-score'> };
+
+export interface DocumentJudge extends JudgeOf<DocumentRule['rule']['kind']> {
+  readonly condition: Condition;
+  readonly baseline?: Baseline;
+}
+
+export type Judge = ThresholdJudge | SilenceJudge | DocumentJudge;
+
+/** What is judged by one metric of one machine. */
+export interface MetricJudges {
+  readonly thresholds: ThresholdJudge[];
+  readonly silences: SilenceJudge[];
+}
+
+/** Documents can name what they like: a machine has at most this many values under judgement. */
+export const MAX_DOCUMENT_JUDGES = 1024;
+
+/** No state is known: every rule judges. */
+export const ANY_STATE = 7;
+
+export function stateBit(state: OperatingState): number {
+  return state === 'running' ? 1 : state === 'stopped' ? 2 : 4;
+}
+
+/**
+ * - `new`: nothing was judged yet.
+ * - `live`: judged as it happens.
+ * - `replay`: judged in the own time of an import.
+ */
+export type JudgingMode = 'new' | 'live' | 'replay';
+
+/** Everything that rules know of one machine. */
+export class MachineJudges {
+  readonly key: MachineKey;
+  machine: Machine | undefined;
+  mode: JudgingMode = 'new';
+  /** Event time of its newest reading in this mode. */
+  newestMs = -Infinity;
+  /** Bits of the operating states that it may be in. */
+  state = ANY_STATE;
+  /** Whether silences with a metric of their own were told that the machine sends. */
+  expectsMetrics = false;
+  /** Only metrics that a rule names: whatever else a machine sends costs one look-up. */
+  readonly byMetric = new Map<string, MetricJudges>();
+  /** Silences of the machine as a whole. */
+  readonly machineSilences: SilenceJudge[] = [];
+  readonly silences: SilenceJudge[] = [];
+  readonly thresholds: ThresholdJudge[] = [];
+  documentRules: readonly DocumentRule[] = [];
+  readonly documents = new Map<string, DocumentJudge>();
+  /** Newest document by kind and sensor. */
+  readonly newestDocumentMs = new Map<string, number>();
+
+  constructor(key: MachineKey) {
+    this.key = key;
+  }
+
+  /** Binds the rules that apply, keeping what is known under the same version of the same rule. Returns the judges that are no longer. */
+  bind(rules: readonly VersionedRule[]): Judge[] {
+    const before = new Map<string, Judge>();
+    for (const judge of [...this.thresholds, ...this.silences]) before.set(identity(judge), judge);
+    this.#clear();
+    for (const versioned of rules) {
+      const { rule } = versioned;
+      if (rule.kind === 'threshold') this.#addThreshold(before, { ...versioned, rule });
+      else if (rule.kind === 'missing-data') this.#addSilence(before, { ...versioned, rule });
+    }
+    this.documentRules = rules.filter(isDocumentRule);
+    const current = new Set(this.documentRules.map((each) => `${each.rule.id}@${each.version}`));
+    const gone = [...before.values()];
+    for (const [key, judge] of this.documents) {
+      if (current.has(`${judge.versioned.rule.id}@${judge.versioned.version}`)) continue;
+      this.documents.delete(key);
+      gone.push(judge);
+    }
+    return gone;
+  }
+
+  /** The judge of one value of documents; undefined when the machine has too many already. */
+  documentJudge(versioned: DocumentRule, metric?: string, sensor?: string): DocumentJudge | undefined {
+    const key = `${versioned.rule.id}@${versioned.version}|${metric ?? ''}|${sensor ?? ''}`;
+    const known = this.documents.get(key);
+    if (known || this.documents.size >= MAX_DOCUMENT_JUDGES) return known;
+    const { rule } = versioned;
+    const direction = rule.kind === 'feature' && rule.direction === 'below' ? -1 : 1;
+    const relative = rule.kind === 'feature' && rule.relativeTo === 'baseline';
+    const judge: DocumentJudge = {
+      versioned,
+      gate: gateOf(versioned),
+      condition: new Condition({ direction, onDelayMs: rule.onDelayMs, offDelayMs: rule.offDelayMs }),
+      ...(metric !== undefined && { metric }),
+      ...(sensor !== undefined && { sensor }),
+      ...(relative && { baseline: new Baseline(rule.baselineDocuments) }),
+    };
+    this.documents.set(key, judge);
+    return judge;
+  }
+
+  *judges(): Generator<Judge> {
+    yield* this.thresholds;
+    yield* this.silences;
+    yield* this.documents.values();
+  }
+
+  #clear(): void {
+    this.byMetric.clear();
+    this.thresholds.length = 0;
+    this.silences.length = 0;
+    this.machineSilences.length = 0;
+    this.expectsMetrics = false;
+  }
+
+  #addThreshold(before: Map<string, Judge>, versioned: ThresholdJudge['versioned']): void {
+    const { metric, direction, limit, deadband, onDelayMs, offDelayMs } = versioned.rule;
+    const kept = take(before, versioned, metric) as ThresholdJudge | undefined;
+    const condition =
+      kept?.condition ?? new Condition({ direction: direction === 'above' ? 1 : -1, onDelayMs, offDelayMs });
+    condition.setLimit(limit, deadband);
+    const judge: ThresholdJudge = { versioned, gate: gateOf(versioned), metric, condition };
+    this.thresholds.push(judge);
+    this.#ofMetric(metric).thresholds.push(judge);
+  }
+
+  #addSilence(before: Map<string, Judge>, versioned: SilenceJudge['versioned']): void {
+    const { metric, afterMs } = versioned.rule;
+    const kept = take(before, versioned, metric) as SilenceJudge | undefined;
+    const judge: SilenceJudge = {
+      versioned,
+      gate: gateOf(versioned),
+      watch: kept?.watch ?? new SilenceWatch(afterMs),
+      ...(metric !== undefined && { metric }),
+    };
+    this.silences.push(judge);
+    if (metric === undefined) this.machineSilences.push(judge);
+    else this.#ofMetric(metric).silences.push(judge);
+  }
+
+  #ofMetric(metric: string): MetricJudges {
+    let judges = this.byMetric.get(metric);
+    if (!judges) this.byMetric.set(metric, (judges = { thresholds: [], silences: [] }));
+    return judges;
+  }
+}
+
+/** A judge's state as plain data. */
+export interface JudgeState {
+  readonly rule: string;
+  readonly version: number;
+  readonly metric?: string;
+  readonly sensor?: string;
+  readonly condition?: ConditionState;
+  readonly silence?: SilenceState;
+  readonly baseline?: BaselineState;
+}
+
+/** Undefined for a judge that has seen nothing worth keeping. */
+export function judgeState(judge: Judge, silenceClockMs: number): JudgeState | undefined {
+  const condition = 'condition' in judge ? judge.condition.state() : undefined;
+  const silence = 'watch' in judge ? judge.watch.state(silenceClockMs) : undefined;
+  const baseline = 'baseline' in judge ? judge.baseline.state() : undefined;
+  if (!condition && !silence && !baseline) return undefined;
+  const { metric, sensor, versioned } = judge;
+  return {
+    rule: versioned.rule.id,
+    version: versioned.version,
+    ...(metric !== undefined && { metric }),
+    ...(sensor !== undefined && { sensor }),
+    ...(condition && { condition }),
+    ...(silence && { silence }),
+    ...(baseline && { baseline }),
+  };
+}
+
+export function isActive(judge: Judge): boolean {
+  return 'watch' in judge ? judge.watch.isActive : judge.condition.isActive;
+}
+
+function isDocumentRule(versioned: VersionedRule): versioned is DocumentRule {
+  return versioned.rule.kind !== 'threshold' && versioned.rule.kind !== 'missing-data';
+}
+
+function gateOf({ rule }: VersionedRule): number {
+  return rule.operatingStates.reduce((bits, state) => bits | stateBit(state), 0);
+}
+
+function identity({ versioned, metric }: Judge): string {
+  return identityOf(versioned, metric);
+}
+
+function identityOf({ rule, version }: VersionedRule, metric: string | undefined): string {
+  return `${rule.id}@${version}|${metric ?? ''}`;
+}
+
+function take(before: Map<string, Judge>, versioned: VersionedRule, metric: string | undefined): Judge | undefined {
+  const key = identityOf(versioned, metric);
+  const judge = before.get(key);
+  before.delete(key);
+  return judge;
+}

@@ -1,0 +1,530 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { Activation, ConditionTransition } from '../domain/alarm.ts';
+import { machineKey, type MachineId, type SiteId, type TenantId } from '../domain/ids.ts';
+import { machineSchema } from '../domain/plant.ts';
+import type { TelemetryBody } from '../domain/reading.ts';
+import { ruleSchema, type RuleDescription, type VersionedRule } from '../domain/rule.ts';
+import type { DerivedDocument } from '../ports/time-series-store.ts';
+import { DEFAULT_RULES } from './default-rules.ts';
+import { RuleEngine, type EngineSnapshot } from './rule-engine.ts';
+
+const tenant = 'north' as TenantId;
+const key = machineKey(tenant, 'akron' as SiteId, 'press-7' as MachineId);
+const LATENESS = 10_000;
+const T0 = Date.UTC(2026, 10, 21, 1);
+
+const hot: RuleDescription = {
+  kind: 'threshold',
+  id: 'hot',
+  text: 'Temperature high',
+  metric: 'temperature',
+  direction: 'above',
+  limit: 80,
+};
+
+function versioned(description: RuleDescription, version = 1): VersionedRule {
+  return { tenant, rule: ruleSchema.parse(description), version, updatedAtMs: 0, updatedBy: 'asha' };
+}
+
+/** An engine whose transitions are kept, with short ways to feed it. */
+class Bench {
+  readonly transitions: ConditionTransition[] = [];
+  readonly engine = new RuleEngine({ latenessMs: LATENESS }, (transition) => this.transitions.push(transition));
+
+  constructor(...rules: RuleDescription[]) {
+    this.engine.setRules(rules.map((rule) => versioned(rule)));
+  }
+
+  describe(description: object = {}): this {
+    const machine = machineSchema.parse({ id: 'press-7', class: 'press', ...description });
+    this.engine.setMachines([{ key, machine, revision: 1 }]);
+    return this;
+  }
+
+  read(atMs: number, metrics: TelemetryBody['metrics'], { imported = false, at = key } = {}): this {
+    const ts = T0 + atMs;
+    this.engine.observe({ key: at, acceptedAtMs: ts, ...(imported && { imported }) }, { ts, metrics });
+    return this;
+  }
+
+  document(atMs: number, document: Partial<DerivedDocument>, { imported = false } = {}): this {
+    const ts = T0 + atMs;
+    const whole: DerivedDocument = {
+      kind: 'features',
+      id: `d-${atMs}`,
+      revision: 1,
+      ts,
+      values: {},
+      body: {},
+      ...document,
+    };
+    this.engine.observeDocument({ key, acceptedAtMs: ts, ...(imported && { imported }) }, whole);
+    return this;
+  }
+
+  silence(ms: number): this {
+    for (let passed = 0; passed < ms; passed += 1000) this.engine.tick(1000);
+    return this;
+  }
+
+  /** `+rule@ms` for an activation, `-rule@ms cause` for a return. */
+  get log(): string[] {
+    return this.transitions.map((each) => {
+      const at = each.atMs - T0;
+      return each.type === 'activate'
+        ? `+${each.part.rule.id}@${at}`
+        : `-${each.partKey.split('|')[0]!}@${at} ${each.cause}`;
+    });
+  }
+
+  get first(): Activation {
+    const [first] = this.transitions;
+    if (first?.type !== 'activate') throw new Error('nothing was activated');
+    return first;
+  }
+}
+
+describe('default rules', () => {
+  it.each([
+    ['current_mean', 10, 'current-mean-high'],
+    ['temperature_mean', 80, 'temperature-mean-high'],
+  ])('raise above %s %d, neither at it nor below it', (metric, limit, rule) => {
+    const bench = new Bench();
+    bench.engine.setRules(DEFAULT_RULES.map((each) => ({ ...versioned(hot), rule: each })));
+    bench.read(0, { [metric]: limit - 0.01 }).read(1000, { [metric]: limit });
+    expect(bench.log).toEqual([]);
+    bench.read(2000, { [metric]: limit + 0.01 });
+    expect(bench.log).toEqual([`+${rule}@2000`]);
+  });
+
+  it('make of a missing metric no value at all', () => {
+    const bench = new Bench({ ...hot, direction: 'below', limit: 1 });
+    bench.read(0, { current: 3 }).read(1000, { temperature: { value: 0, quality: 'bad' } });
+    expect(bench.log).toEqual([]);
+  });
+});
+
+describe('threshold rule', () => {
+  it('says why: rule with version, value, limit, unit and time', () => {
+    const bench = new Bench({ ...hot, onDelayMs: 2000, consequence: 'seizure', response: 'stop it' });
+    bench.describe({ metrics: [{ name: 'temperature', unit: 'Cel' }] });
+    bench.read(0, { temperature: 81 }).read(2000, { temperature: 81.456789 });
+    expect(bench.first).toMatchObject({
+      machine: key,
+      atMs: T0 + 2000,
+      replayed: false,
+      part: {
+        rule: { id: 'hot', version: 1 },
+        title: 'Temperature high',
+        message: 'temperature 81.46 Cel is above 80 Cel',
+        consequence: 'seizure',
+        response: 'stop it',
+        metric: 'temperature',
+        value: 81.456789,
+        limit: 80,
+        unit: 'Cel',
+        window: { fromMs: T0, toMs: T0 + 2000 },
+      },
+    });
+  });
+
+  it.each<[string, RuleDescription['appliesTo'], boolean]>([
+    ['its id', { machines: ['press-7'] }, true],
+    ['a pattern of its id', { machines: ['fan-*', 'press-*'] }, true],
+    ['its class', { classes: ['press'] }, true],
+    ['its site', { sites: ['ak*n'] }, true],
+    ['class and site together', { classes: ['press'], sites: ['akron'] }, true],
+    ['another id', { machines: ['press-70', 'ress-7'] }, false],
+    ['another class', { classes: ['pump'] }, false],
+    ['its class at another site', { classes: ['press'], sites: ['brno'] }, false],
+  ])('applies by %s', (_what, appliesTo, applies) => {
+    const bench = new Bench({ ...hot, ...(appliesTo && { appliesTo }) }).describe();
+    bench.read(0, { temperature: 81 });
+    expect(bench.log).toEqual(applies ? ['+hot@0'] : []);
+  });
+
+  it('applies to no machine of another tenant, and not when disabled', () => {
+    const other = machineKey('south' as TenantId, 'akron' as SiteId, 'press-7' as MachineId);
+    expect(new Bench(hot).read(0, { temperature: 81 }, { at: other }).log).toEqual([]);
+    expect(new Bench({ ...hot, enabled: false }).read(0, { temperature: 81 }).log).toEqual([]);
+  });
+
+  it('judges metrics of any name, and none that came with the language', () => {
+    const bench = new Bench({ ...hot, metric: 'toString' }, { ...hot, id: 'value', metric: 'valueOf' });
+    bench.read(0, { temperature: 99 });
+    expect(bench.log).toEqual([]);
+    bench.read(1000, { toString: 99 });
+    expect(bench.log).toEqual(['+hot@1000']);
+  });
+});
+
+describe('operating state', () => {
+  const speed = { operatingState: { from: 'threshold', metric: 'rpm', runningAbove: 100 } };
+
+  it('keeps a rule quiet while the machine is in another state, and judges while it is not known', () => {
+    const bench = new Bench(hot).describe(speed);
+    bench.read(0, { rpm: 0, temperature: 99 }).read(1000, { temperature: 99 });
+    expect(bench.log).toEqual([]);
+    expect(bench.read(2000, { rpm: 1480, temperature: 99 }).log).toEqual(['+hot@2000']);
+    expect(new Bench(hot).describe(speed).read(0, { temperature: 99 }).log).toEqual(['+hot@0']);
+  });
+
+  it('returns a condition when the machine leaves the state', () => {
+    const bench = new Bench(hot).describe(speed);
+    bench.read(0, { rpm: 1480, temperature: 99 }).read(1000, { rpm: 0, temperature: 99 });
+    expect(bench.log).toEqual(['+hot@0', '-hot@1000 operating-state']);
+  });
+
+  it('is told by a tag too, and a rule may be for maintenance only', () => {
+    const bench = new Bench({ ...hot, operatingStates: ['maintenance'] }).describe({
+      operatingState: { from: 'tag', metric: 'mode', running: 1, maintenance: 2 },
+    });
+    bench.read(0, { mode: 1, temperature: 99 }).read(1000, { mode: 2, temperature: 99 });
+    expect(bench.log).toEqual(['+hot@1000']);
+  });
+});
+
+describe('missing-data rule', () => {
+  const silent: RuleDescription = { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 60_000 };
+  const deadSensor: RuleDescription = { ...silent, id: 'dead', metric: 'temperature' };
+
+  it('alarms a machine that stopped sending, at the time when it should have sent, and returns when it sends', () => {
+    const bench = new Bench(silent).read(0, { temperature: 20 }).silence(59_000);
+    expect(bench.log).toEqual([]);
+    bench.silence(10_000);
+    expect(bench.log).toEqual(['+silent@60000']);
+    expect(bench.first.part).toMatchObject({
+      message: 'no reading at all has not come for 60 s although the machine runs',
+      window: { fromMs: T0, toMs: T0 + 60_000 },
+    });
+    expect(bench.read(75_000, { temperature: 20 }).log).toEqual(['+silent@60000', '-silent@75000 condition']);
+  });
+
+  it('alarms a sensor that stopped while others go on, or that never began', () => {
+    const bench = new Bench(deadSensor).read(0, { temperature: 20, rpm: 1 });
+    for (let at = 10_000; at <= 70_000; at += 10_000) bench.silence(10_000).read(at, { rpm: 1 });
+    expect(bench.log).toEqual(['+dead@60000']);
+    const never = new Bench(deadSensor).read(0, { rpm: 1 });
+    for (let at = 10_000; at <= 70_000; at += 10_000) never.silence(10_000).read(at, { rpm: 1 });
+    expect(never.log).toEqual(['+dead@60000']);
+  });
+
+  it('takes a value of bad quality for none', () => {
+    const bench = new Bench(deadSensor).read(0, { temperature: 20 });
+    for (let at = 10_000; at <= 70_000; at += 10_000) {
+      bench.silence(10_000).read(at, { temperature: { value: 20, quality: 'bad' } });
+    }
+    expect(bench.log).toEqual(['+dead@60000']);
+  });
+
+  it('waits only while the machine runs, and from the moment it does', () => {
+    const bench = new Bench(silent).describe({
+      operatingState: { from: 'threshold', metric: 'rpm', runningAbove: 100 },
+    });
+    bench.read(0, { rpm: 0 }).silence(120_000);
+    expect(bench.log).toEqual([]);
+    bench.read(120_000, { rpm: 1480 }).silence(59_000);
+    expect(bench.log).toEqual([]);
+    expect(bench.silence(1000).log).toEqual(['+silent@180000']);
+  });
+
+  it('never heard of is not missing: a machine is silent only after it spoke', () => {
+    expect(new Bench(silent).describe().silence(600_000).log).toEqual([]);
+  });
+
+  it('decides with one id however often it is decided', () => {
+    const ids = [0, 1].map(() => new Bench(silent).read(0, { temperature: 20 }).silence(61_000).first.id);
+    expect(ids[0]).toBe(ids[1]);
+  });
+});
+
+describe('rules over documents', () => {
+  const features = (values: Record<string, number>, body: object = {}): Partial<DerivedDocument> => ({
+    sensor: 'de',
+    values: Object.fromEntries(Object.entries(values).map(([name, value]) => [`de.${name}`, value])),
+    units: { 'de.rms_g': 'g' },
+    body: { waveformId: 'w-1', ...body },
+  });
+
+  it.each([
+    ['B', []],
+    ['C', ['+iso@0']],
+    ['D', ['+iso@0']],
+    ['none', []],
+  ])('judge zone %s by the ISO rule for C', (verdict, log) => {
+    const bench = new Bench({ kind: 'iso-zone', id: 'iso', text: 'Vibration', zone: 'C' });
+    expect(bench.document(0, features({ velocity_rms_mm_s: 5 }, { isoZone: { verdict } })).log).toEqual(log);
+  });
+
+  it('leave a zone alarm as it is when a waveform gives no verdict', () => {
+    const bench = new Bench({ kind: 'iso-zone', id: 'iso', text: 'Vibration', zone: 'C' });
+    for (const [at, verdict] of [
+      [0, 'D'],
+      [1, 'none'],
+      [2, 'B'],
+    ] as const)
+      bench.document(at, features({}, { isoZone: { verdict } }));
+    expect(bench.log).toEqual(['+iso@0', '-iso@2 condition']);
+    expect(bench.first.part).toMatchObject({ zone: 'D', sensor: 'de', waveformId: 'w-1', documentId: 'd-0' });
+  });
+
+  it('judge a feature against a limit, each sensor by itself', () => {
+    const bench = new Bench({
+      kind: 'feature',
+      id: 'loud',
+      text: 'Loud',
+      feature: 'rms_*',
+      direction: 'above',
+      limit: 2,
+    });
+    bench
+      .document(0, features({ rms_g: 3, kurtosis: 9 }))
+      .document(0, { ...features({}), sensor: 'nde', values: { 'nde.rms_g': 4 } });
+    expect(bench.log).toEqual(['+loud@0', '+loud@0']);
+    expect(bench.first.part).toMatchObject({ metric: 'rms_g', sensor: 'de', message: 'rms_g 3 g is above 2 g' });
+  });
+
+  it('judge a feature against the median of the machine’s own first values', () => {
+    const bench = new Bench({
+      kind: 'feature',
+      id: 'worse',
+      text: 'Worse',
+      feature: 'rms_g',
+      direction: 'above',
+      limit: 2,
+      relativeTo: 'baseline',
+      baselineDocuments: 3,
+    });
+    [1, 9, 1.2].forEach((value, at) => bench.document(at, features({ rms_g: value })));
+    bench.document(3, features({ rms_g: 2.4 }));
+    expect(bench.log).toEqual([]);
+    bench.document(4, features({ rms_g: 2.5 }));
+    expect(bench.first.part).toMatchObject({
+      baseline: 1.2,
+      limit: 2.4,
+      message: expect.stringContaining('2.083 times its baseline'),
+    });
+    bench.engine.restartBaselines(key);
+    bench
+      .document(5, features({ rms_g: 2.5 }))
+      .document(6, features({ rms_g: 2.5 }))
+      .document(7, features({ rms_g: 2.5 }));
+    expect(bench.document(8, features({ rms_g: 2.5 })).log.slice(1)).toEqual(['-worse@8 condition']);
+  });
+
+  it('judge a rolling mean of readings', () => {
+    const bench = new Bench({
+      kind: 'feature',
+      source: 'window',
+      id: 'warm',
+      text: 'Warm',
+      feature: 'temperature_mean',
+      direction: 'above',
+      limit: 80,
+    });
+    bench.document(0, { kind: 'features', values: { temperature_mean: 90 } });
+    expect(bench.log).toEqual([]);
+    expect(bench.document(0, { kind: 'window', values: { temperature_mean: 90 } }).log).toEqual(['+warm@0']);
+  });
+
+  it.each<[string, object, number | undefined, string[]]>([
+    ['above the model’s own threshold', { threshold: 3 }, undefined, ['+model@0']],
+    ['below the rule’s limit', { threshold: 3 }, 5, []],
+    ['of a model without threshold', {}, undefined, []],
+  ])('judge a score %s', (_what, body, limit, log) => {
+    const bench = new Bench({ kind: 'model-score', id: 'model', text: 'Odd', ...(limit !== undefined && { limit }) });
+    bench.document(0, {
+      kind: 'prediction',
+      sensor: 'de',
+      values: { 'de.score': 4 },
+      body: { model: { id: 'health', version: 7 }, ...body },
+    });
+    expect(bench.log).toEqual(log);
+    if (log.length > 0) expect(bench.first.part.model).toEqual({ id: 'health', version: '7' });
+  });
+
+  it('follow the operating state of the document’s own time', () => {
+    const bench = new Bench({
+      kind: 'feature',
+      id: 'loud',
+      text: 'Loud',
+      feature: 'rms_g',
+      direction: 'above',
+      limit: 2,
+    });
+    bench.document(0, features({ rms_g: 3 }, { operatingState: 'stopped' }));
+    expect(bench.log).toEqual([]);
+    bench
+      .document(1, features({ rms_g: 3 }, { operatingState: 'running' }))
+      .document(2, features({ rms_g: 3 }, { operatingState: 'stopped' }));
+    expect(bench.log).toEqual(['+loud@1', '-loud@2 operating-state']);
+  });
+
+  it('alone raise an alarm, and so do readings alone', () => {
+    const rules: RuleDescription[] = [hot, { kind: 'model-score', id: 'model', text: 'Odd', limit: 3 }];
+    expect(new Bench(...rules).read(0, { temperature: 81 }).log).toEqual(['+hot@0']);
+    expect(new Bench(...rules).document(0, { kind: 'prediction', values: { score: 4 } }).log).toEqual(['+model@0']);
+  });
+});
+
+describe('late and imported data', () => {
+  it('is judged up to the lateness behind the newest reading, and not beyond', () => {
+    const bench = new Bench(hot).read(LATENESS, { rpm: 1 }).read(0, { temperature: 81 });
+    expect(bench.log).toEqual(['+hot@0']);
+    const late = new Bench(hot).read(LATENESS + 1, { rpm: 1 }).read(0, { temperature: 81 });
+    expect(late.log).toEqual([]);
+    expect(late.engine.counts).toMatchObject({ judged: 1, late: 1 });
+  });
+
+  it('does not make everything late when one clock is ahead', () => {
+    const bench = new Bench(hot);
+    bench.engine.observe({ key, acceptedAtMs: T0 }, { ts: T0 + 300_000, metrics: { rpm: 1 } });
+    expect(bench.read(1000, { temperature: 81 }).log).toEqual(['+hot@1000']);
+  });
+
+  it('never raises a live alarm by import', () => {
+    const bench = new Bench(hot).read(0, { temperature: 20 }).read(-5000, { temperature: 99 }, { imported: true });
+    expect(bench.log).toEqual([]);
+    expect(bench.engine.counts.imported).toBe(1);
+  });
+
+  it('is judged in its own time, and marked, where an import is all there is', () => {
+    const bench = new Bench({ ...hot, onDelayMs: 2000 });
+    for (const at of [0, 1000, 2000]) bench.read(at, { temperature: 99 }, { imported: true });
+    expect(bench.log).toEqual(['+hot@2000']);
+    expect(bench.first.replayed).toBe(true);
+  });
+
+  it('ends when the machine goes live, and live judging begins anew', () => {
+    const bench = new Bench(hot).read(0, { temperature: 99 }, { imported: true }).read(-3_600_000, { temperature: 99 });
+    expect(bench.log).toEqual(['+hot@0', '-hot@0 replay-ended', '+hot@-3600000']);
+    expect(bench.transitions.map((each) => each.replayed)).toEqual([true, true, false]);
+  });
+
+  it('leaves live conditions alone when an import is newer than the last live reading', () => {
+    const bench = new Bench(hot).read(0, { temperature: 99 }).read(5000, { temperature: 20 }, { imported: true });
+    expect(bench.log).toEqual(['+hot@0']);
+  });
+
+  it('judges no silence in a replay', () => {
+    const bench = new Bench({ kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 1000 });
+    expect(bench.read(0, { rpm: 1 }, { imported: true }).silence(60_000).log).toEqual([]);
+  });
+});
+
+describe('change of rules and machines', () => {
+  it('puts a new rule in force at the next reading', () => {
+    const bench = new Bench().read(0, { temperature: 99 });
+    bench.engine.setRules([versioned(hot)]);
+    expect(bench.read(1000, { temperature: 99 }).log).toEqual(['+hot@1000']);
+  });
+
+  it('keeps the state of a rule that did not change', () => {
+    const bench = new Bench({ ...hot, onDelayMs: 5000 }).read(0, { temperature: 99 });
+    bench.engine.setRules([versioned({ ...hot, onDelayMs: 5000 }), versioned({ ...hot, id: 'other' })]);
+    expect(bench.read(5000, { temperature: 99 }).log).toEqual(['+hot@5000', '+other@5000']);
+  });
+
+  it.each<[string, VersionedRule[]]>([
+    ['deleted', []],
+    ['changed', [versioned({ ...hot, limit: 200 }, 2)]],
+    ['disabled', [versioned({ ...hot, enabled: false }, 2)]],
+  ])('returns the condition of a rule that was %s', (_what, rules) => {
+    const bench = new Bench(hot).read(0, { temperature: 99 });
+    bench.engine.setRules(rules);
+    expect(bench.log).toEqual(['+hot@0', '-hot@0 rule-changed']);
+  });
+
+  it('returns the conditions of a machine that was removed', () => {
+    const bench = new Bench(hot).describe().read(0, { temperature: 99 });
+    bench.engine.setMachines([]);
+    expect(bench.log).toEqual(['+hot@0', '-hot@0 rule-changed']);
+    expect(bench.engine.machineCount).toBe(0);
+  });
+});
+
+describe('snapshot', () => {
+  const rules: RuleDescription[] = [
+    { ...hot, onDelayMs: 3000, offDelayMs: 2000, deadband: 5 },
+    { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 5000 },
+    { kind: 'missing-data', id: 'dead', text: 'Dead', metric: 'temperature', afterMs: 4000 },
+    {
+      kind: 'feature',
+      id: 'worse',
+      text: 'Worse',
+      feature: 'rms_g',
+      direction: 'above',
+      limit: 2,
+      relativeTo: 'baseline',
+      baselineDocuments: 3,
+    },
+  ];
+  type Step =
+    | {
+        readonly do: 'read';
+        readonly at: number;
+        readonly value: number;
+        readonly metric: string;
+        readonly imported: boolean;
+      }
+    | { readonly do: 'document'; readonly at: number; readonly value: number }
+    | { readonly do: 'tick' };
+  const at = fc.integer({ min: 0, max: 40_000 });
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    fc.record({
+      do: fc.constant('read' as const),
+      at,
+      value: fc.integer({ min: 60, max: 100 }),
+      metric: fc.constantFrom('temperature', 'rpm'),
+      imported: fc.boolean(),
+    }),
+    fc.record({ do: fc.constant('document' as const), at, value: fc.integer({ min: 1, max: 10 }) }),
+    fc.record({ do: fc.constant('tick' as const) }),
+  );
+  const machine = { operatingState: { from: 'threshold', metric: 'rpm', runningAbove: 70 } };
+
+  function take(bench: Bench, each: Step): void {
+    if (each.do === 'read') bench.read(each.at, { [each.metric]: each.value }, { imported: each.imported });
+    else if (each.do === 'document') bench.document(each.at, { values: { rms_g: each.value } });
+    else bench.silence(1000);
+  }
+
+  it('resumes any history with the same transitions and ids, each id once', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), fc.nat(80), (steps, cut) => {
+        const whole = new Bench(...rules).describe(machine);
+        for (const each of steps) take(whole, each);
+        const before = new Bench(...rules).describe(machine);
+        for (const each of steps.slice(0, cut)) take(before, each);
+        const after = new Bench(...rules).describe(machine);
+        after.engine.restore(JSON.parse(JSON.stringify(before.engine.snapshot())) as EngineSnapshot);
+        for (const each of steps.slice(cut)) take(after, each);
+        expect([...before.transitions, ...after.transitions]).toEqual(whole.transitions);
+        const ids = whole.transitions.map((each) => each.id);
+        expect(new Set(ids).size).toBe(ids.length);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('returns what was active under a rule that changed meanwhile', () => {
+    const before = new Bench(hot).read(0, { temperature: 99 });
+    const after = new Bench();
+    after.engine.setRules([versioned(hot, 2)]);
+    after.engine.restore(before.engine.snapshot());
+    expect(after.log).toEqual(['-hot@0 rule-changed']);
+  });
+
+  it('is not needed to know what is active: the journal’s alarms tell', () => {
+    const raised = new Bench(hot).read(0, { temperature: 99 }).first;
+    const part = { ...raised.part, active: true, occurrences: 1, firstAtMs: raised.atMs, lastAtMs: raised.atMs };
+    const adopt = (bench: Bench) => {
+      bench.engine.adopt([{ machine: key, replayed: false, parts: [part] } as never]);
+      return bench;
+    };
+    const same = adopt(new Bench(hot)).read(1000, { temperature: 99 }).read(2000, { temperature: 20 });
+    expect(same.log).toEqual(['-hot@2000 condition']);
+    expect(adopt(new Bench()).log).toEqual(['-hot@0 rule-changed']);
+  });
+});

@@ -1,0 +1,490 @@
+import { derivedId } from '../derivation/derived-event.ts';
+import {
+  partKey,
+  type Alarm,
+  type ConditionTransition,
+  type PartDetails,
+  type ReturnToNormal,
+} from '../domain/alarm.ts';
+import type { MachineEvent } from '../domain/event.ts';
+import { machineRef, type MachineKey, type TenantId } from '../domain/ids.ts';
+import { operatingStateOf } from '../domain/operating-state.ts';
+import type { TelemetryBody } from '../domain/reading.ts';
+import type { VersionedRule } from '../domain/rule.ts';
+import type { RegisteredMachine } from '../ports/machine-registry.ts';
+import type { DerivedDocument } from '../ports/time-series-store.ts';
+import { ACTIVATED, RETURNED } from './condition.ts';
+import { documentFacts } from './document-facts.ts';
+import { judgeDocument } from './judge-document.ts';
+import {
+  ANY_STATE,
+  isActive,
+  judgeState,
+  MachineJudges,
+  stateBit,
+  type Judge,
+  type JudgeState,
+  type SilenceJudge,
+  type ThresholdJudge,
+} from './machine-judges.ts';
+import { comparison, duration, partDetails } from './part-details.ts';
+import { appliesTo } from './rule-scope.ts';
+
+export interface RuleEngineOptions {
+  /** A reading so much older than its machine's newest is not judged. */
+  readonly latenessMs: number;
+  /** A live document so much older than its machine's newest reading is not judged: what makes documents may lag behind. Default 15 min. */
+  readonly documentLatenessMs?: number;
+  /** Machines judged at once. Default 100,000. */
+  readonly maxMachines?: number;
+}
+
+/** Where transitions go, in the order in which they were decided. */
+export type TransitionSink = (transition: ConditionTransition) => void;
+
+/** Messages and documents by what became of them. */
+export interface EngineCounts {
+  readonly judged: number;
+  /** Older than its machine's newest by more than the lateness. */
+  readonly late: number;
+  /** Imported for a machine that is live. */
+  readonly imported: number;
+  /** Of machines beyond the bound. */
+  readonly refused: number;
+}
+
+/** The engine's state as plain data; JSON keeps it exactly. */
+export interface EngineSnapshot {
+  readonly version: 1;
+  readonly machines: readonly MachineSnapshot[];
+}
+
+interface MachineSnapshot {
+  readonly key: MachineKey;
+  readonly mode: MachineJudges['mode'];
+  readonly newestMs: number | null;
+  readonly state: number;
+  readonly newestDocumentMs: readonly (readonly [source: string, ts: number])[];
+  readonly judges: readonly JudgeState[];
+}
+
+type Origin = Pick<MachineEvent, 'key' | 'acceptedAtMs' | 'imported'>;
+
+const DEFAULT_DOCUMENT_LATENESS_MS = 900_000;
+const DEFAULT_MAX_MACHINES = 100_000;
+
+/**
+ * Judges readings and derived documents by rules, and says when conditions come and go. A state machine over events: without clock, ids or
+ * input of its own, so that the same events after {@link RuleEngine.restore} give the same transitions with the same ids, and a
+ * journal that has them already takes none twice.
+ *
+ * **Time.** Delays run in event time. Silence alone needs a clock, and gets one that the caller moves, see {@link RuleEngine.tick}.
+ *
+ * **Late data** - older than `latenessMs` behind its machine's newest reading - is not judged. The newest reading's time counts up to
+ * `latenessMs` after the edge accepted it, so that one message from a clock that is ahead does not make all that follow late.
+ *
+ * **Imports** never raise a live alarm. For a machine that is not live, or was silent before the imported data's time and has no
+ * condition active, an import is judged as a *replay*: in its own event time, by the same rules, as if the machine were living through it;
+ * its alarms say so (`replayed`), call nobody, and never join live ones. Silence is not judged in a replay: recordings pause. When the
+ * machine goes live, the replay's active conditions return with cause `replay-ended` and judging begins anew.
+ *
+ * **Operating state** gates every rule by `operatingStates`; while it is not known, all rules judge. When the machine leaves a rule's states
+ * its condition returns with cause `operating-state`. A document that carries the state of its own time is gated by that.
+ */
+export class RuleEngine {
+  readonly #latenessMs: number;
+  readonly #documentLatenessMs: number;
+  readonly #maxMachines: number;
+  readonly #emit: TransitionSink;
+  readonly #machines = new Map<MachineKey, MachineJudges>();
+  readonly #rules = new Map<TenantId, VersionedRule[]>();
+  readonly #registered = new Map<MachineKey, RegisteredMachine>();
+  readonly #counts = { judged: 0, late: 0, imported: 0, refused: 0 };
+  #silenceClockMs = 0;
+
+  constructor(options: RuleEngineOptions, emit: TransitionSink) {
+    this.#latenessMs = options.latenessMs;
+    this.#documentLatenessMs = options.documentLatenessMs ?? DEFAULT_DOCUMENT_LATENESS_MS;
+    this.#maxMachines = options.maxMachines ?? DEFAULT_MAX_MACHINES;
+    this.#emit = emit;
+  }
+
+  get counts(): EngineCounts {
+    return { ...this.#counts };
+  }
+
+  get machineCount(): number {
+    return this.#machines.size;
+  }
+
+  /** Puts these rules in force, of all tenants. Conditions of rules that are gone or changed return; the others are kept. */
+  setRules(rules: readonly VersionedRule[]): void {
+    this.#rules.clear();
+    for (const rule of rules) {
+      const ofTenant = this.#rules.get(rule.tenant);
+      if (ofTenant) ofTenant.push(rule);
+      else this.#rules.set(rule.tenant, [rule]);
+    }
+    for (const judges of this.#machines.values()) this.#bind(judges);
+  }
+
+  /** Takes the descriptions of all machines. A machine that was described and is no longer is forgotten, its conditions return. */
+  setMachines(machines: readonly RegisteredMachine[]): void {
+    const before = new Map(this.#registered);
+    this.#registered.clear();
+    for (const registered of machines) {
+      this.#registered.set(registered.key, registered);
+      const known = before.get(registered.key);
+      before.delete(registered.key);
+      const judges = this.#machines.get(registered.key);
+      if (judges && known?.revision !== registered.revision) this.#describe(judges, registered);
+    }
+    for (const key of before.keys()) this.#forget(key);
+  }
+
+  /** Judges one device message. */
+  observe(origin: Origin, body: TelemetryBody): void {
+    const judges = this.#machines.get(origin.key) ?? this.#add(origin.key);
+    if (!judges || !this.#admit(judges, origin, body.ts)) return;
+    this.#counts.judged++;
+    const source = judges.machine?.operatingState;
+    if (source && source.from !== 'always') this.#followState(judges, body);
+    if (judges.mode === 'live') this.#hearMachine(judges, body.ts);
+    if (judges.byMetric.size === 0) return;
+    const { metrics } = body;
+    for (const metric in metrics) {
+      const byMetric = judges.byMetric.get(metric);
+      if (byMetric === undefined) continue;
+      const entry = metrics[metric]!;
+      if (typeof entry === 'number') this.#judgeReading(judges, byMetric, body.ts, entry, undefined);
+      else if (entry.quality !== 'bad') this.#judgeReading(judges, byMetric, body.ts, entry.value, entry.unit);
+    }
+  }
+
+  /** Judges one derived document: features, a window of readings, or a prediction. */
+  observeDocument(origin: Origin, document: DerivedDocument): void {
+    const judges = this.#machines.get(origin.key) ?? this.#add(origin.key);
+    if (!judges || judges.documentRules.length === 0 || !this.#admitDocument(judges, origin, document)) return;
+    this.#counts.judged++;
+    const facts = documentFacts(document);
+    const state = facts.operatingState === undefined ? judges.state : stateBit(facts.operatingState);
+    judgeDocument(judges, document, facts, state, {
+      activated: (judge, part) => this.#activate(judges, document.ts, part, judge),
+      returned: (judge, cause) => this.#return(judges, document.ts, judge, cause),
+    });
+  }
+
+  /**
+   * Moves the silence clock and judges who is silent. Call it every second or so, but not while events wait that the engine was not given:
+   * time in which it is not fed says nothing about machines. Long gaps (a suspended laptop) should count as short ones.
+   */
+  tick(elapsedMs: number): void {
+    this.#silenceClockMs += elapsedMs;
+    for (const judges of this.#machines.values()) {
+      if (judges.mode !== 'live') continue;
+      for (const judge of judges.silences) {
+        if ((judge.gate & judges.state) !== 0 && judge.watch.check(this.#silenceClockMs)) this.#silent(judges, judge);
+      }
+    }
+  }
+
+  /** Starts the baselines of a machine anew: after a repair, what was normal no longer is. */
+  restartBaselines(key: MachineKey): void {
+    for (const judge of this.#machines.get(key)?.documents.values() ?? []) judge.baseline?.restart();
+  }
+
+  snapshot(): EngineSnapshot {
+    return {
+      version: 1,
+      machines: [...this.#machines.values()].map((judges) => ({
+        key: judges.key,
+        mode: judges.mode,
+        newestMs: Number.isFinite(judges.newestMs) ? judges.newestMs : null,
+        state: judges.state,
+        newestDocumentMs: [...judges.newestDocumentMs],
+        judges: [...judges.judges()].flatMap((judge) => judgeState(judge, this.#silenceClockMs) ?? []),
+      })),
+    };
+  }
+
+  /**
+   * Takes a snapshot's state in place of what is held. Rules and machines must have been set; conditions whose rule is gone or changed
+   * since return.
+   */
+  restore(snapshot: EngineSnapshot): void {
+    this.#machines.clear();
+    for (const saved of snapshot.machines) {
+      const judges = this.#add(saved.key);
+      if (!judges) continue;
+      judges.mode = saved.mode;
+      judges.newestMs = saved.newestMs ?? -Infinity;
+      judges.state = saved.state;
+      for (const [source, ts] of saved.newestDocumentMs) judges.newestDocumentMs.set(source, ts);
+      for (const state of saved.judges) this.#restoreJudge(judges, state);
+    }
+  }
+
+  /** Takes from a journal which conditions are active, where there is no snapshot: then they return when their values do. */
+  adopt(alarms: readonly Alarm[]): void {
+    for (const alarm of alarms) {
+      const judges = this.#machines.get(alarm.machine) ?? this.#add(alarm.machine);
+      if (!judges || (alarm.replayed && judges.mode === 'live')) continue;
+      judges.mode = alarm.replayed ? 'replay' : 'live';
+      for (const part of alarm.parts.filter((each) => each.active)) {
+        const judge = this.#judgeOf(judges, { rule: part.rule.id, version: part.rule.version, ...subjectOf(part) });
+        if (!judge) this.#returnGone(judges, part, part.lastAtMs);
+        else if ('watch' in judge) judge.watch.adopt(part.lastAtMs, this.#silenceClockMs);
+        else judge.condition.adopt(part.lastAtMs);
+      }
+    }
+  }
+
+  #add(key: MachineKey): MachineJudges | undefined {
+    if (this.#machines.size >= this.#maxMachines) {
+      this.#counts.refused++;
+      return undefined;
+    }
+    const judges = new MachineJudges(key);
+    judges.machine = this.#registered.get(key)?.machine;
+    this.#machines.set(key, judges);
+    this.#bind(judges);
+    return judges;
+  }
+
+  #bind(judges: MachineJudges): void {
+    const rules = this.#rules.get(machineRef(judges.key).tenant) ?? [];
+    const gone = judges.bind(rules.filter((rule) => appliesTo(rule, judges.key, judges.machine)));
+    for (const judge of gone) if (isActive(judge)) this.#return(judges, judges.newestMs, judge, 'rule-changed');
+  }
+
+  #describe(judges: MachineJudges, { machine }: RegisteredMachine): void {
+    const sourceBefore = JSON.stringify(judges.machine?.operatingState);
+    judges.machine = machine;
+    if (JSON.stringify(machine.operatingState) !== sourceBefore) judges.state = ANY_STATE;
+    this.#bind(judges);
+  }
+
+  #forget(key: MachineKey): void {
+    const judges = this.#machines.get(key);
+    if (!judges) return;
+    for (const judge of judges.judges())
+      if (isActive(judge)) this.#return(judges, judges.newestMs, judge, 'rule-changed');
+    this.#machines.delete(key);
+  }
+
+  /** Whether a message's readings are judged, and in which mode. */
+  #admit(judges: MachineJudges, { imported, acceptedAtMs }: Origin, ts: number): boolean {
+    const mode = imported ? 'replay' : 'live';
+    if (judges.mode !== mode) {
+      if (imported && judges.mode === 'live' && (ts <= judges.newestMs || [...judges.judges()].some(isActive))) {
+        this.#counts.imported++;
+        return false;
+      }
+      this.#switchMode(judges, mode);
+    }
+    if (ts < judges.newestMs - this.#latenessMs) {
+      this.#counts.late++;
+      return false;
+    }
+    const newestMs = imported ? ts : Math.min(ts, acceptedAtMs + this.#latenessMs);
+    if (newestMs > judges.newestMs) judges.newestMs = newestMs;
+    return true;
+  }
+
+  #switchMode(judges: MachineJudges, mode: 'live' | 'replay'): void {
+    if (judges.mode !== 'new') {
+      for (const judge of judges.judges()) {
+        if (isActive(judge)) this.#return(judges, judges.newestMs, judge, 'replay-ended');
+      }
+      judges.newestMs = -Infinity;
+      judges.state = ANY_STATE;
+      judges.documents.clear();
+      judges.newestDocumentMs.clear();
+      judges.bind([]);
+      this.#bind(judges);
+    }
+    judges.mode = mode;
+  }
+
+  #admitDocument(judges: MachineJudges, { imported }: Origin, { kind, sensor, ts }: DerivedDocument): boolean {
+    // A document does not open a mode: its readings or its machine's did, and what was imported stays so.
+    if (judges.mode === 'new') judges.mode = imported ? 'replay' : 'live';
+    if ((judges.mode === 'replay') !== (imported === true)) {
+      this.#counts.imported++;
+      return false;
+    }
+    const source = `${kind}/${sensor ?? ''}`;
+    const newestMs = judges.newestDocumentMs.get(source) ?? -Infinity;
+    const isLate = ts < newestMs - this.#latenessMs || (!imported && ts < judges.newestMs - this.#documentLatenessMs);
+    if (isLate) {
+      this.#counts.late++;
+      return false;
+    }
+    if (ts > newestMs) judges.newestDocumentMs.set(source, ts);
+    return true;
+  }
+
+  #followState(judges: MachineJudges, body: TelemetryBody): void {
+    if (body.ts < judges.newestMs) return;
+    const source = judges.machine!.operatingState;
+    const state = operatingStateOf(source, (metric) => {
+      const entry = body.metrics[metric];
+      if (typeof entry === 'number') return entry;
+      return entry && entry.quality !== 'bad' ? entry.value : undefined;
+    });
+    if (state === undefined) return;
+    const before = judges.state;
+    judges.state = stateBit(state);
+    if (judges.state === before) return;
+    for (const judge of judges.thresholds) {
+      if ((judge.gate & judges.state) === 0) this.#end(judges, judge, body.ts);
+    }
+    for (const judge of judges.silences) {
+      if ((judge.gate & judges.state) === 0 || (judge.gate & before) === 0) this.#end(judges, judge, body.ts);
+    }
+  }
+
+  #end(judges: MachineJudges, judge: ThresholdJudge | SilenceJudge, ts: number): void {
+    const wasActive = 'watch' in judge ? judge.watch.end(ts, this.#silenceClockMs) : judge.condition.end(ts);
+    if (wasActive) this.#return(judges, ts, judge, 'operating-state');
+  }
+
+  #hearMachine(judges: MachineJudges, ts: number): void {
+    for (const judge of judges.machineSilences) this.#hear(judges, judge, ts);
+    if (judges.expectsMetrics) return;
+    judges.expectsMetrics = true;
+    for (const judge of judges.silences) judge.watch.expect(ts, this.#silenceClockMs);
+  }
+
+  #hear(judges: MachineJudges, judge: SilenceJudge, ts: number): void {
+    if (judge.watch.hear(ts, this.#silenceClockMs)) this.#return(judges, judge.watch.decidedMs, judge, 'condition');
+  }
+
+  #silent(judges: MachineJudges, judge: SilenceJudge): void {
+    const { rule } = judge.versioned;
+    const { heardTsMs, decidedMs } = judge.watch;
+    const part = partDetails(judge.versioned, {
+      message: `${rule.metric ?? 'no reading at all'} has not come for ${duration(rule.afterMs)} although the machine runs`,
+      window: { fromMs: heardTsMs, toMs: decidedMs },
+      ...(rule.metric !== undefined && { metric: rule.metric }),
+    });
+    this.#activate(judges, decidedMs, part, judge);
+  }
+
+  #judgeReading(
+    judges: MachineJudges,
+    { thresholds, silences }: { readonly thresholds: ThresholdJudge[]; readonly silences: SilenceJudge[] },
+    ts: number,
+    value: number,
+    unit: string | undefined,
+  ): void {
+    if (judges.mode === 'live') for (const judge of silences) this.#hear(judges, judge, ts);
+    for (const judge of thresholds) {
+      if ((judge.gate & judges.state) === 0) continue;
+      const decision = judge.condition.step(ts, value);
+      if (decision === ACTIVATED) this.#activate(judges, ts, this.#exceeded(judges, judge, ts, value, unit), judge);
+      else if (decision === RETURNED) this.#return(judges, ts, judge, 'condition');
+    }
+  }
+
+  #exceeded(
+    judges: MachineJudges,
+    { versioned, metric, condition }: ThresholdJudge,
+    ts: number,
+    value: number,
+    sentUnit: string | undefined,
+  ): PartDetails {
+    const { direction, limit, unit: ruleUnit } = versioned.rule;
+    const unit = sentUnit ?? ruleUnit ?? judges.machine?.metrics.find((each) => each.name === metric)?.unit;
+    return partDetails(versioned, {
+      message: comparison({ name: metric, value, direction, limit, unit }),
+      metric,
+      value,
+      limit,
+      ...(unit !== undefined && { unit }),
+      window: { fromMs: condition.sinceMs, toMs: ts },
+    });
+  }
+
+  #activate({ key, mode }: MachineJudges, atMs: number, part: PartDetails, { versioned }: Judge): void {
+    const replayed = mode === 'replay';
+    const id = transitionId('activate', key, versioned.rule.id, versioned.version, atMs, part, replayed);
+    this.#emit({ type: 'activate', id, machine: key, atMs, part, replayed });
+  }
+
+  #return(judges: MachineJudges, atMs: number, judge: Judge, cause: ReturnToNormal['cause']): void {
+    const { rule, version } = judge.versioned;
+    this.#emitReturn(judges, atMs, { rule: rule.id, version, ...subjectOf(judge) }, cause);
+  }
+
+  #returnGone(judges: MachineJudges, part: PartDetails, atMs: number): void {
+    this.#emitReturn(
+      judges,
+      atMs,
+      { rule: part.rule.id, version: part.rule.version, ...subjectOf(part) },
+      'rule-changed',
+    );
+  }
+
+  #emitReturn({ key, mode }: MachineJudges, atMs: number, of: JudgeState, cause: ReturnToNormal['cause']): void {
+    const replayed = mode === 'replay';
+    const id = transitionId('return', key, of.rule, of.version, atMs, of, replayed);
+    this.#emit({
+      type: 'return',
+      id,
+      machine: key,
+      atMs,
+      partKey: partKey(of.rule, of.metric, of.sensor),
+      cause,
+      replayed,
+    });
+  }
+
+  #restoreJudge(judges: MachineJudges, state: JudgeState): void {
+    const judge = this.#judgeOf(judges, state);
+    if (judge && 'watch' in judge) {
+      if (state.silence) judge.watch.restore(state.silence, this.#silenceClockMs);
+      return;
+    }
+    if (judge) {
+      if (state.condition) judge.condition.restore(state.condition);
+      if (state.baseline && 'baseline' in judge) judge.baseline.restore(state.baseline);
+      return;
+    }
+    const wasActive = (state.condition?.[0] ?? 0) >= 2 || state.silence?.[2] === 1;
+    if (!wasActive) return;
+    const decidedMs = state.condition?.[2] ?? state.silence?.[3] ?? 0;
+    this.#emitReturn(judges, Math.max(decidedMs, judges.newestMs), state, 'rule-changed');
+  }
+
+  /** The judge of a saved state or part; undefined where the rule is no longer in force in that version. */
+  #judgeOf(judges: MachineJudges, { rule, version, metric, sensor }: JudgeState): Judge | undefined {
+    const isIt = (judge: Judge) =>
+      judge.versioned.rule.id === rule && judge.versioned.version === version && judge.metric === metric;
+    const document = judges.documentRules.find((each) => each.rule.id === rule && each.version === version);
+    if (document) return judges.documentJudge(document, metric, sensor);
+    return judges.thresholds.find(isIt) ?? judges.silences.find(isIt);
+  }
+}
+
+function subjectOf({ metric, sensor }: { readonly metric?: string; readonly sensor?: string }) {
+  return { ...(metric !== undefined && { metric }), ...(sensor !== undefined && { sensor }) };
+}
+
+function transitionId(
+  type: ConditionTransition['type'],
+  machine: MachineKey,
+  rule: string,
+  version: number,
+  atMs: number,
+  { metric = '', sensor = '' }: { readonly metric?: string; readonly sensor?: string },
+  replayed: boolean,
+): string {
+  return derivedId('alarm', `${rule}@${version}`, machine, [
+    type,
+    String(atMs),
+    metric,
+    sensor,
+    replayed ? 'replay' : 'live',
+  ]);
+}
