@@ -21,10 +21,10 @@ module.exports = {
     },
     {
       name: 'adapters-know-their-own-provider',
-      comment: 'An adapter imports core, its own provider and protocols that several share (adapters/sql), never another provider.',
+      comment: 'An adapter imports core, its own provider and protocols that several share (adapters/sql, adapters/oidc), never another provider.',
       severity: 'error',
       from: { path: '^adapters/([^/]+)/', pathNot: TESTS },
-      to: { path: '^adapters/', pathNot: ['^adapters/$1/', '^adapters/(sql|kafka|postgres)/'] },
+      to: { path: '^adapters/', pathNot: ['^adapters/$1/', '^adapters/(sql|oidc|kafka|postgres)/'] },
     },
     {
       name: 'adapters-do-not-import-services',

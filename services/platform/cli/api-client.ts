@@ -12,6 +12,7 @@ export const ADDRESS_FILE = 'platform.json';
 
 export interface ApiClient {
   readonly url: string;
+  readonly token: string;
   request<Result>(
     method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     path: string,
@@ -36,6 +37,7 @@ export function apiClient(options: {
   const address = resolveAddress(options);
   return {
     url: address.url,
+    token: address.token,
     request: async (method, path, body, headers) => {
       const response = await fetch(new URL(path, address.url), {
         method,

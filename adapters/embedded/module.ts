@@ -1,0 +1,154 @@
+import { join } from 'node:path';
+import { ContainerModule, type ResolutionContext } from 'inversify';
+import { JwksIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/jwks-identity-verifier.ts';
+import { jwksIdentityVerifierConfigSchema } from '#adapters/oidc/jwks-identity-verifier/config.ts';
+import { systemClock } from '#core/clock.ts';
+import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
+import { FileObjectStore } from './file-object-store/file-object-store.ts';
+import { FileSecretStore } from './file-secret-store/file-secret-store.ts';
+import { DEFAULT_RETENTION } from './lmdb-event-stream/config.ts';
+import { LmdbEventStream } from './lmdb-event-stream/lmdb-event-stream.ts';
+import { localIdentityConfigSchema } from './local-identity/config.ts';
+import { serveIssuer } from './local-identity/issuer-server.ts';
+import { LocalIssuer } from './local-identity/local-issuer.ts';
+import { onnxModelInferenceConfigSchema } from './onnx-model-inference/config.ts';
+import { OnnxModelInference } from './onnx-model-inference/onnx-model-inference.ts';
+import { SqliteAlarmJournal } from './sqlite-alarm-journal/sqlite-alarm-journal.ts';
+import { sqliteAlarmJournalConfigSchema } from './sqlite-alarm-journal/config.ts';
+import { SqliteCheckpointStore } from './sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
+import { sqliteDeviceRegistryConfigSchema } from './sqlite-device-registry/config.ts';
+import { SqliteDeviceRegistry } from './sqlite-device-registry/sqlite-device-registry.ts';
+import { sqliteMachineRegistryConfigSchema } from './sqlite-machine-registry/config.ts';
+import { SqliteMachineRegistry } from './sqlite-machine-registry/sqlite-machine-registry.ts';
+import { sqliteModelRegistryConfigSchema } from './sqlite-model-registry/config.ts';
+import { SqliteModelRegistry } from './sqlite-model-registry/sqlite-model-registry.ts';
+import { sqliteRuleStoreConfigSchema } from './sqlite-rule-store/config.ts';
+import { SqliteRuleStore } from './sqlite-rule-store/sqlite-rule-store.ts';
+
+export interface EmbeddedSettings {
+  readonly dataDir: string;
+  /** The name under which this process publishes; unique among the platform's processes. */
+  readonly processName: string;
+  readonly streamRetentionMs: number;
+  readonly streamMaxBytes: number;
+}
+
+export interface EmbeddedModule {
+  readonly module: ContainerModule;
+  /** Closes what was opened, last opened first. */
+  close(): Promise<void>;
+}
+
+/** Every port of one machine: opened when it is first asked for, once a process. */
+export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
+  const { dataDir } = settings;
+  const clock = systemClock;
+  const closers: (() => Promise<unknown>)[] = [];
+  const closing = <Part extends { close(): Promise<unknown> }>(part: Part): Part => {
+    closers.push(() => part.close());
+    return part;
+  };
+  const registry = { databasePath: join(dataDir, 'registry.db') };
+
+  const module = new ContainerModule(({ bind }) => {
+    const provide = <Name extends PortName>(
+      name: Name,
+      open: (get: Get) => BoundPorts[Name] | Promise<BoundPorts[Name]>,
+    ) =>
+      bind<BoundPorts[Name]>(portToken(name))
+        .toDynamicValue((context) => open(getter(context)))
+        .inSingletonScope();
+
+    provide('clock', () => clock);
+    provide('eventStream', () =>
+      closing(
+        new LmdbEventStream(
+          { directory: join(dataDir, 'streams'), source: settings.processName, streams: retention(settings) },
+          { clock },
+        ),
+      ),
+    );
+    provide('objectStore', () => new FileObjectStore({ directory: join(dataDir, 'objects') }));
+    provide('secretStore', () => new FileSecretStore({ directory: join(dataDir, 'secrets') }));
+    provide('checkpointStore', async () =>
+      closing(await SqliteCheckpointStore.open({ databasePath: join(dataDir, 'state.db') }, clock)),
+    );
+    provide('machineRegistry', async () =>
+      closing(await SqliteMachineRegistry.open(sqliteMachineRegistryConfigSchema.parse(registry))),
+    );
+    provide('deviceRegistry', async () =>
+      closing(await SqliteDeviceRegistry.open(sqliteDeviceRegistryConfigSchema.parse(registry), clock)),
+    );
+    provide('ruleStore', async () =>
+      closing(await SqliteRuleStore.open(sqliteRuleStoreConfigSchema.parse(registry), clock)),
+    );
+    provide('alarmJournal', async () =>
+      closing(
+        await SqliteAlarmJournal.open(
+          sqliteAlarmJournalConfigSchema.parse({ databasePath: join(dataDir, 'alarms.db') }),
+          clock,
+        ),
+      ),
+    );
+    provide('modelRegistry', async (get) =>
+      closing(
+        await SqliteModelRegistry.open(
+          sqliteModelRegistryConfigSchema.parse(registry),
+          await get('objectStore'),
+          clock,
+        ),
+      ),
+    );
+    provide('modelInference', () => closing(new OnnxModelInference(onnxModelInferenceConfigSchema.parse({}))));
+    provide('notifiers', () => []);
+    const openIssuer = once(async (get: Get) =>
+      closing(
+        await LocalIssuer.open(localIdentityConfigSchema.parse({ databasePath: join(dataDir, 'identity.db') }), {
+          secrets: await get('secretStore'),
+          clock,
+        }),
+      ),
+    );
+    provide('tokenIssuer', openIssuer);
+    provide('identityVerifier', async (get) => {
+      const issuer = await openIssuer(get);
+      const { jwksUri } = closing(await serveIssuer(issuer));
+      const { audience } = localIdentityConfigSchema.parse({ databasePath: 'identity.db' });
+      return new JwksIdentityVerifier(
+        jwksIdentityVerifierConfigSchema.parse({ issuer: issuer.issuer, audience, jwksUri }),
+        { clock, isRevoked: (id) => issuer.isRevoked(id) },
+      );
+    });
+  });
+  return {
+    module,
+    close: async () => {
+      for (const close of closers.splice(0).reverse()) await close();
+    },
+  };
+}
+
+type Get = <Name extends PortName>(name: Name) => Promise<BoundPorts[Name]>;
+
+function getter(context: ResolutionContext): Get {
+  return (name) => context.getAsync(portToken(name));
+}
+
+function once<Argument, Result>(
+  make: (argument: Argument) => Promise<Result>,
+): (argument: Argument) => Promise<Result> {
+  let made: Promise<Result> | undefined;
+  return (argument) => (made ??= make(argument));
+}
+
+function retention({ streamRetentionMs, streamMaxBytes }: EmbeddedSettings): typeof DEFAULT_RETENTION {
+  const bounded = Object.entries(DEFAULT_RETENTION).map(([name, each]) => [
+    name,
+    {
+      maxAgeMs: Math.min(each.maxAgeMs, streamRetentionMs),
+      maxBytes: Math.min(each.maxBytes, streamMaxBytes),
+      hardMaxBytes: Math.min(each.hardMaxBytes, 2 * streamMaxBytes),
+    },
+  ]);
+  return Object.fromEntries(bounded) as typeof DEFAULT_RETENTION;
+}

@@ -1,0 +1,38 @@
+import type { Clock } from '../clock.ts';
+import type { AlarmJournal } from './alarm-journal.ts';
+import type { CheckpointStore } from './checkpoint-store.ts';
+import type { DeviceRegistry } from './device-registry.ts';
+import type { EventStream, MeasuredStream, ReadableTail } from './event-stream.ts';
+import type { IdentityVerifier, TokenIssuer } from './identity-verifier.ts';
+import type { MachineRegistry } from './machine-registry.ts';
+import type { ModelInference } from './model-inference.ts';
+import type { ModelRegistry } from './model-registry.ts';
+import type { Notifier } from './notifier.ts';
+import type { ObjectStore } from './object-store.ts';
+import type { RuleStore } from './rule-store.ts';
+import type { SecretStore } from './secret-store.ts';
+
+/** The ports that a provider's module binds, by the name under which a composition asks for them. */
+export interface BoundPorts {
+  readonly clock: Clock;
+  readonly eventStream: EventStream & MeasuredStream & ReadableTail;
+  readonly objectStore: ObjectStore;
+  readonly secretStore: SecretStore;
+  readonly checkpointStore: CheckpointStore;
+  readonly machineRegistry: MachineRegistry;
+  readonly deviceRegistry: DeviceRegistry;
+  readonly ruleStore: RuleStore;
+  readonly alarmJournal: AlarmJournal;
+  readonly modelRegistry: ModelRegistry;
+  readonly modelInference: ModelInference;
+  readonly notifiers: readonly Notifier[];
+  readonly tokenIssuer: TokenIssuer;
+  readonly identityVerifier: IdentityVerifier;
+}
+
+export type PortName = keyof BoundPorts;
+
+/** The identifier that a container knows a port by. */
+export function portToken(name: PortName): symbol {
+  return Symbol.for(`tribo.port.${name}`);
+}
