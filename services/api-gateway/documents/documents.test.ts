@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { apiGatewayConfigSchema } from '../config.ts';
+import { routeTable } from '../routes/route-table.ts';
+import { asyncApiDocument } from './asyncapi.ts';
+import { generatedDocuments } from './generated-documents.ts';
+import { openApiDocument, operationId } from './openapi.ts';
+
+const routes = routeTable(apiGatewayConfigSchema.parse({}));
+const documents = { openapi: openApiDocument(routes), asyncapi: asyncApiDocument() };
+
+function referencesOf(document: object): readonly string[] {
+  return [...JSON.stringify(document).matchAll(/"\$ref":"#([^"]+)"/g)].map(([, path]) => path!);
+}
+
+function at(document: object, path: string): unknown {
+  return path
+    .split('/')
+    .slice(1)
+    .reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], document);
+}
+
+describe('generated documents', () => {
+  it.each(Object.entries(generatedDocuments()))(
+    '%s is what the schemas say now (else: node services/api-gateway/generate.ts)',
+    (path, document) => {
+      const kept: unknown = JSON.parse(readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8'));
+      expect(kept).toEqual(JSON.parse(JSON.stringify(document)));
+    },
+  );
+
+  it.each(Object.entries(documents))('%s refers to nothing that is not in it', (_name, document) => {
+    const references = referencesOf(document);
+    expect(references.length).toBeGreaterThan(10);
+    for (const path of references) expect([path, at(document, path)]).toEqual([path, expect.anything()]);
+  });
+
+  it('describe every route, each with a name of its own', () => {
+    const { paths } = documents.openapi as { paths: Record<string, Record<string, { operationId: string }>> };
+    const names = routes.map((route) => paths[route.path]?.[route.method.toLowerCase()]?.operationId);
+    expect(names).toEqual(routes.map(operationId));
+    expect(new Set(names).size).toBe(routes.length);
+  });
+
+  it('name the role that a call needs', () => {
+    expect(at(documents.openapi, '/paths')).toMatchObject({
+      '/v1/rules/{id}': { put: { 'x-tribo-role': 'engineer', security: [{ bearer: [] }, { session: [] }] } },
+      '/v1/telemetry': { post: { security: [{ bearer: [] }, { session: [] }, { device: [] }] } },
+      '/health/live': { get: { security: [] } },
+    });
+  });
+
+  it('describe topics and events with their payloads', () => {
+    expect(documents.asyncapi).toMatchObject({
+      asyncapi: '3.0.0',
+      channels: {
+        telemetry: { address: 'tribo/v1/{tenant}/{site}/{machine}/telemetry', parameters: { machine: {} } },
+        events: { messages: { hello: {}, readings: {}, alarm: {}, ledger: {}, presence: {}, resync: {}, goodbye: {} } },
+      },
+      operations: {
+        receiveTelemetry: { action: 'receive', bindings: { mqtt: { qos: 1 } } },
+        sendEvents: { action: 'send' },
+      },
+    });
+  });
+});
