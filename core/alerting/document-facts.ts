@@ -30,6 +30,7 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
   const modelId = model['id'] ?? model['name'];
   const { version } = model;
   const limit = threshold ?? bare['threshold'];
+  const score = bare['anomaly_score'] ?? bare['score'];
   return {
     values: bare,
     units: bareNames(units ?? {}, prefix),
@@ -39,7 +40,7 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
     ...(typeof modelId === 'string' && {
       model: { id: modelId, version: typeof version === 'number' || typeof version === 'string' ? `${version}` : '' },
     }),
-    ...(typeof bare['score'] === 'number' && { score: bare['score'] }),
+    ...(score !== undefined && { score }),
     ...(typeof limit === 'number' && { threshold: limit }),
   };
 }
