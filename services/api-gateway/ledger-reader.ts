@@ -6,8 +6,6 @@ import type { MeasuredStream } from '#core/ports/event-stream.ts';
 import type { SettledTenant, TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { LedgerView } from './schemas/ledger.ts';
 
-const FRESH_MS = 200;
-
 type Heads = ReadonlyMap<TenantId, number>;
 
 interface Snapshot {
@@ -27,8 +25,8 @@ export class LedgerReader {
   readonly #clock: Clock;
   readonly #refusedElsewhere: () => Promise<ReadonlyMap<TenantId, number>>;
   readonly #refusedHere = new Map<TenantId, number>();
-  #snapshot: Promise<Snapshot> | undefined;
-  #snapshotAtMs = -Infinity;
+  #running: Promise<unknown> = Promise.resolve();
+  #next: Promise<Snapshot> | undefined;
 
   constructor(dependencies: {
     readonly store: Pick<TimeSeriesStore, 'settled'>;
@@ -76,18 +74,18 @@ export class LedgerReader {
     };
   }
 
-  /** Readers that come together share one reading. */
+  /** One reading at a time; who comes during one shares the next, which begins after they asked. */
   #current(): Promise<Snapshot> {
-    const nowMs = this.#clock.monotonicMs();
-    if (!this.#snapshot || nowMs - this.#snapshotAtMs > FRESH_MS) {
-      this.#snapshotAtMs = nowMs;
-      const reading = this.#read();
-      this.#snapshot = reading;
-      reading.catch(() => {
-        if (this.#snapshot === reading) this.#snapshot = undefined;
-      });
-    }
-    return this.#snapshot;
+    this.#next ??= this.#afterRunning();
+    return this.#next;
+  }
+
+  async #afterRunning(): Promise<Snapshot> {
+    await this.#running.catch(() => undefined);
+    this.#next = undefined;
+    const reading = this.#read();
+    this.#running = reading;
+    return reading;
   }
 
   async #read(): Promise<Snapshot> {

@@ -1,0 +1,504 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { tableFromIPC } from '@uwdata/flechette';
+import type { AlarmView } from './schemas/alarms.ts';
+import type { DeadLetterView, LedgerView } from './schemas/ledger.ts';
+import type { Fleet, MachineDetail, Series } from './schemas/machines.ts';
+import { GatewayPlatform, NORTH, pressOf, SITE, SOUTH } from '#test/support/gateway-platform.ts';
+
+let platform: GatewayPlatform;
+beforeAll(async () => {
+  platform = await GatewayPlatform.start();
+});
+afterAll(async () => {
+  await platform[Symbol.asyncDispose]();
+});
+
+const get = (path: string, tenant = NORTH) => platform.call('viewer', 'GET', path, {}, tenant);
+const machineOf = async (path: string, tenant = NORTH) => (await get(path, tenant)).json as MachineDetail;
+const pump = (id: string, more = {}) => ({ id, class: 'pump', ...more });
+
+describe('machines', () => {
+  it('are made, changed under their ETag, and forgotten', async () => {
+    const path = '/v1/machines/pump-2?site=akron';
+    const made = await platform.call('engineer', 'PUT', path, {
+      body: pump('pump-2'),
+      headers: { 'if-none-match': '*' },
+    });
+    expect([made.status, made.headers.get('etag')]).toEqual([200, '"1"']);
+    const again = await platform.call('engineer', 'PUT', path, {
+      body: pump('pump-2'),
+      headers: { 'if-none-match': '*' },
+    });
+    expect([again.status, again.json]).toEqual([
+      412,
+      expect.objectContaining({ title: 'It was changed in the meantime' }),
+    ]);
+    expect((await platform.call('engineer', 'PUT', path, { body: pump('pump-2') })).status).toBe(428);
+    const named = pump('pump-2', { name: 'Feed pump' });
+    const changed = await platform.call('engineer', 'PUT', path, { body: named, headers: { 'if-match': '"1"' } });
+    expect([changed.status, changed.headers.get('etag')]).toEqual([200, '"2"']);
+    expect((await platform.call('engineer', 'PUT', path, { body: named, headers: { 'if-match': '"1"' } })).status).toBe(
+      412,
+    );
+    expect((await platform.call('engineer', 'PUT', path, { body: named, headers: { 'if-match': 'x' } })).status).toBe(
+      412,
+    );
+    expect(await machineOf('/v1/machines/pump-2')).toMatchObject({
+      name: 'Feed pump',
+      revision: 2,
+      health: { status: 'unknown' },
+    });
+    expect((await platform.call('engineer', 'DELETE', path)).status).toBe(428);
+    expect((await platform.call('engineer', 'DELETE', path, { headers: { 'if-match': '"2"' } })).status).toBe(204);
+    expect((await get('/v1/machines/pump-2')).status).toBe(404);
+  });
+
+  it.each([
+    ['another id than the path names', pump('pump-4'), '/id'],
+    ['an unknown class', { id: 'pump-3', class: 'toaster' }, '/class'],
+    [
+      'a bearing with two elements',
+      { ...pump('pump-3'), bearings: [{ id: 'de', elements: 2, elementDiameterMm: 1, pitchDiameterMm: 3 }] },
+      '/bearings/0/elements',
+    ],
+  ])('are refused with %s, which is pointed at', async (_what, body, pointer) => {
+    const answer = await platform.call('engineer', 'PUT', '/v1/machines/pump-3?site=akron', { body });
+    expect([answer.status, answer.json]).toEqual([422, expect.objectContaining({ pointer })]);
+  });
+
+  it('of the same name at two sites are told apart by site', async () => {
+    await platform.call('engineer', 'PUT', '/v1/machines/fan-1?site=akron', { body: pump('fan-1') });
+    expect((await machineOf('/v1/machines/fan-1')).site).toBe('akron');
+    await platform.call('engineer', 'PUT', '/v1/machines/fan-1?site=brno', { body: pump('fan-1') });
+    const ambiguous = await get('/v1/machines/fan-1');
+    expect([ambiguous.status, ambiguous.json]).toEqual([409, expect.objectContaining({ pointer: 'query:site' })]);
+    expect((await machineOf('/v1/machines/fan-1?site=brno')).site).toBe('brno');
+  });
+
+  it('come as a plant, of one’s own tenant alone', async () => {
+    const plant = { site: 'cork', machines: Array.from({ length: 1500 }, (_unused, i) => pump(`p-${i}`)) };
+    const answer = await platform.call('engineer', 'PUT', '/v1/plant', { body: plant });
+    expect(answer.status).toBe(200);
+    const fleet = (await get('/v1/machines?site=cork&limit=3')).json as Fleet;
+    expect(fleet.totals.machines).toBe(1500);
+    const foreign = await platform.call('engineer', 'PUT', '/v1/plant', { body: { ...plant, tenant: SOUTH } });
+    expect([foreign.status, foreign.json]).toEqual([422, expect.objectContaining({ pointer: '/tenant' })]);
+    expect(((await get('/v1/machines?site=cork', SOUTH)).json as Fleet).totals.machines).toBe(0);
+  });
+
+  it('are listed page by page, each once', async () => {
+    const seen: string[] = [];
+    for (let cursor: string | undefined; ;) {
+      const page = (await get(`/v1/machines?site=cork&limit=499${cursor === undefined ? '' : `&cursor=${cursor}`}`))
+        .json as Fleet;
+      seen.push(...page.items.map(({ machine }) => machine));
+      cursor = page.nextCursor;
+      if (cursor === undefined) break;
+    }
+    expect(seen).toHaveLength(1500);
+    expect(new Set(seen).size).toBe(1500);
+    expect((await get('/v1/machines?cursor=nonsense')).status).toBe(400);
+    expect((await get('/v1/machines?limit=100000')).status).toBe(422);
+  });
+
+  it('are found by part of a name', async () => {
+    const found = (await get('/v1/machines?search=P-149')).json as Fleet;
+    expect(found.items.map(({ machine }) => machine)).toEqual([
+      'p-149',
+      ...Array.from({ length: 10 }, (_unused, i) => `p-149${i}`),
+    ]);
+  });
+
+  it('that were quarantined are adopted', async () => {
+    await platform.send([{ ts: Date.now(), metrics: { rpm: 1 } }], NORTH, 'stray');
+    expect((await platform.call('engineer', 'POST', '/v1/quarantine/akron/nobody/adopt', { body: {} })).status).toBe(
+      404,
+    );
+    const adopted = await platform.call('engineer', 'POST', '/v1/quarantine/akron/stray/adopt', {
+      body: { class: 'fan' },
+    });
+    expect([adopted.status, adopted.json]).toEqual([201, expect.objectContaining({ machine: 'stray', revision: 1 })]);
+    await platform.until(async () => {
+      const answer = await platform.send([{ ts: Date.now(), metrics: { rpm: 1 } }], NORTH, 'stray');
+      return (answer.json as { accepted: number }).accepted === 1;
+    });
+    expect((await get('/v1/quarantine')).json).toEqual({ items: [] });
+  });
+
+  it('keep what was done to them', async () => {
+    const path = '/v1/machines/press-7/events';
+    const added = await platform.call('operator', 'POST', path, {
+      body: { kind: 'bearing-change', text: '6205', atMs: 1000 },
+    });
+    expect([added.status, added.json]).toEqual([201, expect.objectContaining({ by: 'operator-client', atMs: 1000 })]);
+    expect((await get(path)).json).toMatchObject({ items: [{ kind: 'bearing-change', text: '6205' }] });
+    expect((await get(path, SOUTH)).json).toEqual({ items: [] });
+  });
+});
+
+describe('the fleet', () => {
+  it('shows a machine that sends as well, running by its own metric, and a machine with an alarm before it', async () => {
+    const body = {
+      id: 'motor-1',
+      class: 'motor',
+      operatingState: { from: 'threshold', metric: 'rpm', runningAbove: 100 },
+    };
+    await platform.call('engineer', 'PUT', '/v1/machines/motor-1?site=akron', { body });
+    await platform.until(async () => {
+      const answer = await platform.send([{ ts: Date.now(), metrics: { rpm: 1480 } }], NORTH, 'motor-1');
+      return (answer.json as { accepted: number }).accepted === 1;
+    });
+    await platform.until(async () => (await machineOf('/v1/machines/motor-1')).operatingState === 'running');
+    expect(await machineOf('/v1/machines/motor-1')).toMatchObject({
+      health: { status: 'ok', reasons: [] },
+      stale: false,
+    });
+
+    const id = await platform.raise('fleet-1');
+    await platform.until(async () => (await machineOf('/v1/machines/press-7')).openAlarms.total === 1);
+    const { items } = (await get('/v1/machines?site=akron')).json as Fleet;
+    expect(items[0]).toMatchObject({
+      machine: 'press-7',
+      health: { status: 'critical', reasons: ['Velocity too high'] },
+      openAlarms: { total: 1, unacknowledged: 1, highestPriority: 'high' },
+    });
+    expect(items.at(-1)?.health.status).toBe('ok');
+    expect(((await get('/v1/machines', SOUTH)).json as Fleet).items[0]).toMatchObject({ openAlarms: { total: 0 } });
+    await platform.call('operator', 'POST', `/v1/alarms/${id}/acknowledge`);
+    await platform.until(async () => (await machineOf('/v1/machines/press-7')).openAlarms.unacknowledged === 0);
+  });
+});
+
+describe('series', () => {
+  const start = Date.now() - 3_600_000;
+  const path = (more: string) =>
+    `/v1/machines/press-7/series?metric=velocity_rms&from=${start}&to=${start + 600_000}${more}`;
+  beforeAll(async () => {
+    const messages = Array.from({ length: 10 }, (_unused, i) => ({
+      ts: start + i * 60_000,
+      metrics: { velocity_rms: i + 0.5 },
+    }));
+    await platform.send(messages);
+  });
+
+  it('are raw points or buckets', async () => {
+    const points = (await get(path(''))).json as Series;
+    expect(points).toMatchObject({ stepMs: 0, source: 'raw', truncated: false });
+    expect(points.columns['value']).toEqual([0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5, 9.5]);
+    const buckets = (await get(path('&step=1h&aggregate=max,count'))).json as Series;
+    expect(buckets.stepMs).toBe(3_600_000);
+    expect(Object.keys(buckets.columns).sort()).toEqual(['count', 'max']);
+    expect(buckets.columns['count']!.reduce((sum, count) => sum + count, 0)).toBe(10);
+  });
+
+  it('come as CSV and as Arrow by Accept, with what else there is to say in headers', async () => {
+    const csv = await platform.call('viewer', 'GET', path('&limit=2'), { headers: { accept: 'text/csv' } });
+    expect(csv.text.split('\r\n')).toEqual([
+      'ts,value',
+      `${new Date(start).toISOString()},0.5`,
+      `${new Date(start + 60_000).toISOString()},1.5`,
+      '',
+    ]);
+    expect(csv.headers.get('x-tribo-truncated')).toBe('true');
+    const response = await fetch(`${platform.gateway.url}${path('')}`, {
+      headers: {
+        authorization: `Bearer ${await platform.token('viewer')}`,
+        accept: 'application/vnd.apache.arrow.stream',
+      },
+    });
+    const table = tableFromIPC(new Uint8Array(await response.arrayBuffer()));
+    expect(Array.from(table.getChild('value') as Iterable<number>)).toEqual([
+      0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5, 9.5,
+    ]);
+    expect(Array.from(table.getChild('ts') as Iterable<number>)[0]).toBe(start);
+  });
+
+  it.each([
+    ['a range that ends before it begins', '/v1/machines/press-7/series?metric=a&from=2&to=1', 422, 'query:to'],
+    ['a time that is none', '/v1/machines/press-7/series?metric=a&from=soon&to=1', 422, 'query:from'],
+    [
+      'an unknown aggregate',
+      '/v1/machines/press-7/series?metric=a&from=1&to=2&aggregate=median',
+      422,
+      'query:aggregate.0',
+    ],
+    ['a step of ten years', '/v1/machines/press-7/series?metric=a&from=1&to=2&step=3650d', 422, 'query:step'],
+    ['no metric', '/v1/machines/press-7/series?from=1&to=2', 422, 'query:metric'],
+    ['the same parameter twice', '/v1/machines/press-7/series?metric=a&metric=b&from=1&to=2', 422, 'query:metric'],
+  ])('refuse %s', async (_what, query, status, pointer) => {
+    const answer = await get(query);
+    expect([answer.status, answer.json]).toEqual([status, expect.objectContaining({ pointer })]);
+  });
+
+  it('say so where none of their forms is accepted', async () => {
+    expect((await platform.call('viewer', 'GET', path(''), { headers: { accept: 'image/png' } })).status).toBe(406);
+  });
+
+  it('of another tenant are not there', async () => {
+    const other = (await get(path(''), SOUTH)).json as Series;
+    expect(other.ts).toEqual([]);
+    expect((await get('/v1/machines/motor-1/series?metric=rpm&from=1&to=2', SOUTH)).status).toBe(404);
+  });
+});
+
+describe('alarms', () => {
+  const act = (id: string, action: string, options = {}, role: 'operator' | 'engineer' = 'operator') =>
+    platform.call(role, 'POST', `/v1/alarms/${id}/${action}`, options);
+
+  it('say why they were raised, and take an acknowledgement with who and why', async () => {
+    const id = await platform.raise('why-1', { waveformId: 'w-1' });
+    const one = (await get(`/v1/alarms/${id}`)).json as AlarmView;
+    expect(one).toMatchObject({
+      site: 'akron',
+      machine: 'press-7',
+      state: 'unacknowledged',
+      acknowledged: false,
+      parts: [{ source: { kind: 'rule', id: 'high', version: 1 }, value: 7.4, limit: 7.1, waveformId: 'w-1' }],
+    });
+    const answer = await act(id, 'acknowledge', { body: { comment: 'seen, greased' } });
+    expect([answer.status, answer.headers.get('etag')]).toEqual([200, '"2"']);
+    expect(answer.json).toMatchObject({
+      state: 'acknowledged',
+      acknowledgedBy: 'operator-client',
+      comment: 'seen, greased',
+    });
+    expect((await get(`/v1/alarms/${id}/journal`)).json).toEqual({
+      items: [
+        expect.objectContaining({
+          sequence: 1,
+          action: 'raised',
+          by: 'rule high version 1',
+          stateAfter: 'unacknowledged',
+        }),
+        expect.objectContaining({
+          sequence: 2,
+          action: 'acknowledged',
+          by: 'operator-client',
+          comment: 'seen, greased',
+        }),
+      ],
+    });
+    const first = (await get(`/v1/alarms/${id}/journal?limit=1`)).json as { items: unknown[]; nextCursor: string };
+    expect((await get(`/v1/alarms/${id}/journal?limit=1&cursor=${first.nextCursor}`)).json).toMatchObject({
+      items: [{ sequence: 2 }],
+    });
+  });
+
+  it('take a repeated request once, and refuse what their state does not allow', async () => {
+    const id = await platform.raise('twice-1');
+    const headers = { 'idempotency-key': 'ack-1' };
+    const body = { comment: 'seen' };
+    const first = await act(id, 'acknowledge', { headers, body });
+    const second = await act(id, 'acknowledge', { headers, body });
+    expect([first.status, second.status, second.headers.get('idempotency-replayed')]).toEqual([200, 200, 'true']);
+    expect(second.json).toEqual(first.json);
+    expect((await act(id, 'acknowledge', { headers, body: { comment: 'other' } })).status).toBe(422);
+    const illegal = await act(id, 'acknowledge', { body });
+    expect([illegal.status, illegal.json]).toEqual([
+      409,
+      expect.objectContaining({ type: 'urn:tribo:problem:conflict' }),
+    ]);
+    expect((await act(id, 'shelve', { body: { forMinutes: 60 }, headers: { 'if-match': '"1"' } })).status).toBe(412);
+    const shelved = await act(id, 'shelve', { body: { forMinutes: 60 }, headers: { 'if-match': '"2"' } });
+    expect(shelved.json).toMatchObject({ state: 'shelved', shelvedUntilMs: expect.any(Number) });
+    expect((await act(id, 'unshelve')).json).toMatchObject({ state: 'acknowledged' });
+    expect((await act(id, 'suppress')).status).toBe(403);
+    expect((await act(id, 'suppress', {}, 'engineer')).json).toMatchObject({ state: 'suppressed-by-design' });
+  });
+
+  it('are listed newest first, by state and time, page by page', async () => {
+    const raisedAt = Date.now() + 10_000;
+    const ids = [];
+    for (let i = 0; i < 3; i++) ids.push(await platform.raise(`page-${i}`, {}, NORTH, raisedAt + i));
+    const query = `from=${raisedAt}&to=${raisedAt + 3}&machine=press-7&site=akron`;
+    const page = (await get(`/v1/alarms?${query}&limit=2`)).json as { items: AlarmView[]; nextCursor: string };
+    const rest = (await get(`/v1/alarms?${query}&limit=2&cursor=${page.nextCursor}`)).json as { items: AlarmView[] };
+    expect([...page.items, ...rest.items].map(({ id }) => id)).toEqual(ids.toReversed());
+    expect(rest).not.toHaveProperty('nextCursor');
+    expect((await get(`/v1/alarms?${query}&state=acknowledged`)).json).toEqual({ items: [] });
+    expect((await get('/v1/alarms?state=broken')).status).toBe(422);
+  });
+
+  it('of another tenant are not there, whatever is tried', async () => {
+    const id = await platform.raise('mine-1');
+    for (const [method, path] of [
+      ['GET', `/v1/alarms/${id}`],
+      ['GET', `/v1/alarms/${id}/journal`],
+      ['POST', `/v1/alarms/${id}/acknowledge`],
+      ['POST', `/v1/alarms/${id}/shelve`],
+    ] as const) {
+      expect((await platform.call('admin', method, path, {}, SOUTH)).status).toBe(404);
+    }
+    expect((await get('/v1/alarms', SOUTH)).json).toEqual({ items: [] });
+    expect((await get(`/v1/alarms/${id}`)).json).toMatchObject({ state: 'unacknowledged' });
+  });
+});
+
+describe('rules', () => {
+  const rule = (more = {}) => ({
+    kind: 'threshold',
+    id: 'hot',
+    text: 'Too hot',
+    metric: 'temperature',
+    direction: 'above',
+    limit: 80,
+    ...more,
+  });
+  const put = (body: unknown, headers = {}) => platform.call('engineer', 'PUT', '/v1/rules/hot', { body, headers });
+
+  it('are versioned, changed under their ETag, and kept in their history', async () => {
+    expect((await put(rule(), { 'if-none-match': '*' })).headers.get('etag')).toBe('"1"');
+    expect((await put(rule({ limit: 90 }))).status).toBe(428);
+    expect((await put(rule({ limit: 90 }), { 'if-match': '"1"' })).json).toMatchObject({
+      version: 2,
+      updatedBy: 'engineer-client',
+    });
+    expect((await put(rule({ limit: 95 }), { 'if-match': '"1"' })).status).toBe(412);
+    expect((await get('/v1/rules/hot')).json).toMatchObject({
+      id: 'hot',
+      version: 2,
+      rule: { limit: 90, priority: 'medium' },
+    });
+    expect((await get('/v1/rules')).json).toMatchObject({ items: [{ id: 'hot' }] });
+    expect((await get('/v1/rules', SOUTH)).json).toEqual({ items: [] });
+    expect((await get('/v1/rules/hot', SOUTH)).status).toBe(404);
+    expect(
+      (await platform.call('engineer', 'DELETE', '/v1/rules/hot', { headers: { 'if-match': '"2"' } }, SOUTH)).status,
+    ).toBe(404);
+    expect((await platform.call('engineer', 'DELETE', '/v1/rules/hot')).status).toBe(428);
+    expect(
+      (await platform.call('engineer', 'DELETE', '/v1/rules/hot', { headers: { 'if-match': '"2"' } })).status,
+    ).toBe(204);
+    expect((await get('/v1/rules/hot')).status).toBe(404);
+    const { items } = (await get('/v1/rules/hot/history')).json as { items: { version: number; rule?: unknown }[] };
+    expect(items.map(({ version, rule: kept }) => [version, kept !== undefined])).toEqual([
+      [3, false],
+      [2, true],
+      [1, true],
+    ]);
+  });
+
+  it.each([
+    ['an unknown kind', { kind: 'guess' }, '/kind'],
+    ['a limit that is no number', { limit: 'high' }, '/limit'],
+    ['a field that is not there', { limt: 80 }, '/limt'],
+    ['another id', { id: 'cold' }, '/id'],
+  ])('are refused with %s, which is pointed at', async (_what, more, pointer) => {
+    const answer = await put(rule(more));
+    expect([answer.status, answer.json]).toEqual([422, expect.objectContaining({ pointer })]);
+  });
+});
+
+describe('devices', () => {
+  it('of another tenant are not there', async () => {
+    const body = { id: 'theirs', machines: [{ site: SITE, machine: 'press-7' }] };
+    expect((await platform.call('engineer', 'POST', '/v1/devices', { body }, SOUTH)).status).toBe(201);
+    for (const [method, path, more] of [
+      ['GET', '/v1/devices/theirs', {}],
+      ['PUT', '/v1/devices/theirs/machines', { body: { machines: body.machines } }],
+      ['POST', '/v1/devices/theirs/disable', {}],
+      ['POST', '/v1/devices/theirs/enable', {}],
+      ['DELETE', '/v1/devices/theirs', {}],
+    ] as const) {
+      expect((await platform.call('admin', method, path, more)).status).toBe(404);
+    }
+    expect((await get('/v1/devices')).json).toEqual({ items: [] });
+    expect((await platform.call('viewer', 'GET', '/v1/devices/theirs', {}, SOUTH)).json).toMatchObject({
+      enabled: true,
+    });
+  });
+
+  it('are bound anew, show whether they are there, and are forgotten', async () => {
+    const machines = [{ site: SITE, machine: 'press-7' }];
+    const added = await platform.call('engineer', 'POST', '/v1/devices', { body: { id: 'gw', machines } });
+    expect(added.json).toMatchObject({
+      device: { id: 'gw', machines, enabled: true },
+      secret: expect.stringMatching(/^.{43}$/),
+    });
+    expect((await platform.call('engineer', 'POST', '/v1/devices', { body: { id: 'gw', machines } })).status).toBe(409);
+    platform.live.presence({ device: 'gw' as never, machines: [pressOf(NORTH)], online: true, atMs: 1 });
+    await platform.until(async () => ((await get('/v1/devices/gw')).json as { online?: boolean }).online === true);
+    const more = [...machines, { site: SITE, machine: 'pump-9' }];
+    expect(
+      (await platform.call('engineer', 'PUT', '/v1/devices/gw/machines', { body: { machines: more } })).json,
+    ).toMatchObject({ machines: more });
+    expect((await platform.call('engineer', 'DELETE', '/v1/devices/gw')).status).toBe(204);
+    expect((await get('/v1/devices/gw')).status).toBe(404);
+  });
+});
+
+describe('the ledger', () => {
+  const ledger = async (tenant = NORTH) => (await get('/v1/ledger', tenant)).json as LedgerView;
+
+  it('is exact for each tenant, with dead letters that are inspected and replayed', async () => {
+    const before = await ledger();
+    platform.settleAs('dead-1', (outcome) => ({
+      type: 'deadLettered',
+      event: outcome.event,
+      code: 'undecodable_payload',
+      detail: 'on purpose',
+    }));
+    await platform.send([
+      { id: 'dead-1', ts: Date.now(), metrics: { a: 1, b: 2 } },
+      { ts: 'never', metrics: { a: 1 } },
+    ]);
+    const after = await ledger();
+    expect(after.exact).toBe(true);
+    expect(after.accepted - before.accepted).toBe(3);
+    expect([after.deadLettered - before.deadLettered, after.rejected - before.rejected]).toEqual([2, 1]);
+    const { items } = (await get('/v1/dead-letters')).json as { items: DeadLetterView[] };
+    expect(items).toEqual([
+      expect.objectContaining({ eventId: 'dead-1', machine: 'press-7', items: 2, code: 'undecodable_payload' }),
+    ]);
+    const path = `/v1/dead-letters/${encodeURIComponent(items[0]!.id)}`;
+    expect((await platform.call('engineer', 'GET', path)).json).toMatchObject({
+      payload: expect.stringContaining('"a":1'),
+    });
+    expect((await platform.call('engineer', 'GET', path, {}, SOUTH)).status).toBe(404);
+    expect((await platform.call('engineer', 'POST', `${path}/replay`, {}, SOUTH)).status).toBe(404);
+    expect((await platform.call('engineer', 'POST', `${path}/replay`)).json).toMatchObject({ outcome: 'stored' });
+    expect((await platform.call('engineer', 'POST', `${path}/replay`)).status).toBe(404);
+    await platform.until(async () => (await ledger()).stored === after.stored + 2);
+    expect(await ledger()).toMatchObject({ exact: true, accepted: after.accepted, deadLettered: before.deadLettered });
+    expect((await get('/v1/rejections?limit=1')).json).toMatchObject({
+      items: [{ machine: 'press-7', pointer: '/1/ts' }],
+    });
+    expect((await ledger(SOUTH)).deadLettered).toBe(0);
+  });
+});
+
+describe('operation', () => {
+  it('is open to monitors', async () => {
+    const open = (path: string) => platform.call('nobody', 'GET', path);
+    expect((await open('/health/live')).json).toEqual({ status: 'alive' });
+    expect((await open('/health/ready')).json).toMatchObject({ status: 'ready' });
+    const metrics = await open('/metrics');
+    expect(metrics.text).toContain('http_server_request_duration_seconds_bucket');
+    expect((await open('/openapi.json')).json).toMatchObject({ openapi: '3.1.0' });
+    expect((await open('/asyncapi.json')).json).toMatchObject({ asyncapi: '3.0.0' });
+    expect((await open('/.well-known/jwks.json')).json).toMatchObject({ keys: [{ alg: 'ES256' }] });
+  });
+
+  it.each([
+    ['GET', '/v1/nothing', 404],
+    ['DELETE', '/v1/machines', 405],
+    ['PATCH', '/v1/machines', 405],
+    ['GET', '/v1/machines/%ff', 422],
+    ['GET', '/v1/machines/..%2f..%2fetc', 422],
+    ['GET', '/V1/machines', 404],
+  ])('answers %s %s with %d as problem details', async (method, path, status) => {
+    const answer = await platform.call('viewer', method, path);
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get('content-type')).toContain('application/problem+json');
+    expect(answer.json).toMatchObject({ status, remedy: expect.any(String) });
+    if (status === 405) expect(answer.headers.get('allow')).toBe('GET');
+  });
+
+  it('sends headers that keep a browser from running anything foreign', async () => {
+    const { headers } = await platform.call('nobody', 'GET', '/health/live');
+    expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(headers.get('content-security-policy')).not.toContain('unsafe');
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('x-powered-by')).toBeNull();
+  });
+});
