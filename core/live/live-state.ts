@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { throwIfAborted, type CallOptions } from '../errors.ts';
-import type { StampedEvent } from '../domain/event.ts';
+import type { MachineEvent } from '../domain/event.ts';
 import type { DeviceId, MachineKey } from '../domain/ids.ts';
 import type { TelemetryBody } from '../domain/reading.ts';
 import type { PresenceListener } from '../ports/device-gateway.ts';
@@ -56,7 +56,7 @@ export class LiveState implements LiveFeed, PresenceListener {
     this.#sampleEveryMs = sampleEveryMs;
   }
 
-  observe(events: readonly StampedEvent[]): void {
+  observe(events: readonly MachineEvent[]): void {
     const version = ++this.#version;
     for (const event of events) {
       if (event.imported === true || (event.kind !== 'telemetry' && event.kind !== 'waveform')) continue;

@@ -25,6 +25,7 @@ const SERVED = [
   'storedEventIds',
   'deadLetters',
   'rejections',
+  'settle',
   'settleDeadLetter',
   'exportParquet',
   'backup',

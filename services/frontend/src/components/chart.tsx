@@ -86,6 +86,8 @@ function drawMarks(plot: uPlot, marks: readonly ChartMark[], style: CSSStyleDecl
   const { ctx, bbox } = plot;
   ctx.save();
   ctx.font = `${11 * devicePixelRatio}px system-ui`;
+  // One row of labels a kind, so that neighbours do not cover each other.
+  const rows = [...new Set(marks.map((mark) => mark.kind))];
   for (const mark of marks) {
     const x = plot.valToPos(mark.at, 'x', true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -95,7 +97,7 @@ function drawMarks(plot: uPlot, marks: readonly ChartMark[], style: CSSStyleDecl
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    ctx.fillText(mark.label, x + 3, bbox.top + 12 * devicePixelRatio);
+    ctx.fillText(mark.label, x + 3, bbox.top + (1 + rows.indexOf(mark.kind)) * 12 * devicePixelRatio);
   }
   ctx.restore();
 }

@@ -177,7 +177,7 @@ function SpectrumChart({ spectrum }: { readonly spectrum: SpectrumView }) {
   const own = useMemo<ChartMark[]>(
     () =>
       marks
-        .filter((mark) => mark.sideband === 0 && (kind === 'envelope' || mark.kind === 'shaft'))
+        .filter((mark) => mark.sideband === 0 && (kind === 'envelope' ? mark.kind !== 'shaft' : mark.kind === 'shaft'))
         .map((mark) => ({ at: mark.frequencyHz, label: mark.label, kind: mark.kind })),
     [marks, kind],
   );
