@@ -10,8 +10,10 @@ export interface PowerSpectrum {
   readonly resolutionHz: number;
   /** Half the width of a tone's main lobe, in lines. */
   readonly lobeLines: number;
-  /** A tone of amplitude a at a line reads a^2 = amplitudeFactor * meanSquares there. */
+  /** A tone of amplitude a at a line reads a^2 = amplitudeFactor * meanSquares there (half of it at DC and at half the sample rate). */
   readonly amplitudeFactor: number;
+  /** The line at half the sample rate; beyond the end when the upper lines were left out. */
+  readonly nyquistLine: number;
 }
 
 export interface PowerSpectrumOptions {
@@ -50,16 +52,17 @@ export function powerSpectrum(centred: Float64Array, options: PowerSpectrumOptio
     resolutionHz: sampleRateHz / segmentSamples,
     lobeLines: Math.ceil((taper.lobeLines * size) / segmentSamples),
     amplitudeFactor: (2 * size * taper.sumOfSquares) / (taper.sum * taper.sum),
+    nyquistLine: size / 2,
   };
 }
 
 /** Peak amplitude of a tone at each line. */
-export function lineAmplitudes(spectrum: PowerSpectrum, lines = spectrum.meanSquares.length): Float64Array {
-  const { meanSquares, amplitudeFactor } = spectrum;
-  const amplitudes = new Float64Array(Math.min(lines, meanSquares.length));
-  for (let k = 0; k < amplitudes.length; k++) amplitudes[k] = Math.sqrt(meanSquares[k]! * amplitudeFactor);
-  if (amplitudes.length === meanSquares.length) amplitudes[meanSquares.length - 1]! *= Math.SQRT1_2;
-  return amplitudes;
+export function lineAmplitudes(spectrum: PowerSpectrum): Float64Array {
+  const { meanSquares, amplitudeFactor, nyquistLine } = spectrum;
+  return meanSquares.map((meanSquare, k) => {
+    const mirrored = k > 0 && k < nyquistLine;
+    return Math.sqrt(meanSquare * (mirrored ? amplitudeFactor : amplitudeFactor / 2));
+  });
 }
 
 /** Mean square of the lines from `lowHz` to below `highHz` (with the end when `includeHigh`). */
