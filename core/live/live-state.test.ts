@@ -69,7 +69,24 @@ describe('live state', () => {
     state.observe(events);
     const [machine] = (await state.changes()).machines;
     expect(machine?.receivedAtMs).toBe(1999);
-    expect(machine?.metrics['rpm']).toBe(750);
+    expect(machine?.metrics['rpm']).toBe(999);
+  });
+
+  it('shows the newest message also where it came right after another', async () => {
+    const state = live();
+    state.observe([
+      event(press, 1000, reading(1000, { rpm: 1 })),
+      event(press, 1001, reading(1001, { temperature: 60 })),
+    ]);
+    expect((await state.changes()).machines[0]?.metrics).toEqual({ rpm: 1, temperature: 60 });
+  });
+
+  it('keeps only samples while nobody asks', async () => {
+    const state = live();
+    for (let i = 0; i < 10_001; i++) state.observe([event(press, 1000 + (i % 200), reading(i, { rpm: i }))]);
+    expect((await state.changes()).machines[0]?.metrics).toEqual({ rpm: 0 });
+    state.observe([event(press, 1201, reading(20_000, { rpm: 7 }))]);
+    expect((await state.changes()).machines[0]?.metrics).toEqual({ rpm: 7 });
   });
 
   it('goes on sampling after the clock was set back', async () => {

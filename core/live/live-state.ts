@@ -22,15 +22,18 @@ interface WatchedMachine {
   sampledAtMs: number;
   /** Payloads that nobody has asked about yet, at most {@link MAX_SAMPLES}: they are parsed only when somebody does. */
   samples: Uint8Array[];
-  tsMs: number;
+  /** The newest message, where it came too soon after the sample before: the next one takes its place. */
+  newest: Uint8Array | undefined;
   readonly metrics: Map<string, { value: number; version: number; tsMs: number }>;
 }
 
 const MAX_SAMPLES = 4;
+/** Batches that come without anybody asking, after which nobody is thought to watch. */
+const MAX_UNASKED = 10_000;
 
 /**
  * Keeps what is happening now, in memory and within bounds. {@link observe} is called for every batch of the raw streams, so it looks at
- * the envelope alone, and keeps a few payloads a second of each machine unread until somebody asks.
+ * the envelope alone, and keeps a few payloads a second and the newest of each machine unread until somebody asks.
  */
 export class LiveState implements LiveFeed, PresenceListener {
   readonly #incarnation: string;
@@ -41,6 +44,8 @@ export class LiveState implements LiveFeed, PresenceListener {
   readonly #machines = new Map<MachineKey, WatchedMachine>();
   readonly #devices = new Map<DeviceId, DevicePresence & { readonly version: number }>();
   #version = 0;
+  /** Batches since somebody last asked. */
+  #unasked = 0;
 
   constructor({
     incarnation,
@@ -58,20 +63,19 @@ export class LiveState implements LiveFeed, PresenceListener {
 
   observe(events: readonly MachineEvent[]): void {
     const version = ++this.#version;
+    const isWatched = this.#isWatched();
     for (const event of events) {
       if (event.imported === true || (event.kind !== 'telemetry' && event.kind !== 'waveform')) continue;
       const machine = this.#machines.get(event.key) ?? this.#watch(event.key);
       if (!machine) continue;
       machine.receivedAtMs = event.acceptedAtMs;
       machine.version = version;
-      const dueAtMs = machine.sampledAtMs + this.#sampleEveryMs;
+      if (event.kind !== 'telemetry') continue;
+      const sinceSampleMs = event.acceptedAtMs - machine.sampledAtMs;
       // A clock that was set back must not end the sampling until it has caught up.
-      const due = event.acceptedAtMs >= dueAtMs || event.acceptedAtMs < machine.sampledAtMs;
-      if (event.kind !== 'telemetry' || !due) continue;
-      machine.sampledAtMs = event.acceptedAtMs;
-      if (machine.samples.length >= MAX_SAMPLES) machine.samples.shift();
-      // A copy, because the payload may be a part of a large read buffer that would be kept with it.
-      machine.samples.push(Buffer.from(event.payload));
+      if (sinceSampleMs >= 0 && sinceSampleMs < this.#sampleEveryMs) {
+        if (isWatched) machine.newest = event.payload;
+      } else this.#sample(machine, event);
     }
   }
 
@@ -88,6 +92,7 @@ export class LiveState implements LiveFeed, PresenceListener {
 
   async changes(after?: string, { signal }: CallOptions = {}): Promise<LiveChanges> {
     throwIfAborted(signal);
+    this.#unasked = 0;
     const since = this.#versionOf(after);
     const machines: LiveMachine[] = [];
     for (const [key, machine] of this.#machines) {
@@ -96,6 +101,21 @@ export class LiveState implements LiveFeed, PresenceListener {
     const presence: DevicePresence[] = [];
     for (const { version, ...device } of this.#devices.values()) if (version > since) presence.push(device);
     return { cursor: `${this.#incarnation}:${this.#version}`, machines, presence };
+  }
+
+  #sample(machine: WatchedMachine, { acceptedAtMs, payload }: MachineEvent): void {
+    machine.sampledAtMs = acceptedAtMs;
+    machine.newest = undefined;
+    if (machine.samples.length >= MAX_SAMPLES) machine.samples.shift();
+    // A copy, because the payload may be a part of a large read buffer that would be kept with it.
+    machine.samples.push(Buffer.from(payload));
+  }
+
+  /** Newest messages are kept as they are, without a copy, which only does while somebody asks for them every now and then. */
+  #isWatched(): boolean {
+    this.#unasked++;
+    if (this.#unasked === MAX_UNASKED) for (const machine of this.#machines.values()) machine.newest = undefined;
+    return this.#unasked < MAX_UNASKED;
   }
 
   #versionOf(cursor: string | undefined): number {
@@ -107,13 +127,22 @@ export class LiveState implements LiveFeed, PresenceListener {
 
   #watch(key: MachineKey): WatchedMachine | undefined {
     if (this.#machines.size >= this.#maxMachines) return undefined;
-    const machine = { receivedAtMs: 0, version: 0, sampledAtMs: 0, samples: [], tsMs: 0, metrics: new Map() };
+    const machine: WatchedMachine = {
+      receivedAtMs: 0,
+      version: 0,
+      sampledAtMs: 0,
+      samples: [],
+      newest: undefined,
+      metrics: new Map(),
+    };
     this.#machines.set(key, machine);
     return machine;
   }
 
   #changesOf(key: MachineKey, machine: WatchedMachine, since: number): LiveMachine {
     for (const sample of machine.samples.splice(0)) this.#read(machine, sample);
+    if (machine.newest) this.#read(machine, machine.newest);
+    machine.newest = undefined;
     const metrics: Record<string, number> = {};
     let tsMs = -Infinity;
     for (const [name, metric] of machine.metrics) {
