@@ -14,7 +14,7 @@ export function derivedId(stage: string, version: string, machine: MachineKey, p
 }
 
 /** The event that carries a document derived from another event: of no ledger items, in the origin's trace, and imported where that was. */
-export function derivedEvent(origin: StampedEvent, kind: DerivedEventKind, document: DerivedDocument): MachineEvent {
+export function derivedEvent(origin: DerivedFrom, kind: DerivedEventKind, document: DerivedDocument): MachineEvent {
   const { key, acceptedAtMs, imported, traceparent } = origin;
   return {
     eventId: document.id,
@@ -27,5 +27,8 @@ export function derivedEvent(origin: StampedEvent, kind: DerivedEventKind, docum
     ...(traceparent !== undefined && { traceparent }),
   };
 }
+
+/** What a derived event takes from the one it comes of. */
+export type DerivedFrom = Pick<StampedEvent, 'key' | 'acceptedAtMs' | 'imported' | 'traceparent'>;
 
 export type DerivedEventKind = 'features' | 'prediction';

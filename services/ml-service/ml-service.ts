@@ -1,0 +1,181 @@
+import { Counter, type Registry } from 'prom-client';
+import type { Clock } from '#core/clock.ts';
+import { runConsumer } from '#core/delivery/consumer.ts';
+import { reasonOf, type DeadLetterSink } from '#core/derivation/dead-letters.ts';
+import { publishAll } from '#core/derivation/publish-all.ts';
+import { RefreshingCache } from '#core/derivation/refreshing-cache.ts';
+import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
+import type { MachineKey } from '#core/domain/ids.ts';
+import type { CallOptions } from '#core/errors.ts';
+import { judgeMachine, type MachineJudgement, type SkipReason } from '#core/inference/machine-health.ts';
+import { PromotedModels } from '#core/inference/promoted-models.ts';
+import { proveRuntime } from '#core/inference/prove-runtime.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
+import type { EventStream } from '#core/ports/event-stream.ts';
+import type { MachineHistoryEvent, MachineRegistry } from '#core/ports/machine-registry.ts';
+import type { ModelInference } from '#core/ports/model-inference.ts';
+import type { ModelRegistry } from '#core/ports/model-registry.ts';
+import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
+import type { Logger } from '#services/shared/observability/logger.ts';
+import type { Tracing } from '#services/shared/observability/tracing.ts';
+import type { RunningService } from '#services/shared/process/run-service.ts';
+import type { MlServiceConfig } from './config.ts';
+import { MachineStates } from './machine-states.ts';
+
+/** The group by which features are read to be judged. */
+export const ML_GROUP = 'ml';
+
+export interface MlServiceDependencies {
+  readonly stream: EventStream;
+  readonly machines: Pick<MachineRegistry, 'machineEvents' | 'onChange'>;
+  readonly registry: ModelRegistry;
+  readonly inference: ModelInference;
+  readonly checkpoints: Pick<CheckpointStore, 'load' | 'save'>;
+  readonly deadLetter: DeadLetterSink;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Registry;
+  readonly tracing?: Pick<Tracing, 'batchSpan'>;
+}
+
+export interface RunningMlService extends RunningService {
+  readonly readiness: Readonly<Record<string, ReadinessCheck>>;
+}
+
+/**
+ * Judges the features of every sensor: `features` to `inference-results`. Learns a baseline from each sensor's healthy beginning, registers and
+ * promotes it as an ONNX model, and scores by whichever version is promoted. Declares its group on `features`; the groups that read
+ * `inference-results` must be declared before it starts. Closes neither the runtime nor the stores it was given.
+ */
+export async function startMlService(
+  config: MlServiceConfig,
+  dependencies: MlServiceDependencies,
+): Promise<RunningMlService> {
+  const service = new MlService(config, dependencies);
+  return service.start();
+}
+
+class MlService {
+  readonly #config: MlServiceConfig;
+  readonly #dependencies: MlServiceDependencies;
+  readonly #models: PromotedModels;
+  readonly #states: MachineStates;
+  readonly #history: RefreshingCache<MachineKey, readonly MachineHistoryEvent[]>;
+  readonly #predictions: Counter<'verdict'>;
+  readonly #skipped: Counter<'reason'>;
+  #waitingFor: string | undefined;
+  #runtimeProblem: string | undefined = 'the model runtime is being loaded';
+
+  constructor(config: MlServiceConfig, dependencies: MlServiceDependencies) {
+    const { registry, inference, checkpoints, machines, clock, metrics } = dependencies;
+    const { maxLoadedModels, maxCachedMachines, historyMaxAgeMs } = config;
+    this.#config = config;
+    this.#dependencies = dependencies;
+    this.#models = new PromotedModels(registry, inference, { maxLoaded: maxLoadedModels });
+    this.#states = new MachineStates(checkpoints, { maxCached: maxCachedMachines });
+    this.#history = new RefreshingCache((key, options) => machines.machineEvents(key, options), clock, {
+      maxAgeMs: historyMaxAgeMs,
+      maxEntries: maxCachedMachines,
+    });
+    this.#predictions = new Counter({
+      name: 'tribo_predictions_total',
+      help: 'Predictions published, by verdict',
+      labelNames: ['verdict'],
+      registers: [metrics],
+    });
+    this.#skipped = new Counter({
+      name: 'tribo_features_not_judged_total',
+      help: 'Features that gave no prediction, by why',
+      labelNames: ['reason'],
+      registers: [metrics],
+    });
+  }
+
+  async start(): Promise<RunningMlService> {
+    const { stream, machines, deadLetter, logger } = this.#dependencies;
+    await stream.declareGroup('features', ML_GROUP);
+    const unsubscribe = machines.onChange(() => this.#history.clear());
+    const subscription = await runConsumer({
+      stream,
+      streamName: 'features',
+      group: ML_GROUP,
+      maxBatchEvents: this.#config.maxBatchEvents,
+      process: (events, signal) => this.#traced(events, () => this.#process(events, { signal })),
+      deadLetter: async (event, error, signal) => {
+        logger.error({ err: error, machine: event.key, eventId: event.eventId }, 'features cannot be judged');
+        await deadLetter(event, reasonOf(error), { signal });
+        this.#skipped.inc({ reason: 'dead-letter' });
+      },
+      onRetry: (error) => {
+        this.#waitingFor = reasonOf(error).detail;
+        logger.warn({ err: error }, 'judging waits');
+      },
+    });
+    // Not awaited: it takes a third of a second in which the rest of a platform can start.
+    const proof = this.#proveRuntime();
+    return {
+      readiness: {
+        judging: () => this.#waitingFor,
+        runtime: () => this.#runtimeProblem,
+        models: async () => (await this.#models.problems()).join('; ') || undefined,
+      },
+      close: async () => {
+        unsubscribe();
+        await subscription.close();
+        await proof;
+        await this.#models[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  async #proveRuntime(): Promise<void> {
+    try {
+      await proveRuntime(this.#dependencies.inference);
+      this.#runtimeProblem = undefined;
+    } catch (error) {
+      this.#runtimeProblem = reasonOf(error).detail;
+      this.#dependencies.logger.error({ err: error }, 'the model runtime does not work');
+    }
+  }
+
+  #traced(events: readonly StampedEvent[], work: () => Promise<void>): Promise<void> {
+    const attributes = { 'messaging.destination.name': 'features', 'messaging.consumer.group.name': ML_GROUP };
+    return this.#dependencies.tracing?.batchSpan('process features', events, attributes, work) ?? work();
+  }
+
+  async #process(events: readonly StampedEvent[], options: CallOptions): Promise<void> {
+    const publish: MachineEvent[] = [];
+    for (const [key, ofMachine] of Map.groupBy(events, (event) => event.key)) {
+      const judgement = await this.#judge(key, ofMachine, options);
+      publish.push(...judgement.publish);
+      for (const [reason, count] of Object.entries(judgement.skipped) as [SkipReason, number][]) {
+        if (count > 0) this.#skipped.inc({ reason }, count);
+      }
+      await breathe();
+    }
+    await publishAll(this.#dependencies.stream, 'inference-results', publish, options);
+    this.#waitingFor = undefined;
+  }
+
+  async #judge(key: MachineKey, events: readonly StampedEvent[], options: CallOptions): Promise<MachineJudgement> {
+    const history = await this.#history.get(key, options);
+    const known = await this.#states.load(key, options);
+    const dependencies = { registry: this.#dependencies.registry, models: this.#models };
+    const policy = { ...this.#config, indicator: this.#config.indicatorOf[key] ?? this.#config.indicator };
+    const judgement = await judgeMachine(key, known, events, history, policy, dependencies, options);
+    if (judgement.isChanged) await this.#states.save(key, judgement.state, options);
+    for (const { document } of judgement.isChanged ? judgement.state.outbox : []) {
+      this.#predictions.inc({ verdict: verdictOf(document.body) });
+    }
+    return judgement;
+  }
+}
+
+function verdictOf(body: unknown): string {
+  return (body as { readonly verdict: string }).verdict;
+}
+
+/** Lets the event loop serve others between two machines. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
