@@ -418,6 +418,7 @@ export class AedesDeviceGateway implements DeviceGateway {
   }
 
   #waitForIntake(connection: DeviceConnection): void {
+    if (this.#closing !== undefined) return;
     const isFirst = this.#waiting.size === 0;
     this.#waiting.add(connection);
     if (!isFirst) return;

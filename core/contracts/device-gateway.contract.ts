@@ -1,0 +1,346 @@
+import assert from 'node:assert/strict';
+import { PortError } from '../errors.ts';
+import type { DeviceId, MachineKey, TenantId } from '../domain/ids.ts';
+import type {
+  DeviceCommand,
+  DeviceGateway,
+  DeviceIntake,
+  DeviceMessage,
+  IntakeReceipt,
+  PresenceListener,
+} from '../ports/device-gateway.ts';
+import type { Contract } from './contract.ts';
+
+/** One device's connection, as the device sees it. */
+export interface ContractDevice {
+  /** Sends a telemetry payload for the machine; resolves on the acknowledgement, rejects when the connection ends before it. */
+  publish(machine: MachineKey, payload: Uint8Array): Promise<void>;
+  /** Sends a waveform of the sensor as JSON. */
+  publishWaveform(machine: MachineKey, sensor: string, payload: Uint8Array): Promise<void>;
+  /** Listens for the machine's commands, each of which it acknowledges. */
+  onCommand(machine: MachineKey, listener: (payload: Uint8Array) => void): Promise<void>;
+  disconnect(): Promise<void>;
+}
+
+export interface DeviceGatewayHarness {
+  readonly gateway: DeviceGateway;
+  /** Two machines of one tenant, and one of another. */
+  readonly machines: readonly [MachineKey, MachineKey, MachineKey];
+  readonly tenants: readonly [TenantId, TenantId, TenantId];
+  /** Registers a device bound to the machines; returns its secret. */
+  addDevice(id: string, tenant: TenantId, machines: readonly MachineKey[]): Promise<string>;
+  setEnabled(id: string, enabled: boolean): Promise<void>;
+  bindMachines(id: string, machines: readonly MachineKey[]): Promise<void>;
+  /** Connects a device. `as` is the identity it claims on the wire besides its credentials, by default its own. Rejects when it is turned away. */
+  connect(id: string, secret: string, as?: string): Promise<ContractDevice>;
+  nowMs(): number;
+}
+
+type Hold = ReturnType<typeof hold>;
+
+function hold() {
+  return Promise.withResolvers<undefined>();
+}
+
+/** An intake that remembers, and can be told to refuse for a while or to take its time. */
+class RecordingIntake implements DeviceIntake, PresenceListener {
+  readonly messages: DeviceMessage[] = [];
+  readonly presences: { device: DeviceId; machines: readonly MachineKey[]; online: boolean }[] = [];
+  refusals = 0;
+  held: Hold | undefined;
+  #ready = true;
+  #opened = hold();
+
+  async accept(message: DeviceMessage): Promise<IntakeReceipt> {
+    if (this.refusals > 0) {
+      this.refusals--;
+      throw new PortError('resource_exhausted', 'not now');
+    }
+    const { content } = message;
+    this.messages.push({ ...message, content: { ...content, payload: content.payload.slice() } });
+    await this.held?.promise;
+    return { accepted: 1, duplicate: 0, rejected: [] };
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  set ready(ready: boolean) {
+    this.#ready = ready;
+    if (!ready) this.#opened = hold();
+    else this.#opened.resolve(undefined);
+  }
+
+  whenReady(): Promise<void> {
+    return this.#ready ? Promise.resolve() : this.#opened.promise;
+  }
+
+  presence(event: { device: DeviceId; machines: readonly MachineKey[]; online: boolean }): void {
+    this.presences.push(event);
+  }
+
+  payloads(): string[] {
+    return this.messages.map(({ content }) => text(content.payload));
+  }
+}
+
+async function started(harness: DeviceGatewayHarness): Promise<RecordingIntake> {
+  const intake = new RecordingIntake();
+  await harness.gateway.start(intake, intake);
+  return intake;
+}
+
+async function connected(harness: DeviceGatewayHarness, id = 'gauge-1', machines = harness.machines.slice(0, 2)) {
+  const secret = await harness.addDevice(id, harness.tenants[0], machines);
+  return { secret, device: await harness.connect(id, secret) };
+}
+
+const text = (payload: Uint8Array): string => Buffer.from(payload).toString();
+const bytes = (payload: string): Uint8Array => Buffer.from(payload);
+const PATIENCE_MS = 5000;
+
+async function eventually(isSo: () => boolean, what: string): Promise<void> {
+  const untilMs = Date.now() + PATIENCE_MS;
+  while (!isSo()) {
+    if (Date.now() > untilMs) assert.fail(`${what}, within ${PATIENCE_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+async function isPending(promise: Promise<unknown>, forMs = 150): Promise<boolean> {
+  let pending = true;
+  const settled = () => {
+    pending = false;
+  };
+  promise.then(settled, settled);
+  await new Promise((resolve) => setTimeout(resolve, forMs));
+  return pending;
+}
+
+export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
+  port: 'device-gateway',
+  cases: [
+    {
+      name: 'hands on what a device sent, byte for byte, with its machine, tenant and sender',
+      async run(harness) {
+        const intake = await started(harness);
+        const { device } = await connected(harness);
+        const payload = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+        await device.publish(harness.machines[0], payload);
+        await device.publishWaveform(harness.machines[1], 'de-horizontal', bytes('{}'));
+        const [telemetry, waveform] = intake.messages;
+        assert.deepEqual(
+          [telemetry?.tenant, telemetry?.machine, telemetry?.sender, telemetry?.content.kind],
+          [harness.tenants[0], harness.machines[0], 'gauge-1', 'telemetry'],
+        );
+        assert.deepEqual([...(telemetry?.content.payload ?? [])], [...payload]);
+        assert.equal(waveform?.machine, harness.machines[1]);
+        assert.ok(waveform.content.kind === 'waveform-json' && waveform.content.sensor === 'de-horizontal');
+      },
+    },
+    {
+      name: 'acknowledges a message only after intake has made it durable',
+      async run(harness) {
+        const intake = await started(harness);
+        const { device } = await connected(harness);
+        intake.held = hold();
+        const published = device.publish(harness.machines[0], bytes('1'));
+        assert.ok(await isPending(published));
+        assert.deepEqual(intake.payloads(), ['1']);
+        intake.held.resolve(undefined);
+        await published;
+      },
+    },
+    {
+      name: 'has many messages of one device on their way at once',
+      async run(harness) {
+        const intake = await started(harness);
+        const { device } = await connected(harness);
+        intake.held = hold();
+        const published = Array.from({ length: 20 }, (_, i) => device.publish(harness.machines[0], bytes(String(i))));
+        await eventually(() => intake.messages.length === 20, 'all messages reach intake');
+        intake.held.resolve(undefined);
+        await Promise.all(published);
+        assert.deepEqual(
+          intake.payloads(),
+          Array.from({ length: 20 }, (_, i) => String(i)),
+        );
+      },
+    },
+    {
+      name: 'offers a message that intake refused again, and acknowledges it once it is accepted',
+      async run(harness) {
+        const intake = await started(harness);
+        const { device } = await connected(harness);
+        intake.refusals = 2;
+        await device.publish(harness.machines[0], bytes('1'));
+        assert.deepEqual(intake.payloads(), ['1']);
+      },
+    },
+    {
+      name: 'takes nothing while intake is not ready, loses nothing, and goes on by itself',
+      async run(harness) {
+        const intake = await started(harness);
+        const { device } = await connected(harness);
+        await device.publish(harness.machines[0], bytes('0'));
+        intake.ready = false;
+        const published = [1, 2, 3].map((i) => device.publish(harness.machines[0], bytes(String(i))));
+        assert.ok(await isPending(Promise.all(published), 300));
+        assert.deepEqual(intake.payloads(), ['0']);
+        intake.ready = true;
+        await Promise.all(published);
+        assert.deepEqual(intake.payloads(), ['0', '1', '2', '3']);
+      },
+    },
+    {
+      name: 'turns away a wrong secret, an unknown device and a disabled one',
+      async run(harness) {
+        await started(harness);
+        const secret = await harness.addDevice('gauge-1', harness.tenants[0], [harness.machines[0]]);
+        await assert.rejects(harness.connect('gauge-1', `${secret}x`));
+        await assert.rejects(harness.connect('gauge-1', ''));
+        await assert.rejects(harness.connect('gauge-2', secret));
+        await harness.setEnabled('gauge-1', false);
+        await assert.rejects(harness.connect('gauge-1', secret));
+        await harness.setEnabled('gauge-1', true);
+        await (await harness.connect('gauge-1', secret)).disconnect();
+      },
+    },
+    {
+      name: "turns away a device that claims another's identity with its own secret",
+      async run(harness) {
+        await started(harness);
+        const secret = await harness.addDevice('gauge-1', harness.tenants[0], [harness.machines[0]]);
+        await harness.addDevice('gauge-10', harness.tenants[0], [harness.machines[1]]);
+        await assert.rejects(harness.connect('gauge-1', secret, 'gauge-10'));
+        await assert.rejects(harness.connect('gauge-1', secret, 'gauge-1-'));
+      },
+    },
+    {
+      name: "refuses a message for a machine that is not the device's, of its tenant or another",
+      async run(harness) {
+        const intake = await started(harness);
+        const { secret } = await connected(harness, 'gauge-1', [harness.machines[0]]);
+        for (const foreign of harness.machines.slice(1)) {
+          const device = await harness.connect('gauge-1', secret);
+          const outcome = device.publish(foreign, bytes('1'));
+          assert.ok(
+            await outcome.then(
+              () => intake.messages.length === 0,
+              () => true,
+            ),
+            'not handed on',
+          );
+        }
+        assert.deepEqual(intake.messages, []);
+      },
+    },
+    {
+      name: 'lets a device speak for as many machines as it is bound to, and follows its bindings',
+      async run(harness) {
+        const intake = await started(harness);
+        const [press, pump] = harness.machines;
+        const { secret, device } = await connected(harness, 'gateway-1', [press]);
+        await device.publish(press, bytes('1'));
+        await harness.bindMachines('gateway-1', [press, pump]);
+        const again = await harness.connect('gateway-1', secret);
+        await again.publish(pump, bytes('2'));
+        await again.publish(press, bytes('3'));
+        assert.deepEqual(
+          intake.messages.map(({ machine }) => machine),
+          [press, pump, press],
+        );
+      },
+    },
+    {
+      name: 'ends the connection of a device that is disabled',
+      async run(harness) {
+        const intake = await started(harness);
+        const { device } = await connected(harness);
+        await harness.setEnabled('gauge-1', false);
+        await eventually(() => intake.presences.at(-1)?.online === false, 'the device is told offline');
+        await assert.rejects(device.publish(harness.machines[0], bytes('1')));
+        assert.deepEqual(intake.messages, []);
+      },
+    },
+    {
+      name: 'tells when a device comes and goes',
+      async run(harness) {
+        const intake = await started(harness);
+        const { device } = await connected(harness);
+        await eventually(() => intake.presences.length === 1, 'the device is told online');
+        await device.disconnect();
+        await eventually(() => intake.presences.length === 2, 'the device is told offline');
+        assert.deepEqual(
+          intake.presences.map((presence) => [presence.device, presence.online, [...presence.machines].sort()]),
+          [true, false].map((online) => ['gauge-1', online, harness.machines.slice(0, 2).sort()]),
+        );
+      },
+    },
+    {
+      name: 'brings a command to the device that listens for the machine, byte for byte, once it is acknowledged no more',
+      async run(harness) {
+        await started(harness);
+        const { device, secret } = await connected(harness);
+        const received: string[] = [];
+        await device.onCommand(harness.machines[0], (payload) => received.push(text(payload)));
+        await harness.gateway.sendCommand(harness.machines[0], command(harness, 'c-1', 'stop\u0000'));
+        await eventually(() => received.length === 1, 'the command arrives');
+        await device.disconnect();
+        const again = await harness.connect('gauge-1', secret);
+        await again.onCommand(harness.machines[0], (payload) => received.push(text(payload)));
+        await harness.gateway.sendCommand(harness.machines[0], command(harness, 'c-2', 'start'));
+        await eventually(() => received.length === 2, 'the second command arrives');
+        assert.deepEqual(received, ['stop\u0000', 'start']);
+      },
+    },
+    {
+      name: 'keeps commands for a device that is away, in order, until they expire',
+      async run(harness) {
+        await started(harness);
+        const secret = await harness.addDevice('gauge-1', harness.tenants[0], [harness.machines[0]]);
+        await harness.gateway.sendCommand(harness.machines[0], command(harness, 'c-1', 'first'));
+        await harness.gateway.sendCommand(harness.machines[0], {
+          ...command(harness, 'c-2', 'brief'),
+          expiresAtMs: harness.nowMs() + 50,
+        });
+        await harness.gateway.sendCommand(harness.machines[0], command(harness, 'c-3', 'last'));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        const device = await harness.connect('gauge-1', secret);
+        const received: string[] = [];
+        await device.onCommand(harness.machines[0], (payload) => received.push(text(payload)));
+        await eventually(() => received.length === 2, 'both commands arrive');
+        assert.deepEqual(received, ['first', 'last']);
+      },
+    },
+    {
+      name: 'fails a command for a machine that no device speaks for with not_found',
+      async run(harness) {
+        await started(harness);
+        await connected(harness, 'gauge-1', [harness.machines[0]]);
+        const sent = harness.gateway.sendCommand(harness.machines[1], command(harness, 'c-1', 'stop'));
+        await assert.rejects(sent, { name: 'PortError', code: 'not_found' });
+      },
+    },
+    {
+      name: 'acknowledges on close what is durable, takes nothing more, and closes twice as well as once',
+      async run(harness) {
+        const intake = await started(harness);
+        const { device, secret } = await connected(harness);
+        intake.held = hold();
+        const published = device.publish(harness.machines[0], bytes('1'));
+        await eventually(() => intake.messages.length === 1, 'the message reaches intake');
+        const closed = Promise.all([harness.gateway.close(), harness.gateway.close()]);
+        setTimeout(() => intake.held?.resolve(undefined), 50);
+        await published;
+        await closed;
+        await assert.rejects(harness.connect('gauge-1', secret));
+      },
+    },
+  ],
+};
+
+function command(harness: DeviceGatewayHarness, id: string, payload: string): DeviceCommand {
+  return { id, payload: bytes(payload), expiresAtMs: harness.nowMs() + 60_000 };
+}
