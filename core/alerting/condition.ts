@@ -49,13 +49,14 @@ export class Condition {
     return this.#phase >= ACTIVE;
   }
 
-  get isIdle(): boolean {
-    return this.#phase === IDLE;
-  }
-
   /** When the condition that was just decided began. */
   get sinceMs(): number {
     return this.#sinceMs;
+  }
+
+  /** Time of the newest decision; `-Infinity` before the first. */
+  get decidedMs(): number {
+    return this.#decidedMs;
   }
 
   /** A value equal to the limit is inside. It returns at `deadband` inside the limit. */

@@ -7,7 +7,7 @@ import type { TelemetryBody } from '../domain/reading.ts';
 import { ruleSchema, type RuleDescription, type VersionedRule } from '../domain/rule.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { DEFAULT_RULES } from './default-rules.ts';
-import { RuleEngine, type EngineSnapshot } from './rule-engine.ts';
+import { RuleEngine, type MachineSnapshot } from './rule-engine.ts';
 
 const tenant = 'north' as TenantId;
 const key = machineKey(tenant, 'akron' as SiteId, 'press-7' as MachineId);
@@ -436,6 +436,13 @@ describe('change of rules and machines', () => {
     expect(bench.log).toEqual(['+hot@0', '-hot@0 rule-changed']);
   });
 
+  it('returns the condition of a machine that sends nothing but waveforms', () => {
+    const bench = new Bench({ kind: 'model-score', id: 'model', text: 'Odd', limit: 3 });
+    bench.document(5, { kind: 'prediction', values: { score: 4 } });
+    bench.engine.setRules([]);
+    expect(bench.log).toEqual(['+model@5', '-model@5 rule-changed']);
+  });
+
   it('returns the conditions of a machine that was removed', () => {
     const bench = new Bench(hot).describe().read(0, { temperature: 99 });
     bench.engine.setMachines([]);
@@ -498,7 +505,8 @@ describe('snapshot', () => {
         const before = new Bench(...rules).describe(machine);
         for (const each of steps.slice(0, cut)) take(before, each);
         const after = new Bench(...rules).describe(machine);
-        after.engine.restore(JSON.parse(JSON.stringify(before.engine.snapshot())) as EngineSnapshot);
+        const saved = before.engine.snapshotMachine(key);
+        if (saved) after.engine.restoreMachine(JSON.parse(JSON.stringify(saved)) as MachineSnapshot);
         for (const each of steps.slice(cut)) take(after, each);
         expect([...before.transitions, ...after.transitions]).toEqual(whole.transitions);
         const ids = whole.transitions.map((each) => each.id);
@@ -512,7 +520,7 @@ describe('snapshot', () => {
     const before = new Bench(hot).read(0, { temperature: 99 });
     const after = new Bench();
     after.engine.setRules([versioned(hot, 2)]);
-    after.engine.restore(before.engine.snapshot());
+    after.engine.restoreMachine(before.engine.snapshotMachine(key)!);
     expect(after.log).toEqual(['-hot@0 rule-changed']);
   });
 

@@ -53,13 +53,9 @@ export interface EngineCounts {
   readonly refused: number;
 }
 
-/** The engine's state as plain data; JSON keeps it exactly. */
-export interface EngineSnapshot {
+/** What the engine knows of one machine, as plain data; JSON keeps it exactly. */
+export interface MachineSnapshot {
   readonly version: 1;
-  readonly machines: readonly MachineSnapshot[];
-}
-
-interface MachineSnapshot {
   readonly key: MachineKey;
   readonly mode: MachineJudges['mode'];
   readonly newestMs: number | null;
@@ -68,14 +64,14 @@ interface MachineSnapshot {
   readonly judges: readonly JudgeState[];
 }
 
-type Origin = Pick<MachineEvent, 'key' | 'acceptedAtMs' | 'imported'>;
+type Origin = Pick<MachineEvent, 'key' | 'acceptedAtMs' | 'imported' | 'traceparent'>;
 
 const DEFAULT_DOCUMENT_LATENESS_MS = 900_000;
 const DEFAULT_MAX_MACHINES = 100_000;
 
 /**
  * Judges readings and derived documents by rules, and says when conditions come and go. A state machine over events: without clock, ids or
- * input of its own, so that the same events after {@link RuleEngine.restore} give the same transitions with the same ids, and a
+ * input of its own, so that the same events after {@link RuleEngine.restoreMachine} give the same transitions with the same ids, and a
  * journal that has them already takes none twice.
  *
  * **Time.** Delays run in event time. Silence alone needs a clock, and gets one that the caller moves, see {@link RuleEngine.tick}.
@@ -101,6 +97,8 @@ export class RuleEngine {
   readonly #registered = new Map<MachineKey, RegisteredMachine>();
   readonly #counts = { judged: 0, late: 0, imported: 0, refused: 0 };
   #silenceClockMs = 0;
+  /** Of the event that is being judged. */
+  #traceparent: string | undefined;
 
   constructor(options: RuleEngineOptions, emit: TransitionSink) {
     this.#latenessMs = options.latenessMs;
@@ -119,6 +117,7 @@ export class RuleEngine {
 
   /** Puts these rules in force, of all tenants. Conditions of rules that are gone or changed return; the others are kept. */
   setRules(rules: readonly VersionedRule[]): void {
+    this.#traceparent = undefined;
     this.#rules.clear();
     for (const rule of rules) {
       const ofTenant = this.#rules.get(rule.tenant);
@@ -130,6 +129,7 @@ export class RuleEngine {
 
   /** Takes the descriptions of all machines. A machine that was described and is no longer is forgotten, its conditions return. */
   setMachines(machines: readonly RegisteredMachine[]): void {
+    this.#traceparent = undefined;
     const before = new Map(this.#registered);
     this.#registered.clear();
     for (const registered of machines) {
@@ -145,6 +145,7 @@ export class RuleEngine {
   /** Judges one device message. */
   observe(origin: Origin, body: TelemetryBody): void {
     const judges = this.#machines.get(origin.key) ?? this.#add(origin.key);
+    this.#traceparent = origin.traceparent;
     if (!judges || !this.#admit(judges, origin, body.ts)) return;
     this.#counts.judged++;
     const source = judges.machine?.operatingState;
@@ -164,6 +165,7 @@ export class RuleEngine {
   /** Judges one derived document: features, a window of readings, or a prediction. */
   observeDocument(origin: Origin, document: DerivedDocument): void {
     const judges = this.#machines.get(origin.key) ?? this.#add(origin.key);
+    this.#traceparent = origin.traceparent;
     if (!judges || judges.documentRules.length === 0 || !this.#admitDocument(judges, origin, document)) return;
     this.#counts.judged++;
     const facts = documentFacts(document);
@@ -180,6 +182,7 @@ export class RuleEngine {
    */
   tick(elapsedMs: number): void {
     this.#silenceClockMs += elapsedMs;
+    this.#traceparent = undefined;
     for (const judges of this.#machines.values()) {
       if (judges.mode !== 'live') continue;
       for (const judge of judges.silences) {
@@ -193,46 +196,52 @@ export class RuleEngine {
     for (const judge of this.#machines.get(key)?.documents.values() ?? []) judge.baseline?.restart();
   }
 
-  snapshot(): EngineSnapshot {
+  /** What is known of a machine; undefined for one that was never judged. */
+  snapshotMachine(key: MachineKey): MachineSnapshot | undefined {
+    const judges = this.#machines.get(key);
+    if (!judges) return undefined;
     return {
       version: 1,
-      machines: [...this.#machines.values()].map((judges) => ({
-        key: judges.key,
-        mode: judges.mode,
-        newestMs: Number.isFinite(judges.newestMs) ? judges.newestMs : null,
-        state: judges.state,
-        newestDocumentMs: [...judges.newestDocumentMs],
-        judges: [...judges.judges()].flatMap((judge) => judgeState(judge, this.#silenceClockMs) ?? []),
-      })),
+      key,
+      mode: judges.mode,
+      newestMs: Number.isFinite(judges.newestMs) ? judges.newestMs : null,
+      state: judges.state,
+      newestDocumentMs: [...judges.newestDocumentMs],
+      judges: [...judges.judges()].flatMap((judge) => judgeState(judge, this.#silenceClockMs) ?? []),
     };
   }
 
   /**
-   * Takes a snapshot's state in place of what is held. Rules and machines must have been set; conditions whose rule is gone or changed
-   * since return.
+   * Takes a machine's state back, in place of what is held of it. Rules and machines must have been set; conditions whose rule is gone or
+   * changed since return.
    */
-  restore(snapshot: EngineSnapshot): void {
-    this.#machines.clear();
-    for (const saved of snapshot.machines) {
-      const judges = this.#add(saved.key);
-      if (!judges) continue;
-      judges.mode = saved.mode;
-      judges.newestMs = saved.newestMs ?? -Infinity;
-      judges.state = saved.state;
-      for (const [source, ts] of saved.newestDocumentMs) judges.newestDocumentMs.set(source, ts);
-      for (const state of saved.judges) this.#restoreJudge(judges, state);
-    }
+  restoreMachine(saved: MachineSnapshot): void {
+    this.#machines.delete(saved.key);
+    const judges = this.#add(saved.key);
+    if (!judges) return;
+    judges.mode = saved.mode;
+    judges.newestMs = saved.newestMs ?? -Infinity;
+    judges.state = saved.state;
+    for (const [source, ts] of saved.newestDocumentMs) judges.newestDocumentMs.set(source, ts);
+    for (const state of saved.judges) this.#restoreJudge(judges, state);
   }
 
-  /** Takes from a journal which conditions are active, where there is no snapshot: then they return when their values do. */
+  /**
+   * Takes from a journal which conditions are active, for what the engine does not know to be: then they return when their values do. Call
+   * it after a start, when all that was restored and taken again is journalled.
+   */
   adopt(alarms: readonly Alarm[]): void {
+    this.#traceparent = undefined;
     for (const alarm of alarms) {
       const judges = this.#machines.get(alarm.machine) ?? this.#add(alarm.machine);
-      if (!judges || (alarm.replayed && judges.mode === 'live')) continue;
-      judges.mode = alarm.replayed ? 'replay' : 'live';
+      if (!judges) continue;
+      const mode = alarm.replayed ? 'replay' : 'live';
+      if (judges.mode === 'new') judges.mode = mode;
+      if (judges.mode !== mode) continue;
       for (const part of alarm.parts.filter((each) => each.active)) {
         const judge = this.#judgeOf(judges, { rule: part.rule.id, version: part.rule.version, ...subjectOf(part) });
         if (!judge) this.#returnGone(judges, part, part.lastAtMs);
+        else if (isActive(judge)) continue;
         else if ('watch' in judge) judge.watch.adopt(part.lastAtMs, this.#silenceClockMs);
         else judge.condition.adopt(part.lastAtMs);
       }
@@ -254,7 +263,7 @@ export class RuleEngine {
   #bind(judges: MachineJudges): void {
     const rules = this.#rules.get(machineRef(judges.key).tenant) ?? [];
     const gone = judges.bind(rules.filter((rule) => appliesTo(rule, judges.key, judges.machine)));
-    for (const judge of gone) if (isActive(judge)) this.#return(judges, judges.newestMs, judge, 'rule-changed');
+    for (const judge of gone) this.#drop(judges, judge, 'rule-changed');
   }
 
   #describe(judges: MachineJudges, { machine }: RegisteredMachine): void {
@@ -267,8 +276,7 @@ export class RuleEngine {
   #forget(key: MachineKey): void {
     const judges = this.#machines.get(key);
     if (!judges) return;
-    for (const judge of judges.judges())
-      if (isActive(judge)) this.#return(judges, judges.newestMs, judge, 'rule-changed');
+    for (const judge of judges.judges()) this.#drop(judges, judge, 'rule-changed');
     this.#machines.delete(key);
   }
 
@@ -293,9 +301,7 @@ export class RuleEngine {
 
   #switchMode(judges: MachineJudges, mode: 'live' | 'replay'): void {
     if (judges.mode !== 'new') {
-      for (const judge of judges.judges()) {
-        if (isActive(judge)) this.#return(judges, judges.newestMs, judge, 'replay-ended');
-      }
+      for (const judge of judges.judges()) this.#drop(judges, judge, 'replay-ended');
       judges.newestMs = -Infinity;
       judges.state = ANY_STATE;
       judges.documents.clear();
@@ -409,12 +415,19 @@ export class RuleEngine {
   #activate({ key, mode }: MachineJudges, atMs: number, part: PartDetails, { versioned }: Judge): void {
     const replayed = mode === 'replay';
     const id = transitionId('activate', key, versioned.rule.id, versioned.version, atMs, part, replayed);
-    this.#emit({ type: 'activate', id, machine: key, atMs, part, replayed });
+    this.#emit({ type: 'activate', id, machine: key, atMs, part, replayed, ...this.#trace() });
   }
 
   #return(judges: MachineJudges, atMs: number, judge: Judge, cause: ReturnToNormal['cause']): void {
     const { rule, version } = judge.versioned;
     this.#emitReturn(judges, atMs, { rule: rule.id, version, ...subjectOf(judge) }, cause);
+  }
+
+  /** Returns the condition of a judge that is no longer, where it was active. */
+  #drop(judges: MachineJudges, judge: Judge, cause: ReturnToNormal['cause']): void {
+    if (!isActive(judge)) return;
+    const { decidedMs } = 'watch' in judge ? judge.watch : judge.condition;
+    this.#return(judges, Math.max(judges.newestMs, decidedMs), judge, cause);
   }
 
   #returnGone(judges: MachineJudges, part: PartDetails, atMs: number): void {
@@ -437,7 +450,12 @@ export class RuleEngine {
       partKey: partKey(of.rule, of.metric, of.sensor),
       cause,
       replayed,
+      ...this.#trace(),
     });
+  }
+
+  #trace() {
+    return this.#traceparent === undefined ? {} : { traceparent: this.#traceparent };
   }
 
   #restoreJudge(judges: MachineJudges, state: JudgeState): void {

@@ -125,8 +125,13 @@ interface Identified {
   readonly atMs: number;
 }
 
+interface Decided extends Identified {
+  /** W3C trace context of the event that decided it, where that was sampled. */
+  readonly traceparent?: string;
+}
+
 /** A condition came. */
-export interface Activation extends Identified {
+export interface Activation extends Decided {
   readonly type: 'activate';
   readonly machine: MachineKey;
   readonly part: PartDetails;
@@ -134,7 +139,7 @@ export interface Activation extends Identified {
 }
 
 /** A condition went; `cause` says why. */
-export interface ReturnToNormal extends Identified {
+export interface ReturnToNormal extends Decided {
   readonly type: 'return';
   readonly machine: MachineKey;
   readonly partKey: string;

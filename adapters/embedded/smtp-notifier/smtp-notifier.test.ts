@@ -1,0 +1,158 @@
+import { describe, expect, it } from '@jest/globals';
+import { notifierContract } from '#core/contracts/notifier.contract.ts';
+import { applyTransition, type Activation } from '#core/domain/alarm.ts';
+import type { MachineKey } from '#core/domain/ids.ts';
+import type { AlarmNotice } from '#core/ports/alarm-journal.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { smtpNotifierConfigSchema } from './config.ts';
+import { SmtpNotifier } from './smtp-notifier.ts';
+import { startSmtpTestServer } from './smtp-test-server.ts';
+
+async function openServer(userInfo = '') {
+  const server = await startSmtpTestServer();
+  const notifier = new SmtpNotifier(
+    smtpNotifierConfigSchema.parse({
+      url: server.url.replace('smtp://', `smtp://${userInfo}`),
+      from: 'tribo@example.org',
+      to: ['reliability@example.org', 'shift@example.org'],
+      timeoutMs: 300,
+    }),
+  );
+  return {
+    notifier,
+    server,
+    received: async () => server.mails.map(decodeMail),
+    identityIn: (mail: string) => /^Message-ID: (.+)$/m.exec(mail)?.[1],
+    behave: async (how: 'refusing' | 'failing' | 'hanging' | 'gone') => {
+      if (how === 'gone') return server.close();
+      if (how === 'hanging') server.answers.set('MAIL', '');
+      else server.answers.set('RCPT', how === 'refusing' ? '550 no such user' : '451 try again later');
+    },
+    [Symbol.asyncDispose]: async () => {
+      await notifier.close();
+      await server.close();
+    },
+  };
+}
+
+/** Headers as they are, the body out of its transfer encoding. */
+function decodeMail(mail: string): string {
+  const end = mail.indexOf('\n\n');
+  const headers = mail.slice(0, end);
+  const body = mail.slice(end + 2);
+  if (/^Content-Transfer-Encoding: base64$/im.test(headers))
+    return `${headers}\n\n${Buffer.from(body, 'base64').toString()}`;
+  if (!/^Content-Transfer-Encoding: quoted-printable$/im.test(headers)) return mail;
+  const bytes = body
+    .replaceAll(/=\n/g, '')
+    .replaceAll(/=([0-9A-F]{2})/g, (_match, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return `${headers}\n\n${Buffer.from(bytes, 'latin1').toString()}`;
+}
+
+describeContract(notifierContract, 'smtp', () => openServer());
+
+const T0 = Date.UTC(2026, 10, 21, 1);
+const transition: Activation = {
+  type: 'activate',
+  id: 'a1',
+  machine: 'north/akron/press-7' as MachineKey,
+  atMs: T0,
+  replayed: false,
+  part: {
+    key: 'health||de',
+    kind: 'model-score',
+    rule: { id: 'model-anomaly', version: 1 },
+    model: { id: 'vibration-health', version: '7' },
+    title: 'Unlike its healthy self',
+    message: 'the score of vibration-health 4.2 is above 3',
+    consequence: 'weeks remain',
+    response: 'inspect it',
+    priority: 'high',
+    severity: 625,
+    latching: false,
+    sensor: 'de',
+    value: 4.2,
+    limit: 3,
+    window: { fromMs: T0 - 1000, toMs: T0 },
+    waveformId: 'w/1',
+  },
+};
+
+function notice(): AlarmNotice {
+  const outcome = applyTransition(undefined, transition);
+  if (!outcome.ok) throw new Error(outcome.reason);
+  const { alarm } = outcome;
+  const entry = {
+    alarmId: alarm.id,
+    sequence: 1,
+    transition,
+    stateBefore: 'normal',
+    stateAfter: alarm.state,
+    recordedAtMs: T0,
+  } as const;
+  return { change: 'raised', alarm, entry };
+}
+
+describe('mail notifier', () => {
+  it('has the subject and the body that people filter by', async () => {
+    await using opened = await openServer();
+    await opened.notifier.send({ id: 'n1', notice: notice() });
+    const [mail = ''] = await opened.received();
+    expect(mail).toMatch(/^Subject: Anomaly Detected: press-7$/m);
+    expect(mail).toMatch(/^To: reliability@example\.org, shift@example\.org$/m);
+    expect(mail).toMatch(/^Message-ID: <[0-9a-f]{32}@example\.org>$/m);
+    expect(mail).toMatch(/^Auto-Submitted: auto-generated$/m);
+    const body = mail.slice(mail.indexOf('\n\n') + 2).trimEnd();
+    const expected = {
+      machine: 'press-7',
+      title: 'Unlike its healthy self',
+      priority: 'high',
+      raisedAt: '2026-11-21T01:00:00.000Z',
+      reasons: [
+        {
+          message: 'the score of vibration-health 4.2 is above 3',
+          model: { id: 'vibration-health', version: '7' },
+          sensor: 'de',
+          value: 4.2,
+          limit: 3,
+          from: '2026-11-21T00:59:59.000Z',
+          to: '2026-11-21T01:00:00.000Z',
+          spectrum: '/v1/waveforms/w%2F1/spectrum',
+        },
+      ],
+      consequence: 'weeks remain',
+      response: 'inspect it',
+      change: 'raised',
+      state: 'unacknowledged',
+      alarm: 'a1',
+      site: 'akron',
+      tenant: 'north',
+    };
+    expect(body).toBe(JSON.stringify(expected, null, 2));
+  });
+
+  it('signs in where the address has a user, on this machine without TLS', async () => {
+    await using opened = await openServer('user:pass%20word@');
+    await opened.notifier.send({ id: 'n1', notice: notice() });
+    const plain = Buffer.from('\0user\0pass word').toString('base64');
+    expect(opened.server.commands).toContain(`AUTH PLAIN ${plain}`);
+  });
+
+  it('reports a refused sign-in as permission_denied', async () => {
+    await using opened = await openServer('user:wrong@');
+    opened.server.answers.set('AUTH', '535 no');
+    await expect(opened.notifier.send({ id: 'n1', notice: notice() })).rejects.toMatchObject({
+      code: 'permission_denied',
+    });
+  });
+
+  it('reports a mail that is refused after its content by what the server said', async () => {
+    await using opened = await openServer();
+    opened.server.answers.set('CONTENT', '452 mailbox full');
+    await expect(opened.notifier.send({ id: 'n1', notice: notice() })).rejects.toMatchObject({ code: 'unavailable' });
+    opened.server.answers.set('CONTENT', '554 spam');
+    await expect(opened.notifier.send({ id: 'n1', notice: notice() })).rejects.toMatchObject({
+      code: 'invalid_argument',
+    });
+  });
+});

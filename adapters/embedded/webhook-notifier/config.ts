@@ -1,0 +1,11 @@
+import { z } from 'zod';
+
+export const webhookNotifierConfigSchema = z.object({
+  name: z.string().min(1).max(64).default('webhook'),
+  url: z.url({ protocol: /^https?$/ }),
+  /** Key of the signature; the receiver has the same. */
+  secret: z.string().min(16),
+  timeoutMs: z.int().min(100).max(60_000).default(10_000),
+});
+
+export type WebhookNotifierConfig = z.infer<typeof webhookNotifierConfigSchema>;

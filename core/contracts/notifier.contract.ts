@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { applyTransition, partKey, type Activation } from '../domain/alarm.ts';
+import type { MachineKey } from '../domain/ids.ts';
+import type { AlarmNotice } from '../ports/alarm-journal.ts';
+import type { Notifier } from '../ports/notifier.ts';
+import type { Contract } from './contract.ts';
+
+export interface NotifierHarness {
+  readonly notifier: Notifier;
+  /** What the receiver has taken, each as all the text that it saw, oldest first. */
+  received(): Promise<readonly string[]>;
+  /** What a receiver sees as the notification's identity. */
+  identityIn(received: string): string | undefined;
+  /** How the receiver behaves from now on: refuses for good, is out of order for now, does not answer, or is not there. */
+  behave(how: 'refusing' | 'failing' | 'hanging' | 'gone'): Promise<void>;
+}
+
+const T0 = Date.UTC(2026, 10, 21, 1);
+
+function notice(message = 'temperature 81.5 Cel is above 80 Cel'): AlarmNotice {
+  const transition: Activation = {
+    type: 'activate',
+    id: 'a1',
+    machine: 'north/akron/press-7' as MachineKey,
+    atMs: T0,
+    replayed: false,
+    part: {
+      key: partKey('hot', 'temperature'),
+      kind: 'threshold',
+      rule: { id: 'hot', version: 3 },
+      title: 'Temperature high',
+      message,
+      consequence: 'the seal fails',
+      response: 'reduce the load',
+      priority: 'high',
+      severity: 625,
+      latching: false,
+      metric: 'temperature',
+      value: 81.5,
+      limit: 80,
+      unit: 'Cel',
+      window: { fromMs: T0 - 1000, toMs: T0 },
+    },
+  };
+  const outcome = applyTransition(undefined, transition);
+  assert.ok(outcome.ok);
+  const { alarm } = outcome;
+  return {
+    change: 'raised',
+    alarm,
+    entry: {
+      alarmId: alarm.id,
+      sequence: 1,
+      transition,
+      stateBefore: 'normal',
+      stateAfter: alarm.state,
+      recordedAtMs: T0 + 5,
+    },
+  };
+}
+
+const failsWith =
+  (...codes: string[]) =>
+  (error: unknown) =>
+    error instanceof Error && error.name === 'PortError' && 'code' in error && codes.includes(String(error.code));
+
+export const notifierContract: Contract<NotifierHarness> = {
+  port: 'notifier',
+  cases: [
+    {
+      name: 'tells the receiver which machine, and why',
+      async run({ notifier, ...receiver }) {
+        await notifier.send({ id: 'n1', notice: notice() });
+        const [text, ...others] = await receiver.received();
+        assert.equal(others.length, 0);
+        assert.match(text ?? '', /press-7/);
+        assert.match(text ?? '', /temperature 81\.5 Cel is above 80 Cel/);
+      },
+    },
+    {
+      name: 'gives the same notification the same identity again, and another one another',
+      async run({ notifier, ...receiver }) {
+        for (const id of ['n1', 'n1', 'n2:with/odd characters?']) await notifier.send({ id, notice: notice() });
+        const [first, again, other] = (await receiver.received()).map((text) => receiver.identityIn(text));
+        assert.ok(first);
+        assert.equal(again, first);
+        assert.ok(other);
+        assert.notEqual(other, first);
+      },
+    },
+    {
+      name: 'carries any text',
+      async run({ notifier, ...receiver }) {
+        await notifier.send({ id: 'n1', notice: notice('Schwingung ✓ "quoted"\r\n.\r\nBcc: x@example.org') });
+        assert.equal((await receiver.received()).length, 1);
+      },
+    },
+    {
+      name: 'says of a receiver that is out of order or gone that it may pass',
+      async run({ notifier, ...receiver }) {
+        for (const how of ['failing', 'gone'] as const) {
+          await receiver.behave(how);
+          await assert.rejects(
+            notifier.send({ id: 'n1', notice: notice() }),
+            failsWith('unavailable', 'resource_exhausted', 'deadline_exceeded'),
+          );
+        }
+      },
+    },
+    {
+      name: 'says of a receiver that refuses that trying again will not help',
+      async run({ notifier, ...receiver }) {
+        await receiver.behave('refusing');
+        await assert.rejects(
+          notifier.send({ id: 'n1', notice: notice() }),
+          failsWith('permission_denied', 'invalid_argument', 'failed_precondition', 'not_found'),
+        );
+      },
+    },
+    {
+      name: 'does not wait for ever',
+      async run({ notifier, ...receiver }) {
+        await receiver.behave('hanging');
+        await assert.rejects(
+          notifier.send({ id: 'n1', notice: notice() }),
+          failsWith('deadline_exceeded', 'unavailable'),
+        );
+      },
+    },
+    {
+      name: 'stops waiting when its caller does',
+      async run({ notifier, ...receiver }) {
+        await receiver.behave('hanging');
+        const abort = new AbortController();
+        const sending = notifier.send({ id: 'n1', notice: notice() }, { signal: abort.signal });
+        abort.abort();
+        await assert.rejects(sending, failsWith('cancelled'));
+      },
+    },
+    {
+      name: 'sends nothing after closing',
+      async run({ notifier, ...receiver }) {
+        await notifier.close();
+        await notifier.close();
+        await assert.rejects(notifier.send({ id: 'n1', notice: notice() }), failsWith('failed_precondition'));
+        assert.deepEqual(await receiver.received(), []);
+      },
+    },
+  ],
+};
