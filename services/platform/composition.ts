@@ -13,6 +13,7 @@ import { plantSchema } from '#core/domain/plant.ts';
 import { INTAKE_DEFAULTS, Intake } from '#core/ingestion/intake.ts';
 import { LiveState } from '#core/live/live-state.ts';
 import type { EventStream } from '#core/ports/event-stream.ts';
+import { DEFAULT_INDICATOR_PARAMETERS } from '#core/inference/health-indicator.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { startApiGateway } from '#services/api-gateway/api-gateway.ts';
@@ -20,6 +21,8 @@ import { startSimulator } from '#services/edge-simulator/composition.ts';
 import { demoPlant } from '#services/edge-simulator/plant.ts';
 import { featureServiceConfigSchema } from '#services/feature-service/config.ts';
 import { COMPUTE_GROUP, startFeatureService } from '#services/feature-service/feature-service.ts';
+import { mlServiceConfigSchema } from '#services/ml-service/config.ts';
+import { startMlService } from '#services/ml-service/ml-service.ts';
 import { settings, type Configuration, type SettingKey } from '#services/shared/config/settings.ts';
 import { createLogger } from '#services/shared/observability/logger.ts';
 import { createMetricsRegistry } from '#services/shared/observability/metrics.ts';
@@ -41,6 +44,8 @@ export interface Platform {
 }
 
 const DAY_MS = 86_400_000;
+/** About 20 s of the demo's waveforms. */
+const DEMO_BASELINE_VECTORS = 8;
 const TIMESERIES_ENTRY = fileURLToPath(new URL('../timeseries-service/main.ts', import.meta.url));
 const PAGE = fileURLToPath(new URL('../frontend/dist', import.meta.url));
 
@@ -102,6 +107,29 @@ async function compose(
     'the time-series store',
   );
   stops.push(async () => store.disconnect());
+
+  const models = await port('modelRegistry');
+  const indicator = DEFAULT_INDICATOR_PARAMETERS;
+  const ml = await startMlService(
+    mlServiceConfigSchema.parse({
+      indicatorOf: configuration.demo
+        ? demoIndicators(configuration, { ...indicator, baselineVectors: DEMO_BASELINE_VECTORS })
+        : {},
+    }),
+    {
+      stream,
+      machines,
+      registry: models,
+      inference: await port('modelInference'),
+      checkpoints: await port('checkpointStore'),
+      deadLetter: deadLettersInStore(store, { writesTo: 'inference-results', group: 'ml' }),
+      clock,
+      logger,
+      metrics,
+      tracing,
+    },
+  );
+  stops.push(() => ml.close());
 
   const live = new LiveState({ incarnation: randomUUID() });
   const features = await startFeatureService(featureServiceConfigSchema.parse({}), {
@@ -168,7 +196,7 @@ async function compose(
       objects,
       alarms,
       rules,
-      models: await port('modelRegistry'),
+      models,
       stream,
       live: [live],
       secrets: await port('secretStore'),
@@ -177,6 +205,7 @@ async function compose(
       refused: async () => refusedMessages(intake),
       checks: {
         ...features.readiness,
+        ...ml.readiness,
         'timeseries-service': async () => (storeProcess.ready() ? store.problem() : 'it is being started again'),
       },
     },
@@ -191,6 +220,16 @@ async function compose(
     commandToken: async (lifetimeMs) =>
       (await issuer.issue({ tenant: tenant as TenantId, subject: 'command-line', roles: ['admin'], lifetimeMs })).token,
   };
+}
+
+/** Demo machines age a day in a minute and a half: what is healthy is learnt in seconds there. */
+function demoIndicators<Parameters>(
+  { tenant, site }: Configuration,
+  parameters: Parameters,
+): Record<string, Parameters> {
+  return Object.fromEntries(
+    demoPlant({ tenant, site }).machines.map(({ id }) => [`${tenant}/${site}/${id}`, parameters]),
+  );
 }
 
 /** Registers the simulated plant with a device of its own, whose secret is new at each start, and lets it send. */
