@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { EventKind, StampedEvent, StreamName } from '../domain/event.ts';
+import type { EventKind, StampedEvent } from '../domain/event.ts';
 import { machineKey, parseName, type MachineId, type MachineKey, type SiteId, type TenantId } from '../domain/ids.ts';
 import { NOTHING_SETTLED, type SettledItems } from '../domain/ledger.ts';
 import { isPortError, type PortErrorCode } from '../errors.ts';
@@ -17,6 +17,12 @@ export interface TimeSeriesStoreHarness {
   readonly store: TimeSeriesStore;
   /** Closes the store and opens it again on the same data. */
   reopen(): Promise<TimeSeriesStore>;
+  /** Lets the store do what it does in the background, as at that time, and waits for it. */
+  maintain(nowMs: number): Promise<void>;
+  /** A fresh folder of this machine, for what the store writes into one. */
+  folder(): Promise<string>;
+  /** Opens what {@link TimeSeriesStore.backup} wrote into the folder. */
+  openBackup(folder: string): Promise<TimeSeriesStore>;
   /** Makes the next settlement fail after its rows are written and before they are durable. */
   failNextSettlement(): void;
 }
@@ -363,9 +369,493 @@ const settlement = [
   }),
 ];
 
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const ALL = ['mean', 'min', 'max', 'count'] as const;
+
+interface Point {
+  readonly ts: number;
+  readonly value: number;
+}
+
+/** What the port says a bucketed series is: the latest accepted of each time, in whole buckets. */
+function bruteForce(accepted: readonly Point[], fromMs: number, toMs: number, stepMs: number) {
+  const newest = new Map(accepted.map(({ ts, value }) => [ts, value]));
+  const buckets = new Map<number, number[]>();
+  for (const [ts, value] of newest) {
+    const bucket = Math.floor(ts / stepMs) * stepMs;
+    if (bucket < Math.floor(fromMs / stepMs) * stepMs || bucket >= toMs) continue;
+    buckets.set(bucket, [...(buckets.get(bucket) ?? []), value]);
+  }
+  return [...buckets]
+    .sort(([a], [b]) => a - b)
+    .map(([ts, values]) => ({
+      ts,
+      mean: values.reduce((sum, each) => sum + each, 0) / values.length,
+      min: Math.min(...values),
+      max: Math.max(...values),
+      count: values.length,
+    }));
+}
+
+async function assertSeries(
+  store: TimeSeriesStore,
+  metric: string,
+  accepted: readonly Point[],
+  stepMs: number,
+): Promise<void> {
+  const fromMs = Math.min(...accepted.map(({ ts }) => ts));
+  const toMs = Math.max(...accepted.map(({ ts }) => ts)) + 1;
+  const result = await store.series({ machine: press, metric, fromMs, toMs, stepMs, aggregates: ALL, limit: 100_000 });
+  const expected = bruteForce(accepted, fromMs, toMs, stepMs);
+  const column = (name: string) => Array.from(result.columns[name]!);
+  assert.deepEqual(
+    Array.from(result.ts),
+    expected.map(({ ts }) => ts),
+    `bucket starts of ${stepMs} ms`,
+  );
+  for (const name of ['min', 'max', 'count'] as const) {
+    assert.deepEqual(
+      column(name),
+      expected.map((bucket) => bucket[name]),
+      `${name} of ${stepMs} ms`,
+    );
+  }
+  column('mean').forEach((mean, i) => {
+    const { mean: wanted } = expected[i]!;
+    assert.ok(Math.abs(mean - wanted) <= 1e-9 * Math.max(1, Math.abs(wanted)), `mean ${mean}, expected ${wanted}`);
+  });
+}
+
+const STEPS_MS = [1000, 5000, MINUTE_MS, 90_000, 5 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, DAY_MS] as const;
+
+/** Settles points of metric `m` as single messages and remembers the order of acceptance. */
+class History {
+  readonly accepted: Point[] = [];
+  readonly #store: TimeSeriesStore;
+  readonly #publisher: Publisher;
+
+  constructor(store: TimeSeriesStore, publisher: Publisher) {
+    this.#store = store;
+    this.#publisher = publisher;
+  }
+
+  async add(points: readonly Point[], overrides: Partial<StampedEvent> = {}): Promise<void> {
+    await this.#store.settle(
+      batch(points.map(({ ts, value }) => this.#publisher.readings(ts, { m: value, other: -value }, overrides))),
+    );
+    this.accepted.push(...points);
+  }
+
+  async isReadBack(): Promise<void> {
+    for (const stepMs of STEPS_MS) await assertSeries(this.#store, 'm', this.accepted, stepMs);
+    const newest = new Map(this.accepted.map(({ ts, value }) => [ts, value]));
+    assert.deepEqual(
+      await rawSeries(this.#store, 'm'),
+      [...newest].sort(([a], [b]) => a - b),
+    );
+  }
+}
+
+/** `count` points from `fromMs` on. */
+function ramp(fromMs: number, everyMs: number, count: number, first = 0): Point[] {
+  return Array.from({ length: count }, (_, i) => ({ ts: fromMs + i * everyMs, value: first + Math.sin(i) * 10 }));
+}
+
+const series = [
+  contractCase(
+    'raw points and buckets of any width equal a recomputation, before and after background work',
+    async (store, edge, harness) => {
+      const history = new History(store, edge);
+      await history.add(ramp(T0 - 3 * HOUR_MS, 7_000, 1_600));
+      await history.isReadBack();
+      await harness.maintain(T0 + HOUR_MS);
+      await history.isReadBack();
+      await history.add(ramp(T0 + 30_000, 1_000, 100));
+      await history.isReadBack();
+      await harness.maintain(T0 + 2 * HOUR_MS);
+      await history.isReadBack();
+    },
+  ),
+  contractCase('late and out-of-order readings correct buckets that were rolled up', async (store, edge, harness) => {
+    const history = new History(store, edge);
+    await history.add(ramp(T0, 10_000, 400));
+    await harness.maintain(T0 + 2 * HOUR_MS);
+    await history.add(ramp(T0 + 5_000, 10_000, 30, 100).reverse());
+    await history.isReadBack();
+    await history.add(ramp(T0 + 5 * HOUR_MS, 10_000, 10));
+    await harness.maintain(T0 + 6 * HOUR_MS);
+    await history.isReadBack();
+    await history.add(ramp(T0 - 30 * DAY_MS, 60_000, 100));
+    await history.isReadBack();
+    await harness.maintain(T0 + 7 * HOUR_MS);
+    await history.isReadBack();
+  }),
+  contractCase(
+    'of two values for one time the latest accepted is read, and conflicts counts the other',
+    async (store, edge, harness) => {
+      const history = new History(store, edge);
+      await history.add(ramp(T0, 10_000, 20));
+      await harness.maintain(T0 + HOUR_MS);
+      await history.add([
+        { ts: T0 + 10_000, value: 500 },
+        { ts: T0 + 20_000, value: history.accepted[2]!.value },
+      ]);
+      await history.isReadBack();
+      await harness.maintain(T0 + 2 * HOUR_MS);
+      await history.isReadBack();
+      // `other` of the first message differs as well; equal values are no conflict.
+      assert.equal((await store.settled())[0]!.conflicts, 2);
+      await history.add([{ ts: T0 + 10_000, value: 501 }]);
+      await harness.maintain(T0 + 3 * HOUR_MS);
+      await history.isReadBack();
+      assert.equal((await store.settled())[0]!.conflicts, 4);
+      assert.equal((await settledOf(store)).stored, 2 * 23);
+    },
+  ),
+  contractCase('within one settlement the later of two values for one time is read', async (store, edge, harness) => {
+    const history = new History(store, edge);
+    await history.add([
+      { ts: T0, value: 1 },
+      { ts: T0, value: 2 },
+    ]);
+    await history.isReadBack();
+    await harness.maintain(T0 + HOUR_MS);
+    await history.isReadBack();
+    assert.deepEqual((await store.latest(press)).map(({ metric, value }) => [metric, value]).sort(), [
+      ['m', 2],
+      ['other', -2],
+    ]);
+  }),
+  contractCase(
+    'a restart between background work loses no bucket and counts none twice',
+    async (store, edge, harness) => {
+      const history = new History(store, edge);
+      await history.add(ramp(T0, 10_000, 200));
+      await harness.maintain(T0 + HOUR_MS);
+      await history.add(ramp(T0 + 5_000, 10_000, 50));
+      const reopened = await harness.reopen();
+      const after = new History(reopened, edge);
+      after.accepted.push(...history.accepted);
+      await after.isReadBack();
+      await harness.maintain(T0 + 2 * HOUR_MS);
+      await after.isReadBack();
+    },
+  ),
+  contractCase('a range without readings is empty, and so is an unknown machine or metric', async (store, edge) => {
+    await store.settle(batch([edge.readings(T0, { m: 1 })]));
+    const query: SeriesQuery = {
+      machine: press,
+      metric: 'm',
+      fromMs: T0 + HOUR_MS,
+      toMs: T0 + 2 * HOUR_MS,
+      stepMs: MINUTE_MS,
+      aggregates: ALL,
+      limit: 10,
+    };
+    for (const each of [
+      query,
+      { ...query, stepMs: 0 },
+      { ...query, machine: pump },
+      { ...query, metric: 'unknown' },
+      { ...query, fromMs: T0, toMs: T0 },
+    ]) {
+      const result = await store.series(each);
+      assert.equal(result.ts.length, 0);
+      assert.equal(result.truncated, false);
+      for (const column of Object.values(result.columns)) assert.equal(column.length, 0);
+    }
+    assert.deepEqual(await store.latest(pump), []);
+    assert.deepEqual(await store.storedEventIds(pump, whole), []);
+  }),
+  contractCase('a range is half open, and a bucketed one is widened to whole buckets', async (store, edge) => {
+    await store.settle(batch([1, 2, 3].map((n) => edge.readings(T0 + n * 1000, { m: n }))));
+    const query = { machine: press, metric: 'm', fromMs: T0 + 1000, toMs: T0 + 3000, limit: 10, aggregates: ALL };
+    assert.deepEqual(Array.from((await store.series({ ...query, stepMs: 0 })).columns['value']!), [1, 2]);
+    const buckets = await store.series({ ...query, stepMs: MINUTE_MS });
+    assert.deepEqual(Array.from(buckets.ts), [T0]);
+    assert.deepEqual(Array.from(buckets.columns['count']!), [3]);
+  }),
+  contractCase('a limit keeps the earliest points and says that there are more', async (store, edge) => {
+    await store.settle(batch([1, 2, 3].map((n) => edge.readings(T0 + n, { m: n }))));
+    const query = { ...whole, machine: press, metric: 'm', stepMs: 0, aggregates: [] };
+    const two = await store.series({ ...query, limit: 2 });
+    assert.deepEqual([Array.from(two.ts), two.truncated], [[T0 + 1, T0 + 2], true]);
+    assert.equal((await store.series({ ...query, limit: 3 })).truncated, false);
+    await rejectsWith('invalid_argument', store.series({ ...query, limit: 0 }));
+    await rejectsWith('invalid_argument', store.series({ ...query, stepMs: -1, limit: 1 }));
+  }),
+  contractCase('units and qualities are kept, and values in another unit are not mixed in', async (store, edge) => {
+    const reading = (ts: number, value: number, unit?: string): EventOutcome => ({
+      type: 'readings',
+      event: edge.event('telemetry', 1),
+      ts,
+      readings: [{ metric: 'm', value, quality: 'uncertain', ...(unit === undefined ? {} : { unit }) }],
+    });
+    await store.settle(
+      batch([reading(T0, 1, 'mm/s'), reading(T0 + 1, 2), reading(T0 + 2, 3, '[in_i]/s'), reading(T0 + 3, 4, 'mm/s')]),
+    );
+    assert.deepEqual(await rawSeries(store, 'm'), [
+      [T0, 1],
+      [T0 + 1, 2],
+      [T0 + 3, 4],
+    ]);
+    assert.deepEqual(await store.latest(press), [
+      { metric: 'm', ts: T0 + 3, value: 4, unit: 'mm/s', quality: 'uncertain' },
+    ]);
+  }),
+  contractCase('the newest value is the newest by its own time', async (store, edge) => {
+    await store.settle(batch([edge.readings(T0 + 5, { m: 5 }), edge.readings(T0 + 1, { m: 1 })]));
+    assert.deepEqual(await store.latest(press), [
+      { metric: 'm', ts: T0 + 5, value: 5, unit: undefined, quality: 'good' },
+    ]);
+  }),
+];
+
+const listings = [
+  contractCase(
+    'waveforms are listed newest first, by machine, sensor and range, and found by id',
+    async (store, edge) => {
+      await store.settle(
+        batch(
+          [
+            edge.waveform('w1', T0),
+            edge.waveform('w2', T0 + 1000, 'nde'),
+            edge.waveform('w3', T0 + 2000),
+            edge.waveform('other', T0, 'de', { key: pump }),
+          ],
+          { stream: 'raw-waveform' },
+        ),
+      );
+      const ids = async (query: Partial<Parameters<TimeSeriesStore['waveforms']>[0]>) =>
+        (await store.waveforms({ ...whole, machine: press, limit: 10, ...query })).map((each) => each.waveformId);
+      assert.deepEqual(await ids({}), ['w3', 'w2', 'w1']);
+      assert.deepEqual(await ids({ sensor: 'de' }), ['w3', 'w1']);
+      assert.deepEqual(await ids({ limit: 1 }), ['w3']);
+      assert.deepEqual(await ids({ fromMs: T0 + 1, toMs: T0 + 2000 }), ['w2']);
+      const found = await store.waveform(acme, 'w2');
+      assert.deepEqual(
+        [found?.sensor, found?.machine, found?.rpm, found?.objectKey],
+        ['nde', press, 1797, 'waveforms/w2'],
+      );
+      assert.equal(await store.waveform(acme, 'unknown'), undefined);
+      assert.deepEqual((await store.settled())[0]!.watermarks, new Map([['raw-waveform', 4]]));
+    },
+  ),
+  contractCase('a waveform that was stored again under its id is listed once, as it came last', async (store, edge) => {
+    await store.settle(batch([edge.waveform('w1', T0), edge.waveform('w1', T0 + 1)]));
+    const listed = await store.waveforms({ ...whole, machine: press, limit: 10 });
+    assert.deepEqual(
+      listed.map(({ ts }) => ts),
+      [T0 + 1],
+    );
+    assert.equal((await store.waveform(acme, 'w1'))?.ts, T0 + 1);
+  }),
+  contractCase('derived documents are listed newest first, count no items, and become series', async (store, edge) => {
+    await store.settle(
+      batch([edge.features('f1', 1, T0, 2.5), edge.features('f2', 1, T0 + 1000, 3.5)], { stream: 'features' }),
+    );
+    const listed = await store.documents({ ...whole, machine: press, kind: 'features', limit: 10 });
+    assert.deepEqual(
+      listed.map(({ id }) => id),
+      ['f2', 'f1'],
+    );
+    assert.deepEqual(listed[0]!.body, { provenance: 'test', verdicts: [{ zone: 'B' }] });
+    assert.equal(listed[0]!.machine, press);
+    assert.deepEqual(await store.documents({ ...whole, machine: press, kind: 'prediction', limit: 10 }), []);
+    assert.deepEqual(await store.documents({ ...whole, machine: press, kind: 'features', sensor: 'x', limit: 10 }), []);
+    assert.deepEqual(await rawSeries(store, 'de.rms'), [
+      [T0, 2.5],
+      [T0 + 1000, 3.5],
+    ]);
+    assert.deepEqual((await store.latest(press))[0]?.unit, 'mm/s');
+    assert.deepEqual(await settledOf(store), NOTHING_SETTLED);
+  }),
+  contractCase(
+    'a later revision of a document replaces the earlier, in its series too, and is no conflict',
+    async (store, edge, harness) => {
+      await store.settle(batch([edge.features('f1', 1, T0, 2)], { stream: 'features' }));
+      await harness.maintain(T0 + HOUR_MS);
+      await store.settle(batch([edge.features('f1', 2, T0, 3)], { stream: 'features' }));
+      await harness.maintain(T0 + 2 * HOUR_MS);
+      const listed = await store.documents({ ...whole, machine: press, kind: 'features', limit: 10 });
+      assert.deepEqual(
+        listed.map(({ id, revision, values }) => [id, revision, values['de.rms']]),
+        [['f1', 2, 3]],
+      );
+      assert.deepEqual(await rawSeries(store, 'de.rms'), [[T0, 3]]);
+      assert.equal((await store.settled()).find((each) => each.tenant === acme)?.conflicts ?? 0, 0);
+    },
+  ),
+  contractCase('rejections are listed newest first, page by page', async (store, edge) => {
+    await store.settle(batch([edge.rejected('a', 'b'), edge.rejected('c'), edge.rejected('d')]));
+    const first = await store.rejections({ tenant: acme, limit: 3 });
+    const rest = await store.rejections({ tenant: acme, limit: 3, after: first.at(-1)!.id });
+    assert.deepEqual(
+      [...first, ...rest].map(({ code }) => code),
+      ['d', 'c', 'b', 'a'],
+    );
+    assert.deepEqual(await store.rejections({ tenant: acme, limit: 3, after: rest.at(-1)!.id }), []);
+    const { id, ...last } = rest[0]!;
+    assert.ok(id);
+    assert.deepEqual(last, {
+      machine: press,
+      eventId: 'edge-1-1-1',
+      code: 'a',
+      pointer: '/metrics/0',
+      detail: 'item 0',
+      atMs: T0,
+    });
+  }),
+  contractCase('dead letters keep their event, and are listed page by page', async (store, edge) => {
+    const dead = [1, 2, 3].map((n) => edge.deadLettered(n, { traceparent: `00-${n}` }));
+    await store.settle(batch(dead));
+    const first = await store.deadLetters({ tenant: acme, limit: 2 });
+    const rest = await store.deadLetters({ tenant: acme, limit: 2, after: first.at(-1)!.id });
+    const letters = [...first, ...rest];
+    assert.deepEqual(letters.map(({ event }) => event.items).sort(), [1, 2, 3]);
+    for (const letter of letters) {
+      const sent = dead.find(({ event }) => event.eventId === letter.event.eventId)!;
+      assert.deepEqual(
+        { ...letter.event, payload: Array.from(letter.event.payload) },
+        { ...sent.event, payload: Array.from(sent.event.payload) },
+      );
+      assert.deepEqual([letter.machine, letter.stream, letter.code], [press, 'metrics', 'undecodable_payload']);
+    }
+  }),
+  contractCase('a dead letter that is settled moves its items to their new outcome', async (store, edge) => {
+    const dead = edge.deadLettered(2);
+    await store.settle(batch([dead]));
+    const [letter] = await store.deadLetters({ tenant: acme, limit: 10 });
+    const outcome: EventOutcome = {
+      type: 'readings',
+      event: letter!.event,
+      ts: T0,
+      readings: [
+        { metric: 'm', value: 1 },
+        { metric: 'n', value: 2 },
+      ],
+    };
+    await store.settleDeadLetter(letter!.id, outcome);
+    assert.deepEqual(await settledOf(store), { ...NOTHING_SETTLED, stored: 2 });
+    assert.deepEqual(await rawSeries(store, 'm'), [[T0, 1]]);
+    assert.deepEqual(await store.deadLetters({ tenant: acme, limit: 10 }), []);
+    assert.deepEqual(await store.storedEventIds(press, whole), [dead.event.eventId]);
+    assert.equal((await store.settled())[0]!.watermarks.get('metrics'), 2);
+    await rejectsWith('not_found', store.settleDeadLetter(letter!.id, outcome));
+    assert.deepEqual(await settledOf(store), { ...NOTHING_SETTLED, stored: 2 });
+  }),
+  contractCase('a dead letter only takes the outcome of its own event', async (store, edge) => {
+    await store.settle(batch([edge.deadLettered(1)]));
+    const [letter] = await store.deadLetters({ tenant: acme, limit: 10 });
+    await rejectsWith('invalid_argument', store.settleDeadLetter(letter!.id, edge.readings(T0, { m: 1 })));
+    assert.deepEqual(await settledOf(store), { ...NOTHING_SETTLED, deadLettered: 1 });
+  }),
+];
+
+const POLICY: RetentionPolicy = { rawDays: 7, rollup1mDays: 90, rollup1hDays: 3650, waveformDays: 30 };
+
+const housekeeping = [
+  contractCase(
+    'retention drops what was accepted too long ago tier by tier; rollups outlive raw rows',
+    async (store, edge, harness) => {
+      const history = new History(store, edge);
+      await history.add(ramp(T0, 1_000, 300));
+      const counts = async (stepMs: number) => {
+        const query = { ...whole, machine: press, metric: 'm', stepMs, aggregates: ['count'] as const, limit: 1000 };
+        const { columns } = await store.series(query);
+        return Array.from(columns[stepMs === 0 ? 'value' : 'count']!).length;
+      };
+      assert.equal((await store.applyRetention(POLICY, T0 + 2 * DAY_MS)).rowsDeleted, 0);
+      assert.deepEqual([await counts(0), await counts(MINUTE_MS), await counts(HOUR_MS)], [300, 5, 1]);
+      assert.ok((await store.applyRetention(POLICY, T0 + 60 * DAY_MS)).rowsDeleted >= 600);
+      assert.deepEqual([await counts(0), await counts(MINUTE_MS), await counts(HOUR_MS)], [0, 5, 1]);
+      await store.applyRetention(POLICY, T0 + 400 * DAY_MS);
+      assert.deepEqual([await counts(0), await counts(HOUR_MS)], [0, 1]);
+      const reopened = await harness.reopen();
+      assert.equal((await settledOf(reopened)).stored, 600);
+      assert.equal((await reopened.latest(press)).length, 2);
+      await reopened.applyRetention(POLICY, T0 + 4000 * DAY_MS);
+      const gone = await reopened.series({
+        ...whole,
+        machine: press,
+        metric: 'm',
+        stepMs: HOUR_MS,
+        aggregates: ALL,
+        limit: 9,
+      });
+      assert.equal(gone.ts.length, 0);
+    },
+  ),
+  contractCase('what was accepted since is kept, however old its own time is', async (store, edge) => {
+    const history = new History(store, edge);
+    await history.add(ramp(T0, 1_000, 10));
+    await history.add(ramp(T0 - 500 * DAY_MS, 1_000, 10), { acceptedAtMs: T0 + 20 * DAY_MS });
+    await store.applyRetention(POLICY, T0 + 21 * DAY_MS);
+    const points = await rawSeries(store, 'm');
+    assert.deepEqual(
+      points.map(([ts]) => ts),
+      ramp(T0 - 500 * DAY_MS, 1_000, 10).map(({ ts }) => ts),
+    );
+    await history.add(ramp(T0 + 21 * DAY_MS, 1_000, 10), { acceptedAtMs: T0 + 21 * DAY_MS });
+    assert.equal((await rawSeries(store, 'm')).length, 20);
+  }),
+  contractCase(
+    'objects of waveforms that are no longer kept are reported until the next call',
+    async (store, edge, harness) => {
+      await store.settle(
+        batch([edge.waveform('w1', T0), edge.waveform('w2', T0, 'de', { acceptedAtMs: T0 + 20 * DAY_MS })]),
+      );
+      const first = await store.applyRetention(POLICY, T0 + 31 * DAY_MS);
+      assert.deepEqual(first.orphanedObjects, ['waveforms/w1']);
+      const reopened = await harness.reopen();
+      assert.deepEqual((await reopened.applyRetention(POLICY, T0 + 31 * DAY_MS)).orphanedObjects, ['waveforms/w1']);
+      assert.deepEqual((await reopened.applyRetention(POLICY, T0 + 31 * DAY_MS)).orphanedObjects, []);
+      assert.deepEqual(
+        (await reopened.waveforms({ ...whole, machine: press, limit: 10 })).map((each) => each.waveformId),
+        ['w2'],
+      );
+    },
+  ),
+  contractCase('a policy that keeps a finer tier longer than a coarser one is refused', async (store) => {
+    await rejectsWith('invalid_argument', store.applyRetention({ ...POLICY, rawDays: 100 }, T0));
+    await rejectsWith('invalid_argument', store.applyRetention({ ...POLICY, rawDays: 0 }, T0));
+  }),
+  contractCase('an export has every reading of the range', async (store, edge, harness) => {
+    const history = new History(store, edge);
+    await history.add(ramp(T0, HOUR_MS, 48));
+    await harness.maintain(T0 + 3 * DAY_MS);
+    const folder = await harness.folder();
+    const files = await store.exportParquet({ fromMs: T0, toMs: T0 + 40 * HOUR_MS }, folder);
+    assert.equal(
+      files.reduce((rows, file) => rows + file.rows, 0),
+      80,
+    );
+    assert.deepEqual(await store.exportParquet({ fromMs: 0, toMs: T0 }, folder), []);
+  }),
+  contractCase('a backup is one state of the store, taken while settlements go on', async (store, edge, harness) => {
+    const folder = await harness.folder();
+    const settlements: Promise<unknown>[] = [];
+    const settleSome = () => {
+      for (let n = 0; n < 20; n++) {
+        settlements.push(store.settle(batch([edge.readings(T0 + settlements.length, { m: n, k: n })])));
+      }
+    };
+    settleSome();
+    const backedUp = store.backup(folder);
+    settleSome();
+    await Promise.all([backedUp, ...settlements]);
+    const copy = await harness.openBackup(folder);
+    const { stored } = await settledOf(copy);
+    const [progress] = await copy.progress('metrics', 'store');
+    assert.equal(stored, 2 * (progress?.seq ?? 0));
+    assert.equal((await rawSeries(copy, 'm')).length, progress?.seq ?? 0);
+    assert.equal((await settledOf(store)).stored, 80);
+  }),
+];
+
 /** The duties of {@link TimeSeriesStore}. */
 export const timeSeriesStoreContract: Contract<TimeSeriesStoreHarness> = {
   port: 'time-series-store',
-  cases: [...settlement],
+  cases: [...settlement, ...series, ...listings, ...housekeeping],
 };
-export type { RetentionPolicy, SeriesQuery, StreamName };

@@ -3,15 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { timeSeriesStoreContract, type TimeSeriesStoreHarness } from '#core/contracts/time-series-store.contract.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import type { MaintenanceLimits } from './maintenance.ts';
 import { DuckDbTimeSeriesStore } from './duckdb-time-series-store.ts';
 
-async function makeHarness(): Promise<TimeSeriesStoreHarness & AsyncDisposable> {
+async function makeHarness(limits: Partial<MaintenanceLimits>): Promise<TimeSeriesStoreHarness & AsyncDisposable> {
   const directory = await mkdtemp(join(tmpdir(), 'tribo-timeseries-'));
   let failing = false;
   const open = () =>
     DuckDbTimeSeriesStore.open(
-      { directory },
+      { directory: join(directory, 'store') },
       {
+        limits,
         beforeCommit: () => {
           if (!failing) return;
           failing = false;
@@ -20,8 +22,18 @@ async function makeHarness(): Promise<TimeSeriesStoreHarness & AsyncDisposable> 
       },
     );
   let store = await open();
+  const backups: DuckDbTimeSeriesStore[] = [];
   return {
     store,
+    maintain: async (nowMs) => {
+      await store.maintain(nowMs);
+    },
+    folder: () => mkdtemp(join(directory, 'folder-')),
+    openBackup: async (folder) => {
+      const backup = await DuckDbTimeSeriesStore.open({ directory: folder });
+      backups.push(backup);
+      return backup;
+    },
     failNextSettlement: () => {
       failing = true;
     },
@@ -30,10 +42,22 @@ async function makeHarness(): Promise<TimeSeriesStoreHarness & AsyncDisposable> 
       return (store = await open());
     },
     [Symbol.asyncDispose]: async () => {
-      await store.close();
+      for (const each of [store, ...backups]) await each.close();
       await rm(directory, { recursive: true, force: true });
     },
   };
 }
 
-describeContract(timeSeriesStoreContract, 'DuckDB', makeHarness);
+describeContract(timeSeriesStoreContract, 'DuckDB', () => makeHarness({}));
+
+// Limits so low that every case sees sorted parts, joined rollups and repairs in several steps.
+describeContract(timeSeriesStoreContract, 'DuckDB with tiny parts', () =>
+  makeHarness({
+    sealRows: 1,
+    joinRollupRows: 1,
+    rollUpRows: 1,
+    rollUpAfterMs: 0,
+    repairMinutes: 3,
+    checkpointBytes: 1,
+  }),
+);

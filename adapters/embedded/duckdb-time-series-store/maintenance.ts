@@ -191,7 +191,7 @@ export class Maintenance {
   /** Drops parts that are no longer kept, and deletes waveforms, documents and rejections accepted before `waveformDays`. Returns rows deleted. */
   async dropOld(policy: RetentionPolicy, nowMs: number): Promise<number> {
     await this.rollUp(nowMs);
-    while ((await this.repair(Infinity)) > 0);
+    while ((await this.repair(Number.MAX_SAFE_INTEGER)) > 0);
     const openRollups = this.#memory.parts.open('1m').at(-1);
     if (openRollups && isOlderThan(openRollups, policy.rollup1mDays, nowMs)) await this.joinRollups();
     const days = { raw: policy.rawDays, '1m': policy.rollup1mDays, '1h': policy.rollup1hDays };
@@ -354,7 +354,7 @@ export class Maintenance {
   ): Promise<void> {
     const before = minuteParts.map(
       (part) => `
-        SELECT series_id, -conflicts AS conflicts FROM ${rollupsTable(part)} p
+        SELECT p.series_id, -conflicts AS conflicts FROM ${rollupsTable(part)} p
         JOIN repairing r ON p.series_id = r.series_id AND p.ts = r.minute_ms
         WHERE p.ts >= ${fromMs} AND p.ts < ${toMs} AND conflicts > 0`,
     );
