@@ -1,6 +1,17 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { LocalIssuer } from './local-issuer.ts';
+import type { JSONWebKeySet } from 'jose';
+import type { TokenIssuer } from '#core/ports/identity-verifier.ts';
+
+/** An issuer whose public keys this process knows. */
+export interface PublishedIssuer {
+  readonly issuer: string;
+  publicKeys(): JSONWebKeySet;
+}
+
+export function isPublished(issuer: TokenIssuer): issuer is TokenIssuer & PublishedIssuer {
+  return 'issuer' in issuer && 'publicKeys' in issuer;
+}
 
 export interface IssuerServer extends AsyncDisposable {
   /** Where verifiers fetch the keys. */
@@ -12,7 +23,7 @@ export interface IssuerServer extends AsyncDisposable {
  * Publishes the issuer's keys on loopback, so that the embedded platform verifies tokens the way it does a cloud's: over HTTP, with the
  * same cache and the same rotation.
  */
-export async function serveIssuer(issuer: LocalIssuer): Promise<IssuerServer> {
+export async function serveIssuer(issuer: PublishedIssuer): Promise<IssuerServer> {
   const server = createServer((request, response) => {
     const document = request.method === 'GET' ? issuerDocument(issuer, request.url ?? '', origin(server)) : undefined;
     response.writeHead(document ? 200 : 404, { 'content-type': 'application/json', 'cache-control': 'max-age=60' });
@@ -32,7 +43,7 @@ export async function serveIssuer(issuer: LocalIssuer): Promise<IssuerServer> {
 }
 
 /** What an OIDC issuer publishes under its address; undefined for any other path. */
-export function issuerDocument(issuer: LocalIssuer, path: string, baseUrl: string): object | undefined {
+export function issuerDocument(issuer: PublishedIssuer, path: string, baseUrl: string): object | undefined {
   if (path === '/.well-known/jwks.json') return issuer.publicKeys();
   if (path !== '/.well-known/openid-configuration') return undefined;
   return {
