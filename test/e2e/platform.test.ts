@@ -1,0 +1,168 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
+import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
+import type { QuarantinedMachineView, Series } from '#services/api-gateway/schemas/machines.ts';
+import type { IntakeReceiptView } from '#services/api-gateway/schemas/telemetry.ts';
+import { MqttDevice } from '#test/support/mqtt-device.ts';
+import { PlatformProcess, runCommand, SITE, until } from '#test/support/platform-process.ts';
+
+const TIMEOUT_MS = 240_000;
+const STOPS_WITHIN_MS = 10_000;
+
+describe('a platform that runs', () => {
+  let platform: PlatformProcess;
+  beforeAll(async () => {
+    platform = await PlatformProcess.start();
+  }, TIMEOUT_MS);
+  afterAll(async () => {
+    await platform[Symbol.asyncDispose]();
+  });
+
+  it(
+    'stores what a device that the CLI made sends by MQTT and by HTTP, and accounts for each item',
+    async () => {
+      const before = await platform.drainedLedger();
+      const press = await addDevice(platform, 'press-7');
+      const ts = Date.now();
+      const login = { clientId: 'press-7', username: 'press-7', password: press.secret };
+      const mqtt = await MqttDevice.connect(platform.mqttPort, login);
+      await mqtt.publishTo(
+        press.topics[0] ?? '',
+        JSON.stringify({ id: 'by-mqtt', ts, metrics: { velocity_rms: 2.31, temperature: 61.2 } }),
+      );
+      await mqtt.disconnect();
+      const receipt = await sendByHttp(platform, press, [
+        { id: 'by-http', ts: ts + 1000, metrics: { velocity_rms: 2.5 } },
+      ]);
+      expect(receipt).toMatchObject({ accepted: 1, rejectedItems: 0 });
+
+      const ledger = await platform.drainedLedger();
+      expect(ledger).toMatchObject({ exact: true, accepted: before.accepted + 3, stored: before.stored + 3 });
+      const series = await readSeries(platform, 'press-7', 'velocity_rms', ts);
+      expect(series.ts).toEqual([ts, ts + 1000]);
+      expect(series.columns).toEqual({ value: [2.31, 2.5] });
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'keeps an unknown machine aside and stores what it sends once it is adopted',
+    async () => {
+      const stray = { site: SITE, machine: 'stray', messages: [{ ts: Date.now(), metrics: { rpm: 1480 } }] };
+      expect(await platform.api.request('POST', '/v1/telemetry', stray)).toMatchObject({
+        accepted: 0,
+        rejected: [{ code: 'unknown_machine' }],
+      });
+      await until('the machine is in quarantine', async () => {
+        const { stdout } = await platform.command('--json', 'device', 'quarantine');
+        return (JSON.parse(stdout) as QuarantinedMachineView[]).some(({ machine }) => machine === 'stray');
+      });
+      expect(await platform.command('device', 'adopt', SITE, 'stray', '--class', 'fan')).toMatchObject({ code: 0 });
+      await until('it is stored', async () => {
+        const receipt = await platform.api.request<IntakeReceiptView>('POST', '/v1/telemetry', stray);
+        return receipt.accepted === 1;
+      });
+      const { stdout, code } = await platform.command('--json', 'ledger');
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ exact: true } satisfies Partial<LedgerView>);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'stops when it is asked to, leaves no process behind, and goes on where it stopped',
+    async () => {
+      const device = await addDevice(platform, 'pump-1');
+      const ts = Date.now();
+      const message = { id: 'before-the-stop', ts, metrics: { rpm: 1797 } };
+      await sendByHttp(platform, device, [message]);
+      const before = await platform.ledger();
+
+      const { code, ms } = await platform.stop('SIGTERM');
+      expect(code).toBe(0);
+      expect(ms).toBeLessThan(STOPS_WITHIN_MS);
+      expect(platform.processes()).toEqual([]);
+
+      await platform.startAgain();
+      expect(await platform.drainedLedger()).toMatchObject({ exact: true, accepted: before.accepted });
+      expect((await readSeries(platform, 'pump-1', 'rpm', ts)).columns).toEqual({ value: [1797] });
+      expect(await sendByHttp(platform, device, [message])).toMatchObject({ accepted: 0, duplicate: 1 });
+      expect(await platform.drainedLedger()).toMatchObject({ exact: true, stored: before.accepted - before.rejected });
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'is not started twice on the same data folder',
+    async () => {
+      const second = await platform.command('start', '--no-demo', '--mqtt-port', '0', '--http-port', '0');
+      expect(second).toMatchObject({
+        code: 78,
+        stderr: expect.stringContaining(`in use by another Tribo (process ${platform.pid})`),
+      });
+      expect(await platform.ledger()).toMatchObject({ exact: true });
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('a port that is taken', () => {
+  it.each(['TRIBO_MQTT_PORT', 'TRIBO_HTTP_PORT'])(
+    'ends the start with an error that names it and %s',
+    async (variable) => {
+      const holder = createServer().listen(0, '127.0.0.1');
+      await once(holder, 'listening');
+      const port = String((holder.address() as AddressInfo).port);
+      const dataDir = mkdtempSync(join(tmpdir(), 'tribo-e2e-'));
+      try {
+        const started = await runCommand(['start', '--no-demo', '--data-dir', dataDir], {
+          TRIBO_MQTT_PORT: '0',
+          TRIBO_HTTP_PORT: '0',
+          [variable]: port,
+        });
+        expect(started.code).not.toBe(0);
+        expect(started.code).not.toBeNull();
+        expect(started.stderr).toContain(port);
+        expect(started.stderr).toContain(variable);
+        expect(started.stderr).not.toContain('    at ');
+      } finally {
+        holder.close();
+        rmSync(dataDir, { recursive: true, force: true });
+      }
+    },
+    TIMEOUT_MS,
+  );
+});
+
+async function addDevice(platform: PlatformProcess, machine: string): Promise<AddedDevice> {
+  const { code, stdout, stderr } = await platform.command('device', 'add', machine, '--json');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout) as AddedDevice;
+}
+
+async function sendByHttp(
+  platform: PlatformProcess,
+  { device, secret }: AddedDevice,
+  messages: readonly unknown[],
+): Promise<IntakeReceiptView> {
+  const response = await fetch(new URL('/v1/telemetry', platform.url), {
+    method: 'POST',
+    headers: {
+      authorization: `Basic ${Buffer.from(`${device.id}:${secret}`).toString('base64')}`,
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify({ ...device.machines[0], messages }),
+  });
+  expect(response.status).toBe(202);
+  return (await response.json()) as IntakeReceiptView;
+}
+
+function readSeries(platform: PlatformProcess, machine: string, metric: string, fromMs: number): Promise<Series> {
+  const path = `/v1/machines/${machine}/series?site=${SITE}&metric=${metric}&from=${fromMs}&to=${fromMs + 60_000}`;
+  return platform.api.request('GET', path);
+}

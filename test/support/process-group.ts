@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+export interface GroupMember {
+  readonly pid: number;
+  readonly command: string;
+  /** Memory that no file backs, in bytes. */
+  readonly anonymousBytes: number;
+}
+
+/** The processes of a group that still run, as Linux tells: one that ended and was not waited for yet does not run. */
+export function processGroup(groupId: number): readonly GroupMember[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const stat = readIfThere(`/proc/${name}/stat`);
+      // The name of the program, in parentheses, may hold anything: fields are counted from behind it.
+      const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      if (Number(group) !== groupId || state === 'Z') return [];
+      const anonymousKiB = Number(/RssAnon:\s+(\d+)/.exec(readIfThere(`/proc/${name}/status`))?.[1] ?? 0);
+      const command = readIfThere(`/proc/${name}/cmdline`).replaceAll('\0', ' ');
+      return [{ pid: Number(name), command, anonymousBytes: anonymousKiB * 1024 }];
+    });
+}
+
+/** Sends a signal to a whole group; that it is gone already is no error. */
+export function signalGroup(groupId: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-groupId, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
