@@ -31,7 +31,7 @@ export async function writeFrame(socket: Socket, value: unknown): Promise<void> 
   });
 }
 
-/** Calls back with each value that arrives. */
+/** Calls back with each value that arrives. What is no frame ends the connection. */
 export function readFrames(socket: Socket, receive: (value: unknown) => void): void {
   let chunks: Buffer[] = [];
   let buffered = 0;
@@ -55,7 +55,12 @@ export function readFrames(socket: Socket, receive: (value: unknown) => void): v
       } else {
         bodyLength = undefined;
         needed = LENGTH_BYTES;
-        receive(packr.unpack(taken));
+        try {
+          receive(packr.unpack(taken));
+        } catch (error) {
+          socket.destroy(error instanceof Error ? error : new Error('the frame could not be read'));
+          return;
+        }
       }
     }
   });

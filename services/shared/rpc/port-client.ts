@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { PortError, type CallOptions } from '#core/errors.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import { readFrames, writeFrame } from './frames.ts';
 import { decodeError, type Request, type Response } from './messages.ts';
 
@@ -70,10 +71,10 @@ class PortClient {
     const last = given.at(-1) as CallOptions | null | undefined;
     const signal =
       typeof last === 'object' && last !== null && last.signal instanceof AbortSignal ? last.signal : undefined;
-    if (signal?.aborted) throw new PortError('cancelled', 'the caller stopped waiting', { cause: signal.reason });
+    throwIfAborted(signal);
     if (this.#waiting.size >= MAX_CALLS_UNDER_WAY)
       throw new PortError('resource_exhausted', `${this.#name}: ${MAX_CALLS_UNDER_WAY} calls are under way`);
-    const socket = await this.#connected();
+    const socket = await this.#connected(signal);
     const id = this.#nextId++;
     const values = signal ? [...given.slice(0, -1), { ...last, signal: undefined }] : given;
     const request: Request = { type: 'call', id, method, arguments: values, withSignal: signal !== undefined };
@@ -92,19 +93,22 @@ class PortClient {
     }
   }
 
-  async #connected(): Promise<Socket> {
+  async #connected(signal: AbortSignal | undefined): Promise<Socket> {
     const until = performance.now() + this.#waitMs;
     for (let delayMs = FIRST_RECONNECT_MS; ; delayMs = Math.min(delayMs * 2, LONGEST_RECONNECT_MS)) {
       if (this.#isClosed)
         throw new PortError('failed_precondition', `${this.#name}: the connection was closed on this side`);
       try {
         this.#connection ??= this.#open();
-        return await this.#connection;
+        const socket = await this.#connection;
+        throwIfAborted(signal);
+        return socket;
       } catch (error) {
+        throwIfAborted(signal);
         this.#connection = undefined;
         if (performance.now() + delayMs > until)
           throw new PortError('unavailable', `${this.#name} does not answer`, { cause: error });
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
+        await sleep(delayMs, undefined, signal ? { signal } : {}).catch(() => throwIfAborted(signal));
       }
     }
   }

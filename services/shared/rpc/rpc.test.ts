@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -91,6 +92,24 @@ describe('a port over a socket', () => {
     await expect(call).rejects.toMatchObject({ code: 'cancelled' });
     await echo.echo(1);
     expect(abortedOnServer).toBe(true);
+  });
+
+  it('stops waiting on abort while the server is away', async () => {
+    client = connectPort<Echo>(path, 'echo', { waitMs: 10_000 });
+    const signal = AbortSignal.timeout(50);
+    await expect(client.wait({ signal })).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
+  it.each([
+    ['bytes that are no MessagePack', Buffer.from([0, 0, 0, 2, 0xc1, 0xc1])],
+    ['a length above the limit', Buffer.from([0xff, 0xff, 0xff, 0xff])],
+  ])('ends the connection that sends %s, and serves the others', async (_name, bytes) => {
+    const echo = await serve();
+    const stranger = connect(path);
+    stranger.on('error', () => undefined);
+    stranger.write(bytes);
+    await once(stranger, 'close');
+    expect(await echo.echo('still here')).toBe('still here');
   });
 
   it('answers many calls at once, each with its own', async () => {
