@@ -131,6 +131,14 @@ export const settings = {
     allowed: DAYS,
     help: 'Readings older than this come by import only.',
   },
+  mappingFile: {
+    env: 'TRIBO_MAPPING_FILE',
+    flag: 'mapping-file',
+    schema: text.optional(),
+    allowed: 'the path of a YAML file',
+    help: "How other people's MQTT topics and payloads are read.",
+    example: 'mapping.yaml',
+  },
   latenessMs: {
     env: 'TRIBO_LATENESS_MS',
     flag: 'lateness-ms',

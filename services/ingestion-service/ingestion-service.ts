@@ -1,0 +1,160 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Clock } from '#core/clock.ts';
+import type { MachineEvent } from '#core/domain/event.ts';
+import type { TenantId } from '#core/domain/ids.ts';
+import { Intake, INTAKE_DEFAULTS, type IntakeOptions } from '#core/ingestion/intake.ts';
+import type { RefusalReason } from '#core/ingestion/intake-counters.ts';
+import type { DeviceGateway, DeviceIntake, PresenceListener } from '#core/ports/device-gateway.ts';
+import type { EventStream, MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
+import type { MachineRegistry } from '#core/ports/machine-registry.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
+import type { Logger } from '#services/shared/observability/logger.ts';
+import { observeIntake } from '#services/shared/observability/observed-intake.ts';
+import type { Tracing } from '#services/shared/observability/tracing.ts';
+import type { RunningService } from '#services/shared/process/run-service.ts';
+
+/** The group by whose progress intake knows how far behind the platform is. */
+const SETTLING_GROUP = 'store';
+
+/** Hears of devices and of what became durable, for people who watch. */
+export interface IngestionWatcher extends PresenceListener {
+  observe(events: readonly MachineEvent[]): void;
+}
+
+/** What a gateway tells besides the messages it hands on. */
+export interface GatewayHooks {
+  refuse(reason: RefusalReason, tenant?: TenantId): void;
+  onProblem(what: string, error: unknown): void;
+}
+
+export interface IngestionDependencies<Gateway extends DeviceGateway> {
+  readonly stream: ReadableTail & MeasuredStream;
+  readonly machines: MachineRegistry;
+  readonly objects: ObjectStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Registry;
+  readonly tracing: Tracing;
+  readonly watcher: IngestionWatcher;
+  readonly makeGateway: (hooks: GatewayHooks) => Gateway;
+}
+
+export interface RunningIngestion<Gateway extends DeviceGateway> extends RunningService {
+  /** For other gateways in this platform. */
+  readonly intake: DeviceIntake;
+  readonly gateway: Gateway;
+  readonly readiness: Readonly<Record<string, ReadinessCheck>>;
+  /** Messages and connections turned away without an acknowledgement, by tenant. */
+  refused(): ReadonlyMap<TenantId, number>;
+}
+
+/** Takes what devices send, from their bytes to durable events: intake with a device gateway in front of it. */
+export async function startIngestion<Gateway extends DeviceGateway>(
+  options: Partial<IntakeOptions>,
+  dependencies: IngestionDependencies<Gateway>,
+): Promise<RunningIngestion<Gateway>> {
+  const { stream, machines, objects, clock, logger, metrics, tracing, watcher, makeGateway } = dependencies;
+  const onProblem = (what: string, error: unknown): void => logger.warn({ err: error }, `${what} failed`);
+  const intake = new Intake(
+    {
+      stream: watched(stream, watcher),
+      tail: stream,
+      machines,
+      objects,
+      clock,
+      receiptKey: randomBytes(16),
+      incarnation: randomUUID().slice(0, 8),
+      lag: () => stream.lag('metrics', SETTLING_GROUP),
+      onProblem,
+    },
+    { ...INTAKE_DEFAULTS, ...options },
+  );
+  register(metrics, intake);
+  const observed = observeIntake(intake, { tracing, metrics });
+  const gateway = makeGateway({ refuse: (reason, tenant) => intake.refuse(reason, tenant), onProblem });
+  try {
+    await intake.start();
+    await gateway.start(observed, watcher);
+  } catch (error) {
+    await gateway.close();
+    await intake.stop();
+    throw error;
+  }
+  return {
+    intake: observed,
+    gateway,
+    readiness: {
+      intake: () => (intake.ready ? undefined : `it takes no more for now: ${intake.notReadyReasons.join(', ')}`),
+    },
+    refused: () => refusedByTenant(intake),
+    close: async () => {
+      // What devices have in flight is acknowledged before intake stops taking.
+      await gateway.close();
+      await intake.stop();
+    },
+  };
+}
+
+/** The stream as intake sees it: what became durable is also shown to those who watch. */
+function watched(stream: EventStream, watcher: IngestionWatcher): EventStream {
+  return {
+    publish: async (name, events, options) => {
+      const result = await stream.publish(name, events, options);
+      watcher.observe(events);
+      return result;
+    },
+    declareGroup: (...given) => stream.declareGroup(...given),
+    subscribe: (...given) => stream.subscribe(...given),
+    close: () => stream.close(),
+  };
+}
+
+function refusedByTenant(intake: Intake): ReadonlyMap<TenantId, number> {
+  return new Map(
+    [...intake.counts()].map(([tenant, { refused }]) => [
+      tenant as TenantId,
+      Object.values(refused).reduce((sum, count) => sum + count, 0),
+    ]),
+  );
+}
+
+/** What intake counts and holds, read when it is scraped: the hot path knows nothing of it. */
+function register(metrics: Registry, intake: Intake): void {
+  const registers = [metrics];
+  new Gauge({
+    name: 'tribo_intake_ready',
+    help: '1 while intake takes messages',
+    registers,
+    collect() {
+      this.set(intake.ready ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'tribo_intake_held',
+    help: 'What intake holds in memory: events and bytes not yet durable, receipts, waveforms that lack parts',
+    labelNames: ['what'],
+    registers,
+    collect() {
+      for (const [what, value] of Object.entries(intake.gauges())) this.set({ what }, value);
+    },
+  });
+  byReason('tribo_intake_rejected_items_total', 'Items of acknowledged messages that were rejected', 'rejected');
+  byReason('tribo_intake_refused_total', 'Messages and connections that were turned away unacknowledged', 'refused');
+
+  function byReason(name: string, help: string, outcome: 'rejected' | 'refused'): void {
+    new Counter({
+      name,
+      help,
+      labelNames: ['tenant', 'reason'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [tenant, counts] of intake.counts()) {
+          for (const [reason, count] of Object.entries(counts[outcome])) this.inc({ tenant, reason }, count);
+        }
+      },
+    });
+  }
+}
