@@ -12,9 +12,10 @@ import type { Progress } from './event-stream.ts';
  */
 export interface TimeSeriesStore {
   /**
-   * Settles a batch atomically: checks the fence, drops events at or below the stored progress, finds duplicates among events marked
-   * `verifyStored` (by machine and eventId) and within the batch, writes the rest, the rejections and the dead letters, adds the counters,
-   * saves the progress. A second call with the same batch changes nothing. Makes one attempt.
+   * Settles a batch atomically: checks the fence, drops events at or below the stored progress of their publisher, finds duplicates among
+   * events marked `verifyStored` (stored under the machine, eventId and time, or rejected or dead-lettered under the machine and eventId, or
+   * earlier in the batch), writes the rest, the rejections and the dead letters, adds the counters, saves the progress. A second call with
+   * the same batch changes nothing. Makes one attempt; after an error the same batch may be settled again.
    * @throws PortError failed_precondition (a newer fence was seen), resource_exhausted (disk full), unavailable.
    */
   settle(batch: SettleBatch, options?: CallOptions): Promise<SettleResult>;
@@ -25,7 +26,11 @@ export interface TimeSeriesStore {
   /** Counters and watermarks, read in one transaction, so that the ledger's sum is exact at any moment. */
   settled(options?: CallOptions): Promise<readonly SettledTenant[]>;
 
-  /** Points of one metric, aggregated to `stepMs` buckets from rollups where they are current and raw rows elsewhere; raw points when stepMs is 0. Latest accepted wins. */
+  /**
+   * Points of one metric, oldest first: raw when `stepMs` is 0, else aggregates of whole buckets, from rollups where they are current and raw
+   * rows elsewhere. Of several values for one time the latest accepted counts, whenever it came. Values in another unit than the newest stated
+   * one are left out. @throws PortError invalid_argument.
+   */
   series(query: SeriesQuery, options?: CallOptions): Promise<SeriesResult>;
 
   /** The newest value of each metric of the machine. */
@@ -47,7 +52,11 @@ export interface TimeSeriesStore {
   /** Moves a dead letter to its new outcome in one transaction, keeping its eventId. @throws PortError not_found. */
   settleDeadLetter(id: string, outcome: EventOutcome, options?: CallOptions): Promise<void>;
 
-  /** Deletes what is older than each tier keeps; returns rows deleted. Rollups outlive raw rows. */
+  /**
+   * Deletes what was accepted longer ago than its tier keeps; a store may keep it up to a tenth of that time, or a few days, longer. Age
+   * counts from acceptance, so that an import of old recordings stays as long as anything else. Newest values and dead letters stay.
+   * A caller deletes the orphaned objects before it calls again. @throws PortError invalid_argument: a finer tier kept longer than a coarser.
+   */
   applyRetention(policy: RetentionPolicy, nowMs: number, options?: CallOptions): Promise<RetentionResult>;
 
   /** Writes readings of the range as Parquet files below a folder of this machine; returns their paths and row counts. */
@@ -133,16 +142,16 @@ export type Aggregate = 'mean' | 'min' | 'max' | 'count';
 export interface SeriesQuery extends TimeRange {
   readonly machine: MachineKey;
   readonly metric: string;
-  /** Bucket width; 0 gives raw points. */
+  /** Bucket width; 0 gives raw points. Buckets begin at multiples of it since 1970, and the range is widened to whole buckets. */
   readonly stepMs: number;
   readonly aggregates: readonly Aggregate[];
-  /** At most this many points; the result says when there were more. */
+  /** At most this many points, the earliest; the result says when there were more. */
   readonly limit: number;
 }
 
 export interface SeriesResult {
   readonly unit: string | undefined;
-  /** `raw`, `1m` or `1h`: the finest tier that answered. */
+  /** The tier of the buckets that were rolled up; `mixed` where minutes are no longer kept for all of the range. */
   readonly source: 'raw' | '1m' | '1h' | 'mixed';
   readonly truncated: boolean;
   readonly ts: Float64Array;
@@ -207,6 +216,7 @@ export interface RetentionPolicy {
   readonly rawDays: number;
   readonly rollup1mDays: number;
   readonly rollup1hDays: number;
+  /** Waveforms, and the documents and rejections of that time. */
   readonly waveformDays: number;
 }
 
