@@ -21,7 +21,13 @@ switch (name) {
     if (runs.some((run) => run.ledgerExact === false)) throw new Error('the ledger is not exact');
     break;
   }
-  case 'features':
+  case 'features': {
+    const { featuresBenchTable, runFeaturesBench } = await import('./features.ts');
+    const result = await runFeaturesBench();
+    console.log(featuresBenchTable(result));
+    console.log(JSON.stringify({ bench: 'features', ...result }));
+    break;
+  }
   case 'ingestion':
   case 'rules':
   case 'store':

@@ -78,14 +78,14 @@ describe('the real transform', () => {
 });
 
 describe('the next fast length', () => {
-  it('is even, a product of 2, 3 and 5, the smallest such, and at most 7 % longer from 64 on', () => {
+  it('is even, a product of 2, 3 and 5, the smallest such, and less than 12 % longer from 64 on, 7 % from 1000 on', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 20_000 }), (length) => {
         const next = nextEvenSmooth(length);
         expect(next % 2 === 0 && isSmooth(next) && next >= length).toBe(true);
         for (let between = length; between < next; between++)
           expect(between % 2 === 0 && isSmooth(between)).toBe(false);
-        if (length >= 64) expect(next / length).toBeLessThan(1.07);
+        if (length >= 64) expect(next / length).toBeLessThan(length < 1000 ? 1.12 : 1.07);
       }),
     );
   });

@@ -85,7 +85,7 @@ export function isSmooth(length: number): boolean {
   return rest === 1;
 }
 
-/** The smallest even product of 2, 3 and 5 that is at least `length`; these are dense: the padding is a few percent at most. */
+/** The smallest even product of 2, 3 and 5 that is at least `length`; these are dense: from 1000 on the padding is below 7 %. */
 export function nextEvenSmooth(length: number): number {
   let best = Infinity;
   for (let five = 2; five < best; five *= 5) {

@@ -25,13 +25,11 @@ export type {
   FeatureMachine,
   FeatureParameters,
   FeatureProvenance,
-  OperatingState,
   WaveformInput,
 } from './waveform.ts';
-export type { IsoZone, IsoZoneBoundaries, IsoZoneLetter, NoZoneCode } from './iso-20816.ts';
+export type { IsoZone } from './iso-20816.ts';
 export { amplitudeSpectrum, envelopeSpectrum } from './spectrum.ts';
-export type { Spectrum, SpectrumMark } from './spectrum.ts';
-export type { BearingGeometry } from './bearing.ts';
+export type { Spectrum } from './spectrum.ts';
 
 /** Everything that is computed of one waveform. */
 export interface WaveformFeatures {

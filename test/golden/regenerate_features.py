@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Regenerates test/golden/features/*.json: reference values of the waveform features from NumPy and SciPy.
 
-    python3 test/golden/regenerate_features.py
+    python3 test/golden/regenerate_features.py && npx prettier --write test/golden/features
 
 The tests read the JSON only. Signals are quantised to 16 bits and stored, so both sides start from the same numbers. Values come from
 SciPy's own functions where it has one (kurtosis, skew, welch, hilbert), else from the definition, written here in another way than in
