@@ -38,9 +38,6 @@ export interface LoadResult {
 const LATENCY_SAMPLES = 200_000;
 const FLUSH_EVERY_MS = 50;
 
-const task = JSON.parse(process.argv[2] ?? '{}') as LoadTask;
-process.stdout.write(`${JSON.stringify(await run(task))}\n`);
-
 async function run(load: LoadTask): Promise<LoadResult> {
   const latencies = new Float32Array(LATENCY_SAMPLES);
   let measured = 0;
@@ -129,3 +126,6 @@ class SyncedLog {
     this.#lines = [];
   }
 }
+
+const task = JSON.parse(process.argv[2] ?? '{}') as LoadTask;
+process.stdout.write(`${JSON.stringify(await run(task))}\n`);

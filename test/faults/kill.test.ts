@@ -1,0 +1,105 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import { acknowledgedIds, startLoad } from '#test/support/load-process.ts';
+import { PlatformProcess, until } from '#test/support/platform-process.ts';
+import { compareWithStored } from '#test/support/stored-events.ts';
+
+const TIMEOUT_MS = 300_000;
+const CONNECTIONS = 20;
+const MACHINES = Array.from({ length: 40 }, (_, machine) => `m-${machine}`);
+const METRICS = ['velocity_rms', 'temperature', 'rpm'];
+/** Each seed is another set of moments to kill at. */
+const SEEDS = process.env['TRIBO_LONG'] === '1' ? [1, 2, 3, 4, 5, 6] : [1];
+
+interface Fault {
+  readonly what: string;
+  readonly kills: number;
+  /** Long enough that the load goes on after the last kill. */
+  readonly loadSeconds: number;
+  /** Whether devices lose their connections by it. */
+  readonly disconnects: boolean;
+  readonly inflict: (platform: PlatformProcess) => Promise<void>;
+}
+
+const faults: readonly Fault[] = [
+  {
+    what: 'the process of the time-series store',
+    kills: 3,
+    loadSeconds: 15,
+    disconnects: false,
+    inflict: async (platform) => {
+      const pid = platform.pidOf('timeseries-service');
+      // It may be between two lives: then the next moment's kill counts.
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    },
+  },
+  {
+    what: 'the whole process tree, which is started again,',
+    kills: 2,
+    loadSeconds: 25,
+    disconnects: true,
+    inflict: async (platform) => {
+      await platform.kill();
+      await platform.startAgain();
+    },
+  },
+];
+
+describe.each(faults)('kill -9 of $what under load', ({ kills, loadSeconds, disconnects, inflict }) => {
+  it.each(SEEDS)(
+    'loses nothing that was acknowledged and stores nothing twice, seed %i',
+    async (seed) => {
+      await using platform = await PlatformProcess.start({ env: { TRIBO_LOG_LEVEL: 'error' } });
+      const ackFile = join(platform.dataDir, 'acknowledged');
+      const devices = await platform.addDevices(MACHINES, CONNECTIONS);
+      await using load = startLoad({
+        port: platform.mqttPort,
+        connections: devices,
+        metrics: METRICS,
+        idPrefix: `kill-${seed}`,
+        maxInFlight: 50,
+        ratePerS: 3000,
+        seconds: loadSeconds,
+        drainSeconds: 20,
+        reconnect: true,
+        ackFile,
+      });
+      await load.begun(ackFile);
+      const random = mulberry32(seed);
+      const firstPid = platform.pidOf('timeseries-service');
+      for (let kill = 0; kill < kills; kill++) {
+        await sleep(500 + random() * 2500);
+        await inflict(platform);
+      }
+      const result = await load.result;
+      expect(result.reconnections > 0).toBe(disconnects);
+      await until('the store is up again', async () => platform.pidOf('timeseries-service') !== undefined);
+      expect(platform.pidOf('timeseries-service')).not.toBe(firstPid);
+
+      const ledger = await platform.drainedLedger();
+      expect(ledger).toMatchObject({ exact: true, pending: 0, rejected: 0, deadLettered: 0 });
+      expect(await platform.stop()).toMatchObject({ code: 0 });
+      const acknowledged = acknowledgedIds(ackFile);
+      expect(acknowledged).toHaveLength(result.acknowledged);
+      const comparison = await compareWithStored(platform.dataDir, MACHINES, acknowledged);
+      expect(comparison).toMatchObject({ missing: [], twice: [] });
+      expect(comparison.stored * METRICS.length).toBe(ledger.stored);
+      console.info(
+        `seed ${seed}: ${result.offered} offered, ${acknowledged.length} acknowledged, ${comparison.stored} stored, ${result.reconnections} reconnections`,
+      );
+    },
+    TIMEOUT_MS,
+  );
+});
+
+/** A small generator of numbers from 0 to 1, the same for the same seed. */
+function mulberry32(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
