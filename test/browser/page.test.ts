@@ -1,0 +1,159 @@
+import { AxeBuilder } from '@axe-core/playwright';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { Fleet } from '#services/api-gateway/schemas/machines.ts';
+import { PlatformProcess, until } from '#test/support/platform-process.ts';
+
+const TIMEOUT_MS = 240_000;
+/** The machine may be busy: it only bounds what would wait for ever. */
+const APPEARS_WITHIN_MS = 60_000;
+
+let platform: PlatformProcess;
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+
+beforeAll(async () => {
+  [platform, browser] = await Promise.all([
+    PlatformProcess.start({ demo: true, env: { TRIBO_DEMO_SPEED: '3' } }),
+    chromium.launch({
+      executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    }),
+  ]);
+  context = await browser.newContext();
+  context.setDefaultTimeout(APPEARS_WITHIN_MS);
+  page = await context.newPage();
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  await browser.close();
+  await platform[Symbol.asyncDispose]();
+}, TIMEOUT_MS);
+
+// In order: each test goes on in the session that the first one began.
+describe('the page', () => {
+  it(
+    'signs in by the one-time link, which works once',
+    async () => {
+      await page.goto(platform.signInLink);
+      await page.getByRole('heading', { name: 'Fleet' }).waitFor();
+      expect(page.url()).not.toContain('code=');
+
+      const stranger = await browser.newContext();
+      const second = await stranger.newPage();
+      await second.goto(platform.signInLink);
+      await second.getByRole('alert').waitFor({ timeout: APPEARS_WITHIN_MS });
+      expect(await second.getByRole('heading', { name: 'Fleet' }).count()).toBe(0);
+      await stranger.close();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'shows every machine of the fleet',
+    async () => {
+      const { items } = await platform.api.request<Fleet>('GET', '/v1/machines?limit=500');
+      expect(items.length).toBeGreaterThan(0);
+      for (const { site, machine } of items)
+        await page
+          .getByRole('row')
+          .filter({ hasText: `${site}/${machine}` })
+          .first()
+          .waitFor();
+      await expectAccessible();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'shows the charts and the spectrum of a machine',
+    async () => {
+      const { site, machine } = await machineWithWaveforms();
+      await page.goto(`${platform.url}/#/`);
+      await page
+        .getByRole('row')
+        .filter({ hasText: `${site}/${machine}` })
+        .getByRole('link')
+        .click();
+      await page.getByRole('region', { name: 'Readings' }).locator('canvas').first().waitFor();
+      const spectrum = page.getByRole('region', { name: 'Spectrum' });
+      await spectrum.locator('canvas').first().waitFor();
+      expect(await spectrum.textContent()).toContain('Envelope spectrum');
+      await expectAccessible();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'shows the ledger, which is exact, and that the platform is well',
+    async () => {
+      await page.getByRole('link', { name: 'Ledger and health' }).click();
+      await page.getByText('exact', { exact: true }).waitFor();
+      expect(await page.getByText('not exact').count()).toBe(0);
+      await page.getByRole('row', { name: 'accepted' }).first().waitFor();
+      await page.getByRole('region', { name: 'Health' }).getByText('ok', { exact: true }).first().waitFor();
+      await expectAccessible();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'shows the alarms without accessibility findings',
+    async () => {
+      await page.getByRole('link', { name: 'Alarms', exact: true }).click();
+      await page.getByRole('heading', { name: 'Alarms' }).waitFor();
+      await expectAccessible();
+    },
+    TIMEOUT_MS,
+  );
+
+  it.each([
+    ['fleet', '#/', 'Fleet', 'table'],
+    ['ledger', '#/ledger', 'Ledger and health', 'table'],
+  ])(
+    'says on the %s page that the platform is away, and shows no numbers',
+    async (_page, hash, heading, numbers) => {
+      if (platform.processes().length > 0) await platform.kill();
+      await page.evaluate((to) => (location.hash = to), hash);
+      await page.getByRole('heading', { name: heading }).waitFor();
+      await page.getByText(/^Disconnected since/).waitFor();
+      await page
+        .getByText(/^Cannot show/)
+        .first()
+        .waitFor();
+      expect(await page.locator(`main ${numbers}`).count()).toBe(0);
+      await expectAccessible();
+    },
+    TIMEOUT_MS,
+  );
+});
+
+async function machineWithWaveforms(): Promise<{ readonly site: string; readonly machine: string }> {
+  let found: { site: string; machine: string } | undefined;
+  await until('a machine has a waveform', async () => {
+    const { items } = await platform.api.request<Fleet>('GET', '/v1/machines?limit=500');
+    for (const { site, machine } of items) {
+      const { items: waveforms } = await platform.api.request<{ items: unknown[] }>(
+        'GET',
+        `/v1/machines/${machine}/waveforms?site=${site}&limit=1`,
+      );
+      if (waveforms.length > 0) found = { site, machine };
+    }
+    return found !== undefined;
+  });
+  return found as { site: string; machine: string };
+}
+
+/** Without findings of axe that are serious or critical. */
+async function expectAccessible(): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  const grave = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  expect(grave.map(({ id, nodes }) => ({ id, at: nodes.map((node) => node.target.join(' ')) }))).toEqual([]);
+}
