@@ -31,6 +31,7 @@ export async function composeApiGateway(configuration: Configuration): Promise<A
     processName: 'api-gateway',
     streamRetentionMs: configuration.streamRetentionDays * DAY_MS,
     streamMaxBytes: configuration.streamMaxBytes,
+    log: logger,
   });
   const container = new Container();
   container.load(embedded.module);

@@ -12,41 +12,75 @@ export interface FleetFilter {
 
 const RANKS = 8;
 
-/** A page of the machines, worst first: one pass over the fleet without sorting, as the machines come in order of key. */
-export function fleetPage(
+/** A fleet in order, worst first, with its totals. */
+export interface FleetBoard {
+  readonly byRank: readonly (readonly FleetMachine[])[];
+  readonly totals: Fleet['totals'];
+}
+
+/** Orders the machines in one pass without sorting, as they come in order of key. */
+export function fleetBoard(
   machines: Iterable<FleetMachineState>,
-  filter: FleetFilter,
   at: { readonly nowMs: number; readonly staleAfterMs: number },
-  refreshedMs: number,
-): Fleet {
+): FleetBoard {
   const byRank: FleetMachine[][] = Array.from({ length: RANKS }, () => []);
-  const totals = { machines: 0, critical: 0, warning: 0, ok: 0, unknown: 0, stale: 0 };
-  const search = filter.search?.toLowerCase();
   for (const state of machines) {
     const machine = state.view(at);
-    if (!matches(machine, filter, search)) continue;
-    totals.machines++;
-    totals[machine.health.status]++;
-    if (machine.stale) totals.stale++;
     byRank[rankOf(machine)]!.push(machine);
   }
+  const ordered = byRank.map(inOrder);
+  return { byRank: ordered, totals: totalsOf(ordered) };
+}
+
+export function fleetPage(board: FleetBoard, filter: FleetFilter, refreshedMs: number): Fleet {
+  const { byRank, totals } = isFilter(filter) ? filtered(board, filter) : board;
   const [afterRank, afterPlace] =
-    filter.cursor === undefined ? [-1, ''] : decodeCursor('fleet', filter.cursor, ['number', 'string']);
+    filter.cursor === undefined ? [0, ''] : decodeCursor('fleet', filter.cursor, ['number', 'string']);
   const items: FleetMachine[] = [];
   let more = false;
   for (let rank = Math.max(0, afterRank); rank < RANKS && !more; rank++) {
-    for (const machine of inOrder(byRank[rank]!)) {
-      if (rank === afterRank && placeKey(machine) <= afterPlace) continue;
-      if (items.length === filter.limit) {
-        more = true;
-        break;
-      }
-      items.push(machine);
-    }
+    const machines = byRank[rank]!;
+    const from = rank === afterRank ? firstAfter(machines, afterPlace) : 0;
+    const room = filter.limit - items.length;
+    items.push(...machines.slice(from, from + room));
+    more = machines.length - from > room;
   }
   const last = items.at(-1);
   const nextCursor = more && last ? encodeCursor('fleet', [rankOf(last), placeKey(last)]) : undefined;
   return { items, ...(nextCursor !== undefined && { nextCursor }), totals, refreshedMs };
+}
+
+function isFilter({ site, status, search }: FleetFilter): boolean {
+  return site !== undefined || status !== undefined || search !== undefined;
+}
+
+function filtered({ byRank }: FleetBoard, filter: FleetFilter): FleetBoard {
+  const search = filter.search?.toLowerCase();
+  const some = byRank.map((machines) => machines.filter((machine) => matches(machine, filter, search)));
+  return { byRank: some, totals: totalsOf(some) };
+}
+
+function totalsOf(byRank: readonly (readonly FleetMachine[])[]): Fleet['totals'] {
+  const totals = { machines: 0, critical: 0, warning: 0, ok: 0, unknown: 0, stale: 0 };
+  for (const machines of byRank) {
+    totals.machines += machines.length;
+    for (const { health, stale } of machines) {
+      totals[health.status]++;
+      if (stale) totals.stale++;
+    }
+  }
+  return totals;
+}
+
+/** Where the first machine after that place is, by halving. */
+function firstAfter(machines: readonly FleetMachine[], place: string): number {
+  let [low, high] = [0, machines.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (placeKey(machines[middle]!) <= place) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** 0 is worst. Within a status, what nobody has acknowledged comes first. */

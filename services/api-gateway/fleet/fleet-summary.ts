@@ -7,7 +7,7 @@ import type { MachineRegistry, RegisteredMachine } from '#core/ports/machine-reg
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { Fleet } from '../schemas/machines.ts';
 import { FleetMachineState } from './fleet-machine-state.ts';
-import { fleetPage, type FleetFilter } from './fleet-page.ts';
+import { fleetBoard, fleetPage, type FleetBoard, type FleetFilter } from './fleet-page.ts';
 
 export interface FleetDependencies {
   readonly clock: Clock;
@@ -34,6 +34,8 @@ const LOOK_UPS_AT_ONCE = 8;
 export class FleetSummary {
   readonly #dependencies: FleetDependencies;
   readonly #tenants = new Map<TenantId, Map<MachineKey, FleetMachineState>>();
+  /** Made when somebody asks, good until the next pulse or change. */
+  readonly #boards = new Map<TenantId, FleetBoard>();
   readonly #presence = new Map<DeviceId, DevicePresence>();
   readonly #cursors = new Map<LiveFeed, string>();
   readonly #listeners = new Set<(pulse: Pulse, presence: readonly DevicePresence[]) => void>();
@@ -83,8 +85,12 @@ export class FleetSummary {
 
   list(tenant: TenantId, filter: FleetFilter): Fleet {
     const { clock, staleAfterMs } = this.#dependencies;
-    const at = { nowMs: clock.nowMs(), staleAfterMs };
-    return fleetPage(this.#tenants.get(tenant)?.values() ?? [], filter, at, this.#refreshedMs);
+    let board = this.#boards.get(tenant);
+    if (!board) {
+      board = fleetBoard(this.#tenants.get(tenant)?.values() ?? [], { nowMs: clock.nowMs(), staleAfterMs });
+      this.#boards.set(tenant, board);
+    }
+    return fleetPage(board, filter, this.#refreshedMs);
   }
 
   /** The machine as the fleet shows it. */
@@ -105,6 +111,7 @@ export class FleetSummary {
   /** Takes a change that was made here, so that it is seen at once. */
   put(registered: RegisteredMachine): void {
     const { tenant } = machineRef(registered.key);
+    this.#boards.delete(tenant);
     const machines = this.#tenants.get(tenant) ?? new Map<MachineKey, FleetMachineState>();
     this.#tenants.set(tenant, machines);
     const known = machines.get(registered.key);
@@ -113,7 +120,9 @@ export class FleetSummary {
   }
 
   remove(key: MachineKey): void {
-    this.#tenants.get(machineRef(key).tenant)?.delete(key);
+    const { tenant } = machineRef(key);
+    this.#tenants.get(tenant)?.delete(key);
+    this.#boards.delete(tenant);
   }
 
   async #pulse(): Promise<void> {
@@ -128,6 +137,7 @@ export class FleetSummary {
     if (this.#machinesChanged) await attempt('reading the machine registry', () => this.#readMachines());
     if (this.#alarmsChanged) await attempt('reading the open alarms', () => this.#readAlarms());
     await attempt('reading what is live', () => this.#readLive());
+    this.#boards.clear();
     this.#refreshedMs = clock.nowMs();
   }
 

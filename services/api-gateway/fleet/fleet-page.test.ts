@@ -1,0 +1,96 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import { machineSchema } from '#core/domain/plant.ts';
+import type { AlarmPriority } from '#core/domain/rule.ts';
+import { FleetMachineState } from './fleet-machine-state.ts';
+import { fleetBoard, fleetPage } from './fleet-page.ts';
+
+const at = { nowMs: 1_000_000, staleAfterMs: 60_000 };
+
+interface Given {
+  readonly seenMs: number | undefined;
+  readonly alarm: { readonly priority: AlarmPriority; readonly unacknowledged: number } | undefined;
+}
+
+function stateOf(id: string, { seenMs, alarm }: Given): FleetMachineState {
+  const machine = machineSchema.parse({ id, class: 'pump', name: `Pump ${id}` });
+  const key = machineKey('t' as TenantId, 's' as SiteId, id as MachineId);
+  const state = new FleetMachineState({ key, machine, revision: 1 });
+  if (seenMs !== undefined) state.observe({ key, receivedAtMs: seenMs, metrics: {} });
+  const counts = alarm && { open: 1, active: 1, unacknowledged: alarm.unacknowledged, worstPriority: alarm.priority };
+  state.setAlarms(counts, []);
+  return state;
+}
+
+const machines = fc.uniqueArray(
+  fc.record({
+    id: fc.stringMatching(/^[a-c0-9]{1,3}$/),
+    seenMs: fc.constantFrom(undefined, 999_000, 1000),
+    alarm: fc.option(
+      fc.record({
+        priority: fc.constantFrom('low', 'medium', 'high', 'critical' as const),
+        unacknowledged: fc.constantFrom(0, 1),
+      }),
+      { nil: undefined },
+    ),
+  }),
+  { selector: ({ id }) => id, maxLength: 40 },
+);
+
+const severity = { critical: 0, warning: 1, unknown: 2, ok: 3 };
+
+describe('a page of the fleet', () => {
+  it('shows each machine once over all pages, worst first, whatever the page size', () => {
+    fc.assert(
+      fc.property(machines, fc.integer({ min: 1, max: 7 }), (given, limit) => {
+        const board = fleetBoard(
+          given.map((each) => stateOf(each.id, each)),
+          at,
+        );
+        const seen = [];
+        for (let cursor: string | undefined; ;) {
+          const page = fleetPage(board, { limit, cursor }, 0);
+          expect(page.items.length).toBeLessThanOrEqual(limit);
+          seen.push(...page.items);
+          cursor = page.nextCursor;
+          if (cursor === undefined) break;
+        }
+        expect(seen.map(({ machine }) => machine).sort()).toEqual(given.map(({ id }) => id).sort());
+        const ranks = seen.map(({ health }) => severity[health.status]);
+        expect(ranks).toEqual(ranks.toSorted((a, b) => a - b));
+        const { totals } = fleetPage(board, { limit: 1 }, 0);
+        expect(totals.critical + totals.warning + totals.ok + totals.unknown).toBe(given.length);
+      }),
+    );
+  });
+
+  it.each<[string, Given, string, string[]]>([
+    ['never heard of', { seenMs: undefined, alarm: undefined }, 'unknown', ['Nothing was ever received']],
+    ['silent for too long', { seenMs: 1000, alarm: undefined }, 'unknown', ['Nothing received for too long']],
+    ['heard of, without an alarm', { seenMs: 999_000, alarm: undefined }, 'ok', []],
+    ['with a medium alarm', { seenMs: 999_000, alarm: { priority: 'medium', unacknowledged: 1 } }, 'warning', []],
+    ['with a high alarm', { seenMs: 999_000, alarm: { priority: 'high', unacknowledged: 0 } }, 'critical', []],
+    [
+      'silent, with a critical alarm',
+      { seenMs: 1000, alarm: { priority: 'critical', unacknowledged: 1 } },
+      'critical',
+      [],
+    ],
+  ])('judges a machine %s', (_what, given, status, reasons) => {
+    expect(stateOf('a', given).view(at).health).toEqual({ status, reasons });
+  });
+
+  it('filters by status and by part of a name', () => {
+    const board = fleetBoard(
+      [stateOf('a1', { seenMs: 999_000, alarm: undefined }), stateOf('a2', { seenMs: undefined, alarm: undefined })],
+      at,
+    );
+    expect(fleetPage(board, { limit: 10, status: 'ok' }, 0)).toMatchObject({
+      items: [{ machine: 'a1' }],
+      totals: { machines: 1 },
+    });
+    expect(fleetPage(board, { limit: 10, search: 'PUMP A2' }, 0)).toMatchObject({ items: [{ machine: 'a2' }] });
+    expect(fleetPage(board, { limit: 10, site: 'other' }, 0).items).toEqual([]);
+  });
+});
