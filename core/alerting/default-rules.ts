@@ -65,6 +65,8 @@ const DESCRIPTIONS: readonly RuleDescription[] = [
     kind: 'model-score',
     id: 'model-anomaly',
     text: 'Unlike its healthy self',
+    // A fifth of the health model's threshold: where the model itself ends an alert.
+    deadband: 0.6,
     priority: 'high',
     consequence: 'A fault is developing, most likely in a bearing; at first weeks, later hours remain.',
     response: 'Look at the envelope spectrum for defect frequencies, listen, and plan an inspection.',

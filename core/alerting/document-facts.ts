@@ -15,6 +15,8 @@ export interface DocumentFacts {
   readonly score?: number;
   /** The score above which the model itself speaks of an anomaly. */
   readonly threshold?: number;
+  /** What deviates most, and how many times its baseline it is. */
+  readonly leading?: { readonly feature: string; readonly ratio?: number };
 }
 
 const OPERATING_STATES: readonly unknown[] = ['running', 'stopped', 'maintenance'] satisfies OperatingState[];
@@ -30,6 +32,7 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
   const modelId = model['id'] ?? model['name'];
   const { version } = model;
   const limit = threshold ?? bare['threshold'];
+  const leading = leadingOf(record['contributions']);
   const score = bare['anomaly_score'] ?? bare['score'];
   return {
     values: bare,
@@ -42,7 +45,14 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
     }),
     ...(score !== undefined && { score }),
     ...(typeof limit === 'number' && { threshold: limit }),
+    ...(leading && { leading }),
   };
+}
+
+function leadingOf(contributions: unknown): DocumentFacts['leading'] {
+  const { feature, ratio } = recordOf(Array.isArray(contributions) ? contributions[0] : undefined);
+  if (typeof feature !== 'string') return undefined;
+  return { feature, ...(typeof ratio === 'number' && { ratio }) };
 }
 
 function bareNames<Value>(record: Readonly<Record<string, Value>>, prefix: string): Readonly<Record<string, Value>> {

@@ -125,12 +125,17 @@ function partOf(
   const name = rule.kind === 'model-score' ? `the score of ${facts.model?.id ?? 'the model'}` : metric!;
   const normal = baseline?.median;
   const relative = normal === undefined ? '' : `, ${figure(value / normal)} times its baseline`;
+  const leading = rule.kind === 'model-score' && facts.leading ? `, most of all ${leadingText(facts.leading)}` : '';
   return partDetails(versioned, {
     ...common,
-    message: comparison({ name, value, direction, limit, unit }) + relative,
+    message: comparison({ name, value, direction, limit, unit }) + relative + leading,
     value,
     limit,
     ...(unit !== undefined && { unit }),
     ...(normal !== undefined && { baseline: normal }),
   });
+}
+
+function leadingText({ feature, ratio }: NonNullable<DocumentFacts['leading']>): string {
+  return ratio === undefined ? feature : `${feature} at ${figure(ratio)} times its baseline`;
 }

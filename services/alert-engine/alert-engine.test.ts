@@ -1,0 +1,543 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import type { z } from 'zod';
+import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
+import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
+import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
+import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
+import { sqliteRuleStoreConfigSchema } from '#adapters/embedded/sqlite-rule-store/config.ts';
+import { SqliteRuleStore } from '#adapters/embedded/sqlite-rule-store/sqlite-rule-store.ts';
+import { webhookNotifierConfigSchema } from '#adapters/embedded/webhook-notifier/config.ts';
+import { WebhookNotifier } from '#adapters/embedded/webhook-notifier/webhook-notifier.ts';
+import { DEFAULT_RULES } from '#core/alerting/default-rules.ts';
+import { systemClock } from '#core/clock.ts';
+import { foldJournal, type Alarm, type AlarmState } from '#core/domain/alarm.ts';
+import type { MachineEvent } from '#core/domain/event.ts';
+import { machineKey, type MachineId, type RuleId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import { machineSchema } from '#core/domain/plant.ts';
+import { ruleSchema, type RuleDescription } from '#core/domain/rule.ts';
+import { PortError } from '#core/errors.ts';
+import type { AlarmNotice } from '#core/ports/alarm-journal.ts';
+import type { EventStream } from '#core/ports/event-stream.ts';
+import type { DerivedDocument } from '#core/ports/time-series-store.ts';
+import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
+import { startAlertEngine, type AlertEngineDependencies, type RunningAlertEngine } from './alert-engine.ts';
+import { alertEngineConfigSchema } from './config.ts';
+
+const TENANT = 'north' as TenantId;
+const SITE = 'akron' as SiteId;
+const PRESS = machineKey(TENANT, SITE, 'press-7' as MachineId);
+const T0 = 1_795_222_800_000;
+
+const hot: RuleDescription = {
+  kind: 'threshold',
+  id: 'hot',
+  text: 'Hot',
+  metric: 'heat',
+  direction: 'above',
+  limit: 80,
+};
+
+/** The engine between real streams and stores in a folder; what its outside sees is collected. */
+class Plant {
+  readonly folder = mkdtempSync(join(tmpdir(), 'tribo-alerts-'));
+  readonly stream = this.#openStream('test');
+  readonly machines = new MemoryMachineRegistry();
+  readonly notices: AlarmNotice[] = [];
+  readonly features: DerivedDocument[] = [];
+  readonly posted: { readonly id: string; readonly type: string }[] = [];
+  webhookAnswers = 200;
+  journal!: SqliteAlarmJournal;
+  rules!: SqliteRuleStore;
+  checkpoints!: SqliteCheckpointStore;
+  #server: Server | undefined;
+  #published = 0;
+  readonly #closing: (() => Promise<unknown>)[] = [];
+
+  static async open(...rules: RuleDescription[]): Promise<Plant> {
+    const plant = new Plant();
+    const path = (name: string) => join(plant.folder, name);
+    plant.journal = await SqliteAlarmJournal.open({ databasePath: path('alarms.db'), changePollMs: 20 }, systemClock);
+    const rulesConfig = sqliteRuleStoreConfigSchema.parse({ databasePath: path('rules.db'), changePollMs: 20 });
+    plant.rules = await SqliteRuleStore.open(rulesConfig, systemClock);
+    plant.checkpoints = await SqliteCheckpointStore.open({ databasePath: path('state.db') }, systemClock);
+    await plant.machines.putMachine(TENANT, SITE, machineSchema.parse({ id: 'press-7', class: 'press' }));
+    for (const rule of rules) await plant.rules.put(TENANT, ruleSchema.parse(rule), { by: 'asha' });
+    await plant.stream.declareGroup('alarms', 'test');
+    await plant.stream.declareGroup('features', 'test');
+    const batches = { maxBatchEvents: 1000 };
+    await plant.stream.subscribe(
+      'alarms',
+      'test',
+      async (batch) => {
+        plant.notices.push(
+          ...batch.events.map(({ payload }) => JSON.parse(Buffer.from(payload).toString()) as AlarmNotice),
+        );
+        await batch.ack();
+      },
+      batches,
+    );
+    await plant.stream.subscribe(
+      'features',
+      'test',
+      async (batch) => {
+        plant.features.push(
+          ...batch.events.map(({ payload }) => JSON.parse(Buffer.from(payload).toString()) as DerivedDocument),
+        );
+        await batch.ack();
+      },
+      batches,
+    );
+    return plant;
+  }
+
+  async start(
+    overrides: Partial<AlertEngineDependencies> = {},
+    config: Partial<z.input<typeof alertEngineConfigSchema>> = {},
+  ): Promise<RunningAlertEngine> {
+    const engineStream = this.#openStream('alert-engine');
+    const engine = await startAlertEngine(
+      alertEngineConfigSchema.parse({ notifyFirstDelayMs: 20, leaseMs: 1000, ...config }),
+      {
+        stream: engineStream,
+        journal: this.journal,
+        rules: this.rules,
+        machines: this.machines,
+        checkpoints: this.checkpoints,
+        notifiers: [],
+        clock: systemClock,
+        logger: pino({ level: 'silent' }),
+        metrics: new Registry(),
+        ...overrides,
+      },
+    );
+    const close = engine.close.bind(engine);
+    let closed: Promise<void> | undefined;
+    const closeAll = () => (closed ??= close().then(() => engineStream.close()));
+    this.#closing.push(closeAll);
+    return Object.assign(engine, { close: closeAll });
+  }
+
+  /** A device message at so many milliseconds after T0. */
+  read(atMs: number, metrics: Record<string, number>, event: Partial<MachineEvent> = {}): Promise<unknown> {
+    return this.stream.publish('metrics', [this.message(atMs, metrics, event)]);
+  }
+
+  message(atMs: number, metrics: Record<string, number>, event: Partial<MachineEvent> = {}): MachineEvent {
+    const payload = Buffer.from(JSON.stringify({ ts: T0 + atMs, metrics }));
+    const items = Object.keys(metrics).length;
+    const eventId = `e${this.#published++}`;
+    return { eventId, kind: 'telemetry', key: PRESS, items, acceptedAtMs: Date.now(), payload, ...event };
+  }
+
+  predict(atMs: number, score: number): Promise<unknown> {
+    const document: DerivedDocument = {
+      kind: 'prediction',
+      id: `p${atMs}`,
+      revision: 1,
+      ts: T0 + atMs,
+      sensor: 'de',
+      values: { 'de.anomaly_score': score },
+      body: { model: { name: 'vibration-health', version: 7 }, threshold: 3, waveformId: 'w-1' },
+    };
+    const event: MachineEvent = {
+      eventId: document.id,
+      kind: 'prediction',
+      key: PRESS,
+      items: 0,
+      acceptedAtMs: T0 + atMs,
+      payload: Buffer.from(JSON.stringify(document)),
+    };
+    return this.stream.publish('inference-results', [event]);
+  }
+
+  /** A real receiver of notifications. */
+  async webhook(): Promise<WebhookNotifier> {
+    const server = createServer((request, response) => {
+      let body = '';
+      request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+      request.on('end', () => {
+        if (this.webhookAnswers < 300) this.posted.push(JSON.parse(body) as Plant['posted'][number]);
+        response.writeHead(this.webhookAnswers).end();
+      });
+    });
+    this.#server = server;
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return new WebhookNotifier(webhookNotifierConfigSchema.parse({ url, secret: '0123456789abcdef' }), systemClock);
+  }
+
+  alarms(states?: readonly AlarmState[]): Promise<readonly Alarm[]> {
+    return this.journal.list({ tenant: TENANT, limit: 100, ...(states && { states }) });
+  }
+
+  /** All that was ever journalled, in a form that two runs can be compared by. */
+  async history(): Promise<string[]> {
+    const { entries } = await this.journal.entries({ tenant: TENANT, fromMs: 0, toMs: 1e15, limit: 10_000 });
+    for (const alarmId of new Set(entries.map((entry) => entry.alarmId))) {
+      expect(foldJournal(entries.filter((entry) => entry.alarmId === alarmId))).toEqual(
+        await this.journal.alarm(TENANT, alarmId),
+      );
+    }
+    return entries.map(({ transition, stateAfter }) => `${transition.type} ${transition.id} ${stateAfter}`);
+  }
+
+  async dispose(): Promise<void> {
+    for (const close of this.#closing.reverse()) await close();
+    this.#server?.closeAllConnections();
+    this.#server?.close();
+    await this.stream.close();
+    for (const store of [this.journal, this.rules, this.checkpoints]) await store.close();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  #openStream(source: string): LmdbEventStream {
+    return new LmdbEventStream({
+      directory: join(this.folder, 'streams'),
+      source,
+      streams: DEFAULT_RETENTION,
+      checkpointIntervalMs: 1,
+    });
+  }
+}
+
+async function until(holds: () => unknown): Promise<void> {
+  for (const deadline = Date.now() + 15_000; !(await holds());) {
+    if (Date.now() > deadline) throw new Error('waited for 15 s');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+let plant: Plant;
+const opened: Plant[] = [];
+async function openPlant(...rules: RuleDescription[]): Promise<Plant> {
+  const fresh = await Plant.open(...rules);
+  opened.push(fresh);
+  return fresh;
+}
+beforeEach(async () => {
+  plant = await openPlant(hot);
+});
+afterEach(async () => {
+  for (const each of opened.splice(0)) await each.dispose();
+});
+
+describe('alert engine', () => {
+  it('raises an alarm from readings alone: journalled, listed, and told on the stream', async () => {
+    await plant.start();
+    await plant.read(0, { heat: 81 });
+    await until(() => plant.notices.length === 1);
+    const [alarm] = await plant.alarms();
+    expect(alarm).toMatchObject({
+      machine: PRESS,
+      state: 'unacknowledged',
+      raisedAtMs: T0,
+      parts: [{ rule: { id: 'hot', version: 1 }, value: 81, limit: 80 }],
+    });
+    expect(plant.notices[0]).toMatchObject({ change: 'raised', alarm, entry: { sequence: 1 } });
+  });
+
+  it('raises an alarm from predictions alone, with model, version and waveform', async () => {
+    await plant.start();
+    await plant.predict(0, 4);
+    await until(() => plant.notices.length === 1);
+    expect((await plant.alarms())[0]?.parts).toMatchObject([
+      {
+        rule: { id: 'model-anomaly' },
+        model: { id: 'vibration-health', version: '7' },
+        sensor: 'de',
+        value: 4,
+        limit: 3,
+        waveformId: 'w-1',
+        documentId: 'p0',
+      },
+    ]);
+  });
+
+  it('makes one alarm of several anomalies of one machine in one window', async () => {
+    await plant.rules.put(TENANT, ruleSchema.parse({ ...hot, id: 'loud', metric: 'noise' }), { by: 'asha' });
+    await plant.start();
+    await plant.read(0, { heat: 81, noise: 99 });
+    await plant.predict(1000, 4);
+    await until(() => plant.notices.length === 3);
+    const alarms = await plant.alarms();
+    expect(alarms).toHaveLength(1);
+    expect(alarms[0]?.parts.map((part) => part.rule.id).sort()).toEqual(['hot', 'loud', 'model-anomaly']);
+    expect(plant.notices.map((notice) => notice.change)).toEqual(['raised', 'part-added', 'part-added']);
+  });
+
+  it('puts a rule in force without a restart, and judges only what it is about', async () => {
+    await plant.start();
+    await plant.read(0, { noise: 99 });
+    await plant.rules.put(
+      TENANT,
+      ruleSchema.parse({ ...hot, id: 'loud', metric: 'noise', appliesTo: { machines: ['press-*'] } }),
+      { by: 'asha' },
+    );
+    const other = machineKey(TENANT, SITE, 'fan-1' as MachineId);
+    let at = 0;
+    await until(async () => {
+      at += 10;
+      await plant.read(at, { noise: 99 }, { key: other });
+      await plant.read(at, { noise: 99 });
+      return plant.notices.length > 0;
+    });
+    expect((await plant.alarms()).map((alarm) => alarm.machine)).toEqual([PRESS]);
+  });
+
+  it('gives a tenant the default rules once, and not those back that it deleted', async () => {
+    const first = await plant.start();
+    const ids = async () => (await plant.rules.list({ tenant: TENANT, limit: 100 })).map(({ rule }) => rule.id);
+    expect(await ids()).toEqual(expect.arrayContaining(DEFAULT_RULES.map((rule) => rule.id)));
+    await plant.rules.delete(TENANT, 'machine-silent' as RuleId, { by: 'asha' });
+    await first.close();
+    await plant.start();
+    expect(await ids()).not.toContain('machine-silent');
+  });
+
+  it('notifies, lists and publishes the same alarm', async () => {
+    await plant.start({ notifiers: [await plant.webhook()] });
+    await plant.read(0, { heat: 81 });
+    await until(() => plant.posted.length === 1 && plant.notices.length === 1);
+    const [alarm] = await plant.alarms();
+    expect(plant.posted[0]).toMatchObject({ type: 'io.tribo.alarm.raised', subject: alarm?.id });
+    expect(plant.notices[0]?.alarm.id).toBe(alarm?.id);
+  });
+
+  it('tries a notification again until it is taken, under one id', async () => {
+    plant.webhookAnswers = 503;
+    await plant.start({ notifiers: [await plant.webhook()] });
+    await plant.read(0, { heat: 81 });
+    await until(
+      async () =>
+        ((await plant.journal.pendingMessages({ destination: 'webhook', nowMs: 1e15, limit: 1 }))[0]?.attempts ?? 0) >=
+        1,
+    );
+    plant.webhookAnswers = 200;
+    await until(() => plant.posted.length === 1);
+    await until(async () => !(await plant.journal.outboxCounts()).has('webhook'));
+  });
+
+  it('keeps a notification that will not be taken as a dead letter, says so, and sends it when asked', async () => {
+    plant.webhookAnswers = 422;
+    const engine = await plant.start({ notifiers: [await plant.webhook()] });
+    await plant.read(0, { heat: 81 });
+    await until(async () => (await engine.attention['notifications']?.()) !== undefined);
+    expect(await engine.attention['notifications']?.()).toBe('1 alarms could not be told by webhook');
+    const [dead] = await plant.journal.deadMessages(10);
+    expect(dead?.lastError).toMatchObject({ code: 'invalid_argument' });
+    plant.webhookAnswers = 200;
+    await plant.journal.retryDead(dead!.id);
+    await until(() => plant.posted.length === 1);
+    expect(await engine.attention['notifications']?.()).toBeUndefined();
+  });
+
+  it('alarms a running machine that has fallen silent', async () => {
+    await plant.rules.put(
+      TENANT,
+      ruleSchema.parse({ kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 2000 }),
+      { by: 'asha' },
+    );
+    await plant.start();
+    await plant.read(0, { heat: 20 });
+    await until(() => plant.notices.length === 1);
+    expect(plant.notices[0]).toMatchObject({
+      entry: { transition: { atMs: T0 + 2000, part: { kind: 'missing-data' } } },
+    });
+    await plant.read(7000, { heat: 20 });
+    await until(() => plant.notices.length === 2);
+    expect(plant.notices[1]).toMatchObject({ change: 'returned', alarm: { state: 'rtn-unacknowledged' } });
+  });
+
+  it('ends a shelving when its time is over', async () => {
+    await plant.start();
+    await plant.read(0, { heat: 81 });
+    await until(() => plant.notices.length === 1);
+    const [alarm] = await plant.alarms();
+    const atMs = Date.now();
+    await plant.journal.record([
+      { type: 'shelve', id: 's1', alarmId: alarm!.id, atMs, by: 'asha', comment: 'known', untilMs: atMs + 500 },
+    ]);
+    await until(() => plant.notices.some((notice) => notice.change === 'unsilenced'));
+    expect((await plant.alarms())[0]).toMatchObject({ state: 'unacknowledged' });
+  });
+
+  it('judges an imported recording in its own time, marks it, and notifies nobody', async () => {
+    await plant.start({ notifiers: [await plant.webhook()] });
+    await plant.read(-86_400_000, { heat: 81 }, { imported: true });
+    await until(() => plant.notices.length === 1);
+    expect((await plant.alarms())[0]).toMatchObject({ replayed: true, raisedAtMs: T0 - 86_400_000 });
+    expect((await plant.journal.outboxCounts()).get('webhook')).toBeUndefined();
+  });
+
+  it('publishes windows of readings, which rules may judge', async () => {
+    await plant.rules.put(
+      TENANT,
+      ruleSchema.parse({
+        kind: 'feature',
+        source: 'window',
+        id: 'warm',
+        text: 'Warm',
+        feature: 'temperature_mean',
+        direction: 'above',
+        limit: 50,
+      }),
+      { by: 'asha' },
+    );
+    await plant.start();
+    const begin = 60_000 - (T0 % 60_000);
+    for (let at = 0; at <= 80_000; at += 10_000)
+      await plant.read(begin + at, { temperature: 60 + (at % 20_000) / 10_000, rpm: 1480 });
+    await until(() => plant.notices.length === 1 && plant.features.length === 1);
+    expect(plant.features[0]).toMatchObject({
+      kind: 'window',
+      ts: T0 + begin + 60_000,
+      values: { temperature_mean: 60.5, temperature_min: 60, temperature_max: 61, rpm_mean: 1480, rpm_deviation: 0 },
+      body: { fromMs: T0 + begin, counts: { temperature: 6, rpm: 6 } },
+    });
+    expect(plant.notices[0]?.alarm.parts[0]).toMatchObject({ metric: 'temperature_mean', value: 60.5 });
+  });
+
+  it('waits for a journal that is away, says so, and loses nothing', async () => {
+    let isAway = true;
+    const journal = Object.create(plant.journal) as SqliteAlarmJournal;
+    journal.record = (...given) => {
+      if (isAway) throw new PortError('unavailable', 'the journal is away');
+      return plant.journal.record(...given);
+    };
+    for (const name of [
+      'activeAlarms',
+      'onChange',
+      'pendingMessages',
+      'markDelivered',
+      'dueShelvings',
+      'outboxCounts',
+    ] as const) {
+      Object.defineProperty(journal, name, { value: plant.journal[name].bind(plant.journal) });
+    }
+    const engine = await plant.start({ journal });
+    await plant.read(0, { heat: 81 });
+    await plant.read(1000, { heat: 20 });
+    await until(() => engine.readiness['alert-engine']?.() !== undefined);
+    expect(engine.readiness['alert-engine']?.()).toMatch(/the journal is away/);
+    isAway = false;
+    await until(() => plant.notices.length === 2);
+    await until(() => engine.readiness['alert-engine']?.() === undefined);
+    expect((await plant.alarms())[0]?.state).toBe('rtn-unacknowledged');
+  });
+
+  it('lets one process judge at a time: a second waits for the first to end', async () => {
+    const first = await plant.start();
+    const second = await plant.start();
+    expect(first.readiness['alert-engine']?.()).toBeUndefined();
+    expect(second.readiness['alert-engine']?.()).toMatch(/another process judges/);
+    await first.close();
+    await until(() => second.readiness['alert-engine']?.() === undefined);
+    await plant.read(0, { heat: 81 });
+    await until(() => plant.notices.length === 1);
+  });
+
+  it('stops within 10 s, and a second call waits for the same', async () => {
+    const engine = await plant.start();
+    await plant.read(0, { heat: 81 });
+    const startedMs = performance.now();
+    await Promise.all([engine.close(), engine.close()]);
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+  });
+});
+
+/** Readings that cross delays, windows and baselines, so that what is remembered matters. */
+const delayed: RuleDescription[] = [
+  { ...hot, onDelayMs: 3000, offDelayMs: 2000, deadband: 5 },
+  { kind: 'feature', source: 'window', id: 'mean', text: 'Mean', feature: 'heat_mean', direction: 'above', limit: 70 },
+];
+const HISTORY = Array.from({ length: 300 }, (_unused, i) => 75 + 20 * Math.sin(i / 7));
+
+async function feed(target: Plant, from: number, to: number): Promise<void> {
+  for (let at = from; at < to; at += 10) {
+    const messages = HISTORY.slice(at, Math.min(at + 10, to)).map((heat, i) =>
+      target.message((at + i) * 1000, { heat }),
+    );
+    await target.stream.publish('metrics', messages);
+  }
+}
+
+/** The engine has taken all readings up to the newest: its windows, which come from them, have been published. */
+async function settled(target: Plant): Promise<void> {
+  await until(
+    async () =>
+      (await target.stream.lag('metrics', 'compute')).events === 0 &&
+      (await target.stream.lag('features', 'alerts')).events === 0,
+  );
+}
+
+describe('alert engine after a crash', () => {
+  let expected: { readonly history: string[]; readonly windows: string[] };
+  beforeAll(async () => {
+    const whole = await openPlant(...delayed);
+    await whole.start();
+    await feed(whole, 0, HISTORY.length);
+    await settled(whole);
+    expected = { history: await whole.history(), windows: windowsOf(whole) };
+    expect(expected.history.length).toBeGreaterThan(10);
+  });
+  const windowsOf = (of: Plant) => [...new Map(of.features.map((each) => [each.id, JSON.stringify(each)])).values()];
+
+  it.each([
+    ['the state of a moment before', 60],
+    ['no state at all', 0],
+  ])('goes on from %s as if nothing had happened', async (_what, savedUpTo) => {
+    const crashing = await openPlant(...delayed);
+    let mayStillSave = true;
+    const checkpoints = Object.create(crashing.checkpoints) as SqliteCheckpointStore;
+    for (const name of ['load', 'acquireLease', 'renewLease', 'releaseLease'] as const) {
+      Object.defineProperty(checkpoints, name, { value: crashing.checkpoints[name].bind(crashing.checkpoints) });
+    }
+    // A crash saves nothing: what this engine would save at its end does not reach the store.
+    checkpoints.save = async (name, state, version) => {
+      if (mayStillSave) return crashing.checkpoints.save(name, state, version);
+      throw new PortError('unavailable', 'crashed');
+    };
+    const first = await crashing.start({ checkpoints });
+    await feed(crashing, 0, savedUpTo);
+    await settled(crashing);
+    // Two passes: one may have begun before the last reading.
+    const saves = async () => (await crashing.checkpoints.load('alert-engine/manifest'))?.version ?? 0;
+    const before = await saves();
+    await until(async () => (await saves()) >= before + 2);
+    mayStillSave = false;
+    await feed(crashing, savedUpTo, 200);
+    await settled(crashing);
+    await first.close();
+    await crashing.start();
+    await feed(crashing, 200, HISTORY.length);
+    await settled(crashing);
+    expect(await crashing.history()).toEqual(expected.history);
+    expect(windowsOf(crashing)).toEqual(expected.windows);
+  });
+
+  it('goes on exactly where the stream’s tail cannot be read, too', async () => {
+    const cloud = await openPlant(...delayed);
+    const forwardOnly = (stream: EventStream): EventStream => ({
+      publish: (...given) => stream.publish(...given),
+      declareGroup: (...given) => stream.declareGroup(...given),
+      subscribe: (...given) => stream.subscribe(...given),
+      close: () => stream.close(),
+    });
+    const first = await cloud.start({ stream: forwardOnly(cloud.stream) });
+    await feed(cloud, 0, 100);
+    await first.close();
+    await feed(cloud, 100, 150);
+    await cloud.start({ stream: forwardOnly(cloud.stream) });
+    await feed(cloud, 150, HISTORY.length);
+    await settled(cloud);
+    expect(await cloud.history()).toEqual(expected.history);
+    expect(windowsOf(cloud)).toEqual(expected.windows);
+  });
+});

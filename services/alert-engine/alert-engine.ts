@@ -1,0 +1,418 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Registry } from 'prom-client';
+import { Judging } from '#core/alerting/judging.ts';
+import { pumpToNotifier, pumpToStream, type OutboxPump } from '#core/alerting/outbox-pump.ts';
+import type { Clock } from '#core/clock.ts';
+import { runConsumer } from '#core/delivery/consumer.ts';
+import { publishAll } from '#core/derivation/publish-all.ts';
+import type { ConditionTransition, OperatorTransition } from '#core/domain/alarm.ts';
+import type { StampedEvent, StreamName } from '#core/domain/event.ts';
+import { isPortError } from '#core/errors.ts';
+import type { AlarmJournal, AlarmOutbox, RecordedTransition } from '#core/ports/alarm-journal.ts';
+import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
+import type { EventStream, MeasuredStream, ReadableTail, Subscription } from '#core/ports/event-stream.ts';
+import type { MachineRegistry } from '#core/ports/machine-registry.ts';
+import type { Notifier } from '#core/ports/notifier.ts';
+import type { RuleStore } from '#core/ports/rule-store.ts';
+import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
+import type { Logger } from '#services/shared/observability/logger.ts';
+import type { Tracing } from '#services/shared/observability/tracing.ts';
+import type { RunningService } from '#services/shared/process/run-service.ts';
+import { AlertEngineMetrics } from './alert-engine-metrics.ts';
+import type { AlertEngineConfig } from './config.ts';
+import { Rulebook } from './rulebook.ts';
+import { SavedState, type TakenUntil } from './saved-state.ts';
+
+/** What the engine reads, each with its group: raw readings cost egress, so that they are read once for all that computes. */
+export const ALERT_INPUTS = [
+  { stream: 'metrics', group: 'compute' },
+  { stream: 'features', group: 'alerts' },
+  { stream: 'inference-results', group: 'alerts' },
+] as const satisfies readonly { readonly stream: StreamName; readonly group: string }[];
+
+export interface AlertEngineDependencies {
+  readonly stream: EventStream;
+  readonly journal: AlarmJournal & AlarmOutbox;
+  readonly rules: RuleStore;
+  readonly machines: Pick<MachineRegistry, 'listMachines' | 'onChange'>;
+  readonly checkpoints: CheckpointStore;
+  readonly notifiers: readonly Notifier[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Registry;
+  readonly tracing?: Pick<Tracing, 'batchSpan'>;
+}
+
+export interface RunningAlertEngine extends RunningService {
+  /** Why it cannot judge or tell of alarms now. */
+  readonly readiness: Readonly<Record<string, ReadinessCheck>>;
+  /** What somebody has to look at although it works: notifications that will not be sent unless they are retried. */
+  readonly attention: Readonly<Record<string, ReadinessCheck>>;
+}
+
+const LEASE = 'alert-engine';
+const TICK_MS = 1000;
+/** A tick that comes late (a suspended laptop) counts as this long at most. */
+const MAX_TICK_MS = 2000;
+/** While the newest events wait for so long, silence is not judged: they may be what is missed. */
+const MAX_INPUT_AGE_MS = 2000;
+/** Events are not accepted in the exact order of the log; so much more of it is read again. */
+const TAIL_MARGIN_MS = 60_000;
+const RECORD_AT_ONCE = 500;
+const ADOPT_PAGE = 500;
+const SHELVINGS_AT_ONCE = 100;
+
+/**
+ * Judges readings, features and predictions by the tenants' rules, keeps the alarm journal, and tells of alarms on the stream `alarms` and by the
+ * notifiers; on the way it makes windows of readings, on `features`. Declares its groups before it returns.
+ *
+ * An event is acknowledged once what it led to is durable. State is saved now and then; after a crash the events since are read again from the
+ * stream's tail and decide the same, under the same ids, which the journal has. On a stream whose tail cannot be read, state is saved
+ * before every acknowledgement instead.
+ *
+ * One process judges at a time: a second one waits for the lease, without being ready. Closes none of the parts it was given.
+ */
+export async function startAlertEngine(
+  config: AlertEngineConfig,
+  dependencies: AlertEngineDependencies,
+): Promise<RunningAlertEngine> {
+  const engine = new AlertEngine(config, dependencies);
+  await engine.start();
+  return engine;
+}
+
+class AlertEngine implements RunningAlertEngine {
+  readonly readiness: Readonly<Record<string, ReadinessCheck>>;
+  readonly attention: Readonly<Record<string, ReadinessCheck>>;
+  readonly #config: AlertEngineConfig;
+  readonly #dependencies: AlertEngineDependencies;
+  readonly #judging: Judging;
+  readonly #state: SavedState;
+  readonly #rulebook: Rulebook;
+  readonly #metrics: AlertEngineMetrics;
+  readonly #tail: ReadableTail | undefined;
+  readonly #notifierNames: readonly string[];
+  readonly #stopping = new AbortController();
+  readonly #subscriptions: Subscription[] = [];
+  readonly #pumps: OutboxPump[] = [];
+  readonly #takenUntilMs: Partial<Record<StreamName, number>> = {};
+  #lease: Lease | undefined;
+  #loop: Promise<void> | undefined;
+  #taking: Promise<void> | undefined;
+  #serial: Promise<unknown> = Promise.resolve();
+  #problem: string | undefined = 'it is being started';
+  #closed: Promise<void> | undefined;
+
+  constructor(config: AlertEngineConfig, dependencies: AlertEngineDependencies) {
+    const { stream, rules, machines, checkpoints, notifiers, metrics, journal } = dependencies;
+    this.#config = config;
+    this.#dependencies = dependencies;
+    this.#judging = new Judging({
+      latenessMs: config.latenessMs,
+      shards: config.shards,
+      windows: {
+        sizeMs: config.windowMs,
+        hopMs: config.windowMs,
+        watermarkDelayMs: config.latenessMs,
+        allowedLatenessMs: config.windowCorrectedForMs,
+        maxSeries: config.maxWindowSeries,
+      },
+    });
+    this.#state = new SavedState(checkpoints, this.#judging, config.shards);
+    this.#rulebook = new Rulebook({
+      rules,
+      machines,
+      engine: this.#judging.engine,
+      onApplied: () => void this.#flush().catch((error: unknown) => this.#report('record alarms', error)),
+      onProblem: (doing, error) => this.#report(doing, error),
+    });
+    this.#tail = 'readTail' in stream ? (stream as ReadableTail) : undefined;
+    this.#notifierNames = notifiers.map((notifier) => notifier.name);
+    this.#metrics = new AlertEngineMetrics(metrics, this.#judging, journal);
+    this.readiness = {
+      'alert-engine': () => this.#problem,
+      'alarm-stream': () => this.#pumps[0]?.problem(),
+    };
+    this.attention = { notifications: () => this.#deadNotifications() };
+  }
+
+  async start(): Promise<void> {
+    for (const { stream, group } of ALERT_INPUTS) await this.#dependencies.stream.declareGroup(stream, group);
+    const holder = randomUUID();
+    if (await this.#tryLease(holder)) return this.#begin();
+    this.#problem = 'another process judges; waiting for its lease to end';
+    this.#taking = this.#waitForLease(holder);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#taking;
+    await this.#rulebook.close();
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
+    await this.#loop;
+    if (this.#lease && this.#problem === undefined) {
+      // The first ends a pass that may be under way, the second takes what changed since it began.
+      await this.#save(Infinity)
+        .then(() => this.#save(Infinity))
+        .catch((error: unknown) => this.#report('save state', error));
+    }
+    await Promise.all(this.#pumps.map((pump) => pump.close()));
+    this.#metrics.close();
+    if (this.#lease) {
+      await this.#dependencies.checkpoints
+        .releaseLease(this.#lease)
+        .catch((error: unknown) => this.#report('release the lease', error));
+    }
+  }
+
+  async #tryLease(holder: string): Promise<boolean> {
+    this.#lease = await this.#dependencies.checkpoints.acquireLease(LEASE, holder, this.#config.leaseMs);
+    return this.#lease !== undefined;
+  }
+
+  /** A process that was killed holds its lease until it expires. */
+  async #waitForLease(holder: string): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        if (await this.#tryLease(holder)) {
+          await this.#begin();
+          return;
+        }
+      } catch (error) {
+        this.#report('begin', error);
+      }
+      await sleep(200, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { journal, stream, notifiers, clock } = this.#dependencies;
+    await this.#rulebook.open();
+    await this.#recover();
+    const outbox = { outbox: journal, clock, onProblem: (doing: string, error: unknown) => this.#warn(doing, error) };
+    this.#pumps.push(
+      pumpToStream(stream, outbox),
+      ...notifiers.map((notifier) =>
+        pumpToNotifier(notifier, {
+          ...outbox,
+          maxAttempts: this.#config.notifyAttempts,
+          firstDelayMs: this.#config.notifyFirstDelayMs,
+          longestDelayMs: this.#config.notifyLongestDelayMs,
+        }),
+      ),
+    );
+    const stopListening = journal.onChange(() => {
+      for (const pump of this.#pumps) pump.wake();
+    });
+    this.#stopping.signal.addEventListener('abort', stopListening);
+    for (const input of ALERT_INPUTS) this.#subscriptions.push(await this.#consume(input));
+    this.#problem = undefined;
+    this.#loop = this.#run();
+  }
+
+  /** Restores what was saved, takes the events since then, and adopts what the journal knows besides. */
+  async #recover(): Promise<void> {
+    const saved = await this.#state.load();
+    for (const input of ALERT_INPUTS) {
+      const { stream } = input;
+      const untilMs = saved?.[stream];
+      this.#takenUntilMs[stream] = untilMs ?? (await this.#oldestWaitingMs(input));
+      if (untilMs === undefined || !this.#tail) continue;
+      const limits = { maxEvents: Number.MAX_SAFE_INTEGER, sinceMs: untilMs - TAIL_MARGIN_MS };
+      for await (const events of this.#tail.readTail(stream, limits, { signal: this.#stopping.signal })) {
+        this.#take(stream, events);
+        await this.#flush();
+      }
+    }
+    await this.#flush();
+    for (let after; ;) {
+      const page = await this.#dependencies.journal.activeAlarms({ limit: ADOPT_PAGE, ...(after && { after }) });
+      this.#judging.engine.adopt(page);
+      after = page.at(-1)?.id;
+      if (page.length < ADOPT_PAGE) break;
+    }
+    await this.#flush();
+  }
+
+  #consume({ stream: streamName, group }: (typeof ALERT_INPUTS)[number]): Promise<Subscription> {
+    const { stream, tracing } = this.#dependencies;
+    const attributes = { 'messaging.destination.name': streamName, 'messaging.consumer.group.name': group };
+    const work = async (events: readonly StampedEvent[]): Promise<void> => {
+      this.#take(streamName, events);
+      await this.#flush();
+      if (!this.#tail) await this.#save(Infinity);
+      this.#recovered();
+    };
+    return runConsumer({
+      stream,
+      streamName,
+      group,
+      maxBatchEvents: this.#config.maxBatchEvents,
+      process: (events) =>
+        tracing?.batchSpan(`judge ${streamName}`, events, attributes, () => work(events)) ?? work(events),
+      // The store keeps what cannot be read among its dead letters; here it cannot happen that one event fails and another does not.
+      deadLetter: async (event, error) => this.#report(`judge event ${event.eventId} of ${event.key}`, error),
+      onRetry: (error) => this.#report('record alarms', error),
+    });
+  }
+
+  #take(stream: StreamName, events: readonly StampedEvent[]): void {
+    for (const event of events) this.#judging.take(stream, event);
+    const newestMs = events.at(-1)?.acceptedAtMs;
+    if (newestMs !== undefined) this.#takenUntilMs[stream] = newestMs;
+  }
+
+  /** Makes what was decided durable: one call after the other, whoever asks. */
+  #flush(): Promise<void> {
+    return this.#serially(() => this.#flushOnce());
+  }
+
+  #serially<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#serial.then(work, work);
+    this.#serial = result;
+    return result;
+  }
+
+  async #flushOnce(): Promise<void> {
+    while (this.#judging.hasOutputs) {
+      const { transitions, windowEvents } = this.#judging.takeOutputs();
+      let recorded = 0;
+      try {
+        while (recorded < transitions.length) {
+          const batch = transitions.slice(recorded, recorded + RECORD_AT_ONCE);
+          await this.#record(batch);
+          recorded += batch.length;
+        }
+        await publishAll(this.#dependencies.stream, 'features', windowEvents);
+      } catch (error) {
+        this.#judging.putBack({ transitions: transitions.slice(recorded), windowEvents });
+        throw error;
+      }
+    }
+  }
+
+  async #record(transitions: readonly (ConditionTransition | OperatorTransition)[]): Promise<void> {
+    const { correlationWindowMs } = this.#config;
+    let results: readonly RecordedTransition[];
+    try {
+      results = await this.#dependencies.journal.record(transitions, {
+        correlationWindowMs,
+        notify: this.#notifierNames,
+      });
+    } catch (error) {
+      // What the journal will never take must not hold up the rest.
+      if (!isPortError(error) || error.code !== 'invalid_argument') throw error;
+      const [first, ...others] = transitions;
+      if (others.length === 0) {
+        this.#report(`record transition ${first?.id ?? ''}`, error);
+        return;
+      }
+      for (const transition of transitions) await this.#record([transition]);
+      return;
+    }
+    this.#metrics.recorded(results);
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#dependencies;
+    const { signal } = this.#stopping;
+    let lastMs = clock.monotonicMs();
+    let savedMs = lastMs;
+    while (!(await sleep(TICK_MS, false, { signal }).catch(() => true))) {
+      const nowMs = clock.monotonicMs();
+      try {
+        await this.#keepLease();
+        if (!(await this.#isBehind())) this.#judging.engine.tick(Math.min(nowMs - lastMs, MAX_TICK_MS));
+        await this.#unshelve();
+        await this.#flush();
+        if (this.#tail && nowMs - savedMs >= this.#config.saveEveryMs - TICK_MS / 2) {
+          savedMs = nowMs;
+          await this.#save(this.#config.saveBudgetMs);
+        }
+        this.#recovered();
+      } catch (error) {
+        this.#report('keep alarms', error);
+      }
+      lastMs = nowMs;
+    }
+  }
+
+  async #keepLease(): Promise<void> {
+    if (!this.#lease) return;
+    try {
+      await this.#dependencies.checkpoints.renewLease(this.#lease, this.#config.leaseMs);
+    } catch (error) {
+      if (!isPortError(error) || error.code !== 'failed_precondition') throw error;
+      // Another process judges now. What is acknowledged from here on would be missing from its state.
+      this.#lease = undefined;
+      await Promise.all(this.#subscriptions.splice(0).map((subscription) => subscription.close()));
+      throw error;
+    }
+  }
+
+  async #isBehind(): Promise<boolean> {
+    return (await this.#oldestWaitingMs(ALERT_INPUTS[0])) < this.#dependencies.clock.nowMs() - MAX_INPUT_AGE_MS;
+  }
+
+  /** When the oldest event that waits to be taken was accepted; now where none waits, or where the stream cannot tell. */
+  async #oldestWaitingMs({ stream: name, group }: (typeof ALERT_INPUTS)[number]): Promise<number> {
+    const { stream, clock } = this.#dependencies;
+    if (!('lag' in stream)) return clock.nowMs();
+    const { events, oldestAgeMs } = await (stream as MeasuredStream).lag(name, group);
+    return clock.nowMs() - (events > 0 ? oldestAgeMs : 0);
+  }
+
+  async #unshelve(): Promise<void> {
+    const { journal, clock } = this.#dependencies;
+    const nowMs = clock.nowMs();
+    const due = await journal.dueShelvings(nowMs, SHELVINGS_AT_ONCE);
+    if (due.length === 0) return;
+    await this.#record(
+      due.map(({ id, silence }) => ({
+        type: 'unshelve',
+        id: `shelving-ended-${silence && 'untilMs' in silence ? silence.untilMs : nowMs}`,
+        alarmId: id,
+        atMs: nowMs,
+        by: 'system',
+        comment: 'the time of shelving is over',
+      })),
+    );
+  }
+
+  #save(budgetMs: number): Promise<void> {
+    const takenUntilMs: TakenUntil = { ...this.#takenUntilMs };
+    const quiesce = async (): Promise<boolean> => {
+      await this.#flushOnce();
+      return !this.#judging.hasOutputs;
+    };
+    return this.#serially(() => this.#state.save(takenUntilMs, budgetMs, quiesce));
+  }
+
+  async #deadNotifications(): Promise<string | undefined> {
+    const counts = await this.#dependencies.journal.outboxCounts();
+    const dead = [...counts].filter(([, count]) => count.dead > 0);
+    if (dead.length === 0) return undefined;
+    return dead.map(([destination, count]) => `${count.dead} alarms could not be told by ${destination}`).join('; ');
+  }
+
+  #recovered(): void {
+    if (this.#lease) this.#problem = undefined;
+  }
+
+  #report(doing: string, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#problem = `cannot ${doing}: ${message}`;
+    this.#warn(doing, error);
+  }
+
+  #warn(doing: string, error: unknown): void {
+    this.#dependencies.logger.warn({ err: error }, `cannot ${doing}`);
+  }
+}

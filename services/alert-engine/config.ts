@@ -1,0 +1,27 @@
+import { z } from 'zod';
+
+/** How the alert engine works; the defaults suit a laptop. */
+export const alertEngineConfigSchema = z.object({
+  /** A reading so much older than its machine's newest is not judged. */
+  latenessMs: z.int().min(0).max(86_400_000).default(10_000),
+  /** Anomalies of one machine within this time are one alarm. */
+  correlationWindowMs: z.int().min(0).max(86_400_000).default(300_000),
+  /** Rolling features of metrics: the length of a window, and for how long after its end late readings correct it. */
+  windowMs: z.int().min(1000).max(86_400_000).default(60_000),
+  windowCorrectedForMs: z.int().min(0).max(86_400_000).default(60_000),
+  /** Metrics of machines that windows are kept of; further ones have none. */
+  maxWindowSeries: z.int().min(1).default(250_000),
+  maxBatchEvents: z.int().min(1).max(10_000).default(2000),
+  /** How often state is saved, and for how long at most at a time: of a large plant a part each time. */
+  saveEveryMs: z.int().min(100).default(1000),
+  saveBudgetMs: z.number().positive().default(10),
+  /** Parts in which state is saved. A change of it begins anew. */
+  shards: z.int().min(1).max(1024).default(16),
+  leaseMs: z.int().min(1000).default(5000),
+  /** Notifications are tried this often, with delays that double from the first to the longest. */
+  notifyAttempts: z.int().min(1).max(100).default(8),
+  notifyFirstDelayMs: z.int().min(1).default(2000),
+  notifyLongestDelayMs: z.int().min(1).default(300_000),
+});
+
+export type AlertEngineConfig = z.infer<typeof alertEngineConfigSchema>;
