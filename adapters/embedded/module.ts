@@ -9,6 +9,11 @@ import { FileSecretStore } from './file-secret-store/file-secret-store.ts';
 import { DEFAULT_RETENTION } from './lmdb-event-stream/config.ts';
 import { LmdbEventStream } from './lmdb-event-stream/lmdb-event-stream.ts';
 import { localIdentityConfigSchema } from './local-identity/config.ts';
+import { LogNotifier, type NotificationLog } from './log-notifier/log-notifier.ts';
+import { smtpNotifierConfigSchema } from './smtp-notifier/config.ts';
+import { SmtpNotifier } from './smtp-notifier/smtp-notifier.ts';
+import { webhookNotifierConfigSchema } from './webhook-notifier/config.ts';
+import { WebhookNotifier } from './webhook-notifier/webhook-notifier.ts';
 import { serveIssuer } from './local-identity/issuer-server.ts';
 import { LocalIssuer } from './local-identity/local-issuer.ts';
 import { onnxModelInferenceConfigSchema } from './onnx-model-inference/config.ts';
@@ -31,6 +36,10 @@ export interface EmbeddedSettings {
   readonly processName: string;
   readonly streamRetentionMs: number;
   readonly streamMaxBytes: number;
+  /** Takes the log notifier's lines; without it there is none. */
+  readonly log?: NotificationLog;
+  readonly webhook?: { readonly url: string; readonly secret: string };
+  readonly mail?: { readonly url: string; readonly from: string; readonly to: readonly string[] };
 }
 
 export interface EmbeddedModule {
@@ -100,7 +109,13 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
       ),
     );
     provide('modelInference', () => closing(new OnnxModelInference(onnxModelInferenceConfigSchema.parse({}))));
-    provide('notifiers', () => []);
+    provide('notifiers', () => [
+      ...(settings.log ? [new LogNotifier(settings.log)] : []),
+      ...(settings.webhook
+        ? [closing(new WebhookNotifier(webhookNotifierConfigSchema.parse(settings.webhook), clock))]
+        : []),
+      ...(settings.mail ? [closing(new SmtpNotifier(smtpNotifierConfigSchema.parse(settings.mail)))] : []),
+    ]);
     const openIssuer = once(async (get: Get) =>
       closing(
         await LocalIssuer.open(localIdentityConfigSchema.parse({ databasePath: join(dataDir, 'identity.db') }), {

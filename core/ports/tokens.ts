@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { AlarmJournal } from './alarm-journal.ts';
+import type { AlarmJournal, AlarmOutbox } from './alarm-journal.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { DeviceRegistry } from './device-registry.ts';
 import type { EventStream, MeasuredStream, ReadableTail } from './event-stream.ts';
@@ -22,7 +22,7 @@ export interface BoundPorts {
   readonly machineRegistry: MachineRegistry;
   readonly deviceRegistry: DeviceRegistry;
   readonly ruleStore: RuleStore;
-  readonly alarmJournal: AlarmJournal;
+  readonly alarmJournal: AlarmJournal & AlarmOutbox;
   readonly modelRegistry: ModelRegistry;
   readonly modelInference: ModelInference;
   readonly notifiers: readonly Notifier[];

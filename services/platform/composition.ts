@@ -6,7 +6,8 @@ import { Container } from 'inversify';
 import { pino } from 'pino';
 import { aedesDeviceGatewayConfigSchema } from '#adapters/embedded/aedes-device-gateway/config.ts';
 import { AedesDeviceGateway } from '#adapters/embedded/aedes-device-gateway/aedes-device-gateway.ts';
-import { embeddedModule } from '#adapters/embedded/module.ts';
+import { embeddedModule, type EmbeddedSettings } from '#adapters/embedded/module.ts';
+import { seedDefaultRules } from '#core/alerting/default-rules.ts';
 import { deadLettersInStore } from '#core/derivation/dead-letters.ts';
 import type { DeviceId, TenantId } from '#core/domain/ids.ts';
 import { plantSchema } from '#core/domain/plant.ts';
@@ -16,6 +17,8 @@ import type { EventStream } from '#core/ports/event-stream.ts';
 import { DEFAULT_INDICATOR_PARAMETERS } from '#core/inference/health-indicator.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import { alertEngineConfigSchema } from '#services/alert-engine/config.ts';
+import { startAlertEngine } from '#services/alert-engine/alert-engine.ts';
 import { startApiGateway } from '#services/api-gateway/api-gateway.ts';
 import { startSimulator } from '#services/edge-simulator/composition.ts';
 import { demoPlant } from '#services/edge-simulator/plant.ts';
@@ -79,6 +82,8 @@ async function compose(
     processName: 'platform',
     streamRetentionMs: configuration.streamRetentionDays * DAY_MS,
     streamMaxBytes: configuration.streamMaxBytes,
+    log: logger,
+    ...notifiersOf(configuration),
   });
   const container = new Container();
   container.load(embedded.module);
@@ -108,6 +113,21 @@ async function compose(
   );
   stops.push(async () => store.disconnect());
 
+  await seedDefaultRules(rules, tenant as TenantId);
+  const alertEngine = await startAlertEngine(alertEngineConfigSchema.parse({ latenessMs: configuration.latenessMs }), {
+    stream,
+    journal: alarms,
+    rules,
+    machines,
+    checkpoints: await port('checkpointStore'),
+    notifiers: await port('notifiers'),
+    clock,
+    logger,
+    metrics,
+    tracing,
+  });
+  stops.push(() => alertEngine.close());
+
   const models = await port('modelRegistry');
   const indicator = DEFAULT_INDICATOR_PARAMETERS;
   const ml = await startMlService(
@@ -131,7 +151,7 @@ async function compose(
   );
   stops.push(() => ml.close());
 
-  const live = new LiveState({ incarnation: randomUUID() });
+  // The groups that read features are declared by now.
   const features = await startFeatureService(featureServiceConfigSchema.parse({}), {
     stream,
     objects,
@@ -143,6 +163,8 @@ async function compose(
     metrics,
   });
   stops.push(() => features.close());
+
+  const live = new LiveState({ incarnation: randomUUID() });
 
   const intake = new Intake(
     {
@@ -206,6 +228,7 @@ async function compose(
       checks: {
         ...features.readiness,
         ...ml.readiness,
+        ...alertEngine.readiness,
         'timeseries-service': async () => (storeProcess.ready() ? store.problem() : 'it is being started again'),
       },
     },
@@ -300,6 +323,22 @@ function refusedMessages(intake: Intake): ReadonlyMap<TenantId, number> {
       Object.values(refused).reduce((sum, count) => sum + count, 0),
     ]),
   );
+}
+
+function notifiersOf({
+  webhookUrl,
+  webhookSecret,
+  smtpUrl,
+  mailFrom,
+  mailTo,
+}: Configuration): Pick<EmbeddedSettings, 'webhook' | 'mail'> {
+  return {
+    ...(webhookUrl !== undefined &&
+      webhookSecret !== undefined && { webhook: { url: webhookUrl, secret: webhookSecret } }),
+    ...(smtpUrl !== undefined &&
+      mailFrom !== undefined &&
+      mailTo !== undefined && { mail: { url: smtpUrl, from: mailFrom, to: [mailTo] } }),
+  };
 }
 
 function tlsOf({ tlsCert, tlsKey }: Configuration): { cert: string; key: string } | undefined {
