@@ -11,6 +11,7 @@ import { createLogger } from '#services/shared/observability/logger.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
 import { servePort } from '#services/shared/rpc/port-server.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
+import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { startTimeseriesService } from './service.ts';
 
 /** Methods of the store that other processes may call: not what belongs to its owner. */
@@ -33,7 +34,7 @@ const SERVED = [
 
 /** What the rest of the platform sees of the time-series store. */
 export type ServedTimeSeriesStore = Pick<TimeSeriesStore, (typeof SERVED)[number]>;
-export const TIME_SERIES_PORT = 'time-series';
+export { TIME_SERIES_PORT };
 
 /** The owner of the time-series store: opens it, settles into it, and offers it to the other processes over a socket in the data folder. */
 export async function composeTimeseriesService(configuration: Configuration): Promise<RunningService> {

@@ -1,0 +1,2 @@
+/** The port under which the owner of the time-series store offers it to the other processes. */
+export const TIME_SERIES_PORT = 'time-series';
