@@ -19,6 +19,7 @@ import type { Part } from './parts.ts';
 import type { StateChange } from './settlement-state.ts';
 import type { StoreMemory } from './store-memory.ts';
 import type { TableAppender } from './table-appender.ts';
+import type { WrittenReadings } from './written-readings.ts';
 
 export type ReadingColumns = readonly [
   series: DuckDBIntegerVector,
@@ -64,13 +65,14 @@ export class BatchWriter {
   readonly #nowMs: number;
   readonly #totals = new Map<TenantId, TenantTotals>();
   readonly #revisits = new Set<number>();
-  readonly #written = new WrittenReadings();
+  readonly #written: WrittenReadings;
   #machine: MachineEntry | undefined;
   #ord: number;
 
   constructor(
     memory: Pick<StoreMemory, 'dictionary' | 'latest' | 'revisited'>,
     appenders: { readonly readings: TableAppender<ReadingColumns>; readonly events: TableAppender<EventColumns> },
+    written: WrittenReadings,
     lastOrd: number,
     nowMs: number,
   ) {
@@ -79,6 +81,8 @@ export class BatchWriter {
     this.#revisited = memory.revisited;
     this.#readings = appenders.readings;
     this.#events = appenders.events;
+    this.#written = written;
+    written.clear();
     this.#ord = lastOrd;
     this.#nowMs = nowMs;
   }
@@ -107,7 +111,7 @@ export class BatchWriter {
       for (const outcome of Object.keys(counts) as (keyof Counts)[]) {
         change.add(['settled', tenant, outcome], counts[outcome]);
       }
-      for (const [stream, items] of watermarks) change.set(['watermark', tenant, stream], items);
+      for (const [stream, items] of watermarks) change.raise(['watermark', tenant, stream], items);
       added.set(tenant, counts);
     }
     change.set(['accepted-order'], this.#ord);
@@ -290,54 +294,5 @@ export class BatchWriter {
     const totals = { counts: { stored: 0, duplicate: 0, rejected: 0, deadLettered: 0 }, watermarks: new Map() };
     this.#totals.set(tenant, totals);
     return totals;
-  }
-}
-
-/** The readings of a transaction, kept flat until its commit. */
-class WrittenReadings {
-  count = 0;
-  minTs = Infinity;
-  maxTs = -Infinity;
-  #series = new Int32Array(16_384);
-  #ts = new Float64Array(16_384);
-  #value = new Float64Array(16_384);
-  #quality = new Uint8Array(16_384);
-
-  add(series: number, ts: number, value: number, quality: number): void {
-    if (this.count === this.#series.length) this.#grow();
-    const at = this.count++;
-    this.#series[at] = series;
-    this.#ts[at] = ts;
-    this.#value[at] = value;
-    this.#quality[at] = quality;
-  }
-
-  span(ts: number): void {
-    if (ts < this.minTs) this.minTs = ts;
-    if (ts > this.maxTs) this.maxTs = ts;
-  }
-
-  applyTo(latest: LatestValues): void {
-    for (let i = 0; i < this.count; i++) {
-      latest.update(this.#series[i]!, this.#ts[i]!, this.#value[i]!, this.#quality[i]!);
-    }
-  }
-
-  #grow(): void {
-    const capacity = this.#series.length * 2;
-    const grown = {
-      series: new Int32Array(capacity),
-      ts: new Float64Array(capacity),
-      value: new Float64Array(capacity),
-      quality: new Uint8Array(capacity),
-    };
-    grown.series.set(this.#series);
-    grown.ts.set(this.#ts);
-    grown.value.set(this.#value);
-    grown.quality.set(this.#quality);
-    this.#series = grown.series;
-    this.#ts = grown.ts;
-    this.#value = grown.value;
-    this.#quality = grown.quality;
   }
 }

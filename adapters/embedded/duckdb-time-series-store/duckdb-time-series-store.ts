@@ -69,6 +69,7 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
   /** Taken before `#writing` where both are. */
   readonly #maintaining = new Mutex();
   #session: Session | undefined;
+  readonly #closing = new AbortController();
   #closed = false;
 
   /** Opens or creates the store. @throws PortError failed_precondition: another process has it, or a newer Tribo wrote it. */
@@ -93,11 +94,13 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
   }
 
   async progress(stream: StreamName, group: string, _options?: CallOptions): Promise<readonly Progress[]> {
-    return this.#memory().state.progress(stream, group);
+    const { state } = await this.#memory();
+    return state.progress(stream, group);
   }
 
   async settled(_options?: CallOptions): Promise<readonly SettledTenant[]> {
-    return this.#memory().state.tenants();
+    const { state } = await this.#memory();
+    return state.tenants();
   }
 
   async series(query: SeriesQuery, options?: CallOptions): Promise<SeriesResult> {
@@ -110,7 +113,7 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
   }
 
   async latest(machine: MachineKey, _options?: CallOptions): Promise<readonly LatestValue[]> {
-    const { dictionary, latest } = this.#memory();
+    const { dictionary, latest } = await this.#memory();
     const newest = new Map<string, LatestValue>();
     for (const { id, metric, unit } of dictionary.find(machine)?.series.values() ?? []) {
       const value = latest.get(id);
@@ -172,7 +175,7 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
   async applyRetention(policy: RetentionPolicy, nowMs: number, options?: CallOptions): Promise<RetentionResult> {
     checkPolicy(policy);
     return this.#maintain('apply retention', options?.signal, async ({ maintenance, database, orphans }) => {
-      const rowsDeleted = await maintenance.dropOld(policy, nowMs);
+      const rowsDeleted = await maintenance.dropOld(policy, nowMs, this.#ending(options));
       return { rowsDeleted, orphanedObjects: await orphans.next(database.maintenance) };
     });
   }
@@ -198,12 +201,15 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
 
   /** Housekeeping that is due: call it about once a second. Settlements and queries go on meanwhile. */
   async maintain(nowMs: number, options?: CallOptions): Promise<MaintenanceReport> {
-    return this.#maintain('maintain', options?.signal, ({ maintenance }) => maintenance.run(nowMs));
+    return this.#maintain('maintain', options?.signal, ({ maintenance }) =>
+      maintenance.run(nowMs, this.#ending(options)),
+    );
   }
 
   /** Waits for the calls under way, then releases the file. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#closing.abort();
     await this.#maintaining.run(() =>
       this.#writing.run(async () => {
         await this.#session?.database.close();
@@ -212,7 +218,13 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
     );
   }
 
-  #memory(): StoreMemory {
+  /** Long work ends early when its caller stops waiting and when the store is closed. */
+  #ending(options: CallOptions | undefined): AbortSignal {
+    return AbortSignal.any([this.#closing.signal, ...(options?.signal ? [options.signal] : [])]);
+  }
+
+  async #memory(): Promise<StoreMemory> {
+    await this.#heal();
     return this.#usable().memory;
   }
 
@@ -243,14 +255,17 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
     capture: (memory: StoreMemory) => Captured,
     query: (reader: DuckDBConnection, captured: Captured) => Promise<Result>,
   ): Promise<Result> {
-    throwIfAborted(options?.signal);
-    await this.#heal();
-    const session = this.#usable();
-    try {
-      return await session.database.read(() => capture(session.memory), query, options?.signal);
-    } catch (error) {
-      session.broken ||= needsReopen(error);
-      throw portErrorOf(error, doing);
+    for (let attempt = 1; ; attempt++) {
+      throwIfAborted(options?.signal);
+      await this.#heal();
+      const session = this.#usable();
+      try {
+        return await session.database.read(() => capture(session.memory), query, options?.signal);
+      } catch (error) {
+        session.broken ||= needsReopen(error);
+        // What broke the database was no fault of the query.
+        if (!session.broken || attempt === 2) throw portErrorOf(error, doing);
+      }
     }
   }
 

@@ -16,15 +16,23 @@ const CODES: readonly (readonly [RegExp, PortErrorCode])[] = [
 /** The port's error for what DuckDB threw; a port error passes through. `doing` says what failed, for the reader of a log. */
 export function portErrorOf(error: unknown, doing: string): PortError {
   if (isPortError(error)) return error;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   const code = CODES.find(([pattern]) => pattern.test(text))?.[1] ?? 'internal';
   return new PortError(code, `${doing}: ${text}`, { cause: error });
 }
 
 /** True where DuckDB serves nothing more until the file is opened again. */
 export function needsReopen(error: unknown): boolean {
-  for (let each = error; each instanceof Error; each = each.cause) {
-    if (/database has been invalidated|fatal error|INTERNAL Error/i.test(each.message)) return true;
-  }
-  return false;
+  if (/database has been invalidated|fatal error|INTERNAL Error/i.test(messageOf(error))) return true;
+  return isPortError(error) && error.cause !== undefined && needsReopen(error.cause);
+}
+
+/** True where only transactions under way forbid a checkpoint. */
+export function isCheckpointHeldUp(error: unknown): boolean {
+  return messageOf(error).includes('Cannot CHECKPOINT');
+}
+
+/** DuckDB's errors are made by native code, perhaps in another realm, so that `instanceof Error` says nothing about them. */
+function messageOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
 }

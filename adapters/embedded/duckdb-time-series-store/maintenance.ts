@@ -1,7 +1,9 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { TenantId } from '#core/domain/ids.ts';
+import { throwIfAborted } from '#core/errors.ts';
 import type { RetentionPolicy } from '#core/ports/time-series-store.ts';
 import type { Database } from './database.ts';
+import { isCheckpointHeldUp } from './errors.ts';
 import { newestRows } from './latest-values.ts';
 import {
   createPart,
@@ -86,11 +88,13 @@ export class Maintenance {
     this.#limits = limits;
   }
 
-  /** Does what is due at that time. */
-  async run(nowMs: number): Promise<MaintenanceReport> {
+  /** Does what is due at that time. An abort ends it after the transaction under way; what is left is done by the next run. */
+  async run(nowMs: number, signal?: AbortSignal): Promise<MaintenanceReport> {
     const rolledUpRows = this.#rollUpIsDue(nowMs) ? await this.rollUp(nowMs) : 0;
-    const repairedMinutes = await this.repair(nowMs - this.#limits.repairAfterMs);
+    const repairedMinutes = await this.repair(nowMs - this.#limits.repairAfterMs, signal);
+    throwIfAborted(signal);
     const sealedRows = await this.#sealWhatIsFull(nowMs);
+    throwIfAborted(signal);
     await this.#joinWhatIsFull();
     const checkpointed =
       (sealedRows > 0 || (await this.#database.writeAheadLogBytes()) > this.#limits.checkpointBytes) &&
@@ -128,10 +132,11 @@ export class Maintenance {
   }
 
   /** Computes the minutes before that time again in which a reading came late or twice. Returns how many. */
-  async repair(beforeMs: number): Promise<number> {
+  async repair(beforeMs: number, signal?: AbortSignal): Promise<number> {
     if (this.#memory.revisited.size === 0) return 0;
     let repaired = 0;
     for (let i = 0; i < REPAIRS_A_RUN; i++) {
+      throwIfAborted(signal);
       const minutes = await this.#repairSome(beforeMs);
       repaired += minutes;
       if (minutes < this.#limits.repairMinutes) break;
@@ -189,9 +194,9 @@ export class Maintenance {
   }
 
   /** Drops parts that are no longer kept, and deletes waveforms, documents and rejections accepted before `waveformDays`. Returns rows deleted. */
-  async dropOld(policy: RetentionPolicy, nowMs: number): Promise<number> {
+  async dropOld(policy: RetentionPolicy, nowMs: number, signal?: AbortSignal): Promise<number> {
     await this.rollUp(nowMs);
-    while ((await this.repair(Number.MAX_SAFE_INTEGER)) > 0);
+    while ((await this.repair(Number.MAX_SAFE_INTEGER, signal)) > 0);
     const openRollups = this.#memory.parts.open('1m').at(-1);
     if (openRollups && isOlderThan(openRollups, policy.rollup1mDays, nowMs)) await this.joinRollups();
     const days = { raw: policy.rawDays, '1m': policy.rollup1mDays, '1h': policy.rollup1hDays };
@@ -231,7 +236,7 @@ export class Maintenance {
       await this.#database.maintenance.run('CHECKPOINT');
       return true;
     } catch (error) {
-      if (error instanceof Error && error.message.includes('Cannot CHECKPOINT')) return false;
+      if (isCheckpointHeldUp(error)) return false;
       throw error;
     }
   }

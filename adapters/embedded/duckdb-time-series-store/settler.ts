@@ -9,6 +9,7 @@ import { createPart, DAY_MS, eventsTable, newPart, readingsTable, type Part } fr
 import { StateChange } from './settlement-state.ts';
 import type { StoreMemory } from './store-memory.ts';
 import { insertRows, TableAppender } from './table-appender.ts';
+import { WrittenReadings } from './written-readings.ts';
 
 /** Writes settlements through one connection. One call at a time: the store sees to that. */
 export class Settler {
@@ -17,6 +18,7 @@ export class Settler {
   readonly #memory: StoreMemory;
   readonly #clock: Clock;
   readonly #beforeCommit: () => void;
+  readonly #written = new WrittenReadings();
   #appenders: OpenAppenders | undefined;
 
   /** `beforeCommit` may throw: a test's way to fail between rows and commit. */
@@ -67,7 +69,7 @@ export class Settler {
     const connection = this.#connection;
     const appenders = await this.#openAppenders(outcomes);
     const lastOrd = this.#memory.state.get(['accepted-order']) ?? 0;
-    const writer = new BatchWriter(this.#memory, appenders, lastOrd, this.#clock.nowMs());
+    const writer = new BatchWriter(this.#memory, appenders, this.#written, lastOrd, this.#clock.nowMs());
     await connection.run('BEGIN');
     try {
       if (alsoRun !== undefined) await connection.run(alsoRun);
