@@ -1,12 +1,16 @@
 import { AxeBuilder } from '@axe-core/playwright';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { Fleet } from '#services/api-gateway/schemas/machines.ts';
 import { PlatformProcess, until } from '#test/support/platform-process.ts';
 
-const TIMEOUT_MS = 240_000;
+const TIMEOUT_MS = 300_000;
 /** The machine may be busy: it only bounds what would wait for ever. */
 const APPEARS_WITHIN_MS = 60_000;
+const ALARM_WITHIN_MS = 180_000;
+const ALL_STATES =
+  'normal,unacknowledged,acknowledged,rtn-unacknowledged,latched,shelved,suppressed-by-design,out-of-service';
 
 let platform: PlatformProcess;
 let browser: Browser;
@@ -105,30 +109,42 @@ describe('the page', () => {
   );
 
   it(
-    'shows the alarms without accessibility findings',
+    'shows an alarm of the demo plant with its reason, and a person acknowledges it there',
     async () => {
       await page.getByRole('link', { name: 'Alarms', exact: true }).click();
       await page.getByRole('heading', { name: 'Alarms' }).waitFor();
+      const acknowledge = page.getByRole('button', { name: 'Acknowledge' }).first();
+      await acknowledge.waitFor({ timeout: ALARM_WITHIN_MS });
+      await expectAccessible();
+      // With those back to normal: the machine's may have returned by the time it is looked at.
+      await page.getByLabel('also those back to normal').check();
+      const alarm = page.getByRole('article').filter({ has: page.getByRole('button', { name: 'Acknowledge' }) });
+      expect(await alarm.first().getByRole('listitem').first().textContent()).toMatch(/version \d+/);
+      await alarm.first().getByRole('textbox').fill('seen by the browser test');
+      await alarm.first().getByRole('button', { name: 'Acknowledge' }).click();
+      await page.getByText(/^Acknowledged by \S+: seen by the browser test$/).waitFor();
+      const { items } = await platform.api.request<{ items: AlarmView[] }>(
+        'GET',
+        `/v1/alarms?limit=500&state=${ALL_STATES}`,
+      );
+      expect(items.filter(({ comment }) => comment === 'seen by the browser test')).toHaveLength(1);
       await expectAccessible();
     },
     TIMEOUT_MS,
   );
 
-  it.each([
-    ['fleet', '#/', 'Fleet', 'table'],
-    ['ledger', '#/ledger', 'Ledger and health', 'table'],
-  ])(
-    'says on the %s page that the platform is away, and shows no numbers',
-    async (_page, hash, heading, numbers) => {
+  it.each(['Fleet', 'Ledger and health'])(
+    'says on the page "%s" that the platform is away, and shows no numbers',
+    async (title) => {
       if (platform.processes().length > 0) await platform.kill();
-      await page.evaluate((to) => (location.hash = to), hash);
-      await page.getByRole('heading', { name: heading }).waitFor();
+      await page.getByRole('link', { name: title }).click();
+      await page.getByRole('heading', { name: title }).waitFor();
       await page.getByText(/^Disconnected since/).waitFor();
       await page
         .getByText(/^Cannot show/)
         .first()
         .waitFor();
-      expect(await page.locator(`main ${numbers}`).count()).toBe(0);
+      expect(await page.locator('main table').count()).toBe(0);
       await expectAccessible();
     },
     TIMEOUT_MS,
