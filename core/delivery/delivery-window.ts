@@ -10,35 +10,41 @@ export interface DeliveryLimits {
   readonly maxHeldBytes: number;
 }
 
-/** A batch as the window handed it out; `positions` are those of `events`. */
+/** A batch as the window handed it out; `lanes` and `positions` are those of `events`. */
 export interface WindowBatch {
   readonly events: readonly StampedEvent[];
+  readonly lanes: readonly number[];
   readonly positions: readonly number[];
-  /** How often the oldest event of the batch was delivered before. */
+  /** How often the event of the batch that came most often was delivered before. */
   readonly redeliveries: number;
 }
 
 /**
- * What a subscription to a log-like stream has read but not settled. A failed event holds back the later events of its own machine only;
+ * What a subscription to a log-like stream has read but not settled. The stream may have several lanes, as Kinesis has shards: each has
+ * positions and a checkpoint of its own, and a machine may come in several. A failed event holds back the later events of its own machine only;
  * the others go on, and the checkpoint stays below the oldest unsettled one. One batch is out at a time. Memory is bounded by the
  * limits, once `mayReadAhead` is heeded.
  */
 export class DeliveryWindow {
   readonly #limits: DeliveryLimits;
-  readonly #progress: ContiguousProgress;
+  readonly #lanes: ContiguousProgress[] = [];
   readonly #holds = new Map<MachineKey, Hold>();
   #heldEvents = 0;
   #heldBytes = 0;
   #fresh: FreshBatch = new FreshBatch();
 
-  constructor(firstPosition: number, limits: DeliveryLimits) {
+  constructor(limits: DeliveryLimits) {
     this.#limits = limits;
-    this.#progress = new ContiguousProgress(firstPosition);
   }
 
-  /** Everything below is settled. */
-  get checkpoint(): number {
-    return this.#progress.checkpoint;
+  /** Adds a lane that is read from the position on; returns its number: 0, 1, ... */
+  addLane(firstPosition: number): number {
+    return this.#lanes.push(new ContiguousProgress(firstPosition)) - 1;
+  }
+
+  /** Everything below it in the lane is settled. */
+  checkpoint(lane: number): number {
+    return this.#lanes[lane]!.checkpoint;
   }
 
   get heldEvents(): number {
@@ -58,8 +64,8 @@ export class DeliveryWindow {
   }
 
   /** Passes over a position that needs no delivery. */
-  skip(position: number): void {
-    this.#progress.settle(position);
+  skip(lane: number, position: number): void {
+    this.#lanes[lane]!.settle(position);
   }
 
   /** Whether the batch being collected has room for an event of so many payload bytes. The first one always fits. */
@@ -71,11 +77,11 @@ export class DeliveryWindow {
     );
   }
 
-  /** Takes in the next event of the log: into the batch being collected, or behind an earlier failed event of its machine. */
-  accept(position: number, event: StampedEvent): void {
+  /** Takes in the next event of a lane: into the batch being collected, or behind an earlier failed event of its machine. */
+  accept(lane: number, position: number, event: StampedEvent): void {
     const hold = this.#holds.size > 0 ? this.#holds.get(event.key) : undefined;
-    if (hold) this.#hold(hold, { position, event, deliveries: 0 });
-    else this.#fresh.add(position, event);
+    if (hold) this.#hold(hold, { lane, position, event, deliveries: 0 });
+    else this.#fresh.add(lane, position, event);
   }
 
   /** The batch collected since the last call, if any. */
@@ -86,7 +92,7 @@ export class DeliveryWindow {
     return fresh;
   }
 
-  /** A batch of events whose delay is over, in log order, if any. */
+  /** A batch of events whose delay is over, if any, in the order of their lanes. */
   takeDue(nowMs: number): WindowBatch | undefined {
     if (this.#holds.size === 0) return undefined;
     const due: Held[] = [];
@@ -104,63 +110,75 @@ export class DeliveryWindow {
       if (due.length >= this.#limits.maxBatchEvents) break;
     }
     if (due.length === 0) return undefined;
-    due.sort((left, right) => left.position - right.position);
+    // One machine's events stay in the order in which they came, also over lanes; a single lane comes back in its own order.
+    if (this.#lanes.length === 1) due.sort((left, right) => left.position - right.position);
     return {
       events: due.map((held) => held.event),
+      lanes: due.map((held) => held.lane),
       positions: due.map((held) => held.position),
-      redeliveries: due[0]!.deliveries,
+      redeliveries: Math.max(...due.map((held) => held.deliveries)),
     };
   }
 
   /** Settles the batch but for the events at the failed indexes, which are due again at `notBeforeMs`. */
   settle(batch: WindowBatch, failed: readonly number[], notBeforeMs: number): void {
-    const deliveriesBefore = this.#withdraw(batch);
     const again = new Set(failed);
+    for (const index of again)
+      if (batch.events[index] === undefined) throw new RangeError(`the batch has no event ${index}`);
+    const withdrawn = this.#withdraw(batch);
     this.#settleAllBut(batch, again);
-    const returning = new Map<Hold, Held[]>();
-    for (const index of [...again].sort((left, right) => left - right)) {
-      const event = batch.events[index];
-      if (event === undefined) throw new RangeError(`the batch has no event ${index}`);
-      const hold = this.#holdOf(event.key);
-      hold.notBeforeMs = notBeforeMs;
-      const position = batch.positions[index]!;
-      const held = { position, event, deliveries: (deliveriesBefore.get(position) ?? 0) + 1 };
-      const siblings = returning.get(hold);
-      if (siblings) siblings.push(held);
-      else returning.set(hold, [held]);
-    }
-    for (const [hold, events] of returning) this.#putBack(hold, events);
+    if (again.size > 0) this.#takeBack(batch, again, notBeforeMs, withdrawn);
     for (const [key, hold] of this.#holds) if (hold.queue.length === 0) this.#holds.delete(key);
   }
 
-  /** Takes the batch's events out of their holds, and says how often each had been delivered before. */
-  #withdraw(batch: WindowBatch): ReadonlyMap<number, number> {
-    const deliveries = new Map<number, number>();
-    if (this.#holds.size === 0) return deliveries;
+  #takeBack(
+    batch: WindowBatch,
+    failed: ReadonlySet<number>,
+    notBeforeMs: number,
+    withdrawn: ReadonlyMap<StampedEvent, Held>,
+  ): void {
+    const returning = new Map<Hold, Held[]>();
+    batch.events.forEach((event, index) => {
+      if (!failed.has(index)) return;
+      const hold = this.#holdOf(event.key);
+      hold.notBeforeMs = notBeforeMs;
+      const before = withdrawn.get(event)?.deliveries ?? 0;
+      const held = { lane: batch.lanes[index]!, position: batch.positions[index]!, event, deliveries: before + 1 };
+      const siblings = returning.get(hold);
+      if (siblings) siblings.push(held);
+      else returning.set(hold, [held]);
+    });
+    for (const [hold, events] of returning) this.#putBack(hold, events);
+  }
+
+  /** Takes the batch's events out of their holds. */
+  #withdraw(batch: WindowBatch): ReadonlyMap<StampedEvent, Held> {
+    const withdrawn = new Map<StampedEvent, Held>();
+    if (this.#holds.size === 0) return withdrawn;
     for (const key of new Set(batch.events.map((event) => event.key))) {
       const hold = this.#holds.get(key);
       if (!hold || hold.outstanding === 0) continue;
       for (const held of hold.queue.splice(0, hold.outstanding)) {
-        deliveries.set(held.position, held.deliveries);
+        withdrawn.set(held.event, held);
         this.#heldEvents--;
         this.#heldBytes -= sizeOf(held.event);
       }
       hold.outstanding = 0;
       hold.notBeforeMs = 0;
     }
-    return deliveries;
+    return withdrawn;
   }
 
-  #settleAllBut(batch: WindowBatch, failed: ReadonlySet<number>): void {
-    const positions = batch.positions;
+  #settleAllBut({ lanes, positions }: WindowBatch, failed: ReadonlySet<number>): void {
     let from = 0;
     for (let index = 1; index <= positions.length; index++) {
       const runGoesOn =
         index < positions.length &&
         positions[index] === positions[index - 1]! + 1 &&
+        lanes[index] === lanes[index - 1] &&
         !(failed.size > 0 && (failed.has(index) || failed.has(index - 1)));
       if (runGoesOn) continue;
-      if (!failed.has(from)) this.#progress.settle(positions[from]!, positions[index - 1]! + 1);
+      if (!failed.has(from)) this.#lanes[lanes[from]!]!.settle(positions[from]!, positions[index - 1]! + 1);
       from = index;
     }
   }
@@ -185,6 +203,7 @@ export class DeliveryWindow {
 }
 
 interface Held {
+  readonly lane: number;
   readonly position: number;
   readonly event: StampedEvent;
   readonly deliveries: number;
@@ -199,12 +218,14 @@ interface Hold {
 
 class FreshBatch implements WindowBatch {
   readonly events: StampedEvent[] = [];
+  readonly lanes: number[] = [];
   readonly positions: number[] = [];
   readonly redeliveries = 0;
   bytes = 0;
 
-  add(position: number, event: StampedEvent): void {
+  add(lane: number, position: number, event: StampedEvent): void {
     this.events.push(event);
+    this.lanes.push(lane);
     this.positions.push(position);
     this.bytes += event.payload.byteLength;
   }

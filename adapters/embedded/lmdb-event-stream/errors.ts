@@ -3,8 +3,7 @@ import { isPortError, PortError, type PortErrorCode } from '#core/errors.ts';
 /** LMDB's and the operating system's codes as lmdb-js reports them; what is not listed is `internal`. */
 const CODE_BY_RESULT: Readonly<Record<number, PortErrorCode>> = {
   1: 'permission_denied', // EPERM
-  // EIO: what LMDB makes of a short write, which is how a full disk usually shows; the free space is checked before, so retry.
-  5: 'unavailable',
+  5: 'unavailable', // EIO, also what LMDB makes of a short write
   12: 'resource_exhausted', // ENOMEM
   13: 'permission_denied', // EACCES
   28: 'resource_exhausted', // ENOSPC

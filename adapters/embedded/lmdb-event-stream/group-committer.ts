@@ -72,6 +72,11 @@ export class GroupCommitter {
     });
   }
 
+  /** Whether a commit is under way, of which `onCommitted` will tell. */
+  get isCommitting(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** Lets go of what retention says, where nothing is published that would do it. */
   maintain(): void {
     if (this.#closed || this.#running) return;

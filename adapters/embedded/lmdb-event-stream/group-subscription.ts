@@ -115,12 +115,13 @@ export class GroupSubscription implements Subscription {
   async #deliverAll(reader: LogReader, checkpoint: number): Promise<void> {
     const { clock, subscribe, maxHeldEvents, maxHeldBytes } = this.#options;
     const settled = new SettledBefore(subscribe.resumeAfter ?? []);
-    const window = new DeliveryWindow(checkpoint, {
+    const window = new DeliveryWindow({
       maxBatchEvents: subscribe.maxBatchEvents,
       maxBatchBytes: subscribe.maxBatchBytes ?? DEFAULT_MAX_BATCH_BYTES,
       maxHeldEvents,
       maxHeldBytes,
     });
+    window.addLane(checkpoint);
     while (!this.#isClosing) {
       const batch = window.takeDue(clock.monotonicMs()) ?? readAhead(reader, window, settled);
       if (batch) await this.#deliver(batch, window);
@@ -159,7 +160,7 @@ export class GroupSubscription implements Subscription {
   }
 
   #advance(window: DeliveryWindow): void {
-    this.#saver?.advance(window.checkpoint);
+    this.#saver?.advance(window.checkpoint(0));
     this.#options.onProgress();
   }
 
@@ -185,8 +186,8 @@ function readAhead(reader: LogReader, window: DeliveryWindow, settled: SettledBe
     let index = reader.position - firstPosition;
     for (; index < events.length; index++) {
       const event = events[index]!;
-      if (settled.covers(event)) window.skip(firstPosition + index);
-      else if (window.hasRoomFor(event.payload.byteLength)) window.accept(firstPosition + index, event);
+      if (settled.covers(event)) window.skip(0, firstPosition + index);
+      else if (window.hasRoomFor(event.payload.byteLength)) window.accept(0, firstPosition + index, event);
       else break;
     }
     reader.moveTo(firstPosition + index);

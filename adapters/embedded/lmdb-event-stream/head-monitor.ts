@@ -12,6 +12,7 @@ const SECOND_LOOK_MS = 1;
 /** Tells listeners that the log has a new durable head, whoever wrote it. Watches only while somebody listens. */
 export class HeadMonitor {
   readonly #file: LogFile;
+  readonly #isCommitting: () => boolean;
   readonly #listeners = new Set<() => void>();
   #head: LogHead;
   #watcher: FSWatcher | undefined;
@@ -19,8 +20,10 @@ export class HeadMonitor {
   #secondLook: NodeJS.Timeout | undefined;
   #pollMs = SHORTEST_POLL_MS;
 
-  constructor(file: LogFile) {
+  /** While this process commits, `advance` will tell of it: a notification that came first would have its events read from the file. */
+  constructor(file: LogFile, isCommitting: () => boolean) {
     this.#file = file;
+    this.#isCommitting = isCommitting;
     this.#head = file.readHead();
   }
 
@@ -78,15 +81,15 @@ export class HeadMonitor {
   }
 
   #notice(): void {
-    if (this.look()) return;
+    if (this.#isCommitting() || this.look()) return;
     clearTimeout(this.#secondLook);
-    this.#secondLook = setTimeout(() => this.look(), SECOND_LOOK_MS);
+    this.#secondLook = setTimeout(() => this.#isCommitting() || this.look(), SECOND_LOOK_MS);
   }
 
   #schedulePoll(): void {
     this.#poll = setTimeout(
       () => {
-        const isNews = this.look();
+        const isNews = !this.#isCommitting() && this.look();
         this.#pollMs = isNews ? SHORTEST_POLL_MS : Math.min(this.#pollMs * 2, LONGEST_POLL_MS);
         if (this.#listeners.size > 0) this.#schedulePoll();
       },

@@ -6,6 +6,8 @@ import { PortError } from '#core/errors.ts';
 import { lmdbPortError, reasonOfFailedCommit } from './errors.ts';
 
 const FORMAT = 1;
+/** With less left, a failed write is put down to the full disk: a commit writes some pages at a time. */
+const DISK_IS_FULL_BYTES = 2 ** 20;
 const HEAD_KEY = 'head';
 const FORMAT_KEY = 'format';
 
@@ -142,7 +144,10 @@ export class LogFile {
       this.#meta.remove('none').catch(reasonOfFailedCommit);
       return await done;
     } catch (error) {
-      throw lmdbPortError(await reasonOfFailedCommit(error), `writing to the event log in ${this.directory}`);
+      const reason = lmdbPortError(await reasonOfFailedCommit(error), `writing to the event log in ${this.directory}`);
+      // LMDB calls a short write an input/output error; where the disk is full, that is what it was.
+      if (reason.code !== 'unavailable' || this.freeSpaceBytes() > DISK_IS_FULL_BYTES) throw reason;
+      throw new PortError('resource_exhausted', `the file system of ${this.directory} is full`, { cause: reason });
     }
   }
 

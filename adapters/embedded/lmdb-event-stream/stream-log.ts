@@ -40,7 +40,7 @@ export class StreamLog {
     // Free pages between the live ones, and pages that a transaction rewrites, come on top of the frames.
     const mapSize = 2 * options.retention.hardMaxBytes + 256 * MIB;
     this.#file = new LogFile(join(directory, options.stream), mapSize, freeSpaceReserveBytes);
-    this.#monitor = new HeadMonitor(this.#file);
+    this.#monitor = new HeadMonitor(this.#file, () => this.#committer?.isCommitting ?? false);
     this.#cache = new TailCache(tailCacheBytes);
   }
 
