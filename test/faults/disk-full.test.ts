@@ -21,6 +21,9 @@ const TIMEOUT_MS = 300_000;
 const MACHINES = Array.from({ length: 20 }, (_, machine) => `m-${machine}`);
 const METRICS = ['velocity_rms', 'temperature'];
 const LOAD_SECONDS = 30;
+const RATE_PER_S = 500;
+/** Behind by so much, the store is not merely busy. */
+const STALLED_S = 5;
 const MIB = 2 ** 20;
 
 /** Mounting needs root, which CI has. Without it there is nothing to test: that is said, not passed over. */
@@ -49,7 +52,7 @@ asRoot.each([
         metrics: METRICS,
         idPrefix: 'full',
         maxInFlight: 20,
-        ratePerS: 500,
+        ratePerS: RATE_PER_S,
         seconds: LOAD_SECONDS,
         drainSeconds: 60,
         reconnect: true,
@@ -58,11 +61,12 @@ asRoot.each([
       await load.begun(ackFile);
       const ballast = fill(disk.folder);
       if (isRefused) await until('HTTP is refused', async () => (await sendByHttp(platform)) === 429);
-      else
-        await until(
-          'something is pending',
-          async () => ((await platform.ledger().catch(() => undefined))?.pending ?? 0) > 0,
-        );
+      else {
+        await until('the store has fallen behind by seconds', async () => {
+          const ledger = await platform.ledger().catch(() => undefined);
+          return (ledger?.pending ?? 0) > STALLED_S * RATE_PER_S * METRICS.length;
+        });
+      }
       rmSync(ballast);
       await until('the intake takes data again', async () => (await sendByHttp(platform)) === 202);
 
