@@ -40,6 +40,7 @@ export async function composeIngestionService(
       processName: 'ingestion-service',
       streamRetentionMs: configuration.streamRetentionDays * DAY_MS,
       streamMaxBytes: configuration.streamMaxBytes,
+      log: logger,
     });
     stops.push(() => embedded.close());
     const container = new Container();

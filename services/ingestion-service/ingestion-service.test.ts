@@ -59,7 +59,6 @@ beforeEach(async () => {
   devices = await SqliteDeviceRegistry.open(sqliteDeviceRegistryConfigSchema.parse(registry));
   machines = await SqliteMachineRegistry.open(sqliteMachineRegistryConfigSchema.parse(registry));
   log = new LmdbEventStream({ directory: join(folder, 'streams'), source: 'test', streams: DEFAULT_RETENTION });
-  for (const stream of ['metrics', 'raw-waveform'] as const) await log.declareGroup(stream, 'store');
   for (const id of ['press-7', 'pump-2']) {
     const metrics = [{ name: 'temperature', unit: 'Cel', min: -60, max: 400 }];
     await machines.putMachine(ACME, AKRON, machineSchema.parse({ id, class: 'press', metrics }));

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Clock } from '#core/clock.ts';
-import type { MachineEvent } from '#core/domain/event.ts';
+import { LEDGERED_STREAMS, type MachineEvent } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { Intake, INTAKE_DEFAULTS, type IntakeOptions } from '#core/ingestion/intake.ts';
 import type { RefusalReason } from '#core/ingestion/intake-counters.ts';
@@ -15,7 +15,7 @@ import { observeIntake } from '#services/shared/observability/observed-intake.ts
 import type { Tracing } from '#services/shared/observability/tracing.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
 
-/** The group by whose progress intake knows how far behind the platform is. */
+/** The group that settles what intake appends, and by whose progress intake knows how far behind the platform is. */
 const SETTLING_GROUP = 'store';
 
 /** Hears of devices and of what became durable, for people who watch. */
@@ -75,6 +75,8 @@ export async function startIngestion<Gateway extends DeviceGateway>(
   const observed = observeIntake(intake, { tracing, metrics });
   const gateway = makeGateway({ refuse: (reason, tenant) => intake.refuse(reason, tenant), onProblem });
   try {
+    // Whoever settles may start later: it receives everything from now on.
+    for (const name of LEDGERED_STREAMS) await stream.declareGroup(name, SETTLING_GROUP);
     await intake.start();
     await gateway.start(observed, watcher);
   } catch (error) {

@@ -139,13 +139,18 @@ export class DeviceConnection {
       if (this.socket.writableNeedDrain) {
         if (nowMs - this.#blockedFromMs > FROZEN_MS)
           this.socket.destroy(new ConnectionEnded('the device reads nothing'));
-      } else if (this.keepAliveMs > 0 && nowMs - this.#lastUnaskedPingMs >= this.keepAliveMs / 2) {
+      } else if (this.keepAliveMs > 0 && nowMs - this.#lastSignOfLifeMs() >= this.keepAliveMs / 2) {
         this.#lastUnaskedPingMs = nowMs;
         this.socket.write(PINGRESP);
       }
     } else if (this.keepAliveMs > 0 && nowMs - this.#lastReadMs > this.keepAliveMs * 1.5) {
       this.socket.destroy(new ConnectionEnded('keep alive timeout'));
     }
+  }
+
+  /** Half a keep-alive is soon enough for every client that waits for a PINGRESP, and most pauses are shorter. */
+  #lastSignOfLifeMs(): number {
+    return Math.max(this.#lastUnaskedPingMs, this.#blockedFromMs ?? 0);
   }
 
   /** aedes pulls by `read()`: the one place where all bytes of the connection pass, with nothing copied. */
