@@ -10,7 +10,7 @@ import { loadConfiguration } from '#services/shared/config/load.ts';
 import { INTAKE_PORT, LIVE_PORT, servedIntake } from '#services/shared/rpc/intake-port.ts';
 import { servePort } from '#services/shared/rpc/port-server.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
-import { TIME_SERIES_PORT } from '#services/timeseries-service/composition.ts';
+import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { composeApiGateway } from './composition.ts';
 
 it('runs as a process of its own, with intake, live data and the store behind sockets', async () => {

@@ -13,7 +13,7 @@ import { Tracing } from '#services/shared/observability/tracing.ts';
 import { connectIntake, INTAKE_PORT, LIVE_PORT } from '#services/shared/rpc/intake-port.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
-import { TIME_SERIES_PORT } from '#services/timeseries-service/composition.ts';
+import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { startApiGateway, type ApiGateway } from './api-gateway.ts';
 import type { ReadableStore } from './services.ts';
 

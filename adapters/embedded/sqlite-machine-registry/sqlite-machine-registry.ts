@@ -62,6 +62,7 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
   readonly #commit: GroupCommit<Schema>;
   readonly #quarantine: QuarantineBuffer<Schema>;
   #knownRoom = 0;
+  #statements: ReturnType<typeof prepare> | undefined;
 
   static async open(config: SqliteMachineRegistryConfig): Promise<SqliteMachineRegistry> {
     const file = await SqliteFile.open<Schema>({
@@ -91,22 +92,18 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
     this.#quarantine.forget(key);
     const description = JSON.stringify(machine);
     return this.#commit.write((database) => {
-      const present = database.prepare('select revision from machine where key = ?').get(key)?.['revision'] ?? 0;
+      const { revision: select, put, forget } = (this.#statements ??= prepare(database));
+      const present = Number(select.get(key)?.['revision'] ?? 0);
       if (expectedRevision !== undefined && expectedRevision !== present) {
         throw new PortError(
           'failed_precondition',
-          `${key} has revision ${Number(present)}, not ${expectedRevision}; read it again`,
+          `${key} has revision ${present}, not ${expectedRevision}; read it again`,
         );
       }
       if (present === 0) this.#requireRoom(database);
-      const revision = Number(present) + 1;
-      database
-        .prepare(
-          'insert into machine values (?1, ?2, ?3, ?4, ?5) on conflict (key) do update set description = ?4, revision = ?5',
-        )
-        .run(key, tenant, site, description, revision);
-      database.prepare('delete from quarantined_machine where key = ?').run(key);
-      return { key, machine, revision };
+      put.run(key, tenant, site, description, present + 1);
+      forget.run(key);
+      return { key, machine, revision: present + 1 };
     });
   }
 
@@ -222,6 +219,16 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
     }
     this.#knownRoom--;
   }
+}
+
+function prepare(database: DatabaseSync) {
+  return {
+    revision: database.prepare('select revision from machine where key = ?'),
+    put: database.prepare(
+      'insert into machine values (?1, ?2, ?3, ?4, ?5) on conflict (key) do update set description = ?4, revision = ?5',
+    ),
+    forget: database.prepare('delete from quarantined_machine where key = ?'),
+  };
 }
 
 function registeredMachine(row: Schema['machine']): RegisteredMachine {

@@ -119,7 +119,6 @@ export const shelveRequestSchema = z
   })
   .meta({ id: 'ShelveRequest', examples: [{ forMinutes: 60, comment: 'sensor is being replaced' }] });
 
-export type AlarmState = z.infer<typeof alarmStateSchema>;
 export type AlarmView = z.infer<typeof alarmSchema>;
 export type AlarmPartView = z.infer<typeof alarmPartSchema>;
 export type JournalEntryView = z.infer<typeof journalEntrySchema>;

@@ -68,5 +68,3 @@ export function pageSchema<Item extends z.ZodType>(item: Item) {
     nextCursor: z.string().optional().meta({ description: 'Pass it as `cursor` for the next page' }),
   });
 }
-
-export const emptySchema = z.void();

@@ -107,6 +107,4 @@ export const rejectionsSchema = pageSchema(rejectionSchema).meta({ id: 'Rejectio
 
 export type LedgerView = z.infer<typeof ledgerSchema>;
 export type DeadLetterView = z.infer<typeof deadLetterSchema>;
-export type DeadLetterDetail = z.infer<typeof deadLetterDetailSchema>;
 export type ReplayResult = z.infer<typeof replayResultSchema>;
-export type RejectionView = z.infer<typeof rejectionSchema>;

@@ -239,7 +239,6 @@ export const seriesSchema = z
 export type FleetMachine = z.infer<typeof fleetMachineSchema>;
 export type Fleet = z.infer<typeof fleetSchema>;
 export type Health = z.infer<typeof healthSchema>;
-export type OpenAlarms = z.infer<typeof openAlarmsSchema>;
 export type LiveValue = z.infer<typeof liveValueSchema>;
 export type MachineDetail = z.infer<typeof machineDetailSchema>;
 export type QuarantinedMachineView = z.infer<typeof quarantinedMachineSchema>;

@@ -15,5 +15,3 @@ export const modelSchema = z
   .meta({ id: 'Model' });
 
 export const modelListSchema = pageSchema(modelSchema).meta({ id: 'ModelList' });
-
-export type ModelView = z.infer<typeof modelSchema>;

@@ -1,2 +1,1 @@
-export { problemSchema, PROBLEM_TYPES } from '../../shared/http/problem-types.ts';
-export type { Problem, ProblemType } from '../../shared/http/problem-types.ts';
+export type { Problem } from '../../shared/http/problem-types.ts';

@@ -126,6 +126,5 @@ export const waveformMetadataSchema = z
   })
   .meta({ id: 'WaveformMetadata' });
 
-export type TelemetryRequest = z.infer<typeof telemetryRequestSchema>;
 export type IntakeReceiptView = z.infer<typeof intakeReceiptSchema>;
 export type WaveformMetadata = z.infer<typeof waveformMetadataSchema>;

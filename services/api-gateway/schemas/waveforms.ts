@@ -77,7 +77,5 @@ export const spectraSchema = z
   .meta({ id: 'Spectra' });
 
 export type WaveformList = z.infer<typeof waveformListSchema>;
-export type WaveformView = z.infer<typeof waveformSchema>;
-export type SpectrumMarkView = z.infer<typeof spectrumMarkSchema>;
 export type SpectrumView = z.infer<typeof spectrumSchema>;
 export type Spectra = z.infer<typeof spectraSchema>;
