@@ -13,16 +13,16 @@ interface Tier {
 }
 
 const tiers: readonly Tier[] = [
-  { name: 'check', command: ['npm', 'run', '--silent', 'check'], budgetMinutes: 4 },
+  { name: 'check', command: ['npm', 'run', '--silent', 'check'], budgetMinutes: 6 },
   {
     name: 'unit, contract and end-to-end tests',
     command: ['npm', 'test', '--silent', '--'],
     budgetMinutes: 8,
     jest: true,
   },
-  { name: 'browser', command: ['npm', 'run', '--silent', 'test:browser', '--'], budgetMinutes: 4, jest: true },
-  { name: 'faults', command: ['npm', 'run', '--silent', 'test:faults', '--'], budgetMinutes: 10, jest: true },
-  { name: 'short bench', command: ['npm', 'run', '--silent', 'bench', '--', 'pipeline', '--short'], budgetMinutes: 4 },
+  { name: 'browser', command: ['npm', 'run', '--silent', 'test:browser', '--'], budgetMinutes: 6, jest: true },
+  { name: 'faults', command: ['npm', 'run', '--silent', 'test:faults', '--'], budgetMinutes: 15, jest: true },
+  { name: 'short bench', command: ['npm', 'run', '--silent', 'bench', '--', 'pipeline', '--short'], budgetMinutes: 5 },
 ];
 
 if (!existsSync(process.env['TRIBO_DATASETS'] ?? '')) {

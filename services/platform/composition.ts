@@ -33,7 +33,7 @@ import { observeIntake } from '#services/shared/observability/observed-intake.ts
 import { Tracing } from '#services/shared/observability/tracing.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
-import { TIME_SERIES_PORT } from '#services/timeseries-service/composition.ts';
+import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { supervise } from './supervisor.ts';
 
 export interface Platform {

