@@ -1,11 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Container } from 'inversify';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { embeddedModule } from '#adapters/embedded/module.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import {
   machineKey,
@@ -20,12 +15,13 @@ import type { WaveformReference } from '#core/domain/waveform.ts';
 import type { PredictionBody } from '#core/inference/prediction.ts';
 import type { DeliveryBatch } from '#core/ports/event-stream.ts';
 import type { DerivedDocument } from '#core/ports/time-series-store.ts';
-import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
+import type { BoundPorts, PortName } from '#core/ports/tokens.ts';
 import { featureServiceConfigSchema } from '#services/feature-service/config.ts';
 import { startFeatureService } from '#services/feature-service/feature-service.ts';
 import { mlServiceConfigSchema } from '#services/ml-service/config.ts';
 import { startMlService } from '#services/ml-service/ml-service.ts';
 import { DATASETS_FOLDER, pronostiaBearings, type PronostiaBearing } from '#test/datasets/pronostia.ts';
+import { openEmbeddedPorts } from '#test/support/embedded-ports.ts';
 
 /** What the services said of one bearing's life. */
 export interface PronostiaVerdict {
@@ -43,6 +39,8 @@ export interface PronostiaRun {
   readonly verdicts: readonly PronostiaVerdict[];
   /** Through object store, stream, features, stream, ONNX, checkpoint and stream. */
   readonly waveformsPerS: number;
+  /** CPU time of this process for a waveform, making and sending it included. */
+  readonly cpuMsPerWaveform: number;
 }
 
 const TENANT = 'bench' as TenantId;
@@ -60,17 +58,8 @@ const PUBLISHED_TOGETHER = 60;
 export async function runPronostia(only?: readonly string[]): Promise<PronostiaRun> {
   const bearings = pronostiaBearings()?.filter(({ name }) => only?.includes(name) ?? true);
   if (!bearings) throw new Error(`no PRONOSTIA in ${DATASETS_FOLDER}; set TRIBO_DATASETS`);
-  const dataDir = mkdtempSync(join(tmpdir(), 'tribo-pronostia-'));
-  const settings = { dataDir, processName: 'bench', streamRetentionMs: 86_400_000, streamMaxBytes: 2 ** 30 };
-  const embedded = embeddedModule(settings);
-  try {
-    const container = new Container();
-    container.load(embedded.module);
-    return await runThrough(bearings, (name) => container.getAsync(portToken(name)));
-  } finally {
-    await embedded.close();
-    rmSync(dataDir, { recursive: true });
-  }
+  await using ports = openEmbeddedPorts();
+  return await runThrough(bearings, (name) => ports.get(name));
 }
 
 type Port = <Name extends PortName>(name: Name) => Promise<BoundPorts[Name]>;
@@ -99,13 +88,15 @@ async function runThrough(bearings: readonly PronostiaBearing[], port: Port): Pr
   const subscription = await stream.subscribe('inference-results', 'bench', collect, { maxBatchEvents: 1000 });
   const services = await startServices(port, (reason) => done.reject(new Error(`a dead letter: ${reason}`)));
   const startedMs = performance.now();
+  const cpuBefore = process.cpuUsage();
   await publishLives(bearings, port);
   await done.promise;
   const seconds = (performance.now() - startedMs) / 1000;
+  const { user, system } = process.cpuUsage(cpuBefore);
   for (const service of services) await service.close();
   await subscription.close();
   const verdicts = bearings.map((bearing) => judge(bearing, lives.get(keyOf(bearing))!));
-  return { verdicts, waveformsPerS: total / seconds };
+  return { verdicts, waveformsPerS: total / seconds, cpuMsPerWaveform: (user + system) / 1000 / total };
 }
 
 async function startServices(port: Port, onDeadLetter: (reason: string) => void) {
@@ -215,7 +206,9 @@ function verdictOf({ payload }: StampedEvent): { readonly ts: number; readonly v
 }
 
 if (import.meta.main) {
-  const { verdicts, waveformsPerS } = await runPronostia();
+  const { verdicts, waveformsPerS, cpuMsPerWaveform } = await runPronostia();
   console.table(verdicts.map(({ alerts, ...verdict }) => ({ ...verdict, alerts: alerts.join(' ') })));
-  console.log(`${Math.round(waveformsPerS)} waveforms/s, sent and judged in one process`);
+  console.log(
+    `${Math.round(waveformsPerS)} waveforms/s sent and judged in one process, ${cpuMsPerWaveform.toFixed(2)} ms of CPU each`,
+  );
 }

@@ -1,13 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
-import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
-import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
@@ -15,7 +9,9 @@ import type { WaveformReference } from '#core/domain/waveform.ts';
 import { PortError } from '#core/errors.ts';
 import type { FeaturesBody } from '#core/features/featurise.ts';
 import type { EventStream } from '#core/ports/event-stream.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { DerivedDocument, LatestValue } from '#core/ports/time-series-store.ts';
+import { openEmbeddedPorts, type EmbeddedPorts } from '#test/support/embedded-ports.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
 import { featureServiceConfigSchema } from './config.ts';
@@ -52,14 +48,9 @@ function samplesOf(amplitudeG: number, length = 16_384): Float32Array {
 }
 
 class Plant implements AsyncDisposable {
-  readonly folder = mkdtempSync(join(tmpdir(), 'tribo-features-'));
-  readonly objects = new FileObjectStore({ directory: join(this.folder, 'objects') });
-  readonly stream = new LmdbEventStream({
-    directory: join(this.folder, 'streams'),
-    source: 'test',
-    streams: { 'raw-waveform': DEFAULT_RETENTION['raw-waveform'], features: DEFAULT_RETENTION.features },
-    checkpointIntervalMs: 1,
-  });
+  readonly #ports: EmbeddedPorts;
+  readonly stream: EventStream;
+  readonly objects: ObjectStore;
   readonly machines = new MemoryMachineRegistry();
   readonly clock = new HeldClock(NOW_MS);
   readonly deadLetters: { eventId: string; code: string; detail: string }[] = [];
@@ -67,8 +58,15 @@ class Plant implements AsyncDisposable {
   latest: readonly LatestValue[] = [];
   #service: RunningFeatureService | undefined;
 
+  private constructor(ports: EmbeddedPorts, stream: EventStream, objects: ObjectStore) {
+    this.#ports = ports;
+    this.stream = stream;
+    this.objects = objects;
+  }
+
   static async open(): Promise<Plant> {
-    const plant = new Plant();
+    const ports = openEmbeddedPorts();
+    const plant = new Plant(ports, await ports.get('eventStream'), await ports.get('objectStore'));
     await plant.machines.putMachine(TENANT, SITE, press);
     await plant.stream.declareGroup('features', 'test');
     await plant.stream.declareGroup('raw-waveform', 'compute');
@@ -132,8 +130,7 @@ class Plant implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#service?.close();
-    await this.stream.close();
-    rmSync(this.folder, { recursive: true });
+    await this.#ports[Symbol.asyncDispose]();
   }
 }
 

@@ -1,19 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
-import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
-import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
-import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
-import { OnnxModelInference } from '#adapters/embedded/onnx-model-inference/onnx-model-inference.ts';
-import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
-import { sqliteMachineRegistryConfigSchema } from '#adapters/embedded/sqlite-machine-registry/config.ts';
-import { SqliteMachineRegistry } from '#adapters/embedded/sqlite-machine-registry/sqlite-machine-registry.ts';
-import { sqliteModelRegistryConfigSchema } from '#adapters/embedded/sqlite-model-registry/config.ts';
-import { SqliteModelRegistry } from '#adapters/embedded/sqlite-model-registry/sqlite-model-registry.ts';
 import { derivedEvent, derivedId } from '#core/derivation/derived-event.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
@@ -24,7 +12,9 @@ import { fitBaseline } from '#core/inference/health-indicator.ts';
 import type { PredictionBody } from '#core/inference/prediction.ts';
 import type { DeliveryBatch, EventStream } from '#core/ports/event-stream.ts';
 import type { MachineHistoryEvent } from '#core/ports/machine-registry.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { DerivedDocument } from '#core/ports/time-series-store.ts';
+import { openEmbeddedPorts } from '#test/support/embedded-ports.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { mlServiceConfigSchema } from './config.ts';
 import { startMlService, type MlServiceDependencies, type RunningMlService } from './ml-service.ts';
@@ -88,12 +78,12 @@ class Plant implements AsyncDisposable {
   readonly deadLetters: { eventId: string; code: string }[] = [];
   /** Everything that was published, in order. */
   readonly received: StampedEvent[] = [];
-  readonly #parts: Awaited<ReturnType<typeof openParts>>;
+  readonly parts: Awaited<ReturnType<typeof openParts>>;
   #service: RunningMlService | undefined;
 
   static async open(): Promise<Plant> {
     const plant = new Plant(await openParts());
-    const { stream } = plant;
+    const { stream } = plant.parts;
     await stream.declareGroup('inference-results', 'test');
     await stream.declareGroup('features', 'ml');
     const collect = async (batch: DeliveryBatch) => {
@@ -105,27 +95,7 @@ class Plant implements AsyncDisposable {
   }
 
   private constructor(parts: Awaited<ReturnType<typeof openParts>>) {
-    this.#parts = parts;
-  }
-
-  get stream(): LmdbEventStream {
-    return this.#parts.stream;
-  }
-
-  get registry(): SqliteModelRegistry {
-    return this.#parts.registry;
-  }
-
-  get machines(): SqliteMachineRegistry {
-    return this.#parts.machines;
-  }
-
-  get objects(): FileObjectStore {
-    return this.#parts.objects;
-  }
-
-  get checkpoints(): SqliteCheckpointStore {
-    return this.#parts.checkpoints;
+    this.parts = parts;
   }
 
   async start(
@@ -134,11 +104,7 @@ class Plant implements AsyncDisposable {
   ): Promise<RunningMlService> {
     const indicator = { baselineVectors: BASELINE, smoothing: SMOOTHING };
     this.#service = await startMlService(mlServiceConfigSchema.parse({ indicator, ...config }), {
-      stream: this.stream,
-      machines: this.machines,
-      registry: this.registry,
-      inference: this.#parts.inference,
-      checkpoints: this.checkpoints,
+      ...this.parts,
       deadLetter: async ({ eventId }, { code }) => void this.deadLetters.push({ eventId, code }),
       clock: new HeldClock(NOW_MS),
       logger: pino({ level: 'silent' }),
@@ -149,7 +115,7 @@ class Plant implements AsyncDisposable {
   }
 
   async send(...events: readonly MachineEvent[]): Promise<void> {
-    await this.stream.publish('features', events);
+    await this.parts.stream.publish('features', events);
   }
 
   /** The first copies of all predictions, once there are `count` of them. */
@@ -168,34 +134,21 @@ class Plant implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#service?.close();
-    await this.#parts.close();
+    await this.parts.close();
   }
 }
 
 async function openParts() {
-  const folder = mkdtempSync(join(tmpdir(), 'tribo-ml-'));
-  const clock = new HeldClock(NOW_MS);
-  const objects = new FileObjectStore({ directory: join(folder, 'objects') });
-  const databasePath = join(folder, 'state.db');
-  const registry = await SqliteModelRegistry.open(
-    sqliteModelRegistryConfigSchema.parse({ databasePath }),
-    objects,
-    clock,
-  );
-  const checkpoints = await SqliteCheckpointStore.open({ databasePath }, clock);
-  const machines = await SqliteMachineRegistry.open(sqliteMachineRegistryConfigSchema.parse({ databasePath }));
-  const inference = new OnnxModelInference({ maxLoadedModels: 16 });
-  const stream = new LmdbEventStream({
-    directory: join(folder, 'streams'),
-    source: 'test',
-    streams: { features: DEFAULT_RETENTION.features, 'inference-results': DEFAULT_RETENTION['inference-results'] },
-    checkpointIntervalMs: 1,
-  });
-  const close = async () => {
-    for (const part of [stream, inference, machines, checkpoints, registry]) await part.close();
-    rmSync(folder, { recursive: true });
+  const ports = openEmbeddedPorts();
+  return {
+    stream: await ports.get('eventStream'),
+    objects: await ports.get('objectStore'),
+    machines: await ports.get('machineRegistry'),
+    registry: await ports.get('modelRegistry'),
+    inference: await ports.get('modelInference'),
+    checkpoints: await ports.get('checkpointStore'),
+    close: () => ports[Symbol.asyncDispose](),
   };
-  return { objects, machines, registry, checkpoints, inference, stream, close };
 }
 
 async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
@@ -222,14 +175,16 @@ describe('ml-service', () => {
     expect(learning[4]?.body.reason).toBe('5 of 12 feature sets learnt');
     expect(learning[4]?.values).toEqual({});
 
-    const version = await plant.registry.getPromoted(MODEL);
+    const version = await plant.parts.registry.getPromoted(MODEL);
     expect(version).toMatchObject({
       version: 1,
       inputs: BANDS,
       parameters: { decision: { threshold: 3, smoothing: SMOOTHING } },
       provenance: { samples: BASELINE, fromMs: NOW_MS, toMs: NOW_MS + 10_000 * (BASELINE - 1) },
     });
-    expect(await plant.registry.promotions(MODEL, { limit: 9 })).toMatchObject([{ by: 'ml-service', kind: 'promote' }]);
+    expect(await plant.parts.registry.promotions(MODEL, { limit: 9 })).toMatchObject([
+      { by: 'ml-service', kind: 'promote' },
+    ]);
 
     const judged = newest(await plant.judge(...run(BASELINE, BASELINE + SMOOTHING)));
     expect(judged).toMatchObject({
@@ -306,7 +261,7 @@ describe('ml-service', () => {
     expect(newest(byOwner(PRESS, SENSOR)).body.verdict).toBe('healthy');
     expect(newest(byOwner(PRESS, 'acc-2')).body.verdict).toBe('healthy');
     expect(newest(byOwner(PUMP, SENSOR)).body.verdict).toBe('alarm');
-    const models = await plant.registry.listModels({ tenant: 'demo' as TenantId, limit: 10 });
+    const models = await plant.parts.registry.listModels({ tenant: 'demo' as TenantId, limit: 10 });
     expect(models.map(({ model }) => `${model.machine ?? ''} ${model.sensor ?? ''}`)).toEqual([
       `${PRESS} acc`,
       `${PRESS} acc-2`,
@@ -384,7 +339,7 @@ describe('ml-service', () => {
         parameters,
       );
       const training = { machine: PRESS, sensor: SENSOR, fromMs: 0, toMs: 0, featuresSoftware: 'test' };
-      return (await plant.registry.register(MODEL, healthDraft(deaf, training))).version;
+      return (await plant.parts.registry.register(MODEL, healthDraft(deaf, training))).version;
     }
 
     it('judges by the promoted version, and by the one before after a rollback, without a restart', async () => {
@@ -393,10 +348,10 @@ describe('ml-service', () => {
       await plant.judge(...run(0, 20));
       expect(newest(await plant.judge(...run(20, 25, { ratio: 4 }))).body.verdict).toBe('alarm');
       const decision = { by: 'ada', reason: 'too sensitive' };
-      await plant.registry.promote(MODEL, await registerDeaf(plant), decision);
+      await plant.parts.registry.promote(MODEL, await registerDeaf(plant), decision);
       const deaf = newest(await plant.judge(...run(25, 35, { ratio: 4 })));
       expect(deaf.body).toMatchObject({ verdict: 'healthy', model: { version: 2 }, threshold: 90 });
-      await plant.registry.rollback(MODEL, decision);
+      await plant.parts.registry.rollback(MODEL, decision);
       const before = newest(await plant.judge(...run(35, 45, { ratio: 4 })));
       expect(before.body).toMatchObject({ verdict: 'alarm', model: { version: 1 } });
     });
@@ -406,8 +361,8 @@ describe('ml-service', () => {
       await plant.start({ promotion: 'manual' });
       const waiting = newest(await plant.judge(...run(0, 20)));
       expect(waiting.body).toMatchObject({ verdict: 'learning', reason: 'the model waits to be promoted' });
-      expect(await plant.registry.getPromoted(MODEL)).toBeUndefined();
-      await plant.registry.promote(MODEL, 1, { by: 'ada', reason: 'looks right' });
+      expect(await plant.parts.registry.getPromoted(MODEL)).toBeUndefined();
+      await plant.parts.registry.promote(MODEL, 1, { by: 'ada', reason: 'looks right' });
       expect(newest(await plant.judge(...run(20, 30))).body).toMatchObject({
         verdict: 'healthy',
         model: { version: 1 },
@@ -418,27 +373,27 @@ describe('ml-service', () => {
       await using plant = await Plant.open();
       await plant.start({ promotion: 'manual' });
       await plant.judge(...run(0, 20));
-      await plant.registry.promote(MODEL, 1, { by: 'ada', reason: 'looks right' });
+      await plant.parts.registry.promote(MODEL, 1, { by: 'ada', reason: 'looks right' });
       await plant.judge(...run(20, 25));
-      await plant.machines.addMachineEvent(bearingChange(25));
+      await plant.parts.machines.addMachineEvent(bearingChange(25));
       const waiting = newest(await plant.judge(...run(25, 50, { ratio: 4 })));
       expect(waiting.body).toMatchObject({ verdict: 'learning', reason: 'the model waits to be promoted' });
-      await plant.registry.promote(MODEL, 2, { by: 'ada', reason: 'new bearing' });
+      await plant.parts.registry.promote(MODEL, 2, { by: 'ada', reason: 'new bearing' });
       const judged = newest(await plant.judge(...run(50, 60, { ratio: 4 })));
       expect(judged.body).toMatchObject({ verdict: 'healthy', model: { version: 2 } });
     });
 
     it.each([
-      ['gone', (objects: FileObjectStore, key: string) => objects.delete(key)],
-      ['corrupt', (objects: FileObjectStore, key: string) => objects.put(key, Buffer.from('damaged'))],
+      ['gone', (objects: ObjectStore, key: string) => objects.delete(key)],
+      ['corrupt', (objects: ObjectStore, key: string) => objects.put(key, Buffer.from('damaged'))],
     ] as const)('is not ready while the promoted artifact is %s, and recovers', async (_what, damage) => {
       await using plant = await Plant.open();
       const first = await plant.start();
       await plant.judge(...run(0, 20));
       await first.close();
-      const [object] = await plant.objects.list({ prefix: 'models/', limit: 1 });
-      const bytes = await plant.objects.get(object!.key);
-      await damage(plant.objects, object!.key);
+      const [object] = await plant.parts.objects.list({ prefix: 'models/', limit: 1 });
+      const bytes = await plant.parts.objects.get(object!.key);
+      await damage(plant.parts.objects, object!.key);
 
       const { readiness } = await plant.start();
       await plant.send(featuresEvent(20));
@@ -447,7 +402,7 @@ describe('ml-service', () => {
       const reason = await readiness['models']?.();
       expect(reason).toMatch(/vibration-health.*version 1 cannot run: the artifact .*; roll back, or promote/);
 
-      await plant.objects.put(object!.key, bytes!);
+      await plant.parts.objects.put(object!.key, bytes!);
       expect(await readiness['models']?.()).toBeUndefined();
       expect(newest(await plant.judge(...run(21, 30))).body.verdict).toBe('healthy');
     });
@@ -468,12 +423,12 @@ describe('ml-service', () => {
         ),
         { machine: PRESS, sensor: SENSOR, fromMs: 0, toMs: 0, featuresSoftware: 'test' },
       );
-      await plant.registry.register(MODEL, { ...draft, artifact, inputs: ['a'] });
-      await plant.registry.promote(MODEL, 2, { by: 'ada', reason: 'a mistake' });
+      await plant.parts.registry.register(MODEL, { ...draft, artifact, inputs: ['a'] });
+      await plant.parts.registry.promote(MODEL, 2, { by: 'ada', reason: 'a mistake' });
       await plant.send(featuresEvent(20));
       await until(() => plant.deadLetters.length > 0, 'a dead letter');
       expect(await readiness['models']?.()).toContain('version 2 cannot run: it takes 2 inputs, 1 are named');
-      await plant.registry.rollback(MODEL, { by: 'ada', reason: 'undo' });
+      await plant.parts.registry.rollback(MODEL, { by: 'ada', reason: 'undo' });
       expect(await readiness['models']?.()).toBeUndefined();
       expect(newest(await plant.judge(...run(21, 30))).body.verdict).toBe('healthy');
     });
@@ -485,7 +440,7 @@ describe('ml-service', () => {
       await plant.start();
       await plant.judge(...run(0, 20));
       expect(newest(await plant.judge(...run(20, 30, { ratio: 4 }))).body.verdict).toBe('alarm');
-      await plant.machines.addMachineEvent(bearingChange(30));
+      await plant.parts.machines.addMachineEvent(bearingChange(30));
       const [first] = await plant.judge(featuresEvent(30, { ratio: 2 }));
       expect(first?.body).toMatchObject({
         verdict: 'learning',
@@ -499,8 +454,8 @@ describe('ml-service', () => {
     it('goes on with its baseline after a note, and after a change that lies ahead', async () => {
       await using plant = await Plant.open();
       await plant.start();
-      await plant.machines.addMachineEvent({ ...bearingChange(0), id: 'n', kind: 'note' });
-      await plant.machines.addMachineEvent(bearingChange(999));
+      await plant.parts.machines.addMachineEvent({ ...bearingChange(0), id: 'n', kind: 'note' });
+      await plant.parts.machines.addMachineEvent(bearingChange(999));
       expect(newest(await plant.judge(...run(0, 20))).body).toMatchObject({
         verdict: 'healthy',
         model: { version: 1 },
@@ -539,11 +494,11 @@ describe('ml-service', () => {
       const dying: EventStream = {
         publish: async (name, events, options) => {
           if (isDead) throw new PortError('unavailable', 'died before publishing');
-          return plant.stream.publish(name, events, options);
+          return plant.parts.stream.publish(name, events, options);
         },
-        declareGroup: (name, group) => plant.stream.declareGroup(name, group),
-        subscribe: (...given) => plant.stream.subscribe(...given),
-        close: () => plant.stream.close(),
+        declareGroup: (name, group) => plant.parts.stream.declareGroup(name, group),
+        subscribe: (...given) => plant.parts.stream.subscribe(...given),
+        close: () => plant.parts.stream.close(),
       };
       const first = await plant.start({}, { stream: dying });
       await plant.judge(...LIFE.slice(0, 20));
@@ -563,10 +518,10 @@ describe('ml-service', () => {
       await using plant = await Plant.open();
       let isAway = true;
       const checkpoints: MlServiceDependencies['checkpoints'] = {
-        load: (name) => plant.checkpoints.load(name),
+        load: (name) => plant.parts.checkpoints.load(name),
         save: async (name, state, version) => {
           if (isAway) throw new PortError('unavailable', 'the store is away');
-          return plant.checkpoints.save(name, state, version);
+          return plant.parts.checkpoints.save(name, state, version);
         },
       };
       const { readiness } = await plant.start({}, { checkpoints });
@@ -583,8 +538,8 @@ describe('ml-service', () => {
       await plant.start();
       await plant.judge(...LIFE.slice(0, 10));
       const name = `ml/health/${PRESS}`;
-      const saved = await plant.checkpoints.load(name);
-      await plant.checkpoints.save(name, saved!.state, saved!.version);
+      const saved = await plant.parts.checkpoints.load(name);
+      await plant.parts.checkpoints.save(name, saved!.state, saved!.version);
       await plant.send(...LIFE.slice(10));
       await plant.predictions(LIFE.length);
       expect(contentsOf(plant)).toEqual(await undisturbed());
@@ -594,10 +549,10 @@ describe('ml-service', () => {
       await using plant = await Plant.open();
       let isDead = false;
       const checkpoints: MlServiceDependencies['checkpoints'] = {
-        load: (name) => plant.checkpoints.load(name),
+        load: (name) => plant.parts.checkpoints.load(name),
         save: async (name, state, version) => {
           if (isDead) throw new PortError('unavailable', 'died before saving');
-          return plant.checkpoints.save(name, state, version);
+          return plant.parts.checkpoints.save(name, state, version);
         },
       };
       const first = await plant.start({}, { checkpoints });
@@ -608,7 +563,7 @@ describe('ml-service', () => {
       await first.close();
       await plant.start();
       await plant.judge(...LIFE.slice(BASELINE, BASELINE + 2));
-      expect(await plant.registry.listVersions(MODEL, { limit: 9 })).toHaveLength(1);
+      expect(await plant.parts.registry.listVersions(MODEL, { limit: 9 })).toHaveLength(1);
     });
   });
 

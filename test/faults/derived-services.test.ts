@@ -1,18 +1,13 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
-import { Container } from 'inversify';
-import { embeddedModule } from '#adapters/embedded/module.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import type { WaveformReference } from '#core/domain/waveform.ts';
 import { healthModelRef } from '#core/inference/health-model.ts';
 import type { PredictionBody } from '#core/inference/prediction.ts';
-import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
+import type { BoundPorts, PortName } from '#core/ports/tokens.ts';
 import type { StoredDocument, TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { DEMO_MACHINES } from '#services/edge-simulator/plant.ts';
 import { createRandom } from '#services/edge-simulator/signal/random.ts';
@@ -22,6 +17,7 @@ import { supervise, type Supervised } from '#services/platform/supervisor.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
+import { openEmbeddedPorts } from '#test/support/embedded-ports.ts';
 
 const TENANT = 'demo' as TenantId;
 const SITE = 'akron' as SiteId;
@@ -36,31 +32,20 @@ const ALL = 130;
 const entry = (service: string) => fileURLToPath(new URL(`../../services/${service}/main.ts`, import.meta.url));
 
 class Processes implements AsyncDisposable {
-  readonly #dataDir = mkdtempSync(join(tmpdir(), 'tribo-p-'));
-  readonly #embedded = embeddedModule({
-    dataDir: this.#dataDir,
-    processName: 'test',
-    streamRetentionMs: 86_400_000,
-    streamMaxBytes: 2 ** 28,
-  });
-  readonly #container = new Container();
+  readonly #ports = openEmbeddedPorts();
   readonly #running: Supervised[] = [];
-  readonly store = connectPort<TimeSeriesStore>(socketPath(this.#dataDir, TIME_SERIES_PORT), 'the store', {
+  readonly store = connectPort<TimeSeriesStore>(socketPath(this.#ports.dataDir, TIME_SERIES_PORT), 'the store', {
     waitMs: 10_000,
   });
 
-  constructor() {
-    this.#container.load(this.#embedded.module);
-  }
-
   port<Name extends PortName>(name: Name): Promise<BoundPorts[Name]> {
-    return this.#container.getAsync<BoundPorts[Name]>(portToken(name));
+    return this.#ports.get(name);
   }
 
   /** In this order a stage's groups are declared before the stage before it publishes. */
   async start(): Promise<void> {
     for (const name of ['timeseries-service', 'ml-service', 'feature-service']) {
-      const env = { TRIBO_DATA_DIR: this.#dataDir, TRIBO_LOG_LEVEL: 'error' };
+      const env = { TRIBO_DATA_DIR: this.#ports.dataDir, TRIBO_LOG_LEVEL: 'error' };
       this.#running.push(await supervise({ name, entry: entry(name), env }, () => undefined));
     }
   }
@@ -75,8 +60,7 @@ class Processes implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const each of this.#running.toReversed()) await each.stop();
     this.store.disconnect();
-    await this.#embedded.close();
-    rmSync(this.#dataDir, { recursive: true });
+    await this.#ports[Symbol.asyncDispose]();
   }
 }
 
