@@ -27,7 +27,7 @@ interface WatchedMachine {
   readonly metrics: Map<string, { value: number; version: number; tsMs: number }>;
 }
 
-const MAX_SAMPLES = 4;
+const MAX_SAMPLES = 2;
 /** Batches that come without anybody asking, after which nobody is thought to watch. */
 const MAX_UNASKED = 10_000;
 
@@ -52,7 +52,7 @@ export class LiveState implements LiveFeed, PresenceListener {
     maxMachines = 100_000,
     maxDevices = 100_000,
     maxMetricsPerMachine = 512,
-    sampleEveryMs = 250,
+    sampleEveryMs = 500,
   }: LiveStateOptions) {
     this.#incarnation = incarnation;
     this.#maxMachines = maxMachines;
