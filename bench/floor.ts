@@ -13,7 +13,13 @@ const kind = process.argv[2];
 const broker = await Aedes.createBroker({ concurrency: 1000 });
 if (kind === 'b') {
   const folder = mkdtempSync(join(process.env['BENCH_DIR'] ?? tmpdir(), 'tribo-floor-'));
-  const log = open<Buffer, number>({ path: folder, encoding: 'binary', keyEncoding: 'uint32', overlappingSync: false, cache: false });
+  const log = open<Buffer, number>({
+    path: folder,
+    encoding: 'binary',
+    keyEncoding: 'uint32',
+    overlappingSync: false,
+    cache: false,
+  });
   let position = 0;
   broker.authorizePublish = (_client, packet, callback) => {
     const payload = packet.payload as Buffer;
@@ -26,6 +32,8 @@ if (kind === 'b') {
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 }
 const server = createServer(broker.handle);
-server.listen(0, '127.0.0.1', () => process.stdout.write(`${JSON.stringify({ port: (server.address() as AddressInfo).port })}\n`));
+server.listen(0, '127.0.0.1', () =>
+  process.stdout.write(`${JSON.stringify({ port: (server.address() as AddressInfo).port })}\n`),
+);
 process.on('SIGTERM', () => process.exit(0));
 process.on('disconnect', () => process.exit(0));

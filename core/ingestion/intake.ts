@@ -78,7 +78,7 @@ export interface IntakeDependencies {
 }
 
 /** How long a sender that was refused should wait: the `Retry-After` of HTTP. */
-export const RETRY_AFTER_MS = 1000;
+const RETRY_AFTER_MS = 1000;
 
 /**
  * The use case behind every gateway: from a device's bytes to durable events. Validates, finds duplicates, puts samples into the object

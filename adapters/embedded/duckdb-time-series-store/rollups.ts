@@ -15,7 +15,7 @@ export function closedPart(parts: PartList, tier: Tier, day: number): Part {
 }
 
 /** The day since 1970 that a time lies in. */
-export function dayOf(ms: number): number {
+function dayOf(ms: number): number {
   return Math.floor(ms / DAY_MS);
 }
 
