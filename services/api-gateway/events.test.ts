@@ -218,7 +218,7 @@ describe('GET /v1/events', () => {
     await slow.next('hello');
     slow.pause();
     const metrics = Object.fromEntries(
-      Array.from({ length: 900 }, (_unused, i) => [`metric_with_a_long_name_${i}`, i]),
+      Array.from({ length: 900 }, (_unused, i) => [`${'metric_with_a_long_name_'.repeat(8)}${i}`, i]),
     );
     for (let i = 0; i < 400 && !(await isDropped()); i++) {
       platform.live.observe([
