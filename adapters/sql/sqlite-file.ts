@@ -15,13 +15,18 @@ export interface SqliteFileOptions {
   readonly migrations: readonly Migration[];
   /** How long a write waits for another connection's, before it fails with unavailable. */
   readonly busyTimeoutMs?: number;
+  /**
+   * `full`, the default: a commit is durable when it returns. `relaxed`: a commit survives the end of the process at once, and a power cut
+   * only some time later, still in order; it waits for no disk.
+   */
+  readonly durability?: 'full' | 'relaxed';
   /** How often to look for other processes' changes, while somebody listens. */
   readonly changePollMs?: number;
 }
 
 /**
- * A SQLite file in WAL mode that several processes may open. A commit is durable when it returns (`synchronous=FULL`: one fdatasync of
- * the log). {@link onChange} reports commits of this process at once, and those of others within the polling interval.
+ * A SQLite file in WAL mode that several processes may open. A commit is durable when it returns, unless told otherwise
+ * (`synchronous=FULL`: one fdatasync of the log). {@link onChange} reports commits of this process at once, and those of others within the polling interval.
  */
 export class SqliteFile<Schema> {
   readonly #kysely: Kysely<Schema>;
@@ -34,7 +39,7 @@ export class SqliteFile<Schema> {
 
   /** @throws PortError failed_precondition (newer schema, folder not writable), data_loss (not a database), unavailable. */
   static async open<Schema>(options: SqliteFileOptions): Promise<SqliteFile<Schema>> {
-    const file = new SqliteFile<Schema>(openDatabase(options.path), options);
+    const file = new SqliteFile<Schema>(openDatabase(options), options);
     try {
       await migrate(file.kysely, options.component, options.migrations);
     } catch (error) {
@@ -122,12 +127,13 @@ export class SqliteFile<Schema> {
   }
 }
 
-function openDatabase(path: string): DatabaseSync {
+function openDatabase({ path, durability }: SqliteFileOptions): DatabaseSync {
   try {
     mkdirSync(dirname(path), { recursive: true });
     // The short wait is for locks inside SQLite (recovery, a change of journal mode); NodeSqliteDialect waits for writers.
     const database = new DatabaseSync(path, { timeout: 5 });
-    database.exec('pragma journal_mode=wal; pragma synchronous=full; pragma foreign_keys=on');
+    const synchronous = durability === 'relaxed' ? 'normal' : 'full';
+    database.exec(`pragma journal_mode=wal; pragma synchronous=${synchronous}; pragma foreign_keys=on`);
     return database;
   } catch (error) {
     throw sqlitePortError(error);

@@ -16,8 +16,6 @@ import { windowEvents } from './window-documents.ts';
 
 export interface JudgingOptions extends RuleEngineOptions {
   readonly windows: RollingWindowOptions;
-  /** Parts in which the state is saved. */
-  readonly shards: number;
 }
 
 /** What judging has decided and nobody has made durable yet. */
@@ -37,7 +35,7 @@ export interface SavedMachine {
 
 interface KnownMachine {
   readonly marks: ProgressMarks;
-  readonly shardIndex: number;
+  shard: number;
 }
 
 /**
@@ -52,7 +50,7 @@ export class Judging {
   readonly engine: RuleEngine;
   readonly #windows: RollingWindows;
   readonly #machines = new Map<MachineKey, KnownMachine>();
-  readonly #shards: readonly Set<MachineKey>[];
+  #shards: readonly Set<MachineKey>[] = [new Set()];
   readonly #dirty = new Set<number>();
   readonly #closedWindows: WindowResult[] = [];
   #outputs: JudgingOutputs = { transitions: [], windowEvents: [] };
@@ -62,10 +60,9 @@ export class Judging {
     this.engine = new RuleEngine(options, (transition) => {
       this.#outputs.transitions.push(transition);
       // Silence is decided without an event.
-      this.#dirty.add(this.#add(transition.machine).shardIndex);
+      this.#dirty.add(this.#add(transition.machine).shard);
     });
     this.#windows = new RollingWindows(options.windows, (result) => this.#closedWindows.push(result));
-    this.#shards = Array.from({ length: options.shards }, () => new Set<MachineKey>());
   }
 
   get hasOutputs(): boolean {
@@ -81,7 +78,7 @@ export class Judging {
   take(stream: StreamName, event: StampedEvent): boolean {
     const machine = this.#machines.get(event.key) ?? this.#add(event.key);
     if (!machine.marks.advance(stream, event)) return false;
-    this.#dirty.add(machine.shardIndex);
+    this.#dirty.add(machine.shard);
     if (event.kind === 'telemetry') this.#takeTelemetry(event);
     else if (event.kind === 'features' || event.kind === 'prediction') this.#takeDocument(event);
     return true;
@@ -100,6 +97,20 @@ export class Judging {
       transitions: [...transitions, ...this.#outputs.transitions],
       windowEvents: [...events, ...this.#outputs.windowEvents],
     };
+  }
+
+  get shardCount(): number {
+    return this.#shards.length;
+  }
+
+  /** Divides the machines anew; every shard counts as changed. */
+  divide(shards: number): void {
+    this.#shards = Array.from({ length: shards }, () => new Set<MachineKey>());
+    for (const [key, machine] of this.#machines) {
+      machine.shard = this.#shardOf(key);
+      this.#shards[machine.shard]!.add(key);
+    }
+    for (let shard = 0; shard < shards; shard++) this.#dirty.add(shard);
   }
 
   /** Shards that changed since they were last saved. */
@@ -140,11 +151,14 @@ export class Judging {
   #add(key: MachineKey): KnownMachine {
     const known = this.#machines.get(key);
     if (known) return known;
-    const shardIndex = hash(key) % this.#shards.length;
-    this.#shards[shardIndex]!.add(key);
-    const machine = { marks: new ProgressMarks(), shardIndex };
+    const machine = { marks: new ProgressMarks(), shard: this.#shardOf(key) };
+    this.#shards[machine.shard]!.add(key);
     this.#machines.set(key, machine);
     return machine;
+  }
+
+  #shardOf(key: MachineKey): number {
+    return hash(key) % this.#shards.length;
   }
 
   #takeTelemetry(event: StampedEvent): void {

@@ -98,6 +98,7 @@ class AlertEngine implements RunningAlertEngine {
   readonly #pumps: OutboxPump[] = [];
   readonly #takenUntilMs: Partial<Record<StreamName, number>> = {};
   #lease: Lease | undefined;
+  #leaseUntilMs = 0;
   #loop: Promise<void> | undefined;
   #taking: Promise<void> | undefined;
   #serial: Promise<unknown> = Promise.resolve();
@@ -110,7 +111,6 @@ class AlertEngine implements RunningAlertEngine {
     this.#dependencies = dependencies;
     this.#judging = new Judging({
       latenessMs: config.latenessMs,
-      shards: config.shards,
       windows: {
         sizeMs: config.windowMs,
         hopMs: config.windowMs,
@@ -119,7 +119,7 @@ class AlertEngine implements RunningAlertEngine {
         maxSeries: config.maxWindowSeries,
       },
     });
-    this.#state = new SavedState(checkpoints, this.#judging, config.shards);
+    this.#state = new SavedState(checkpoints, this.#judging);
     this.#rulebook = new Rulebook({
       rules,
       machines,
@@ -219,7 +219,7 @@ class AlertEngine implements RunningAlertEngine {
 
   /** Restores what was saved, takes the events since then, and adopts what the journal knows besides. */
   async #recover(): Promise<void> {
-    const saved = await this.#state.load();
+    const saved = await this.#state.load(this.#rulebook.machineCount);
     for (const input of ALERT_INPUTS) {
       const { stream } = input;
       const untilMs = saved?.[stream];
@@ -345,9 +345,13 @@ class AlertEngine implements RunningAlertEngine {
   }
 
   async #keepLease(): Promise<void> {
-    if (!this.#lease) return;
+    const { clock, checkpoints } = this.#dependencies;
+    const { leaseMs } = this.#config;
+    if (!this.#lease || clock.monotonicMs() < this.#leaseUntilMs - leaseMs / 2) return;
     try {
-      await this.#dependencies.checkpoints.renewLease(this.#lease, this.#config.leaseMs);
+      const untilMs = clock.monotonicMs() + leaseMs;
+      await checkpoints.renewLease(this.#lease, leaseMs);
+      this.#leaseUntilMs = untilMs;
     } catch (error) {
       if (!isPortError(error) || error.code !== 'failed_precondition') throw error;
       // Another process judges now. What is acknowledged from here on would be missing from its state.

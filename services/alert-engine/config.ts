@@ -13,10 +13,9 @@ export const alertEngineConfigSchema = z.object({
   maxWindowSeries: z.int().min(1).default(250_000),
   maxBatchEvents: z.int().min(1).max(10_000).default(2000),
   /** How often state is saved, and for how long at most at a time: of a large plant a part each time. */
-  saveEveryMs: z.int().min(100).default(1000),
+  saveEveryMs: z.int().min(100).default(2000),
   saveBudgetMs: z.number().positive().default(10),
-  /** Parts in which state is saved. A change of it begins anew. */
-  shards: z.int().min(1).max(1024).default(16),
+  /** How long after a crash another process may wait before it judges. */
   leaseMs: z.int().min(1000).default(5000),
   /** Notifications are tried this often, with delays that double from the first to the longest. */
   notifyAttempts: z.int().min(1).max(100).default(8),

@@ -29,6 +29,7 @@ export class Rulebook {
   #loading: Promise<void> = Promise.resolve();
   #pauseMs = SHORTEST_PAUSE_MS;
   #closed = false;
+  #machineCount = 0;
 
   constructor(dependencies: RulebookDependencies) {
     this.#dependencies = dependencies;
@@ -39,6 +40,10 @@ export class Rulebook {
     const { rules, machines } = this.#dependencies;
     for (const store of [rules, machines]) this.#stops.push(store.onChange(() => this.#schedule()));
     await this.#load();
+  }
+
+  get machineCount(): number {
+    return this.#machineCount;
   }
 
   async close(): Promise<void> {
@@ -64,6 +69,7 @@ export class Rulebook {
     this.#timer = undefined;
     const startedMs = performance.now();
     const machines = await this.#machines();
+    this.#machineCount = machines.length;
     await this.#seed(machines);
     const rules = await this.#rules();
     this.#dependencies.engine.setMachines(machines);

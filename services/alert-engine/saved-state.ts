@@ -19,6 +19,9 @@ interface Pass {
 }
 
 const MANIFEST = 'alert-engine/manifest';
+/** Saving a shard takes some milliseconds of this thread. */
+const MACHINES_PER_SHARD = 256;
+const MAX_SHARDS = 256;
 
 /**
  * The state of judging in a checkpoint store: its shards, saved one by one, and a manifest that says since when events have to be taken again,
@@ -27,25 +30,31 @@ const MANIFEST = 'alert-engine/manifest';
 export class SavedState {
   readonly #checkpoints: Pick<CheckpointStore, 'load' | 'save'>;
   readonly #judging: Judging;
-  readonly #shards: number;
   readonly #versions = new Map<string, number>();
   #pass: Pass | undefined;
 
-  constructor(checkpoints: Pick<CheckpointStore, 'load' | 'save'>, judging: Judging, shards: number) {
+  constructor(checkpoints: Pick<CheckpointStore, 'load' | 'save'>, judging: Judging) {
     this.#checkpoints = checkpoints;
     this.#judging = judging;
-    this.#shards = shards;
   }
 
-  /** Restores what was saved, and says since when events have to be taken again; undefined where nothing (usable) was. */
-  async load(): Promise<TakenUntil | undefined> {
+  /**
+   * Restores what was saved, and says since when events have to be taken again; undefined where nothing was. A plant that has outgrown its
+   * shards gets more: those of another division have names of their own, and are good until the next manifest.
+   */
+  async load(machines: number): Promise<TakenUntil | undefined> {
     const manifest = (await this.#load(MANIFEST)) as Manifest | undefined;
-    const isUsable = manifest?.format === 1 && manifest.shards === this.#shards;
-    for (let shard = 0; shard < this.#shards; shard++) {
-      const machines = (await this.#load(nameOf(shard))) as readonly SavedMachine[] | undefined;
-      if (isUsable && machines) this.#judging.restore(machines);
+    const shards = manifest?.shards ?? 0;
+    this.#judging.divide(Math.max(shards, shardsFor(machines)));
+    for (let shard = 0; shard < shards; shard++) {
+      const saved = (await this.#load(nameOf(shard, shards))) as readonly SavedMachine[] | undefined;
+      if (saved) this.#judging.restore(saved);
     }
-    return isUsable ? manifest.takenUntilMs : undefined;
+    if (shards !== this.#judging.shardCount) {
+      for (let shard = 0; shard < this.#judging.shardCount; shard++)
+        await this.#load(nameOf(shard, this.#judging.shardCount));
+    }
+    return manifest?.takenUntilMs;
   }
 
   /**
@@ -65,7 +74,7 @@ export class SavedState {
       const state = Buffer.from(JSON.stringify(this.#judging.saveShard(shard)));
       spentMs += performance.now() - startedMs;
       try {
-        await this.#save(nameOf(shard), state);
+        await this.#save(nameOf(shard, this.#judging.shardCount), state);
       } catch (error) {
         this.#judging.spoilShard(shard);
         left.push(shard);
@@ -73,7 +82,7 @@ export class SavedState {
       }
       if (spentMs >= budgetMs && left.length > 0) return;
     }
-    const manifest: Manifest = { format: 1, shards: this.#shards, takenUntilMs: this.#pass.takenUntilMs };
+    const manifest: Manifest = { format: 1, shards: this.#judging.shardCount, takenUntilMs: this.#pass.takenUntilMs };
     this.#pass = undefined;
     await this.#save(MANIFEST, Buffer.from(JSON.stringify(manifest)));
   }
@@ -90,6 +99,13 @@ export class SavedState {
   }
 }
 
-function nameOf(shard: number): string {
-  return `alert-engine/shard-${shard}`;
+function nameOf(shard: number, shards: number): string {
+  return `alert-engine/${shards}/${shard}`;
+}
+
+/** A power of two, so that a growing plant goes through few divisions. */
+function shardsFor(machines: number): number {
+  let shards = 1;
+  while (shards * MACHINES_PER_SHARD < machines && shards < MAX_SHARDS) shards *= 2;
+  return shards;
 }

@@ -27,24 +27,25 @@ import { migrations, type AlarmSchema, type JournalRow } from './schema.ts';
 /** The alarm journal, its alarms and its outbox in one SQLite file, so that one transaction holds them together. */
 export class SqliteAlarmJournal implements AlarmJournal, AlarmOutbox, AsyncDisposable {
   readonly #file: SqliteFile<AlarmSchema>;
+  readonly #outboxFile: SqliteFile<AlarmSchema>;
   readonly #clock: Clock;
   readonly #outbox: OutboxTable;
   #statements: JournalStatements | undefined;
 
   static async open(config: SqliteAlarmJournalConfig, clock: Clock): Promise<SqliteAlarmJournal> {
-    const file = await SqliteFile.open<AlarmSchema>({
-      path: config.databasePath,
-      component: 'alarm-journal',
-      migrations,
-      changePollMs: config.changePollMs,
-    });
-    return new SqliteAlarmJournal(file, clock);
+    const { databasePath: path, changePollMs } = config;
+    const options = { path, component: 'alarm-journal', migrations, changePollMs };
+    const file = await SqliteFile.open<AlarmSchema>(options);
+    // That a message was told may be forgotten in a power cut: it is told at least once. So telling waits for no disk.
+    const outboxFile = await SqliteFile.open<AlarmSchema>({ ...options, durability: 'relaxed' });
+    return new SqliteAlarmJournal(file, outboxFile, clock);
   }
 
-  private constructor(file: SqliteFile<AlarmSchema>, clock: Clock) {
+  private constructor(file: SqliteFile<AlarmSchema>, outboxFile: SqliteFile<AlarmSchema>, clock: Clock) {
     this.#file = file;
+    this.#outboxFile = outboxFile;
     this.#clock = clock;
-    this.#outbox = new OutboxTable(file);
+    this.#outbox = new OutboxTable(outboxFile);
   }
 
   async record(
@@ -235,6 +236,7 @@ export class SqliteAlarmJournal implements AlarmJournal, AlarmOutbox, AsyncDispo
   }
 
   async close(): Promise<void> {
+    await this.#outboxFile.close();
     await this.#file.close();
   }
 
