@@ -1,41 +1,75 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Clock } from '#core/clock.ts';
 import { runConsumer } from '#core/delivery/consumer.ts';
 import { STREAMS, type StampedEvent, type StreamName } from '#core/domain/event.ts';
-import { isPortError, type PortError } from '#core/errors.ts';
+import type { SettledItems } from '#core/domain/ledger.ts';
+import { isPortError, type CallOptions, type PortError } from '#core/errors.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
-import type { EventStream, Subscription } from '#core/ports/event-stream.ts';
+import type { MeasuredStream, Subscription } from '#core/ports/event-stream.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import type { RetentionPolicy, TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import type { EventOutcome, RetentionPolicy, SettleResult, TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { settlementOutcomes } from '#core/settlement/outcomes.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
+import { DURATION_BUCKETS_S } from '#services/shared/observability/metrics.ts';
+import type { Tracing } from '#services/shared/observability/tracing.ts';
+import { sweepObjects } from './object-sweeper.ts';
+import { STORE_GROUP } from './store-group.ts';
 
-/** The consumer group that settles every stream but `alarms`, which have a journal of their own. */
-export const STORE_GROUP = 'store';
 const SETTLED_STREAMS = STREAMS.filter((stream) => stream !== 'alarms');
-
 const LEASE = 'time-series-store';
-const LEASE_MS = 10_000;
-const RENEW_EVERY_MS = 3000;
-/** Under load a settlement takes what gathered meanwhile; never sooner than this after the one before, so that commits are few and large. */
-const SETTLE_EVERY_MS = 50;
 const MAX_BATCH_EVENTS = 5000;
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
-const MAINTAIN_EVERY_MS = 2000;
-const RETENTION_EVERY_MS = 3_600_000;
+/** As many as a store names at a time. */
+const ORPHANS_A_CALL = 10_000;
+
+/** A store that this service keeps house for. */
+export interface MaintainedStore extends TimeSeriesStore {
+  maintain(nowMs: number, options?: CallOptions): Promise<unknown>;
+  unreferencedObjects(keys: readonly string[], options?: CallOptions): Promise<readonly string[]>;
+}
 
 export interface TimeseriesServiceDependencies {
-  readonly store: TimeSeriesStore & { maintain(nowMs: number): Promise<unknown> };
-  readonly stream: EventStream;
+  readonly store: MaintainedStore;
+  readonly stream: MeasuredStream;
   readonly checkpoints: CheckpointStore;
   readonly objects: ObjectStore;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: Registry;
+  readonly tracing?: Pick<Tracing, 'batchSpan'>;
 }
 
+export interface TimeseriesServiceSettings {
+  readonly retention: RetentionPolicy;
+  /** Age at which an object that nothing refers to is deleted: longer than the streams keep events. */
+  readonly sweepAfterMs: number;
+  /**
+   * Under load a settlement takes what gathered meanwhile; never sooner than this after the one before, so that commits are few and large.
+   * When idle it settles at once.
+   */
+  readonly settleEveryMs: number;
+  readonly leaseMs: number;
+  readonly maintainEveryMs: number;
+  readonly retentionEveryMs: number;
+  readonly sweepEveryMs: number;
+}
+
+export const TIMESERIES_DEFAULTS = {
+  sweepAfterMs: 8 * 86_400_000,
+  settleEveryMs: 50,
+  leaseMs: 10_000,
+  maintainEveryMs: 1000,
+  retentionEveryMs: 3_600_000,
+  sweepEveryMs: 6 * 3_600_000,
+} as const satisfies Omit<TimeseriesServiceSettings, 'retention'>;
+
+/** Retention and sweep wait so long after a start, which has other work. */
+const FIRST_AFTER_MS = 60_000;
+
 export interface TimeseriesService {
-  /** Why it cannot settle now; undefined while all is well. */
+  /** Why it cannot do its work now; undefined while all is well. */
   problem(): string | undefined;
   /** Finishes the settlement under way and gives the lease back. The store stays open: its owner closes it. */
   close(): Promise<void>;
@@ -44,45 +78,73 @@ export interface TimeseriesService {
 /** Settles what the streams carry into the time-series store, keeps its rollups current, and deletes what is past its retention. */
 export async function startTimeseriesService(
   dependencies: TimeseriesServiceDependencies,
-  retention: RetentionPolicy,
+  settings: Pick<TimeseriesServiceSettings, 'retention'> & Partial<TimeseriesServiceSettings>,
 ): Promise<TimeseriesService> {
-  const service = new Settling(dependencies, retention);
+  const service = new SettlingService(dependencies, { ...TIMESERIES_DEFAULTS, ...settings });
   await service.start();
   return service;
 }
 
-class Settling implements TimeseriesService {
+class SettlingService implements TimeseriesService {
   readonly #dependencies: TimeseriesServiceDependencies;
-  readonly #retention: RetentionPolicy;
+  readonly #settings: TimeseriesServiceSettings;
   readonly #stopping = new AbortController();
   readonly #subscriptions: Subscription[] = [];
   readonly #loops: Promise<void>[] = [];
+  /** What fails at present, by what was tried. */
+  readonly #problems = new Map<string, string>();
+  readonly #settledItems: Counter<'outcome'>;
+  readonly #settleDuration: Histogram<'stream'>;
+  readonly #houseDuration: Histogram<'task'>;
   #lease: Lease | undefined;
-  #problem: string | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(dependencies: TimeseriesServiceDependencies, retention: RetentionPolicy) {
+  constructor(dependencies: TimeseriesServiceDependencies, settings: TimeseriesServiceSettings) {
     this.#dependencies = dependencies;
-    this.#retention = retention;
+    this.#settings = settings;
+    const registers = [dependencies.metrics];
+    const buckets = [...DURATION_BUCKETS_S];
+    this.#settledItems = new Counter({
+      name: 'tribo_settled_items_total',
+      help: 'Items of the ledger by where they ended, since this process started',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.#settleDuration = new Histogram({
+      name: 'tribo_settle_duration_seconds',
+      help: 'One settlement: rows, counters and progress in one transaction',
+      labelNames: ['stream'],
+      buckets,
+      registers,
+    });
+    this.#houseDuration = new Histogram({
+      name: 'tribo_store_housekeeping_duration_seconds',
+      help: 'Rollups, retention and sweep of the time-series store',
+      labelNames: ['task'],
+      buckets,
+      registers,
+    });
   }
 
   problem(): string | undefined {
-    return this.#problem;
+    return [...this.#problems.values()][0];
   }
 
   async start(): Promise<void> {
-    const { stream } = this.#dependencies;
+    const { stream, store, clock } = this.#dependencies;
+    const { leaseMs, maintainEveryMs, retentionEveryMs, sweepEveryMs } = this.#settings;
+    const { signal } = this.#stopping;
     for (const name of SETTLED_STREAMS) await stream.declareGroup(name, STORE_GROUP);
-    const lease = await this.#takeLease();
-    this.#lease = lease;
-    for (const name of SETTLED_STREAMS) this.#subscriptions.push(await this.#consume(name, lease.fence));
-    this.#loops.push(
-      this.#every(RENEW_EVERY_MS, 'renew the lease', () => this.#dependencies.checkpoints.renewLease(lease, LEASE_MS)),
-      this.#every(MAINTAIN_EVERY_MS, 'maintain the store', () =>
-        this.#dependencies.store.maintain(this.#dependencies.clock.nowMs()),
-      ),
-      this.#every(RETENTION_EVERY_MS, 'apply retention', () => this.#applyRetention()),
+    this.#lease = await this.#takeLease();
+    for (const name of SETTLED_STREAMS) this.#subscriptions.push(await this.#consume(name));
+    this.#every(leaseMs / 3, leaseMs / 3, 'keep the lease of the store', () => this.#keepLease());
+    this.#every(maintainEveryMs, maintainEveryMs, 'maintain the store', () =>
+      store.maintain(clock.nowMs(), { signal }),
     );
+    this.#every(Math.min(FIRST_AFTER_MS, retentionEveryMs), retentionEveryMs, 'apply retention', () =>
+      this.#applyRetention(),
+    );
+    this.#every(Math.min(FIRST_AFTER_MS, sweepEveryMs), sweepEveryMs, 'sweep objects', () => this.#sweep());
   }
 
   close(): Promise<void> {
@@ -94,28 +156,46 @@ class Settling implements TimeseriesService {
     this.#stopping.abort();
     await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
     await Promise.all(this.#loops);
-    if (this.#lease)
-      await this.#dependencies.checkpoints
-        .releaseLease(this.#lease)
-        .catch((error: unknown) => this.#report('release the lease', error));
+    if (!this.#lease) return;
+    await this.#dependencies.checkpoints
+      .releaseLease(this.#lease)
+      .catch((error: unknown) => this.#report('release the lease of the store', error));
   }
 
   /** A process that was killed holds its lease until it expires: waited for. */
   async #takeLease(): Promise<Lease> {
     const holder = randomUUID();
     for (;;) {
-      const lease = await this.#dependencies.checkpoints.acquireLease(LEASE, holder, LEASE_MS);
+      const lease = await this.#dependencies.checkpoints.acquireLease(LEASE, holder, this.#settings.leaseMs);
       if (lease) return lease;
-      this.#problem = 'another process holds the lease of the time-series store; waiting for it';
+      this.#problems.set(LEASE, 'another process holds the lease of the time-series store; waiting for it');
       await sleep(200, undefined, { signal: this.#stopping.signal });
+      this.#problems.delete(LEASE);
     }
   }
 
-  async #consume(name: StreamName, fence: number): Promise<Subscription> {
-    const { stream, store } = this.#dependencies;
+  /** A lease that ran out, because this process or the machine slept, is taken again: its fence is higher than any holder's between. */
+  async #keepLease(): Promise<void> {
+    const { checkpoints } = this.#dependencies;
+    try {
+      await checkpoints.renewLease(this.#lease!, this.#settings.leaseMs);
+    } catch (error) {
+      if (!isPortError(error) || error.code !== 'failed_precondition') throw error;
+      this.#lease = await this.#takeLease();
+    }
+  }
+
+  async #consume(name: StreamName): Promise<Subscription> {
+    const { stream, store, tracing } = this.#dependencies;
+    const attributes = { 'messaging.destination.name': name, 'messaging.consumer.group.name': STORE_GROUP };
     let settledAtMs = -Infinity;
-    const settle = (outcomes: Parameters<TimeSeriesStore['settle']>[0]['outcomes']) =>
-      store.settle({ stream: name, group: STORE_GROUP, fence, outcomes });
+    const process = async (events: readonly StampedEvent[]) => {
+      const result = await this.#settle(name, settlementOutcomes(events));
+      this.#countItems(result);
+      const waitMs = settledAtMs + this.#settings.settleEveryMs - performance.now();
+      if (waitMs > 0) await sleep(waitMs);
+      settledAtMs = performance.now();
+    };
     return runConsumer({
       stream,
       streamName: name,
@@ -123,37 +203,74 @@ class Settling implements TimeseriesService {
       maxBatchEvents: MAX_BATCH_EVENTS,
       maxBatchBytes: MAX_BATCH_BYTES,
       resumeAfter: await store.progress(name, STORE_GROUP),
-      process: async (events: readonly StampedEvent[]) => {
-        await settle(settlementOutcomes(events));
-        this.#problem = undefined;
-        const wait = settledAtMs + SETTLE_EVERY_MS - performance.now();
-        if (wait > 0) await sleep(wait);
-        settledAtMs = performance.now();
-      },
+      process: (events) =>
+        tracing?.batchSpan(`settle ${name}`, events, attributes, () => process(events)) ?? process(events),
       deadLetter: async (event, error) => {
         const { code, message } = describe(error);
-        await settle([{ type: 'deadLettered', event, code, detail: message }]);
+        const result = await this.#settle(name, [{ type: 'deadLettered', event, code, detail: message }]);
+        this.#countItems(result);
       },
       onRetry: (error) => this.#report(`settle ${name}`, error),
     });
   }
 
-  async #applyRetention(): Promise<void> {
-    const { store, objects, clock } = this.#dependencies;
-    const { orphanedObjects } = await store.applyRetention(this.#retention, clock.nowMs());
-    for (const key of orphanedObjects) await objects.delete(key);
+  async #settle(stream: StreamName, outcomes: readonly EventOutcome[]): Promise<SettleResult> {
+    const stop = this.#settleDuration.startTimer({ stream });
+    const { fence } = this.#lease!;
+    const result = await this.#dependencies.store.settle({ stream, group: STORE_GROUP, fence, outcomes });
+    stop();
+    this.#problems.delete(`settle ${stream}`);
+    return result;
   }
 
-  async #every(periodMs: number, doing: string, work: () => Promise<unknown>): Promise<void> {
+  #countItems({ added }: SettleResult): void {
+    for (const items of added.values()) {
+      for (const outcome of Object.keys(items) as (keyof SettledItems)[]) {
+        this.#settledItems.inc({ outcome }, items[outcome]);
+      }
+    }
+  }
+
+  async #applyRetention(): Promise<void> {
+    const { store, objects, clock } = this.#dependencies;
     const { signal } = this.#stopping;
-    const isStopping = () => sleep(periodMs, false, { signal }).catch(() => true);
-    while (!(await isStopping())) await work().catch((error: unknown) => this.#report(doing, error));
+    for (;;) {
+      const { orphanedObjects } = await store.applyRetention(this.#settings.retention, clock.nowMs(), { signal });
+      for (const key of orphanedObjects) {
+        signal.throwIfAborted();
+        await objects.delete(key);
+      }
+      if (orphanedObjects.length < ORPHANS_A_CALL) return;
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const deleted = await sweepObjects(this.#dependencies, this.#settings.sweepAfterMs, this.#stopping.signal);
+    if (deleted > 0) this.#dependencies.logger.info({ deleted }, 'deleted objects that nothing referred to');
+  }
+
+  #every(firstAfterMs: number, periodMs: number, doing: string, work: () => Promise<unknown>): void {
+    const { signal } = this.#stopping;
+    const stopsWithin = (ms: number) => sleep(ms, false, { signal }).catch(() => true);
+    const loop = async () => {
+      for (let waitMs = firstAfterMs; !(await stopsWithin(waitMs)); waitMs = periodMs) {
+        const stop = this.#houseDuration.startTimer({ task: doing });
+        try {
+          await work();
+          stop();
+          this.#problems.delete(doing);
+        } catch (error) {
+          if (!signal.aborted) this.#report(doing, error);
+        }
+      }
+    };
+    this.#loops.push(loop());
   }
 
   #report(doing: string, error: unknown): void {
     const { code, message } = describe(error);
-    this.#problem = `cannot ${doing}: ${message}`;
-    this.#dependencies.logger.warn({ code }, this.#problem);
+    this.#problems.set(doing, `cannot ${doing}: ${message}`);
+    this.#dependencies.logger.warn({ code }, `cannot ${doing}: ${message}`);
   }
 }
 

@@ -41,7 +41,7 @@ import {
 } from './listings.ts';
 import { Mutex } from './locks.ts';
 import { DEFAULT_LIMITS, Maintenance, type MaintenanceLimits, type MaintenanceReport } from './maintenance.ts';
-import { checkPolicy, Orphans } from './retention.ts';
+import { checkPolicy, findUnreferenced, Orphans } from './retention.ts';
 import { querySeries, seriesView } from './series-query.ts';
 import { Settler } from './settler.ts';
 import { loadMemory, type StoreMemory } from './store-memory.ts';
@@ -204,6 +204,12 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
     return this.#maintain('maintain', options?.signal, ({ maintenance }) =>
       maintenance.run(nowMs, this.#ending(options)),
     );
+  }
+
+  /** Which of the objects no stored waveform and no dead letter refers to. */
+  async unreferencedObjects(keys: readonly string[], options?: CallOptions): Promise<readonly string[]> {
+    const nothing = () => undefined;
+    return this.#read('find unreferenced objects', options, nothing, (reader) => findUnreferenced(reader, keys));
   }
 
   /** Waits for the calls under way, then releases the file. Idempotent. */

@@ -59,3 +59,15 @@ export class Orphans {
     return this.#given;
   }
 }
+
+/** Which of the keys no stored waveform and no dead letter refers to. */
+export async function findUnreferenced(connection: DuckDBConnection, keys: readonly string[]): Promise<string[]> {
+  if (keys.length === 0) return [];
+  const result = await connection.runAndReadAll(
+    `SELECT key FROM (SELECT unnest($keys) AS key)
+     WHERE key NOT IN (SELECT object_key FROM waveforms)
+       AND NOT EXISTS (FROM dead_letters WHERE contains(payload::VARCHAR, key))`,
+    { keys: listValue(keys) },
+  );
+  return result.getRows().map(([key]) => key as string);
+}

@@ -1,5 +1,5 @@
 import { DERIVED } from './latest-values.ts';
-import { DAY_MS, newPart, readingsTable, rollupsTable, type Part, type PartList, type Tier } from './parts.ts';
+import { newPart, readingsTable, rollupsTable, type Part, type PartList, type Tier } from './parts.ts';
 
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
@@ -12,11 +12,6 @@ export function closedPart(parts: PartList, tier: Tier, day: number): Part {
   const firstDay = tier === 'raw' ? day : Math.floor(day / ROLLUP_PART_DAYS) * ROLLUP_PART_DAYS;
   const name = `d${firstDay}`;
   return parts.closed(tier).find((part) => part.name === name) ?? newPart(tier, name, day);
-}
-
-/** The day since 1970 that a time lies in. */
-function dayOf(ms: number): number {
-  return Math.floor(ms / DAY_MS);
 }
 
 /** SQL that counts the readings accepted after `fromOrd` up to `toOrd` into the open part of the minute tier. */

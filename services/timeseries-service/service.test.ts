@@ -1,0 +1,309 @@
+import { mkdtemp, rm, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Registry } from 'prom-client';
+import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
+import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
+import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
+import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
+import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
+import { systemClock } from '#core/clock.ts';
+import type { EventKind, MachineEvent } from '#core/domain/event.ts';
+import { machineKey, parseName, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import { NOTHING_SETTLED, type SettledItems } from '#core/domain/ledger.ts';
+import type { WaveformReference } from '#core/domain/waveform.ts';
+import { PortError } from '#core/errors.ts';
+import { HeldClock } from '#test/support/held-clock.ts';
+import { createLogger } from '#services/shared/observability/logger.ts';
+import { createMetricsRegistry } from '#services/shared/observability/metrics.ts';
+import { startTimeseriesService, type TimeseriesService, type TimeseriesServiceSettings } from './service.ts';
+
+const DAY_MS = 86_400_000;
+const acme = parseName<TenantId>('tenant', 'acme');
+const press = machineKey(acme, parseName<SiteId>('site', 'akron'), parseName<MachineId>('machine', 'press-7'));
+const retention = { rawDays: 7, rollup1mDays: 90, rollup1hDays: 3650, waveformDays: 30 };
+
+/** The parts of one machine's platform that this service works with, all real, in a folder of their own. */
+class World implements AsyncDisposable {
+  readonly #directory: string;
+  readonly stream: LmdbEventStream;
+  readonly objects: FileObjectStore;
+  readonly clock = new HeldClock(Date.now());
+  metrics!: Registry;
+  store!: DuckDbTimeSeriesStore;
+  checkpoints!: SqliteCheckpointStore;
+  /** While set, every settlement fails with it. */
+  storeFails: Error | undefined;
+  #service: TimeseriesService | undefined;
+  #events = 0;
+
+  static async open(): Promise<World> {
+    const world = new World(await mkdtemp(join(tmpdir(), 'tribo-timeseries-service-')));
+    world.checkpoints = await SqliteCheckpointStore.open(
+      { databasePath: join(world.#directory, 'state.db') },
+      world.clock,
+    );
+    world.store = await DuckDbTimeSeriesStore.open(
+      { directory: join(world.#directory, 'store') },
+      {
+        beforeCommit: () => {
+          if (world.storeFails) throw world.storeFails;
+        },
+      },
+    );
+    return world;
+  }
+
+  private constructor(directory: string) {
+    this.#directory = directory;
+    this.objects = new FileObjectStore({ directory: join(directory, 'objects') });
+    this.stream = new LmdbEventStream({
+      directory: join(directory, 'streams'),
+      source: 'test',
+      streams: DEFAULT_RETENTION,
+    });
+  }
+
+  async start(settings: Partial<TimeseriesServiceSettings> = {}): Promise<TimeseriesService> {
+    const { store, stream, checkpoints, objects } = this;
+    const metrics = createMetricsRegistry('test', { processMetrics: false });
+    this.metrics = metrics;
+    const logger = createLogger({ service: 'test', level: 'silent' });
+    this.#service = await startTimeseriesService(
+      { store, stream, checkpoints, objects, clock: systemClock, logger, metrics },
+      { retention, ...settings },
+    );
+    return this.#service;
+  }
+
+  event(kind: EventKind, items: number, payload: unknown, overrides: Partial<MachineEvent> = {}): MachineEvent {
+    this.#events += 1;
+    return {
+      eventId: `event-${this.#events}`,
+      kind,
+      key: press,
+      items,
+      acceptedAtMs: Date.now(),
+      payload: new TextEncoder().encode(JSON.stringify(payload)),
+      ...overrides,
+    };
+  }
+
+  telemetry(count: number): MachineEvent[] {
+    return Array.from({ length: count }, (_, i) =>
+      this.event('telemetry', 2, { ts: Date.now() + i, metrics: { a: i, b: -i } }),
+    );
+  }
+
+  waveform(objectKey: string, acceptedAtMs: number): MachineEvent {
+    const reference: WaveformReference = {
+      waveformId: objectKey,
+      sensor: 'de',
+      ts: acceptedAtMs,
+      sampleRateHz: 1000,
+      unit: 'g',
+      encoding: 'f32le',
+      scale: 1,
+      sampleCount: 1,
+      objectKey,
+      sha256: 'ab',
+    };
+    return this.event('waveform', 1, reference, { acceptedAtMs });
+  }
+
+  async putObject(key: string, ageMs: number): Promise<void> {
+    await this.objects.put(key, new Uint8Array([1]));
+    const atS = (Date.now() - ageMs) / 1000;
+    await utimes(join(this.#directory, 'objects', key), atS, atS);
+  }
+
+  async settled(): Promise<SettledItems> {
+    return (await this.store.settled()).find(({ tenant }) => tenant === acme)?.settled ?? NOTHING_SETTLED;
+  }
+
+  async settlesTo(expected: Partial<SettledItems>): Promise<void> {
+    await eventually(async () => {
+      expect(await this.settled()).toEqual({ ...NOTHING_SETTLED, ...expected });
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#service?.close();
+    await this.stream.close();
+    await this.store.close();
+    await this.checkpoints.close();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+async function eventually(check: () => Promise<void>, withinMs = 10_000): Promise<void> {
+  const untilMs = performance.now() + withinMs;
+  while (true) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (performance.now() > untilMs) throw error;
+      await sleep(10);
+    }
+  }
+}
+
+describe('the time-series service', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await World.open();
+  });
+  afterEach(() => world[Symbol.asyncDispose]());
+
+  it('settles what the streams carry, each item in one place, and counts it', async () => {
+    const service = await world.start();
+    await world.stream.publish('metrics', [
+      ...world.telemetry(10),
+      world.event('duplicate', 3, ''),
+      world.event('rejection', 1, [{ code: 'not_finite', pointer: '/metrics/a', detail: 'NaN' }]),
+      world.event('telemetry', 4, 'no telemetry'),
+    ]);
+    await world.stream.publish('raw-waveform', [world.waveform('waveforms/w1', Date.now())]);
+    await world.settlesTo({ stored: 21, duplicate: 3, rejected: 1, deadLettered: 4 });
+    const { watermarks } = (await world.store.settled())[0]!;
+    expect(watermarks).toEqual(
+      new Map([
+        ['metrics', (await world.stream.acceptedItems('metrics')).get(acme)],
+        ['raw-waveform', 1],
+      ]),
+    );
+    expect(await world.metrics.metrics()).toContain('tribo_settled_items_total{outcome="stored",service="test"} 21');
+    expect(service.problem()).toBeUndefined();
+  });
+
+  it('goes on after a restart where it stopped, and settles nothing twice', async () => {
+    const first = await world.start();
+    await world.stream.publish('metrics', world.telemetry(100));
+    await world.settlesTo({ stored: 200 });
+    await first.close();
+    await world.stream.publish('metrics', world.telemetry(50));
+    await world.start();
+    await world.settlesTo({ stored: 300 });
+    expect(await world.store.progress('metrics', 'store')).toMatchObject([{ source: 'test', seq: 150 }]);
+  });
+
+  it('waits while the store refuses, says why, and loses nothing', async () => {
+    const service = await world.start();
+    world.storeFails = new PortError('resource_exhausted', 'the disk is full');
+    await world.stream.publish('metrics', world.telemetry(20));
+    await eventually(async () => {
+      expect(service.problem()).toBe('cannot settle metrics: the disk is full');
+    });
+    expect(await world.settled()).toEqual(NOTHING_SETTLED);
+    world.storeFails = undefined;
+    await world.settlesTo({ stored: 40 });
+    expect(service.problem()).toBeUndefined();
+  });
+
+  it('settles a message within a second of its publication while the machine is not busy', async () => {
+    await world.start();
+    const latenciesMs: number[] = [];
+    for (let n = 1; n <= 20; n++) {
+      const publishedAt = performance.now();
+      await world.stream.publish('metrics', world.telemetry(1));
+      await world.settlesTo({ stored: 2 * n });
+      latenciesMs.push(performance.now() - publishedAt);
+    }
+    latenciesMs.sort((a, b) => a - b);
+    expect(latenciesMs[18]).toBeLessThan(1000);
+  });
+
+  it('stops within a bound under load, and gives the lease back', async () => {
+    const service = await world.start();
+    for (let i = 0; i < 20; i++) await world.stream.publish('metrics', world.telemetry(1000));
+    const stoppingAt = performance.now();
+    await service.close();
+    expect(performance.now() - stoppingAt).toBeLessThan(5000);
+    const settledAtStop = (await world.settled()).stored;
+    await sleep(100);
+    expect((await world.settled()).stored).toBe(settledAtStop);
+    expect(await world.checkpoints.acquireLease('time-series-store', 'another', 1000)).toBeDefined();
+  });
+
+  it('waits for the lease of a holder that did not give it back', async () => {
+    await world.checkpoints.acquireLease('time-series-store', 'killed', 10_000);
+    await world.stream.declareGroup('metrics', 'store');
+    await world.stream.publish('metrics', world.telemetry(1));
+    const started = world.start();
+    await sleep(300);
+    expect(await world.settled()).toEqual(NOTHING_SETTLED);
+    world.clock.advance(10_001);
+    await started;
+    await world.settlesTo({ stored: 2 });
+  });
+
+  it('takes the lease again when it ran out, and settles with a higher fence than the holder between', async () => {
+    await world.start({ leaseMs: 300 });
+    world.clock.advance(301);
+    const between = await world.checkpoints.acquireLease('time-series-store', 'another', 1000);
+    await world.store.settle({ stream: 'metrics', group: 'store', fence: between!.fence, outcomes: [] });
+    await world.stream.publish('metrics', world.telemetry(1));
+    await sleep(300);
+    expect(await world.settled()).toEqual(NOTHING_SETTLED);
+    world.clock.advance(1001);
+    await world.settlesTo({ stored: 2 });
+  });
+
+  it('keeps rollups current', async () => {
+    await world.start({ maintainEveryMs: 20 });
+    await world.stream.publish('metrics', world.telemetry(100));
+    await world.settlesTo({ stored: 200 });
+    await eventually(async () => {
+      const report = await world.store.maintain(Date.now());
+      expect(report.rolledUpRows).toBe(0);
+    });
+    const series = await world.store.series({
+      machine: press,
+      metric: 'a',
+      fromMs: Date.now() - 60_000,
+      toMs: Date.now() + 60_000,
+      stepMs: 60_000,
+      aggregates: ['count'],
+      limit: 10,
+    });
+    expect(series.columns['count']!.reduce((sum, each) => sum + each, 0)).toBe(100);
+  });
+
+  it('deletes the objects of waveforms that are no longer kept', async () => {
+    await world.putObject('waveforms/old', 0);
+    await world.putObject('waveforms/young', 0);
+    await world.start({ retentionEveryMs: 50 });
+    await world.stream.publish('raw-waveform', [
+      world.waveform('waveforms/old', Date.now() - 31 * DAY_MS),
+      world.waveform('waveforms/young', Date.now()),
+    ]);
+    await eventually(async () => {
+      expect(await world.objects.get('waveforms/old')).toBeUndefined();
+    });
+    expect(await world.objects.get('waveforms/young')).toBeDefined();
+  });
+
+  it('sweeps old objects that nothing refers to, and no others', async () => {
+    for (const name of ['stored', 'dead', 'orphan']) await world.putObject(`waveforms/${name}`, 9 * DAY_MS);
+    await world.putObject('waveforms/not-yet-published', 7 * DAY_MS);
+    await world.putObject('models/other', 9 * DAY_MS);
+    const first = await world.start();
+    await world.stream.publish('raw-waveform', [
+      world.waveform('waveforms/stored', Date.now()),
+      { ...world.waveform('waveforms/dead', Date.now()), items: 2 },
+    ]);
+    await world.settlesTo({ stored: 1, deadLettered: 2 });
+    await first.close();
+    await world.start({ sweepEveryMs: 20 });
+    await eventually(async () => {
+      expect(await world.objects.get('waveforms/orphan')).toBeUndefined();
+    });
+    await sleep(100);
+    for (const kept of ['waveforms/stored', 'waveforms/dead', 'waveforms/not-yet-published', 'models/other']) {
+      expect(await world.objects.get(kept)).toBeDefined();
+    }
+  });
+});

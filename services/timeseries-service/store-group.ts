@@ -1,0 +1,2 @@
+/** The consumer group that settles every stream but `alarms`, which have a journal of their own. */
+export const STORE_GROUP = 'store';
