@@ -1,5 +1,4 @@
 import { hash, randomBytes } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { KeyedHash } from '#core/ingestion/keyed-hash.ts';
@@ -173,6 +172,6 @@ function measureHashes(payloads: readonly Buffer[]): IngestionBench['hashNs'] {
   };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   process.stdout.write(`${JSON.stringify(await runIngestionBench(), undefined, 2)}\n`);
 }

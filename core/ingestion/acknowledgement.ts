@@ -6,7 +6,7 @@ export class Acknowledgement {
   readonly promise: Promise<IntakeReceipt>;
   accepted = 0;
   duplicate = 0;
-  readonly rejected: Rejection[] = [];
+  #rejected: Rejection[] | undefined;
   readonly #resolve: (receipt: IntakeReceipt) => void;
   readonly #reject: (error: unknown) => void;
   #outstanding = 1;
@@ -24,10 +24,14 @@ export class Acknowledgement {
     this.#outstanding++;
   }
 
+  reject(rejections: readonly Rejection[]): void {
+    (this.#rejected ??= []).push(...rejections);
+  }
+
   done(): void {
     if (--this.#outstanding > 0) return;
     if (this.#error !== undefined) this.#reject(this.#error);
-    else this.#resolve({ accepted: this.accepted, duplicate: this.duplicate, rejected: this.rejected });
+    else this.#resolve({ accepted: this.accepted, duplicate: this.duplicate, rejected: this.#rejected ?? NONE });
   }
 
   failed(error: unknown): void {
@@ -35,3 +39,5 @@ export class Acknowledgement {
     this.done();
   }
 }
+
+const NONE: readonly Rejection[] = [];

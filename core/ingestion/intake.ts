@@ -77,9 +77,6 @@ export interface IntakeDependencies {
   readonly onProblem: (what: string, error: unknown) => void;
 }
 
-/** How long a sender that was refused should wait: the `Retry-After` of HTTP. */
-const RETRY_AFTER_MS = 1000;
-
 /**
  * The use case behind every gateway: from a device's bytes to durable events. Validates, finds duplicates, puts samples into the object
  * store before their reference is published, and appends what it accepted, rejected or had before, so that each item of an acknowledged
@@ -307,7 +304,7 @@ export class Intake implements DeviceIntake {
       this.#publisher.append(stream, event, {
         durable: () => {
           for (const each of some) counter.reject(each.code as RejectionCode);
-          acknowledgement.rejected.push(...some);
+          acknowledgement.reject(some);
           acknowledgement.done();
         },
         failed: (error) => {
@@ -412,7 +409,8 @@ export class Intake implements DeviceIntake {
       const eventId = waveformEventId(waveform.sensor, step.header.id ?? `~${reference.waveformId}`);
       if (this.#receipts.has(machine.receipts, eventId)) return this.#assembly.discard(waveform);
     }
-    await this.#takeStep({ machine, rules: this.#rules(false), message: undefined }, step);
+    const nowMs = this.#clock.nowMs();
+    await this.#takeStep({ machine, nowMs, rules: this.#rules(nowMs, false), message: undefined }, step);
   }
 
   async #sweep(): Promise<void> {
@@ -446,28 +444,29 @@ export class Intake implements DeviceIntake {
   }
 
   #context(machine: RegisteredState, message: DeviceMessage): MessageContext {
-    return { machine, message, rules: this.#rules(message.imported === true) };
+    const nowMs = this.#clock.nowMs();
+    return { machine, message, nowMs, rules: this.#rules(nowMs, message.imported === true) };
   }
 
   /**
    * A wall clock that was set back must not make the platform reject what devices send meanwhile, so "ahead" is measured from the later of
    * the wall clock and where it would be had nobody touched it since the start.
    */
-  #rules(imported: boolean): AdmissionRules {
+  #rules(nowMs: number, imported: boolean): AdmissionRules {
     const untouchedMs = this.#startedWallMs + (this.#clock.monotonicMs() - this.#startedMonotonicMs);
     const { maxAheadMs, acceptAgeMs } = this.#options;
-    return { nowMs: Math.max(this.#clock.nowMs(), untouchedMs), maxAheadMs, acceptAgeMs, imported };
+    return { nowMs: Math.max(nowMs, untouchedMs), maxAheadMs, acceptAgeMs, imported };
   }
 
   #event(
-    { machine, message }: MessageContext,
+    { machine, message, nowMs }: MessageContext,
     kind: 'telemetry' | 'waveform',
     eventId: string,
     items: number,
     payload: Uint8Array,
     ts: number,
   ): MachineEvent {
-    const event: Mutable<MachineEvent> = this.#plainEvent(kind, machine.key, eventId, items, payload);
+    const event: Mutable<MachineEvent> = { eventId, kind, key: machine.key, items, acceptedAtMs: nowMs, payload };
     if (this.#receipts.mustVerify(machine.receipts, ts)) event.verifyStored = true;
     if (message?.imported === true) event.imported = true;
     if (message?.traceparent !== undefined) event.traceparent = message.traceparent;
@@ -475,7 +474,7 @@ export class Intake implements DeviceIntake {
   }
 
   #plainEvent(
-    kind: MachineEvent['kind'],
+    kind: 'rejection' | 'duplicate',
     key: MachineKey,
     eventId: string,
     items: number,
@@ -489,6 +488,7 @@ export class Intake implements DeviceIntake {
 interface MessageContext {
   readonly machine: RegisteredState;
   readonly message: DeviceMessage | undefined;
+  readonly nowMs: number;
   readonly rules: AdmissionRules;
 }
 

@@ -55,7 +55,10 @@ export class Receipts {
   has(scope: ReceiptScope, eventId: string): boolean {
     this.#hash.hash(scope.hash, eventId);
     const words = this.#hash.words;
-    const [w0, w1, w2, w3] = [words[0]!, words[1]!, words[2]!, words[3]!];
+    const w0 = words[0]!;
+    const w1 = words[1]!;
+    const w2 = words[2]!;
+    const w3 = words[3]!;
     return this.#current.has(w0, w1, w2, w3) || this.#previous.has(w0, w1, w2, w3);
   }
 

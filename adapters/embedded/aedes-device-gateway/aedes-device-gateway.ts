@@ -59,7 +59,7 @@ export class AedesDeviceGateway implements DeviceGateway {
   #refreshDelayMs = MIN_REFRESH_DELAY_MS;
   #closing: Promise<void> | undefined;
   #withAcknowledgements: DeviceConnection[] = [];
-  #continuations: (() => void)[] = [];
+  #continuing: TakenMessage[] = [];
 
   constructor(config: AedesDeviceGatewayConfig, dependencies: AedesDeviceGatewayDependencies) {
     this.#config = config;
@@ -322,29 +322,39 @@ export class AedesDeviceGateway implements DeviceGateway {
 
   /** Ends in a PUBACK or in silence, never in a PUBACK for what is not durable. */
   #take(connection: DeviceConnection, message: DeviceMessage, packet: PublishPacket, callback: () => void): void {
-    const packetId = packet.qos === 1 ? packet.messageId : undefined;
+    const bytes = message.content.payload.length;
+    const taken = { connection, bytes, packetId: packet.qos === 1 ? packet.messageId : undefined, callback };
     // The gateway acknowledges QoS 1 itself, many messages in one write: aedes takes six calls and a turn of the event loop for each.
     if (packet.qos === 1) packet.qos = 0;
     // aedes keeps a QoS 2 packet until PUBREL; its content is durable by then.
     packet.payload = NO_PAYLOAD;
-    const bytes = message.content.payload.length;
     connection.begin(bytes);
-    const settled = () => {
-      if (packetId !== undefined) this.#acknowledge(connection, packetId);
-      this.#continueLater(() => {
+    this.#intake.accept(message).then(
+      () => this.#settled(taken),
+      (refusal: unknown) => {
+        this.#offerAgain(connection, message, refusal).then(
+          (isAccepted) => (isAccepted ? this.#settled(taken) : connection.end(bytes)),
+          (error: unknown) => {
+            connection.end(bytes);
+            this.#dependencies.onProblem(`taking a message of ${message.sender}`, error);
+            connection.socket.destroy(new ConnectionEnded('the message could not be taken'));
+          },
+        );
+      },
+    );
+  }
+
+  /** Acknowledges; aedes reads on when it is called back, which is left until the acknowledgements of the turn are out. */
+  #settled(taken: TakenMessage): void {
+    if (taken.packetId !== undefined) this.#acknowledge(taken.connection, taken.packetId);
+    if (this.#continuing.push(taken) > 1) return;
+    setImmediate(() => {
+      const continuing = this.#continuing;
+      this.#continuing = [];
+      for (const { connection, bytes, callback } of continuing) {
         connection.end(bytes);
         callback();
-      });
-    };
-    this.#intake.accept(message).then(settled, (error: unknown) => {
-      this.#offerAgain(connection, message, error).then(
-        (isAccepted) => (isAccepted ? settled() : connection.end(bytes)),
-        (failure: unknown) => {
-          connection.end(bytes);
-          this.#dependencies.onProblem(`taking a message of ${message.sender}`, failure);
-          connection.socket.destroy(new ConnectionEnded('the message could not be taken'));
-        },
-      );
+      }
     });
   }
 
@@ -440,16 +450,6 @@ export class AedesDeviceGateway implements DeviceGateway {
     });
   }
 
-  /** aedes reads on when it is called back: that is left until the acknowledgements of the turn are out. */
-  #continueLater(work: () => void): void {
-    if (this.#continuations.push(work) > 1) return;
-    setImmediate(() => {
-      const continuations = this.#continuations;
-      this.#continuations = [];
-      for (const each of continuations) each();
-    });
-  }
-
   /** Brings connected devices up to what the registry says now. Takes at most a tenth of the time, however often it changes. */
   async #refreshDevices(): Promise<void> {
     const startedMs = this.#dependencies.clock.monotonicMs();
@@ -478,6 +478,15 @@ export class AedesDeviceGateway implements DeviceGateway {
         connection.socket.destroy(new ConnectionEnded('the device was removed, disabled or bound to other machines'));
     }
   }
+}
+
+/** A message on its way to durability. */
+interface TakenMessage {
+  readonly connection: DeviceConnection;
+  readonly bytes: number;
+  /** Of a QoS 1 packet: what its PUBACK names. */
+  readonly packetId: number | undefined;
+  readonly callback: () => void;
 }
 
 const CONNACK_IDENTIFIER_REJECTED = 2;
