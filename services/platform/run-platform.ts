@@ -12,6 +12,12 @@ const TOKEN_EVERY_MS = 3_600_000;
 /** Starts the platform, says where it is, and returns when it was asked to stop and has. */
 export async function runPlatform(configuration: Configuration, out: Output): Promise<void> {
   const { dataDir } = configuration;
+  if (configuration.split)
+    throw new CommandError(
+      'configuration',
+      'running each service as a process of its own is not available yet',
+      'leave out --split (TRIBO_SPLIT); a service can be started alone by its main.ts',
+    );
   const began = performance.now();
   const release = takeFolder(dataDir);
   const addressFile = join(dataDir, ADDRESS_FILE);
