@@ -7,6 +7,8 @@ export class Baseline {
   readonly #wanted: number;
   #values: number[] = [];
   #median: number | undefined;
+  /** Time of the first value learned. */
+  #sinceMs: number | undefined;
 
   constructor(wanted: number) {
     this.#wanted = wanted;
@@ -18,31 +20,38 @@ export class Baseline {
   }
 
   /** Takes a value while the baseline is being learned. */
-  learn(value: number): void {
+  learn(ts: number, value: number): void {
     if (this.#median !== undefined) return;
+    this.#sinceMs ??= ts;
     this.#values.push(value);
     if (this.#values.length < this.#wanted) return;
     this.#median = medianOf(this.#values);
     this.#values = [];
   }
 
-  restart(): void {
+  /** Begins anew where it began before this time: what was normal then no longer is. */
+  restart(atMs: number): void {
+    if (this.#sinceMs === undefined || this.#sinceMs > atMs) return;
     this.#values = [];
     this.#median = undefined;
+    this.#sinceMs = undefined;
   }
 
   state(): BaselineState | undefined {
-    if (this.#median !== undefined) return { median: this.#median };
-    return this.#values.length > 0 ? { values: [...this.#values] } : undefined;
+    if (this.#sinceMs === undefined) return undefined;
+    const learned = this.#median === undefined ? { values: [...this.#values] } : { median: this.#median };
+    return { sinceMs: this.#sinceMs, ...learned };
   }
 
   restore(state: BaselineState): void {
+    this.#sinceMs = state.sinceMs;
     this.#median = state.median;
     this.#values = [...(state.values ?? [])];
   }
 }
 
 export interface BaselineState {
+  readonly sinceMs: number;
   readonly median?: number;
   readonly values?: readonly number[];
 }

@@ -28,7 +28,7 @@ export function judgeDocument(
         if (judge.condition.end(document.ts)) decisions.returned(judge, 'operating-state');
         continue;
       }
-      const limit = limitOf(judge, subject);
+      const limit = limitOf(judge, subject, document.ts);
       if (limit === undefined) continue;
       judge.condition.setLimit(limit, subject.deadband);
       const decision = judge.condition.step(document.ts, subject.value);
@@ -89,12 +89,12 @@ function isOther(wanted: string | undefined, sensor: string | undefined): boolea
 }
 
 /** The limit in the value's own unit; undefined while a baseline is being learned, or where it is not positive and so has no multiple. */
-function limitOf({ versioned, baseline }: DocumentJudge, subject: Subject): number | undefined {
+function limitOf({ versioned, baseline }: DocumentJudge, subject: Subject, ts: number): number | undefined {
   if (subject.limit !== undefined) return subject.limit;
   const { rule } = versioned;
   if (rule.kind !== 'feature' || !baseline) return undefined;
   const { median } = baseline;
-  if (median === undefined) baseline.learn(subject.value);
+  if (median === undefined) baseline.learn(ts, subject.value);
   return median !== undefined && median > 0 ? rule.limit * median : undefined;
 }
 

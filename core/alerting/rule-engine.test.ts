@@ -305,7 +305,9 @@ describe('rules over documents', () => {
       limit: 2.4,
       message: expect.stringContaining('2.083 times its baseline'),
     });
-    bench.engine.restartBaselines(key);
+    bench.engine.restartBaselines(key, T0 - 1);
+    expect(bench.document(5, features({ rms_g: 2.5 })).log).toEqual(['+worse@4']);
+    bench.engine.restartBaselines(key, T0 + 5);
     bench
       .document(5, features({ rms_g: 2.5 }))
       .document(6, features({ rms_g: 2.5 }))

@@ -191,9 +191,16 @@ export class RuleEngine {
     }
   }
 
-  /** Starts the baselines of a machine anew: after a repair, what was normal no longer is. */
-  restartBaselines(key: MachineKey): void {
-    for (const judge of this.#machines.get(key)?.documents.values() ?? []) judge.baseline?.restart();
+  /** Machines of which a rule knows, or learns, what is normal. */
+  machinesWithBaselines(): readonly MachineKey[] {
+    const hasBaseline = (judges: MachineJudges) =>
+      judges.documentRules.some(({ rule }) => rule.kind === 'feature' && rule.relativeTo === 'baseline');
+    return [...this.#machines.values()].filter(hasBaseline).map((judges) => judges.key);
+  }
+
+  /** Starts those baselines of a machine anew that began before this time: after a repair, what was normal no longer is. */
+  restartBaselines(key: MachineKey, atMs: number): void {
+    for (const judge of this.#machines.get(key)?.documents.values() ?? []) judge.baseline?.restart(atMs);
   }
 
   /** What is known of a machine; undefined for one that was never judged. */

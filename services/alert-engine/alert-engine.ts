@@ -35,7 +35,7 @@ export interface AlertEngineDependencies {
   readonly stream: EventStream;
   readonly journal: AlarmJournal & AlarmOutbox;
   readonly rules: RuleStore;
-  readonly machines: Pick<MachineRegistry, 'listMachines' | 'onChange'>;
+  readonly machines: Pick<MachineRegistry, 'listMachines' | 'machineEvents' | 'onChange'>;
   readonly checkpoints: CheckpointStore;
   readonly notifiers: readonly Notifier[];
   readonly clock: Clock;
@@ -196,6 +196,8 @@ class AlertEngine implements RunningAlertEngine {
     const { journal, stream, notifiers, clock } = this.#dependencies;
     await this.#rulebook.open();
     await this.#recover();
+    // Repairs that were noted before the machines were known again.
+    await this.#rulebook.restartBaselines();
     const outbox = { outbox: journal, clock, onProblem: (doing: string, error: unknown) => this.#warn(doing, error) };
     this.#pumps.push(
       pumpToStream(stream, outbox),
@@ -332,8 +334,9 @@ class AlertEngine implements RunningAlertEngine {
         if (!(await this.#isBehind())) this.#judging.engine.tick(Math.min(nowMs - lastMs, MAX_TICK_MS));
         await this.#unshelve();
         await this.#flush();
-        if (this.#tail && nowMs - savedMs >= this.#config.saveEveryMs - TICK_MS / 2) {
-          savedMs = nowMs;
+        const isDue = nowMs - savedMs >= this.#config.saveEveryMs - TICK_MS / 2;
+        if (this.#tail && (isDue || this.#state.isSaving)) {
+          if (!this.#state.isSaving) savedMs = nowMs;
           await this.#save(this.#config.saveBudgetMs);
         }
         this.#recovered();

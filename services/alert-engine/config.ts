@@ -12,9 +12,9 @@ export const alertEngineConfigSchema = z.object({
   /** Metrics of machines that windows are kept of; further ones have none. */
   maxWindowSeries: z.int().min(1).default(250_000),
   maxBatchEvents: z.int().min(1).max(10_000).default(2000),
-  /** How often state is saved, and for how long at most at a time: of a large plant a part each time. */
+  /** How often saving of the state begins, and for how many milliseconds a second it takes the thread: a large plant takes longer. */
   saveEveryMs: z.int().min(100).default(2000),
-  saveBudgetMs: z.number().positive().default(10),
+  saveBudgetMs: z.number().positive().default(25),
   /** How long after a crash another process may wait before it judges. */
   leaseMs: z.int().min(1000).default(5000),
   /** Notifications are tried this often, with delays that double from the first to the longest. */

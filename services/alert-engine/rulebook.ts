@@ -7,7 +7,7 @@ import type { RuleStore } from '#core/ports/rule-store.ts';
 
 export interface RulebookDependencies {
   readonly rules: RuleStore;
-  readonly machines: Pick<MachineRegistry, 'listMachines' | 'onChange'>;
+  readonly machines: Pick<MachineRegistry, 'listMachines' | 'machineEvents' | 'onChange'>;
   readonly engine: RuleEngine;
   /** The engine has new rules or machines: what it decided by that waits to be made durable. */
   readonly onApplied: () => void;
@@ -74,8 +74,21 @@ export class Rulebook {
     const rules = await this.#rules();
     this.#dependencies.engine.setMachines(machines);
     this.#dependencies.engine.setRules(rules);
+    await this.restartBaselines();
     this.#dependencies.onApplied();
     this.#pauseMs = Math.max(SHORTEST_PAUSE_MS, PAUSE_PER_LOAD * (performance.now() - startedMs));
+  }
+
+  /** A repair or a new bearing is the beginning of a new normal. */
+  async restartBaselines(): Promise<void> {
+    const { engine, machines } = this.#dependencies;
+    for (const key of engine.machinesWithBaselines()) {
+      const repairs = (await machines.machineEvents(key)).filter(
+        ({ kind }) => kind === 'bearing-change' || kind === 'repair',
+      );
+      const newestMs = Math.max(...repairs.map((event) => event.atMs));
+      if (newestMs > -Infinity) engine.restartBaselines(key, newestMs);
+    }
   }
 
   async #seed(machines: readonly RegisteredMachine[]): Promise<void> {

@@ -19,9 +19,9 @@ interface Pass {
 }
 
 const MANIFEST = 'alert-engine/manifest';
-/** Saving a shard takes some milliseconds of this thread. */
-const MACHINES_PER_SHARD = 256;
-const MAX_SHARDS = 256;
+/** Saving a shard of so many takes about 3 ms of this thread, during which nothing is judged. */
+const MACHINES_PER_SHARD = 64;
+const MAX_SHARDS = 1024;
 
 /**
  * The state of judging in a checkpoint store: its shards, saved one by one, and a manifest that says since when events have to be taken again,
@@ -55,6 +55,11 @@ export class SavedState {
         await this.#load(nameOf(shard, this.#judging.shardCount));
     }
     return manifest?.takenUntilMs;
+  }
+
+  /** True between the first and the last call of {@link SavedState.save} that one pass takes. */
+  get isSaving(): boolean {
+    return this.#pass !== undefined;
   }
 
   /**
