@@ -20,6 +20,7 @@ import { TopicMapping } from '#core/ingestion/mapping.ts';
 import type { DeviceIntake, DeviceMessage, IntakeReceipt, PresenceListener } from '#core/ports/device-gateway.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
+import { selfSignedCertificate } from '#test/support/self-signed-certificate.ts';
 import { sqliteDeviceRegistryConfigSchema } from '../sqlite-device-registry/config.ts';
 import { SqliteDeviceRegistry } from '../sqlite-device-registry/sqlite-device-registry.ts';
 import { AedesDeviceGateway } from './aedes-device-gateway.ts';
@@ -552,6 +553,35 @@ describe('commands', () => {
     await expect(send('3')).rejects.toMatchObject({ code: 'resource_exhausted' });
     await expect(send('4', { expiresAtMs: 1 })).rejects.toMatchObject({ code: 'invalid_argument' });
     await expect(send('5', { payload: Buffer.alloc(129 * 1024) })).rejects.toMatchObject({ code: 'invalid_argument' });
+  });
+});
+
+describe('TLS', () => {
+  it('carries everything, back-pressure and limits included', async () => {
+    const tls = selfSignedCertificate();
+    const world = await start({ tls });
+    const options = { protocol: 'mqtts', ca: tls.cert } as const;
+    const device = await world.connect('press-7', world.secret, options);
+    world.intake.shut();
+    const published = Promise.all(
+      Array.from({ length: 50 }, (_, i) => device.publish(PRESS, `${i} ${'x'.repeat(9000)}`)),
+    );
+    await pause(200);
+    expect(world.intake.messages).toEqual([]);
+    world.intake.open();
+    await published;
+    expect(world.intake.messages).toHaveLength(50);
+    await expect(device.publish(PRESS, 'x'.repeat(200_000))).rejects.toThrow('closed');
+    expect(world.refusals).toEqual(['oversize acme']);
+  });
+
+  it('is refused to a client that does not trust the certificate, and plain MQTT is refused too', async () => {
+    const world = await start({ tls: selfSignedCertificate() });
+    const untrusting = world.connect('press-7', world.secret, { protocol: 'mqtts', ca: selfSignedCertificate().cert });
+    await expect(untrusting).rejects.toThrow();
+    await expect(world.connect('press-7', world.secret)).rejects.toThrow();
+    expect(world.refusals).toContain('protocol-error');
+    expect(world.intake.messages).toEqual([]);
   });
 });
 
