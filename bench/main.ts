@@ -30,6 +30,7 @@ switch (name) {
     console.log(JSON.stringify({ bench: 'features', ...result }));
     break;
   }
+  case 'alarms':
   case 'ingestion':
   case 'rules':
   case 'store':
@@ -38,7 +39,7 @@ switch (name) {
         .status ?? 1;
     break;
   default:
-    console.error(`There is no bench ${JSON.stringify(name)}: pipeline [--short], features, ingestion, rules, store`);
+    console.error(`There is no bench ${JSON.stringify(name)}: pipeline [--short], features, alarms, ingestion, rules, store`);
     process.exitCode = 64;
 }
 

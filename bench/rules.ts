@@ -81,3 +81,8 @@ export function runRulesBench({ machines = 200, readings = 2_000_000 } = {}): Ru
     transitions,
   };
 }
+
+if (import.meta.main) {
+  const runs = [runRulesBench(), runRulesBench({ machines: 20_000, readings: 4_000_000 })];
+  process.stdout.write(`${JSON.stringify(runs, undefined, 2)}\n`);
+}
