@@ -10,7 +10,13 @@ module.exports = {
       comment: 'Core states its needs as ports; it imports core and small pure libraries.',
       severity: 'error',
       from: { path: '^core/', pathNot: TESTS },
-      to: { pathNot: ['^core/', '^(node:)?(crypto|buffer|assert|assert/strict)$', 'node_modules/(zod|fft\\.js|p-retry)(/|$)'] },
+      to: {
+        pathNot: [
+          '^core/',
+          '^(node:)?(crypto|buffer|assert|assert/strict)$',
+          'node_modules/(zod|fft\\.js|p-retry)(/|$)',
+        ],
+      },
     },
     {
       name: 'sdks-only-in-adapters',
@@ -21,7 +27,8 @@ module.exports = {
     },
     {
       name: 'adapters-know-their-own-provider',
-      comment: 'An adapter imports core, its own provider and protocols that several share (adapters/sql, adapters/oidc), never another provider.',
+      comment:
+        'An adapter imports core, its own provider and protocols that several share (adapters/sql, adapters/oidc), never another provider.',
       severity: 'error',
       from: { path: '^adapters/([^/]+)/', pathNot: TESTS },
       to: { path: '^adapters/', pathNot: ['^adapters/$1/', '^adapters/(sql|oidc|kafka|postgres)/'] },
@@ -35,7 +42,8 @@ module.exports = {
     },
     {
       name: 'adapters-are-bound-in-composition',
-      comment: 'composition.ts is the only importer of adapters in a service, so that a provider is one choice in one place.',
+      comment:
+        'composition.ts is the only importer of adapters in a service, so that a provider is one choice in one place.',
       severity: 'error',
       from: { path: '^services/', pathNot: ['/composition\\.ts$', TESTS] },
       to: { path: '^adapters/' },

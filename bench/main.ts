@@ -39,7 +39,9 @@ switch (name) {
         .status ?? 1;
     break;
   default:
-    console.error(`There is no bench ${JSON.stringify(name)}: pipeline [--short], features, alarms, ingestion, rules, store`);
+    console.error(
+      `There is no bench ${JSON.stringify(name)}: pipeline [--short], features, alarms, ingestion, rules, store`,
+    );
     process.exitCode = 64;
 }
 
