@@ -6,8 +6,8 @@ import { systemClock } from '#core/clock.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import { FileObjectStore } from './file-object-store/file-object-store.ts';
 import { FileSecretStore } from './file-secret-store/file-secret-store.ts';
-import { DEFAULT_RETENTION } from './file-event-stream/config.ts';
-import { FileEventStream } from './file-event-stream/file-event-stream.ts';
+import { DEFAULT_RETENTION } from './lmdb-event-stream/config.ts';
+import { LmdbEventStream } from './lmdb-event-stream/lmdb-event-stream.ts';
 import { localIdentityConfigSchema } from './local-identity/config.ts';
 import { LogNotifier, type NotificationLog } from './log-notifier/log-notifier.ts';
 import { smtpNotifierConfigSchema } from './smtp-notifier/config.ts';
@@ -71,7 +71,7 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
     provide('clock', () => clock);
     provide('eventStream', () =>
       closing(
-        new FileEventStream(
+        new LmdbEventStream(
           { directory: join(dataDir, 'streams'), source: settings.processName, streams: retention(settings) },
           { clock },
         ),

@@ -7,8 +7,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/gl
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
-import { FileEventStream } from '#adapters/embedded/file-event-stream/file-event-stream.ts';
-import { DEFAULT_RETENTION } from '#adapters/embedded/file-event-stream/config.ts';
+import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
+import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
 import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { sqliteRuleStoreConfigSchema } from '#adapters/embedded/sqlite-rule-store/config.ts';
@@ -197,8 +197,8 @@ class Plant {
     rmSync(this.folder, { recursive: true });
   }
 
-  #openStream(source: string): FileEventStream {
-    return new FileEventStream({
+  #openStream(source: string): LmdbEventStream {
+    return new LmdbEventStream({
       directory: join(this.folder, 'streams'),
       source,
       streams: DEFAULT_RETENTION,

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { FileEventStream } from '#adapters/embedded/file-event-stream/file-event-stream.ts';
-import { DEFAULT_RETENTION } from '#adapters/embedded/file-event-stream/config.ts';
+import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
+import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
 import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
 import { sqliteMachineRegistryConfigSchema } from '#adapters/embedded/sqlite-machine-registry/config.ts';
 import { SqliteMachineRegistry } from '#adapters/embedded/sqlite-machine-registry/sqlite-machine-registry.ts';
@@ -29,7 +29,7 @@ async function startProcess(dataDir: string) {
 describe('alert engine as a process', () => {
   it('goes on after kill -9 with every alarm once, and stops on SIGTERM', async () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'tribo-alert-engine-'));
-    const stream = new FileEventStream({
+    const stream = new LmdbEventStream({
       directory: join(dataDir, 'streams'),
       source: 'test',
       streams: DEFAULT_RETENTION,

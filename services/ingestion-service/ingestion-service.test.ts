@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import mqttPacket from 'mqtt-packet';
 import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
-import { DEFAULT_RETENTION } from '#adapters/embedded/file-event-stream/config.ts';
-import { FileEventStream } from '#adapters/embedded/file-event-stream/file-event-stream.ts';
+import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
+import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
 import { sqliteDeviceRegistryConfigSchema } from '#adapters/embedded/sqlite-device-registry/config.ts';
 import { SqliteDeviceRegistry } from '#adapters/embedded/sqlite-device-registry/sqlite-device-registry.ts';
 import { sqliteMachineRegistryConfigSchema } from '#adapters/embedded/sqlite-machine-registry/config.ts';
@@ -43,7 +43,7 @@ let folder: string;
 let service: Awaited<ReturnType<typeof composeIngestionService>>;
 let devices: SqliteDeviceRegistry;
 let machines: SqliteMachineRegistry;
-let log: FileEventStream;
+let log: LmdbEventStream;
 let secret: string;
 let clients: MqttDevice[];
 
@@ -58,7 +58,7 @@ beforeEach(async () => {
   const registry = { databasePath: join(folder, 'registry.db'), changePollMs: 20 };
   devices = await SqliteDeviceRegistry.open(sqliteDeviceRegistryConfigSchema.parse(registry));
   machines = await SqliteMachineRegistry.open(sqliteMachineRegistryConfigSchema.parse(registry));
-  log = new FileEventStream({ directory: join(folder, 'streams'), source: 'test', streams: DEFAULT_RETENTION });
+  log = new LmdbEventStream({ directory: join(folder, 'streams'), source: 'test', streams: DEFAULT_RETENTION });
   for (const id of ['press-7', 'pump-2']) {
     const metrics = [{ name: 'temperature', unit: 'Cel', min: -60, max: 400 }];
     await machines.putMachine(ACME, AKRON, machineSchema.parse({ id, class: 'press', metrics }));

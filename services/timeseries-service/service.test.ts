@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Registry } from 'prom-client';
 import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
 import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
-import { DEFAULT_RETENTION } from '#adapters/embedded/file-event-stream/config.ts';
-import { FileEventStream } from '#adapters/embedded/file-event-stream/file-event-stream.ts';
+import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
+import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { systemClock } from '#core/clock.ts';
 import type { EventKind, MachineEvent } from '#core/domain/event.ts';
@@ -28,7 +28,7 @@ const retention = { rawDays: 7, rollup1mDays: 90, rollup1hDays: 3650, waveformDa
 /** The parts of one machine's platform that this service works with, all real, in a folder of their own. */
 class World implements AsyncDisposable {
   readonly #directory: string;
-  readonly stream: FileEventStream;
+  readonly stream: LmdbEventStream;
   readonly objects: FileObjectStore;
   readonly clock = new HeldClock(Date.now());
   metrics!: Registry;
@@ -59,7 +59,7 @@ class World implements AsyncDisposable {
   private constructor(directory: string) {
     this.#directory = directory;
     this.objects = new FileObjectStore({ directory: join(directory, 'objects') });
-    this.stream = new FileEventStream({
+    this.stream = new LmdbEventStream({
       directory: join(directory, 'streams'),
       source: 'test',
       streams: DEFAULT_RETENTION,

@@ -8,8 +8,8 @@ import { FileSecretStore } from '#adapters/embedded/file-secret-store/file-secre
 import { localIdentityConfigSchema } from '#adapters/embedded/local-identity/config.ts';
 import { issuerDocument, serveIssuer } from '#adapters/embedded/local-identity/issuer-server.ts';
 import { LocalIssuer } from '#adapters/embedded/local-identity/local-issuer.ts';
-import { DEFAULT_RETENTION } from '#adapters/embedded/file-event-stream/config.ts';
-import { FileEventStream } from '#adapters/embedded/file-event-stream/file-event-stream.ts';
+import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
+import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
 import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
 import { sqliteDeviceRegistryConfigSchema } from '#adapters/embedded/sqlite-device-registry/config.ts';
 import { SqliteDeviceRegistry } from '#adapters/embedded/sqlite-device-registry/sqlite-device-registry.ts';
@@ -78,7 +78,7 @@ export class GatewayPlatform implements AsyncDisposable {
     const databasePath = join(folder, 'state.db');
     const clock = systemClock;
     const store = await DuckDbTimeSeriesStore.open({ directory: join(folder, 'time-series') });
-    const stream = new FileEventStream({
+    const stream = new LmdbEventStream({
       directory: join(folder, 'streams'),
       source: 'test',
       streams: DEFAULT_RETENTION,

@@ -17,8 +17,6 @@ const FILE = 'timeseries.duckdb';
 const CHECKPOINT_THRESHOLD = '512MiB';
 /** More callers than this wait for a query's turn: a queue that grows without end would only hide that. */
 const MAX_WAITING_QUERIES = 256;
-/** Parts change about once a second: a query that a change came between so often runs in a transaction instead. */
-const OPTIMISTIC_ATTEMPTS = 3;
 
 /** One open DuckDB file with the connections that this store uses: one that settles, one for maintenance, a few that read. */
 export class Database {
@@ -31,10 +29,6 @@ export class Database {
   readonly #readers: readonly DuckDBConnection[];
   readonly #waiting: PromiseWithResolvers<DuckDBConnection>[] = [];
   readonly #layout = new Mutex();
-  /** Counts the changes of the layout as they begin, so that a query can tell that one came between. */
-  #layoutVersion = 0;
-  /** Set while one is under way. */
-  #layoutChange: Promise<void> | undefined;
   #closed = false;
   #drained: (() => void) | undefined;
 
@@ -65,37 +59,33 @@ export class Database {
   }
 
   /**
-   * Runs one statement on a connection of its own, which sees one state of the tables: the one that `capture` saw of memory, or else it
-   * runs again. When the caller stops waiting it is interrupted, so that it frees its place.
+   * Runs queries in one read transaction on a connection of its own: they see one state of the tables, the one that `capture` saw of
+   * memory. When the caller stops waiting the query is interrupted, so that it frees its place.
    */
-  async query<Captured, Result>(
-    capture: () => Captured,
-    statement: (reader: DuckDBConnection, captured: Captured) => Promise<Result>,
-    signal: AbortSignal | undefined,
-  ): Promise<Result> {
-    return this.#withReader(signal, async (reader) => {
-      for (let attempt = 1; attempt <= OPTIMISTIC_ATTEMPTS; attempt++) {
-        while (this.#layoutChange) await this.#layoutChange;
-        const version = this.#layoutVersion;
-        try {
-          const result = await statement(reader, capture());
-          if (version === this.#layoutVersion) return result;
-        } catch (error) {
-          throwIfAborted(signal);
-          if (version === this.#layoutVersion) throw error;
-        }
-      }
-      return this.#inTransaction(reader, capture, statement);
-    });
-  }
-
-  /** As {@link query}, for several statements: they see one state together. */
   async read<Captured, Result>(
     capture: () => Captured,
-    statements: (reader: DuckDBConnection, captured: Captured) => Promise<Result>,
+    query: (reader: DuckDBConnection, captured: Captured) => Promise<Result>,
     signal: AbortSignal | undefined,
   ): Promise<Result> {
-    return this.#withReader(signal, (reader) => this.#inTransaction(reader, capture, statements));
+    const reader = await this.#reader(signal);
+    const interrupt = () => reader.interrupt();
+    signal?.addEventListener('abort', interrupt);
+    try {
+      const captured = await this.#layout.run(async () => {
+        // A transaction sees what was committed before its first statement.
+        await reader.run('BEGIN TRANSACTION READ ONLY; SELECT version FROM schema_version;');
+        return capture();
+      });
+      throwIfAborted(signal);
+      return await query(reader, captured);
+    } catch (error) {
+      throwIfAborted(signal);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', interrupt);
+      await reader.run('ROLLBACK').catch(() => undefined);
+      this.#release(reader);
+    }
   }
 
   /**
@@ -103,52 +93,7 @@ export class Database {
    * counts nothing twice.
    */
   changeLayout(commit: () => Promise<void>): Promise<void> {
-    return this.#layout.run(async () => {
-      this.#layoutVersion += 1;
-      const change = commit();
-      this.#layoutChange = change.catch(() => undefined);
-      try {
-        await change;
-      } finally {
-        this.#layoutChange = undefined;
-      }
-    });
-  }
-
-  async #inTransaction<Captured, Result>(
-    reader: DuckDBConnection,
-    capture: () => Captured,
-    statements: (reader: DuckDBConnection, captured: Captured) => Promise<Result>,
-  ): Promise<Result> {
-    try {
-      const captured = await this.#layout.run(async () => {
-        // A transaction sees what was committed before its first statement.
-        await reader.run('BEGIN TRANSACTION READ ONLY; SELECT version FROM schema_version;');
-        return capture();
-      });
-      return await statements(reader, captured);
-    } finally {
-      await reader.run('ROLLBACK').catch(() => undefined);
-    }
-  }
-
-  async #withReader<Result>(
-    signal: AbortSignal | undefined,
-    task: (reader: DuckDBConnection) => Promise<Result>,
-  ): Promise<Result> {
-    const reader = await this.#reader(signal);
-    const interrupt = () => reader.interrupt();
-    signal?.addEventListener('abort', interrupt);
-    try {
-      throwIfAborted(signal);
-      return await task(reader);
-    } catch (error) {
-      throwIfAborted(signal);
-      throw error;
-    } finally {
-      signal?.removeEventListener('abort', interrupt);
-      this.#release(reader);
-    }
+    return this.#layout.run(commit);
   }
 
   async writeAheadLogBytes(): Promise<number> {

@@ -46,7 +46,7 @@ import { querySeries, seriesView } from './series-query.ts';
 import { Settler } from './settler.ts';
 import { loadMemory, type StoreMemory } from './store-memory.ts';
 
-const DEFAULTS = { memoryLimitMiB: 128, maxConcurrentQueries: 2 } as const;
+const DEFAULTS = { memoryLimitMiB: 192, maxConcurrentQueries: 2 } as const;
 
 /** What a test may reach into. */
 export interface DuckDbTimeSeriesStoreHooks {
@@ -190,7 +190,6 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
       options,
       ({ parts }) => parts,
       (reader, parts) => exportReadings(reader, parts, range, folder),
-      'several',
     );
   }
 
@@ -261,16 +260,13 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
     options: CallOptions | undefined,
     capture: (memory: StoreMemory) => Captured,
     query: (reader: DuckDBConnection, captured: Captured) => Promise<Result>,
-    statements: 'one' | 'several' = 'one',
   ): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       throwIfAborted(options?.signal);
       await this.#heal();
       const session = this.#usable();
       try {
-        const { database, memory } = session;
-        const run = statements === 'one' ? database.query.bind(database) : database.read.bind(database);
-        return await run(() => capture(memory), query, options?.signal);
+        return await session.database.read(() => capture(session.memory), query, options?.signal);
       } catch (error) {
         session.broken ||= needsReopen(error);
         // What broke the database was no fault of the query.

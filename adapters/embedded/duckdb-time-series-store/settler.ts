@@ -1,7 +1,5 @@
-import { setImmediate as breathe } from 'node:timers/promises';
 import { BIGINT, DOUBLE, INTEGER, UTINYINT, VARCHAR, type DuckDBConnection } from '@duckdb/node-api';
 import type { Clock } from '#core/clock.ts';
-import type { StreamName } from '#core/domain/event.ts';
 import { PortError } from '#core/errors.ts';
 import type { DeadLetter, EventOutcome, SettleBatch, SettleResult } from '#core/ports/time-series-store.ts';
 import { BatchWriter, type EventColumns, type ReadingColumns } from './batch-writer.ts';
@@ -40,10 +38,11 @@ export class Settler {
     if (change.values.size === 0) return { added: new Map(), redelivered };
 
     const duplicates = await findDuplicates(this.#connection, this.#memory, fresh);
-    const outcomes = fresh.map((outcome, index): EventOutcome =>
-      duplicates.has(index) ? { type: 'duplicate', event: outcome.event } : outcome,
-    );
-    const added = await this.#write(batch.stream, outcomes, change);
+    const added = await this.#write(change, fresh, (writer) => {
+      fresh.forEach((outcome, index) => {
+        writer.add(batch.stream, duplicates.has(index) ? { type: 'duplicate', event: outcome.event } : outcome);
+      });
+    });
     return { added, redelivered };
   }
 
@@ -52,29 +51,31 @@ export class Settler {
     const change = new StateChange(this.#memory.state);
     const tenant = this.#memory.dictionary.machine(letter.machine).tenant;
     change.add(['settled', tenant, 'deadLettered'], -letter.event.items);
-    await this.#write(letter.stream, [outcome], change, letter);
+    await this.#write(
+      change,
+      [outcome],
+      (writer) => writer.add(letter.stream, outcome, 'stays'),
+      `DELETE FROM dead_letters WHERE ord = ${BigInt(letter.id)}`,
+    );
   }
 
-  /**
-   * One transaction: the outcomes' rows, the change of state, and what is new in the dictionary; `replaced` is the dead letter that the
-   * outcome is of. Memory follows the commit.
-   */
-  async #write(stream: StreamName, outcomes: readonly EventOutcome[], change: StateChange, replaced?: DeadLetter) {
+  /** One transaction: the rows that `fill` adds, the change of state, and what is new in the dictionary. Memory follows the commit. */
+  async #write(
+    change: StateChange,
+    outcomes: readonly EventOutcome[],
+    fill: (writer: BatchWriter) => void,
+    alsoRun?: string,
+  ) {
     const connection = this.#connection;
     const appenders = await this.#openAppenders(outcomes);
     const lastOrd = this.#memory.state.get(['accepted-order']) ?? 0;
     const writer = new BatchWriter(this.#memory, appenders, this.#written, lastOrd, this.#clock.nowMs());
     await connection.run('BEGIN');
     try {
-      if (replaced) await connection.run(`DELETE FROM dead_letters WHERE ord = ${BigInt(replaced.id)}`);
-      for (let from = 0; from < outcomes.length; from += EVENTS_AT_A_TIME) {
-        if (from > 0) await breathe();
-        for (const outcome of outcomes.slice(from, from + EVENTS_AT_A_TIME)) {
-          writer.add(stream, outcome, replaced ? 'stays' : 'moves');
-        }
-        appenders.readings.flush();
-        appenders.events.flush();
-      }
+      if (alsoRun !== undefined) await connection.run(alsoRun);
+      fill(writer);
+      appenders.readings.flush();
+      appenders.events.flush();
       const added = writer.sumUp(change);
       for (const [table, rows] of writer.rows) await insertRows(connection, table, rows);
       const dictionary = await this.#memory.dictionary.writeUnsaved(connection);
@@ -135,9 +136,6 @@ export class Settler {
     this.#appenders = undefined;
   }
 }
-
-/** Filling and flushing hold the event loop: between so many events, queries and other calls have their turn. */
-const EVENTS_AT_A_TIME = 1000;
 
 interface OpenAppenders {
   readonly part: Part;

@@ -3,10 +3,10 @@
  *   node consumer.ts <directory> <group>
  */
 import { DEFAULT_RETENTION } from '../config.ts';
-import { FileEventStream } from '../file-event-stream.ts';
+import { LmdbEventStream } from '../lmdb-event-stream.ts';
 
 const [directory, group] = process.argv.slice(2) as [string, string];
-const stream = new FileEventStream({ directory, source: 'consumer', streams: DEFAULT_RETENTION });
+const stream = new LmdbEventStream({ directory, source: 'consumer', streams: DEFAULT_RETENTION });
 await stream.subscribe(
   'metrics',
   group,

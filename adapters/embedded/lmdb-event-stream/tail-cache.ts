@@ -1,11 +1,9 @@
 import type { StampedEvent } from '#core/domain/event.ts';
 
-/** Consecutive events of a source: those of one frame, and where in which segment that ends. */
+/** Consecutive events of the log. */
 export interface EventBlock {
   readonly firstPosition: number;
   readonly events: readonly StampedEvent[];
-  readonly segment: number;
-  readonly end: number;
 }
 
 /** The newest events that this process published, as the objects they were, for its own consumers. Bounded by bytes; may have gaps. */

@@ -13,15 +13,16 @@ import type { StreamName } from '#core/domain/event.ts';
 import type { MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { DEFAULT_RETENTION } from './config.ts';
-import { FileEventStream } from './file-event-stream.ts';
+import { LmdbEventStream } from './lmdb-event-stream.ts';
 
 type Harness = EventStreamHarness & { readonly stream: MeasuredStream & ReadableTail } & AsyncDisposable;
 
 async function makeHarness(): Promise<Harness> {
   const directory = mkdtempSync(join(tmpdir(), 'tribo-stream-'));
-  const clients: FileEventStream[] = [];
-  const open = (source = `source-${clients.length}`) => {
-    const client = new FileEventStream({ directory, source, streams: { metrics: DEFAULT_RETENTION.metrics } });
+  const clients: LmdbEventStream[] = [];
+  const open = () => {
+    const source = `source-${clients.length}`;
+    const client = new LmdbEventStream({ directory, source, streams: { metrics: DEFAULT_RETENTION.metrics } });
     clients.push(client);
     return client;
   };
@@ -32,7 +33,6 @@ async function makeHarness(): Promise<Harness> {
     suffix: 'a1',
     patienceMs: 10_000,
     reopen: async () => open(),
-    reopenPublisher: async () => open('publisher'),
     killConsumerMidBatch: (group) => killConsumerMidBatch(directory, group),
     failNextPublish: () => {
       throw new Error('a publish is one transaction: its events are durable together or not at all');
@@ -53,11 +53,11 @@ async function killConsumerMidBatch(directory: string, group: string): Promise<r
   return JSON.parse(line.toString()) as string[];
 }
 
-describeContract(eventStreamContract, 'files', makeHarness, [
+describeContract(eventStreamContract, 'lmdb', makeHarness, [
   {
     case: 'names the items of a batch that failed, and makes the others durable',
-    reason: 'a publish is one write: its events are durable together or not at all',
+    reason: 'a publish is one LMDB transaction: its events are durable together or not at all',
   },
 ]);
-describeContract(measuredStreamContract, 'files (measured stream)', makeHarness);
-describeContract(readableTailContract, 'files (readable tail)', makeHarness);
+describeContract(measuredStreamContract, 'lmdb (measured stream)', makeHarness);
+describeContract(readableTailContract, 'lmdb (readable tail)', makeHarness);

@@ -7,13 +7,13 @@ import { openSync, writeSync } from 'node:fs';
 import type { MachineEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { DEFAULT_RETENTION } from '../config.ts';
-import { FileEventStream } from '../file-event-stream.ts';
+import { LmdbEventStream } from '../lmdb-event-stream.ts';
 
 const CALLERS = 8;
 const EVENTS_A_PUBLISH = 5;
 
 const [directory, source, acknowledged] = process.argv.slice(2) as [string, string, string];
-const stream = new FileEventStream({ directory, source, streams: DEFAULT_RETENTION });
+const stream = new LmdbEventStream({ directory, source, streams: DEFAULT_RETENTION });
 const file = openSync(acknowledged, 'as');
 const run = Date.now();
 

@@ -4,8 +4,6 @@ import { TailCache } from './tail-cache.ts';
 
 const block = (firstPosition: number, count: number) => ({
   firstPosition,
-  segment: 0,
-  end: 0,
   events: Array.from({ length: count }, () => ({}) as StampedEvent),
 });
 

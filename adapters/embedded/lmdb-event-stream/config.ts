@@ -10,19 +10,16 @@ export interface StreamRetention {
   readonly hardMaxBytes: number;
 }
 
-export interface FileEventStreamConfig {
-  /** One folder a stream is made in it. Several processes of one machine may use it; it must not be a network file system. */
+export interface LmdbEventStreamConfig {
+  /** One folder a stream is made in it. Several processes of one machine may open it; it must not be a network file system. */
   readonly directory: string;
-  /**
-   * The name under which this client publishes, 1 to 64 of A-Z a-z 0-9 _ . - (no dot first). One client at a time may publish a stream
-   * under a name; the same service uses the same name after a restart, so that its counts go on.
-   */
+  /** The name under which this process publishes, unique among the processes that publish at the same time. */
   readonly source: string;
   /** The streams that exist. Any other name fails with not_found. */
   readonly streams: Readonly<Partial<Record<StreamName, StreamRetention>>>;
   /** Events handed over by `publish` but not yet durable; beyond it publish is refused. Default 32 MiB. */
   readonly maxPendingBytes?: number;
-  /** Published events kept as objects for consumers of this process, a stream and publisher. Default 16 MiB. */
+  /** Published events kept as objects for consumers of this process, a stream. Default 16 MiB. */
   readonly tailCacheBytes?: number;
   /** Publish is refused while the file system has less free space, so that checkpoints and retention can go on. Default 16 MiB. */
   readonly freeSpaceReserveBytes?: number;

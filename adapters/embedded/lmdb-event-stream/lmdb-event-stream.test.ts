@@ -6,17 +6,17 @@ import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { BatchHandler } from '#core/ports/event-stream.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
-import { DEFAULT_RETENTION, type FileEventStreamConfig, type StreamRetention } from './config.ts';
-import { FileEventStream, type FileEventStreamParts } from './file-event-stream.ts';
+import { DEFAULT_RETENTION, type LmdbEventStreamConfig, type StreamRetention } from './config.ts';
+import { LmdbEventStream, type LmdbEventStreamParts } from './lmdb-event-stream.ts';
 
 const DAY_MS = 86_400_000;
 const NOW_MS = 1_795_222_800_000;
 
 let directory: string;
-let opened: FileEventStream[];
+let opened: LmdbEventStream[];
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'tribo-files-'));
+  directory = mkdtempSync(join(tmpdir(), 'tribo-lmdb-'));
   opened = [];
 });
 
@@ -118,7 +118,7 @@ describe('publishing', () => {
     expect(await readAll(stream)).toHaveLength(20 - refused.length + 1);
   });
 
-  it('is possible from several clients at once, each with a dense order and a count of its own', async () => {
+  it('is possible from several clients at once, with one dense order and one count', async () => {
     const clients = ['one', 'two', 'three'].map((source) => open({ source }));
     await Promise.all(
       clients.map(async (client, number) => {
@@ -126,13 +126,9 @@ describe('publishing', () => {
       }),
     );
     const kept = await readAll(clients[0]!, 'features');
-    expect(kept).toHaveLength(120);
-    for (const own of Map.groupBy(kept, (event) => event.source).values()) {
-      const upTo40 = Array.from({ length: 40 }, (_, index) => index + 1);
-      expect(own.map((event) => event.seq)).toEqual(upTo40);
-      expect(own.map((event) => event.cumulativeItems)).toEqual(upTo40);
-    }
-    expect(await clients[1]!.acceptedItems('features')).toEqual(new Map([['north', 120]]));
+    expect(kept.map((event) => event.cumulativeItems)).toEqual(kept.map((_, index) => index + 1));
+    for (const own of Map.groupBy(kept, (event) => event.source).values())
+      expect(own.map((event) => event.seq)).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
   });
 
   it('opens a higher epoch also where the folder was lost', async () => {
@@ -202,8 +198,8 @@ describe('consuming', () => {
   });
 });
 
-function open(config: Partial<FileEventStreamConfig> = {}, parts: FileEventStreamParts = {}): FileEventStream {
-  const stream = new FileEventStream({ directory, source: 'test', streams: DEFAULT_RETENTION, ...config }, parts);
+function open(config: Partial<LmdbEventStreamConfig> = {}, parts: LmdbEventStreamParts = {}): LmdbEventStream {
+  const stream = new LmdbEventStream({ directory, source: 'test', streams: DEFAULT_RETENTION, ...config }, parts);
   opened.push(stream);
   return stream;
 }
@@ -220,7 +216,7 @@ function newEvent(eventId: string, payloadBytes: number): MachineEvent {
 }
 
 async function collect(
-  stream: FileEventStream,
+  stream: LmdbEventStream,
   group: string,
   count: number,
   resumeAfter: readonly StampedEvent[] = [],
@@ -236,13 +232,13 @@ async function collect(
   return received;
 }
 
-async function readAll(stream: FileEventStream, name: 'metrics' | 'features' = 'metrics'): Promise<StampedEvent[]> {
+async function readAll(stream: LmdbEventStream, name: 'metrics' | 'features' = 'metrics'): Promise<StampedEvent[]> {
   const events: StampedEvent[] = [];
   for await (const block of stream.readTail(name, { maxEvents: Infinity, sinceMs: 0 })) events.push(...block);
   return events;
 }
 
-async function untilSettled(stream: FileEventStream): Promise<void> {
+async function untilSettled(stream: LmdbEventStream): Promise<void> {
   while ((await stream.lag('metrics', 'store')).events > 0) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 

@@ -1,31 +1,23 @@
-import { crc32 } from 'node:zlib';
 import type { EventKind, MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 
 /*
- * A record of the log is a frame with its length and checksum: the events of one source that were written together, little endian.
+ * A frame is the record of the log: the events of one source that were committed together, little endian.
  *
- *   record   u32 length of the frame, u32 CRC-32 of the frame, frame
- *   header   u8 format, 3 reserved, u32 count, u32 end of events, u32 reserved, f64 epoch, f64 first seq, f64 committed at (ms),
- *            f64 newest acceptedAtMs, f64 position of the first event, 8 reserved
- *   events   u8 kind and flags, u8 traceparent length, u16 id length, u16 key index, u16 reserved, u32 items, u32 payload length,
- *            f64 acceptedAtMs; then id, traceparent, payload
- *   tables   source; tenants, each with its items before and after this frame; keys, each with its tenant's index
+ *   header (64 bytes)  u8 format, 3 reserved, u32 count, u32 end of events, u32 reserved, f64 epoch, f64 first seq,
+ *                      f64 committed at (ms), f64 newest acceptedAtMs, 16 reserved
+ *   events             u8 kind and flags, u8 traceparent length, u16 id length, u16 key index, u16 reserved, u32 items, u32 payload
+ *                      length, f64 acceptedAtMs; then id, traceparent, payload
+ *   tables             source; tenants, each with its items on the stream before this frame; keys, each with its tenant's index
  *
  * An event's cumulative count is its tenant's count before the frame plus the items of the frame up to it, so that nothing in the events
- * depends on what was written before: they are encoded as they arrive and only header and tables wait for the write.
+ * depends on what was committed before: they are encoded as they arrive and only the tables wait for the commit.
  */
 
 const FRAME_FORMAT = 1;
-/** Length and checksum before a frame. */
-export const RECORD_BYTES = 8;
 const HEADER_BYTES = 64;
-/** No frame is longer: an event at its limit, after a full frame of others. A longer one is garbage. */
-export const MAX_FRAME_BYTES = 4 * 2 ** 20;
 const EVENT_HEADER_BYTES = 24;
-/** In the builder's buffer, which holds a record; elsewhere positions are those of the frame. */
-const EVENTS_START = RECORD_BYTES + HEADER_BYTES;
 /** UTF-8 bytes; an event id or a key above it is refused. */
 const MAX_NAME_BYTES = 1024;
 const MAX_KEYS = 0xffff;
@@ -58,7 +50,6 @@ export interface FrameStamp {
   readonly source: string;
   readonly epoch: number;
   readonly firstSeq: number;
-  readonly firstPosition: number;
   readonly committedAtMs: number;
   /** A tenant's items on the stream before this frame. */
   readonly itemsBefore: (tenant: string) => number;
@@ -83,7 +74,7 @@ interface BuiltKey {
 export class FrameBuilder {
   #bytes: Buffer;
   #view: DataView;
-  #end = EVENTS_START;
+  #end = HEADER_BYTES;
   #count = 0;
   #newestAcceptedAtMs = 0;
   readonly #tenants = new Map<string, FrameTenant>();
@@ -103,7 +94,7 @@ export class FrameBuilder {
     return this.#count;
   }
 
-  /** Bytes of the record's header and of the events so far. */
+  /** Bytes of the header and of the events so far. */
   get byteLength(): number {
     return this.#end;
   }
@@ -146,34 +137,21 @@ export class FrameBuilder {
     return key.tenant;
   }
 
-  /** The finished record, valid until `reset`. May be called again with another stamp. */
+  /** The finished frame, valid until `reset`. May be called again with another stamp. */
   seal(stamp: FrameStamp): Buffer {
-    const end = this.#writeTables(stamp, this.#end);
     this.#writeHeader(stamp);
-    const record = this.#bytes.subarray(0, end);
-    this.#view.setUint32(0, end - RECORD_BYTES, true);
-    this.#view.setUint32(4, crc32(record.subarray(RECORD_BYTES)), true);
-    return record;
-  }
-
-  reset(): void {
-    this.#end = EVENTS_START;
-    this.#count = 0;
-    this.#newestAcceptedAtMs = 0;
-    this.#tenants.clear();
-    this.#keys.clear();
-  }
-
-  #writeTables(stamp: FrameStamp, start: number): number {
-    let position = this.#writeTableText(start, stamp.source, 2);
+    let position = this.#end;
+    const writeText = (text: string, headroom: number): void => {
+      position = this.#writeTableText(position, text, headroom);
+    };
+    writeText(stamp.source, 4);
     this.#view.setUint16(position, this.#tenants.size, true);
     position += 2;
     for (const tenant of this.#tenants.values()) {
       tenant.itemsBefore = stamp.itemsBefore(tenant.name);
-      position = this.#writeTableText(position, tenant.name, 16);
+      writeText(tenant.name, 8);
       this.#view.setFloat64(position, tenant.itemsBefore, true);
-      this.#view.setFloat64(position + 8, tenant.itemsBefore + tenant.items, true);
-      position += 16;
+      position += 8;
     }
     this.#reserveAt(position, 2);
     this.#view.setUint16(position, this.#keys.size, true);
@@ -181,23 +159,30 @@ export class FrameBuilder {
     for (const [key, { tenant }] of this.#keys) {
       this.#reserveAt(position, 2);
       this.#view.setUint16(position, tenant.index, true);
-      position = this.#writeTableText(position + 2, key, 0);
+      position += 2;
+      writeText(key, 0);
     }
-    return position;
+    return this.#bytes.subarray(0, position);
+  }
+
+  reset(): void {
+    this.#end = HEADER_BYTES;
+    this.#count = 0;
+    this.#newestAcceptedAtMs = 0;
+    this.#tenants.clear();
+    this.#keys.clear();
   }
 
   #writeHeader(stamp: FrameStamp): void {
     const view = this.#view;
-    const at = RECORD_BYTES;
-    this.#bytes.fill(0, at, EVENTS_START);
-    view.setUint8(at, FRAME_FORMAT);
-    view.setUint32(at + 4, this.#count, true);
-    view.setUint32(at + 8, this.#end - at, true);
-    view.setFloat64(at + 16, stamp.epoch, true);
-    view.setFloat64(at + 24, stamp.firstSeq, true);
-    view.setFloat64(at + 32, stamp.committedAtMs, true);
-    view.setFloat64(at + 40, this.#newestAcceptedAtMs, true);
-    view.setFloat64(at + 48, stamp.firstPosition, true);
+    this.#bytes.fill(0, 0, HEADER_BYTES);
+    view.setUint8(0, FRAME_FORMAT);
+    view.setUint32(4, this.#count, true);
+    view.setUint32(8, this.#end, true);
+    view.setFloat64(16, stamp.epoch, true);
+    view.setFloat64(24, stamp.firstSeq, true);
+    view.setFloat64(32, stamp.committedAtMs, true);
+    view.setFloat64(40, this.#newestAcceptedAtMs, true);
   }
 
   #writeTableText(position: number, text: string, headroom: number): number {
@@ -247,21 +232,19 @@ export interface FrameHeader {
   readonly firstSeq: number;
   readonly committedAtMs: number;
   readonly newestAcceptedAtMs: number;
-  readonly firstPosition: number;
 }
 
 /** @throws PortError data_loss where the bytes are no frame of this format. */
 export function readFrameHeader(frame: Buffer): FrameHeader {
   const view = viewOf(frame);
   if (frame.byteLength < HEADER_BYTES || view.getUint8(0) !== FRAME_FORMAT)
-    throw new PortError('data_loss', `a record of the event log is no frame of format ${FRAME_FORMAT}`);
+    throw new PortError('data_loss', 'a record of the event log is not a frame of format 1; restore it from a backup');
   return {
     count: view.getUint32(4, true),
     epoch: view.getFloat64(16, true),
     firstSeq: view.getFloat64(24, true),
     committedAtMs: view.getFloat64(32, true),
     newestAcceptedAtMs: view.getFloat64(40, true),
-    firstPosition: view.getFloat64(48, true),
   };
 }
 
@@ -302,30 +285,10 @@ export function decodeFrame(frame: Buffer): StampedEvent[] {
   return events;
 }
 
-/** Each tenant of the frame with its cumulative items after it. */
-export function readTenantItems(frame: Buffer): Map<string, number> {
-  const view = viewOf(frame);
-  const { tenants } = readTables(frame, view, view.getUint32(8, true));
-  return new Map(tenants.map(({ name, itemsAfter }) => [name, itemsAfter]));
-}
-
-/** What the record at the offset holds; undefined where the bytes hold no whole record with the right checksum. */
-export function readRecord(bytes: Buffer, offset: number): Buffer | undefined {
-  if (offset < 0 || offset + RECORD_BYTES > bytes.byteLength) return undefined;
-  const length = bytes.readUInt32LE(offset);
-  const start = offset + RECORD_BYTES;
-  if (length === 0 || length > MAX_FRAME_BYTES || start + length > bytes.byteLength) return undefined;
-  const frame = bytes.subarray(start, start + length);
-  return crc32(frame) === bytes.readUInt32LE(offset + 4) ? frame : undefined;
-}
-
-/** Length and checksum before the content. */
-export function newRecord(content: Buffer): Buffer {
-  const record = Buffer.allocUnsafe(RECORD_BYTES + content.byteLength);
-  record.writeUInt32LE(content.byteLength, 0);
-  record.writeUInt32LE(crc32(content), 4);
-  content.copy(record, RECORD_BYTES);
-  return record;
+/** The frame's source without decoding its events. */
+export function readFrameSource(frame: Buffer): string {
+  const position = viewOf(frame).getUint32(8, true);
+  return frame.toString('utf8', position + 2, position + 2 + frame.readUInt16LE(position));
 }
 
 /** The tenant is what comes before the first slash of a machine's key. */
@@ -343,17 +306,9 @@ function withFlags(event: StampedEvent, flags: number, traceparent: string | und
   };
 }
 
-interface TenantRow {
-  readonly name: string;
-  /** Before the frame; decoding adds those of its events. */
-  items: number;
-  readonly itemsAfter: number;
-}
-
 interface Tables {
   readonly source: string;
-  readonly tenants: readonly TenantRow[];
-  readonly keys: readonly { readonly name: MachineKey; readonly tenant: TenantRow }[];
+  readonly keys: readonly { readonly name: MachineKey; readonly tenant: { items: number } }[];
 }
 
 function readTables(frame: Buffer, view: DataView, start: number): Tables {
@@ -364,21 +319,21 @@ function readTables(frame: Buffer, view: DataView, start: number): Tables {
     return frame.toString('utf8', position - length, position);
   };
   const source = readText();
-  const tenants: TenantRow[] = [];
+  const tenants: { items: number }[] = [];
   let left = view.getUint16(position, true);
   for (position += 2; left > 0; left--) {
-    const name = readText();
-    tenants.push({ name, items: view.getFloat64(position, true), itemsAfter: view.getFloat64(position + 8, true) });
-    position += 16;
+    readText();
+    tenants.push({ items: view.getFloat64(position, true) });
+    position += 8;
   }
-  const keys: { name: MachineKey; tenant: TenantRow }[] = [];
+  const keys: { name: MachineKey; tenant: { items: number } }[] = [];
   left = view.getUint16(position, true);
   for (position += 2; left > 0; left--) {
     const tenant = tenants[view.getUint16(position, true)]!;
     position += 2;
     keys.push({ name: readText() as MachineKey, tenant });
   }
-  return { source, tenants, keys };
+  return { source, keys };
 }
 
 function viewOf(bytes: Buffer): DataView {

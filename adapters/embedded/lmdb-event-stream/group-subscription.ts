@@ -1,0 +1,218 @@
+import type { Clock } from '#core/clock.ts';
+import { DeliveryWindow, type WindowBatch } from '#core/delivery/delivery-window.ts';
+import type { BatchHandler, Progress, SubscribeOptions, Subscription } from '#core/ports/event-stream.ts';
+import type { StampedEvent } from '#core/domain/event.ts';
+import { CheckpointSaver } from './checkpoint-saver.ts';
+import { tryLock, type ExclusiveLock } from './exclusive-lock.ts';
+import type { HeadMonitor } from './head-monitor.ts';
+import type { LogFile } from './log-file.ts';
+import { LogReader } from './log-reader.ts';
+import type { TailCache } from './tail-cache.ts';
+
+const DEFAULT_MAX_BATCH_BYTES = 4 * 2 ** 20;
+/** How often a standby looks whether the group's lock is free. */
+const STANDBY_POLL_MS = 50;
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 5000;
+const RESTART_MS = 1000;
+/** A batch is looked for in so many blocks before the event loop gets a turn: a caller may have settled much more than the checkpoint says. */
+const MAX_BLOCKS_A_BATCH = 64;
+
+export interface GroupSubscriptionOptions {
+  readonly file: LogFile;
+  readonly monitor: HeadMonitor;
+  readonly cache: TailCache;
+  readonly clock: Clock;
+  readonly group: string;
+  readonly handler: BatchHandler;
+  readonly subscribe: SubscribeOptions;
+  readonly maxHeldEvents: number;
+  readonly maxHeldBytes: number;
+  readonly checkpointIntervalMs: number;
+  /** Told whenever it has read further. */
+  readonly onProgress: () => void;
+  /** Told when the log could not be read; delivery is tried again. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * Delivers a stream to one group. The group's lock makes it the only one of the group to do so; a second one stands by. Order within a
+ * machine, redelivery and the checkpoint are the DeliveryWindow's.
+ */
+export class GroupSubscription implements Subscription {
+  readonly #options: GroupSubscriptionOptions;
+  readonly #abort = new AbortController();
+  readonly #done: Promise<void>;
+  #saver: CheckpointSaver | undefined;
+  #reader: LogReader | undefined;
+  #wake: () => void = () => undefined;
+
+  constructor(options: GroupSubscriptionOptions) {
+    this.#options = options;
+    this.#done = this.#run();
+  }
+
+  /** The position that is read next; undefined for a standby. */
+  get readPosition(): number | undefined {
+    return this.#reader?.position;
+  }
+
+  /** The position below which the group has settled everything, once this subscription is the active one. */
+  get checkpoint(): number | undefined {
+    return this.#saver?.position;
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    this.#wake();
+    await this.#done;
+  }
+
+  get #isClosing(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosing) {
+      try {
+        await this.#runUntilClosed();
+      } catch (error) {
+        this.#options.onFailure(error);
+        await this.#sleep(RESTART_MS);
+      }
+    }
+  }
+
+  async #runUntilClosed(): Promise<void> {
+    const { file, monitor, cache, group, checkpointIntervalMs } = this.#options;
+    const lock = await this.#takeLock();
+    if (!lock) return;
+    const stopListening = monitor.listen(() => this.#wake());
+    try {
+      monitor.look();
+      const checkpoint = Math.max(file.readCheckpoint(group) ?? 0, monitor.head.firstPosition);
+      this.#saver = new CheckpointSaver(file, group, checkpoint, checkpointIntervalMs);
+      this.#reader = new LogReader(file, monitor, cache, checkpoint);
+      await this.#deliverAll(this.#reader, checkpoint);
+    } finally {
+      stopListening();
+      await this.#saver?.close();
+      this.#saver = undefined;
+      this.#reader = undefined;
+      lock.release();
+    }
+  }
+
+  async #takeLock(): Promise<ExclusiveLock | undefined> {
+    while (!this.#isClosing) {
+      const lock = tryLock(this.#options.file.lockPath(this.#options.group));
+      if (lock) return lock;
+      await this.#sleep(STANDBY_POLL_MS);
+    }
+    return undefined;
+  }
+
+  async #deliverAll(reader: LogReader, checkpoint: number): Promise<void> {
+    const { clock, subscribe, maxHeldEvents, maxHeldBytes } = this.#options;
+    const settled = new SettledBefore(subscribe.resumeAfter ?? []);
+    const window = new DeliveryWindow({
+      maxBatchEvents: subscribe.maxBatchEvents,
+      maxBatchBytes: subscribe.maxBatchBytes ?? DEFAULT_MAX_BATCH_BYTES,
+      maxHeldEvents,
+      maxHeldBytes,
+    });
+    window.addLane(checkpoint);
+    while (!this.#isClosing) {
+      const batch = window.takeDue(clock.monotonicMs()) ?? readAhead(reader, window, settled);
+      if (batch) await this.#deliver(batch, window);
+      else this.#advance(window);
+      const dueMs = window.nextDueMs;
+      // The event loop gets its turn after each batch: a long backlog must not starve the publisher or a timer.
+      if (batch || (window.mayReadAhead && reader.block())) await new Promise((resolve) => setImmediate(resolve));
+      else await this.#sleep(dueMs === undefined ? undefined : dueMs - clock.monotonicMs());
+    }
+  }
+
+  async #deliver(batch: WindowBatch, window: DeliveryWindow): Promise<void> {
+    const { clock, handler } = this.#options;
+    let isSettled = false;
+    const settle = (failed: readonly number[], delayMs: number): void => {
+      if (isSettled) return;
+      isSettled = true;
+      window.settle(batch, failed, failed.length > 0 ? clock.monotonicMs() + delayMs : 0);
+      this.#advance(window);
+    };
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(batch.redeliveries, 16), LONGEST_RETRY_MS);
+    try {
+      await handler(
+        {
+          events: batch.events,
+          redeliveries: batch.redeliveries,
+          ack: async () => settle([], 0),
+          nack: async (failed, { delayMs = retryMs } = {}) => settle(failed, delayMs),
+        },
+        this.#abort.signal,
+      );
+    } catch {
+      // The port says so: a rejection is a nack. What failed is the handler's to report.
+    }
+    settle([...batch.events.keys()], retryMs);
+  }
+
+  #advance(window: DeliveryWindow): void {
+    this.#saver?.advance(window.checkpoint(0));
+    this.#options.onProgress();
+  }
+
+  /** Sleeps until woken, or so long. */
+  async #sleep(ms: number | undefined): Promise<void> {
+    if (this.#isClosing || (ms !== undefined && ms <= 0)) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (ms !== undefined) timer = setTimeout(resolve, Math.ceil(ms));
+    });
+    clearTimeout(timer);
+    this.#wake = () => undefined;
+  }
+}
+
+/** Fills a batch from where the reader is. */
+function readAhead(reader: LogReader, window: DeliveryWindow, settled: SettledBefore): WindowBatch | undefined {
+  for (let blocks = 0; blocks < MAX_BLOCKS_A_BATCH && window.mayReadAhead; blocks++) {
+    const block = reader.block();
+    if (!block) break;
+    const { events, firstPosition } = block;
+    let index = reader.position - firstPosition;
+    for (; index < events.length; index++) {
+      const event = events[index]!;
+      if (settled.covers(event)) window.skip(0, firstPosition + index);
+      else if (window.hasRoomFor(event.payload.byteLength)) window.accept(0, firstPosition + index, event);
+      else break;
+    }
+    reader.moveTo(firstPosition + index);
+    if (index < events.length) break;
+  }
+  return window.takeFresh();
+}
+
+/** What the caller has settled by its own account. */
+class SettledBefore {
+  readonly #progress: readonly Progress[];
+  #last: Progress | undefined;
+
+  constructor(progress: readonly Progress[]) {
+    this.#progress = progress;
+  }
+
+  covers({ source, epoch, seq }: StampedEvent): boolean {
+    if (this.#progress.length === 0) return false;
+    if (this.#last?.epoch !== epoch || this.#last.source !== source)
+      this.#last = this.#progress.find((each) => each.epoch === epoch && each.source === source) ?? {
+        source,
+        epoch,
+        seq: 0,
+      };
+    return seq <= this.#last.seq;
+  }
+}
