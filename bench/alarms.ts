@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { DEFAULT_RETENTION } from '#adapters/embedded/file-event-stream/config.ts';
-import { FileEventStream } from '#adapters/embedded/file-event-stream/file-event-stream.ts';
+import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
+import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
 import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { sqliteMachineRegistryConfigSchema } from '#adapters/embedded/sqlite-machine-registry/config.ts';
@@ -40,7 +40,7 @@ export async function runAlarmsBench({
   alarmChangesPerSecond = 20,
 } = {}): Promise<AlarmsBenchResult> {
   const folder = mkdtempSync(join(process.env['BENCH_DIR'] ?? tmpdir(), 'tribo-alarms-bench-'));
-  const stream = new FileEventStream({
+  const stream = new LmdbEventStream({
     directory: join(folder, 'streams'),
     source: 'bench',
     streams: DEFAULT_RETENTION,
@@ -109,7 +109,7 @@ export async function runAlarmsBench({
 async function publishEvenly(
   load: { readonly messagesPerSecond: number; readonly seconds: number; readonly alarmChangesPerSecond: number },
   keys: readonly MachineKey[],
-  stream: FileEventStream,
+  stream: LmdbEventStream,
   publishedAtMs: Map<string, number>,
 ): Promise<void> {
   const startedMs = performance.now();
