@@ -294,6 +294,25 @@ describe('the same message twice', () => {
     expect(await world.intake.accept(telemetry({ ts: NOW_MS, metrics: { ts: 7 } }))).toMatchObject({ duplicate: 1 });
   });
 
+  it('is looked up in the store while the log is still being read back, which a start does not wait for', async () => {
+    const world = await open();
+    await world.intake.accept(telemetry(message('a')));
+    const { promise: read, resolve: readOn } = Promise.withResolvers<undefined>();
+    const readTail = world.stream.readTail.bind(world.stream);
+    world.stream.readTail = async function* (stream, limits) {
+      await read;
+      yield* readTail(stream, limits);
+    };
+    await world.restart({ receiptWaitMs: 10 });
+    await world.intake.accept(telemetry(message('a')));
+    expect(world.stream.events('metrics').map(({ verifyStored }) => verifyStored === true)).toEqual([false, true]);
+    readOn(undefined);
+    await settled(new Promise(() => undefined));
+    world.clock.advance(6 * 60_000);
+    await world.intake.accept(telemetry(message('b', NOW_MS + 6 * 60_000)));
+    expect(world.stream.events('metrics').at(-1)?.verifyStored).toBeUndefined();
+  });
+
   it('is looked up in the store when it may have come before the window', async () => {
     const world = await open({ maxReceiptsPerGeneration: 10 });
     for (let i = 0; i < 30; i++) await world.intake.accept(telemetry(message(`m-${i}`, NOW_MS + i)));
@@ -343,6 +362,15 @@ describe('an unknown machine', () => {
     expect(await world.intake.accept(telemetry(message('a'), PUMP))).toMatchObject({
       rejected: [{ code: 'unknown_machine' }],
     });
+  });
+
+  it('with a name that is none is refused', async () => {
+    const world = await open();
+    for (const name of ['acme/akron', 'acme/akron/a/b', 'acme/akron/..', `acme/akron/${'x'.repeat(65)}`]) {
+      const outcome = world.intake.accept(telemetry(message('a'), name as MachineKey));
+      await expect(outcome).rejects.toMatchObject({ code: 'invalid_argument' });
+    }
+    expect(log(world)).toEqual([]);
   });
 
   it('does not make memory grow with made-up names', async () => {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { isPortError, PortError } from '../errors.ts';
-import type { MachineEvent, StreamName } from '../domain/event.ts';
+import { LEDGERED_STREAMS, type MachineEvent, type StreamName } from '../domain/event.ts';
 import { isName, machineRef, type MachineKey, type SensorId, type TenantId } from '../domain/ids.ts';
 import type { Rejection } from '../domain/reading.ts';
 import type { WaveformReference } from '../domain/waveform.ts';
@@ -30,6 +30,8 @@ export interface IntakeOptions {
   /** How long, and in what number, receipts are kept at least; see Receipts. */
   readonly receiptWindowMs: number;
   readonly maxReceiptsPerGeneration: number;
+  /** How long a start waits for receipts to be read back from the log; the rest is read meanwhile. */
+  readonly receiptWaitMs: number;
   /** Appended but not yet durable: above these intake takes no more. */
   readonly maxInFlightEvents: number;
   readonly maxInFlightBytes: number;
@@ -49,6 +51,7 @@ export const INTAKE_DEFAULTS: IntakeOptions = {
   maxAheadMs: 5 * 60_000,
   receiptWindowMs: 10 * 60_000,
   maxReceiptsPerGeneration: 1_500_000,
+  receiptWaitMs: 1000,
   maxInFlightEvents: 50_000,
   maxInFlightBytes: 16 * 1024 * 1024,
   retryDelayMs: 500,
@@ -123,14 +126,7 @@ export class Intake implements DeviceIntake {
   /** Reads the machines, the receipts and the open waveforms back; then intake is ready. */
   async start(): Promise<void> {
     await this.#machines.start();
-    const { tail } = this.#dependencies;
-    const { maxAheadMs, receiptWindowMs, maxReceiptsPerGeneration } = this.#options;
-    const sinceMs = this.#clock.nowMs() - receiptWindowMs;
-    if (tail === undefined) this.#receipts.coverFrom(this.#startedWallMs + maxAheadMs);
-    else {
-      const limits = { streams: TAIL_STREAMS, maxEvents: maxReceiptsPerGeneration, sinceMs, maxAheadMs };
-      await rebuildReceipts(this.#receipts, tail, limits);
-    }
+    await this.#restoreReceipts();
     for (const waveform of await this.#assembly.recover()) {
       await this.#completeRecovered(waveform);
     }
@@ -139,6 +135,29 @@ export class Intake implements DeviceIntake {
       this.#timers.push(setInterval(() => void this.#probeLag(), this.#options.lagProbeEveryMs));
     }
     this.#pressure.set('starting', false);
+  }
+
+  /**
+   * Waits a moment only: while the receipts of the last process are not complete, all that could have come before this one is looked up in
+   * the store, which costs time and no correctness.
+   */
+  async #restoreReceipts(): Promise<void> {
+    const { tail, onProblem } = this.#dependencies;
+    const { maxAheadMs, receiptWindowMs, maxReceiptsPerGeneration, receiptWaitMs } = this.#options;
+    this.#receipts.coverFrom(this.#startedWallMs + maxAheadMs);
+    if (tail === undefined) return;
+    const restored = rebuildReceipts(this.#receipts, tail, {
+      streams: LEDGERED_STREAMS,
+      maxEvents: maxReceiptsPerGeneration,
+      sinceMs: this.#startedWallMs - receiptWindowMs,
+      maxAheadMs,
+    }).catch((error: unknown) => onProblem('reading the receipts back', error));
+    let overdue: NodeJS.Timeout | undefined;
+    const waited = new Promise((resolve) => {
+      overdue = setTimeout(resolve, receiptWaitMs);
+    });
+    await Promise.race([restored, waited]);
+    clearTimeout(overdue);
   }
 
   /** Takes no more and resolves when everything it took is durable or refused. */
@@ -323,6 +342,9 @@ export class Intake implements DeviceIntake {
   }
 
   async #acceptUnknown(message: DeviceMessage): Promise<IntakeReceipt> {
+    if (message.machine.split('/').length !== 3 || !message.machine.split('/').every(isName)) {
+      throw new PortError('invalid_argument', 'a machine is named by tenant, site and machine');
+    }
     const machine = await this.#machines.lookUp(message.machine);
     if (machine !== undefined) return this.#acceptKnown(machine, message);
     this.#quarantine.report(message, this.#clock.nowMs());
@@ -469,7 +491,7 @@ export class Intake implements DeviceIntake {
     const event: Mutable<MachineEvent> = { eventId, kind, key: machine.key, items, acceptedAtMs: nowMs, payload };
     if (this.#receipts.mustVerify(machine.receipts, ts)) event.verifyStored = true;
     if (message?.imported === true) event.imported = true;
-    if (message?.traceparent !== undefined) event.traceparent = message.traceparent;
+    if (message?.traceparent?.length === TRACEPARENT_CHARACTERS) event.traceparent = message.traceparent;
     return event;
   }
 
@@ -495,8 +517,9 @@ interface MessageContext {
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 const NO_PAYLOAD = new Uint8Array(0);
-const TAIL_STREAMS = ['metrics', 'raw-waveform'] as const;
 const SWEEP_EVERY_MS = 1000;
+/** Of W3C trace context, version 00; anything else is none. */
+const TRACEPARENT_CHARACTERS = 55;
 /** Keeps a rejection event below MAX_EVENT_BYTES whatever the rejected names look like. */
 const REJECTIONS_AN_EVENT = 500;
 
