@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { finishSwap } from './folder-swap.ts';
 
 /** Version of the data folder's layout. It rises when a release can no longer read what an older one wrote without migrating it. */
 export const DATA_FORMAT = 1;
@@ -17,19 +18,39 @@ interface Format {
   readonly createdBy: string;
 }
 
-/** Migrations by the version they start from. Each leaves the folder as the next version expects it, or unchanged when it fails. */
-const migrations: Readonly<Record<number, (folder: string) => void>> = {};
+/** A step from one format to the next. It leaves the folder as the next format expects it, or unchanged when it fails. */
+export type Migration = (folder: string) => void;
+
+/** The chain of formats, forward only. */
+export interface DataFormats {
+  readonly current: number;
+  /** By the format that each starts from; every one below `current` is there. */
+  readonly migrations: Readonly<Record<number, Migration>>;
+}
+
+const FORMATS: DataFormats = { current: DATA_FORMAT, migrations: {} };
+
+export interface OpenOptions {
+  readonly formats?: DataFormats;
+  /** Told in words before a folder is migrated. Default: standard error. */
+  readonly notice?: (message: string) => void;
+}
 
 /**
  * Makes the folder on first use, refuses one that a newer Tribo wrote, migrates an older one, and takes it for this process.
  * Returns how to give it back.
  */
-export function openDataFolder(folder: string, softwareVersion: string): () => void {
+export function openDataFolder(
+  folder: string,
+  softwareVersion: string,
+  { formats = FORMATS, notice = (message) => process.stderr.write(`${message}\n`) }: OpenOptions = {},
+): () => void {
+  finishSwap(folder);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   chmodSync(folder, 0o700);
-  const release = takeLock(folder);
+  const release = lockDataFolder(folder);
   try {
-    migrate(folder, softwareVersion);
+    migrate(folder, softwareVersion, formats, notice);
   } catch (error) {
     release();
     throw error;
@@ -37,23 +58,49 @@ export function openDataFolder(folder: string, softwareVersion: string): () => v
   return release;
 }
 
-function migrate(folder: string, softwareVersion: string): void {
+/** The format of the folder, as it says itself; undefined where it does not say. @throws DataFolderError for one that is no format. */
+function formatOf(folder: string): number | undefined {
   const path = join(folder, FORMAT_FILE);
-  const found = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Format).format : DATA_FORMAT;
-  if (!Number.isInteger(found) || found < 1)
-    throw new DataFolderError(`${path} does not name a format; restore it from a backup`);
-  if (found > DATA_FORMAT) {
-    throw new DataFolderError(
-      `${folder} has data format ${found} and this Tribo reads ${DATA_FORMAT}: use the newer Tribo that wrote it, or set TRIBO_DATA_DIR to another folder`,
+  if (!existsSync(path)) return undefined;
+  const { format } = parsed(readFileSync(path, 'utf8'));
+  if (typeof format === 'number' && Number.isInteger(format) && format >= 1) return format;
+  throw new DataFolderError(`${path} does not name a format; restore the folder from a backup`);
+}
+
+/** @throws DataFolderError where a newer Tribo wrote it. */
+function refuseNewerFormat(what: string, found: number, current = DATA_FORMAT): void {
+  if (found <= current) return;
+  throw new DataFolderError(
+    `${what} has data format ${found} and this Tribo reads ${current}: use the newer Tribo that wrote it, or set TRIBO_DATA_DIR to another folder`,
+  );
+}
+
+function migrate(folder: string, softwareVersion: string, formats: DataFormats, notice: (text: string) => void): void {
+  const { current, migrations } = formats;
+  const path = join(folder, FORMAT_FILE);
+  const found = formatOf(folder) ?? current;
+  refuseNewerFormat(folder, found, current);
+  if (found < current) {
+    notice(
+      `${folder} has data format ${found} and is migrated to ${current}. An older Tribo cannot read it afterwards: the way back is a backup taken before ("tribo backup" of the older Tribo).`,
     );
   }
-  for (let version = found; version < DATA_FORMAT; version++) {
+  for (let version = found; version < current; version++) {
     const step = migrations[version];
     if (!step) throw new DataFolderError(`no migration from data format ${version}`);
     step(folder);
     writeFormat(path, version + 1, softwareVersion);
   }
-  if (!existsSync(path)) writeFormat(path, DATA_FORMAT, softwareVersion);
+  if (!existsSync(path)) writeFormat(path, current, softwareVersion);
+}
+
+function parsed(text: string): Partial<Record<keyof Format, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : {};
+  } catch {
+    return {};
+  }
 }
 
 function writeFormat(path: string, format: number, createdBy: string): void {
@@ -61,8 +108,11 @@ function writeFormat(path: string, format: number, createdBy: string): void {
   renameSync(`${path}.new`, path);
 }
 
-/** One platform a folder. A lock whose process is gone is taken over: a crash leaves it behind. */
-function takeLock(folder: string): () => void {
+/**
+ * Takes the folder for this process, without opening it: one Tribo a folder. A lock whose process is gone is taken over: a crash leaves it
+ * behind. Returns how to give it back.
+ */
+function lockDataFolder(folder: string): () => void {
   const path = join(folder, LOCK_FILE);
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
