@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { applyTransition, type Activation, type Alarm, type AlarmState, type JournalEntry } from '../domain/alarm.ts';
 import type { AlarmId, MachineKey } from '../domain/ids.ts';
 import type { AlarmPriority } from '../domain/rule.ts';
-import { alarmFigures } from './alarm-figures.ts';
+import { alarmFact, alarmFigures, type AlarmFact } from './alarm-figures.ts';
 
 const machine = 'north/akron/press-7' as MachineKey;
 const MINUTE = 60_000;
@@ -30,10 +30,20 @@ function activation(atMs: number, { rule = 'hot', priority = 'medium', replayed 
   return { type: 'activate', id: `${rule}@${atMs}`, machine, atMs, replayed, part };
 }
 
-function entry(atMs: number, options: Options = {}): JournalEntry & { readonly machine: MachineKey } {
+function factsOf(atMs: number, options: Options = {}): readonly AlarmFact[] {
   const { stateBefore = 'normal', stateAfter = 'unacknowledged' } = options;
   const transition = activation(atMs, options);
-  return { alarmId: 'a' as AlarmId, sequence: 1, transition, stateBefore, stateAfter, recordedAtMs: atMs, machine };
+  const entry: JournalEntry & { readonly machine: MachineKey } = {
+    alarmId: 'a' as AlarmId,
+    sequence: 1,
+    transition,
+    stateBefore,
+    stateAfter,
+    recordedAtMs: atMs,
+    machine,
+  };
+  const fact = alarmFact(entry);
+  return fact ? [fact] : [];
 }
 
 function alarm(atMs: number): Alarm {
@@ -43,7 +53,7 @@ function alarm(atMs: number): Alarm {
 }
 
 const times = (count: number, everyMs: number, options: Options = {}) =>
-  Array.from({ length: count }, (_unused, i) => entry(i * everyMs, options));
+  Array.from({ length: count }, (_unused, i) => factsOf(i * everyMs, options)).flat();
 
 describe('alarm figures', () => {
   it('count what called for attention, by day, hour and ten minutes', () => {
@@ -75,12 +85,12 @@ describe('alarm figures', () => {
   });
 
   it('name conditions that came three times in a minute', () => {
-    const entries = [
+    const facts = [
       ...times(3, MINUTE / 2),
       ...times(3, MINUTE, { rule: 'slow' }),
       ...times(5, 1000, { rule: 'worst' }),
     ];
-    expect(alarmFigures(entries, [], period).chattering).toEqual([
+    expect(alarmFigures(facts, [], period).chattering).toEqual([
       { machine, partKey: 'worst||', times: 5 },
       { machine, partKey: 'hot||', times: 3 },
     ]);
@@ -91,8 +101,8 @@ describe('alarm figures', () => {
   });
 
   it('tell how calls are spread over priorities', () => {
-    const entries = [...times(8, MINUTE * 20, { priority: 'low' }), ...times(2, MINUTE * 20, { priority: 'high' })];
-    expect(alarmFigures(entries, [], period).shares).toEqual({ low: 0.8, medium: 0, high: 0.2, critical: 0 });
+    const facts = [...times(8, MINUTE * 20, { priority: 'low' }), ...times(2, MINUTE * 20, { priority: 'high' })];
+    expect(alarmFigures(facts, [], period).shares).toEqual({ low: 0.8, medium: 0, high: 0.2, critical: 0 });
     expect(alarmFigures([], [], period).shares).toEqual({ low: 0, medium: 0, high: 0, critical: 0 });
   });
 });

@@ -30,12 +30,29 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
-/**
- * Computes the figures of a period from the entries recorded in it, in their order, and the alarms open at its end. Silenced and replayed
- * alarms call nobody and do not count.
- */
+/** What the figures need to know of a journal entry: a fraction of its size, so that a month of them can be kept. */
+export interface AlarmFact {
+  readonly recordedAtMs: number;
+  readonly machine: MachineKey;
+  /** It made an alarm call for attention. */
+  readonly calls: boolean;
+  /** Of the condition that came; absent where the entry is of another kind. */
+  readonly condition?: { readonly partKey: string; readonly priority: AlarmPriority; readonly atMs: number };
+}
+
+/** Undefined for an entry that no figure counts: silenced and replayed alarms call nobody. */
+export function alarmFact(entry: JournalEntry & { readonly machine: MachineKey }): AlarmFact | undefined {
+  const { transition, stateBefore, stateAfter, recordedAtMs, machine } = entry;
+  const calls = stateAfter === 'unacknowledged' && stateBefore !== 'unacknowledged';
+  if (transition.type !== 'activate') return calls ? { recordedAtMs, machine, calls } : undefined;
+  if (transition.replayed) return undefined;
+  const { key: partKey, priority } = transition.part;
+  return { recordedAtMs, machine, calls, condition: { partKey, priority, atMs: transition.atMs } };
+}
+
+/** Computes the figures of a period from the facts recorded in it and the alarms open at its end. */
 export function alarmFigures(
-  entries: readonly (JournalEntry & { readonly machine: MachineKey })[],
+  facts: readonly AlarmFact[],
   openAlarms: readonly Alarm[],
   period: { readonly fromMs: number; readonly toMs: number },
 ): AlarmFigures {
@@ -43,13 +60,12 @@ export function alarmFigures(
   const intervals = new Array<number>(Math.max(1, Math.ceil(lengthMs / TEN_MINUTES_MS))).fill(0);
   const byPriority: Record<AlarmPriority, number> = { low: 0, medium: 0, high: 0, critical: 0 };
   let calls = 0;
-  for (const { transition, stateBefore, stateAfter, recordedAtMs } of entries) {
-    if (stateAfter !== 'unacknowledged' || stateBefore === 'unacknowledged') continue;
-    if (transition.type === 'activate' && transition.replayed) continue;
+  for (const { calls: isCall, condition, recordedAtMs } of facts) {
+    if (!isCall) continue;
     calls++;
     const interval = Math.floor((recordedAtMs - period.fromMs) / TEN_MINUTES_MS);
     if (interval >= 0 && interval < intervals.length) intervals[interval]!++;
-    if (transition.type === 'activate') byPriority[transition.part.priority]++;
+    if (condition) byPriority[condition.priority]++;
   }
   const judged = Object.values(byPriority).reduce((sum, count) => sum + count, 0);
   const share = (priority: AlarmPriority) => (judged === 0 ? 0 : byPriority[priority] / judged);
@@ -61,7 +77,7 @@ export function alarmFigures(
     callsPerTenMinutes: (calls * TEN_MINUTES_MS) / lengthMs,
     mostInTenMinutes: Math.max(...intervals),
     floodShare: intervals.filter((count) => count > FLOOD_CALLS).length / intervals.length,
-    chattering: chattering(entries),
+    chattering: chattering(facts),
     stale: openAlarms.filter(isStale).length,
     shares: Object.fromEntries(
       ALARM_PRIORITIES.map((priority) => [priority, share(priority)]),
@@ -69,15 +85,15 @@ export function alarmFigures(
   };
 }
 
-function chattering(entries: Parameters<typeof alarmFigures>[0]): AlarmFigures['chattering'] {
+function chattering(facts: readonly AlarmFact[]): AlarmFigures['chattering'] {
   const conditions = new Map<string, { machine: MachineKey; partKey: string; atMs: number[] }>();
-  for (const { transition } of entries) {
-    if (transition.type !== 'activate' || transition.replayed) continue;
-    const { machine, part, atMs } = transition;
-    const key = `${machine}|${part.key}`;
-    const condition = conditions.get(key) ?? { machine, partKey: part.key, atMs: [] };
-    condition.atMs.push(atMs);
-    conditions.set(key, condition);
+  for (const { machine, condition } of facts) {
+    if (!condition) continue;
+    const { partKey, atMs } = condition;
+    const key = `${machine}|${partKey}`;
+    const known = conditions.get(key);
+    if (known) known.atMs.push(atMs);
+    else conditions.set(key, { machine, partKey, atMs: [atMs] });
   }
   return [...conditions.values()]
     .map(({ machine, partKey, atMs }) => ({ machine, partKey, times: mostWithinAMinute(atMs) }))

@@ -318,6 +318,37 @@ export const alarmJournalContract: Contract<AlarmJournalHarness> = {
       },
     },
     {
+      name: 'goes on reading from the last entry of a page once more is recorded',
+      async run({ journal, tenants: [tenant] }) {
+        const machine = machineOf(tenant);
+        const period = { tenant, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit: 10 };
+        assert.deepEqual(await journal.entries(period), { entries: [] });
+        await journal.record([activation(machine, 'r-0', T0)]);
+        const { last, next } = await journal.entries(period);
+        assert.ok(last !== undefined && next === undefined);
+        assert.deepEqual(await journal.entries({ ...period, after: last }), { entries: [] });
+        await journal.record([activation(machine, 'r-1', T0 + 1)]);
+        const { entries } = await journal.entries({ ...period, after: last });
+        assert.deepEqual(
+          entries.map(({ transition }) => transition.id),
+          [activation(machine, 'r-1', T0 + 1).id],
+        );
+      },
+    },
+    {
+      name: 'reads only what was recorded in the period',
+      async run({ journal, tenants: [tenant] }) {
+        await journal.record([activation(machineOf(tenant), 'r-0', T0)]);
+        const [entry] = (await journal.entries({ tenant, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit: 1 })).entries;
+        const { recordedAtMs } = entry!;
+        const count = async (fromMs: number, toMs: number) =>
+          (await journal.entries({ tenant, fromMs, toMs, limit: 10 })).entries.length;
+        assert.equal(await count(recordedAtMs, recordedAtMs + 1), 1);
+        assert.equal(await count(0, recordedAtMs), 0);
+        assert.equal(await count(recordedAtMs + 1, Number.MAX_SAFE_INTEGER), 0);
+      },
+    },
+    {
       name: 'tells of entries that another client recorded',
       async run({ journal, tenants: [tenant], ...harness }) {
         const other = await harness.reopen();

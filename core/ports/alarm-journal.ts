@@ -132,6 +132,8 @@ export interface EntryPage {
   readonly entries: readonly (JournalEntry & { readonly machine: MachineKey })[];
   /** The cursor of the next page; absent at the end. */
   readonly next?: string;
+  /** The cursor of the page's last entry, from which what is recorded later can be read; absent where the page is empty. */
+  readonly last?: string;
 }
 
 export interface OpenCount {

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { AlarmFigureReader } from '#core/alerting/alarm-figure-reader.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import { Readiness } from '../shared/http/readiness.ts';
@@ -101,6 +102,7 @@ async function gatewayServices(
     signInCodes: new SignInCodes(clock),
     fleet,
     ledger,
+    alarmFigures: new AlarmFigureReader(dependencies.alarms, clock),
     events: new EventHub({ clock, alarms: dependencies.alarms, fleet, ledger, metrics, onProblem }, eventOptions),
     readiness: new Readiness(
       {

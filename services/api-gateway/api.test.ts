@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { tableFromIPC } from '@uwdata/flechette';
-import type { AlarmView } from './schemas/alarms.ts';
+import type { AlarmFiguresView, AlarmView } from './schemas/alarms.ts';
 import type { DeadLetterView, LedgerView } from './schemas/ledger.ts';
 import type { Fleet, MachineDetail, Series } from './schemas/machines.ts';
 import { GatewayPlatform, NORTH, pressOf, SITE, SOUTH } from '#test/support/gateway-platform.ts';
@@ -331,6 +331,29 @@ describe('alarms', () => {
     }
     expect((await get('/v1/alarms', SOUTH)).json).toEqual({ items: [] });
     expect((await get(`/v1/alarms/${id}`)).json).toMatchObject({ state: 'unacknowledged' });
+  });
+});
+
+describe('alarm figures', () => {
+  const figures = async (query: string, tenant = NORTH) => (await get(`/v1/alarms/figures?${query}`, tenant)).json;
+
+  it('count the calls of the tenant in the period, by default the last day', async () => {
+    const before = (await figures('')) as AlarmFiguresView;
+    await platform.raise('figured-1', { priority: 'critical' });
+    expect(await figures('')).toMatchObject({ calls: before.calls + 1, stale: 0, chattering: [] });
+    expect(await figures('site=akron')).toMatchObject({ calls: before.calls + 1 });
+    expect(await figures('site=brno')).toMatchObject({ calls: 0 });
+    expect(await figures(`from=${Date.now() + 60_000}&to=${Date.now() + 120_000}`)).toMatchObject({ calls: 0 });
+    expect(await figures('', SOUTH)).toMatchObject({ calls: 0 });
+  });
+
+  it.each([
+    ['an empty period', 'from=2026-11-21T01:00:00Z&to=2026-11-21T01:00:00Z', 'query:to'],
+    ['a year ago', `from=${Date.now() - 366 * 86_400_000}`, 'query:from'],
+    ['a time that is none', 'from=lately', 'query:from'],
+    ['an unknown parameter', 'since=1', 'query:since'],
+  ])('refuse %s', async (_what, query, pointer) => {
+    expect(await figures(query)).toMatchObject({ status: 422, pointer, remedy: expect.any(String) });
   });
 });
 

@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import type { AlarmFigureReader } from '#core/alerting/alarm-figure-reader.ts';
 import type { Clock } from '#core/clock.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
@@ -71,6 +72,7 @@ export interface GatewayServices extends ApiGatewayDependencies {
   readonly signInCodes: SignInCodes;
   readonly fleet: FleetSummary;
   readonly ledger: LedgerReader;
+  readonly alarmFigures: AlarmFigureReader;
   readonly events: EventHub;
   readonly readiness: Readiness;
   readonly idempotency: IdempotencyStore;

@@ -1,9 +1,10 @@
+import type { PeriodFigures } from '#core/alerting/alarm-figure-reader.ts';
 import type { Alarm, AlarmPart, JournalEntry } from '#core/domain/alarm.ts';
 import { machineRef, type MachineKey } from '#core/domain/ids.ts';
 import type { VersionedRule } from '#core/domain/rule.ts';
 import { BYTES_PER_SAMPLE } from '#core/domain/waveform.ts';
 import type { StoredWaveform } from '#core/ports/time-series-store.ts';
-import type { AlarmPartView, AlarmView, JournalEntryView } from './schemas/alarms.ts';
+import type { AlarmFiguresView, AlarmPartView, AlarmView, JournalEntryView } from './schemas/alarms.ts';
 import type { RuleView } from './schemas/rules.ts';
 import type { WaveformMetadata } from './schemas/telemetry.ts';
 
@@ -71,6 +72,17 @@ function partView(part: AlarmPart): AlarmPartView {
     }),
     fromMs: part.window.fromMs,
     toMs: part.window.toMs,
+  };
+}
+
+const CHATTERING_SHOWN = 50;
+
+export function alarmFiguresView({ chattering, shares, ...figures }: PeriodFigures): AlarmFiguresView {
+  const worst = chattering.slice(0, CHATTERING_SHOWN);
+  return {
+    ...figures,
+    shares: { ...shares },
+    chattering: worst.map(({ machine, partKey, times }) => ({ ...placeOf(machine), condition: partKey, times })),
   };
 }
 

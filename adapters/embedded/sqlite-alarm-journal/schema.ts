@@ -76,4 +76,10 @@ export const migrations: readonly Migration[] = [
       await sql`create index outbox_dead on outbox (dead_at_ms) where dead_at_ms is not null`.execute(db);
     },
   },
+  {
+    version: 2,
+    up: async (db) => {
+      await sql`create index journal_entry_recorded on journal_entry (tenant, recorded_at_ms, position)`.execute(db);
+    },
+  },
 ];

@@ -127,21 +127,35 @@ export class SqliteAlarmJournal implements AlarmJournal, AlarmOutbox, AsyncDispo
   async entries(query: EntryQuery, { signal }: CallOptions = {}): Promise<EntryPage> {
     throwIfAborted(signal);
     requireLimit(query.limit, 10_000);
+    const after = query.after === undefined ? await this.#positionBefore(query) : Number(query.after);
     const rows = await this.#file.kysely
       .selectFrom('journal_entry')
       .selectAll()
       .where('tenant', '=', query.tenant)
-      .where('position', '>', Number(query.after ?? 0))
-      .where('recorded_at_ms', '>=', query.fromMs)
-      .where('recorded_at_ms', '<', query.toMs)
+      .where('position', '>', after)
+      // Not by the index on times, which would sort all of the period for each page.
+      .where(sql<boolean>`+recorded_at_ms >= ${query.fromMs} and +recorded_at_ms < ${query.toMs}`)
       .orderBy('position')
       .limit(query.limit)
       .execute();
-    const last = rows.length === query.limit ? rows.at(-1) : undefined;
+    const last = rows.at(-1);
     return {
       entries: rows.map((row) => ({ ...toEntry(row), machine: row.machine as MachineKey })),
-      ...(last ? { next: String(last.position) } : {}),
+      ...(last && { last: String(last.position) }),
+      ...(last && rows.length === query.limit && { next: String(last.position) }),
     };
+  }
+
+  /** Where the entries of the period begin, so that a long journal is not read from its beginning. */
+  async #positionBefore({ tenant, fromMs, toMs }: EntryQuery): Promise<number> {
+    const { first } = await this.#file.kysely
+      .selectFrom('journal_entry')
+      .select((row) => row.fn.min<number | null>('position').as('first'))
+      .where('tenant', '=', tenant)
+      .where('recorded_at_ms', '>=', fromMs)
+      .where('recorded_at_ms', '<', toMs)
+      .executeTakeFirstOrThrow();
+    return first === null ? Number.MAX_SAFE_INTEGER : first - 1;
   }
 
   async openCounts(tenant: TenantId, { signal }: CallOptions = {}): Promise<ReadonlyMap<MachineKey, OpenCount>> {

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { FIGURES_KEPT_MS } from '#core/alerting/alarm-figure-reader.ts';
 import type { OperatorAction, OperatorTransition } from '#core/domain/alarm.ts';
 import type { AlarmId, SiteId } from '#core/domain/ids.ts';
 import type { Role } from '#core/domain/role.ts';
@@ -10,6 +11,8 @@ import { route, type Call, type Reply, type Route } from '../http/route.ts';
 import {
   alarmAddressSchema,
   alarmCommentRequestSchema,
+  alarmFiguresQuerySchema,
+  alarmFiguresSchema,
   alarmJournalPageQuerySchema,
   alarmJournalSchema,
   alarmListQuerySchema,
@@ -18,11 +21,12 @@ import {
   shelveRequestSchema,
 } from '../schemas/alarms.ts';
 import type { GatewayServices } from '../services.ts';
-import { alarmView, journalEntryView } from '../views.ts';
+import { alarmFiguresView, alarmView, journalEntryView } from '../views.ts';
 import { machineKeyOf } from './machine-access.ts';
 
 const TAG = 'Alarms';
 const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
 
 /** What people may do to an alarm (ISA-18.2), and who may. Taking an alarm out of use by design is engineering, not operation. */
 const ACTIONS: Readonly<
@@ -72,6 +76,22 @@ export function alarmRoutes(limits: { readonly jsonBytes: number }): readonly Ro
             ...(last && { nextCursor: encodeCursor('alarms', [last.raisedAtMs, last.id]) }),
           },
         };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/alarms/figures',
+      tag: TAG,
+      summary:
+        'How good the alarm system itself is: rates, floods, chattering and stale alarms of a period (ISA-18.2).',
+      access: 'viewer',
+      query: alarmFiguresQuerySchema,
+      response: { status: 200, description: 'The figures, by default of the last day', schema: alarmFiguresSchema },
+      handle: async ({ query, principal: { tenant }, signal }, { alarmFigures, clock }) => {
+        const period = figurePeriod(query, clock.nowMs());
+        const site = query.site === undefined ? {} : { site: query.site as SiteId };
+        const figures = await alarmFigures.figures({ tenant, ...site, ...period }, { signal });
+        return { json: alarmFiguresView(figures) };
       },
     }),
     route({
@@ -142,6 +162,31 @@ export function alarmRoutes(limits: { readonly jsonBytes: number }): readonly Ro
       }),
     ),
   ];
+}
+
+/** @throws HttpProblem for a period that is empty, or begins before what is kept for figures. */
+function figurePeriod(
+  { from, to }: { readonly from?: number | undefined; readonly to?: number | undefined },
+  nowMs: number,
+) {
+  const toMs = to ?? nowMs;
+  const fromMs = from ?? toMs - DAY_MS;
+  if (toMs <= fromMs) {
+    throw new HttpProblem('invalid-request', {
+      detail: 'to is not after from.',
+      pointer: 'query:to',
+      remedy: 'The period is half open, from <= time < to: give a later to.',
+    });
+  }
+  // A client's clock may be a little behind ours.
+  if (fromMs < nowMs - FIGURES_KEPT_MS - MINUTE_MS) {
+    throw new HttpProblem('invalid-request', {
+      detail: 'Figures reach back 31 days.',
+      pointer: 'query:from',
+      remedy: 'Give a later from; for older times read the journals of the alarms.',
+    });
+  }
+  return { fromMs, toMs };
 }
 
 type AlarmCall = Call<{ id: string }>;

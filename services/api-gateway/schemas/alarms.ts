@@ -104,6 +104,34 @@ export const alarmJournalSchema = pageSchema(journalEntrySchema).meta({
   description: 'Append-only, oldest first; the alarm’s state is its fold',
 });
 
+export const alarmFiguresQuerySchema = z.object({
+  site: siteQuerySchema.meta({ description: 'Of this site alone; by default of all sites as one operating position' }),
+  from: instantQuerySchema.optional().meta({ description: 'By default a day before `to`; at most 31 days ago' }),
+  to: instantQuerySchema.optional().meta({ description: 'By default now' }),
+});
+
+export const alarmFiguresSchema = z
+  .object({
+    fromMs: instantMsSchema.meta({ description: 'Later than asked for where more was recorded than is kept in mind' }),
+    toMs: instantMsSchema,
+    calls: z.int().meta({ description: 'Times that an alarm called for attention' }),
+    callsPerDay: z.number().meta({ description: 'About 150 is manageable for one operator, 300 the most' }),
+    callsPerHour: z.number().meta({ description: 'About 6, at most 12' }),
+    callsPerTenMinutes: z.number().meta({ description: 'About 1, at most 2' }),
+    mostInTenMinutes: z.int(),
+    floodShare: z
+      .number()
+      .meta({ description: 'Part of the ten-minute intervals with more than 10 calls, 0 to 1; under 0.01 is good' }),
+    chattering: z
+      .array(z.object({ site: z.string(), machine: z.string(), condition: z.string(), times: z.int() }))
+      .meta({ description: 'Conditions that came at least three times within a minute, worst first, at most 50' }),
+    stale: z.int().meta({ description: 'Alarms active for more than a day and still active now; under 5 is good' }),
+    shares: z
+      .record(alarmPrioritySchema, z.number())
+      .meta({ description: 'Part of the calls by priority: about 0.8 low and medium, 0.15 high, 0.05 critical' }),
+  })
+  .meta({ id: 'AlarmFigures', description: 'The figures by which ISA-18.2 / IEC 62682 judge an alarm system' });
+
 const comment = z.string().max(1000).default('').meta({ description: 'Why; kept in the journal' });
 
 export const alarmCommentRequestSchema = z.strictObject({ comment }).meta({ id: 'AlarmComment' });
@@ -119,6 +147,7 @@ export const shelveRequestSchema = z
   })
   .meta({ id: 'ShelveRequest', examples: [{ forMinutes: 60, comment: 'sensor is being replaced' }] });
 
+export type AlarmFiguresView = z.infer<typeof alarmFiguresSchema>;
 export type AlarmView = z.infer<typeof alarmSchema>;
 export type AlarmPartView = z.infer<typeof alarmPartSchema>;
 export type JournalEntryView = z.infer<typeof journalEntrySchema>;

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { AlarmView, JournalEntryView } from '#services/api-gateway/schemas/alarms.ts';
+import type { AlarmFiguresView, AlarmView, JournalEntryView } from '#services/api-gateway/schemas/alarms.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
 
@@ -54,6 +54,19 @@ export function addAlarmCommands(program: Command, action: Action): void {
       }),
     );
 
+  alarm
+    .command('figures')
+    .description('how good the alarm system is, by ISA-18.2: rates, floods, chattering and stale alarms')
+    .option('--from <time>', 'RFC 3339 or epoch milliseconds, at most 31 days ago (default: a day before --to)')
+    .option('--to <time>', 'RFC 3339 or epoch milliseconds (default: now)')
+    .option('--site <site>', 'of this site alone')
+    .action(
+      action(async ({ api, out }, options: { from?: string; to?: string; site?: string }) => {
+        const query = new URLSearchParams(Object.entries(options));
+        out.result(await api().request<AlarmFiguresView>('GET', `/v1/alarms/figures?${query.toString()}`), figuresText);
+      }),
+    );
+
   for (const [verb, what] of [
     ['acknowledge', 'say that it was seen'],
     ['shelve', 'put it aside for a time, or until it returns to normal'],
@@ -87,6 +100,34 @@ function explain(alarm: AlarmView, journal: readonly JournalEntryView[]): string
     ...journal.map(
       (entry) =>
         `  ${instant(entry.atMs)} ${entry.action} by ${entry.by}${entry.comment ? `: ${entry.comment}` : ''} -> ${entry.stateAfter}`,
+    ),
+  ].join('\n');
+}
+
+function figuresText(figures: AlarmFiguresView): string {
+  const share = (part: number) => `${(100 * part).toFixed(1)} %`;
+  const rate = (value: number) => String(Number(value.toFixed(2)));
+  const { low, medium, high, critical } = figures.shares;
+  return [
+    `Alarm figures from ${instant(figures.fromMs)} to ${instant(figures.toMs)} UTC, ${figures.calls} calls`,
+    table(
+      ['figure', 'is', 'should be (ISA-18.2)'],
+      [
+        ['calls a day', rate(figures.callsPerDay), 'about 150, at most 300'],
+        ['calls an hour', rate(figures.callsPerHour), 'about 6, at most 12'],
+        ['calls in 10 min', rate(figures.callsPerTenMinutes), 'about 1, at most 2'],
+        ['most in 10 min', String(figures.mostInTenMinutes), 'at most 10'],
+        ['time in flood', share(figures.floodShare), 'under 1 %'],
+        ['chattering', String(figures.chattering.length), '0'],
+        ['stale (over 24 h)', String(figures.stale), 'under 5'],
+        ['low and medium', share(low + medium), 'about 80 %'],
+        ['high', share(high), 'about 15 %'],
+        ['critical', share(critical), 'about 5 %'],
+      ],
+    ),
+    ...figures.chattering.map(
+      ({ site, machine, condition, times }) =>
+        `  chatters: ${site}/${machine} ${condition}, ${times} times in a minute`,
     ),
   ].join('\n');
 }
