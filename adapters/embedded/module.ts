@@ -8,14 +8,14 @@ import { FileObjectStore } from './file-object-store/file-object-store.ts';
 import { FileSecretStore } from './file-secret-store/file-secret-store.ts';
 import { DEFAULT_RETENTION } from './lmdb-event-stream/config.ts';
 import { LmdbEventStream } from './lmdb-event-stream/lmdb-event-stream.ts';
-import { localIdentityConfigSchema } from './local-identity/config.ts';
+import { localTokenIssuerConfigSchema } from './local-token-issuer/config.ts';
 import { LogNotifier, type NotificationLog } from './log-notifier/log-notifier.ts';
 import { smtpNotifierConfigSchema } from './smtp-notifier/config.ts';
 import { SmtpNotifier } from './smtp-notifier/smtp-notifier.ts';
 import { webhookNotifierConfigSchema } from './webhook-notifier/config.ts';
 import { WebhookNotifier } from './webhook-notifier/webhook-notifier.ts';
-import { serveIssuer } from './local-identity/issuer-server.ts';
-import { LocalIssuer } from './local-identity/local-issuer.ts';
+import { serveIssuer } from './local-token-issuer/issuer-server.ts';
+import { LocalTokenIssuer } from './local-token-issuer/local-token-issuer.ts';
 import { onnxModelInferenceConfigSchema } from './onnx-model-inference/config.ts';
 import { OnnxModelInference } from './onnx-model-inference/onnx-model-inference.ts';
 import { SqliteAlarmJournal } from './sqlite-alarm-journal/sqlite-alarm-journal.ts';
@@ -118,17 +118,20 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
     ]);
     const openIssuer = once(async (get: Get) =>
       closing(
-        await LocalIssuer.open(localIdentityConfigSchema.parse({ databasePath: join(dataDir, 'identity.db') }), {
-          secrets: await get('secretStore'),
-          clock,
-        }),
+        await LocalTokenIssuer.open(
+          localTokenIssuerConfigSchema.parse({ databasePath: join(dataDir, 'identity.db') }),
+          {
+            secrets: await get('secretStore'),
+            clock,
+          },
+        ),
       ),
     );
     provide('tokenIssuer', openIssuer);
     provide('identityVerifier', async (get) => {
       const issuer = await openIssuer(get);
       const { jwksUri } = closing(await serveIssuer(issuer));
-      const { audience } = localIdentityConfigSchema.parse({ databasePath: 'identity.db' });
+      const { audience } = localTokenIssuerConfigSchema.parse({ databasePath: 'identity.db' });
       return new JwksIdentityVerifier(
         jwksIdentityVerifierConfigSchema.parse({ issuer: issuer.issuer, audience, jwksUri }),
         { clock, isRevoked: (id) => issuer.isRevoked(id) },

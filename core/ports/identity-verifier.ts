@@ -21,34 +21,3 @@ export interface Identity {
   readonly tokenId?: string;
   readonly expiresAtMs: number;
 }
-
-/** An issuer that the platform itself may ask for tokens. A site whose identities are made elsewhere has none. */
-export interface TokenIssuer {
-  /** Issues a bearer token for an API client. The token is returned once and kept nowhere. @throws PortError invalid_argument. */
-  issue(
-    request: TokenRequest,
-    options?: CallOptions,
-  ): Promise<{ readonly token: string; readonly record: TokenRecord }>;
-  /** What was issued and has not expired, newest first. */
-  listTokens(tenant: TenantId, options?: CallOptions): Promise<readonly TokenRecord[]>;
-  /** From when it resolves, verifiers of this process refuse the token; others soon. @throws PortError not_found. */
-  revoke(tenant: TenantId, id: string, options?: CallOptions): Promise<void>;
-}
-
-export interface TokenRequest {
-  readonly tenant: TenantId;
-  /** The client or person that will use it. */
-  readonly subject: string;
-  readonly roles: readonly Role[];
-  readonly lifetimeMs: number;
-}
-
-export interface TokenRecord {
-  readonly id: string;
-  readonly tenant: TenantId;
-  readonly subject: string;
-  readonly roles: readonly Role[];
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number;
-  readonly revoked: boolean;
-}

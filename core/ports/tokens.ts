@@ -3,7 +3,7 @@ import type { AlarmJournal, AlarmOutbox } from './alarm-journal.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { DeviceRegistry } from './device-registry.ts';
 import type { EventStream, MeasuredStream, ReadableTail } from './event-stream.ts';
-import type { IdentityVerifier, TokenIssuer } from './identity-verifier.ts';
+import type { IdentityVerifier } from './identity-verifier.ts';
 import type { MachineRegistry } from './machine-registry.ts';
 import type { ModelInference } from './model-inference.ts';
 import type { ModelRegistry } from './model-registry.ts';
@@ -11,6 +11,7 @@ import type { Notifier } from './notifier.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { RuleStore } from './rule-store.ts';
 import type { SecretStore } from './secret-store.ts';
+import type { TokenIssuer } from './token-issuer.ts';
 
 /** The ports that a provider's module binds, by the name under which a composition asks for them. */
 export interface BoundPorts {

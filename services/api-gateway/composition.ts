@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Container } from 'inversify';
-import { isPublished, issuerDocument } from '#adapters/embedded/local-identity/issuer-server.ts';
+import { isPublished, issuerDocument } from '#adapters/embedded/local-token-issuer/issuer-server.ts';
 import { embeddedModule } from '#adapters/embedded/module.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';

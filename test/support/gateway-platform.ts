@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
 import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
 import { FileSecretStore } from '#adapters/embedded/file-secret-store/file-secret-store.ts';
-import { localIdentityConfigSchema } from '#adapters/embedded/local-identity/config.ts';
-import { issuerDocument, serveIssuer } from '#adapters/embedded/local-identity/issuer-server.ts';
-import { LocalIssuer } from '#adapters/embedded/local-identity/local-issuer.ts';
+import { localTokenIssuerConfigSchema } from '#adapters/embedded/local-token-issuer/config.ts';
+import { issuerDocument, serveIssuer } from '#adapters/embedded/local-token-issuer/issuer-server.ts';
+import { LocalTokenIssuer } from '#adapters/embedded/local-token-issuer/local-token-issuer.ts';
 import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
 import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
 import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
@@ -64,7 +64,7 @@ export class GatewayPlatform implements AsyncDisposable {
   readonly store: DuckDbTimeSeriesStore;
   readonly alarms: SqliteAlarmJournal;
   readonly live: LiveState;
-  readonly #issuer: LocalIssuer;
+  readonly #issuer: LocalTokenIssuer;
   readonly #tokens = new Map<string, Promise<string>>();
   readonly #closers: readonly (() => Promise<void> | void)[];
   /** Outcomes of events in place of the ones that settlement decides. */
@@ -89,7 +89,7 @@ export class GatewayPlatform implements AsyncDisposable {
     const rules = await SqliteRuleStore.open(sqliteRuleStoreConfigSchema.parse({ databasePath }), clock);
     const secrets = new FileSecretStore({ directory: join(folder, 'secrets') });
     const objects = new FileObjectStore({ directory: join(folder, 'objects') });
-    const issuer = await LocalIssuer.open(localIdentityConfigSchema.parse({ databasePath }), { secrets, clock });
+    const issuer = await LocalTokenIssuer.open(localTokenIssuerConfigSchema.parse({ databasePath }), { secrets, clock });
     const issuerServer = await serveIssuer(issuer);
     const verifier = new JwksIdentityVerifier(
       jwksIdentityVerifierConfigSchema.parse({
@@ -183,7 +183,7 @@ export class GatewayPlatform implements AsyncDisposable {
     readonly store: DuckDbTimeSeriesStore;
     readonly alarms: SqliteAlarmJournal;
     readonly live: LiveState;
-    readonly issuer: LocalIssuer;
+    readonly issuer: LocalTokenIssuer;
     readonly overrides: Map<string, (outcome: EventOutcome) => EventOutcome>;
     readonly closers: readonly (() => Promise<void> | void)[];
   }) {

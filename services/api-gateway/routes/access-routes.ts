@@ -1,4 +1,4 @@
-import type { TokenIssuer, TokenRecord } from '#core/ports/identity-verifier.ts';
+import type { TokenIssuer, TokenRecord } from '#core/ports/token-issuer.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import type { Principal } from '../access/principal.ts';
 import { sessionCookie } from '../access/session-cookie.ts';

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { JSONWebKeySet } from 'jose';
-import type { TokenIssuer } from '#core/ports/identity-verifier.ts';
+import type { TokenIssuer } from '#core/ports/token-issuer.ts';
 
 /** An issuer whose public keys this process knows. */
 export interface PublishedIssuer {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-export const localIdentityConfigSchema = z.object({
+export const localTokenIssuerConfigSchema = z.object({
   /** The SQLite file in which issued tokens are listed. */
   databasePath: z.string().min(1),
   /** The `aud` claim of the tokens. */
@@ -19,4 +19,4 @@ export const localIdentityConfigSchema = z.object({
     .default(366 * 86_400_000),
 });
 
-export type LocalIdentityConfig = z.infer<typeof localIdentityConfigSchema>;
+export type LocalTokenIssuerConfig = z.infer<typeof localTokenIssuerConfigSchema>;

@@ -8,9 +8,9 @@ import { systemClock, type Clock } from '#core/clock.ts';
 import { isName, type TenantId } from '#core/domain/ids.ts';
 import { isRole } from '#core/domain/role.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
-import type { TokenIssuer, TokenRecord, TokenRequest } from '#core/ports/identity-verifier.ts';
+import type { TokenIssuer, TokenRecord, TokenRequest } from '#core/ports/token-issuer.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
-import type { LocalIdentityConfig } from './config.ts';
+import type { LocalTokenIssuerConfig } from './config.ts';
 import { KeyRing, privateKeyOf, SIGNING_ALGORITHM, type StoredKey } from './signing-keys.ts';
 
 const KEYS_SECRET = 'local-identity.keys';
@@ -46,10 +46,10 @@ const migrations: readonly Migration[] = [
  * The embedded identity issuer: signs tokens as an OIDC provider does, with keys that are made at the first start and live in the secret
  * store. Tokens are not kept, only listed, so that they can be revoked. There is no password to begin with, and none later.
  */
-export class LocalIssuer implements TokenIssuer, AsyncDisposable {
+export class LocalTokenIssuer implements TokenIssuer, AsyncDisposable {
   /** The `iss` claim: stable over restarts, whatever address the platform listens on. */
   readonly issuer: string;
-  readonly #config: LocalIdentityConfig;
+  readonly #config: LocalTokenIssuerConfig;
   readonly #secrets: SecretStore;
   readonly #clock: Clock;
   readonly #file: SqliteFile<Schema>;
@@ -59,9 +59,9 @@ export class LocalIssuer implements TokenIssuer, AsyncDisposable {
 
   /** Makes what is not there yet. @throws PortError data_loss (damaged keys), and those of the stores. */
   static async open(
-    config: LocalIdentityConfig,
+    config: LocalTokenIssuerConfig,
     { secrets, clock = systemClock }: { readonly secrets: SecretStore; readonly clock?: Clock },
-  ): Promise<LocalIssuer> {
+  ): Promise<LocalTokenIssuer> {
     const file = await SqliteFile.open<Schema>({
       path: config.databasePath,
       component: 'local-identity',
@@ -70,7 +70,7 @@ export class LocalIssuer implements TokenIssuer, AsyncDisposable {
     try {
       // The database's write lock, so that processes that start together make one issuer.
       const issuer = await file.kysely.transaction().execute(async () => issuerName(secrets));
-      const opened = new LocalIssuer(config, secrets, clock, file, issuer);
+      const opened = new LocalTokenIssuer(config, secrets, clock, file, issuer);
       await opened.#renewKeys();
       await opened.#loadRevoked();
       file.onChange(() => void opened.#loadRevoked().catch(() => undefined));
@@ -82,7 +82,7 @@ export class LocalIssuer implements TokenIssuer, AsyncDisposable {
   }
 
   private constructor(
-    config: LocalIdentityConfig,
+    config: LocalTokenIssuerConfig,
     secrets: SecretStore,
     clock: Clock,
     file: SqliteFile<Schema>,
