@@ -11,6 +11,7 @@ export default tseslint.config(
       '.cache',
       'infra',
       'test/boundaries/fixtures',
+      'test/parity/fixtures',
     ],
   },
   js.configs.recommended,

@@ -10,7 +10,12 @@ const config: Config = {
     ],
   },
   testMatch: ['<rootDir>/{core,adapters,services,bench,test}/**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/faults/', '<rootDir>/test/browser/'],
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '<rootDir>/test/faults/',
+    '<rootDir>/test/browser/',
+    '<rootDir>/test/parity/fixtures/',
+  ],
   modulePathIgnorePatterns: ['<rootDir>/.tribo/', '<rootDir>/infra/'],
   maxWorkers: 2,
   testTimeout: 30_000,

@@ -1,9 +1,13 @@
 import { join } from 'node:path';
 import { ContainerModule, type ResolutionContext } from 'inversify';
+import type { z } from 'zod';
 import { JwksIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/jwks-identity-verifier.ts';
 import { jwksIdentityVerifierConfigSchema } from '#adapters/oidc/jwks-identity-verifier/config.ts';
 import { systemClock } from '#core/clock.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
+import { AedesDeviceGateway } from './aedes-device-gateway/aedes-device-gateway.ts';
+import { aedesDeviceGatewayConfigSchema } from './aedes-device-gateway/config.ts';
+import { DuckDbTimeSeriesStore } from './duckdb-time-series-store/duckdb-time-series-store.ts';
 import { FileObjectStore } from './file-object-store/file-object-store.ts';
 import { FileSecretStore } from './file-secret-store/file-secret-store.ts';
 import { DEFAULT_RETENTION } from './lmdb-event-stream/config.ts';
@@ -39,6 +43,8 @@ export interface EmbeddedSettings {
   /** Takes the log notifier's lines; without it there is none. */
   readonly log?: NotificationLog;
   readonly webhook?: { readonly url: string; readonly secret: string };
+  /** How devices connect: the MQTT broker's address, certificates and limits. */
+  readonly gateway?: Omit<z.input<typeof aedesDeviceGatewayConfigSchema>, 'commandDatabasePath'>;
   readonly mail?: { readonly url: string; readonly from: string; readonly to: readonly string[] };
 }
 
@@ -76,6 +82,20 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
           { clock },
         ),
       ),
+    );
+    provide('deviceGateway', async (get) => {
+      const devices = await get('deviceRegistry');
+      return (hooks) =>
+        new AedesDeviceGateway(
+          aedesDeviceGatewayConfigSchema.parse({
+            ...settings.gateway,
+            commandDatabasePath: join(dataDir, 'commands.db'),
+          }),
+          { ...hooks, devices, clock },
+        );
+    });
+    provide('timeSeriesStore', async () =>
+      closing(await DuckDbTimeSeriesStore.open({ directory: join(dataDir, 'time-series') })),
     );
     provide('objectStore', () => new FileObjectStore({ directory: join(dataDir, 'objects') }));
     provide('secretStore', () => new FileSecretStore({ directory: join(dataDir, 'secrets') }));

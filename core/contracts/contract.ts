@@ -5,6 +5,8 @@
 export interface Contract<Harness> {
   /** Base name of the port, for example `event-stream`. */
   readonly port: string;
+  /** The extra power that it is about, by the name of its interface; absent where every adapter of the port must pass. */
+  readonly capability?: string;
   readonly cases: readonly ContractCase<Harness>[];
 }
 

@@ -476,6 +476,7 @@ export const eventStreamContract: Contract<EventStreamHarness> = {
 
 export const measuredStreamContract: Contract<MeasuredStreamHarness> = {
   port: 'event-stream',
+  capability: 'MeasuredStream',
   cases: [
     {
       name: "tells each tenant's items up to the durable head, also to another client",
@@ -511,6 +512,7 @@ export const measuredStreamContract: Contract<MeasuredStreamHarness> = {
 
 export const readableTailContract: Contract<ReadableTailHarness> = {
   port: 'event-stream',
+  capability: 'ReadableTail',
   cases: [
     {
       name: 'reads the newest events, oldest first, as many as asked, without a group',

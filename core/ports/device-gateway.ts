@@ -1,11 +1,15 @@
 import type { CallOptions } from '../errors.ts';
 import type { DeviceId, MachineKey, TenantId } from '../domain/ids.ts';
+import type { RefusalReason } from '../ingestion/intake-counters.ts';
+import type { TopicMapping } from '../ingestion/mapping.ts';
 import type { Rejection } from '../domain/reading.ts';
 
 /** Where devices connect. It authenticates them, checks device x machine, and hands what they send to the intake. */
 export interface DeviceGateway {
   /** What a device's acknowledgement means here (ledger.md). */
   readonly ackMeans: 'tribo-durable' | 'provider-accepted';
+  /** The TCP port that it listens on, 0 while it does not; absent where devices connect to the provider. */
+  readonly port?: number;
   /** Starts to listen. @throws PortError failed_precondition when the port is taken (the message names port and setting). */
   start(intake: DeviceIntake, presence: PresenceListener): Promise<void>;
   /** Sends a command to whichever device speaks for the machine; queued for an offline device within its expiry. @throws PortError not_found. */
@@ -14,9 +18,26 @@ export interface DeviceGateway {
   close(): Promise<void>;
 }
 
+/** Makes the provider's gateway for the intake that stands behind it. */
+export type MakeDeviceGateway = (hooks: GatewayHooks) => DeviceGateway;
+
+/** What a gateway tells besides the messages it hands on, and what it is told of this site. */
+export interface GatewayHooks {
+  /** How foreign topics are read; without it they are refused. */
+  readonly mapping?: TopicMapping;
+  /** Counts what was turned away without an acknowledgement. */
+  readonly refuse: (reason: RefusalReason, tenant?: TenantId) => void;
+  /** Hears of what went wrong without a caller to tell. */
+  readonly onProblem: (what: string, error: unknown) => void;
+}
+
 /** The use case behind every gateway: core/ingestion implements it. */
 export interface DeviceIntake {
-  /** Resolves once every accepted item is durable: only then may the gateway acknowledge. Never throws for bad content: that is acknowledged and rejected. @throws PortError resource_exhausted or unavailable: not accepted, the device should try again after `retryAfterMs`. */
+  /**
+   * Resolves once every accepted item is durable: only then may the gateway acknowledge. Never throws for bad content: that is
+   * acknowledged and rejected.
+   * @throws PortError resource_exhausted or unavailable: not accepted, the device should try again later.
+   */
   accept(message: DeviceMessage): Promise<IntakeReceipt>;
   /** False while the platform takes no more: a gateway stops reading from its connections until it is true. */
   readonly ready: boolean;

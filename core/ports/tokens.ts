@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { AlarmJournal, AlarmOutbox } from './alarm-journal.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import type { MakeDeviceGateway } from './device-gateway.ts';
 import type { DeviceRegistry } from './device-registry.ts';
 import type { EventStream, MeasuredStream, ReadableTail } from './event-stream.ts';
 import type { IdentityVerifier } from './identity-verifier.ts';
@@ -11,12 +12,17 @@ import type { Notifier } from './notifier.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { RuleStore } from './rule-store.ts';
 import type { SecretStore } from './secret-store.ts';
+import type { TimeSeriesStore } from './time-series-store.ts';
 import type { TokenIssuer } from './token-issuer.ts';
 
 /** The ports that a provider's module binds, by the name under which a composition asks for them. */
 export interface BoundPorts {
   readonly clock: Clock;
+  /** Makes the gateway that devices connect to. */
+  readonly deviceGateway: MakeDeviceGateway;
   readonly eventStream: EventStream & MeasuredStream & ReadableTail;
+  /** The store itself, for the one process that owns it; the others reach that process. */
+  readonly timeSeriesStore: TimeSeriesStore;
   readonly objectStore: ObjectStore;
   readonly secretStore: SecretStore;
   readonly checkpointStore: CheckpointStore;

@@ -4,8 +4,7 @@ import type { Clock } from '#core/clock.ts';
 import { LEDGERED_STREAMS, type MachineEvent } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { Intake, INTAKE_DEFAULTS, type IntakeOptions } from '#core/ingestion/intake.ts';
-import type { RefusalReason } from '#core/ingestion/intake-counters.ts';
-import type { DeviceGateway, DeviceIntake, PresenceListener } from '#core/ports/device-gateway.ts';
+import type { DeviceGateway, DeviceIntake, GatewayHooks, PresenceListener } from '#core/ports/device-gateway.ts';
 import type { EventStream, MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
@@ -21,12 +20,6 @@ const SETTLING_GROUP = 'store';
 /** Hears of devices and of what became durable, for people who watch. */
 export interface IngestionWatcher extends PresenceListener {
   observe(events: readonly MachineEvent[]): void;
-}
-
-/** What a gateway tells besides the messages it hands on. */
-export interface GatewayHooks {
-  refuse(reason: RefusalReason, tenant?: TenantId): void;
-  onProblem(what: string, error: unknown): void;
 }
 
 export interface IngestionDependencies<Gateway extends DeviceGateway> {

@@ -7,7 +7,7 @@ import {
   type Waiver,
 } from '#core/contracts/contract.ts';
 
-/** Runs every case of a port's contract against an adapter, as tests named `<port> contract: <adapter>`. */
+/** Runs every case of a port's contract against an adapter, as tests named `<port or capability> contract: <adapter>`. */
 export function describeContract<Harness>(
   contract: Contract<Harness>,
   adapter: string,
@@ -15,7 +15,7 @@ export function describeContract<Harness>(
   waivers: readonly Waiver[] = [],
 ): void {
   checkWaivers(contract, waivers);
-  describe(`${contract.port} contract: ${adapter}`, () => {
+  describe(`${contract.capability ?? contract.port} contract: ${adapter}`, () => {
     it.each(contract.cases.map((each) => [each.name, each] as const))('%s', async (name, contractCase) => {
       await runContractCase(
         contractCase,

@@ -3,15 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
 import type { Clock } from '#core/clock.ts';
-import { isName, machineRef, type DeviceId, type MachineKey, type TenantId } from '#core/domain/ids.ts';
+import { isName, machineRef, type DeviceId, type MachineKey } from '#core/domain/ids.ts';
 import { isRetryable, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { RefusalReason } from '#core/ingestion/intake-counters.ts';
-import type { TopicMapping } from '#core/ingestion/mapping.ts';
 import type {
   DeviceCommand,
   DeviceGateway,
   DeviceIntake,
   DeviceMessage,
+  GatewayHooks,
   MessageContent,
   PresenceListener,
 } from '#core/ports/device-gateway.ts';
@@ -21,15 +21,9 @@ import { CommandQueue } from './command-queue.ts';
 import type { AedesDeviceGatewayConfig } from './config.ts';
 import { ConnectionEnded, DeviceConnection, type ConnectionHost } from './device-connection.ts';
 
-export interface AedesDeviceGatewayDependencies {
+export interface AedesDeviceGatewayDependencies extends GatewayHooks {
   readonly devices: DeviceRegistry;
   readonly clock: Clock;
-  /** How foreign topics are read; without it they are refused. */
-  readonly mapping?: TopicMapping;
-  /** Counts what was turned away without an acknowledgement. */
-  readonly refuse: (reason: RefusalReason, tenant?: TenantId) => void;
-  /** Hears of what went wrong without a caller to tell. */
-  readonly onProblem: (what: string, error: unknown) => void;
 }
 
 /**

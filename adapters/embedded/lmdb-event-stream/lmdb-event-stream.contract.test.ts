@@ -59,5 +59,5 @@ describeContract(eventStreamContract, 'lmdb', makeHarness, [
     reason: 'a publish is one LMDB transaction: its events are durable together or not at all',
   },
 ]);
-describeContract(measuredStreamContract, 'lmdb (measured stream)', makeHarness);
-describeContract(readableTailContract, 'lmdb (readable tail)', makeHarness);
+describeContract(measuredStreamContract, 'lmdb', makeHarness);
+describeContract(readableTailContract, 'lmdb', makeHarness);
