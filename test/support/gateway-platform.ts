@@ -89,7 +89,10 @@ export class GatewayPlatform implements AsyncDisposable {
     const rules = await SqliteRuleStore.open(sqliteRuleStoreConfigSchema.parse({ databasePath }), clock);
     const secrets = new FileSecretStore({ directory: join(folder, 'secrets') });
     const objects = new FileObjectStore({ directory: join(folder, 'objects') });
-    const issuer = await LocalTokenIssuer.open(localTokenIssuerConfigSchema.parse({ databasePath }), { secrets, clock });
+    const issuer = await LocalTokenIssuer.open(localTokenIssuerConfigSchema.parse({ databasePath }), {
+      secrets,
+      clock,
+    });
     const issuerServer = await serveIssuer(issuer);
     const verifier = new JwksIdentityVerifier(
       jwksIdentityVerifierConfigSchema.parse({
