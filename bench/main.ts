@@ -1,66 +1,112 @@
-/** `npm run bench -- <name>`: prints the figures as a table and as one line of JSON. */
+/** `npm run bench -- <name> [options]`: prints what it measured as a table and as one line of JSON. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { runPipelineBench, type PipelineRun } from './pipeline.ts';
+import { parseArgs } from 'node:util';
+import { runChartBench } from './chart.ts';
+import { runPipelineBench } from './pipeline.ts';
+import { profileTable, runProfile } from './profile.ts';
+import {
+  chartMarkdown,
+  machineState,
+  pipelineMarkdown,
+  profileMarkdown,
+  scaleMarkdown,
+  soakMarkdown,
+  writeSection,
+} from './report.ts';
+import { runScaleBench } from './scale.ts';
+import { runSoakBench } from './soak.ts';
 
-const [name, ...flags] = process.argv.slice(2);
-const short = flags.includes('--short');
+const USAGE = `npm run bench -- <name>:
+  pipeline [--short]       rates, latencies, ledger, memory and floors; --short in under a minute
+  chart [--machines 10]    24 hours of one metric with a day's data in the store
+  scale                    CPU a reading with more machines, and with a day's data
+  soak [--minutes 10]      memory at half the peak rate
+  profile [--rate 5000]    where the main threads' time goes; without a rate as fast as it takes
+  report                   pipeline, chart, scale, soak, profiles and features into docs/performance.md; about 25 minutes
+  features, ingestion, rules, store   parts on their own`;
 
-switch (name) {
-  case 'pipeline': {
-    const options = {
-      seconds: short ? 10 : 60,
-      machines: 200,
-      connections: 20,
-      maxInFlight: 100,
-      steadyRates: short ? [5000] : [5000, 20_000],
-    };
-    const runs = await runPipelineBench(options);
-    console.table(runs.map(rowOf));
-    console.log(JSON.stringify({ bench: 'pipeline', options, runs }));
-    const floorB = runs[1]?.messagesPerS ?? Number.NaN;
-    console.log(`ratio to floor B: ${((runs[2]?.messagesPerS ?? 0) / floorB).toFixed(2)}`);
-    if (runs.some((run) => run.ledgerExact === false)) throw new Error('the ledger is not exact');
-    break;
-  }
-  case 'features': {
+const PLANT = { machines: 200, connections: 20, maxInFlight: 100 } as const;
+const SHORT = { seconds: 10, floorSeconds: 4, warmUpSeconds: 1.5, steadyRates: [5000] };
+const FULL = { seconds: 60, floorSeconds: 15, warmUpSeconds: 5, steadyRates: [5000, 20_000] };
+const SCALE = { machines: [200, 2000, 20_000], ratePerS: 10_000, seconds: 20, machinesWithDaysData: 10 };
+const PROFILE_S = 15;
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    short: { type: 'boolean', default: false },
+    minutes: { type: 'string', default: '10' },
+    machines: { type: 'string', default: '10' },
+    rate: { type: 'string' },
+  },
+});
+
+const benches: Readonly<Record<string, () => Promise<void> | void>> = {
+  pipeline: async () => {
+    const options = { ...PLANT, ...(flags.short ? SHORT : FULL) };
+    const result = await runPipelineBench(options);
+    print('pipeline', pipelineMarkdown(result), { options, ...result });
+    if (result.runs.some(({ ledgerExact }) => !ledgerExact)) throw new Error('the ledger is not exact');
+  },
+  chart: async () => {
+    const result = await runChartBench({ machines: Number(flags.machines), charts: 100 });
+    print('chart', chartMarkdown(result), result);
+  },
+  scale: async () => {
+    const result = await runScaleBench(SCALE);
+    print('scale', scaleMarkdown(result), result);
+  },
+  soak: async () => {
+    const result = await runSoakBench({ ...PLANT, minutes: Number(flags.minutes), ...rate() });
+    print('soak', soakMarkdown(result), result);
+  },
+  profile: async () => {
+    const result = await runProfile({ ...PLANT, seconds: PROFILE_S, ...rate() });
+    print('profile', profileTable(result), result);
+  },
+  report,
+  features: async () => {
     const { featuresBenchTable, runFeaturesBench } = await import('./features.ts');
     const result = await runFeaturesBench();
-    console.log(featuresBenchTable(result));
-    console.log(JSON.stringify({ bench: 'features', ...result }));
-    break;
-  }
-  case 'alarms':
-  case 'ingestion':
-  case 'rules':
-  case 'store':
-    process.exitCode =
-      spawnSync(process.execPath, [fileURLToPath(new URL(`./${name}.ts`, import.meta.url))], { stdio: 'inherit' })
-        .status ?? 1;
-    break;
-  default:
-    console.error(
-      `There is no bench ${JSON.stringify(name)}: pipeline [--short], features, alarms, ingestion, rules, store`,
-    );
-    process.exitCode = 64;
+    print('features', featuresBenchTable(result), result);
+  },
+  ...Object.fromEntries(['ingestion', 'rules', 'store'].map((name) => [name, () => runAlone(name)])),
+};
+
+const bench = benches[positionals[0] ?? ''];
+if (bench) await bench();
+else {
+  console.error(`There is no bench ${JSON.stringify(positionals[0])}.\n${USAGE}`);
+  process.exitCode = 64;
 }
 
-function rowOf(run: PipelineRun): Record<string, unknown> {
-  const round = (value: number | undefined) => (value === undefined ? '' : Math.round(value * 10) / 10);
-  return {
-    run: run.name,
-    'acked msg/s': Math.round(run.messagesPerS),
-    'readings/s': Math.round(run.messagesPerS * 10),
-    'PUBACK p50 ms': round(run.load.latencyMs.p50),
-    'p95 ms': round(run.load.latencyMs.p95),
-    'p99 ms': round(run.load.latencyMs.p99),
-    'pending items at end': run.pendingAtEnd ?? '',
-    'settled after s': round(run.settledAfterS),
-    'API p95 ms': round(run.apiP95Ms),
-    'stored p95 ms': round(run.storedP95Ms),
-    'anon MiB': round(run.anonymousMiB),
-    'CPU s': round(run.cpuSeconds),
-    'load CPU s': round(run.load.cpuSeconds),
-    exact: run.ledgerExact ?? '',
+/** Everything that docs/performance.md shows of the platform. Takes its time; the machine should do nothing else. */
+async function report(): Promise<void> {
+  const section = (name: string, markdown: string) => {
+    console.log(`\n## ${name}\n\n${markdown}`);
+    writeSection(name, markdown);
   };
+  section('pipeline', pipelineMarkdown(await runPipelineBench({ ...PLANT, ...FULL })));
+  section('chart', chartMarkdown(await runChartBench({ machines: Number(flags.machines), charts: 100 })));
+  section('scale', scaleMarkdown(await runScaleBench(SCALE)));
+  const peak = await runProfile({ ...PLANT, seconds: PROFILE_S });
+  const low = await runProfile({ ...PLANT, seconds: PROFILE_S, ratePerS: 5000 });
+  section('profile', `${profileMarkdown('At the peak', peak)}\n\n${profileMarkdown('At 5,000 messages/s', low)}`);
+  const { featuresBenchTable, runFeaturesBench } = await import('./features.ts');
+  section('features', `\`\`\`\n${featuresBenchTable(await runFeaturesBench())}\n\`\`\``);
+  section('soak', soakMarkdown(await runSoakBench({ ...PLANT, minutes: Number(flags.minutes), ...rate() })));
+}
+
+function rate(): { readonly ratePerS?: number } {
+  return flags.rate === undefined ? {} : { ratePerS: Number(flags.rate) };
+}
+
+function print(name: string, table: string, result: object): void {
+  console.log(`${machineState()}\n\n${table}\n\n${JSON.stringify({ bench: name, ...result })}`);
+}
+
+function runAlone(name: string): void {
+  const entry = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
+  process.exitCode = spawnSync(process.execPath, [entry], { stdio: 'inherit' }).status ?? 1;
 }

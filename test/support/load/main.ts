@@ -1,8 +1,9 @@
 /**
- * The load generator as a process: reads its task as JSON from the first argument, publishes, and prints one line of JSON at the end.
+ * The load generator as a process: reads its task as JSON from the first argument, or from its input where that is `-`, publishes, and
+ * prints one line of JSON at the end.
  * With `ackFile`, every acknowledged message id is in that file, synced, before it counts: the oracle of the fault tests.
  */
-import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { messageId, Publisher } from './publisher.ts';
 
 export interface LoadTask {
@@ -19,6 +20,10 @@ export interface LoadTask {
   /** Over all connections; absent: as fast as acknowledgements allow. */
   readonly ratePerS?: number;
   readonly seconds: number;
+  /** End after so many messages a connection, if that is sooner. */
+  readonly maxMessages?: number;
+  /** Readings of the past: the first of each topic has this time, each further one so much more. Absent: now. */
+  readonly past?: { readonly fromMs: number; readonly stepMs: number };
   readonly drainSeconds: number;
   readonly ackFile?: string;
   /** Connect again after the broker has gone, until the time is over. */
@@ -35,12 +40,10 @@ export interface LoadResult {
   readonly cpuSeconds: number;
 }
 
-const LATENCY_SAMPLES = 200_000;
 const FLUSH_EVERY_MS = 50;
 
 async function run(load: LoadTask): Promise<LoadResult> {
-  const latencies = new Float32Array(LATENCY_SAMPLES);
-  let measured = 0;
+  const latencies = new LatencyHistogram();
   const log = load.ackFile === undefined ? undefined : new SyncedLog(load.ackFile);
   const until = performance.now() + load.seconds * 1000;
   const began = performance.now();
@@ -62,8 +65,10 @@ async function run(load: LoadTask): Promise<LoadResult> {
         idPrefix,
         maxInFlight: load.maxInFlight,
         ...(load.ratePerS === undefined ? {} : { ratePerS: load.ratePerS / load.connections.length }),
+        ...(load.past && { past: load.past }),
+        ...(load.maxMessages !== undefined && { maxMessages: load.maxMessages }),
         onAcknowledged: (counter, latencyMs) => {
-          latencies[measured++ % LATENCY_SAMPLES] = latencyMs;
+          latencies.add(latencyMs);
           log?.add(messageId(idPrefix, counter));
         },
       }).catch((error: unknown) => {
@@ -76,26 +81,50 @@ async function run(load: LoadTask): Promise<LoadResult> {
       }
       if (life > 0) totals.reconnections += 1;
       publisher.start();
-      while (performance.now() < until && !publisher.stats.closedByPeer)
+      while (performance.now() < until && !publisher.isDone && !publisher.stats.closedByPeer)
         await new Promise((resolve) => setTimeout(resolve, 20));
-      const stats = await publisher.stop(performance.now() < until ? 0 : load.drainSeconds * 1000);
+      const stats = await publisher.stop(performance.now() < until && !publisher.isDone ? 0 : load.drainSeconds * 1000);
       totals.offered += stats.offered;
       totals.acknowledged += stats.acknowledged;
       totals.unanswered += stats.unanswered;
-      if (!load.reconnect) return;
+      if (!load.reconnect || publisher.isDone) return;
     }
   };
   await Promise.all(load.connections.map((_, index) => drive(index)));
   log?.close();
-  const sorted = latencies.subarray(0, Math.min(measured, LATENCY_SAMPLES)).sort();
-  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
   const { user, system } = process.cpuUsage();
   return {
     ...totals,
     seconds: (performance.now() - began) / 1000,
-    latencyMs: { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) },
+    latencyMs: latencies.summary(),
     cpuSeconds: (user + system) / 1e6,
   };
+}
+
+/** Every latency of a run, in buckets 2 % apart. */
+class LatencyHistogram {
+  static readonly #FINEST_MS = 0.01;
+  static readonly #STEP = Math.log(1.02);
+  readonly #counts = new Float64Array(1024);
+  #total = 0;
+  #max = 0;
+
+  add(ms: number): void {
+    const bucket = Math.log(ms / LatencyHistogram.#FINEST_MS) / LatencyHistogram.#STEP;
+    this.#counts[Math.min(this.#counts.length - 1, Math.max(0, Math.floor(bucket)))]! += 1;
+    this.#total += 1;
+    if (ms > this.#max) this.#max = ms;
+  }
+
+  summary(): LoadResult['latencyMs'] {
+    return { p50: this.#at(0.5), p95: this.#at(0.95), p99: this.#at(0.99), max: this.#max };
+  }
+
+  #at(share: number): number {
+    let left = this.#total * share;
+    const bucket = this.#counts.findIndex((count) => (left -= count) <= 0);
+    return Math.min(this.#max, LatencyHistogram.#FINEST_MS * Math.exp((bucket + 1) * LatencyHistogram.#STEP));
+  }
 }
 
 /** Lines that are on the disk within 50 ms: an id that is not there yet is treated as not acknowledged, which only weakens the oracle for it. */
@@ -127,5 +156,6 @@ class SyncedLog {
   }
 }
 
-const task = JSON.parse(process.argv[2] ?? '{}') as LoadTask;
+const given = process.argv[2] ?? '{}';
+const task = JSON.parse(given === '-' ? readFileSync(0, 'utf8') : given) as LoadTask;
 process.stdout.write(`${JSON.stringify(await run(task))}\n`);

@@ -17,6 +17,10 @@ export interface PublisherOptions {
   readonly maxInFlight: number;
   /** Messages a second; undefined: as fast as acknowledgements allow. */
   readonly ratePerS?: number;
+  /** Offers no more than this. */
+  readonly maxMessages?: number;
+  /** Time of the first reading of each topic, and from one to the next; absent: now. */
+  readonly past?: { readonly fromMs: number; readonly stepMs: number };
   /** Called with the counter of each message that was acknowledged, and its latency. */
   readonly onAcknowledged?: (counter: number, latencyMs: number) => void;
 }
@@ -40,6 +44,8 @@ interface Template {
   readonly packetIdAt: number;
   readonly counterAt: number;
   readonly tsAt: number;
+  /** Of the last message: each message of a topic has a time of its own, or readings would be told apart by value alone. */
+  lastTs: number;
 }
 
 /** One MQTT 3.1.1 connection that publishes telemetry with QoS 1 and counts acknowledgements; no library in the hot path. */
@@ -134,24 +140,33 @@ export class Publisher {
     const now = performance.now();
     const { maxInFlight, ratePerS } = this.#options;
     const due = ratePerS === undefined ? Infinity : ((now - this.#startedAtMs) / 1000) * ratePerS - this.#offered;
-    const count = Math.min(maxInFlight - this.#inFlight, due, 256);
+    const left = (this.#options.maxMessages ?? Infinity) - this.#offered;
+    const count = Math.min(maxInFlight - this.#inFlight, due, left, 256);
     if (count < 1 || this.#socket.writableLength > SOCKET_HIGH_WATER_BYTES) return;
-    const ts = String(Date.now());
+    const ts = Date.now();
     const packets: Buffer[] = [];
     for (let i = 0; i < count; i++) packets.push(this.#nextPacket(now, ts));
     this.#socket.write(Buffer.concat(packets));
   }
 
-  #nextPacket(now: number, ts: string): Buffer {
+  /** Everything that was to be offered has been. */
+  get isDone(): boolean {
+    return this.#offered >= (this.#options.maxMessages ?? Infinity);
+  }
+
+  #nextPacket(now: number, ts: number): Buffer {
     while (this.#busy[this.#nextPacketId]) this.#nextPacketId = (this.#nextPacketId % MAX_PACKET_ID) + 1;
     const id = this.#nextPacketId;
     this.#nextPacketId = (id % MAX_PACKET_ID) + 1;
     const template = this.#templates[this.#offered % this.#templates.length];
     if (!template) throw new RangeError('a publisher needs a topic');
     const { packet, packetIdAt, counterAt, tsAt } = template;
+    const { past } = this.#options;
+    const round = Math.floor(this.#offered / this.#templates.length);
     packet.writeUInt16BE(id, packetIdAt);
     packet.write(String(this.#offered).padStart(COUNTER_DIGITS, '0'), counterAt, 'latin1');
-    packet.write(ts, tsAt, 'latin1');
+    template.lastTs = past ? past.fromMs + round * past.stepMs : Math.max(ts, template.lastTs + 1);
+    packet.write(String(template.lastTs), tsAt, 'latin1');
     this.#busy[id] = 1;
     this.#sentAtMs[id] = now;
     this.#counterOf[id] = this.#offered;
@@ -200,5 +215,6 @@ function makeTemplate(topic: string, { idPrefix, metrics }: PublisherOptions): T
     packetIdAt: payloadAt - 2,
     counterAt: payloadAt + '{"id":"'.length + idPrefix.length,
     tsAt: payloadAt + payload.indexOf('"ts":') + 5,
+    lastTs: 0,
   };
 }
