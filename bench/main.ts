@@ -27,7 +27,7 @@ const USAGE = `npm run bench -- <name>:
   features, ingestion, rules, store   parts on their own`;
 
 const PLANT = { machines: 200, connections: 20, maxInFlight: 100 } as const;
-const SHORT = { seconds: 10, floorSeconds: 4, warmUpSeconds: 1.5, steadyRates: [5000] };
+const SHORT = { seconds: 8, floorSeconds: 3, warmUpSeconds: 1.5, steadyRates: [5000] };
 const FULL = { seconds: 60, floorSeconds: 15, warmUpSeconds: 5, steadyRates: [5000, 20_000] };
 const SCALE = { machines: [200, 2000, 20_000], ratePerS: 10_000, seconds: 20, machinesWithDaysData: 10 };
 const PROFILE_S = 15;

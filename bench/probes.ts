@@ -102,9 +102,8 @@ export class Probes implements AsyncDisposable {
     await excursions;
     const changes = [...this.#changes.values()];
     const isSeen = ({ onStreamMs, bySseMs }: Change) => onStreamMs !== undefined && bySseMs !== undefined;
-    for (const giveUpMs = performance.now() + WAIT_MS / 2; !changes.every(isSeen); await sleep(20)) {
-      if (performance.now() > giveUpMs) break;
-    }
+    const giveUpMs = performance.now() + WAIT_MS / 2;
+    while (!changes.every(isSeen) && performance.now() < giveUpMs) await sleep(20);
     const of = (pick: (change: Change) => number | undefined) =>
       percentiles(changes.map(pick).filter((ms) => ms !== undefined));
     return {
