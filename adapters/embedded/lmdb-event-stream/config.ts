@@ -11,12 +11,14 @@ export interface StreamRetention {
 }
 
 export interface LmdbEventStreamConfig {
-  /** One folder a stream is made in it. Several processes of one machine may open it; it must not be a network file system. */
+  /** One folder a stream is made in it. Any number of processes of one machine may read them; it must not be a network file system. */
   readonly directory: string;
-  /** The name under which this process publishes, unique among the processes that publish at the same time. */
+  /** The name under which this client publishes, unique among the clients that publish at the same time. */
   readonly source: string;
   /** The streams that exist. Any other name fails with not_found. */
   readonly streams: Readonly<Partial<Record<StreamName, StreamRetention>>>;
+  /** How long the first publish waits for another process that publishes to the stream to end. Default 15 s: longer than a service takes to stop. */
+  readonly writerWaitMs?: number;
   /** Events handed over by `publish` but not yet durable; beyond it publish is refused. Default 32 MiB. */
   readonly maxPendingBytes?: number;
   /** Published events kept as objects for consumers of this process, a stream. Default 16 MiB. */

@@ -4,7 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { StampedEvent } from '#core/domain/event.ts';
+import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
+import type { MachineKey } from '#core/domain/ids.ts';
 import { DEFAULT_RETENTION } from './config.ts';
 import { LmdbEventStream } from './lmdb-event-stream.ts';
 
@@ -57,17 +58,21 @@ describe('when publishers are killed without notice', () => {
     await stream.close();
   }, 60_000);
 
-  it('goes on in the other publishers of the stream', async () => {
-    publisher('one');
-    for (let round = 0; round < 4; round++) {
-      const victim = publisher('two');
-      const before = [acknowledged('one').length, acknowledged('two').length];
-      await waitUntil(() => acknowledged('one').length > before[0]! && acknowledged('two').length > before[1]!);
-      await kill(victim);
-      const afterwards = acknowledged('one').length;
-      await waitUntil(() => acknowledged('one').length > afterwards + 100);
+  it('lets the next publisher wait for the lock of the one that publishes, and take over once that is killed', async () => {
+    let active = publisher('one');
+    await waitUntil(() => acknowledged('one').length > 0);
+    for (let round = 0; round < 6; round++) {
+      const [ending, waiting] = round % 2 === 0 ? ['one', 'two'] : ['two', 'one'];
+      const before = acknowledged(waiting).length;
+      const next = publisher(waiting);
+      const published = acknowledged(ending).length;
+      await waitUntil(() => acknowledged(ending).length > published + 100);
+      expect(acknowledged(waiting)).toHaveLength(before);
+      await kill(active);
+      await waitUntil(() => acknowledged(waiting).length > before);
+      active = next;
     }
-    await Promise.all(children.map(kill));
+    await kill(active);
 
     const stream = open('reader');
     const kept = await readAll(stream);
@@ -78,10 +83,31 @@ describe('when publishers are killed without notice', () => {
     expect(await stream.acceptedItems('metrics')).toEqual(new Map([['north', sumOfItems(kept)]]));
     await stream.close();
   }, 60_000);
+
+  it('tells a publisher that waited in vain who publishes, and what to do', async () => {
+    const active = publisher('one');
+    await waitUntil(() => acknowledged('one').length > 0);
+    const stream = new LmdbEventStream({ directory, source: 'two', streams: DEFAULT_RETENTION, writerWaitMs: 100 });
+    await expect(stream.publish('metrics', [newEvent('e')])).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringMatching(
+        new RegExp(`^process ${active.pid} \\(one\\) publishes to the stream metrics .*stop`),
+      ),
+    });
+    await kill(active);
+    await stream.publish('metrics', [newEvent('e')]);
+    expect((await readAll(stream)).at(-1)!.eventId).toBe('e');
+    await stream.close();
+  }, 30_000);
 });
 
 function open(source: string): LmdbEventStream {
   return new LmdbEventStream({ directory, source, streams: DEFAULT_RETENTION });
+}
+
+function newEvent(eventId: string): MachineEvent {
+  const key = 'north/akron/m1' as MachineKey;
+  return { eventId, kind: 'telemetry', key, items: 1, acceptedAtMs: 1, payload: new Uint8Array(10) };
 }
 
 function publisher(source: string): ChildProcess {

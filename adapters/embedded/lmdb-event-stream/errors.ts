@@ -1,11 +1,13 @@
 import { isPortError, PortError, type PortErrorCode } from '#core/errors.ts';
 
-/** LMDB's and the operating system's codes as lmdb-js reports them; what is not listed is `internal`. */
+/** LMDB's and the operating system's codes as lmdb-js and Node report them; what is not listed is `internal`. */
 const CODE_BY_RESULT: Readonly<Record<number, PortErrorCode>> = {
   1: 'permission_denied', // EPERM
   5: 'unavailable', // EIO, also what LMDB makes of a short write
   12: 'resource_exhausted', // ENOMEM
   13: 'permission_denied', // EACCES
+  23: 'unavailable', // ENFILE
+  24: 'unavailable', // EMFILE
   28: 'resource_exhausted', // ENOSPC
   30: 'permission_denied', // EROFS
   122: 'resource_exhausted', // EDQUOT
@@ -19,11 +21,12 @@ const CODE_BY_RESULT: Readonly<Record<number, PortErrorCode>> = {
   [-30788]: 'resource_exhausted', // MDB_TXN_FULL
 };
 
-/** Gives an error of lmdb-js its code; leaves a PortError as it is. */
+/** Gives an error of lmdb-js or of the file system its code; leaves a PortError as it is. */
 export function lmdbPortError(error: unknown, doing: string): PortError {
   if (isPortError(error)) return error;
-  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
-  const portCode = typeof code === 'number' ? CODE_BY_RESULT[code] : undefined;
+  const { code, errno, message } = error as Readonly<Record<'code' | 'errno' | 'message', unknown>>;
+  const result = typeof errno === 'number' ? -errno : code;
+  const portCode = typeof result === 'number' ? CODE_BY_RESULT[result] : undefined;
   return new PortError(portCode ?? 'internal', `${doing} failed: ${String(message)}`, { cause: error });
 }
 

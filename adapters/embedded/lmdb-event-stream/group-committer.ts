@@ -5,6 +5,7 @@ import type { StreamRetention } from './config.ts';
 import { checkEncodable, FrameBuilder, type FrameTenant } from './frame-codec.ts';
 import type { LogCommit, LogFile, LogHead } from './log-file.ts';
 import { planRemoval, removeNothing } from './retention.ts';
+import { SettledBound } from './settled-bound.ts';
 import type { EventBlock } from './tail-cache.ts';
 
 /** LMDB looks for consecutive free pages for a frame; short runs are found at once. */
@@ -26,6 +27,8 @@ export interface GroupCommitterOptions {
   readonly wantsBlocks: () => boolean;
   /** Called after each commit, before its publishers hear of it. */
   readonly onCommitted: (head: LogHead, blocks: readonly SizedEventBlock[]) => void;
+  /** Told when the groups' progress cannot be read. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 export interface SizedEventBlock extends EventBlock {
@@ -38,6 +41,7 @@ export interface SizedEventBlock extends EventBlock {
  */
 export class GroupCommitter {
   readonly #options: GroupCommitterOptions;
+  readonly #settled: SettledBound;
   readonly #epoch: number;
   #nextSeq = 1;
   #head: LogHead;
@@ -53,6 +57,7 @@ export class GroupCommitter {
 
   constructor(options: GroupCommitterOptions) {
     this.#options = options;
+    this.#settled = new SettledBound(options.file.groups, options.clock, options.onFailure);
     this.#epoch = options.file.takeEpoch(options.source, options.clock.nowMs());
     options.file.refresh();
     this.#head = options.file.readHead();
@@ -80,8 +85,7 @@ export class GroupCommitter {
   /** Lets go of what retention says, where nothing is published that would do it. */
   maintain(): void {
     if (this.#closed || this.#running) return;
-    if (planRemoval(this.#options.file, this.#head, this.#options.retention, this.#options.clock.nowMs()).bytes === 0)
-      return;
+    if (this.#removable(false).bytes === 0) return;
     this.#retentionDueMs = 0;
     this.#running = this.#run();
   }
@@ -139,8 +143,8 @@ export class GroupCommitter {
     const { file, clock, onCommitted, wantsBlocks } = this.#options;
     for (;;) {
       if (this.#isStale) this.#reload();
-      const removed = this.#planRemoval();
       const sealed = this.#seal(pending, clock.nowMs());
+      const removed = this.#planRemoval(sealed.bytes);
       this.#refuseWithoutRoom(sealed, removed);
       const commit: LogCommit = { after: this.#head, frames: sealed.frames, tenantItems: sealed.tenantItems, removed };
       if (await file.commit(commit)) {
@@ -149,7 +153,7 @@ export class GroupCommitter {
         onCommitted(this.#head, blocks);
         return;
       }
-      // Another process has committed since: its events come first.
+      // Another client of this process has committed since: its events come first.
       this.#isStale = true;
     }
   }
@@ -180,15 +184,21 @@ export class GroupCommitter {
     return items;
   }
 
-  #planRemoval(): LogCommit['removed'] {
-    const { file, retention, clock } = this.#options;
+  #planRemoval(bytesToAdd: number): LogCommit['removed'] {
+    const { retention, clock } = this.#options;
     const nowMs = clock.monotonicMs();
     if (this.#head.bytes <= retention.maxBytes && nowMs < this.#retentionDueMs) return removeNothing(this.#head);
-    file.refresh();
-    const removed = planRemoval(file, this.#head, retention, clock.nowMs());
+    let removed = this.#removable(false);
+    if (this.#head.bytes - removed.bytes + bytesToAdd > retention.hardMaxBytes) removed = this.#removable(true);
     // Where some were removed there may be more; where none could be, looking again at once is in vain.
     if (removed.positions.length === 0) this.#retentionDueMs = nowMs + RETENTION_CHECK_MS;
     return removed;
+  }
+
+  #removable(isUrgent: boolean): LogCommit['removed'] {
+    const { file, retention, clock } = this.#options;
+    file.refresh();
+    return planRemoval(file, this.#head, this.#settled.below(this.#head, isUrgent), retention, clock.nowMs());
   }
 
   #refuseWithoutRoom(sealed: SealedFrames, removed: LogCommit['removed']): void {

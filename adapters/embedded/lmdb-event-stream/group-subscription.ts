@@ -5,7 +5,7 @@ import type { StampedEvent } from '#core/domain/event.ts';
 import { CheckpointSaver } from './checkpoint-saver.ts';
 import { tryLock, type ExclusiveLock } from './exclusive-lock.ts';
 import type { HeadMonitor } from './head-monitor.ts';
-import type { LogFile } from './log-file.ts';
+import type { LogFile, LogHead } from './log-file.ts';
 import { LogReader } from './log-reader.ts';
 import type { TailCache } from './tail-cache.ts';
 
@@ -31,7 +31,7 @@ export interface GroupSubscriptionOptions {
   readonly checkpointIntervalMs: number;
   /** Told whenever it has read further. */
   readonly onProgress: () => void;
-  /** Told when the log could not be read; delivery is tried again. */
+  /** Told when the log could not be read, or the checkpoint not be saved; both are tried again. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -84,16 +84,18 @@ export class GroupSubscription implements Subscription {
   }
 
   async #runUntilClosed(): Promise<void> {
-    const { file, monitor, cache, group, checkpointIntervalMs } = this.#options;
+    const { file, monitor, cache, group, checkpointIntervalMs, onFailure } = this.#options;
     const lock = await this.#takeLock();
     if (!lock) return;
     const stopListening = monitor.listen(() => this.#wake());
     try {
       monitor.look();
-      const checkpoint = Math.max(file.readCheckpoint(group) ?? 0, monitor.head.firstPosition);
-      this.#saver = new CheckpointSaver(file, group, checkpoint, checkpointIntervalMs);
-      this.#reader = new LogReader(file, monitor, cache, checkpoint);
-      await this.#deliverAll(this.#reader, checkpoint);
+      while (monitor.head.commit === 0 && !this.#isClosing) await this.#sleep(undefined);
+      const savedPosition = startOf(file.groups.readCheckpoint(group) ?? 0, monitor.head);
+      const saving = { groups: file.groups, intervalMs: checkpointIntervalMs, onFailure };
+      this.#saver = new CheckpointSaver({ ...saving, group, savedPosition });
+      this.#reader = new LogReader(file, monitor, cache, savedPosition);
+      await this.#deliverAll(this.#reader, savedPosition);
     } finally {
       stopListening();
       await this.#saver?.close();
@@ -105,7 +107,7 @@ export class GroupSubscription implements Subscription {
 
   async #takeLock(): Promise<ExclusiveLock | undefined> {
     while (!this.#isClosing) {
-      const lock = tryLock(this.#options.file.lockPath(this.#options.group));
+      const lock = tryLock(this.#options.file.groups.lockPath(this.#options.group));
       if (lock) return lock;
       await this.#sleep(STANDBY_POLL_MS);
     }
@@ -175,6 +177,11 @@ export class GroupSubscription implements Subscription {
     clearTimeout(timer);
     this.#wake = () => undefined;
   }
+}
+
+/** Where delivery begins. A checkpoint that is ahead of the log is of another one: all that is kept comes again. */
+function startOf(checkpoint: number, { firstPosition, nextPosition }: LogHead): number {
+  return checkpoint > nextPosition ? firstPosition : Math.max(checkpoint, firstPosition);
 }
 
 /** Fills a batch from where the reader is. */

@@ -6,6 +6,8 @@ const WATCHED_POLL_MS = 50;
 /** Where the file system notifies nobody: soon after news, then ever later. */
 const SHORTEST_POLL_MS = 2;
 const LONGEST_POLL_MS = 20;
+/** After the log could not be read. */
+const RETRY_MS = 1000;
 /** The notification may come a moment before LMDB lets readers see the commit. */
 const SECOND_LOOK_MS = 1;
 
@@ -13,17 +15,19 @@ const SECOND_LOOK_MS = 1;
 export class HeadMonitor {
   readonly #file: LogFile;
   readonly #isCommitting: () => boolean;
+  readonly #onFailure: (error: unknown) => void;
   readonly #listeners = new Set<() => void>();
   #head: LogHead;
   #watcher: FSWatcher | undefined;
   #poll: NodeJS.Timeout | undefined;
   #secondLook: NodeJS.Timeout | undefined;
-  #pollMs = SHORTEST_POLL_MS;
+  #isUnwatchable = false;
 
   /** While this process commits, `advance` will tell of it: a notification that came first would have its events read from the file. */
-  constructor(file: LogFile, isCommitting: () => boolean) {
+  constructor(file: LogFile, isCommitting: () => boolean, onFailure: (error: unknown) => void) {
     this.#file = file;
     this.#isCommitting = isCommitting;
+    this.#onFailure = onFailure;
     this.#head = file.readHead();
   }
 
@@ -66,34 +70,56 @@ export class HeadMonitor {
   }
 
   #start(): void {
+    this.#tryLook();
+    this.#watch();
+    this.#schedulePoll(SHORTEST_POLL_MS);
+  }
+
+  /** Once there is a log to watch. Where no watches are left, or none exist on this file system, polling does. */
+  #watch(): void {
+    if (this.#watcher || this.#isUnwatchable || this.#head.commit === 0) return;
     try {
       this.#watcher = watch(this.#file.dataPath, { persistent: false }, () => this.#notice());
-      this.#watcher.on('error', () => {
-        this.#watcher?.close();
-        this.#watcher = undefined;
-      });
+      this.#watcher.on('error', () => this.#giveUpWatching());
     } catch {
-      // No watches left, or none on this file system: polling does.
-      this.#watcher = undefined;
+      this.#giveUpWatching();
     }
-    this.look();
-    this.#schedulePoll();
+  }
+
+  #giveUpWatching(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
+    this.#isUnwatchable = true;
   }
 
   #notice(): void {
-    if (this.#isCommitting() || this.look()) return;
+    if (this.#isCommitting() || this.#tryLook()) return;
     clearTimeout(this.#secondLook);
-    this.#secondLook = setTimeout(() => this.#isCommitting() || this.look(), SECOND_LOOK_MS);
+    this.#secondLook = setTimeout(() => this.#isCommitting() || this.#tryLook(), SECOND_LOOK_MS);
   }
 
-  #schedulePoll(): void {
-    this.#poll = setTimeout(
-      () => {
-        const isNews = !this.#isCommitting() && this.look();
-        this.#pollMs = isNews ? SHORTEST_POLL_MS : Math.min(this.#pollMs * 2, LONGEST_POLL_MS);
-        if (this.#listeners.size > 0) this.#schedulePoll();
-      },
-      this.#watcher ? WATCHED_POLL_MS : this.#pollMs,
-    );
+  #schedulePoll(delayMs: number): void {
+    this.#poll = setTimeout(() => {
+      const isNews = !this.#isCommitting() && this.#tryLook();
+      if (this.#listeners.size === 0) return;
+      this.#watch();
+      this.#schedulePoll(this.#nextPollMs(delayMs, isNews));
+    }, delayMs);
+  }
+
+  #nextPollMs(previousMs: number, isNews: boolean | undefined): number {
+    if (isNews === undefined) return RETRY_MS;
+    if (this.#watcher) return WATCHED_POLL_MS;
+    return isNews ? SHORTEST_POLL_MS : Math.min(previousMs * 2, LONGEST_POLL_MS);
+  }
+
+  /** As `look`; undefined where the log could not be read. */
+  #tryLook(): boolean | undefined {
+    try {
+      return this.look();
+    } catch (error) {
+      this.#onFailure(error);
+      return undefined;
+    }
   }
 }

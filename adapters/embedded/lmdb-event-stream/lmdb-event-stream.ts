@@ -11,18 +11,19 @@ import type {
   Subscription,
 } from '#core/ports/event-stream.ts';
 import type { LmdbEventStreamConfig } from './config.ts';
-import { checkGroupName } from './log-file.ts';
+import { checkGroupName } from './group-files.ts';
 import { StreamLog } from './stream-log.ts';
 
 /** What the adapter needs besides its configuration. */
 export interface LmdbEventStreamParts {
   readonly clock?: Clock;
-  /** Told of failures in the background: a log that cannot be read. Delivery is tried again. Default: a process warning. */
+  /** Told of failures in the background: a log that cannot be read, a checkpoint that cannot be saved. They are tried again. Default: a process warning. */
   readonly onFailure?: (error: unknown) => void;
 }
 
 /**
- * The event stream of one machine: an LMDB environment a stream, which any number of processes may publish to and read.
+ * The event stream of one machine: an LMDB environment a stream, to which one process at a time publishes, from as many clients as it likes,
+ * and which any number of processes read. Any of them may be killed: docs/adr/0005-embedded-stores-and-their-processes.md.
  *
  * A published event is durable (fdatasync) when `publish` resolves, and no consumer sees it before. A payload must not be changed after
  * it was published: consumers of the same process get that very object.
@@ -31,7 +32,7 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
   readonly #config: LmdbEventStreamConfig;
   readonly #clock: Clock;
   readonly #onFailure: (error: unknown) => void;
-  readonly #logs = new Map<StreamName, StreamLog>();
+  readonly #logs = new Map<StreamName, Promise<StreamLog>>();
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
@@ -47,14 +48,17 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
     events: readonly MachineEvent[],
     options: CallOptions = {},
   ): Promise<PublishResult> {
-    const log = this.#open(stream, options);
-    if (events.length > 0) await abortable(log.publish(events), options.signal);
+    const opened = this.#open(stream, options);
+    if (events.length === 0) return ALL_DURABLE;
+    const published = opened.then((log) => log.publish(events));
+    await abortable(published, options.signal);
     return ALL_DURABLE;
   }
 
   async declareGroup(stream: StreamName, group: string, options: CallOptions = {}): Promise<void> {
     checkGroupName(group);
-    this.#open(stream, options).declareGroup(group);
+    const log = await this.#open(stream, options);
+    await log.declareGroup(group);
   }
 
   async subscribe(
@@ -66,11 +70,13 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
     checkGroupName(group);
     if (!Number.isInteger(options.maxBatchEvents) || options.maxBatchEvents < 1)
       throw new PortError('invalid_argument', `maxBatchEvents must be at least 1, got ${options.maxBatchEvents}`);
-    return this.#open(stream).subscribe(group, handler, options);
+    const log = await this.#open(stream);
+    return log.subscribe(group, handler, options);
   }
 
   async acceptedItems(stream: StreamName, options: CallOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
-    return this.#open(stream, options).acceptedItems() as ReadonlyMap<string, number> as ReadonlyMap<TenantId, number>;
+    const log = await this.#open(stream, options);
+    return log.acceptedItems() as ReadonlyMap<string, number> as ReadonlyMap<TenantId, number>;
   }
 
   async lag(
@@ -79,7 +85,8 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
     options: CallOptions = {},
   ): Promise<{ readonly events: number; readonly oldestAgeMs: number }> {
     checkGroupName(group);
-    return this.#open(stream, options).lag(group);
+    const log = await this.#open(stream, options);
+    return log.lag(group);
   }
 
   async *readTail(
@@ -88,16 +95,25 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
     options: CallOptions = {},
   ): AsyncGenerator<readonly StampedEvent[]> {
     const signals = [this.#closing.signal, ...(options.signal ? [options.signal] : [])];
-    yield* this.#open(stream, options).readTail(limits.maxEvents, limits.sinceMs, AbortSignal.any(signals));
+    const log = await this.#open(stream, options);
+    yield* log.readTail(limits.maxEvents, limits.sinceMs, AbortSignal.any(signals));
   }
 
   close(): Promise<void> {
     this.#closing.abort();
-    this.#closed ??= Promise.all([...this.#logs.values()].map((log) => log.close())).then(() => undefined);
+    this.#closed ??= Promise.all(
+      [...this.#logs.values()].map((opening) =>
+        opening.then(
+          (log) => log.close(),
+          () => undefined,
+        ),
+      ),
+    ).then(() => undefined);
     return this.#closed;
   }
 
-  #open(stream: StreamName, options: CallOptions = {}): StreamLog {
+  /** The very promise, each time: what waits for it goes on in the order of the calls. */
+  #open(stream: StreamName, options: CallOptions = {}): Promise<StreamLog> {
     throwIfAborted(options.signal);
     if (this.#closed) throw new PortError('failed_precondition', 'the event stream is closed');
     let log = this.#logs.get(stream);
@@ -106,7 +122,9 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
       if (!retention)
         throw new PortError('not_found', `there is no stream ${stream}; the configured ones are ${this.#names()}`);
       const parts = { clock: this.#clock, onFailure: this.#onFailure };
-      this.#logs.set(stream, (log = new StreamLog({ config: this.#config, stream, retention, ...parts })));
+      log = StreamLog.open({ config: this.#config, stream, retention, ...parts });
+      this.#logs.set(stream, log);
+      log.catch(() => this.#logs.delete(stream));
     }
     return log;
   }
@@ -134,5 +152,5 @@ async function abortable<Result>(work: Promise<Result>, signal: AbortSignal | un
 }
 
 function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error));
+  process.emitWarning(error instanceof Error ? (error.stack ?? error.message) : String(error));
 }

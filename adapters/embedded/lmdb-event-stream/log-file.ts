@@ -1,19 +1,18 @@
-import { mkdirSync, statfsSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { open, type Database, type RootDatabase } from 'lmdb';
-import { isName } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import { lmdbPortError, reasonOfFailedCommit } from './errors.ts';
+import { tryLock, type ExclusiveLock } from './exclusive-lock.ts';
+import { GroupFiles } from './group-files.ts';
+import { dataPath, openForReading, openForWriting, type LogEnvironment } from './log-environment.ts';
 
-const FORMAT = 1;
 /** With less left, a failed write is put down to the full disk: a commit writes some pages at a time. */
 const DISK_IS_FULL_BYTES = 2 ** 20;
 const HEAD_KEY = 'head';
-const FORMAT_KEY = 'format';
 
 /** What is durable, as of one commit. Positions count events from the stream's beginning, over all sources. */
 export interface LogHead {
-  /** Rises by one a commit; a writer that saw another one has missed a commit. */
+  /** Rises by one a commit; a client that saw another one has missed a commit. 0 as long as no publisher has made the log. */
   readonly commit: number;
   /** The first position that is still kept. */
   readonly firstPosition: number;
@@ -34,114 +33,162 @@ export interface LogCommit {
   readonly removed: { readonly positions: readonly number[]; readonly bytes: number; readonly firstPosition: number };
 }
 
+export interface LogFileOptions {
+  readonly directory: string;
+  readonly mapSize: number;
+  readonly freeSpaceReserveBytes: number;
+}
+
 /**
- * The LMDB environment of one stream: frames by the position of their first event, the head, the tenants' cumulative items, sources'
- * epochs and groups' checkpoints. Several processes may write: a commit names the head that it follows and does nothing otherwise.
+ * The log of one stream: frames by the position of their first event, the head, the tenants' cumulative items and the sources' epochs in
+ * an LMDB environment, the groups' progress in files beside it.
+ *
+ * One process writes: it holds a lock of the operating system, which a killed one frees, from its first publish until its last client
+ * closes. All others open the environment to read only, and may do so before the writer has made it. The clients of one process share one
+ * LogFile, because opening an environment twice in a process makes LMDB lose its file locks; a commit names the head that it follows and
+ * does nothing otherwise.
  *
  * `overlappingSync: false` gives LMDB's own order: data pages, fdatasync, then the meta page through a synchronous descriptor; only then
  * do readers of any process see the transaction. So what is readable is durable. The map is made large enough at once, so it never moves.
  */
 export class LogFile {
   readonly directory: string;
-  readonly #root: RootDatabase<Buffer, string>;
-  readonly #frames: Database<Buffer, number>;
-  readonly #meta: Database<Buffer, string>;
-  readonly #tenants: Database<Buffer, string>;
-  readonly #sources: Database<Buffer, string>;
-  readonly #groups: Database<Buffer, string>;
+  readonly groups: GroupFiles;
+  readonly #options: LogFileOptions;
+  #users = 0;
+  #environment: LogEnvironment | undefined;
+  /** Held while the environment is open to write. */
+  #writerLock: ExclusiveLock | undefined;
 
-  constructor(directory: string, mapSize: number, freeSpaceReserveBytes: number) {
-    this.directory = directory;
+  private constructor(options: LogFileOptions) {
+    this.directory = options.directory;
+    this.groups = new GroupFiles(join(options.directory, 'groups'));
+    this.#options = options;
+  }
+
+  /** The log, shared with the process's other clients of it. Each calls `release` when it is done. @throws PortError */
+  static async open(given: LogFileOptions): Promise<LogFile> {
     try {
-      mkdirSync(directory, { recursive: true });
-      this.#refuseAFullDisk(freeSpaceReserveBytes);
-      // Without event-turn batching, and with a threshold of 1, lmdb-js starts a transaction when it is told to, not a turn later.
-      const options = {
-        overlappingSync: false,
-        eventTurnBatching: false,
-        txnStartThreshold: 1,
-        mapSize,
-        maxReaders: 512,
-      };
-      this.#root = open<Buffer, string>(join(directory, 'log'), { ...options, ...BINARY });
-      this.#meta = this.#root.openDB<Buffer, string>('meta', { ...BINARY, useVersions: true });
-      this.#frames = this.#root.openDB<Buffer, number>('frames', BINARY);
-      this.#tenants = this.#root.openDB<Buffer, string>('tenants', BINARY);
-      this.#sources = this.#root.openDB<Buffer, string>('sources', BINARY);
-      this.#groups = this.#root.openDB<Buffer, string>('groups', BINARY);
-      this.#initialize();
+      mkdirSync(given.directory, { recursive: true });
+      const directory = realpathSync(given.directory);
+      while (closing.has(directory)) await closing.get(directory);
+      let file = shared.get(directory);
+      if (!file) {
+        file = new LogFile({ ...given, directory });
+        file.#look();
+        shared.set(directory, file);
+      }
+      file.#users++;
+      return file;
     } catch (error) {
-      throw lmdbPortError(error, `opening the event log in ${directory}`);
+      throw lmdbPortError(error, `opening the event log in ${given.directory}`);
     }
   }
 
   /** The file whose content changes at each commit of any process. */
   get dataPath(): string {
-    return join(this.directory, 'log', 'data.mdb');
+    return dataPath(this.directory);
   }
 
   /** Reads from now on see what has been committed until now, by any process. */
   refresh(): void {
-    this.#root.resetReadTxn();
+    if (this.#environment) this.#environment.root.resetReadTxn();
+    else this.#look();
   }
 
   readHead(): LogHead {
-    const record = this.#meta.getBinary(HEAD_KEY);
+    if (!this.#environment) return NO_LOG_YET;
+    const record = this.#environment.meta.getBinary(HEAD_KEY);
     if (!record) throw new PortError('data_loss', `the event log in ${this.directory} has no head`);
     return decodeHead(record);
   }
 
   /** The frame that begins at the position. */
   readFrame(position: number): Buffer | undefined {
-    return this.#frames.getBinary(position);
+    return this.#environment?.frames.getBinary(position);
   }
 
   /** The position of the frame that contains the given one, or of the first after it. */
   findFrame(position: number): number | undefined {
-    for (const key of this.#frames.getKeys({ start: position, reverse: true, limit: 1 })) return key;
-    for (const key of this.#frames.getKeys({ start: position, limit: 1 })) return key;
-    return undefined;
+    return this.framePositionsBackwards(position, 1)[0] ?? this.framePositions(position, 1)[0];
   }
 
   /** Positions of frames at or after `from`, oldest first. */
   framePositions(from: number, limit: number): number[] {
-    return [...this.#frames.getKeys({ start: from, limit })];
+    return [...(this.#environment?.frames.getKeys({ start: from, limit }) ?? [])];
   }
 
   /** Positions of frames at or before `from`, newest first. */
   framePositionsBackwards(from: number, limit: number): number[] {
-    return [...this.#frames.getKeys({ start: from, reverse: true, limit })];
+    return [...(this.#environment?.frames.getKeys({ start: from, reverse: true, limit }) ?? [])];
   }
 
   /** The tenant's items up to the durable head. */
   readTenantItems(tenant: string): number {
-    return this.#tenants.getBinary(tenant)?.readDoubleLE(0) ?? 0;
+    return this.#environment?.tenants.getBinary(tenant)?.readDoubleLE(0) ?? 0;
   }
 
   readAllTenantItems(): Map<string, number> {
     const items = new Map<string, number>();
-    for (const { key, value } of this.#tenants.getRange({})) items.set(key, value.readDoubleLE(0));
+    for (const { key, value } of this.#environment?.tenants.getRange({}) ?? []) items.set(key, value.readDoubleLE(0));
     return items;
   }
 
-  /** Resolves true once durable; false where another process has committed since, and then nothing was done. @throws PortError */
-  async commit({ after, frames, tenantItems, removed }: LogCommit): Promise<boolean> {
+  /**
+   * Makes this process the stream's writer, and the log where there is none; false while another process is the writer.
+   * `source` is what others are told of it.
+   * @throws PortError
+   */
+  tryBecomeWriter(source: string): boolean {
+    if (this.#writerLock) return true;
     try {
-      const done = this.#meta.ifVersion(HEAD_KEY, after.commit, () => {
+      const lock = tryLock(join(this.directory, 'writer.lock'));
+      if (!lock) return false;
+      try {
+        this.#refuseAFullDisk();
+        writeFileSync(this.#writerPath, `process ${process.pid} (${source})`);
+        // One that is open to read closes at once, so that whoever reads meets the one or the other.
+        void this.#environment?.root.close();
+        this.#environment = undefined;
+        this.#environment = openForWriting(this.directory, this.#options.mapSize, encodeHead(EMPTY));
+        this.#writerLock = lock;
+      } finally {
+        if (!this.#writerLock) lock.release();
+      }
+      return true;
+    } catch (error) {
+      throw lmdbPortError(error, `opening the event log in ${this.directory} for writing`);
+    }
+  }
+
+  /** Who is the writer, in words. */
+  writer(): string {
+    try {
+      return readFileSync(this.#writerPath, 'utf8');
+    } catch {
+      return 'another process';
+    }
+  }
+
+  /** Resolves true once durable; false where another client has committed since, and then nothing was done. @throws PortError */
+  async commit({ after, frames, tenantItems, removed }: LogCommit): Promise<boolean> {
+    const environment = this.#writable();
+    try {
+      const done = environment.meta.ifVersion(HEAD_KEY, after.commit, () => {
         let nextPosition = after.nextPosition;
         let bytes = after.bytes - removed.bytes;
         for (const frame of frames) {
-          void this.#frames.put(nextPosition, frame.bytes);
+          void environment.frames.put(nextPosition, frame.bytes);
           nextPosition += frame.count;
           bytes += frame.bytes.byteLength;
         }
-        for (const position of removed.positions) void this.#frames.remove(position);
-        for (const [tenant, items] of tenantItems) void this.#tenants.put(tenant, doubles(items));
+        for (const position of removed.positions) void environment.frames.remove(position);
+        for (const [tenant, items] of tenantItems) void environment.tenants.put(tenant, doubles(items));
         const head = { commit: after.commit + 1, firstPosition: removed.firstPosition, nextPosition, bytes };
-        void this.#meta.put(HEAD_KEY, encodeHead(head), head.commit);
+        void environment.meta.put(HEAD_KEY, encodeHead(head), head.commit);
       });
       // A second operation makes lmdb-js start the transaction now instead of in the next turn. It shares the first one's fate.
-      this.#meta.remove('none').catch(reasonOfFailedCommit);
+      environment.meta.remove('none').catch(reasonOfFailedCommit);
       return await done;
     } catch (error) {
       const reason = lmdbPortError(await reasonOfFailedCommit(error), `writing to the event log in ${this.directory}`);
@@ -153,11 +200,12 @@ export class LogFile {
 
   /** Takes a new epoch for the source: higher than any it had, also where the folder was lost, as long as the clock does not go back. */
   takeEpoch(source: string, nowMs: number): number {
+    const { root, sources } = this.#writable();
     try {
-      return this.#root.transactionSync(() => {
-        const previous = this.#sources.getBinary(source)?.readDoubleLE(0) ?? 0;
+      return root.transactionSync(() => {
+        const previous = sources.getBinary(source)?.readDoubleLE(0) ?? 0;
         const epoch = Math.max(previous + 1, nowMs);
-        this.#sources.putSync(source, doubles(epoch));
+        sources.putSync(source, doubles(epoch));
         return epoch;
       });
     } catch (error) {
@@ -165,45 +213,9 @@ export class LogFile {
     }
   }
 
-  /** Makes the group known from the head on; leaves one alone that is. */
-  declareGroup(group: string): void {
-    try {
-      this.#root.transactionSync(() => {
-        if (this.#groups.getBinary(group)) return;
-        const { nextPosition } = this.readHead();
-        this.#groups.putSync(group, doubles(nextPosition));
-      });
-    } catch (error) {
-      throw lmdbPortError(error, `declaring the group ${group}`);
-    }
-  }
-
-  /** The position below which the group has settled everything; undefined for a group that was never declared. */
-  readCheckpoint(group: string): number | undefined {
-    return this.#groups.getBinary(group)?.readDoubleLE(0);
-  }
-
-  /** Of all groups the lowest, or undefined without any. */
-  readLowestCheckpoint(): number | undefined {
-    let lowest: number | undefined;
-    for (const { value } of this.#groups.getRange({})) {
-      const checkpoint = value.readDoubleLE(0);
-      if (lowest === undefined || checkpoint < lowest) lowest = checkpoint;
-    }
-    return lowest;
-  }
-
-  async saveCheckpoint(group: string, position: number): Promise<void> {
-    try {
-      await this.#groups.put(group, doubles(position));
-    } catch (error) {
-      throw lmdbPortError(await reasonOfFailedCommit(error), `saving the checkpoint of the group ${group}`);
-    }
-  }
-
-  /** A path for the lock of a group's active subscription. */
-  lockPath(group: string): string {
-    return join(this.directory, `${group}.lock`);
+  /** Frees what killed readers held: the pages that they were reading could not be used again. */
+  freeDeadReaders(): void {
+    this.#environment?.root.readerCheck();
   }
 
   /** Bytes that other files may take on the file system before it is full. */
@@ -212,42 +224,55 @@ export class LogFile {
     return bavail * bsize;
   }
 
-  async close(): Promise<void> {
-    await this.#root.close();
+  /** Closes the log when no client of the process uses it any more. Each client's last call. */
+  async release(): Promise<void> {
+    if (--this.#users > 0) return;
+    shared.delete(this.directory);
+    const closed = this.#close().finally(() => closing.delete(this.directory));
+    closing.set(this.directory, closed);
+    await closed;
+  }
+
+  get #writerPath(): string {
+    return join(this.directory, 'writer');
+  }
+
+  /** Opens the log to read if it has come to be. */
+  #look(): void {
+    try {
+      this.#refuseAFullDisk();
+      this.#environment = openForReading(this.directory, this.#options.mapSize);
+    } catch (error) {
+      throw lmdbPortError(error, `opening the event log in ${this.directory}`);
+    }
+  }
+
+  #writable(): LogEnvironment {
+    if (this.#writerLock && this.#environment) return this.#environment;
+    throw new PortError('internal', `this process is not the writer of the event log in ${this.directory}`);
+  }
+
+  async #close(): Promise<void> {
+    await this.#environment?.root.close();
+    this.#environment = undefined;
+    this.#writerLock?.release();
+    this.#writerLock = undefined;
   }
 
   /** A store into a mapped page that the file system has no block for kills the process: LMDB makes its lock file so. */
-  #refuseAFullDisk(reserveBytes: number): void {
+  #refuseAFullDisk(): void {
     const free = this.freeSpaceBytes();
-    if (free >= Math.min(reserveBytes, 2 ** 20)) return;
+    if (free >= Math.min(this.#options.freeSpaceReserveBytes, 2 ** 20)) return;
     throw new PortError('resource_exhausted', `only ${free} bytes are free for the event log in ${this.directory}`);
   }
-
-  #initialize(): void {
-    const format = this.#meta.getBinary(FORMAT_KEY)?.readDoubleLE(0);
-    if (format === FORMAT) return;
-    if (format !== undefined)
-      throw new PortError(
-        'failed_precondition',
-        `the event log in ${this.directory} has format ${format}, this program writes ${FORMAT}: start the version that made it`,
-      );
-    this.#root.transactionSync(() => {
-      if (this.#meta.getBinary(FORMAT_KEY)) return;
-      this.#meta.putSync(FORMAT_KEY, doubles(FORMAT), 1);
-      const empty = { commit: 1, firstPosition: 0, nextPosition: 0, bytes: 0 };
-      this.#meta.putSync(HEAD_KEY, encodeHead(empty), empty.commit);
-    });
-  }
 }
 
-/** @throws PortError invalid_argument */
-export function checkGroupName(group: string): void {
-  if (isName(group)) return;
-  const got = JSON.stringify(group).slice(0, 100);
-  throw new PortError('invalid_argument', `a group is named with 1 to 64 of A-Z a-z 0-9 _ . -, got ${got}`);
-}
+/** The logs that clients of this process have open, by folder, and those that are being closed. */
+const shared = new Map<string, LogFile>();
+const closing = new Map<string, Promise<void>>();
 
-const BINARY = { encoding: 'binary', compression: false, cache: false } as const;
+const EMPTY: LogHead = { commit: 1, firstPosition: 0, nextPosition: 0, bytes: 0 };
+const NO_LOG_YET: LogHead = { ...EMPTY, commit: 0 };
 
 function encodeHead(head: LogHead): Buffer {
   return doubles(head.commit, head.firstPosition, head.nextPosition, head.bytes);

@@ -5,16 +5,14 @@ import type { LogCommit, LogFile, LogHead } from './log-file.ts';
 /** At most so many frames go with one commit, so that it stays short. */
 const MAX_FRAMES_A_COMMIT = 64;
 
-/**
- * The oldest frames that age or size lets go of, never one that a declared group has not settled.
- */
+/** The oldest frames that age or size lets go of, never one at or after the position below which every declared group has settled all. */
 export function planRemoval(
   file: LogFile,
   head: LogHead,
+  settledBelow: number,
   retention: StreamRetention,
   nowMs: number,
 ): LogCommit['removed'] {
-  const settledBelow = file.readLowestCheckpoint() ?? head.nextPosition;
   const positions: number[] = [];
   let bytes = 0;
   let firstPosition = head.firstPosition;

@@ -13,6 +13,8 @@ import { TailCache } from './tail-cache.ts';
 
 const MIB = 2 ** 20;
 const MAINTENANCE_MS = 30_000;
+/** How often a publisher looks whether the process that publishes has ended. */
+const WRITER_POLL_MS = 25;
 /** Frames looked at, or read, before the event loop gets a turn. */
 const FRAMES_A_TURN = 64;
 
@@ -24,33 +26,47 @@ export interface StreamLogOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** One stream of this process: its file, the publisher if it publishes, and its groups' subscriptions. */
+/** One stream of one client: its log, the publisher if it publishes, and its groups' subscriptions. */
 export class StreamLog {
   readonly #options: StreamLogOptions;
   readonly #file: LogFile;
   readonly #monitor: HeadMonitor;
   readonly #cache: TailCache;
   readonly #subscriptions = new Map<GroupSubscription, string>();
+  #publishing: Promise<GroupCommitter> | undefined;
   #committer: GroupCommitter | undefined;
   #maintenance: NodeJS.Timeout | undefined;
+  #isClosing = false;
 
-  constructor(options: StreamLogOptions) {
+  private constructor(file: LogFile, options: StreamLogOptions) {
     this.#options = options;
-    const { directory, tailCacheBytes = 16 * MIB, freeSpaceReserveBytes = 16 * MIB } = options.config;
-    // Free pages between the live ones, and pages that a transaction rewrites, come on top of the frames.
-    const mapSize = 2 * options.retention.hardMaxBytes + 256 * MIB;
-    this.#file = new LogFile(join(directory, options.stream), mapSize, freeSpaceReserveBytes);
-    this.#monitor = new HeadMonitor(this.#file, () => this.#committer?.isCommitting ?? false);
-    this.#cache = new TailCache(tailCacheBytes);
+    this.#file = file;
+    this.#monitor = new HeadMonitor(file, () => this.#committer?.isCommitting ?? false, options.onFailure);
+    this.#cache = new TailCache(options.config.tailCacheBytes ?? 16 * MIB);
   }
 
+  static async open(options: StreamLogOptions): Promise<StreamLog> {
+    const { config, stream, retention } = options;
+    const file = await LogFile.open({
+      directory: join(config.directory, stream),
+      // Free pages between the live ones, and pages that a transaction rewrites, come on top of the frames.
+      mapSize: 2 * retention.hardMaxBytes + 256 * MIB,
+      freeSpaceReserveBytes: config.freeSpaceReserveBytes ?? 16 * MIB,
+    });
+    return new StreamLog(file, options);
+  }
+
+  /** What was published before `close` was called is published. */
   publish(events: readonly MachineEvent[]): Promise<void> {
-    this.#committer ??= this.#openForWriting();
-    return this.#committer.publish(events);
+    this.#publishing ??= this.#openForWriting();
+    return this.#publishing.then((committer) => committer.publish(events));
   }
 
-  declareGroup(group: string): void {
-    this.#file.declareGroup(group);
+  async declareGroup(group: string): Promise<void> {
+    await this.#file.groups.declare(group, () => {
+      this.#monitor.look();
+      return this.#monitor.head.nextPosition;
+    });
   }
 
   /** @throws PortError not_found for a group that was not declared. */
@@ -118,15 +134,45 @@ export class StreamLog {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.#publishing?.catch(() => undefined);
     clearInterval(this.#maintenance);
     await this.#committer?.close();
     await Promise.all([...this.#subscriptions.keys()].map((subscription) => subscription.close()));
     this.#monitor.close();
-    await this.#file.close();
+    await this.#file.release();
   }
 
-  #openForWriting(): GroupCommitter {
-    const { config, retention, clock } = this.#options;
+  async #openForWriting(): Promise<GroupCommitter> {
+    try {
+      await this.#becomeWriter();
+      return (this.#committer = this.#newCommitter());
+    } catch (error) {
+      this.#publishing = undefined;
+      throw error;
+    }
+  }
+
+  /** A publisher that was started again meets the lock of its predecessor for as long as that takes to end. */
+  async #becomeWriter(): Promise<void> {
+    const { source, writerWaitMs = 15_000 } = this.#options.config;
+    for (let waitedMs = 0; !this.#file.tryBecomeWriter(source); waitedMs += WRITER_POLL_MS) {
+      if (this.#isClosing) throw new PortError('failed_precondition', 'the event stream is closed');
+      if (waitedMs >= writerWaitMs) throw this.#occupiedError();
+      await new Promise((resolve) => setTimeout(resolve, WRITER_POLL_MS));
+    }
+  }
+
+  #occupiedError(): PortError {
+    const { stream, config } = this.#options;
+    return new PortError(
+      'failed_precondition',
+      `${this.#file.writer()} publishes to the stream ${stream} in ${config.directory}, and one process at a time can: stop that one, or publish through it`,
+    );
+  }
+
+  #newCommitter(): GroupCommitter {
+    const { config, retention, clock, onFailure } = this.#options;
     const committer = new GroupCommitter({
       file: this.#file,
       source: config.source,
@@ -139,8 +185,12 @@ export class StreamLog {
         for (const block of blocks) this.#cache.add(block, block.bytes);
         this.#monitor.advance(head);
       },
+      onFailure,
     });
-    this.#maintenance = setInterval(() => committer.maintain(), MAINTENANCE_MS);
+    this.#maintenance = setInterval(() => {
+      this.#file.freeDeadReaders();
+      committer.maintain();
+    }, MAINTENANCE_MS);
     this.#maintenance.unref();
     return committer;
   }
@@ -148,8 +198,7 @@ export class StreamLog {
   #checkpointOf(group: string): number {
     for (const [subscription, itsGroup] of this.#subscriptions)
       if (itsGroup === group && subscription.checkpoint !== undefined) return subscription.checkpoint;
-    this.#file.refresh();
-    const checkpoint = this.#file.readCheckpoint(group);
+    const checkpoint = this.#file.groups.readCheckpoint(group);
     if (checkpoint !== undefined) return checkpoint;
     throw new PortError('not_found', `no group ${group} was declared on the stream ${this.#options.stream}`);
   }
