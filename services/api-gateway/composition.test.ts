@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
+import type { TenantId } from '#core/domain/ids.ts';
 import type { DeviceIntake, DeviceMessage } from '#core/ports/device-gateway.ts';
 import { LiveState } from '#core/live/live-state.ts';
 import { loadConfiguration } from '#services/shared/config/load.ts';
@@ -32,10 +33,15 @@ it('runs as a process of its own, with intake, live data and the store behind so
       problem: () => undefined,
     }),
     servePort(socketPath(dataDir, LIVE_PORT), LIVE_PORT, new LiveState({ incarnation: randomUUID() })),
-    servePort(socketPath(dataDir, INTAKE_PORT), INTAKE_PORT, servedIntake(intake)),
+    servePort(
+      socketPath(dataDir, INTAKE_PORT),
+      INTAKE_PORT,
+      servedIntake(intake, () => new Map([['demo' as TenantId, 3]])),
+    ),
   ]);
   const configuration = loadConfiguration({ env: {}, flags: { dataDir, httpPort: '0', logLevel: 'silent' } });
-  const gateway = await composeApiGateway(configuration);
+  const running = await composeApiGateway(configuration);
+  const gateway = running.service;
   try {
     const code = new URL(gateway.signInLink()).searchParams.get('code');
     const signIn = await fetch(`${gateway.url}/v1/session`, {
@@ -49,6 +55,7 @@ it('runs as a process of its own, with intake, live data and the store behind so
     expect(await (await fetch(`${gateway.url}/v1/ledger`, { headers })).json()).toMatchObject({
       tenant: 'demo',
       exact: true,
+      refused: 3,
     });
     const sent = await fetch(`${gateway.url}/v1/telemetry`, {
       method: 'POST',
@@ -62,7 +69,7 @@ it('runs as a process of its own, with intake, live data and the store behind so
       '[{"ts":1,"metrics":{"a":1}}]',
     );
   } finally {
-    await gateway.close();
+    await running.close();
     for (const server of servers) await server.close();
     await store.close();
     rmSync(dataDir, { recursive: true });

@@ -1,96 +1,104 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Container } from 'inversify';
 import { isPublished, issuerDocument } from '#adapters/embedded/local-token-issuer/issuer-server.ts';
-import { embeddedModule } from '#adapters/embedded/module.ts';
+import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
-import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
+import type { DeviceIntake } from '#core/ports/device-gateway.ts';
+import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
-import { createLogger } from '#services/shared/observability/logger.ts';
-import { createMetricsRegistry } from '#services/shared/observability/metrics.ts';
+import { readTls } from '#services/shared/config/tls.ts';
+import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import { observeIntake } from '#services/shared/observability/observed-intake.ts';
-import { Tracing } from '#services/shared/observability/tracing.ts';
-import { connectIntake, INTAKE_PORT, LIVE_PORT } from '#services/shared/rpc/intake-port.ts';
-import { connectPort } from '#services/shared/rpc/port-client.ts';
+import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
+import { readinessOf } from '#services/shared/process/service-address.ts';
+import { GATEWAY_PORT, type ServedGateway } from '#services/shared/rpc/gateway-port.ts';
+import { connectIntake, INTAKE_PORT, LIVE_PORT, type ConnectedIntake } from '#services/shared/rpc/intake-port.ts';
+import { connectPort, type Connected } from '#services/shared/rpc/port-client.ts';
+import { servePort } from '#services/shared/rpc/port-server.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
-import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { startApiGateway, type ApiGateway } from './api-gateway.ts';
-import type { ReadableStore } from './services.ts';
+import type { ApiGatewaySettings } from './config.ts';
 
-const DAY_MS = 86_400_000;
+const NAME = 'api-gateway';
 const PAGE = fileURLToPath(new URL('../frontend/dist', import.meta.url));
+/** Whose health the platform's includes, where each is a process of its own. */
+const OTHER_SERVICES = ['timeseries-service', 'alert-engine', 'ml-service', 'feature-service', 'ingestion-service'];
 
-/** The gateway as a process of its own: registries and journal it opens itself, intake, live data and the store it reaches over sockets. */
-export async function composeApiGateway(configuration: Configuration): Promise<ApiGateway> {
-  const { dataDir } = configuration;
-  const logger = createLogger({ service: 'api-gateway', level: configuration.logLevel });
-  const metrics = createMetricsRegistry('api-gateway');
-  const tracing = new Tracing({ service: 'api-gateway', endpoint: configuration.otlpEndpoint });
-  const embedded = embeddedModule({
-    dataDir,
-    processName: 'api-gateway',
-    streamRetentionMs: configuration.streamRetentionDays * DAY_MS,
-    streamMaxBytes: configuration.streamMaxBytes,
-    log: logger,
-  });
-  const container = new Container();
-  container.load(embedded.module);
-  const port = <Name extends PortName>(name: Name) => container.getAsync<BoundPorts[Name]>(portToken(name));
-  const store = connectPort<ReadableStore & { problem(): Promise<string | undefined> }>(
-    socketPath(dataDir, TIME_SERIES_PORT),
-    'the time-series store',
-  );
-  const live = connectPort<LiveFeed>(socketPath(dataDir, LIVE_PORT), 'the live feed');
-  const intake = connectIntake(socketPath(dataDir, INTAKE_PORT));
-  const close = async () => {
-    for (const each of [intake, live, store]) each.disconnect();
-    await embedded.close();
-    await tracing[Symbol.asyncDispose]();
-  };
-  try {
-    const issuer = await port('tokenIssuer');
-    const gateway = await startApiGateway(settingsOf(configuration), {
-      clock: await port('clock'),
-      logger,
-      tracing,
-      metrics,
-      intake: observeIntake(intake, { tracing, metrics }),
-      machines: await port('machineRegistry'),
-      devices: await port('deviceRegistry'),
-      store,
-      objects: await port('objectStore'),
-      alarms: await port('alarmJournal'),
-      rules: await port('ruleStore'),
-      models: await port('modelRegistry'),
-      stream: await port('eventStream'),
-      live: [live],
-      secrets: await port('secretStore'),
-      verifier: await port('identityVerifier'),
-      issuer,
-      ...(isPublished(issuer) && { issuerDocument: (path, baseUrl) => issuerDocument(issuer, path, baseUrl) }),
-      checks: { 'timeseries-service': () => store.problem() },
-    });
-    return {
-      ...gateway,
-      close: async () => {
-        await gateway.close();
-        await close();
-      },
-    };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+/** What the gateway needs of the process that takes data in. */
+export interface IntakeSide {
+  readonly intake: DeviceIntake;
+  readonly live: LiveFeed;
+  readonly refused: () => Promise<ReadonlyMap<TenantId, number>>;
 }
 
-function settingsOf({ host, httpPort, insecure, tenant, tlsCert, tlsKey }: Configuration) {
-  const tls = tlsCert !== undefined && tlsKey !== undefined;
+/** The gateway as a process of its own: registries and journal it opens itself, intake, live data and the store it reaches over sockets. */
+export function composeApiGateway(configuration: Configuration): Promise<ServiceAlone<ApiGateway & ReadyService>> {
+  return composeAlone(NAME, openRuntime(configuration, NAME), startConnected, ({ url }) => ({ url }));
+}
+
+/** The gateway on the ports of the process that it runs in. `checks` are further reasons not to be ready. */
+export async function wireApiGateway(
+  runtime: ServiceRuntime,
+  { intake, live, refused }: IntakeSide,
+  checks: Readonly<Record<string, ReadinessCheck>>,
+): Promise<ApiGateway> {
+  const { configuration, port, store, logger, metrics, tracing } = runtime;
+  const issuer = await port('tokenIssuer');
+  return startApiGateway(settingsOf(configuration), {
+    clock: await port('clock'),
+    ...{ logger, tracing, metrics, intake, store, refused, issuer, checks },
+    machines: await port('machineRegistry'),
+    devices: await port('deviceRegistry'),
+    objects: await port('objectStore'),
+    alarms: await port('alarmJournal'),
+    rules: await port('ruleStore'),
+    models: await port('modelRegistry'),
+    stream: await port('eventStream'),
+    live: [live],
+    secrets: await port('secretStore'),
+    verifier: await port('identityVerifier'),
+    ...(isPublished(issuer) && { issuerDocument: (path, baseUrl) => issuerDocument(issuer, path, baseUrl) }),
+  });
+}
+
+async function startConnected(runtime: ServiceRuntime): Promise<ApiGateway & ReadyService> {
+  const { configuration, metrics, tracing, store } = runtime;
+  const { dataDir, split } = configuration;
+  await using opened = new AsyncDisposableStack();
+  const intake = opened.adopt(connectIntake(socketPath(dataDir, INTAKE_PORT)), disconnect);
+  const live = opened.adopt(connectPort<LiveFeed>(socketPath(dataDir, LIVE_PORT), 'the live feed'), disconnect);
+  const ofItself = { 'timeseries-service': () => store.problem() };
+  const ofOthers = Object.fromEntries(OTHER_SERVICES.map((name) => [name, readinessOf(dataDir, name)]));
+  const gateway = await wireApiGateway(
+    runtime,
+    { intake: observeIntake(intake, { tracing, metrics }), live, refused: lastRefused(intake) },
+    split ? ofOthers : ofItself,
+  );
+  opened.defer(() => gateway.close());
+  const served: ServedGateway = { signInLink: async () => gateway.signInLink() };
+  const server = await servePort(socketPath(dataDir, GATEWAY_PORT), GATEWAY_PORT, served);
+  opened.defer(() => server.close());
+  const parts = opened.move();
+  const intakeCheck = (): string | undefined => (intake.ready ? undefined : 'it takes no more for now, or is away');
+  return { ...gateway, readiness: { intake: intakeCheck, ...ofItself }, close: () => parts.disposeAsync() };
+}
+
+/** While the process that counts is away, the ledger shows the count it gave last. */
+function lastRefused(intake: ConnectedIntake): IntakeSide['refused'] {
+  let last: ReadonlyMap<TenantId, number> = new Map();
+  return async () => (last = await intake.refused().catch(() => last));
+}
+
+function disconnect(port: Connected): void {
+  port.disconnect();
+}
+
+function settingsOf(configuration: Configuration): ApiGatewaySettings {
+  const { host, httpPort, insecure, tenant } = configuration;
+  const tls = readTls(configuration);
   return {
-    host,
-    port: httpPort,
-    insecure,
-    tenant,
-    ...(tls && { tls: { cert: readFileSync(tlsCert, 'utf8'), key: readFileSync(tlsKey, 'utf8') } }),
+    ...{ host, port: httpPort, insecure, tenant },
+    ...(tls && { tls }),
     ...(existsSync(PAGE) && { staticFolder: PAGE }),
   };
 }

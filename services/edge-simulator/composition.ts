@@ -1,7 +1,12 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { Gauge } from 'prom-client';
 import { systemClock } from '#core/clock.ts';
 import type { Clock } from '#core/clock.ts';
+import { createLogger } from '#services/shared/observability/logger.ts';
+import { createMetricsRegistry } from '#services/shared/observability/metrics.ts';
+import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
+import type { SimulatorProcessOptions } from './config.ts';
 import type { MachineSpec } from './machine-spec.ts';
 import { machineOfLine } from './messages.ts';
 import { DEMO_MACHINES } from './plant.ts';
@@ -54,6 +59,36 @@ export interface SimulatorOptions {
   readonly runId?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly log?: Log | undefined;
+}
+
+const NAME = 'edge-simulator';
+
+/** The simulator as a process of its own, with health and metrics: ready while its devices are connected. */
+export function composeSimulator(options: SimulatorProcessOptions): Promise<ServiceAlone<ReadyService>> {
+  const { dataDir, operationPort, logLevel } = options;
+  const logger = createLogger({ service: NAME, level: logLevel, destination: pino.destination(2) });
+  const metrics = createMetricsRegistry(NAME);
+  const runtime = { configuration: { dataDir, operationPort }, logger, metrics, close: async () => undefined };
+  return composeAlone(NAME, runtime, async () => {
+    const simulator = await startSimulator({ ...options, log: logger });
+    new Gauge({
+      name: 'tribo_simulator_messages',
+      help: 'Messages of each simulated device, by what has become of them',
+      labelNames: ['device', 'outcome'],
+      registers: [metrics],
+      collect() {
+        for (const [device, { connected: _, ...counts }] of Object.entries(simulator.stats().devices))
+          for (const [outcome, count] of Object.entries(counts)) this.set({ device, outcome }, count);
+      },
+    });
+    return { readiness: { platform: () => disconnected(simulator.stats()) }, close: () => simulator.stop() };
+  });
+}
+
+function disconnected({ devices }: SimulatorStats): string | undefined {
+  const away = Object.entries(devices).filter(([, { connected }]) => !connected);
+  const waiting = away.map(([device, { pending }]) => `${device} is not connected, ${pending} messages wait`);
+  return waiting.join('; ') || undefined;
 }
 
 export interface RunningSimulator {

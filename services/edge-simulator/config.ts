@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { isName } from '#core/domain/ids.ts';
+import type { LevelWithSilent } from 'pino';
 import type { SimulatorOptions } from './composition.ts';
 import { DEMO_MACHINES } from './plant.ts';
 import { PROFILES } from './profiles.ts';
@@ -114,11 +115,30 @@ const SIMULATOR_SETTINGS = {
     allowed: 'the path of a file',
     help: 'File for the ids that were acknowledged, synced.',
   },
+  'log-level': {
+    env: 'TRIBO_LOG_LEVEL',
+    schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    allowed: 'trace, debug, info, warn, error or silent',
+    help: 'How much the structured log on standard error says.',
+  },
+  'operation-port': {
+    env: 'TRIBO_OPERATION_PORT',
+    schema: z.coerce.number().int().min(0).max(65_535).default(0),
+    allowed: 'a port number, 0 to 65535 (0 takes any free one)',
+    help: 'Loopback port for health and metrics; the port taken is in run/edge-simulator.json of the data folder.',
+  },
   'run-id': { env: 'SIMULATOR_RUN_ID', schema: name.optional(), allowed: NAME, help: 'Begin of all message ids.' },
 } as const satisfies Record<string, Setting>;
 
 type Key = keyof typeof SIMULATOR_SETTINGS;
 type Values = { [K in Key]: z.infer<(typeof SIMULATOR_SETTINGS)[K]['schema']> };
+
+/** What the simulator is told besides what it simulates, as a process of its own. */
+export interface SimulatorProcessOptions extends SimulatorOptions {
+  readonly logLevel: LevelWithSilent;
+  /** 0 takes any free one. */
+  readonly operationPort: number;
+}
 
 /** Everything that is wrong with the configuration, one line each: what, its value, what is allowed, where to change it. */
 export class SimulatorConfigError extends Error {
@@ -129,7 +149,7 @@ export class SimulatorConfigError extends Error {
 export function parseSimulatorConfig(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
-): SimulatorOptions {
+): SimulatorProcessOptions {
   const values = parseValues(readFlags(args), env);
   const machines = values.machines && DEMO_MACHINES.filter(({ description: { id } }) => values.machines?.includes(id));
   return {
@@ -144,6 +164,8 @@ export function parseSimulatorConfig(
     machines,
     ackLog: values['ack-log'],
     runId: values['run-id'],
+    logLevel: values['log-level'],
+    operationPort: values['operation-port'],
   };
 }
 

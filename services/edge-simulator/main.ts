@@ -1,5 +1,6 @@
-import { parseSimulatorConfig, simulatorHelp, SimulatorConfigError } from './config.ts';
-import { startSimulator } from './composition.ts';
+import { runService } from '#services/shared/process/run-service.ts';
+import { composeSimulator } from './composition.ts';
+import { parseSimulatorConfig, simulatorHelp, SimulatorConfigError, type SimulatorProcessOptions } from './config.ts';
 
 /** Exit code of a wrong configuration, as sysexits.h has it. */
 const EX_CONFIG = 78;
@@ -8,18 +9,17 @@ const args = process.argv.slice(2);
 if (args.includes('--help')) {
   process.stdout.write(simulatorHelp());
 } else {
-  await run();
+  const options = parse();
+  if (options) await runService('edge-simulator', () => composeSimulator(options));
 }
 
-async function run(): Promise<void> {
+function parse(): SimulatorProcessOptions | undefined {
   try {
-    const simulator = await startSimulator(parseSimulatorConfig(args, process.env));
-    const stop = (): void => void simulator.stop().then(() => process.exit(0));
-    process.once('SIGTERM', stop);
-    process.once('SIGINT', stop);
+    return parseSimulatorConfig(args, process.env);
   } catch (error) {
     if (!(error instanceof SimulatorConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
     process.exitCode = EX_CONFIG;
+    return undefined;
   }
 }

@@ -78,7 +78,7 @@ afterEach(async () => {
 });
 
 async function connect(id = 'press-7', password = secret): Promise<MqttDevice> {
-  const device = await MqttDevice.connect(service.mqttPort, { clientId: id, username: id, password });
+  const device = await MqttDevice.connect(service.service.mqttPort, { clientId: id, username: id, password });
   clients.push(device);
   return device;
 }
@@ -227,7 +227,7 @@ describe('the same message', () => {
   it('resent with DUP after its PUBACK was lost is acknowledged and stored once', async () => {
     const payload = telemetry();
     const send = async (dup: boolean) => {
-      const socket = connectSocket(service.mqttPort, '127.0.0.1');
+      const socket = connectSocket(service.service.mqttPort, '127.0.0.1');
       await once(socket, 'connect');
       const publish = { cmd: 'publish', topic: `tribo/v1/${PRESS}/telemetry`, payload, qos: 1, messageId: 7 } as const;
       const password = Buffer.from(secret);

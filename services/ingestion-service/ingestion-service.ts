@@ -40,7 +40,7 @@ export interface RunningIngestion<Gateway extends DeviceGateway> extends Running
   readonly gateway: Gateway;
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   /** Messages and connections turned away without an acknowledgement, by tenant. */
-  refused(): ReadonlyMap<TenantId, number>;
+  readonly refused: () => ReadonlyMap<TenantId, number>;
 }
 
 /** Takes what devices send, from their bytes to durable events: intake with a device gateway in front of it. */

@@ -1,68 +1,40 @@
-import { Container } from 'inversify';
-import { embeddedModule } from '#adapters/embedded/module.ts';
 import { deadLettersInStore } from '#core/derivation/dead-letters.ts';
-import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
-import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import { DEFAULT_INDICATOR_PARAMETERS } from '#core/inference/health-indicator.ts';
+import { demoPlant } from '#services/edge-simulator/plant.ts';
+import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
-import { serveOperation } from '#services/shared/http/operation-server.ts';
-import { Readiness } from '#services/shared/http/readiness.ts';
-import { createLogger } from '#services/shared/observability/logger.ts';
-import { createMetricsRegistry } from '#services/shared/observability/metrics.ts';
-import { Tracing } from '#services/shared/observability/tracing.ts';
-import type { RunningService } from '#services/shared/process/run-service.ts';
-import { connectPort } from '#services/shared/rpc/port-client.ts';
-import { socketPath } from '#services/shared/rpc/socket-path.ts';
-import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
-import { mlServiceConfigSchema } from './config.ts';
-import { ML_GROUP, startMlService } from './ml-service.ts';
+import { composeAlone, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
+import { mlServiceConfigSchema, type MlServiceConfig } from './config.ts';
+import { ML_GROUP, startMlService, type RunningMlService } from './ml-service.ts';
 
 const NAME = 'ml-service';
-const DAY_MS = 86_400_000;
+/** About 20 s of the demo's waveforms. */
+const DEMO_BASELINE_VECTORS = 8;
 
-/** The ml-service as a process of its own; health and metrics on a free port of loopback, which the log names. */
-export async function composeMlService(
-  configuration: Configuration,
-): Promise<RunningService & { readonly operationUrl: string }> {
-  const { dataDir } = configuration;
-  const stops: (() => Promise<unknown>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const stop of stops.splice(0).reverse()) await stop();
-  };
-  try {
-    const logger = createLogger({ service: NAME, level: configuration.logLevel });
-    const metrics = createMetricsRegistry(NAME);
-    const tracing = new Tracing({ service: NAME, endpoint: configuration.otlpEndpoint });
-    stops.push(() => tracing[Symbol.asyncDispose]());
-    const embedded = embeddedModule({
-      dataDir,
-      processName: NAME,
-      streamRetentionMs: configuration.streamRetentionDays * DAY_MS,
-      streamMaxBytes: configuration.streamMaxBytes,
-    });
-    stops.push(() => embedded.close());
-    const container = new Container();
-    container.load(embedded.module);
-    const port = <Name extends PortName>(name: Name) => container.getAsync<BoundPorts[Name]>(portToken(name));
-    const store = connectPort<TimeSeriesStore>(socketPath(dataDir, TIME_SERIES_PORT), 'the time-series store');
-    stops.push(async () => store.disconnect());
-    const service = await startMlService(mlServiceConfigSchema.parse({}), {
-      stream: await port('eventStream'),
-      machines: await port('machineRegistry'),
-      registry: await port('modelRegistry'),
-      inference: await port('modelInference'),
-      checkpoints: await port('checkpointStore'),
-      deadLetter: deadLettersInStore(store, { writesTo: 'inference-results', group: ML_GROUP }),
-      clock: await port('clock'),
-      ...{ logger, metrics, tracing },
-    });
-    stops.push(() => service.close());
-    const readiness = new Readiness(service.readiness);
-    const operation = await serveOperation({ port: 0, readiness, metrics });
-    stops.push(() => operation.close());
-    logger.info({ url: operation.url }, 'health and metrics');
-    return { operationUrl: operation.url, close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+/** The ml-service as a process of its own. */
+export function composeMlService(configuration: Configuration): Promise<ServiceAlone<RunningMlService>> {
+  return composeAlone(NAME, openRuntime(configuration, NAME), wireMlService);
+}
+
+/** The ml-service on the ports of the process that it runs in. */
+export async function wireMlService(runtime: ServiceRuntime): Promise<RunningMlService> {
+  const { configuration, port, store, logger, metrics, tracing } = runtime;
+  const indicatorOf = configuration.demo ? demoIndicators(configuration) : {};
+  return startMlService(mlServiceConfigSchema.parse({ indicatorOf }), {
+    stream: await port('eventStream'),
+    machines: await port('machineRegistry'),
+    registry: await port('modelRegistry'),
+    inference: await port('modelInference'),
+    checkpoints: await port('checkpointStore'),
+    deadLetter: deadLettersInStore(store, { writesTo: 'inference-results', group: ML_GROUP }),
+    clock: await port('clock'),
+    ...{ logger, metrics, tracing },
+  });
+}
+
+/** Demo machines age a day in a minute and a half: what is healthy is learnt in seconds there. */
+function demoIndicators({ tenant, site }: Configuration): MlServiceConfig['indicatorOf'] {
+  const parameters = { ...DEFAULT_INDICATOR_PARAMETERS, baselineVectors: DEMO_BASELINE_VECTORS };
+  const { machines } = demoPlant({ tenant, site });
+  return Object.fromEntries(machines.map(({ id }) => [`${tenant}/${site}/${id}`, parameters]));
 }

@@ -3,64 +3,90 @@ import { join, resolve } from 'node:path';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { ADDRESS_FILE, type PlatformAddress } from './cli/api-client.ts';
 import { CommandError, type Output } from './cli/output.ts';
-import { composePlatform, type Platform } from './composition.ts';
+import { composePlatform } from './composition.ts';
 import { DataFolderError, openDataFolder } from './data-folder.ts';
+import type { Platform } from './platform.ts';
 import { serveControl } from './platform-control.ts';
 import { RunningRestores } from './running-restores.ts';
 
 /** How often the token for commands on this machine is made anew; it is valid for twice as long. */
 const TOKEN_EVERY_MS = 3_600_000;
 
-/** Starts the platform, says where it is, and returns when it was asked to stop and has. A restore starts it again on other data. */
+/**
+ * Starts the platform, says where it is, and returns when it was asked to stop and has: also when that was asked while it started. A restore
+ * starts it again on other data.
+ */
 export async function runPlatform(configuration: Configuration, out: Output): Promise<void> {
-  if (configuration.split)
-    throw new CommandError(
-      'configuration',
-      'running each service as a process of its own is not available yet',
-      'leave out --split (TRIBO_SPLIT); a service can be started alone by its main.ts',
-    );
+  const stopping = new AbortController();
   const restores = new RunningRestores(resolve(configuration.dataDir));
-  do await restores.proven(() => runOnce(configuration, out, restores));
-  while (restores.swapIfRequested());
+  const asked = untilAskedToStop().then(() => {
+    if (!out.json)
+      process.stderr.write('\nStopping: what was acknowledged is being finished (Ctrl-C again ends at once).\n');
+    stopping.abort(new Error('it was asked to stop'));
+  });
+  do await restores.proven(() => runOnce(configuration, out, restores, { asked, signal: stopping.signal }));
+  while (!stopping.signal.aborted && restores.swapIfRequested());
   if (!out.json) process.stderr.write('Stopped.\n');
   process.exit(0);
 }
 
+interface Stopping {
+  /** Resolves when somebody asked for the end. */
+  readonly asked: Promise<void>;
+  /** Ends a start that is under way. */
+  readonly signal: AbortSignal;
+}
+
 /** From one start to the next stop, asked for by a person or by a restore. */
-async function runOnce(configuration: Configuration, out: Output, restores: RunningRestores): Promise<void> {
-  const { dataDir } = configuration;
+async function runOnce(
+  configuration: Configuration,
+  out: Output,
+  restores: RunningRestores,
+  { asked, signal }: Stopping,
+): Promise<void> {
   const began = performance.now();
-  const release = takeFolder(dataDir);
-  const addressFile = join(dataDir, ADDRESS_FILE);
-  let platform: Platform | undefined;
-  let control: { close(): Promise<void> } | undefined;
-  let refresh: NodeJS.Timeout | undefined;
+  const release = takeFolder(configuration.dataDir);
   try {
-    platform = await composePlatform(configuration);
-    const { url } = platform;
-    control = await serveControl(dataDir, restores);
-    const writeAddress = async (from: Platform) =>
-      writeOwnerOnly(addressFile, { url, token: await from.commandToken(2 * TOKEN_EVERY_MS) });
-    await writeAddress(platform);
-    refresh = setInterval(() => platform && void writeAddress(platform).catch(() => undefined), TOKEN_EVERY_MS);
-    const link = platform.signInLink();
-    const seconds = (performance.now() - began) / 1000;
-    restores.runs(url);
-    out.result({ url, signInLink: link, mqttPort: platform.mqttPort, dataDir, pid: process.pid }, () =>
-      banner(configuration, platform, link, seconds),
-    );
-    await Promise.race([untilAskedToStop(), restores.requested]);
-    if (!out.json)
-      process.stderr.write('\nStopping: what was acknowledged is being finished (Ctrl-C again ends at once).\n');
+    const platform = await composePlatform(configuration, signal);
+    try {
+      await serve(configuration, platform, out, restores, { asked, began });
+    } finally {
+      await platform.close();
+    }
   } catch (error) {
-    throw asCommandError(error);
+    if (!signal.aborted) throw asCommandError(error);
   } finally {
-    clearInterval(refresh);
-    rmSync(addressFile, { force: true });
-    await control?.close();
-    await platform?.close();
     release();
   }
+}
+
+/** Says where the platform is, to people and to commands, until it is asked to stop. */
+async function serve(
+  configuration: Configuration,
+  platform: Platform,
+  out: Output,
+  restores: RunningRestores,
+  { asked, began }: { readonly asked: Promise<void>; readonly began: number },
+): Promise<void> {
+  const { dataDir } = configuration;
+  const { url, mqttPort } = platform;
+  await using opened = new AsyncDisposableStack();
+  const control = await serveControl(dataDir, restores);
+  opened.defer(() => control.close());
+  const addressFile = join(dataDir, ADDRESS_FILE);
+  opened.defer(() => rmSync(addressFile, { force: true }));
+  const writeAddress = async () =>
+    writeOwnerOnly(addressFile, { url, token: await platform.commandToken(2 * TOKEN_EVERY_MS) });
+  await writeAddress();
+  const refresh = setInterval(() => void writeAddress().catch(() => undefined), TOKEN_EVERY_MS);
+  opened.defer(() => clearInterval(refresh));
+  const link = await platform.signInLink();
+  const seconds = (performance.now() - began) / 1000;
+  restores.runs(url);
+  out.result({ url, signInLink: link, mqttPort, dataDir, pid: process.pid }, () =>
+    banner(configuration, platform, link, seconds),
+  );
+  await Promise.race([asked, restores.requested]);
 }
 
 function takeFolder(dataDir: string): () => void {
@@ -84,7 +110,7 @@ function writeOwnerOnly(path: string, address: PlatformAddress): void {
 
 function banner(
   { host, dataDir, demo }: Configuration,
-  platform: Platform | undefined,
+  { url, mqttPort }: Platform,
   link: string,
   seconds: number,
 ): string {
@@ -94,8 +120,8 @@ function banner(
     '',
     `  Dashboard   ${link}`,
     '              (signs you in as admin, once; for another link: npx tribo token sign-in admin --role admin)',
-    `  API         ${platform?.url ?? ''}/openapi.json`,
-    `  MQTT        ${host}:${String(platform?.mqttPort)}`,
+    `  API         ${url}/openapi.json`,
+    `  MQTT        ${host}:${mqttPort}`,
     '',
     demo
       ? '  The demo plant is sending. Within two minutes the bearing of its pump gets worse and raises an alarm.'
@@ -106,18 +132,15 @@ function banner(
   ].join('\n');
 }
 
-let askedToStop: Promise<void> | undefined;
-
-/** Once the platform has started for the first time, a signal lets it finish its work; before, it ends the process at once. */
 function untilAskedToStop(): Promise<void> {
-  return (askedToStop ??= new Promise((resolve) => {
+  return new Promise((resolve) => {
     const stop = (): void => {
       // A second Ctrl-C must not be swallowed: it ends the process as it would any other.
       process.off('SIGINT', stop).off('SIGTERM', stop);
       resolve();
     };
     process.on('SIGINT', stop).on('SIGTERM', stop);
-  }));
+  });
 }
 
 function asCommandError(error: unknown): unknown {

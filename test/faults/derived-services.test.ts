@@ -46,7 +46,7 @@ class Processes implements AsyncDisposable {
   async start(): Promise<void> {
     for (const name of ['timeseries-service', 'ml-service', 'feature-service']) {
       const env = { TRIBO_DATA_DIR: this.#ports.dataDir, TRIBO_LOG_LEVEL: 'error' };
-      this.#running.push(await supervise({ name, entry: entry(name), env }, () => undefined));
+      this.#running.push(await supervise({ name, entry: entry(name), env: () => env }, () => undefined));
     }
   }
 

@@ -74,6 +74,13 @@ export const settings = {
     allowed: SWITCH,
     help: 'Run each service as a process of its own.',
   },
+  operationPort: {
+    env: 'TRIBO_OPERATION_PORT',
+    flag: 'operation-port',
+    schema: port.max(65_000).default(0),
+    allowed: 'a port number, 0 to 65000 (0 takes any free one)',
+    help: 'Loopback port for health and metrics of a service that runs as a process of its own; with --split the supervisor has it, and the services those after it. The port taken is in run/<service>.json of the data folder.',
+  },
   tenant: {
     env: 'TRIBO_TENANT',
     flag: 'tenant',

@@ -5,23 +5,27 @@ export interface RunningService {
 }
 
 const CLOSE_WITHIN_MS = 9_500;
+/** A start that is asked to stop is waited for so long, to be closed as it should; some wait longer, for a lease of a process that was killed. */
+const START_WITHIN_MS = 3_000;
 
 /**
  * Runs a service as this process: starts it, tells a supervising parent that it is ready or why not, and stops it on SIGTERM, on SIGINT, or
  * when the parent is gone (a child without its parent would hold its store's lock for ever).
  */
 export async function runService(name: string, start: () => Promise<RunningService>): Promise<void> {
-  let running: RunningService | undefined;
-  let isStopping = false;
+  const started = Promise.withResolvers<RunningService | undefined>();
+  const asked = new AbortController();
   const stop = (cause: string): void => {
-    if (isStopping) return;
-    isStopping = true;
+    if (asked.signal.aborted) return;
+    asked.abort();
     const overdue = setTimeout(() => {
       process.stderr.write(`${name}: did not stop within ${CLOSE_WITHIN_MS} ms of ${cause}\n`);
       process.exit(1);
     }, CLOSE_WITHIN_MS);
     overdue.unref();
-    Promise.resolve(running?.close()).then(
+    setTimeout(() => started.resolve(undefined), START_WITHIN_MS);
+    const closed = started.promise.then((running) => running?.close());
+    closed.then(
       () => process.exit(0),
       (error: unknown) => {
         process.stderr.write(`${name}: ${String(error)}\n`);
@@ -36,9 +40,11 @@ export async function runService(name: string, start: () => Promise<RunningServi
   });
   process.on('disconnect', () => stop("its parent's end"));
   try {
-    running = await start();
-    process.send?.('ready');
+    started.resolve(await start());
+    if (!asked.signal.aborted) process.send?.('ready');
   } catch (error) {
+    started.resolve(undefined);
+    if (asked.signal.aborted) return;
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`${name}: ${message}\n`);
     if (process.send) process.send({ error: message }, () => process.exit(1));

@@ -1,3 +1,4 @@
+import type { TenantId } from '#core/domain/ids.ts';
 import type { DeviceIntake, DeviceMessage, IntakeReceipt } from '#core/ports/device-gateway.ts';
 import { connectPort } from './port-client.ts';
 
@@ -11,14 +12,26 @@ const PROBE_EVERY_MS = 500;
 interface ServedIntake {
   accept(message: DeviceMessage): Promise<IntakeReceipt>;
   isReady(): Promise<boolean>;
+  refused(): Promise<ReadonlyMap<TenantId, number>>;
 }
 
-export function servedIntake(intake: DeviceIntake): ServedIntake {
-  return { accept: (message) => intake.accept(message), isReady: async () => intake.ready };
+/** @param refused messages and connections that were turned away unacknowledged, by tenant */
+export function servedIntake(intake: DeviceIntake, refused: () => ReadonlyMap<TenantId, number>): ServedIntake {
+  return {
+    accept: (message) => intake.accept(message),
+    isReady: async () => intake.ready,
+    refused: async () => refused(),
+  };
+}
+
+export interface ConnectedIntake extends DeviceIntake {
+  /** Messages and connections that the other process turned away unacknowledged, by tenant. @throws PortError unavailable */
+  refused(): Promise<ReadonlyMap<TenantId, number>>;
+  disconnect(): void;
 }
 
 /** Intake of another process. Whether it is ready is asked twice a second; one that does not answer is not. */
-export function connectIntake(path: string): DeviceIntake & { disconnect(): void } {
+export function connectIntake(path: string): ConnectedIntake {
   const port = connectPort<ServedIntake>(path, 'intake', { waitMs: 1000 });
   let ready = true;
   const waiting: (() => void)[] = [];
@@ -29,6 +42,7 @@ export function connectIntake(path: string): DeviceIntake & { disconnect(): void
   const timer = setInterval(() => void probe(), PROBE_EVERY_MS);
   return {
     accept: (message) => port.accept(message),
+    refused: () => port.refused(),
     get ready() {
       return ready;
     },

@@ -1,0 +1,133 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Counter, Gauge } from 'prom-client';
+import type { ServiceRuntime } from '#services/shared/composition.ts';
+import type { Configuration } from '#services/shared/config/settings.ts';
+import { serveOperation } from '#services/shared/http/operation-server.ts';
+import { Readiness, type ReadinessCheck } from '#services/shared/http/readiness.ts';
+import { publishAddress, readAddress, readinessOf } from '#services/shared/process/service-address.ts';
+import { GATEWAY_PORT, type ServedGateway } from '#services/shared/rpc/gateway-port.ts';
+import { connectPort } from '#services/shared/rpc/port-client.ts';
+import { socketPath } from '#services/shared/rpc/socket-path.ts';
+import { childEnvironment } from './child-environment.ts';
+import { registerDemoPlant, simulatorFolder } from './demo-plant.ts';
+import type { Platform } from './platform.ts';
+import { stopInOrder, supervise, type Supervised } from './supervisor.ts';
+
+/**
+ * A group must be known before anything is published to its stream: who reads starts before who writes. They are stopped the other way round,
+ * so that what was taken in is worked off.
+ */
+const SERVICES = [
+  'timeseries-service',
+  'alert-engine',
+  'ml-service',
+  'feature-service',
+  'ingestion-service',
+  'api-gateway',
+] as const;
+const SIMULATOR = 'edge-simulator';
+const SUPERVISOR = 'platform';
+
+/** Runs each service as a supervised process of its own. This process keeps their health together, and does no other work. */
+export async function startSplit(
+  runtime: ServiceRuntime,
+  opened: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<Omit<Platform, 'commandToken' | 'close'>> {
+  const { configuration, logger } = runtime;
+  const { dataDir } = configuration;
+  const children: Supervised[] = [];
+  opened.defer(() => stopInOrder(children.toReversed()));
+  const onRestart = (service: string, cause: string): void =>
+    logger.error({ service, cause }, 'a service ended and is started again');
+  // A port that was free to choose is the same after a restart: devices and pages come back to it.
+  let known = configuration;
+  const start = async (name: string, further: Readonly<Record<string, string>> = {}): Promise<void> => {
+    const operation = { TRIBO_OPERATION_PORT: operationPort(configuration, children.length + 1) };
+    const env = () => ({ ...childEnvironment(known), ...operation, ...further });
+    children.push(await supervise({ name, entry: entryOf(name), env }, onRestart, signal));
+    const { mqttPort = known.mqttPort, url } = readAddress(folderOf(dataDir, name), name) ?? {};
+    known = { ...known, mqttPort, httpPort: url === undefined ? known.httpPort : portOf(url) };
+  };
+  for (const name of SERVICES) await start(name);
+  if (configuration.demo) await start(SIMULATOR, await simulatorEnvironment(runtime));
+  await serveHealth(runtime, opened, children);
+  const gateway = connectPort<ServedGateway>(socketPath(dataDir, GATEWAY_PORT), 'the API gateway');
+  opened.defer(() => gateway.disconnect());
+  const { url = '' } = readAddress(dataDir, 'api-gateway') ?? {};
+  return { url, mqttPort: known.mqttPort, signInLink: () => gateway.signInLink() };
+}
+
+/** The platform's health and metrics: of each service, whether it runs and is ready. */
+async function serveHealth(
+  { configuration, metrics }: ServiceRuntime,
+  opened: AsyncDisposableStack,
+  children: readonly Supervised[],
+): Promise<void> {
+  const { dataDir } = configuration;
+  const checks = children.map((child): [string, ReadinessCheck] => {
+    const ofItself = readinessOf(folderOf(dataDir, child.name), child.name);
+    return [
+      child.name,
+      () => (child.ready() ? ofItself() : `its process is being started again (restart ${child.restarts()})`),
+    ];
+  });
+  const labelNames = ['name'] as const;
+  new Gauge({
+    name: 'tribo_service_up',
+    help: '1 while the process of the service runs and has said that it is ready',
+    labelNames,
+    registers: [metrics],
+    collect() {
+      for (const child of children) this.set({ name: child.name }, child.ready() ? 1 : 0);
+    },
+  });
+  new Counter({
+    name: 'tribo_service_restarts_total',
+    help: 'How often the process of the service ended unasked and was started again',
+    labelNames,
+    registers: [metrics],
+    collect() {
+      this.reset();
+      for (const child of children) this.inc({ name: child.name }, child.restarts());
+    },
+  });
+  const readiness = new Readiness(Object.fromEntries(checks));
+  const operation = opened.use(await serveOperation({ port: configuration.operationPort, readiness, metrics }));
+  opened.defer(publishAddress(dataDir, SUPERVISOR, { pid: process.pid, operationUrl: operation.url }));
+}
+
+/** The demo's machines: their credentials go by a file that only this user can read, never by the environment. */
+async function simulatorEnvironment(runtime: ServiceRuntime): Promise<Readonly<Record<string, string>>> {
+  const { dataDir, tlsCert } = runtime.configuration;
+  const folder = simulatorFolder(dataDir);
+  const credentials = join(folder, 'credentials.json');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  rmSync(credentials, { force: true });
+  writeFileSync(credentials, JSON.stringify({ devices: [await registerDemoPlant(runtime)] }), { mode: 0o600 });
+  return {
+    SIMULATOR_DATA_DIR: folder,
+    SIMULATOR_CREDENTIALS: credentials,
+    ...(tlsCert !== undefined && { SIMULATOR_TLS: 'true', SIMULATOR_CA: tlsCert }),
+  };
+}
+
+function operationPort({ operationPort: first }: Configuration, index: number): string {
+  return String(first === 0 ? 0 : first + index);
+}
+
+/** The simulator is a device, not a part of the platform: what it writes is in a folder of its own. */
+function folderOf(dataDir: string, name: string): string {
+  return name === SIMULATOR ? simulatorFolder(dataDir) : dataDir;
+}
+
+function entryOf(name: string): string {
+  return fileURLToPath(new URL(`../${name}/main.ts`, import.meta.url));
+}
+
+function portOf(url: string): number {
+  const { port, protocol } = new URL(url);
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+}

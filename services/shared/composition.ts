@@ -1,0 +1,68 @@
+import { Container } from 'inversify';
+import { pino } from 'pino';
+import type { Registry } from 'prom-client';
+import { embeddedModule } from '#adapters/embedded/module.ts';
+import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
+import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import { notificationSettings } from './config/notification-settings.ts';
+import type { Configuration } from './config/settings.ts';
+import { createLogger, type Logger } from './observability/logger.ts';
+import { createMetricsRegistry } from './observability/metrics.ts';
+import { Tracing } from './observability/tracing.ts';
+import { connectPort } from './rpc/port-client.ts';
+import { socketPath } from './rpc/socket-path.ts';
+import { TIME_SERIES_PORT } from './rpc/time-series-port.ts';
+
+/** The time-series store as another process's owner of it offers it. */
+export type RemoteStore = TimeSeriesStore & {
+  /** Why it does not settle now; undefined while all is well. */
+  problem(): Promise<string | undefined>;
+};
+
+/** What the services of one process share: the ports, each opened once, and one log, one set of metrics, one tracer. */
+export interface ServiceRuntime {
+  readonly configuration: Configuration;
+  readonly logger: Logger;
+  readonly metrics: Registry;
+  readonly tracing: Tracing;
+  /** Reached over a socket in the data folder, which is connected at the first call. */
+  readonly store: RemoteStore;
+  /** A port of this site's provider, opened when it is first asked for. */
+  readonly port: <Name extends PortName>(name: Name) => Promise<BoundPorts[Name]>;
+  /** Closes what was opened; services that use it are closed before. */
+  close(): Promise<void>;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Binds the ports to the embedded provider. Nothing is opened yet. The process's name is that of its log, its metrics and what it publishes. */
+export function openRuntime(configuration: Configuration, processName: string): ServiceRuntime {
+  const { dataDir, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes } = configuration;
+  // Standard output belongs to results: a child shares it with the command that started it.
+  const logger = createLogger({ service: processName, level: logLevel, destination: pino.destination(2) });
+  const tracing = new Tracing({ service: processName, endpoint: otlpEndpoint });
+  const embedded = embeddedModule({
+    dataDir,
+    processName,
+    streamRetentionMs: streamRetentionDays * DAY_MS,
+    streamMaxBytes,
+    log: logger,
+    ...notificationSettings(configuration),
+  });
+  const container = new Container();
+  container.load(embedded.module);
+  const store = connectPort<RemoteStore>(socketPath(dataDir, TIME_SERIES_PORT), 'the time-series store');
+  return {
+    configuration,
+    logger,
+    metrics: createMetricsRegistry(processName),
+    tracing,
+    store,
+    port: (name) => container.getAsync(portToken(name)),
+    close: async () => {
+      store.disconnect();
+      await embedded.close();
+      await tracing[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import type { Registry } from 'prom-client';
+import type { Configuration } from '../config/settings.ts';
+import { serveOperation } from '../http/operation-server.ts';
+import { Readiness, type ReadinessCheck } from '../http/readiness.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { RunningService } from './run-service.ts';
+import { publishAddress, type ServiceAddress } from './service-address.ts';
+
+/** A service that runs, and why it cannot do its work now. */
+export interface ReadyService extends RunningService {
+  readonly readiness: Readonly<Record<string, ReadinessCheck>>;
+}
+
+/** What a process has besides its service; closed last. */
+interface OwnRuntime extends RunningService {
+  readonly configuration: Pick<Configuration, 'dataDir' | 'operationPort'>;
+  readonly logger: Logger;
+  readonly metrics: Registry;
+}
+
+/** A service as a process of its own. Closing it closes the service, and then all that the process had opened. */
+export interface ServiceAlone<Service> extends RunningService {
+  readonly service: Service;
+  /** Of `/health/live`, `/health/ready` and `/metrics`. */
+  readonly operationUrl: string;
+}
+
+/**
+ * Starts a service as all of a process: on a runtime of the process's own, with health and metrics on loopback, at an address that is published
+ * in the data folder. What was opened is closed again when the start fails.
+ */
+export async function composeAlone<Runtime extends OwnRuntime, Service extends ReadyService>(
+  name: string,
+  runtime: Runtime,
+  start: (runtime: Runtime) => Promise<Service>,
+  addressOf: (service: Service) => Pick<ServiceAddress, 'url' | 'mqttPort'> = () => ({}),
+): Promise<ServiceAlone<Service>> {
+  const { configuration, metrics, logger } = runtime;
+  const parts = new AsyncDisposableStack();
+  parts.defer(() => runtime.close());
+  try {
+    const service = await start(runtime);
+    parts.defer(() => service.close());
+    const readiness = new Readiness(service.readiness);
+    const operation = parts.use(await serveOperation({ port: configuration.operationPort, readiness, metrics }));
+    const address = { pid: process.pid, operationUrl: operation.url, ...addressOf(service) };
+    parts.defer(publishAddress(configuration.dataDir, name, address));
+    logger.info({ url: operation.url }, 'health and metrics');
+    return { service, operationUrl: operation.url, close: () => parts.disposeAsync() };
+  } catch (error) {
+    await parts.disposeAsync();
+    throw error;
+  }
+}

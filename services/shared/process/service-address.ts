@@ -1,0 +1,57 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ReadinessCheck, ReadinessReport } from '../http/readiness.ts';
+
+/** Where a service that runs as a process of its own can be reached on this machine: `run/<service>.json` in the data folder. */
+export interface ServiceAddress {
+  readonly pid: number;
+  /** Of `/health/live`, `/health/ready` and `/metrics`. */
+  readonly operationUrl: string;
+  /** Of the API, where the service is the gateway. */
+  readonly url?: string;
+  /** Of the broker, where the service has one. */
+  readonly mqttPort?: number;
+}
+
+const ANSWERS_WITHIN_MS = 1500;
+
+/** Writes the address. Returns how to take it back; what another process has written since stays. */
+export function publishAddress(dataDir: string, service: string, address: ServiceAddress): () => void {
+  const path = addressPath(dataDir, service);
+  mkdirSync(join(dataDir, 'run'), { recursive: true, mode: 0o700 });
+  writeFileSync(`${path}.new`, `${JSON.stringify(address)}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+  return () => {
+    if (readAddress(dataDir, service)?.pid === address.pid) rmSync(path, { force: true });
+  };
+}
+
+/** Undefined where the service was never started, or has stopped. After a crash the address of the process that is gone stays. */
+export function readAddress(dataDir: string, service: string): ServiceAddress | undefined {
+  try {
+    return JSON.parse(readFileSync(addressPath(dataDir, service), 'utf8')) as ServiceAddress;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Asks a service that runs as a process of its own whether it is ready. */
+export function readinessOf(dataDir: string, service: string): ReadinessCheck {
+  return async () => {
+    const address = readAddress(dataDir, service);
+    if (!address) return 'it does not run';
+    const report = await fetchReport(`${address.operationUrl}/health/ready`).catch(() => undefined);
+    if (!report) return 'it does not answer; it is being started again, or was stopped';
+    const reasons = report.checks.filter(({ ok }) => !ok).map(({ name, reason = 'not ready' }) => `${name}: ${reason}`);
+    return reasons.join('; ') || undefined;
+  };
+}
+
+async function fetchReport(url: string): Promise<ReadinessReport> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(ANSWERS_WITHIN_MS) });
+  return (await response.json()) as ReadinessReport;
+}
+
+function addressPath(dataDir: string, service: string): string {
+  return join(dataDir, 'run', `${service}.json`);
+}
