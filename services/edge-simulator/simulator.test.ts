@@ -229,8 +229,8 @@ describe('the process', () => {
     const gone = await startBroker();
     await gone.stop();
     const args = [main, '--mqtt-port', String(gone.port), '--data-dir', join(folder, 'data')];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-    await once(child.stdout, 'data');
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    await once(child.stderr, 'data');
     const began = performance.now();
     child.kill('SIGTERM');
     expect(await once(child, 'exit')).toEqual([0, null]);
