@@ -410,12 +410,32 @@ export const alarmJournalContract: Contract<AlarmJournalHarness> = {
         await journal.markFailed(message.id, { code: 'permission_denied', detail: 'no such user' });
         assert.deepEqual(await pending(1e15), []);
         assert.equal((await journal.outboxCounts()).get('mail')?.dead, 1);
-        const dead = (await journal.deadMessages(1000)).find(({ id }) => id === message.id);
+        const dead = (await journal.deadMessages({ tenant, limit: 1000 })).find(({ id }) => id === message.id);
         assert.equal(dead?.lastError?.code, 'permission_denied');
         await journal.retryDead(message.id);
         assert.deepEqual((await pending(1e15))[0]?.attempts, 0);
         assert.equal((await journal.outboxCounts()).get('mail')?.dead, 0);
         await assert.rejects(journal.retryDead(message.id), failsWith('not_found'));
+      },
+    },
+    {
+      name: 'lists the dead messages of a tenant page by page',
+      async run({ journal, tenants: [tenant, other] }) {
+        const ids: string[] = [];
+        for (const i of [0, 1, 2]) {
+          const apart = { notify: ['mail'], correlationWindowMs: 0 };
+          await journal.record([activation(machineOf(tenant), `r-${i}`, T0 + i)], apart);
+        }
+        for (const { id } of await journal.pendingMessages({ destination: 'mail', nowMs: 1e15, limit: 10 })) {
+          await journal.markFailed(id, { code: 'permission_denied', detail: 'no such user' });
+          ids.push(id);
+        }
+        const first = await journal.deadMessages({ tenant, limit: 2 });
+        const rest = await journal.deadMessages({ tenant, limit: 2, after: first[1]! });
+        assert.deepEqual([...first, ...rest].map(({ id }) => id).sort(), ids.sort());
+        assert.deepEqual(await journal.deadMessages({ tenant: other, limit: 10 }), []);
+        const almost = tenant.slice(0, -1) as typeof tenant;
+        assert.deepEqual(await journal.deadMessages({ tenant: almost, limit: 10 }), []);
       },
     },
     {

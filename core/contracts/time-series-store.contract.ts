@@ -736,7 +736,10 @@ const listings = [
         { metric: 'n', value: 2 },
       ],
     };
-    await store.settleDeadLetter(letter!.id, outcome);
+    assert.deepEqual(await store.deadLetter(acme, letter!.id), letter);
+    assert.equal(await store.deadLetter(globex, letter!.id), undefined);
+    assert.equal(await store.settleDeadLetter(letter!.id, outcome), 'stored');
+    assert.equal(await store.deadLetter(acme, letter!.id), undefined);
     assert.deepEqual(await settledOf(store), { ...NOTHING_SETTLED, stored: 2 });
     assert.deepEqual(await rawSeries(store, 'm'), [[T0, 1]]);
     assert.deepEqual(await store.deadLetters({ tenant: acme, limit: 10 }), []);

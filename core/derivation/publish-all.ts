@@ -10,7 +10,7 @@ import type { EventStream } from '../ports/event-stream.ts';
  * @throws PortError of the last attempt.
  */
 export async function publishAll(
-  stream: EventStream,
+  stream: Pick<EventStream, 'publish'>,
   name: StreamName,
   events: readonly MachineEvent[],
   options: CallOptions = {},

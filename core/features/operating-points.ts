@@ -15,6 +15,9 @@ export interface OperatingPoint {
 /** The metric that carries a machine's speed, in revolutions per minute. */
 export const SPEED_METRIC = 'rpm';
 
+/** How far a reading may usually be from a waveform, in event time, and still tell speed and operating state. */
+export const READING_MAX_DISTANCE_MS = 300_000;
+
 export interface OperatingPointOptions extends RefreshingCacheOptions {
   /** How far a reading's time may be from the time asked for and still speak for it. */
   readonly maxDistanceMs: number;

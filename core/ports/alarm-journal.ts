@@ -69,8 +69,8 @@ export interface AlarmOutbox {
     failure: { readonly code: string; readonly detail: string; readonly dueAtMs?: number },
     options?: CallOptions,
   ): Promise<void>;
-  /** Messages that nobody will be told unless somebody acts, newest first; at most `limit`. */
-  deadMessages(limit: number, options?: CallOptions): Promise<readonly OutboxMessage[]>;
+  /** Messages that nobody will be told unless somebody acts, newest created first, then by id, downwards. */
+  deadMessages(query: DeadMessageQuery, options?: CallOptions): Promise<readonly OutboxMessage[]>;
   /** Puts a dead letter back to be tried again from the beginning. @throws PortError not_found. */
   retryDead(id: string, options?: CallOptions): Promise<void>;
   /** By destination: how much waits, since when, and how much is dead. Destinations with neither are absent. */
@@ -183,6 +183,15 @@ export type AlarmChange =
 export interface OutboxQuery {
   readonly destination: string;
   readonly nowMs: number;
+  readonly limit: number;
+}
+
+export interface DeadMessageQuery {
+  /** Absent: of all tenants. */
+  readonly tenant?: TenantId;
+  /** The last message of the page before. */
+  readonly after?: Pick<OutboxMessage, 'createdAtMs' | 'id'>;
+  /** 1 to 1,000. */
   readonly limit: number;
 }
 

@@ -49,8 +49,13 @@ export interface TimeSeriesStore {
   deadLetters(query: PageQuery, options?: CallOptions): Promise<readonly DeadLetter[]>;
   /** Rejections that were acknowledged, newest first. */
   rejections(query: PageQuery, options?: CallOptions): Promise<readonly StoredRejection[]>;
-  /** Moves a dead letter to its new outcome in one transaction, keeping its eventId. @throws PortError not_found. */
-  settleDeadLetter(id: string, outcome: EventOutcome, options?: CallOptions): Promise<void>;
+  /** The dead letter, or undefined where the tenant has none of that id (any more). */
+  deadLetter(tenant: TenantId, id: string, options?: CallOptions): Promise<DeadLetter | undefined>;
+  /**
+   * Moves a dead letter to its new outcome in one transaction, keeping its eventId, and says where its items are now: `deadLettered`
+   * where the store itself has no room for them, and then under another id. @throws PortError not_found.
+   */
+  settleDeadLetter(id: string, outcome: EventOutcome, options?: CallOptions): Promise<keyof SettledItems>;
 
   /**
    * Deletes what was accepted longer ago than its tier keeps; a store may keep it up to a tenth of that time, or a few days, longer. Age

@@ -330,7 +330,7 @@ describe('alert engine', () => {
     await plant.read(0, { heat: 81 });
     await until(async () => (await engine.attention['notifications']?.()) !== undefined);
     expect(await engine.attention['notifications']?.()).toBe('1 alarms could not be told by webhook');
-    const [dead] = await plant.journal.deadMessages(10);
+    const [dead] = await plant.journal.deadMessages({ limit: 10 });
     expect(dead?.lastError).toMatchObject({ code: 'invalid_argument' });
     plant.webhookAnswers = 200;
     await plant.journal.retryDead(dead!.id);

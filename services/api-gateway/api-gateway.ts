@@ -15,6 +15,7 @@ import {
   type ApiGatewayConfig,
   type ApiGatewaySettings,
 } from './config.ts';
+import { DeadLetterDesk } from './dead-letter-desk.ts';
 import { EventHub } from './events/event-hub.ts';
 import { FleetSummary } from './fleet/fleet-summary.ts';
 import { createApp } from './http/app.ts';
@@ -102,6 +103,7 @@ async function gatewayServices(
     signInCodes: new SignInCodes(clock),
     fleet,
     ledger,
+    deadLetters: new DeadLetterDesk(dependencies, clock),
     alarmFigures: new AlarmFigureReader(dependencies.alarms, clock),
     events: new EventHub({ clock, alarms: dependencies.alarms, fleet, ledger, metrics, onProblem }, eventOptions),
     readiness: new Readiness(

@@ -3,10 +3,10 @@ import type { AlarmFigureReader } from '#core/alerting/alarm-figure-reader.ts';
 import type { Clock } from '#core/clock.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
-import type { AlarmJournal } from '#core/ports/alarm-journal.ts';
+import type { AlarmJournal, AlarmOutbox } from '#core/ports/alarm-journal.ts';
 import type { DeviceIntake } from '#core/ports/device-gateway.ts';
 import type { DeviceRegistry } from '#core/ports/device-registry.ts';
-import type { MeasuredStream } from '#core/ports/event-stream.ts';
+import type { EventStream, MeasuredStream } from '#core/ports/event-stream.ts';
 import type { IdentityVerifier } from '#core/ports/identity-verifier.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { ModelRegistry } from '#core/ports/model-registry.ts';
@@ -22,6 +22,7 @@ import type { Authenticator } from './access/authenticator.ts';
 import type { Sessions } from './access/sessions.ts';
 import type { SignInCodes } from './access/sign-in-codes.ts';
 import type { ApiGatewayConfig } from './config.ts';
+import type { DeadLetterDesk } from './dead-letter-desk.ts';
 import type { EventHub } from './events/event-hub.ts';
 import type { FleetSummary } from './fleet/fleet-summary.ts';
 import type { IdempotencyStore } from './http/idempotency.ts';
@@ -31,7 +32,15 @@ import type { LedgerReader } from './ledger-reader.ts';
 /** What the gateway asks of the time-series store; writing is the business of its owner. */
 export type ReadableStore = Pick<
   TimeSeriesStore,
-  'settled' | 'series' | 'latest' | 'waveforms' | 'waveform' | 'deadLetters' | 'rejections' | 'settleDeadLetter'
+  | 'settled'
+  | 'series'
+  | 'latest'
+  | 'waveforms'
+  | 'waveform'
+  | 'deadLetters'
+  | 'deadLetter'
+  | 'rejections'
+  | 'settleDeadLetter'
 >;
 
 /** What the gateway needs of the rest of the platform: ports, in this process or reached over a socket. */
@@ -45,12 +54,12 @@ export interface ApiGatewayDependencies {
   readonly devices: DeviceRegistry;
   readonly store: ReadableStore;
   readonly objects: ObjectStore;
-  readonly alarms: AlarmJournal;
+  readonly alarms: AlarmJournal & Pick<AlarmOutbox, 'deadMessages' | 'retryDead'>;
   readonly rules: RuleStore;
   /** Absent where no models are used. */
   readonly models?: ModelRegistry;
-  /** Whose accepted items the ledger begins with. */
-  readonly stream: Pick<MeasuredStream, 'acceptedItems'>;
+  /** Whose accepted items the ledger begins with, and which takes what comes of a replayed dead letter. */
+  readonly stream: Pick<MeasuredStream & EventStream, 'acceptedItems' | 'publish'>;
   /** One a process that sees raw streams or devices. */
   readonly live: readonly LiveFeed[];
   readonly secrets: SecretStore;
@@ -73,6 +82,7 @@ export interface GatewayServices extends ApiGatewayDependencies {
   readonly signInCodes: SignInCodes;
   readonly fleet: FleetSummary;
   readonly ledger: LedgerReader;
+  readonly deadLetters: DeadLetterDesk;
   readonly alarmFigures: AlarmFigureReader;
   readonly events: EventHub;
   readonly readiness: Readiness;

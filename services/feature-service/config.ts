@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { READING_MAX_DISTANCE_MS } from '#core/features/operating-points.ts';
 
 /** How the feature service works; the defaults suit a laptop. */
 export const featureServiceConfigSchema = z.object({
@@ -9,7 +10,7 @@ export const featureServiceConfigSchema = z.object({
   /** How old a copy of a machine's newest readings may be. */
   readingsMaxAgeMs: z.int().min(0).default(1000),
   /** How far a reading may be from the waveform, in event time, and still tell speed and operating state. */
-  readingMaxDistanceMs: z.int().min(0).default(300_000),
+  readingMaxDistanceMs: z.int().min(0).default(READING_MAX_DISTANCE_MS),
   maxCachedMachines: z.int().min(1).default(20_000),
 });
 

@@ -25,6 +25,7 @@ const SERVED = [
   'deadLetters',
   'rejections',
   'settle',
+  'deadLetter',
   'settleDeadLetter',
   'exportParquet',
   'backup',

@@ -64,6 +64,7 @@ export class GatewayPlatform implements AsyncDisposable {
   readonly store: DuckDbTimeSeriesStore;
   readonly alarms: SqliteAlarmJournal;
   readonly live: LiveState;
+  readonly stream: LmdbEventStream;
   readonly #issuer: LocalTokenIssuer;
   readonly #tokens = new Map<string, Promise<string>>();
   readonly #closers: readonly (() => Promise<void> | void)[];
@@ -177,7 +178,7 @@ export class GatewayPlatform implements AsyncDisposable {
       () => tracing[Symbol.asyncDispose](),
       () => rmSync(folder, { recursive: true }),
     ];
-    return new GatewayPlatform({ gateway, dependencies, store, alarms, live, issuer, overrides, closers });
+    return new GatewayPlatform({ gateway, dependencies, store, alarms, live, stream, issuer, overrides, closers });
   }
 
   private constructor(parts: {
@@ -186,6 +187,7 @@ export class GatewayPlatform implements AsyncDisposable {
     readonly store: DuckDbTimeSeriesStore;
     readonly alarms: SqliteAlarmJournal;
     readonly live: LiveState;
+    readonly stream: LmdbEventStream;
     readonly issuer: LocalTokenIssuer;
     readonly overrides: Map<string, (outcome: EventOutcome) => EventOutcome>;
     readonly closers: readonly (() => Promise<void> | void)[];
@@ -195,6 +197,7 @@ export class GatewayPlatform implements AsyncDisposable {
     this.store = parts.store;
     this.alarms = parts.alarms;
     this.live = parts.live;
+    this.stream = parts.stream;
     this.#issuer = parts.issuer;
     this.#overrides = parts.overrides;
     this.#closers = parts.closers;
@@ -282,6 +285,7 @@ export class GatewayPlatform implements AsyncDisposable {
     more: Partial<PartDetails> = {},
     tenant: TenantId = NORTH,
     atMs = Date.now(),
+    notify: readonly string[] = [],
   ): Promise<string> {
     const part: PartDetails = {
       key: `high|velocity_rms|${id}`,
@@ -302,9 +306,14 @@ export class GatewayPlatform implements AsyncDisposable {
       ...more,
     };
     const activation: Activation = { type: 'activate', id, atMs, machine: pressOf(tenant), part, replayed: false };
-    const [result] = await this.alarms.record([activation], { correlationWindowMs: 0 });
+    const [result] = await this.alarms.record([activation], { correlationWindowMs: 0, notify });
     if (result?.outcome !== 'recorded') throw new Error(`not raised: ${JSON.stringify(result)}`);
     return result.alarm.id;
+  }
+
+  /** As {@link raise}, and that notifier is to be told. */
+  raiseAndNotify(id: string, notifier: string): Promise<string> {
+    return this.raise(id, {}, NORTH, Date.now(), [notifier]);
   }
 }
 

@@ -92,16 +92,21 @@ export class BatchWriter {
     return this.#ord;
   }
 
-  /** Adds one outcome. The stream's watermark moves unless the event was settled before and only changes its outcome now. */
-  add(stream: StreamName, outcome: EventOutcome, watermark: 'moves' | 'stays' = 'moves'): void {
+  /**
+   * Adds one outcome, and returns where its items are counted. The stream's watermark moves unless the event was settled before and only
+   * changes its outcome now.
+   */
+  add(stream: StreamName, outcome: EventOutcome, watermark: 'moves' | 'stays' = 'moves'): keyof SettledItems {
     this.#ord += 1;
     const { event } = outcome;
     const machine = this.#machineOf(event.key);
     const totals = this.#totalsOf(machine.tenant);
-    totals.counts[this.#addRows(stream, machine, outcome)] += event.items;
+    const counted = this.#addRows(stream, machine, outcome);
+    totals.counts[counted] += event.items;
     if (watermark === 'moves' && (LEDGERED_STREAMS as readonly StreamName[]).includes(stream)) {
       totals.watermarks.set(stream, event.cumulativeItems);
     }
+    return counted;
   }
 
   /** Adds to the counters and moves the watermarks; returns the items added by tenant. */

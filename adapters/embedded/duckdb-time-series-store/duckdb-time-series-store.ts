@@ -1,7 +1,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { systemClock, type Clock } from '#core/clock.ts';
 import type { StreamName } from '#core/domain/event.ts';
-import type { MachineKey, TenantId } from '#core/domain/ids.ts';
+import { machineRef, type MachineKey, type TenantId } from '#core/domain/ids.ts';
+import type { SettledItems } from '#core/domain/ledger.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { Progress } from '#core/ports/event-stream.ts';
 import type {
@@ -158,8 +159,15 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
     );
   }
 
-  async settleDeadLetter(id: string, outcome: EventOutcome, options?: CallOptions): Promise<void> {
-    await this.#write('settle a dead letter', options?.signal, async ({ database, memory, settler }) => {
+  async deadLetter(tenant: TenantId, id: string, options?: CallOptions): Promise<DeadLetter | undefined> {
+    const letter = await this.#read('find a dead letter', options, dictionaryOf, (reader, dictionary) =>
+      findDeadLetter(reader, dictionary, id),
+    );
+    return letter && machineRef(letter.machine).tenant === tenant ? letter : undefined;
+  }
+
+  async settleDeadLetter(id: string, outcome: EventOutcome, options?: CallOptions): Promise<keyof SettledItems> {
+    return this.#write('settle a dead letter', options?.signal, async ({ database, memory, settler }) => {
       const letter = await findDeadLetter(database.writer, memory.dictionary, id);
       if (!letter) throw new PortError('not_found', `there is no dead letter ${id}`);
       if (outcome.event.eventId !== letter.event.eventId || outcome.event.key !== letter.machine) {
@@ -168,7 +176,7 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
           `dead letter ${id} is event ${letter.event.eventId} of ${letter.machine}`,
         );
       }
-      await settler.settleDeadLetter(letter, outcome);
+      return settler.settleDeadLetter(letter, outcome);
     });
   }
 

@@ -1,5 +1,6 @@
 import { BIGINT, DOUBLE, INTEGER, UTINYINT, VARCHAR, type DuckDBConnection } from '@duckdb/node-api';
 import type { Clock } from '#core/clock.ts';
+import type { SettledItems } from '#core/domain/ledger.ts';
 import { PortError } from '#core/errors.ts';
 import type { DeadLetter, EventOutcome, SettleBatch, SettleResult } from '#core/ports/time-series-store.ts';
 import { BatchWriter, type EventColumns, type ReadingColumns } from './batch-writer.ts';
@@ -46,17 +47,21 @@ export class Settler {
     return { added, redelivered };
   }
 
-  /** Replaces the dead letter by what its event became. */
-  async settleDeadLetter(letter: DeadLetter, outcome: EventOutcome): Promise<void> {
+  /** Replaces the dead letter by what its event became; returns what that is. */
+  async settleDeadLetter(letter: DeadLetter, outcome: EventOutcome): Promise<keyof SettledItems> {
     const change = new StateChange(this.#memory.state);
     const tenant = this.#memory.dictionary.machine(letter.machine).tenant;
     change.add(['settled', tenant, 'deadLettered'], -letter.event.items);
+    let became: keyof SettledItems = 'deadLettered';
     await this.#write(
       change,
       [outcome],
-      (writer) => writer.add(letter.stream, outcome, 'stays'),
+      (writer) => {
+        became = writer.add(letter.stream, outcome, 'stays');
+      },
       `DELETE FROM dead_letters WHERE ord = ${BigInt(letter.id)}`,
     );
+    return became;
   }
 
   /** One transaction: the rows that `fill` adds, the change of state, and what is new in the dictionary. Memory follows the commit. */

@@ -2,7 +2,13 @@ import { sql } from 'kysely';
 import type { SqliteFile } from '#adapters/sql/sqlite-file.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
-import type { AlarmNotice, OutboxCount, OutboxMessage, OutboxQuery } from '#core/ports/alarm-journal.ts';
+import type {
+  AlarmNotice,
+  DeadMessageQuery,
+  OutboxCount,
+  OutboxMessage,
+  OutboxQuery,
+} from '#core/ports/alarm-journal.ts';
 import type { AlarmSchema, OutboxRow } from './schema.ts';
 
 /** Reads and settles the outbox rows that recording wrote. */
@@ -49,16 +55,25 @@ export class OutboxTable {
       .execute();
   }
 
-  async dead(limit: number): Promise<readonly OutboxMessage[]> {
-    const rows = await this.#file.kysely
+  async dead({ tenant, after, limit }: DeadMessageQuery): Promise<readonly OutboxMessage[]> {
+    let select = this.#file.kysely
       .selectFrom('outbox')
       .selectAll()
       .where('dead_at_ms', 'is not', null)
-      .orderBy('dead_at_ms', 'desc')
-      .orderBy('position', 'desc')
-      .limit(limit)
-      .execute();
-    return rows.map(toMessage);
+      .orderBy('created_at_ms', 'desc')
+      .orderBy('id', 'desc')
+      .limit(limit);
+    // A machine's key begins with its tenant, and names hold no slash: "0" is the character after it.
+    if (tenant !== undefined) select = select.where('machine', '>', `${tenant}/`).where('machine', '<', `${tenant}0`);
+    if (after) {
+      select = select.where((row) =>
+        row.or([
+          row('created_at_ms', '<', after.createdAtMs),
+          row.and([row('created_at_ms', '=', after.createdAtMs), row('id', '<', after.id)]),
+        ]),
+      );
+    }
+    return (await select.execute()).map(toMessage);
   }
 
   async retry(id: string, nowMs: number): Promise<void> {

@@ -10,6 +10,7 @@ import type {
   AlarmJournal,
   AlarmOutbox,
   AlarmQuery,
+  DeadMessageQuery,
   EntryPage,
   EntryQuery,
   OpenCount,
@@ -229,9 +230,10 @@ export class SqliteAlarmJournal implements AlarmJournal, AlarmOutbox, AsyncDispo
     await this.#outbox.failed(id, failure, this.#clock.nowMs());
   }
 
-  async deadMessages(limit: number, { signal }: CallOptions = {}): Promise<readonly OutboxMessage[]> {
+  async deadMessages(query: DeadMessageQuery, { signal }: CallOptions = {}): Promise<readonly OutboxMessage[]> {
     throwIfAborted(signal);
-    return this.#outbox.dead(limit);
+    requireLimit(query.limit, 1000);
+    return this.#outbox.dead(query);
   }
 
   async retryDead(id: string, { signal }: CallOptions = {}): Promise<void> {

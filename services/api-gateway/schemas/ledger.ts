@@ -57,12 +57,16 @@ export const lostPageQuerySchema = z.object(pageQuerySchema(500, 100));
 export const deadLetterSchema = z
   .object({
     id: z.string(),
+    stage: z.enum(['store', 'features', 'inference', 'notification']).meta({
+      description: 'What could not process it; notification: a notifier that could not be told of an alarm',
+    }),
     site: z.string(),
     machine: z.string(),
     stream: z.string(),
+    destination: z.string().optional().meta({ description: 'The notifier' }),
     eventId: z.string(),
     kind: z.string(),
-    items: z.int(),
+    items: z.int().meta({ description: 'Of the ledger’s sum; 0 for what a derived stage or a notifier could not do' }),
     code: z.string(),
     detail: z.string(),
     atMs: instantMsSchema,
@@ -85,7 +89,11 @@ export const deadLetterDetailSchema = z
 export const replayResultSchema = z
   .object({
     id: z.string(),
-    outcome: z.enum(['stored', 'duplicate', 'rejected', 'deadLettered']),
+    outcome: z.enum(['stored', 'duplicate', 'rejected', 'deadLettered', 'published', 'queued']).meta({
+      description:
+        'Where its items are now; published: what the stage made of it, or the event itself, is on the stream; queued: the notifier tries again',
+    }),
+    stream: z.string().optional().meta({ description: 'Where it was published' }),
     detail: z.string().optional(),
   })
   .meta({ id: 'ReplayResult' });
@@ -107,4 +115,5 @@ export const rejectionsSchema = pageSchema(rejectionSchema).meta({ id: 'Rejectio
 
 export type LedgerView = z.infer<typeof ledgerSchema>;
 export type DeadLetterView = z.infer<typeof deadLetterSchema>;
+export type DeadLetterDetail = z.infer<typeof deadLetterDetailSchema>;
 export type ReplayResult = z.infer<typeof replayResultSchema>;

@@ -1,7 +1,13 @@
 import type { Command } from 'commander';
-import type { DeadLetterView, LedgerView, ReplayResult } from '#services/api-gateway/schemas/ledger.ts';
+import type {
+  DeadLetterDetail,
+  DeadLetterView,
+  LedgerView,
+  ReplayResult,
+} from '#services/api-gateway/schemas/ledger.ts';
+import type { ApiClient } from './api-client.ts';
 import type { Action } from './main.ts';
-import { instant, table } from './output.ts';
+import { CommandError, instant, table } from './output.ts';
 
 /** `tribo ledger`: what became of every item that was acknowledged. Exits with 65 when the sum is not exact. */
 export function addLedgerCommands(program: Command, action: Action): void {
@@ -18,18 +24,23 @@ export function addLedgerCommands(program: Command, action: Action): void {
       }),
     );
 
-  ledger
+  const letters = ledger
     .command('dead-letters')
-    .description('events that could not be processed')
+    .description('what no stage could process, and notifications that nobody could be told');
+
+  letters
+    .command('list', { isDefault: true })
+    .description('all of them: settlement, features, inference, notifications')
+    .option('--limit <count>', 'at most this many', '100')
     .action(
-      action(async ({ api, out }) => {
-        const { items } = await api().request<{ items: DeadLetterView[] }>('GET', '/v1/dead-letters');
-        out.result(items, () =>
+      action(async ({ api, out }, options: { limit: string }) => {
+        out.result(await deadLetters(api(), Number(options.limit)), (items) =>
           table(
-            ['id', 'when', 'machine', 'items', 'code', 'detail'],
+            ['id', 'when', 'stage', 'machine', 'items', 'code', 'detail'],
             items.map((each) => [
               each.id,
               instant(each.atMs),
+              each.stage,
               `${each.site}/${each.machine}`,
               String(each.items),
               each.code,
@@ -40,18 +51,70 @@ export function addLedgerCommands(program: Command, action: Action): void {
       }),
     );
 
-  ledger
-    .command('replay <id>')
-    .description('process a dead letter again, keeping its id')
+  letters
+    .command('show <id>')
+    .description('one of them with its payload')
     .action(
       action(async ({ api, out }, id: string) => {
-        const replayed = await api().request<ReplayResult>('POST', `/v1/dead-letters/${encodeURIComponent(id)}/replay`);
-        out.result(
-          replayed,
-          () => `${replayed.id}: ${replayed.outcome}${replayed.detail === undefined ? '' : ` (${replayed.detail})`}`,
-        );
+        const letter = await api().request<DeadLetterDetail>('GET', `/v1/dead-letters/${encodeURIComponent(id)}`);
+        out.result(letter, describe);
       }),
     );
+
+  letters
+    .command('replay [ids...]')
+    .description('process them again, keeping their event ids; exits with 65 when one is dead as before')
+    .option('--all', 'all there are now', false)
+    .action(
+      action(async ({ api, out }, ids: string[], options: { all: boolean }) => {
+        const client = api();
+        if (options.all === ids.length > 0) {
+          throw new CommandError('usage', 'name the dead letters to replay, or say --all', 'tribo ledger dead-letters');
+        }
+        const chosen = options.all ? (await deadLetters(client, Infinity)).map(({ id }) => id) : ids;
+        const replayed: ReplayResult[] = [];
+        for (const id of chosen) {
+          replayed.push(await client.request('POST', `/v1/dead-letters/${encodeURIComponent(id)}/replay`));
+        }
+        out.result(replayed, (results) =>
+          results.length === 0 ? '(none)' : results.map((each) => `${each.id}: ${outcomeText(each)}`).join('\n'),
+        );
+        if (replayed.some(({ outcome }) => outcome === 'deadLettered')) process.exitCode = 65;
+      }),
+    );
+}
+
+const PAGE = 500;
+
+/** Page by page, newest first. */
+async function deadLetters(client: ApiClient, limit: number): Promise<readonly DeadLetterView[]> {
+  const found: DeadLetterView[] = [];
+  for (let cursor = ''; ;) {
+    const query = `limit=${Math.min(PAGE, limit - found.length)}${cursor && `&cursor=${cursor}`}`;
+    const page = await client.request<{ items: DeadLetterView[]; nextCursor?: string }>(
+      'GET',
+      `/v1/dead-letters?${query}`,
+    );
+    found.push(...page.items);
+    if (page.nextCursor === undefined || found.length >= limit) return found;
+    cursor = page.nextCursor;
+  }
+}
+
+function describe({ payload, payloadBytes, ...letter }: DeadLetterDetail): string {
+  return [
+    `${letter.stage} could not process ${letter.kind} ${letter.eventId} of ${letter.site}/${letter.machine} (stream ${letter.stream})`,
+    `  accepted ${instant(letter.acceptedAtMs)}, given up ${instant(letter.atMs)}, ${letter.items} items`,
+    `  ${letter.code}: ${letter.detail}`,
+    `  payload of ${payloadBytes} bytes:`,
+    payload,
+  ].join('\n');
+}
+
+function outcomeText({ outcome, stream, detail }: ReplayResult): string {
+  if (outcome === 'published') return `published on ${stream}`;
+  if (outcome === 'queued') return 'the notifier tries again';
+  return outcome === 'deadLettered' ? `dead as before: ${detail}` : outcome;
 }
 
 function render(sum: LedgerView): string {
