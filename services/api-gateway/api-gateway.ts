@@ -5,6 +5,7 @@ import { AlarmFigureReader } from '#core/alerting/alarm-figure-reader.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import { Readiness } from '../shared/http/readiness.ts';
+import { observeStreamLag } from '../shared/observability/stream-lag.ts';
 import { Authenticator } from './access/authenticator.ts';
 import { sessionCookieName } from './access/session-cookie.ts';
 import { Sessions } from './access/sessions.ts';
@@ -94,6 +95,7 @@ async function gatewayServices(
   const sessions = await Sessions.open(secrets, clock, config.sessionLifetimeMs);
   const { sampleEveryMs: pulseMs, ...eventOptions } = config.events;
   const fleet = new FleetSummary({ ...dependencies, staleAfterMs: config.staleAfterMs, pulseMs, onProblem });
+  observeStreamLag(stream, metrics);
   const ledger = new LedgerReader({ store, stream, clock, ...(refused && { refused }) });
   return {
     ...dependencies,

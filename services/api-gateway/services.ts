@@ -58,8 +58,8 @@ export interface ApiGatewayDependencies {
   readonly rules: RuleStore;
   /** Absent where no models are used. */
   readonly models?: ModelRegistry;
-  /** Whose accepted items the ledger begins with, and which takes what comes of a replayed dead letter. */
-  readonly stream: Pick<MeasuredStream & EventStream, 'acceptedItems' | 'publish'>;
+  /** Whose accepted items the ledger begins with, whose groups’ lag `/metrics` tells, and which takes what comes of a replayed dead letter. */
+  readonly stream: Pick<MeasuredStream & EventStream, 'acceptedItems' | 'lag' | 'publish'>;
   /** One a process that sees raw streams or devices. */
   readonly live: readonly LiveFeed[];
   readonly secrets: SecretStore;

@@ -91,6 +91,7 @@ export function journalEntryView({ sequence, transition, recordedAtMs, stateAfte
     sequence,
     action: actionOf(transition),
     atMs: recordedAtMs,
+    ofMs: transition.atMs,
     by: authorOf(transition),
     ...('comment' in transition && { comment: transition.comment }),
     stateAfter,

@@ -76,7 +76,11 @@ async function serve(
   const addressFile = join(dataDir, ADDRESS_FILE);
   opened.defer(() => rmSync(addressFile, { force: true }));
   const writeAddress = async () =>
-    writeOwnerOnly(addressFile, { url, token: await platform.commandToken(2 * TOKEN_EVERY_MS) });
+    writeOwnerOnly(addressFile, {
+      url,
+      token: await platform.commandToken(2 * TOKEN_EVERY_MS),
+      mqttUrl: `${configuration.tlsCert === undefined ? 'mqtt' : 'mqtts'}://${configuration.host}:${mqttPort}`,
+    });
   await writeAddress();
   const refresh = setInterval(() => void writeAddress().catch(() => undefined), TOKEN_EVERY_MS);
   opened.defer(() => clearInterval(refresh));

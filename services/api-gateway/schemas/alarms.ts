@@ -90,7 +90,8 @@ export const journalEntrySchema = z
   .object({
     sequence: z.int(),
     action: z.string().meta({ examples: ['raised', 'acknowledged', 'returned'] }),
-    atMs: instantMsSchema,
+    atMs: instantMsSchema.meta({ description: 'When it was written down' }),
+    ofMs: instantMsSchema.meta({ description: 'When it happened: of a condition, by the time of the data' }),
     by: z.string().meta({ description: 'A person, or the rule or model' }),
     comment: z.string().optional(),
     stateAfter: alarmStateSchema,

@@ -30,6 +30,10 @@ export interface ReplayResult {
   readonly outOfOrder: number;
   /** Recordings that went by import. */
   readonly importedRecordings: number;
+  /** When they are now, and of which machines. */
+  readonly recordings: readonly ReplayedRecording[];
+  /** Whether it went on from where one before it was interrupted: the counts are of this run alone. */
+  readonly resumed: boolean;
   /** Telemetry as JSON and waveforms as samples, without what the transport adds. */
   readonly bytes: number;
   readonly seconds: number;
@@ -38,9 +42,19 @@ export interface ReplayResult {
   readonly bytesPerS: number;
 }
 
-export interface ReplayFacts {
+export interface ReplayedRecording {
+  readonly name: string;
+  readonly machines: readonly string[];
+  /** Time of its first and its last record as they were sent. */
+  readonly beginMs: number;
+  readonly endMs: number;
+  readonly imported: boolean;
+}
+
+interface ReplayFacts {
   readonly machines: number;
-  readonly importedRecordings: number;
+  readonly recordings: readonly ReplayedRecording[];
+  readonly resumed: boolean;
   readonly totalBytes: number;
   readonly onProgress: ((progress: ReplayProgress) => void) | undefined;
 }
@@ -122,7 +136,9 @@ export class ReplayTally {
       refusedMessages: this.#refusedMessages,
       ...(this.#firstRefusal === undefined ? {} : { firstRefusal: this.#firstRefusal }),
       outOfOrder: this.outOfOrder,
-      importedRecordings: this.#about.importedRecordings,
+      importedRecordings: this.#about.recordings.filter(({ imported }) => imported).length,
+      recordings: this.#about.recordings,
+      resumed: this.#about.resumed,
       bytes: this.#bytes,
       seconds,
       messagesPerS: this.#messages / seconds,

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import fc from 'fast-check';
 import type { TelemetryMessage } from '../messages.ts';
 import { acceptAll, startBroker, startGateway } from '#test/support/wire-peers.ts';
 import { ReliableSender } from './reliable-sender.ts';
+import { RecordingProgress } from './replay-journal.ts';
 import { replay } from './replay.ts';
 import type { ReplayOptions } from './replay.ts';
 import type { ReplayProgress } from './replay-tally.ts';
@@ -270,6 +272,40 @@ describe('a replay', () => {
     expect(gateway.requests.length).toBe(1);
   });
 
+  it('that was interrupted goes on with its times and ids, sending little twice and leaving nothing out', async () => {
+    for (const machine of ['a', 'b', 'c']) await series(machine, 20_000, 10);
+    const abort = new AbortController();
+    const gateway = await startGateway((request, response) => {
+      if (gateway.requests.length === 12) abort.abort();
+      acceptAll(request, response);
+    });
+    cleanups.push(gateway.stop);
+    const journal = join(folder, 'journal', 'replay.json');
+    const transport = { mode: 'http', url: gateway.url } as const;
+    const first = replay(options(transport, { journal, signal: abort.signal }));
+    await expect(first).rejects.toMatchObject({ code: 'cancelled' });
+    const later = { ...clock, nowMs: () => NOW_MS + 3_600_000 };
+    const result = await replay(options(transport, { journal, clock: later }));
+    const arrived = byHttp(gateway);
+    expect(valuesOf(arrived)).toEqual({ a: upTo(20_000), b: upTo(20_000), c: upTo(20_000) });
+    expect(Math.max(...arrived.map(({ message }) => message.ts))).toBe(NOW_MS);
+    expect(result.resumed).toBe(true);
+    expect(result.recordings.map(({ endMs }) => endMs)).toEqual([NOW_MS, NOW_MS, NOW_MS]);
+    expect(result.messages).toBeLessThan(60_000);
+    // Complete, it is forgotten: the next one is a new one.
+    expect(existsSync(journal)).toBe(false);
+  });
+
+  it('does not go on with a recording that has changed since', async () => {
+    await series('a', 5000);
+    const journal = join(folder, 'replay.json');
+    const saved = { format: 1, startedAtMs: NOW_MS, recordings: { 'a.csv': { bytes: 7, acknowledged: 3 } } };
+    await writeFile(journal, JSON.stringify(saved));
+    const running = replay(options(mqtt('mqtt://127.0.0.1:1'), { journal }));
+    await expect(running).rejects.toMatchObject({ code: 'failed_precondition' });
+    await expect(running).rejects.toThrow('a.csv has changed since');
+  });
+
   it.each<{ at: string; speed: number | 'max' }>([
     { at: 'full speed', speed: 'max' },
     { at: 'the recording’s speed', speed: 1 },
@@ -380,6 +416,22 @@ describe('streams merged in time order', () => {
         for await (const { tsMs } of inTimeOrder(streams)) merged.push(tsMs);
         expect(merged).toEqual(times.flat().toSorted((a, b) => a - b));
       }),
+    );
+  });
+});
+
+describe('the progress of a recording', () => {
+  it('is the number of records before the first that is not done, in whatever order they are', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 40 }).chain((count) => fc.shuffledSubarray(upTo(count))),
+        (order) => {
+          const progress = new RecordingProgress(1, 0, () => undefined);
+          for (const index of order) progress.done(index);
+          const done = new Set(order);
+          expect(progress.acknowledged).toBe(upTo(order.length + 1).find((index) => !done.has(index)));
+        },
+      ),
     );
   });
 });

@@ -7,10 +7,13 @@ import { PortError, throwIfAborted } from '#core/errors.ts';
 import { TelemetryBatcher } from '../transport/batching.ts';
 import { HttpUplink } from '../transport/http-uplink.ts';
 import { MqttUplink } from '../transport/mqtt-uplink.ts';
+import { batchIds } from '../transport/uplink.ts';
 import type { Batch, Uplink } from '../transport/uplink.ts';
 import { openReplaySource } from './formats.ts';
 import type { ReplaySourceOptions } from './formats.ts';
 import { ReliableSender } from './reliable-sender.ts';
+import { ReplayJournal } from './replay-journal.ts';
+import type { RecordingProgress } from './replay-journal.ts';
 import { ReplayTally } from './replay-tally.ts';
 import type { ReplayProgress, ReplayResult } from './replay-tally.ts';
 import type { Recording, ReplayRecord, ReplaySource } from './source.ts';
@@ -35,6 +38,8 @@ export interface ReplayOptions extends ReplaySourceOptions {
   readonly acceptAgeDays?: number | undefined;
   /** How long the platform may be away before the replay gives up. Default five minutes. */
   readonly giveUpAfterMs?: number | undefined;
+  /** File in which an interrupted replay leaves how far it came; the same replay goes on from there. Absent once all is acknowledged. */
+  readonly journal?: string | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -61,7 +66,8 @@ const MAX_AHEAD_MS = 5 * 60_000;
 
 /**
  * Sends recordings to the platform as if their machines were here, and resolves once all is acknowledged. A replay that is repeated
- * with `keep` repeats its ids, so the platform stores it once; a shifted one is a new one.
+ * with `keep` repeats its ids, so the platform stores it once; a shifted one is a new one, unless it goes on from a journal: then it has the
+ * times and ids that it had before it was interrupted.
  *
  * @throws PortError not_found, invalid_argument, data_loss: the recordings or the options are wrong, and the message says what to do;
  * permission_denied, failed_precondition: the platform's refusal; unavailable: it was away too long; cancelled.
@@ -71,21 +77,30 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const source = await openReplaySource(options);
   const selected = select(source, options.only);
   const nowMs = (options.clock ?? systemClock).nowMs();
-  const parts = selected.recordings.map((recording) => planPart(recording, options, nowMs));
-  await options.onPlant?.(selected.plant);
-  const run = new ReplayRun(parts, selected.plant, options);
+  const journal = await ReplayJournal.open(options.journal, nowMs);
+  let result: ReplayResult | undefined;
   try {
-    if (options.speed === 'max') await run.asFastAsAcknowledged();
-    else await run.byTheClock(options.speed);
-    return await run.finish();
+    const parts = selected.recordings.map((recording) => planPart(recording, options, nowMs, journal));
+    await options.onPlant?.(selected.plant);
+    await journal.begin();
+    const run = new ReplayRun(parts, selected.plant, { ...options, isResumed: journal.isResumed });
+    try {
+      if (options.speed === 'max') await run.asFastAsAcknowledged();
+      else await run.byTheClock(options.speed);
+      result = await run.finish();
+    } finally {
+      await run.close();
+    }
   } finally {
-    await run.close();
+    await journal.close(result !== undefined);
   }
+  return result;
 }
 
 /** A recording with its new time. */
 interface Part {
   readonly recording: Recording;
+  readonly progress: RecordingProgress;
   readonly shiftMs: number;
   readonly imported: boolean;
   /** Begin of the ids of its messages. */
@@ -99,13 +114,22 @@ class ReplayRun {
   readonly #signal: AbortSignal;
   readonly #abort = new AbortController();
   readonly #tally: ReplayTally;
+  readonly #partOf: ReadonlyMap<string, Part>;
 
-  constructor(parts: readonly Part[], plant: PlantDescription, options: ReplayOptions) {
+  constructor(
+    parts: readonly Part[],
+    plant: PlantDescription,
+    options: ReplayOptions & { readonly isResumed: boolean },
+  ) {
     this.#parts = parts;
+    this.#partOf = new Map(parts.map((part) => [part.idPrefix, part]));
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#abort.signal]) : this.#abort.signal;
     this.#tally = new ReplayTally({
       machines: plant.machines.length,
-      importedRecordings: parts.filter(({ imported }) => imported).length,
+      recordings: parts.map(({ recording: { name, machines, beginMs, endMs }, shiftMs, imported }) => {
+        return { name, machines, beginMs: beginMs + shiftMs, endMs: endMs + shiftMs, imported };
+      }),
+      resumed: options.isResumed,
       totalBytes: parts.reduce((sum, { recording }) => sum + recording.bytes, 0),
       onProgress: options.onProgress,
     });
@@ -170,20 +194,37 @@ class ReplayRun {
       maxInFlight: MAX_IN_FLIGHT[options.transport.mode],
       giveUpAfterMs: options.giveUpAfterMs ?? 300_000,
       signal: this.#signal,
-      onAcknowledged: (batch, receipt) => this.#tally.acknowledged(batch, receipt),
-      onRefused: (batch, reason) => this.#tally.refused(batch, reason),
+      onAcknowledged: (batch, receipt) => {
+        this.#done(batch);
+        this.#tally.acknowledged(batch, receipt);
+      },
+      onRefused: (batch, reason) => {
+        this.#done(batch);
+        this.#tally.refused(batch, reason);
+      },
     });
   }
 
-  async *#messages({ recording, shiftMs, idPrefix }: Part): AsyncGenerator<ReplayMessage, void, undefined> {
+  #done(batch: Batch): void {
+    for (const id of batchIds(batch)) {
+      const at = id.lastIndexOf('.') + 1;
+      this.#partOf.get(id.slice(0, at))?.progress.done(parseInt(id.slice(at), 36));
+    }
+  }
+
+  async *#messages({ recording, shiftMs, idPrefix, progress }: Part): AsyncGenerator<ReplayMessage, void, undefined> {
     let index = 0;
     let latestMs = -Infinity;
+    const doneBefore = progress.acknowledged;
     for await (const record of recording.records()) {
       throwIfAborted(this.#signal);
       if (record.tsMs < latestMs) this.#tally.outOfOrder++;
       else latestMs = record.tsMs;
       this.#tally.readUpTo(recording, record.tsMs);
-      yield { record, id: `${idPrefix}${(index++).toString(36)}`, tsMs: record.tsMs + shiftMs };
+      if (index < doneBefore) index++;
+      // A row without a single value says nothing.
+      else if (record.kind === 'telemetry' && isEmpty(record.metrics)) progress.done(index++);
+      else yield { record, id: `${idPrefix}${(index++).toString(36)}`, tsMs: record.tsMs + shiftMs };
     }
   }
 
@@ -200,8 +241,6 @@ class ReplayRun {
       await this.#senders[way(part)].send({ machine, kind: 'waveform', sensor: record.sensor, message });
       return;
     }
-    // A row without a single value says nothing.
-    if (Object.keys(record.metrics).length === 0) return;
     const full = batcher.add(machine, { id, ts, metrics: record.metrics });
     if (full) await this.#senders[way(part)].send(full);
     // Thousands of machines in one file: what is open is bounded too.
@@ -242,6 +281,11 @@ const MAX_OPEN_BATCHES = 1000;
 /** The longest that a timer of Node.js waits. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+function isEmpty(metrics: Readonly<Record<string, number>>): boolean {
+  for (const _name in metrics) return false;
+  return true;
+}
+
 function way(part: Part): 'live' | 'imported' {
   return part.imported ? 'imported' : 'live';
 }
@@ -266,10 +310,11 @@ function select(source: ReplaySource, only: string | undefined): ReplaySource {
   );
 }
 
-function planPart(recording: Recording, options: ReplayOptions, nowMs: number): Part {
+function planPart(recording: Recording, options: ReplayOptions, nowMs: number, journal: ReplayJournal): Part {
   const { shiftTimes, speed, transport, acceptAgeDays = 7 } = options;
+  const { startedAtMs } = journal;
   const shiftMs = Math.round(
-    shiftTimes === 'keep' ? 0 : nowMs - (shiftTimes === 'end' ? recording.endMs : recording.beginMs),
+    shiftTimes === 'keep' ? 0 : startedAtMs - (shiftTimes === 'end' ? recording.endMs : recording.beginMs),
   );
   if (shiftTimes === 'start' && speed !== 1) {
     const aheadMs = (recording.endMs - recording.beginMs) * (speed === 'max' ? 1 : 1 - 1 / speed);
@@ -290,7 +335,8 @@ function planPart(recording: Recording, options: ReplayOptions, nowMs: number): 
     );
   }
   const hash = createHash('sha256').update(recording.name).digest('hex').slice(0, 12);
-  return { recording, shiftMs, imported, idPrefix: `${hash}.${shiftMs.toString(36)}.` };
+  const progress = journal.of(recording);
+  return { recording, progress, shiftMs, imported, idPrefix: `${hash}.${shiftMs.toString(36)}.` };
 }
 
 function openUplink({ transport, tenant, site }: ReplayOptions, plant: PlantDescription, imported: boolean): Uplink {

@@ -6,6 +6,8 @@ import { CommandError } from './output.ts';
 export interface PlatformAddress {
   readonly url: string;
   readonly token: string;
+  /** Of its broker. */
+  readonly mqttUrl?: string;
 }
 
 export const ADDRESS_FILE = 'platform.json';
@@ -13,6 +15,8 @@ export const ADDRESS_FILE = 'platform.json';
 export interface ApiClient {
   readonly url: string;
   readonly token: string;
+  /** Of the broker of the platform that runs on the data folder; unknown of another one. */
+  readonly mqttUrl?: string;
   request<Result>(
     method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     path: string,
@@ -38,6 +42,7 @@ export function apiClient(options: {
   return {
     url: address.url,
     token: address.token,
+    ...(address.mqttUrl !== undefined && { mqttUrl: address.mqttUrl }),
     request: async (method, path, body, headers) => {
       const response = await fetch(new URL(path, address.url), {
         method,
@@ -79,7 +84,7 @@ function resolveAddress(options: {
     );
   }
   const local = JSON.parse(readFileSync(path, 'utf8')) as PlatformAddress;
-  return { url: url ?? local.url, token: token ?? local.token };
+  return { ...(url === undefined ? local : { url }), token: token ?? local.token };
 }
 
 function problemError(status: number, text: string): CommandError {

@@ -10,6 +10,7 @@ import { CommandError, fail, output, type Output } from './output.ts';
 import { addPlantCommands } from './plant-commands.ts';
 import { addReplayCommands } from './replay-commands.ts';
 import { addRuleCommands } from './rule-commands.ts';
+import { addSimulateCommand } from './simulate-command.ts';
 import { addStartCommand } from './start-command.ts';
 import { addTokenCommands } from './token-commands.ts';
 
@@ -60,6 +61,7 @@ const action: Action =
 
 addStartCommand(program, action, settingOptions);
 addReplayCommands(program, action);
+addSimulateCommand(program, action);
 addPlantCommands(program, action);
 addDeviceCommands(program, action);
 addRuleCommands(program, action);

@@ -7,6 +7,8 @@ const EXIT_CODES = {
   'not-found': 66,
   refused: 77,
   configuration: 78,
+  // What a shell sees of a process that Ctrl-C ended.
+  interrupted: 130,
 } as const;
 
 /** What a command ends with when it cannot do its work: said in one line, with the remedy in the next. */

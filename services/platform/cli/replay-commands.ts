@@ -1,20 +1,18 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createHash } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { SingleBar, Presets } from 'cli-progress';
 import { Option, type Command } from 'commander';
-import type { PlantDescription } from '#core/domain/plant.ts';
-import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
-import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
-import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
-import { startSimulator } from '#services/edge-simulator/composition.ts';
-import { demoPlant } from '#services/edge-simulator/plant.ts';
+import type { AlarmView, JournalEntryView } from '#services/api-gateway/schemas/alarms.ts';
+import { isPortError } from '#core/errors.ts';
 import { REPLAY_FORMATS, type ReplayFormat } from '#services/edge-simulator/replay/formats.ts';
-import type { ReplayResult } from '#services/edge-simulator/replay/replay-tally.ts';
+import type { ReplayProgress, ReplayResult } from '#services/edge-simulator/replay/replay-tally.ts';
 import { replay } from '#services/edge-simulator/replay/replay.ts';
+import { untilAnalysed, type Analysed } from './analysed.ts';
 import type { ApiClient } from './api-client.ts';
-import type { Action } from './main.ts';
+import type { Action, CommandContext } from './main.ts';
 import { CommandError, table } from './output.ts';
-
-const DRAIN_WITHIN_MS = 120_000;
+import { replayReportTable, replayVerdicts, type ReplayedAlarm, type ReplayVerdict } from './replay-report.ts';
 
 interface ReplayFlags {
   readonly format: ReplayFormat;
@@ -24,13 +22,31 @@ interface ReplayFlags {
   readonly mapping?: string;
   readonly only?: string;
   readonly prefix?: string;
+  readonly report?: boolean;
+  readonly anew?: boolean;
 }
 
-/** `tribo replay` and `tribo simulate`: data without a device. */
+/** What `tribo replay` tells. Rates are of items (readings and waveforms) from the first one sent. */
+interface Replayed extends ReplayResult {
+  readonly ledger: Analysed['ledger'];
+  /** Until all was stored. */
+  readonly storedPerS: number;
+  /** Until all was judged too. */
+  readonly judgedPerS: number;
+  readonly alarms: readonly AlarmView[];
+  readonly report?: readonly ReplayVerdict[];
+}
+
+const ALL_STATES =
+  'normal,unacknowledged,acknowledged,rtn-unacknowledged,latched,shelved,suppressed-by-design,out-of-service';
+
+/** `tribo replay`: recordings instead of devices. */
 export function addReplayCommands(program: Command, action: Action): void {
   program
     .command('replay <folder>')
-    .description('send a recording through the platform, as if its machines were here')
+    .description(
+      'send a recording through the platform, as if its machines were here; one that was interrupted goes on with the same command',
+    )
     .addOption(
       new Option('--format <format>', 'what the folder holds').choices([...REPLAY_FORMATS]).makeOptionMandatory(),
     )
@@ -44,92 +60,127 @@ export function addReplayCommands(program: Command, action: Action): void {
     .option('--mapping <file>', 'how to read the columns; for the format csv')
     .option('--only <text>', 'only recordings whose name holds this text')
     .option('--prefix <text>', 'put before each machine’s name')
-    .action(
-      action(async ({ api, configuration, out }, folder: string, flags: ReplayFlags) => {
-        const client = api();
-        const { tenant, acceptAgeDays } = configuration();
-        const bar = new SingleBar(
-          { format: '{bar} {percentage}% | {messages} messages | {rate}/s', clearOnComplete: true, noTTYOutput: false },
-          Presets.shades_classic,
-        );
-        const isShown = process.stderr.isTTY && !out.json;
-        if (isShown) bar.start(100, 0, { messages: 0, rate: 0 });
-        const machines: string[] = [];
-        const site = flags.site ?? flags.format;
-        const result = await replay({
-          format: flags.format,
-          folder,
-          tenant,
-          site,
-          speed: parseSpeed(flags.speed),
-          shiftTimes: flags.times,
-          acceptAgeDays,
-          mapping: flags.mapping,
-          only: flags.only,
-          machinePrefix: flags.prefix,
-          transport: { mode: 'http', url: client.url, token: client.token },
-          onPlant: async (plant) => {
-            machines.push(...plant.machines.map((machine) => machine.id));
-            await client.request('PUT', '/v1/plant', plant);
-          },
-          onProgress: ({ fraction, messages, elapsedS }) => {
-            if (isShown)
-              bar.update(Math.round(fraction * 100), {
-                messages,
-                rate: Math.round(messages / Math.max(elapsedS, 0.001)),
-              });
-          },
-        }).finally(() => bar.stop());
-        const ledger = await untilSettled(client);
-        const alarms = await alarmsOf(client, site, machines);
-        out.result({ ...result, ledger, alarms }, () => report(result, ledger, alarms));
-      }),
-    );
-
-  program
-    .command('simulate')
-    .description('run the simulated demo plant against the platform until Ctrl-C')
-    .option('--site <site>', 'site of its machines', 'simulated')
-    .option('--speed <factor>', 'how fast machines age; 1 shows a bearing fault within two minutes', '1')
-    .option('--seed <number>', 'same seed, same plant', '1')
-    .action(
-      action(async ({ api, configuration, out }, flags: { site: string; speed: string; seed: string }) => {
-        const client = api();
-        const { tenant, host, mqttPort, dataDir } = configuration();
-        const plant = demoPlant({ tenant, site: flags.site });
-        const device = await simulatorDevice(client, plant);
-        const simulator = await startSimulator({
-          transport: { mode: 'mqtt', url: `mqtt://${host}:${mqttPort}`, devices: [device] },
-          tenant,
-          site: flags.site,
-          dataDir: `${dataDir}/edge-simulator-${flags.site}`,
-          speed: Number(flags.speed),
-          seed: Number(flags.seed),
-          log: { info: () => undefined, warn: (_details, message) => process.stderr.write(`${message}\n`) },
-        });
-        out.result(
-          { machines: device.machines },
-          () => `${device.machines.length} machines of site ${flags.site} are sending. Ctrl-C stops them.`,
-        );
-        await new Promise((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve));
-        await simulator.stop();
-      }),
-    );
+    .option('--report', 'say for each machine when its alarm came: lead time before the end, alarms in the first half')
+    .option('--anew', 'begin again, though an earlier replay of it was interrupted')
+    .action(action(runReplay));
 }
 
-/** Registers the plant and a device that may speak for all of it; its secret is new each time. */
-async function simulatorDevice(client: ApiClient, plant: PlantDescription) {
-  await client.request('PUT', '/v1/plant', plant);
-  const machines = plant.machines.map((machine) => machine.id);
-  const id = `simulator-${plant.site}`;
-  await client.request('DELETE', `/v1/devices/${id}`).catch((error: unknown) => {
-    if (!(error instanceof CommandError && error.kind === 'not-found')) throw error;
-  });
-  const { secret } = await client.request<AddedDevice>('POST', '/v1/devices', {
-    id,
-    machines: machines.map((machine) => ({ site: plant.site, machine })),
-  });
-  return { id, secret, machines };
+async function runReplay(context: CommandContext, folder: string, flags: ReplayFlags): Promise<void> {
+  const { api, configuration, out } = context;
+  const client = api();
+  const { tenant, acceptAgeDays, dataDir } = configuration();
+  const site = flags.site ?? flags.format;
+  const journal = journalPath(dataDir, client.url, folder, site, flags);
+  if (flags.anew) rmSync(journal, { force: true });
+  const goesOn = existsSync(journal);
+  if (goesOn && !out.json) process.stderr.write('Going on where it was interrupted (--anew begins again).\n');
+  const progress = progressBar(process.stderr.isTTY && !out.json);
+  const interrupted = interruption();
+  const result = await replay({
+    format: flags.format,
+    folder,
+    tenant,
+    site,
+    speed: parseSpeed(flags.speed),
+    shiftTimes: flags.times,
+    acceptAgeDays,
+    mapping: flags.mapping,
+    only: flags.only,
+    machinePrefix: flags.prefix,
+    // Read anew each time: the platform renews it, also when it is started again in the middle.
+    transport: { mode: 'http', url: client.url, token: () => currentToken(api, client.token) },
+    journal,
+    signal: interrupted.signal,
+    onPlant: async (plant) => client.request('PUT', '/v1/plant', plant),
+    onProgress: progress.update,
+  })
+    .catch((error: unknown) => {
+      throw interrupted.signal.aborted ? interruptedError(progress.latest()) : replayError(error);
+    })
+    .finally(() => {
+      progress.stop();
+      interrupted.release();
+    });
+  const { ledger, settledAfterS, analysedAfterS } = await untilAnalysed(client);
+  const alarms = await alarmsOf(client, site, result);
+  const replayed: Replayed = {
+    ...result,
+    ledger,
+    storedPerS: result.items / (result.seconds + settledAfterS),
+    judgedPerS: result.items / (result.seconds + analysedAfterS),
+    alarms,
+    ...(flags.report && { report: replayVerdicts(result.recordings, await withJournals(client, alarms)) }),
+  };
+  out.result(replayed, describe);
+  if (!ledger.exact) process.exitCode = 65;
+}
+
+/** A file for each replay that is told apart: interrupted, it is there until the same command ends it. */
+function journalPath(dataDir: string, url: string, folder: string, site: string, flags: ReplayFlags): string {
+  const { format, times, only, prefix, mapping } = flags;
+  const same = [url, resolve(folder), site, format, times, only, prefix, mapping && resolve(mapping)];
+  const name = createHash('sha256').update(JSON.stringify(same)).digest('hex').slice(0, 24);
+  return join(dataDir, 'replays', `${name}.json`);
+}
+
+/** Ctrl-C once ends the replay so that it can go on; twice ends the process. */
+function interruption(): { readonly signal: AbortSignal; readonly release: () => void } {
+  const abort = new AbortController();
+  const stop = (): void => abort.abort();
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  return { signal: abort.signal, release: () => void process.off('SIGINT', stop).off('SIGTERM', stop) };
+}
+
+function interruptedError(progress: ReplayProgress | undefined): CommandError {
+  const done = progress ? `: ${progress.messages.toLocaleString('en')} messages were acknowledged by this run` : '';
+  return new CommandError(
+    'interrupted',
+    `the replay was interrupted${done}`,
+    'the same command goes on from there; --anew begins again',
+  );
+}
+
+/** Its message says what, where and the remedy; only the exit code is missing. */
+function replayError(error: unknown): unknown {
+  if (!isPortError(error)) return error;
+  if (error.code === 'invalid_argument' || error.code === 'data_loss') return new CommandError('data', error.message);
+  if (error.code === 'not_found') return new CommandError('not-found', error.message);
+  if (error.code === 'unavailable') {
+    return new CommandError(
+      'unreachable',
+      error.message,
+      'when the platform is back, the same command goes on from there',
+    );
+  }
+  return error.code === 'permission_denied' ? new CommandError('refused', error.message) : error;
+}
+
+function currentToken(api: () => ApiClient, last: string): string {
+  try {
+    return api().token;
+  } catch {
+    // The platform is away, and its address with it.
+    return last;
+  }
+}
+
+function progressBar(isShown: boolean) {
+  const bar = new SingleBar(
+    { format: '{bar} {percentage}% | {messages} messages | {rate}/s', clearOnComplete: true, noTTYOutput: false },
+    Presets.shades_classic,
+  );
+  let latest: ReplayProgress | undefined;
+  if (isShown) bar.start(100, 0, { messages: 0, rate: 0 });
+  return {
+    latest: () => latest,
+    stop: () => bar.stop(),
+    update: (progress: ReplayProgress): void => {
+      latest = progress;
+      if (!isShown) return;
+      const { fraction, messages, elapsedS } = progress;
+      bar.update(Math.round(fraction * 100), { messages, rate: Math.round(messages / Math.max(elapsedS, 0.001)) });
+    },
+  };
 }
 
 function parseSpeed(text: string): number | 'max' {
@@ -139,53 +190,68 @@ function parseSpeed(text: string): number | 'max' {
   throw new CommandError('usage', `--speed must be max or a number above 0, got ${text}`);
 }
 
-async function untilSettled(client: ApiClient): Promise<LedgerView> {
-  const until = performance.now() + DRAIN_WITHIN_MS;
-  for (;;) {
-    const ledger = await client.request<LedgerView>('GET', '/v1/ledger');
-    if (ledger.pending === 0 || performance.now() > until) return ledger;
-    await sleep(200);
-  }
+/** Alarms of the machines of the replay, oldest first, that are of the time of their recordings or later. */
+async function alarmsOf(client: ApiClient, site: string, { recordings }: ReplayResult): Promise<AlarmView[]> {
+  const machines = new Set(recordings.flatMap((recording) => recording.machines));
+  const from = new Date(Math.min(...recordings.map(({ beginMs }) => beginMs))).toISOString();
+  const query = new URLSearchParams({ site, from, limit: '500', state: ALL_STATES });
+  const alarms = await pages<AlarmView>(client, `/v1/alarms?${query.toString()}`);
+  return alarms.filter(({ machine }) => machines.has(machine)).toSorted((a, b) => a.raisedMs - b.raisedMs);
 }
 
-/** Alarms follow what they judge by a moment: asked for until no more come. */
-async function alarmsOf(client: ApiClient, site: string, machines: readonly string[]): Promise<AlarmView[]> {
-  const states =
-    'normal,unacknowledged,acknowledged,rtn-unacknowledged,latched,shelved,suppressed-by-design,out-of-service';
-  let known = -1;
-  for (;;) {
-    const { items } = await client.request<{ items: AlarmView[] }>(
-      'GET',
-      `/v1/alarms?site=${encodeURIComponent(site)}&limit=500&state=${states}`,
+async function withJournals(client: ApiClient, alarms: readonly AlarmView[]): Promise<ReplayedAlarm[]> {
+  const all: ReplayedAlarm[] = [];
+  for (const alarm of alarms) {
+    const journal = await pages<JournalEntryView>(
+      client,
+      `/v1/alarms/${encodeURIComponent(alarm.id)}/journal?limit=1000`,
     );
-    const own = items.filter((alarm) => machines.includes(alarm.machine));
-    if (own.length === known) return own;
-    known = own.length;
-    await sleep(3000);
+    all.push({ ...alarm, journal });
+  }
+  return all;
+}
+
+async function pages<Item>(client: ApiClient, path: string): Promise<Item[]> {
+  const items: Item[] = [];
+  for (let cursor: string | undefined; ;) {
+    const next = cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+    const page = await client.request<{ items: Item[]; nextCursor?: string }>('GET', `${path}${next}`);
+    items.push(...page.items);
+    cursor = page.nextCursor;
+    if (cursor === undefined) return items;
   }
 }
 
-function report(result: ReplayResult, ledger: LedgerView, alarms: readonly AlarmView[]): string {
+function describe(replayed: Replayed): string {
+  const { ledger, report, alarms, ...result } = replayed;
   const per = (value: number) => Math.round(value).toLocaleString('en');
   return [
-    `${per(result.messages)} messages (${per(result.items)} items) of ${result.machines} machines in ${result.seconds.toFixed(1)} s: ${per(result.messagesPerS)} messages/s, ${per(result.itemsPerS)} items/s`,
+    `${per(result.messages)} messages (${per(result.items)} items) of ${result.machines} machines in ${result.seconds.toFixed(1)} s${result.resumed ? ', the rest of an interrupted replay' : ''}`,
+    `Items a second: ${per(result.itemsPerS)} acknowledged, ${per(result.storedPerS)} stored, ${per(result.judgedPerS)} judged`,
+    ...(result.duplicateItems > 0
+      ? [`${per(result.duplicateItems)} items were there already, and are stored once`]
+      : []),
     ...(result.rejectedItems > 0
       ? [`${per(result.rejectedItems)} items were rejected; the first because ${result.firstRejection ?? 'unknown'}`]
       : []),
     ...(result.refusedMessages > 0
       ? [`${per(result.refusedMessages)} messages were refused; the first because ${result.firstRefusal ?? 'unknown'}`]
       : []),
-    `Ledger: ${ledger.exact ? 'exact' : 'NOT EXACT'}, ${per(ledger.pending)} pending`,
-    'Alarms:',
-    table(
-      ['machine', 'raised', 'priority', 'state', 'alarm'],
-      alarms.map((alarm) => [
-        alarm.machine,
-        new Date(alarm.raisedMs).toISOString(),
-        alarm.priority,
-        alarm.state,
-        alarm.title,
-      ]),
-    ),
+    `Ledger: ${ledger.exact ? 'exact' : 'NOT EXACT'}, ${per(ledger.accepted)} accepted, ${per(ledger.stored)} stored, ${per(ledger.duplicate)} duplicate, ${per(ledger.rejected)} rejected, ${per(ledger.deadLettered)} dead-lettered, ${per(ledger.pending)} pending`,
+    '',
+    ...(report ? [replayReportTable(report)] : ['Alarms:', alarmTable(alarms)]),
   ].join('\n');
+}
+
+function alarmTable(alarms: readonly AlarmView[]): string {
+  return table(
+    ['machine', 'raised', 'priority', 'state', 'alarm'],
+    alarms.map((alarm) => [
+      alarm.machine,
+      new Date(alarm.raisedMs).toISOString(),
+      alarm.priority,
+      alarm.state,
+      alarm.title,
+    ]),
+  );
 }
