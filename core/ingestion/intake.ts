@@ -182,6 +182,16 @@ export class Intake implements DeviceIntake {
     return this.#pressure.reasons;
   }
 
+  /** The same in words, with the cause; undefined while intake takes messages. */
+  problem(): string | undefined {
+    if (this.#pressure.ready) return undefined;
+    const why = this.#pressure.reasons.map((reason) => {
+      const cause = reason === 'append-failing' ? this.#publisher.failure?.message : undefined;
+      return cause === undefined ? PRESSURE_IN_WORDS[reason] : `${PRESSURE_IN_WORDS[reason]}: ${cause}`;
+    });
+    return `intake takes no more for now: ${why.join('; ')}`;
+  }
+
   /** For gateways: traffic that was turned away without an acknowledgement. */
   refuse(reason: RefusalReason, tenant?: TenantId): void {
     this.#counters.tenant(tenant ?? NO_TENANT).refuse(reason);
@@ -213,10 +223,7 @@ export class Intake implements DeviceIntake {
   }
 
   #refusal(): PortError {
-    return new PortError(
-      'resource_exhausted',
-      `intake takes no more for now: ${this.#pressure.reasons.join(', ')}; try again`,
-    );
+    return new PortError('resource_exhausted', `${this.problem() ?? 'intake takes no more for now'}; try again`);
   }
 
   #acceptKnown(machine: RegisteredState, message: DeviceMessage): Promise<IntakeReceipt> {
@@ -516,6 +523,13 @@ interface MessageContext {
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
+const PRESSURE_IN_WORDS: Readonly<Record<PressureReason, string>> = {
+  starting: 'it is being started',
+  stopping: 'it is being stopped',
+  'append-failing': 'events cannot be made durable',
+  'in-flight': 'more waits for the disk than may wait',
+  lag: 'more waits to be stored than may wait',
+};
 const NO_PAYLOAD = new Uint8Array(0);
 const SWEEP_EVERY_MS = 1000;
 /** Of W3C trace context, version 00; anything else is none. */

@@ -31,6 +31,7 @@ export class TurnPublisher {
   #inFlightEvents = 0;
   #inFlightBytes = 0;
   #retryTimer: NodeJS.Timeout | undefined;
+  #failure: PortError | undefined;
 
   constructor(stream: EventStream, pressure: BackPressure, options: TurnPublisherOptions) {
     this.#stream = stream;
@@ -72,6 +73,11 @@ export class TurnPublisher {
     return { events: this.#inFlightEvents, bytes: this.#inFlightBytes };
   }
 
+  /** Why the newest append failed; undefined once one has succeeded. */
+  get failure(): PortError | undefined {
+    return this.#failure;
+  }
+
   #flush(): void {
     this.#scheduled = false;
     for (const [stream, batch] of this.#gathering) {
@@ -87,8 +93,10 @@ export class TurnPublisher {
     this.#inFlightEvents -= batch.events.length;
     this.#inFlightBytes -= batch.bytes;
     this.#weighInFlight();
-    if (failure === undefined) for (const listener of batch.listeners) listener.durable();
-    else this.#report(batch, failure);
+    if (failure === undefined) {
+      this.#failure = undefined;
+      for (const listener of batch.listeners) listener.durable();
+    } else this.#report(batch, failure);
   }
 
   /** Why an event is not durable, by its index; undefined when all are. */
@@ -112,7 +120,10 @@ export class TurnPublisher {
     for (const [index, listener] of batch.listeners.entries()) {
       const error = failureOf(index);
       if (error === undefined) listener.durable();
-      else listener.failed(error);
+      else {
+        this.#failure = error;
+        listener.failed(error);
+      }
     }
   }
 

@@ -81,7 +81,7 @@ export async function startIngestion<Gateway extends DeviceGateway>(
     intake: observed,
     gateway,
     readiness: {
-      intake: () => (intake.ready ? undefined : `it takes no more for now: ${intake.notReadyReasons.join(', ')}`),
+      intake: () => intake.problem(),
     },
     refused: () => refusedByTenant(intake),
     close: async () => {

@@ -24,6 +24,8 @@ export interface PlatformOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Starts the demo plant. */
   readonly demo?: boolean;
+  /** Where the data folder is made; the system's temporary folder unless told otherwise. */
+  readonly parentFolder?: string;
   /** Fills the new data folder before the first start. */
   readonly prepare?: (dataDir: string) => void;
 }
@@ -74,7 +76,7 @@ export class PlatformProcess implements AsyncDisposable {
 
   private constructor(options: PlatformOptions) {
     this.#options = options;
-    this.dataDir = mkdtempSync(join(tmpdir(), 'tribo-e2e-'));
+    this.dataDir = mkdtempSync(join(options.parentFolder ?? tmpdir(), 'tribo-e2e-'));
     process.on('exit', this.#killAtExit);
   }
 

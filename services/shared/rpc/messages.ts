@@ -8,14 +8,17 @@ export type Request =
       readonly arguments: readonly unknown[];
       readonly withSignal: boolean;
     }
-  | { readonly type: 'cancel'; readonly id: number };
+  | { readonly type: 'cancel'; readonly id: number }
+  /** Whether the server lives: a call may take as long as it needs, an answer to this may not. */
+  | { readonly type: 'ping' };
 
 export type Response =
   | { readonly type: 'result'; readonly id: number; readonly value: unknown }
-  | { readonly type: 'error'; readonly id: number; readonly code: PortErrorCode; readonly message: string };
+  | { readonly type: 'error'; readonly id: number; readonly code: PortErrorCode; readonly message: string }
+  | { readonly type: 'pong' };
 
 /** What an error is on the other side: its code and message. Anything but a port error is `internal`. */
-export function encodeError(id: number, error: unknown): Response {
+export function encodeError(id: number, error: unknown): Extract<Response, { type: 'error' }> {
   if (isPortError(error)) return { type: 'error', id, code: error.code, message: error.message };
   return { type: 'error', id, code: 'internal', message: error instanceof Error ? error.message : String(error) };
 }

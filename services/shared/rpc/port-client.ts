@@ -7,10 +7,18 @@ import { decodeError, type Request, type Response } from './messages.ts';
 const FIRST_RECONNECT_MS = 20;
 const LONGEST_RECONNECT_MS = 1000;
 const MAX_CALLS_UNDER_WAY = 10_000;
+const SILENT_MS = 5000;
+/** So many pings may go unanswered. */
+const PINGS = 5;
 
 export interface ConnectOptions {
   /** How long a call waits for a server that is away before it fails with `unavailable`. Default 2000. */
   readonly waitMs?: number;
+  /**
+   * A call may take as long as it needs, but not wait for a process that hangs: a server that does not even answer a ping for so long while
+   * calls are under way is taken as gone. Default 5000.
+   */
+  readonly silentMs?: number;
 }
 
 export interface Connected {
@@ -28,7 +36,7 @@ export function connectPort<Port extends object>(
   name: string,
   options: ConnectOptions = {},
 ): Port & Connected {
-  const client = new PortClient(path, name, options.waitMs ?? 2000);
+  const client = new PortClient(path, name, options.waitMs ?? 2000, options.silentMs ?? SILENT_MS);
   return new Proxy({} as Port & Connected, {
     get: (_target, property) => {
       if (typeof property !== 'string' || property === 'then') return undefined;
@@ -47,15 +55,17 @@ class PortClient {
   readonly #path: string;
   readonly #name: string;
   readonly #waitMs: number;
+  readonly #silentMs: number;
   readonly #waiting = new Map<number, Waiting>();
   #connection: Promise<Socket> | undefined;
   #nextId = 1;
   #isClosed = false;
 
-  constructor(path: string, name: string, waitMs: number) {
+  constructor(path: string, name: string, waitMs: number, silentMs: number) {
     this.#path = path;
     this.#name = name;
     this.#waitMs = waitMs;
+    this.#silentMs = silentMs;
   }
 
   disconnect(): void {
@@ -121,6 +131,7 @@ class PortClient {
       readFrames(socket, (value) => this.#receive(value as Response));
       socket.once('connect', () => {
         socket.ref();
+        this.#endWhenSilent(socket);
         resolve(socket);
       });
       socket.once('error', reject);
@@ -131,7 +142,21 @@ class PortClient {
     });
   }
 
+  /** Pings while calls wait; what a process that hangs would never answer fails, and the next call connects anew. */
+  #endWhenSilent(socket: Socket): void {
+    let unanswered = 0;
+    socket.on('data', () => (unanswered = 0));
+    const timer = setInterval(() => {
+      if (this.#waiting.size === 0) unanswered = 0;
+      else if (unanswered++ < PINGS) void writeFrame(socket, { type: 'ping' } satisfies Request);
+      else socket.destroy();
+    }, this.#silentMs / PINGS);
+    timer.unref();
+    socket.on('close', () => clearInterval(timer));
+  }
+
   #receive(response: Response): void {
+    if (response.type === 'pong') return;
     const waiting = this.#settle(response.id);
     if (response.type === 'result') waiting?.resolve(response.value);
     else waiting?.reject(decodeError(response));

@@ -31,6 +31,10 @@ export async function servePort(path: string, name: string, implementation: obje
         underWay.get(request.id)?.abort();
         return;
       }
+      if (request.type === 'ping') {
+        void writeFrame(socket, { type: 'pong' } satisfies Response);
+        return;
+      }
       const controller = new AbortController();
       underWay.set(request.id, controller);
       const call = answer(name, implementation, request, controller.signal)

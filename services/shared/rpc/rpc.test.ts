@@ -143,4 +143,17 @@ describe('a port over a socket', () => {
     await start();
     expect(await client.pid()).not.toBe(firstPid);
   });
+
+  it('gives up a server that hangs, but no call that takes long, and goes on when it goes on', async () => {
+    child = fork(fileURLToPath(new URL('./rpc-test-child.ts', import.meta.url)), [path], { execArgv: [] });
+    await once(child, 'message');
+    client = connectPort<Echo>(path, 'echo', { waitMs: 500, silentMs: 400 });
+    const pid = await client.pid();
+    const long = client.wait({ signal: AbortSignal.timeout(1000) });
+    await expect(long).rejects.toMatchObject({ code: 'cancelled' });
+    process.kill(pid, 'SIGSTOP');
+    await expect(client.pid()).rejects.toMatchObject({ code: 'unavailable' });
+    process.kill(pid, 'SIGCONT');
+    expect(await client.pid()).toBe(pid);
+  });
 });

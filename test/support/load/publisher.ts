@@ -36,6 +36,8 @@ export interface PublisherStats {
 const COUNTER_DIGITS = 10;
 const TS_DIGITS = 13;
 const PUBACK = 0x40;
+/** The gateway sends it unasked to a client that it holds back, so that the client does not take the silence for a dead broker. */
+const PINGRESP = 0xd0;
 const MAX_PACKET_ID = 65_535;
 const SOCKET_HIGH_WATER_BYTES = 1 << 20;
 
@@ -179,9 +181,15 @@ export class Publisher {
     const bytes = this.#partial.length > 0 ? Buffer.concat([this.#partial, data]) : data;
     const now = performance.now();
     let at = 0;
-    for (; at + 4 <= bytes.length; at += 4) {
+    for (;;) {
+      if (bytes[at] === PINGRESP && at + 2 <= bytes.length) {
+        at += 2;
+        continue;
+      }
+      if (at + 4 > bytes.length) break;
       if (bytes[at] !== PUBACK) throw new Error(`expected a PUBACK, got packet type ${String((bytes[at] ?? 0) >> 4)}`);
       const id = bytes.readUInt16BE(at + 2);
+      at += 4;
       this.#busy[id] = 0;
       this.#inFlight -= 1;
       this.#acknowledged += 1;
