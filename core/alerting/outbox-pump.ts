@@ -28,6 +28,7 @@ type Deliver = (messages: readonly OutboxMessage[], signal: AbortSignal) => Prom
 
 const BATCH = 200;
 const DEFAULT_POLL_MS = 1000;
+const CLOCK_TOLERANCE_MS = 1000;
 
 /** Publishes the journal's messages on the stream `alarms`, in order, each until it is durable there. */
 export function pumpToStream(stream: EventStream, options: OutboxPumpOptions): OutboxPump {
@@ -78,7 +79,7 @@ export function pumpToNotifier(notifier: Notifier, options: NotifyOptions): Outb
     }
     await outbox.markDelivered([message.id]);
   };
-  return new Pump(notifier.name, options, async (messages, signal) => {
+  return new Pump(notifier.name, { ...options, longestDelayMs }, async (messages, signal) => {
     for (const message of messages) await send(message, signal);
   });
 }
@@ -86,6 +87,7 @@ export function pumpToNotifier(notifier: Notifier, options: NotifyOptions): Outb
 class Pump implements OutboxPump {
   readonly #destination: string;
   readonly #options: OutboxPumpOptions;
+  readonly #longestDelayMs: number;
   readonly #deliver: Deliver;
   readonly #stopping = new AbortController();
   readonly #timer: NodeJS.Timeout;
@@ -93,9 +95,14 @@ class Pump implements OutboxPump {
   #wanted = false;
   #problem: string | undefined;
 
-  constructor(destination: string, options: OutboxPumpOptions, deliver: Deliver) {
+  constructor(
+    destination: string,
+    options: OutboxPumpOptions & { readonly longestDelayMs?: number },
+    deliver: Deliver,
+  ) {
     this.#destination = destination;
     this.#options = options;
+    this.#longestDelayMs = (options.longestDelayMs ?? 0) + CLOCK_TOLERANCE_MS;
     this.#deliver = deliver;
     this.#timer = setInterval(() => this.wake(), options.pollMs ?? DEFAULT_POLL_MS);
     this.#timer.unref();
@@ -130,6 +137,7 @@ class Pump implements OutboxPump {
         const messages = await this.#options.outbox.pendingMessages({
           destination: this.#destination,
           nowMs: this.#options.clock.nowMs(),
+          longestDelayMs: this.#longestDelayMs,
           limit: BATCH,
         });
         if (messages.length === 0) continue;

@@ -439,6 +439,23 @@ export const alarmJournalContract: Contract<AlarmJournalHarness> = {
       },
     },
     {
+      name: 'gives out a message that was noted before the clock was set back',
+      async run({ journal, tenants: [tenant] }) {
+        await journal.record([activation(machineOf(tenant), 'r60', T0)], { notify: ['mail'] });
+        const pending = (nowMs: number) =>
+          journal.pendingMessages({ destination: 'mail', nowMs, longestDelayMs: MINUTE, limit: 10 });
+        const [message] = await pending(Date.now() + MINUTE);
+        assert.ok(message);
+        const dueAtMs = Date.now();
+        await journal.markFailed(message.id, { code: 'unavailable', detail: 'refused', dueAtMs });
+        assert.deepEqual(await pending(dueAtMs - MINUTE), []);
+        assert.deepEqual(
+          (await pending(dueAtMs - 120 * MINUTE)).map(({ id }) => id),
+          [message.id],
+        );
+      },
+    },
+    {
       name: 'refuses calls after closing',
       async run({ journal, tenants: [tenant] }) {
         await journal.close();

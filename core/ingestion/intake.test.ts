@@ -430,7 +430,16 @@ describe('clocks', () => {
     expect(await world.intake.accept(telemetry(message('a', NOW_MS)))).toMatchObject({ accepted: 2 });
   });
 
-  it('set ahead by a day do not either', async () => {
+  it('set back and right again do not let an event be stored twice after a restart', async () => {
+    const world = await open();
+    world.clock.setWall(NOW_MS - 7_200_000);
+    await world.intake.accept(telemetry(message('a', NOW_MS)));
+    world.clock.setWall(NOW_MS);
+    await world.restart();
+    expect(await world.intake.accept(telemetry(message('a', NOW_MS)))).toMatchObject({ accepted: 0, duplicate: 2 });
+  });
+
+  it('set ahead by a day do not make it reject either', async () => {
     const world = await open();
     world.clock.setWall(NOW_MS + 86_400_000);
     expect(await world.intake.accept(telemetry(message('a', NOW_MS)))).toMatchObject({ accepted: 2 });

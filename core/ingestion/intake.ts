@@ -438,7 +438,7 @@ export class Intake implements DeviceIntake {
       const eventId = waveformEventId(waveform.sensor, step.header.id ?? `~${reference.waveformId}`);
       if (this.#receipts.has(machine.receipts, eventId)) return this.#assembly.discard(waveform);
     }
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#nowMs();
     await this.#takeStep({ machine, nowMs, rules: this.#rules(nowMs, false), message: undefined }, step);
   }
 
@@ -473,18 +473,23 @@ export class Intake implements DeviceIntake {
   }
 
   #context(machine: RegisteredState, message: DeviceMessage): MessageContext {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#nowMs();
     return { machine, message, nowMs, rules: this.#rules(nowMs, message.imported === true) };
   }
 
   /**
-   * A wall clock that was set back must not make the platform reject what devices send meanwhile, so "ahead" is measured from the later of
-   * the wall clock and where it would be had nobody touched it since the start.
+   * The later of the wall clock and where it would be had nobody touched it since the start. A clock that was set back must not make the
+   * platform reject what devices send meanwhile; and an event must not be noted as accepted long before its own time, because receipts are
+   * read back from the log by the time of acceptance.
    */
-  #rules(nowMs: number, imported: boolean): AdmissionRules {
+  #nowMs(): number {
     const untouchedMs = this.#startedWallMs + (this.#clock.monotonicMs() - this.#startedMonotonicMs);
+    return Math.max(this.#clock.nowMs(), untouchedMs);
+  }
+
+  #rules(nowMs: number, imported: boolean): AdmissionRules {
     const { maxAheadMs, acceptAgeMs } = this.#options;
-    return { nowMs: Math.max(nowMs, untouchedMs), maxAheadMs, acceptAgeMs, imported };
+    return { nowMs, maxAheadMs, acceptAgeMs, imported };
   }
 
   #event(
@@ -509,7 +514,7 @@ export class Intake implements DeviceIntake {
     items: number,
     payload: Uint8Array,
   ): MachineEvent {
-    return { eventId, kind, key, items, acceptedAtMs: this.#clock.nowMs(), payload };
+    return { eventId, kind, key, items, acceptedAtMs: this.#nowMs(), payload };
   }
 }
 

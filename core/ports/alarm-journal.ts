@@ -183,6 +183,8 @@ export type AlarmChange =
 export interface OutboxQuery {
   readonly destination: string;
   readonly nowMs: number;
+  /** The longest delay there is: a message that seems due later than so long from now was noted by a clock that has been set back, and is due. */
+  readonly longestDelayMs?: number;
   readonly limit: number;
 }
 

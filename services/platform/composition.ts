@@ -71,6 +71,7 @@ async function startTogether(
       runtime,
       { ...ingestion, refused },
       {
+        ...ingestion.readiness,
         ...features.readiness,
         ...ml.readiness,
         ...alertEngine.readiness,

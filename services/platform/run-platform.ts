@@ -1,5 +1,6 @@
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { systemClock } from '#core/clock.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { ADDRESS_FILE, type PlatformAddress } from './cli/api-client.ts';
 import { CommandError, type Output } from './cli/output.ts';
@@ -11,6 +12,7 @@ import { RunningRestores } from './running-restores.ts';
 
 /** How often the token for commands on this machine is made anew; it is valid for twice as long. */
 const TOKEN_EVERY_MS = 3_600_000;
+const TOKEN_CHECK_MS = 1000;
 
 /**
  * Starts the platform, says where it is, and returns when it was asked to stop and has: also when that was asked while it started. A restore
@@ -75,14 +77,20 @@ async function serve(
   opened.defer(() => control.close());
   const addressFile = join(dataDir, ADDRESS_FILE);
   opened.defer(() => rmSync(addressFile, { force: true }));
-  const writeAddress = async () =>
+  let issuedMs = 0;
+  const writeAddress = async (): Promise<void> => {
+    const nowMs = systemClock.nowMs();
+    // Also after a jump of the clock, which a timer of an hour would not notice.
+    if (Math.abs(nowMs - issuedMs) < TOKEN_EVERY_MS) return;
     writeOwnerOnly(addressFile, {
       url,
       token: await platform.commandToken(2 * TOKEN_EVERY_MS),
       mqttUrl: `${configuration.tlsCert === undefined ? 'mqtt' : 'mqtts'}://${configuration.host}:${mqttPort}`,
     });
+    issuedMs = nowMs;
+  };
   await writeAddress();
-  const refresh = setInterval(() => void writeAddress().catch(() => undefined), TOKEN_EVERY_MS);
+  const refresh = setInterval(() => void writeAddress().catch(() => undefined), TOKEN_CHECK_MS);
   opened.defer(() => clearInterval(refresh));
   const link = await platform.signInLink();
   const seconds = (performance.now() - began) / 1000;
@@ -107,9 +115,12 @@ export function softwareVersion(): string {
 }
 
 function writeOwnerOnly(path: string, address: PlatformAddress): void {
-  rmSync(path, { force: true });
-  writeFileSync(path, JSON.stringify(address), { mode: 0o600 });
-  chmodSync(path, 0o600);
+  // Written beside and renamed, so that a reader finds the old or the new one, also where the disk is full.
+  const beside = `${path}.new`;
+  rmSync(beside, { force: true });
+  writeFileSync(beside, JSON.stringify(address), { mode: 0o600 });
+  chmodSync(beside, 0o600);
+  renameSync(beside, path);
 }
 
 function banner(

@@ -52,7 +52,7 @@ export function issuerDocument(issuer: PublishedIssuer, path: string, baseUrl: s
     id_token_signing_alg_values_supported: ['ES256'],
     subject_types_supported: ['public'],
     response_types_supported: ['none'],
-    claims_supported: ['iss', 'aud', 'sub', 'exp', 'nbf', 'iat', 'jti', 'tenant', 'roles'],
+    claims_supported: ['iss', 'aud', 'sub', 'exp', 'iat', 'jti', 'tenant', 'roles'],
   };
 }
 

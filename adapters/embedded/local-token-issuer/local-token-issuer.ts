@@ -193,6 +193,7 @@ export class LocalTokenIssuer implements TokenIssuer, AsyncDisposable {
 
   async #sign({ id, tenant, subject, roles, createdAtMs, expiresAtMs }: TokenRecord): Promise<string> {
     const key = this.#ring.active(this.#clock.nowMs());
+    // No `nbf`: a clock that is set back a little would refuse every token that was issued since then.
     return new SignJWT({ tenant, roles })
       .setProtectedHeader({ alg: SIGNING_ALGORITHM, kid: key.kid, typ: 'JWT' })
       .setIssuer(this.issuer)
@@ -200,7 +201,6 @@ export class LocalTokenIssuer implements TokenIssuer, AsyncDisposable {
       .setSubject(subject)
       .setJti(id)
       .setIssuedAt(Math.floor(createdAtMs / 1000))
-      .setNotBefore(Math.floor(createdAtMs / 1000))
       .setExpirationTime(Math.floor(expiresAtMs / 1000))
       .sign(await this.#privateKey(key));
   }

@@ -11,6 +11,9 @@ import type {
 } from '#core/ports/alarm-journal.ts';
 import type { AlarmSchema, OutboxRow } from './schema.ts';
 
+/** Later than any time there is. */
+const NEVER_MS = Number.MAX_SAFE_INTEGER;
+
 /** Reads and settles the outbox rows that recording wrote. */
 export class OutboxTable {
   readonly #file: SqliteFile<AlarmSchema>;
@@ -19,13 +22,20 @@ export class OutboxTable {
     this.#file = file;
   }
 
-  async pending({ destination, nowMs, limit }: OutboxQuery): Promise<readonly OutboxMessage[]> {
+  async pending({
+    destination,
+    nowMs,
+    longestDelayMs = Infinity,
+    limit,
+  }: OutboxQuery): Promise<readonly OutboxMessage[]> {
     const rows = await this.#file.kysely
       .selectFrom('outbox')
       .selectAll()
       .where('destination', '=', destination)
       .where('dead_at_ms', 'is', null)
-      .where('due_at_ms', '<=', nowMs)
+      .where((row) =>
+        row.or([row('due_at_ms', '<=', nowMs), row('due_at_ms', '>', Math.min(nowMs + longestDelayMs, NEVER_MS))]),
+      )
       .orderBy('position')
       .limit(limit)
       .execute();

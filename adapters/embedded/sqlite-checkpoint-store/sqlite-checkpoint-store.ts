@@ -32,10 +32,22 @@ const migrations: readonly Migration[] = [
   },
 ];
 
-/** Checkpoints and leases in a SQLite file. The time of leases is this machine's, which all holders share. */
+/** A lease of another holder, as it was when this process first saw it so. */
+interface SeenLease {
+  readonly fence: number;
+  readonly expiresAtMs: number;
+  readonly sinceMonotonicMs: number;
+}
+
+/**
+ * Checkpoints and leases in a SQLite file. The time of leases is this machine's, which all holders share. Where its clock is set back, a lease
+ * of a holder that is gone would seem to last for as long: so a lease that has not been renewed for its whole length, while this process
+ * watched, is over whatever the clock says. All holders of a lease use one length.
+ */
 export class SqliteCheckpointStore implements CheckpointStore {
   readonly #file: SqliteFile<Schema>;
   readonly #clock: Clock;
+  readonly #seen = new Map<string, SeenLease>();
 
   static async open(config: SqliteCheckpointStoreConfig, clock: Clock): Promise<SqliteCheckpointStore> {
     const file = await SqliteFile.open<Schema>({
@@ -90,7 +102,10 @@ export class SqliteCheckpointStore implements CheckpointStore {
     const now = this.#clock.nowMs();
     return this.#file.exclusive('write', (database) => {
       const current = database.prepare('select holder, fence, expires_at_ms from lease where name = ?').get(name);
-      if (current && current['holder'] !== holder && Number(current['expires_at_ms']) > now) return undefined;
+      if (current && current['holder'] !== holder) {
+        const [heldFence, expiresAtMs] = [Number(current['fence']), Number(current['expires_at_ms'])];
+        if (expiresAtMs > now && this.#unchangedMs(name, heldFence, expiresAtMs) < leaseMs) return undefined;
+      }
       const fence = Number(current?.['fence'] ?? 0) + 1;
       database
         .prepare(
@@ -125,6 +140,15 @@ export class SqliteCheckpointStore implements CheckpointStore {
 
   close(): Promise<void> {
     return this.#file.close();
+  }
+
+  /** How long this process has seen the lease as it is now. */
+  #unchangedMs(name: string, fence: number, expiresAtMs: number): number {
+    const nowMs = this.#clock.monotonicMs();
+    const seen = this.#seen.get(name);
+    if (seen?.fence === fence && seen.expiresAtMs === expiresAtMs) return nowMs - seen.sinceMonotonicMs;
+    this.#seen.set(name, { fence, expiresAtMs, sinceMonotonicMs: nowMs });
+    return 0;
   }
 
   async #change(lease: Lease, change: (database: DatabaseSync) => boolean): Promise<void> {

@@ -57,7 +57,8 @@ async function take(limiter: RateLimiterMemory, key: string, who: string): Promi
     throw new HttpProblem('rate-limited', {
       detail: `${who} has used up its allowance of ${limiter.points} in ${limiter.duration} s.`,
       remedy: 'Wait as Retry-After says; send more in one request instead of more requests.',
-      retryAfterSeconds: Math.max(1, Math.ceil(refused.msBeforeNext / 1000)),
+      // The limiter's windows end by timers; what it says is left of one is wrong for a moment after the clock was set.
+      retryAfterSeconds: Math.min(limiter.duration, Math.max(1, Math.ceil(refused.msBeforeNext / 1000))),
     });
   }
 }
