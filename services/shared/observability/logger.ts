@@ -1,10 +1,13 @@
 import { pino, type DestinationStream, type Logger, type LevelWithSilent } from 'pino';
+import { PORT_ERROR_CODES } from '#core/errors.ts';
 import { activeSpanContext } from './trace-context.ts';
 
 export type { Logger } from 'pino';
 
 /** Fields that may hold a secret; a log line shows `[hidden]` in their place. */
 const SECRET_FIELDS = ['authorization', 'cookie', 'password', 'secret', 'token', 'code', 'csrfToken'];
+
+const ERROR_CODES: ReadonlySet<string> = new Set(PORT_ERROR_CODES);
 
 export interface LoggerOptions {
   readonly service: string;
@@ -22,11 +25,21 @@ export function createLogger({ service, level = 'info', destination }: LoggerOpt
     formatters: { level: (label: string) => ({ level: label }) },
     redact: {
       paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.headers.${field}`]),
-      censor: '[hidden]',
+      censor: hidden,
     },
     mixin: traceFields,
   };
   return destination ? pino(options, destination) : pino(options);
+}
+
+/** Error codes, by which people look for causes, are no secrets; those of sign-in links are 43 random characters. */
+function hidden(value: unknown, path: readonly unknown[]): unknown {
+  return path.at(-1) === 'code' && isErrorCode(value) ? value : '[hidden]';
+}
+
+/** Of a port, or as Node.js and libraries have them: ENOSPC, ERR_INVALID_ARG_TYPE. */
+function isErrorCode(value: unknown): boolean {
+  return typeof value === 'string' && (ERROR_CODES.has(value) || /^[A-Z][A-Z0-9_]{2,39}$/.test(value));
 }
 
 function traceFields(): object {
