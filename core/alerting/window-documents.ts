@@ -15,7 +15,7 @@ export interface WindowBody {
 }
 
 /**
- * The windows that one event closed or corrected, as events for the stream `features`: one document for all metrics of the same window and
+ * The windows that one event closed or corrected, as events for the stream `windows`: one document for all metrics of the same window and
  * revision, its time the window's end, its values `<metric>_mean`, `_deviation`, `_min`, `_max`, `_slope` (per second) and `_ewma`. What is
  * not defined (the deviation of one reading) is absent.
  */

@@ -42,8 +42,11 @@ export interface StampedEvent extends MachineEvent {
 
 export const MAX_EVENT_BYTES = 900 * 1024;
 
-/** The streams of the platform. `metrics` and `raw-waveform` carry what devices sent; the others are derived. */
-export const STREAMS = ['metrics', 'raw-waveform', 'features', 'inference-results', 'alarms'] as const;
+/**
+ * The streams of the platform. `metrics` and `raw-waveform` carry what devices sent; the others are derived. Each is written by one service:
+ * a log has one writer.
+ */
+export const STREAMS = ['metrics', 'raw-waveform', 'features', 'windows', 'inference-results', 'alarms'] as const;
 export type StreamName = (typeof STREAMS)[number];
 /** The streams whose items are in the ledger's sum. */
 export const LEDGERED_STREAMS = ['metrics', 'raw-waveform'] as const satisfies readonly StreamName[];

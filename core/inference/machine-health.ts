@@ -92,12 +92,6 @@ export async function judgeMachine(
   return { state, isChanged, publish: entries.map((entry) => predictionEvent(key, entry)), skipped };
 }
 
-/** Whether it carries a rolling window of a metric, which the stream of features carries too and which says nothing of a sensor's health. */
-export function isWindow(event: StampedEvent): boolean {
-  const outcome = settlementOutcome(event);
-  return outcome.type === 'document' && outcome.document.kind === 'window';
-}
-
 /** The features that an event carries. @throws PortError invalid_argument when it carries none. */
 export function openFeatures(event: StampedEvent): SensorFeatures {
   const outcome = settlementOutcome(event);

@@ -217,6 +217,14 @@ export interface StoredRejection extends Rejection {
   readonly atMs: number;
 }
 
+/** The store in the hands of the one process that owns it, and keeps house for it. */
+export interface OwnedTimeSeriesStore extends TimeSeriesStore {
+  /** Housekeeping that is due: call it about once a second. Settlements and queries go on meanwhile. */
+  maintain(nowMs: number, options?: CallOptions): Promise<unknown>;
+  /** Those of the object keys, at most 10,000, that no stored waveform refers to. */
+  unreferencedObjects(keys: readonly string[], options?: CallOptions): Promise<readonly string[]>;
+}
+
 export interface RetentionPolicy {
   readonly rawDays: number;
   readonly rollup1mDays: number;

@@ -12,7 +12,7 @@ import type { Notifier } from './notifier.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { RuleStore } from './rule-store.ts';
 import type { SecretStore } from './secret-store.ts';
-import type { TimeSeriesStore } from './time-series-store.ts';
+import type { OwnedTimeSeriesStore } from './time-series-store.ts';
 import type { TokenIssuer } from './token-issuer.ts';
 
 /** The ports that a provider's module binds, by the name under which a composition asks for them. */
@@ -22,7 +22,7 @@ export interface BoundPorts {
   readonly deviceGateway: MakeDeviceGateway;
   readonly eventStream: EventStream & MeasuredStream & ReadableTail;
   /** The store itself, for the one process that owns it; the others reach that process. */
-  readonly timeSeriesStore: TimeSeriesStore;
+  readonly timeSeriesStore: OwnedTimeSeriesStore;
   readonly objectStore: ObjectStore;
   readonly secretStore: SecretStore;
   readonly checkpointStore: CheckpointStore;

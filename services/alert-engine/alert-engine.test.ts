@@ -50,7 +50,7 @@ class Plant {
   readonly stream = this.#openStream('test');
   readonly machines = new MemoryMachineRegistry();
   readonly notices: AlarmNotice[] = [];
-  readonly features: DerivedDocument[] = [];
+  readonly windows: DerivedDocument[] = [];
   readonly posted: { readonly id: string; readonly type: string }[] = [];
   webhookAnswers = 200;
   journal!: SqliteAlarmJournal;
@@ -70,7 +70,7 @@ class Plant {
     await plant.machines.putMachine(TENANT, SITE, machineSchema.parse({ id: 'press-7', class: 'press' }));
     for (const rule of rules) await plant.rules.put(TENANT, ruleSchema.parse(rule), { by: 'asha' });
     await plant.stream.declareGroup('alarms', 'test');
-    await plant.stream.declareGroup('features', 'test');
+    await plant.stream.declareGroup('windows', 'test');
     const batches = { maxBatchEvents: 1000 };
     await plant.stream.subscribe(
       'alarms',
@@ -84,10 +84,10 @@ class Plant {
       batches,
     );
     await plant.stream.subscribe(
-      'features',
+      'windows',
       'test',
       async (batch) => {
-        plant.features.push(
+        plant.windows.push(
           ...batch.events.map(({ payload }) => JSON.parse(Buffer.from(payload).toString()) as DerivedDocument),
         );
         await batch.ack();
@@ -394,8 +394,8 @@ describe('alert engine', () => {
     const begin = 60_000 - (T0 % 60_000);
     for (let at = 0; at <= 80_000; at += 10_000)
       await plant.read(begin + at, { temperature: 60 + (at % 20_000) / 10_000, rpm: 1480 });
-    await until(() => plant.notices.length === 1 && plant.features.length === 1);
-    expect(plant.features[0]).toMatchObject({
+    await until(() => plant.notices.length === 1 && plant.windows.length === 1);
+    expect(plant.windows[0]).toMatchObject({
       kind: 'window',
       ts: T0 + begin + 60_000,
       values: { temperature_mean: 60.5, temperature_min: 60, temperature_max: 61, rpm_mean: 1480, rpm_deviation: 0 },
@@ -487,7 +487,7 @@ describe('alert engine after a crash', () => {
     expected = { history: await whole.history(), windows: windowsOf(whole) };
     expect(expected.history.length).toBeGreaterThan(10);
   });
-  const windowsOf = (of: Plant) => [...new Map(of.features.map((each) => [each.id, JSON.stringify(each)])).values()];
+  const windowsOf = (of: Plant) => [...new Map(of.windows.map((each) => [each.id, JSON.stringify(each)])).values()];
 
   it.each([
     ['the state of a moment before', 60],

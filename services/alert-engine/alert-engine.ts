@@ -28,6 +28,7 @@ import { SavedState, type TakenUntil } from './saved-state.ts';
 export const ALERT_INPUTS = [
   { stream: 'metrics', group: 'compute' },
   { stream: 'features', group: 'alerts' },
+  { stream: 'windows', group: 'alerts' },
   { stream: 'inference-results', group: 'alerts' },
 ] as const satisfies readonly { readonly stream: StreamName; readonly group: string }[];
 
@@ -65,7 +66,7 @@ const SHELVINGS_AT_ONCE = 100;
 
 /**
  * Judges readings, features and predictions by the tenants' rules, keeps the alarm journal, and tells of alarms on the stream `alarms` and by the
- * notifiers; on the way it makes windows of readings, on `features`. Declares its groups before it returns.
+ * notifiers; on the way it makes windows of readings, on `windows`. Declares its groups before it returns.
  *
  * An event is acknowledged once what it led to is durable. State is saved now and then; after a crash the events since are read again from the
  * stream's tail and decide the same, under the same ids, which the journal has. On a stream whose tail cannot be read, state is saved
@@ -292,7 +293,7 @@ class AlertEngine implements RunningAlertEngine {
           await this.#record(batch);
           recorded += batch.length;
         }
-        await publishAll(this.#dependencies.stream, 'features', windowEvents);
+        await publishAll(this.#dependencies.stream, 'windows', windowEvents);
       } catch (error) {
         this.#judging.putBack({ transitions: transitions.slice(recorded), windowEvents });
         throw error;

@@ -1,11 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
-import { AedesDeviceGateway } from '#adapters/embedded/aedes-device-gateway/aedes-device-gateway.ts';
-import { aedesDeviceGatewayConfigSchema } from '#adapters/embedded/aedes-device-gateway/config.ts';
 import { LiveState } from '#core/live/live-state.ts';
+import type { DeviceGateway } from '#core/ports/device-gateway.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
-import { readTls } from '#services/shared/config/tls.ts';
 import { composeAlone, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
 import { INTAKE_PORT, LIVE_PORT, servedIntake } from '#services/shared/rpc/intake-port.ts';
 import { servePort } from '#services/shared/rpc/port-server.ts';
@@ -17,7 +14,8 @@ const NAME = 'ingestion-service';
 const DAY_MS = 86_400_000;
 
 /** Intake with the MQTT broker in front of it. */
-export interface BrokerIngestion extends RunningIngestion<AedesDeviceGateway> {
+export interface BrokerIngestion extends RunningIngestion<DeviceGateway> {
+  /** 0 where devices connect to a provider's broker. */
   readonly mqttPort: number;
   /** What it sees, for people who watch. */
   readonly live: LiveState;
@@ -35,7 +33,7 @@ export async function wireIngestion(runtime: ServiceRuntime): Promise<BrokerInge
   const { mappingFile, acceptAgeDays } = configuration;
   const mapping = mappingFile === undefined ? undefined : loadMapping(mappingFile);
   const clock = await port('clock');
-  const devices = await port('deviceRegistry');
+  const makeGateway = await port('deviceGateway');
   const live = new LiveState({ incarnation: randomUUID() });
   const ingestion = await startIngestion(
     { acceptAgeMs: acceptAgeDays * DAY_MS },
@@ -45,11 +43,10 @@ export async function wireIngestion(runtime: ServiceRuntime): Promise<BrokerInge
       objects: await port('objectStore'),
       ...{ clock, logger, metrics, tracing },
       watcher: live,
-      makeGateway: (hooks) =>
-        new AedesDeviceGateway(gatewayConfig(configuration), { devices, clock, ...(mapping && { mapping }), ...hooks }),
+      makeGateway: (hooks) => makeGateway({ ...hooks, ...(mapping && { mapping }) }),
     },
   );
-  return { ...ingestion, live, mqttPort: ingestion.gateway.port };
+  return { ...ingestion, live, mqttPort: ingestion.gateway.port ?? 0 };
 }
 
 async function startServed(runtime: ServiceRuntime): Promise<BrokerIngestion> {
@@ -67,16 +64,4 @@ async function startServed(runtime: ServiceRuntime): Promise<BrokerIngestion> {
   }
   const parts = opened.move();
   return { ...ingestion, close: () => parts.disposeAsync() };
-}
-
-function gatewayConfig(configuration: Configuration) {
-  const { host, mqttPort, insecure, dataDir } = configuration;
-  const tls = readTls(configuration);
-  return aedesDeviceGatewayConfigSchema.parse({
-    host,
-    port: mqttPort,
-    insecure,
-    commandDatabasePath: join(dataDir, 'commands.db'),
-    ...(tls && { tls }),
-  });
 }

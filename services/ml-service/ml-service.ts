@@ -7,7 +7,7 @@ import { RefreshingCache } from '#core/derivation/refreshing-cache.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { CallOptions } from '#core/errors.ts';
-import { isWindow, judgeMachine, type MachineJudgement, type SkipReason } from '#core/inference/machine-health.ts';
+import { judgeMachine, type MachineJudgement, type SkipReason } from '#core/inference/machine-health.ts';
 import { PromotedModels } from '#core/inference/promoted-models.ts';
 import { proveRuntime } from '#core/inference/prove-runtime.ts';
 import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
@@ -145,8 +145,7 @@ class MlService {
 
   async #process(events: readonly StampedEvent[], options: CallOptions): Promise<void> {
     const publish: MachineEvent[] = [];
-    const features = events.filter((event) => !isWindow(event));
-    for (const [key, ofMachine] of Map.groupBy(features, (event) => event.key)) {
+    for (const [key, ofMachine] of Map.groupBy(events, (event) => event.key)) {
       const judgement = await this.#judge(key, ofMachine, options);
       publish.push(...judgement.publish);
       for (const [reason, count] of Object.entries(judgement.skipped) as [SkipReason, number][]) {

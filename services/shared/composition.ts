@@ -6,6 +6,7 @@ import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { notificationSettings } from './config/notification-settings.ts';
 import type { Configuration } from './config/settings.ts';
+import { readTls } from './config/tls.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createMetricsRegistry } from './observability/metrics.ts';
 import { Tracing } from './observability/tracing.ts';
@@ -37,7 +38,9 @@ const DAY_MS = 86_400_000;
 
 /** Binds the ports to the embedded provider. Nothing is opened yet. The process's name is that of its log, its metrics and what it publishes. */
 export function openRuntime(configuration: Configuration, processName: string): ServiceRuntime {
-  const { dataDir, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes } = configuration;
+  const { dataDir, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes, host, mqttPort, insecure } =
+    configuration;
+  const tls = readTls(configuration);
   // Standard output belongs to results: a child shares it with the command that started it.
   const logger = createLogger({ service: processName, level: logLevel, destination: pino.destination(2) });
   const tracing = new Tracing({ service: processName, endpoint: otlpEndpoint });
@@ -47,6 +50,7 @@ export function openRuntime(configuration: Configuration, processName: string): 
     streamRetentionMs: streamRetentionDays * DAY_MS,
     streamMaxBytes,
     log: logger,
+    gateway: { host, port: mqttPort, insecure, ...(tls && { tls }) },
     ...notificationSettings(configuration),
   });
   const container = new Container();

@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
@@ -40,8 +38,7 @@ async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
   const { configuration, port, logger, metrics, tracing } = runtime;
   const { dataDir, rawDays, rollup1mDays, rollup1hDays, waveformDays, streamRetentionDays } = configuration;
   await using opened = new AsyncDisposableStack();
-  const store = await DuckDbTimeSeriesStore.open({ directory: join(dataDir, 'time-series') });
-  opened.defer(() => store.close());
+  const store = await port('timeSeriesStore');
   const service = await startTimeseriesService(
     {
       store,

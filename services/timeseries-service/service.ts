@@ -5,11 +5,16 @@ import type { Clock } from '#core/clock.ts';
 import { runConsumer } from '#core/delivery/consumer.ts';
 import { STREAMS, type StampedEvent, type StreamName } from '#core/domain/event.ts';
 import type { SettledItems } from '#core/domain/ledger.ts';
-import { isPortError, type CallOptions, type PortError } from '#core/errors.ts';
+import { isPortError, type PortError } from '#core/errors.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
 import type { MeasuredStream, Subscription } from '#core/ports/event-stream.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import type { EventOutcome, RetentionPolicy, SettleResult, TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import type {
+  EventOutcome,
+  OwnedTimeSeriesStore,
+  RetentionPolicy,
+  SettleResult,
+} from '#core/ports/time-series-store.ts';
 import { settlementOutcomes } from '#core/settlement/outcomes.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
 import { DURATION_BUCKETS_S } from '#services/shared/observability/metrics.ts';
@@ -24,14 +29,8 @@ const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 /** As many as a store names at a time. */
 const ORPHANS_A_CALL = 10_000;
 
-/** A store that this service keeps house for. */
-export interface MaintainedStore extends TimeSeriesStore {
-  maintain(nowMs: number, options?: CallOptions): Promise<unknown>;
-  unreferencedObjects(keys: readonly string[], options?: CallOptions): Promise<readonly string[]>;
-}
-
 export interface TimeseriesServiceDependencies {
-  readonly store: MaintainedStore;
+  readonly store: OwnedTimeSeriesStore;
   readonly stream: MeasuredStream;
   readonly checkpoints: CheckpointStore;
   readonly objects: ObjectStore;

@@ -40,6 +40,7 @@ export const DEFAULT_RETENTION: Readonly<Record<StreamName, StreamRetention>> = 
   metrics: { maxAgeMs: DAY_MS, maxBytes: 4 * GIB, hardMaxBytes: 8 * GIB },
   'raw-waveform': { maxAgeMs: DAY_MS, maxBytes: GIB / 2, hardMaxBytes: 2 * GIB },
   features: { maxAgeMs: DAY_MS, maxBytes: GIB, hardMaxBytes: 2 * GIB },
+  windows: { maxAgeMs: DAY_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
   'inference-results': { maxAgeMs: DAY_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
   alarms: { maxAgeMs: 7 * DAY_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
 };
