@@ -12,8 +12,11 @@ export const alertEngineConfigSchema = z.object({
   /** Metrics of machines that windows are kept of; further ones have none. */
   maxWindowSeries: z.int().min(1).default(250_000),
   maxBatchEvents: z.int().min(1).max(10_000).default(2000),
-  /** How often saving of the state begins, and for how many milliseconds a second it takes the thread: a large plant takes longer. */
-  saveEveryMs: z.int().min(100).default(2000),
+  /**
+   * How often saving of the state begins, and for how many milliseconds a second it takes the thread: a large plant takes longer. After a crash
+   * the events since, and those of a minute before, are taken again: a small part of what saving more often would cost.
+   */
+  saveEveryMs: z.int().min(100).default(10_000),
   saveBudgetMs: z.number().positive().default(25),
   /** How long after a crash another process may wait before it judges. */
   leaseMs: z.int().min(1000).default(5000),

@@ -13,6 +13,11 @@ const MAX_FRAME_BYTES = 256 * 1024;
 const RETENTION_CHECK_MS = 1000;
 /** A commit that takes longer is reported as unavailable, and goes on. */
 const COMMIT_TIMEOUT_MS = 30_000;
+/**
+ * A commit begins so long after the one before, or as soon as that has ended: each costs about as much as twenty events, whatever is in
+ * it. The first after a pause begins at once.
+ */
+const COMMIT_SPACING_MS = 3;
 /** What an event takes besides its payload, in memory and in the log, about. */
 export const ENVELOPE_BYTES = 100;
 
@@ -53,6 +58,8 @@ export class GroupCommitter {
   /** True after a commit that did not succeed: what is durable must be read again. */
   #isStale = false;
   #retentionDueMs = 0;
+  /** When the last commit began. */
+  #begunMs = -Infinity;
   #closed = false;
 
   constructor(options: GroupCommitterOptions) {
@@ -114,12 +121,20 @@ export class GroupCommitter {
 
   async #run(): Promise<void> {
     do {
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.#untilNextCommit();
       const pending = this.#pending;
       this.#pending = new PendingCommit();
       await this.#settle(pending);
     } while (this.#pending.waiters.length > 0);
     this.#running = undefined;
+  }
+
+  /** At least until all that is published in this turn of the event loop is there. */
+  async #untilNextCommit(): Promise<void> {
+    const { clock } = this.#options;
+    const waitMs = Math.min(this.#begunMs + COMMIT_SPACING_MS - clock.monotonicMs(), COMMIT_SPACING_MS);
+    await new Promise((resolve) => (waitMs > 0 ? setTimeout(resolve, waitMs) : setImmediate(resolve)));
+    this.#begunMs = clock.monotonicMs();
   }
 
   async #settle(pending: PendingCommit): Promise<void> {
