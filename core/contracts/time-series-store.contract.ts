@@ -836,6 +836,21 @@ const housekeeping = [
     );
     assert.deepEqual(await store.exportParquet({ fromMs: 0, toMs: T0 }, folder), []);
   }),
+  contractCase('an export of one machine has its readings alone', async (store, edge, harness) => {
+    await store.settle(
+      batch([
+        edge.readings(T0, { m: 1, k: 2 }),
+        edge.readings(T0, { m: 3 }, { key: pump }),
+        edge.readings(T0, { m: 4 }, { key: foreignPress }),
+      ]),
+    );
+    const rowsOf = async (...machines: MachineKey[]) =>
+      (await store.exportParquet({ ...whole, machines }, await harness.folder())).map(({ rows }) => rows);
+    assert.deepEqual(await rowsOf(press), [2]);
+    assert.deepEqual(await rowsOf(pump, foreignPress), [2]);
+    assert.deepEqual(await rowsOf('acme/akron/nobody' as MachineKey), []);
+    assert.deepEqual(await rowsOf(), []);
+  }),
   contractCase('a backup is one state of the store, taken while settlements go on', async (store, edge, harness) => {
     const folder = await harness.folder();
     const settlements: Promise<unknown>[] = [];

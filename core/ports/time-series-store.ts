@@ -64,9 +64,13 @@ export interface TimeSeriesStore {
    */
   applyRetention(policy: RetentionPolicy, nowMs: number, options?: CallOptions): Promise<RetentionResult>;
 
-  /** Writes readings of the range as Parquet files below a folder of this machine; returns their paths and row counts. */
+  /**
+   * Writes readings of the range as Parquet files below a folder of this machine, which is made where it is not there; returns their paths
+   * and row counts. Columns: tenant, site, machine, metric, unit (null where none was stated), ts (a timestamp, milliseconds, UTC), value,
+   * quality, accepted_order. Readings of one metric and time are all there: that with the highest accepted_order counts.
+   */
   exportParquet(
-    range: TimeRange,
+    query: ExportQuery,
     folder: string,
     options?: CallOptions,
   ): Promise<readonly { readonly path: string; readonly rows: number }[]>;
@@ -80,6 +84,11 @@ export interface TimeSeriesStore {
 export interface TimeRange {
   readonly fromMs: number;
   readonly toMs: number;
+}
+
+export interface ExportQuery extends TimeRange {
+  /** Only these machines; absent: all of all tenants. */
+  readonly machines?: readonly MachineKey[];
 }
 
 export interface SettleBatch {

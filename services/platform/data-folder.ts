@@ -5,8 +5,8 @@ import { finishSwap } from './folder-swap.ts';
 /** Version of the data folder's layout. It rises when a release can no longer read what an older one wrote without migrating it. */
 export const DATA_FORMAT = 1;
 
-const FORMAT_FILE = 'format.json';
-const LOCK_FILE = 'platform.pid';
+export const FORMAT_FILE = 'format.json';
+export const LOCK_FILE = 'platform.pid';
 
 /** What is wrong with a data folder: said with the remedy. */
 export class DataFolderError extends Error {
@@ -59,7 +59,7 @@ export function openDataFolder(
 }
 
 /** The format of the folder, as it says itself; undefined where it does not say. @throws DataFolderError for one that is no format. */
-function formatOf(folder: string): number | undefined {
+export function formatOf(folder: string): number | undefined {
   const path = join(folder, FORMAT_FILE);
   if (!existsSync(path)) return undefined;
   const { format } = parsed(readFileSync(path, 'utf8'));
@@ -68,11 +68,18 @@ function formatOf(folder: string): number | undefined {
 }
 
 /** @throws DataFolderError where a newer Tribo wrote it. */
-function refuseNewerFormat(what: string, found: number, current = DATA_FORMAT): void {
+export function refuseNewerFormat(what: string, found: number, current = DATA_FORMAT): void {
   if (found <= current) return;
   throw new DataFolderError(
     `${what} has data format ${found} and this Tribo reads ${current}: use the newer Tribo that wrote it, or set TRIBO_DATA_DIR to another folder`,
   );
+}
+
+/** The process id of the Tribo that has the folder. */
+export function holderOf(folder: string): number | undefined {
+  const path = join(folder, LOCK_FILE);
+  const holder = existsSync(path) ? Number(readFileSync(path, 'utf8')) : undefined;
+  return holder !== undefined && isTribo(holder) ? holder : undefined;
 }
 
 function migrate(folder: string, softwareVersion: string, formats: DataFormats, notice: (text: string) => void): void {
@@ -112,7 +119,7 @@ function writeFormat(path: string, format: number, createdBy: string): void {
  * Takes the folder for this process, without opening it: one Tribo a folder. A lock whose process is gone is taken over: a crash leaves it
  * behind. Returns how to give it back.
  */
-function lockDataFolder(folder: string): () => void {
+export function lockDataFolder(folder: string): () => void {
   const path = join(folder, LOCK_FILE);
   for (let attempt = 0; attempt < 2; attempt++) {
     try {

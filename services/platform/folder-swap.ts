@@ -1,4 +1,4 @@
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 
 /** A folder put in the place of another, which was kept beside it. */
 export interface FolderSwap {
@@ -14,11 +14,13 @@ export function restoredFolder(folder: string): string {
 }
 
 /**
- * Puts the folder that waits as {@link restoredFolder} in its place by renaming; what was there is kept beside it under the given time.
+ * Puts the folder that waits as {@link restoredFolder} in its place by renaming; what was there is kept beside it, named after
+ * the time, unless it was empty.
  * @throws Error of the file system, with everything where it was.
  */
 export function swapFolder(folder: string, nowMs: number): FolderSwap {
   const restored = restoredFolder(folder);
+  if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
   const aside = existsSync(folder) ? beside(folder, 'before-restore', nowMs) : undefined;
   if (aside !== undefined) renameSync(folder, aside);
   try {

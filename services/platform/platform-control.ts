@@ -1,3 +1,4 @@
+import { connectPort, type Connected } from '#services/shared/rpc/port-client.ts';
 import { servePort, type PortServer } from '#services/shared/rpc/port-server.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
 
@@ -23,4 +24,8 @@ export interface PlatformControl {
 
 export function serveControl(dataDir: string, control: PlatformControl): Promise<PortServer> {
   return servePort(socketPath(dataDir, CONTROL_PORT), 'the platform', control);
+}
+
+export function connectControl(dataDir: string): PlatformControl & Connected {
+  return connectPort<PlatformControl>(socketPath(dataDir, CONTROL_PORT), 'the platform');
 }

@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { systemClock } from '#core/clock.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
@@ -9,6 +9,7 @@ import { DataFolderError, openDataFolder } from './data-folder.ts';
 import type { Platform } from './platform.ts';
 import { serveControl } from './platform-control.ts';
 import { RunningRestores } from './running-restores.ts';
+import { softwareVersion } from './software-version.ts';
 
 /** How often the token for commands on this machine is made anew; it is valid for twice as long. */
 const TOKEN_EVERY_MS = 3_600_000;
@@ -107,11 +108,6 @@ function takeFolder(dataDir: string): () => void {
   } catch (error) {
     throw asCommandError(error);
   }
-}
-
-export function softwareVersion(): string {
-  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
-    .version;
 }
 
 function writeOwnerOnly(path: string, address: PlatformAddress): void {

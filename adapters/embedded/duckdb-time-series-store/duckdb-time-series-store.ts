@@ -9,6 +9,7 @@ import type {
   DeadLetter,
   DocumentQuery,
   EventOutcome,
+  ExportQuery,
   LatestValue,
   PageQuery,
   RetentionPolicy,
@@ -30,7 +31,7 @@ import type { DuckDbTimeSeriesStoreConfig } from './config.ts';
 import { Database, type DatabaseSettings } from './database.ts';
 import type { MachineEntry } from './dictionary.ts';
 import { needsReopen, portErrorOf } from './errors.ts';
-import { exportReadings } from './export.ts';
+import { exportReadings, exportView } from './export.ts';
 import {
   findDeadLetter,
   findWaveform,
@@ -189,15 +190,15 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
   }
 
   async exportParquet(
-    range: TimeRange,
+    query: ExportQuery,
     folder: string,
     options?: CallOptions,
   ): Promise<readonly { readonly path: string; readonly rows: number }[]> {
     return this.#read(
       'export readings',
       options,
-      ({ parts }) => parts,
-      (reader, parts) => exportReadings(reader, parts, range, folder),
+      (memory) => exportView(memory, query),
+      (reader, view) => exportReadings(reader, view, query, folder),
     );
   }
 

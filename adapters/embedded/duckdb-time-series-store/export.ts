@@ -1,8 +1,23 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { TimeRange } from '#core/ports/time-series-store.ts';
+import type { ExportQuery, TimeRange } from '#core/ports/time-series-store.ts';
 import { DAY_MS, readingsTable, type PartList } from './parts.ts';
+import type { StoreMemory } from './store-memory.ts';
+
+/** What memory says of the readings to export. */
+export interface ExportView {
+  readonly parts: PartList;
+  /** The series to take; undefined takes all. */
+  readonly seriesIds: readonly number[] | undefined;
+}
+
+export function exportView({ parts, dictionary }: StoreMemory, { machines }: ExportQuery): ExportView {
+  const seriesIds = machines?.flatMap((machine) =>
+    [...(dictionary.find(machine)?.series.values() ?? [])].map(({ id }) => id),
+  );
+  return { parts, seriesIds };
+}
 
 /**
  * Writes the readings of the range as `readings-<day>.parquet`, one file a UTC day that has any. Rows of the same metric and time are all
@@ -10,15 +25,16 @@ import { DAY_MS, readingsTable, type PartList } from './parts.ts';
  */
 export async function exportReadings(
   reader: DuckDBConnection,
-  parts: PartList,
+  { parts, seriesIds }: ExportView,
   { fromMs, toMs }: TimeRange,
   folder: string,
 ): Promise<{ path: string; rows: number }[]> {
   const tables = parts.overlapping('raw', fromMs, toMs).map(readingsTable);
-  if (tables.length === 0) return [];
+  if (tables.length === 0 || seriesIds?.length === 0) return [];
   await mkdir(folder, { recursive: true });
+  const isWanted = seriesIds ? ` AND series_id IN (${seriesIds.join(', ')})` : '';
   const rowsWithin = (from: number, to: number) =>
-    tables.map((table) => `SELECT * FROM ${table} WHERE ts >= ${from} AND ts < ${to}`).join(' UNION ALL ');
+    tables.map((table) => `SELECT * FROM ${table} WHERE ts >= ${from} AND ts < ${to}${isWanted}`).join(' UNION ALL ');
   const days = await reader.runAndReadAll(
     `SELECT DISTINCT ts // ${DAY_MS} AS day FROM (${rowsWithin(fromMs, toMs)}) ORDER BY day`,
   );

@@ -3,8 +3,10 @@ import { ConfigurationError, loadConfiguration } from '#services/shared/config/l
 import { settings, type Configuration, type Setting, type SettingKey } from '#services/shared/config/settings.ts';
 import { addAlarmCommands } from './alarm-commands.ts';
 import { apiClient, type ApiClient } from './api-client.ts';
+import { addBackupCommands } from './backup-commands.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { addDoctorCommand } from './doctor-command.ts';
+import { addExportCommand } from './export-command.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { CommandError, fail, output, type Output } from './output.ts';
 import { addPlantCommands } from './plant-commands.ts';
@@ -68,6 +70,8 @@ addRuleCommands(program, action);
 addAlarmCommands(program, action);
 addLedgerCommands(program, action);
 addTokenCommands(program, action);
+addBackupCommands(program, action);
+addExportCommand(program, action);
 addDoctorCommand(program, action);
 
 try {
