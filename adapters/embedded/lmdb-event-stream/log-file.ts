@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, realpathSync, statfsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readFileSync, realpathSync, statfsSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { PortError } from '#core/errors.ts';
 import { lmdbPortError, reasonOfFailedCommit } from './errors.ts';
 import { tryLock, type ExclusiveLock } from './exclusive-lock.ts';
@@ -211,6 +211,17 @@ export class LogFile {
     } catch (error) {
       throw lmdbPortError(error, `opening the event log in ${this.directory} for writing`);
     }
+  }
+
+  /** Copies the log, as of one commit, into a folder that is made for it; publishing goes on. False where there is no log yet. */
+  async copyTo(directory: string): Promise<boolean> {
+    this.refresh();
+    if (!this.#environment) return false;
+    const copy = dirname(dataPath(directory));
+    mkdirSync(copy, { recursive: true, mode: 0o700 });
+    await this.#environment.root.backup(copy, true);
+    copyFileSync(join(this.directory, 'format'), join(directory, 'format'));
+    return true;
   }
 
   /** Frees what killed readers held: the pages that they were reading could not be used again. */
