@@ -430,6 +430,15 @@ describe('clocks', () => {
     expect(await world.intake.accept(telemetry(message('a', NOW_MS)))).toMatchObject({ accepted: 2 });
   });
 
+  it('that count fractions of a millisecond do not get into events', async () => {
+    const world = await open();
+    world.clock.advance(0.7);
+    world.clock.setWall(NOW_MS);
+    await world.intake.accept(telemetry([message('a'), { ts: 'soon', metrics: { a: 1 } }]));
+    const times = world.stream.events('metrics').map(({ acceptedAtMs }) => acceptedAtMs);
+    expect(times).toEqual([NOW_MS, NOW_MS]);
+  });
+
   it('set back and right again do not let an event be stored twice after a restart', async () => {
     const world = await open();
     world.clock.setWall(NOW_MS - 7_200_000);

@@ -478,13 +478,13 @@ export class Intake implements DeviceIntake {
   }
 
   /**
-   * The later of the wall clock and where it would be had nobody touched it since the start. A clock that was set back must not make the
+   * Whole milliseconds: the later of the wall clock and where it would be had nobody touched it since the start. A clock that was set back must not make the
    * platform reject what devices send meanwhile; and an event must not be noted as accepted long before its own time, because receipts are
    * read back from the log by the time of acceptance.
    */
   #nowMs(): number {
     const untouchedMs = this.#startedWallMs + (this.#clock.monotonicMs() - this.#startedMonotonicMs);
-    return Math.max(this.#clock.nowMs(), untouchedMs);
+    return Math.max(this.#clock.nowMs(), Math.floor(untouchedMs));
   }
 
   #rules(nowMs: number, imported: boolean): AdmissionRules {
