@@ -10,6 +10,7 @@ import type {
   ReadableTail,
   Subscription,
 } from '../ports/event-stream.ts';
+import { observeStream, type DeliveredCount, type PublishedCount } from '../delivery/observed-stream.ts';
 import type { Contract } from './contract.ts';
 
 export interface EventStreamHarness {
@@ -454,6 +455,43 @@ export const eventStreamContract: Contract<EventStreamHarness> = {
         await client.close();
         await published;
         assertOrderPerMachine(await collect(harness, group, events.length), events);
+      },
+    },
+    {
+      name: 'emits the metrics that a site needs: every event published, acknowledged, refused and delivered again',
+      async run(harness) {
+        const published: PublishedCount[] = [];
+        const delivered: DeliveredCount[] = [];
+        const observed = observeStream(harness.stream, {
+          published: (_stream, count) => published.push(count),
+          delivered: (_stream, _group, count) => delivered.push(count),
+        });
+        const events = numbered(harness, 20, 20);
+        const group = await declareGroup(harness);
+        await publishAll(observed, harness.streamName, events);
+        const missing = observed.publish(harness.missingStreamName, events.slice(0, 3));
+        await assert.rejects(missing, failsWith('not_found'));
+        let settled = 0;
+        await consumeUntil({ ...harness, stream: observed }, group, { maxBatchEvents: 20 }, async (batch) => {
+          const refused = batch.redeliveries === 0 ? 1 : 0;
+          settled += batch.events.length - refused;
+          if (refused > 0) await batch.nack([0]);
+          else await batch.ack();
+          return settled >= events.length;
+        });
+        const total = <Count>(counts: readonly Count[], pick: (count: Count) => number) =>
+          counts.reduce((sum, count) => sum + pick(count), 0);
+        assert.deepEqual(
+          [total(published, (count) => count.durable), total(published, (count) => count.failed)],
+          [20, 3],
+        );
+        assert.equal(
+          total(delivered, (count) => count.acknowledged),
+          20,
+        );
+        const refused = total(delivered, (count) => count.refused);
+        assert.ok(refused >= 1 && total(delivered, (count) => count.redelivered) >= 1);
+        assert.ok([...published, ...delivered].every((count) => count.durationMs >= 0));
       },
     },
     {

@@ -17,12 +17,14 @@ import type { Notifier } from '#core/ports/notifier.ts';
 import type { RuleStore } from '#core/ports/rule-store.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
+import { observedStream } from '#services/shared/observability/observed-stream.ts';
 import type { Tracing } from '#services/shared/observability/tracing.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
 import { AlertEngineMetrics } from './alert-engine-metrics.ts';
 import type { AlertEngineConfig } from './config.ts';
 import { Rulebook } from './rulebook.ts';
 import { SavedState, type TakenUntil } from './saved-state.ts';
+import { tracedNotifier } from './traced-notifier.ts';
 
 /** What the engine reads, each with its group: raw readings cost egress, so that they are read once for all that computes. */
 export const ALERT_INPUTS = [
@@ -42,7 +44,7 @@ export interface AlertEngineDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Registry;
-  readonly tracing?: Pick<Tracing, 'batchSpan'>;
+  readonly tracing?: Pick<Tracing, 'as'>;
 }
 
 export interface RunningAlertEngine extends RunningService {
@@ -107,9 +109,12 @@ class AlertEngine implements RunningAlertEngine {
   #closed: Promise<void> | undefined;
 
   constructor(config: AlertEngineConfig, dependencies: AlertEngineDependencies) {
-    const { stream, rules, machines, checkpoints, notifiers, metrics, journal } = dependencies;
+    const { rules, machines, checkpoints, metrics, journal } = dependencies;
+    const tracing = dependencies.tracing?.as('alert-engine');
+    const stream = observedStream(dependencies.stream, { metrics, tracing });
+    const notifiers = dependencies.notifiers.map((each) => (tracing ? tracedNotifier(each, tracing) : each));
     this.#config = config;
-    this.#dependencies = dependencies;
+    this.#dependencies = { ...dependencies, stream, notifiers };
     this.#judging = new Judging({
       latenessMs: config.latenessMs,
       windows: {
@@ -245,9 +250,8 @@ class AlertEngine implements RunningAlertEngine {
   }
 
   #consume({ stream: streamName, group }: (typeof ALERT_INPUTS)[number]): Promise<Subscription> {
-    const { stream, tracing } = this.#dependencies;
-    const attributes = { 'messaging.destination.name': streamName, 'messaging.consumer.group.name': group };
-    const work = async (events: readonly StampedEvent[]): Promise<void> => {
+    const { stream } = this.#dependencies;
+    const process = async (events: readonly StampedEvent[]): Promise<void> => {
       this.#take(streamName, events);
       await this.#flush();
       if (!this.#tail) await this.#save(Infinity);
@@ -258,8 +262,7 @@ class AlertEngine implements RunningAlertEngine {
       streamName,
       group,
       maxBatchEvents: this.#config.maxBatchEvents,
-      process: (events) =>
-        tracing?.batchSpan(`judge ${streamName}`, events, attributes, () => work(events)) ?? work(events),
+      process,
       // The store keeps what cannot be read among its dead letters; here it cannot happen that one event fails and another does not.
       deadLetter: async (event, error) => this.#report(`judge event ${event.eventId} of ${event.key}`, error),
       onRetry: (error) => this.#report('record alarms', error),

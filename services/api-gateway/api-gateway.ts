@@ -99,6 +99,7 @@ async function gatewayServices(
   const ledger = new LedgerReader({ store, stream, clock, ...(refused && { refused }) });
   return {
     ...dependencies,
+    tracing: dependencies.tracing.as('api-gateway'),
     config,
     sessions,
     authenticator: new Authenticator({ verifier, devices, sessions, cookieName: sessionCookieName(config) }),

@@ -15,6 +15,7 @@ import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
 import { DURATION_BUCKETS_S } from '#services/shared/observability/metrics.ts';
+import { observedStream } from '#services/shared/observability/observed-stream.ts';
 import type { Tracing } from '#services/shared/observability/tracing.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
 import type { FeatureServiceConfig } from './config.ts';
@@ -31,7 +32,7 @@ export interface FeatureServiceDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Registry;
-  readonly tracing?: Pick<Tracing, 'batchSpan'>;
+  readonly tracing?: Pick<Tracing, 'as'>;
 }
 
 export interface RunningFeatureService extends RunningService {
@@ -63,7 +64,11 @@ class FeatureService {
     const { machines, readings, objects, clock, metrics } = dependencies;
     const maxEntries = config.maxCachedMachines;
     this.#config = config;
-    this.#dependencies = dependencies;
+    const { stream, tracing } = dependencies;
+    this.#dependencies = {
+      ...dependencies,
+      stream: observedStream(stream, { metrics, tracing: tracing?.as('feature-service') }),
+    };
     this.#machines = new RefreshingCache((key, options) => machines.getMachine(key, options), clock, {
       maxAgeMs: config.machineMaxAgeMs,
       maxEntries,
@@ -100,7 +105,7 @@ class FeatureService {
       streamName: 'raw-waveform',
       group: COMPUTE_GROUP,
       maxBatchEvents: this.#config.maxBatchWaveforms,
-      process: (events, signal) => this.#traced(events, () => this.#process(events, signal)),
+      process: (events, signal) => this.#process(events, signal),
       deadLetter: async (event, error, signal) => {
         logger.error({ err: error, machine: event.key, eventId: event.eventId }, 'a waveform cannot be processed');
         await deadLetter(event, reasonOf(error), { signal });
@@ -118,11 +123,6 @@ class FeatureService {
         await subscription.close();
       },
     };
-  }
-
-  #traced(events: readonly StampedEvent[], work: () => Promise<void>): Promise<void> {
-    const attributes = { 'messaging.destination.name': 'raw-waveform', 'messaging.consumer.group.name': COMPUTE_GROUP };
-    return this.#dependencies.tracing?.batchSpan('process raw-waveform', events, attributes, work) ?? work();
   }
 
   async #process(events: readonly StampedEvent[], signal: AbortSignal): Promise<void> {

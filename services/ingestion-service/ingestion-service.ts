@@ -11,6 +11,7 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
 import { observeIntake } from '#services/shared/observability/observed-intake.ts';
+import { observedStream } from '#services/shared/observability/observed-stream.ts';
 import type { Tracing } from '#services/shared/observability/tracing.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
 
@@ -48,7 +49,9 @@ export async function startIngestion<Gateway extends DeviceGateway>(
   options: Partial<IntakeOptions>,
   dependencies: IngestionDependencies<Gateway>,
 ): Promise<RunningIngestion<Gateway>> {
-  const { stream, machines, objects, clock, logger, metrics, tracing, watcher, makeGateway } = dependencies;
+  const { machines, objects, clock, logger, metrics, watcher, makeGateway } = dependencies;
+  const stream = observedStream(dependencies.stream, { metrics });
+  const tracing = dependencies.tracing.as('ingestion-service');
   const onProblem = (what: string, error: unknown): void => logger.warn({ err: error }, `${what} failed`);
   const intake = new Intake(
     {

@@ -17,6 +17,7 @@ import type { ModelInference } from '#core/ports/model-inference.ts';
 import type { ModelRegistry } from '#core/ports/model-registry.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
+import { observedStream } from '#services/shared/observability/observed-stream.ts';
 import type { Tracing } from '#services/shared/observability/tracing.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
 import type { MlServiceConfig } from './config.ts';
@@ -35,7 +36,7 @@ export interface MlServiceDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Registry;
-  readonly tracing?: Pick<Tracing, 'batchSpan'>;
+  readonly tracing?: Pick<Tracing, 'as'>;
 }
 
 export interface RunningMlService extends RunningService {
@@ -70,7 +71,11 @@ class MlService {
     const { registry, inference, checkpoints, machines, clock, metrics } = dependencies;
     const { maxLoadedModels, maxCachedMachines, historyMaxAgeMs } = config;
     this.#config = config;
-    this.#dependencies = dependencies;
+    const { stream, tracing } = dependencies;
+    this.#dependencies = {
+      ...dependencies,
+      stream: observedStream(stream, { metrics, tracing: tracing?.as('ml-service') }),
+    };
     this.#models = new PromotedModels(registry, inference, { maxLoaded: maxLoadedModels });
     this.#states = new MachineStates(checkpoints, { maxCached: maxCachedMachines });
     this.#history = new RefreshingCache((key, options) => machines.machineEvents(key, options), clock, {
@@ -100,7 +105,7 @@ class MlService {
       streamName: 'features',
       group: ML_GROUP,
       maxBatchEvents: this.#config.maxBatchEvents,
-      process: (events, signal) => this.#traced(events, () => this.#process(events, { signal })),
+      process: (events, signal) => this.#process(events, { signal }),
       deadLetter: async (event, error, signal) => {
         logger.error({ err: error, machine: event.key, eventId: event.eventId }, 'features cannot be judged');
         await deadLetter(event, reasonOf(error), { signal });
@@ -136,11 +141,6 @@ class MlService {
       this.#runtimeProblem = reasonOf(error).detail;
       this.#dependencies.logger.error({ err: error }, 'the model runtime does not work');
     }
-  }
-
-  #traced(events: readonly StampedEvent[], work: () => Promise<void>): Promise<void> {
-    const attributes = { 'messaging.destination.name': 'features', 'messaging.consumer.group.name': ML_GROUP };
-    return this.#dependencies.tracing?.batchSpan('process features', events, attributes, work) ?? work();
   }
 
   async #process(events: readonly StampedEvent[], options: CallOptions): Promise<void> {

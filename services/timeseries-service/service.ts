@@ -18,6 +18,7 @@ import type {
 import { settlementOutcomes } from '#core/settlement/outcomes.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
 import { DURATION_BUCKETS_S } from '#services/shared/observability/metrics.ts';
+import { observedStream } from '#services/shared/observability/observed-stream.ts';
 import type { Tracing } from '#services/shared/observability/tracing.ts';
 import { sweepObjects } from './object-sweeper.ts';
 import { STORE_GROUP } from './store-group.ts';
@@ -39,7 +40,7 @@ export interface TimeseriesServiceDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Registry;
-  readonly tracing?: Pick<Tracing, 'batchSpan'>;
+  readonly tracing?: Pick<Tracing, 'as'>;
 }
 
 export interface TimeseriesServiceSettings {
@@ -101,9 +102,13 @@ class SettlingService implements TimeseriesService {
   #closed: Promise<void> | undefined;
 
   constructor(dependencies: TimeseriesServiceDependencies, settings: TimeseriesServiceSettings) {
-    this.#dependencies = dependencies;
+    const { stream, metrics, tracing } = dependencies;
+    this.#dependencies = {
+      ...dependencies,
+      stream: observedStream(stream, { metrics, tracing: tracing?.as('timeseries-service') }),
+    };
     this.#settings = settings;
-    const registers = [dependencies.metrics];
+    const registers = [metrics];
     const buckets = [...DURATION_BUCKETS_S];
     this.#settledItems = new Counter({
       name: 'tribo_settled_items_total',
@@ -187,8 +192,7 @@ class SettlingService implements TimeseriesService {
   }
 
   async #consume(name: StreamName): Promise<Subscription> {
-    const { stream, store, tracing } = this.#dependencies;
-    const attributes = { 'messaging.destination.name': name, 'messaging.consumer.group.name': STORE_GROUP };
+    const { stream, store } = this.#dependencies;
     let settledAtMs = -Infinity;
     const process = async (events: readonly StampedEvent[]) => {
       const result = await this.#settle(name, settlementOutcomes(events));
@@ -204,8 +208,7 @@ class SettlingService implements TimeseriesService {
       maxBatchEvents: MAX_BATCH_EVENTS,
       maxBatchBytes: MAX_BATCH_BYTES,
       resumeAfter: await store.progress(name, STORE_GROUP),
-      process: (events) =>
-        tracing?.batchSpan(`settle ${name}`, events, attributes, () => process(events)) ?? process(events),
+      process,
       deadLetter: async (event, error) => {
         const { code, message } = describe(error);
         const result = await this.#settle(name, [{ type: 'deadLettered', event, code, detail: message }]);

@@ -1,5 +1,5 @@
 /**
- * Prints as JSON what a tree's contracts ask and which adapters run them. The adapters' tests are loaded with recorders in the place of
+ * Prints as JSON, for each tree it is given, what its contracts ask and which adapters run them. The adapters' tests are loaded with recorders in the place of
  * the test runner and of describeContract: whatever a test says by running, it says here too, and no case runs.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -9,8 +9,7 @@ import { pathToFileURL } from 'node:url';
 import type { Contract, Waiver } from '#core/contracts/contract.ts';
 import type { Collected, CollectedContract, ContractRun } from './collected.ts';
 
-const root = process.argv[2] ?? process.cwd();
-const runs: ContractRun[] = [];
+let runs: ContractRun[] = [];
 let adapter = '';
 
 const recorders = {
@@ -42,15 +41,21 @@ registerHooks({
   },
 });
 
-for (const test of testsThatRunContracts()) {
-  const [provider, folder] = test.split('/');
-  adapter = `${provider}/${folder}`;
-  await import(pathToFileURL(join(root, 'adapters', test)).href);
-}
-const collected: Collected = { contracts: await contractsOf(join(root, 'core/contracts')), runs };
+const collected: Collected[] = [];
+for (const root of process.argv.slice(2)) collected.push(await collectOf(root));
 process.stdout.write(JSON.stringify(collected));
 
-function testsThatRunContracts(): readonly string[] {
+async function collectOf(root: string): Promise<Collected> {
+  runs = [];
+  for (const test of testsThatRunContracts(root)) {
+    const [provider, folder] = test.split('/');
+    adapter = `${provider}/${folder}`;
+    await import(pathToFileURL(join(root, 'adapters', test)).href);
+  }
+  return { contracts: await contractsOf(join(root, 'core/contracts')), runs };
+}
+
+function testsThatRunContracts(root: string): readonly string[] {
   const files = readdirSync(join(root, 'adapters'), { recursive: true, encoding: 'utf8' });
   const isRunning = (file: string) => readFileSync(join(root, 'adapters', file), 'utf8').includes('describeContract(');
   return files.filter((file) => file.endsWith('.test.ts') && isRunning(file)).sort();

@@ -28,9 +28,9 @@ export interface ContractRun {
   readonly waivers: readonly Waiver[];
 }
 
-/** Collects in a process of its own: there the tests are loaded without a test runner. */
-export async function collect(root: string): Promise<Collected> {
+/** Collects of each tree, in a process of its own: there the tests are loaded without a test runner. */
+export async function collect(roots: readonly string[]): Promise<readonly Collected[]> {
   const program = join(import.meta.dirname, 'collect.ts');
-  const { stdout } = await promisify(execFile)(process.execPath, [program, root], { maxBuffer: 2 ** 24 });
-  return JSON.parse(stdout) as Collected;
+  const { stdout } = await promisify(execFile)(process.execPath, [program, ...roots], { maxBuffer: 2 ** 24 });
+  return JSON.parse(stdout) as readonly Collected[];
 }

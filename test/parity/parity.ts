@@ -1,16 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import ts from 'typescript';
-import { collect, type Collected } from './collected.ts';
+import type { Collected } from './collected.ts';
 
 /**
  * What is missing in a tree, one sentence each: a port without a contract or a token, a contract without an adapter, an adapter that does
  * not run its port's contract or is bound nowhere, a token that no provider binds.
  */
-export async function parityProblems(root: string): Promise<readonly string[]> {
+export function parityProblems(root: string, collected: Collected): readonly string[] {
   const ports = namesIn(join(root, 'core/ports'), '.ts').filter((name) => name !== 'tokens');
   const adapters = foldersBelow(join(root, 'adapters'));
-  const collected = await collect(root);
   const tokens = tokensOf(root);
   const modules = modulesOf(root);
   return [

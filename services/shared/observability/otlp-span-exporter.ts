@@ -7,7 +7,6 @@ type ExportCode = Parameters<ExportCallback>[0]['code'];
 export interface OtlpSpanExporterOptions {
   /** Base address of an OTLP/HTTP collector, as in OTEL_EXPORTER_OTLP_ENDPOINT; spans go to its `/v1/traces`. */
   readonly endpoint: string;
-  readonly service: string;
   readonly version: string;
   readonly timeoutMs?: number;
   /** More headers, such as an API key. */
@@ -18,7 +17,10 @@ export interface OtlpSpanExporterOptions {
 const SUCCESS: unknown = 0;
 const FAILED: unknown = 1;
 
-/** Sends spans as OTLP/HTTP JSON (opentelemetry-proto, trace/v1). One attempt a batch: losing spans is better than keeping them. */
+/**
+ * Sends spans as OTLP/HTTP JSON (opentelemetry-proto, trace/v1), each under the service that is its instrumentation scope. One attempt a batch: losing spans is better than keeping
+ * them.
+ */
 export class OtlpSpanExporter implements SpanExporter {
   readonly #options: OtlpSpanExporterOptions;
   readonly #underWay = new Set<Promise<void>>();
@@ -47,13 +49,18 @@ export class OtlpSpanExporter implements SpanExporter {
   }
 
   async #send(spans: readonly ReadableSpan[]): Promise<void> {
-    const { endpoint, service, version, timeoutMs = 5000, headers } = this.#options;
-    const resource = { attributes: keyValues({ 'service.name': service, 'service.version': version }) };
-    const scopeSpans = [{ scope: { name: 'tribo', version }, spans: spans.map(otlpSpan) }];
+    const { endpoint, version, timeoutMs = 5000, headers } = this.#options;
+    const byService = Map.groupBy(spans, (span) => span.instrumentationScope.name);
+    const resourceSpans = [...byService].map(([service, own]) => ({
+      resource: {
+        attributes: keyValues({ 'service.name': service, 'service.version': version, 'process.pid': process.pid }),
+      },
+      scopeSpans: [{ scope: { name: 'tribo', version }, spans: own.map(otlpSpan) }],
+    }));
     const response = await fetch(`${endpoint.replace(/\/+$/, '')}/v1/traces`, {
       method: 'POST',
       headers: { ...headers, 'content-type': 'application/json' },
-      body: JSON.stringify({ resourceSpans: [{ resource, scopeSpans }] }),
+      body: JSON.stringify({ resourceSpans }),
       signal: AbortSignal.timeout(timeoutMs),
     });
     await response.body?.cancel();

@@ -6,11 +6,11 @@ import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
 import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import type { DeviceIntake, DeviceMessage } from '#core/ports/device-gateway.ts';
-import type { DeliveryBatch } from '#core/ports/event-stream.ts';
+import type { BatchHandler, DeliveryBatch, EventStream } from '#core/ports/event-stream.ts';
 import { createLogger } from './logger.ts';
 import { createMetricsRegistry } from './metrics.ts';
-import { HandlerObserver } from './observed-handler.ts';
 import { observeIntake } from './observed-intake.ts';
+import { observedStream } from './observed-stream.ts';
 import { activeSpanContext, parseTraceparent, traceparentOf } from './trace-context.ts';
 import { Tracing } from './tracing.ts';
 
@@ -43,6 +43,19 @@ function intakeThat(accept: (message: DeviceMessage) => { accepted: number }): D
     accept: async (each) => ({ duplicate: 0, rejected: [], ...accept(each) }),
     ready: true,
     whenReady: async () => undefined,
+  };
+}
+
+/** A stream whose consumer the test is. */
+function streamThat(subscribed: (handler: BatchHandler) => void): EventStream {
+  return {
+    publish: async () => ({ failed: [] }),
+    declareGroup: async () => undefined,
+    subscribe: async (_stream, _group, handler) => {
+      subscribed(handler);
+      return { close: async () => undefined };
+    },
+    close: async () => undefined,
   };
 }
 
@@ -86,15 +99,21 @@ describe('tracing', () => {
       { tracing, metrics },
     );
     await intake.accept(message);
-    const handler = new HandlerObserver({ tracing, metrics }).observe('metrics', 'store', async () => undefined);
-    await handler(batchOf([undefined, carried]), new AbortController().signal);
+    let handle: BatchHandler | undefined;
+    const stream = observedStream(
+      streamThat((handler) => (handle = handler)),
+      { tracing, metrics },
+    );
+    await stream.subscribe('metrics', 'store', (batch) => batch.ack(), { maxBatchEvents: 10 });
+    await handle?.(batchOf([undefined, carried]), new AbortController().signal);
     await tracing.flush();
     const [edge, consumer] = exporter.getFinishedSpans();
     expect(consumer?.spanContext().traceId).toBe(edge?.spanContext().traceId);
     expect(consumer?.parentSpanContext?.spanId).toBe(edge?.spanContext().spanId);
     expect([edge?.kind, consumer?.kind]).toEqual([SpanKind.PRODUCER, SpanKind.CONSUMER]);
-    expect(await metrics.metrics()).toContain('tribo_intake_items_total{outcome="accepted",service="test"} 3');
-    expect(await metrics.metrics()).toContain('outcome="done",service="test"} 2');
+    const exposed = await metrics.metrics();
+    expect(exposed).toContain('tribo_intake_items_total{outcome="accepted",service="test"} 3');
+    expect(exposed).toContain('total{stream="metrics",group="store",outcome="acknowledged",service="test"} 2');
   });
 
   it('joins the trace of a client that sends a traceparent, however rarely it samples itself', async () => {
@@ -122,6 +141,31 @@ describe('tracing', () => {
     const spans = exporter.getFinishedSpans();
     expect(spans).toHaveLength(1);
     expect(spans[0]?.links).toHaveLength(32);
+  });
+
+  it('links a span once, however many events of the batch come of it', async () => {
+    const tracing = tracingWith(0);
+    const other = '00-11111111111111111111111111111111-2222222222222222-01';
+    const carried = [TRACEPARENT, TRACEPARENT, other, other, UNSAMPLED];
+    await tracing.batchSpan('process metrics', batchOf(carried).events, {}, async () => undefined);
+    await tracing.flush();
+    const [span] = exporter.getFinishedSpans();
+    expect(span?.parentSpanContext?.traceId).toBe('0af7651916cd43dd8448eb211c80319c');
+    expect(span?.links.map((link) => link.context.traceId)).toEqual(['1'.repeat(32)]);
+  });
+
+  it('makes one trace of what several services of a process do, each under its own name', async () => {
+    const tracing = tracingWith(1);
+    await tracing
+      .as('feature-service')
+      .span('outer', {}, () => tracing.as('ml-service').span('inner', {}, async () => undefined));
+    await tracing.flush();
+    const [inner, outer] = exporter.getFinishedSpans();
+    expect([inner?.instrumentationScope.name, outer?.instrumentationScope.name]).toEqual([
+      'ml-service',
+      'feature-service',
+    ]);
+    expect(inner?.parentSpanContext?.spanId).toBe(outer?.spanContext().spanId);
   });
 
   it.each([[[undefined]], [[UNSAMPLED]], [['nonsense']]])(
@@ -193,7 +237,11 @@ describe('OTLP export', () => {
         resourceSpans: [
           {
             resource: {
-              attributes: [{ key: 'service.name', value: { stringValue: 'edge' } }, { key: 'service.version' }],
+              attributes: [
+                { key: 'service.name', value: { stringValue: 'edge' } },
+                { key: 'service.version' },
+                { key: 'process.pid' },
+              ],
             },
             scopeSpans: [
               {

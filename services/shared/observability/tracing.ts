@@ -42,11 +42,12 @@ export interface SpanOptions {
   readonly attributes?: Attributes;
 }
 
+const VERSION = '0.1.0';
 const DEFAULT_SAMPLE_RATIO = 0.01;
 const MAX_LINKS = 32;
 
 /**
- * Traces of one service. A span costs about 7 microseconds, so hot paths make one a batch, with links, and only where an event of the batch
+ * Traces of one service, or of each of several in one process. A span costs about 7 microseconds, so hot paths make one a batch, with links, and only where an event of the batch
  * belongs to a recorded trace; all other work goes on without one.
  */
 export class Tracing implements AsyncDisposable {
@@ -54,18 +55,16 @@ export class Tracing implements AsyncDisposable {
   readonly sampleRatio: number;
   readonly #provider: BasicTracerProvider;
 
-  constructor({ service, version = '0.1.0', sampleRatio = DEFAULT_SAMPLE_RATIO, endpoint, exporter }: TracingOptions) {
-    const target = exporter ?? (endpoint ? new OtlpSpanExporter({ endpoint, service, version }) : undefined);
+  constructor(options: TracingOptions, provider = providerOf(options)) {
+    const { service, version = VERSION, sampleRatio = DEFAULT_SAMPLE_RATIO } = options;
     this.sampleRatio = sampleRatio;
-    this.#provider = new BasicTracerProvider({
-      sampler: new ParentBasedSampler({ root: new DrawnOrRatioSampler(sampleRatio) }),
-      spanLimits: { linkCountLimit: MAX_LINKS, attributeCountLimit: 64, attributeValueLengthLimit: 512 },
-      spanProcessors: target
-        ? [new BatchSpanProcessor(target, { maxQueueSize: 2048, scheduledDelayMillis: 1000 })]
-        : [],
-    });
-    this.tracer = this.#provider.getTracer('tribo', version);
-    context.setGlobalContextManager(new AsyncLocalContextManager());
+    this.#provider = provider;
+    this.tracer = provider.getTracer(service, version);
+  }
+
+  /** The same tracing under the name of one of the services that share this process; to flush and to close it is the process's business. */
+  as(service: string): Tracing {
+    return new Tracing({ service, sampleRatio: this.sampleRatio }, this.#provider);
   }
 
   /** Runs work in a span of its own; what it throws marks the span as failed. */
@@ -83,16 +82,15 @@ export class Tracing implements AsyncDisposable {
   async batchSpan<Result>(
     name: string,
     events: readonly { readonly traceparent?: string }[],
-    attributes: Attributes,
+    { kind = SpanKind.CONSUMER, attributes = {} }: Pick<SpanOptions, 'kind' | 'attributes'>,
     work: () => Promise<Result>,
   ): Promise<Result> {
     const [parent, ...others] = sampledContexts(events);
     if (!parent) return work();
-    const links = others.map((each) => ({ context: each }));
     const options = {
-      kind: SpanKind.CONSUMER,
+      kind,
       attributes: { ...attributes, 'messaging.batch.message_count': events.length },
-      links,
+      links: others.map((each) => ({ context: each })),
     };
     return this.#run(this.tracer.startSpan(name, options, contextOf(parent)), work);
   }
@@ -117,6 +115,17 @@ export class Tracing implements AsyncDisposable {
   }
 }
 
+/** A span's instrumentation scope is the service that made it: several may share a process. */
+function providerOf({ version = VERSION, sampleRatio = DEFAULT_SAMPLE_RATIO, endpoint, exporter }: TracingOptions) {
+  const target = exporter ?? (endpoint ? new OtlpSpanExporter({ endpoint, version }) : undefined);
+  context.setGlobalContextManager(new AsyncLocalContextManager());
+  return new BasicTracerProvider({
+    sampler: new ParentBasedSampler({ root: new DrawnOrRatioSampler(sampleRatio) }),
+    spanLimits: { linkCountLimit: MAX_LINKS, attributeCountLimit: 64, attributeValueLengthLimit: 512 },
+    spanProcessors: target ? [new BatchSpanProcessor(target, { maxQueueSize: 2048, scheduledDelayMillis: 1000 })] : [],
+  });
+}
+
 const DRAWN = createContextKey('tribo.drawn');
 
 class DrawnOrRatioSampler implements Sampler {
@@ -132,13 +141,14 @@ class DrawnOrRatioSampler implements Sampler {
   }
 }
 
+/** Of recorded traces, each span once: at most one more than there may be links. */
 function sampledContexts(events: readonly { readonly traceparent?: string }[]): readonly SpanContext[] {
-  const found: SpanContext[] = [];
+  const found = new Map<string, SpanContext>();
   for (const { traceparent } of events) {
-    if (traceparent === undefined) continue;
+    if (traceparent === undefined || found.has(traceparent)) continue;
     const spanContext = parseTraceparent(traceparent);
-    if (spanContext && isSampled(spanContext)) found.push(spanContext);
-    if (found.length > MAX_LINKS) break;
+    if (spanContext && isSampled(spanContext)) found.set(traceparent, spanContext);
+    if (found.size > MAX_LINKS) break;
   }
-  return found;
+  return [...found.values()];
 }
