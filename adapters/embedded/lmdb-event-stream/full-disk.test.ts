@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { DEFAULT_RETENTION } from './config.ts';
+import { GroupFiles } from './group-files.ts';
 import { LmdbEventStream } from './lmdb-event-stream.ts';
 
 const MIB = 2 ** 20;
@@ -58,6 +59,47 @@ describe('on a full disk', () => {
   });
 });
 
+describe('a consumer on a full disk', () => {
+  it('goes on, says once that its checkpoint cannot be saved, and saves it when space returns', async () => {
+    if (!isTmpfs) return refusesWithoutAReserve();
+    const failures: unknown[] = [];
+    const stream = open(0, (error) => failures.push(error));
+    await stream.declareGroup('metrics', 'store');
+    const received: string[] = [];
+    let gate = Promise.resolve();
+    const subscription = await stream.subscribe(
+      'metrics',
+      'store',
+      async (batch) => {
+        received.push(...ids(batch.events));
+        await gate;
+        await batch.ack();
+      },
+      { maxBatchEvents: 1 },
+    );
+    const groups = new GroupFiles(join(directory, 'stream', 'metrics', 'groups'));
+    await stream.publish('metrics', [newEvent('e-0')]);
+    await waitUntil(() => groups.readCheckpoint('store') === 1);
+
+    let openGate: () => void = () => undefined;
+    gate = new Promise((resolve) => (openGate = resolve));
+    for (let index = 1; index < 6; index++) await stream.publish('metrics', [newEvent(`e-${index}`)]);
+    await waitUntil(() => received.length === 2);
+    const ballast = join(directory, 'ballast');
+    fillUp(ballast);
+    openGate();
+    await waitUntil(() => received.length === 6 && failures.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(failures).toEqual([expect.objectContaining({ code: 'resource_exhausted' })]);
+    expect(groups.readCheckpoint('store')).toBe(1);
+
+    unlinkSync(ballast);
+    await waitUntil(() => groups.readCheckpoint('store') === 6);
+    await subscription.close();
+    await stream.close();
+  });
+});
+
 /** Without the right to mount a small file system, only the reserve can be tested: one that no disk has. */
 async function refusesWithoutAReserve(): Promise<void> {
   process.stderr.write('not allowed to mount a tmpfs: the full disk is only pretended\n');
@@ -75,13 +117,31 @@ function mountTmpfs(path: string): boolean {
   }
 }
 
-function open(freeSpaceReserveBytes: number): LmdbEventStream {
-  return new LmdbEventStream({
+/** Writes until nothing more goes in. */
+function fillUp(path: string): void {
+  const file = openSync(path, 'w');
+  try {
+    for (;;) writeSync(file, Buffer.alloc(4096));
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ENOSPC' });
+  } finally {
+    closeSync(file);
+  }
+}
+
+function open(freeSpaceReserveBytes: number, onFailure?: (error: unknown) => void): LmdbEventStream {
+  const config = {
     directory: join(directory, 'stream'),
     source: 'test',
     streams: DEFAULT_RETENTION,
     freeSpaceReserveBytes,
-  });
+    checkpointIntervalMs: 10,
+  };
+  return new LmdbEventStream(config, onFailure ? { onFailure } : {});
+}
+
+async function waitUntil(isDone: () => boolean): Promise<void> {
+  while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 function newEvent(eventId: string): MachineEvent {

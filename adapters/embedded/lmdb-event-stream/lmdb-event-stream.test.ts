@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { open as openLmdb } from 'lmdb';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { BatchHandler } from '#core/ports/event-stream.ts';
@@ -195,6 +196,31 @@ describe('consuming', () => {
     const received = await collect(stream, 'store', 1, [settled]);
     expect(received.map((event) => event.eventId)).toEqual(['e-199']);
     expect(await stream.lag('metrics', 'store')).toMatchObject({ events: 0 });
+  });
+});
+
+describe('the format', () => {
+  it('is refused where an unreleased version kept the groups inside the log', async () => {
+    const log = openLmdb({ path: join(directory, 'metrics', 'log'), encoding: 'binary' });
+    const format = Buffer.alloc(8);
+    format.writeDoubleLE(1);
+    log.openDB({ name: 'meta', encoding: 'binary', useVersions: true }).putSync('format', format, 1);
+    await log.close();
+    await expect(open().publish('metrics', [newEvent('e', 1)])).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringMatching(/has format 1, this program reads and writes 2: .*move the folder away/),
+    });
+  });
+
+  it('is refused by readers and publishers where a later version wrote it', async () => {
+    const stream = open();
+    await stream.publish('metrics', [newEvent('e', 1)]);
+    await stream.close();
+    writeFileSync(join(directory, 'metrics', 'format'), '3\n');
+    const refusal = { code: 'failed_precondition', message: expect.stringContaining('has format 3') };
+    const later = open();
+    await expect(later.acceptedItems('metrics')).rejects.toMatchObject(refusal);
+    await expect(later.publish('metrics', [newEvent('e', 1)])).rejects.toMatchObject(refusal);
   });
 });
 

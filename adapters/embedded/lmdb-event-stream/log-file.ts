@@ -45,8 +45,8 @@ export interface LogFileOptions {
  *
  * One process writes: it holds a lock of the operating system, which a killed one frees, from its first publish until its last client
  * closes. All others open the environment to read only, and may do so before the writer has made it. The clients of one process share one
- * LogFile, because opening an environment twice in a process makes LMDB lose its file locks; a commit names the head that it follows and
- * does nothing otherwise.
+ * LogFile: lmdb-js opens a file once a process, either to read or to write. A commit names the head that it follows, and does nothing
+ * when another client was first.
  *
  * `overlappingSync: false` gives LMDB's own order: data pages, fdatasync, then the meta page through a synchronous descriptor; only then
  * do readers of any process see the transaction. So what is readable is durable. The map is made large enough at once, so it never moves.

@@ -1,7 +1,7 @@
 /*
  * A process for tests to kill. It publishes to `metrics` from several callers at once, as fast as it can, and writes each event's id to a
- * file once it is acknowledged, synced, before it publishes on.
- *   node publisher.ts <directory> <source> <file of acknowledged ids>
+ * file once it is acknowledged, synced, before it publishes on - at once, or after a pause.
+ *   node publisher.ts <directory> <source> <file of acknowledged ids> [<pause in ms>]
  */
 import { openSync, writeSync } from 'node:fs';
 import type { MachineEvent } from '#core/domain/event.ts';
@@ -12,7 +12,7 @@ import { LmdbEventStream } from '../lmdb-event-stream.ts';
 const CALLERS = 8;
 const EVENTS_A_PUBLISH = 5;
 
-const [directory, source, acknowledged] = process.argv.slice(2) as [string, string, string];
+const [directory, source, acknowledged, pauseMs = '0'] = process.argv.slice(2) as [string, string, string, string?];
 const stream = new LmdbEventStream({ directory, source, streams: DEFAULT_RETENTION });
 const file = openSync(acknowledged, 'as');
 const run = Date.now();
@@ -23,6 +23,7 @@ await Promise.all(
       const events = Array.from({ length: EVENTS_A_PUBLISH }, (__, index) => newEvent(caller, round, index));
       await stream.publish('metrics', events);
       writeSync(file, events.map((event) => `${event.eventId}\n`).join(''));
+      if (pauseMs !== '0') await new Promise((resolve) => setTimeout(resolve, Number(pauseMs)));
     }
   }),
 );
