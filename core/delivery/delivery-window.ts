@@ -149,6 +149,12 @@ export class DeliveryWindow {
       else returning.set(hold, [held]);
     });
     for (const [hold, events] of returning) this.#putBack(hold, events);
+    // Behind the others that are due: a machine that fails again and again must not take all turns.
+    for (const { event } of [...returning.values()].map((events) => events[0]!)) {
+      const hold = this.#holdOf(event.key);
+      this.#holds.delete(event.key);
+      this.#holds.set(event.key, hold);
+    }
   }
 
   /** Takes the batch's events out of their holds. */
