@@ -89,7 +89,7 @@ describe('when publishers are killed without notice', () => {
     await waitUntil(() => acknowledged('one').length > 0);
     const stream = new LmdbEventStream({ directory, source: 'two', streams: DEFAULT_RETENTION, writerWaitMs: 100 });
     await expect(stream.publish('metrics', [newEvent('e')])).rejects.toMatchObject({
-      code: 'failed_precondition',
+      code: 'unavailable',
       message: expect.stringMatching(
         new RegExp(`^process ${active.pid} \\(one\\) publishes to the stream metrics .*stop`),
       ),

@@ -163,10 +163,11 @@ export class StreamLog {
     }
   }
 
+  /** It may pass by itself, and to a consumer that publishes what it derives it must not look like the fault of an event. */
   #occupiedError(): PortError {
     const { stream, config } = this.#options;
     return new PortError(
-      'failed_precondition',
+      'unavailable',
       `${this.#file.writer()} publishes to the stream ${stream} in ${config.directory}, and one process at a time can: stop that one, or publish through it`,
     );
   }
