@@ -175,6 +175,41 @@ export const modelRegistryContract: Contract<ModelRegistryHarness> = {
       },
     },
     {
+      name: 'promotes and rolls back only what the decider has seen promoted, where that is said',
+      async run(harness) {
+        const { registry } = harness;
+        const model = sensorModel(harness);
+        for (const content of ['one', 'two']) await registry.register(model, draft(content));
+        const promote = (version: number, expectedPromoted: number) =>
+          registry.promote(model, version, decision, { expectedPromoted });
+        await assert.rejects(promote(1, 1), failsWith('failed_precondition'));
+        await promote(1, 0);
+        await assert.rejects(promote(2, 0), failsWith('failed_precondition'));
+        await promote(2, 1);
+        await assert.rejects(
+          registry.rollback(model, decision, { expectedPromoted: 1 }),
+          failsWith('failed_precondition'),
+        );
+        assert.equal(await promotedVersion(registry, model), 2);
+        await registry.rollback(model, decision, { expectedPromoted: 2 });
+        assert.equal(await promotedVersion(registry, model), 1);
+      },
+    },
+    {
+      name: 'remembers who registered a version',
+      async run(harness) {
+        const { registry } = harness;
+        const model = sensorModel(harness);
+        await registry.register(model, { ...draft('one'), registeredBy: 'ada' });
+        await registry.register(model, draft('two'));
+        const versions = await registry.listVersions(model, { limit: 10 });
+        assert.deepEqual(
+          versions.map(({ registeredBy }) => registeredBy),
+          [undefined, 'ada'],
+        );
+      },
+    },
+    {
       name: 'remembers who promoted and rolled back what and why, newest first',
       async run(harness) {
         const { registry } = harness;

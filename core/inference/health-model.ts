@@ -102,9 +102,18 @@ const healthParametersSchema = z.object({
 export function healthParameters({ model, version, parameters }: ModelVersion): HealthParameters {
   const parsed = healthParametersSchema.safeParse(parameters);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
   throw new PortError(
     'failed_precondition',
-    `${modelKey(model)} version ${version} is no health model: parameters.${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}; roll back, or register it with its decision parameters`,
+    `${modelKey(model)} version ${version} is no health model: ${firstIssue(parsed.error)}; roll back, or register it with its decision parameters`,
   );
+}
+
+/** What a health model's parameters lack; undefined when nothing. */
+export function healthParametersProblem(parameters: ModelVersion['parameters']): string | undefined {
+  const parsed = healthParametersSchema.safeParse(parameters);
+  return parsed.success ? undefined : firstIssue(parsed.error);
+}
+
+function firstIssue({ issues: [issue] }: z.ZodError): string {
+  return `parameters.${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`;
 }

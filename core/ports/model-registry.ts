@@ -26,14 +26,22 @@ export interface ModelRegistry {
     options?: CallOptions,
   ): Promise<readonly ModelVersion[]>;
 
-  /** Makes the version the promoted one. Promoting the promoted version again changes nothing. @throws PortError not_found. */
-  promote(model: ModelRef, version: number, decision: ModelDecision, options?: CallOptions): Promise<ModelVersion>;
+  /**
+   * Makes the version the promoted one. Promoting the promoted version again changes nothing.
+   * @throws PortError not_found, failed_precondition (another version is promoted than expected).
+   */
+  promote(
+    model: ModelRef,
+    version: number,
+    decision: ModelDecision,
+    options?: CallOptions & DecisionCondition,
+  ): Promise<ModelVersion>;
 
   /**
    * Goes back to the version that was promoted before the present one; a second rollback goes back one further.
-   * @throws PortError failed_precondition (nothing was promoted before).
+   * @throws PortError failed_precondition (nothing was promoted before, or another version is promoted than expected).
    */
-  rollback(model: ModelRef, decision: ModelDecision, options?: CallOptions): Promise<ModelVersion>;
+  rollback(model: ModelRef, decision: ModelDecision, options?: CallOptions & DecisionCondition): Promise<ModelVersion>;
 
   /** The promoted version of exactly this model, or undefined where none is. */
   getPromoted(model: ModelRef, options?: CallOptions): Promise<ModelVersion | undefined>;
@@ -76,6 +84,8 @@ export interface ModelDraft {
   /** JSON-able settings that go with the artifact but are no part of its graph, for instance the decision threshold. */
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly provenance: ModelProvenance;
+  /** Who adds it; of the same bytes registered again, the first counts. Absent: a part of the platform, which the provenance names. */
+  readonly registeredBy?: string;
 }
 
 /** How a version came to be. */
@@ -106,6 +116,11 @@ export interface ModelDecision {
   /** A user, or the component that decides by policy. */
   readonly by: string;
   readonly reason: string;
+}
+
+export interface DecisionCondition {
+  /** Decides only while this version is promoted, 0 for none: what whoever decides has seen. */
+  readonly expectedPromoted?: number;
 }
 
 export interface ModelPromotion extends ModelDecision {

@@ -53,6 +53,7 @@ export async function wireApiGateway(
     alarms: await port('alarmJournal'),
     rules: await port('ruleStore'),
     models: await port('modelRegistry'),
+    inference: await port('modelInference'),
     stream: await port('eventStream'),
     live: [live],
     secrets: await port('secretStore'),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { PortError } from '#core/errors.ts';
+import { MAX_ARTIFACT_BYTES } from '#core/ports/model-registry.ts';
 import { DEFAULT_RATE_LIMITS } from './http/rate-limits.ts';
 
 const allowance = (standard: number) => z.int().min(1).default(standard);
@@ -26,6 +27,12 @@ export const apiGatewayConfigSchema = z.object({
   staleAfterMs: z.int().min(1000).default(300_000),
   maxTelemetryBytes: z.int().default(4 * 2 ** 20),
   maxWaveformBytes: z.int().default(16 * 2 ** 20),
+  /** Of a model's artifact. */
+  maxModelBytes: z
+    .int()
+    .min(1)
+    .max(MAX_ARTIFACT_BYTES)
+    .default(16 * 2 ** 20),
   maxJsonBytes: z.int().default(2 ** 20),
   rateLimits: z
     .object({

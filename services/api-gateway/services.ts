@@ -9,6 +9,7 @@ import type { DeviceRegistry } from '#core/ports/device-registry.ts';
 import type { EventStream, MeasuredStream } from '#core/ports/event-stream.ts';
 import type { IdentityVerifier } from '#core/ports/identity-verifier.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
+import type { ModelInference } from '#core/ports/model-inference.ts';
 import type { ModelRegistry } from '#core/ports/model-registry.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { RuleStore } from '#core/ports/rule-store.ts';
@@ -58,6 +59,8 @@ export interface ApiGatewayDependencies {
   readonly rules: RuleStore;
   /** Absent where no models are used. */
   readonly models?: ModelRegistry;
+  /** Proves a model before it is registered; absent where none may be. */
+  readonly inference?: Pick<ModelInference, 'load'>;
   /** Whose accepted items the ledger begins with, whose groups’ lag `/metrics` tells, and which takes what comes of a replayed dead letter. */
   readonly stream: Pick<MeasuredStream & EventStream, 'acceptedItems' | 'lag' | 'publish'>;
   /** One a process that sees raw streams or devices. */

@@ -10,12 +10,16 @@ import { issuerDocument, serveIssuer } from '#adapters/embedded/local-token-issu
 import { LocalTokenIssuer } from '#adapters/embedded/local-token-issuer/local-token-issuer.ts';
 import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
 import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
+import { onnxModelInferenceConfigSchema } from '#adapters/embedded/onnx-model-inference/config.ts';
+import { OnnxModelInference } from '#adapters/embedded/onnx-model-inference/onnx-model-inference.ts';
 import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
 import { sqliteDeviceRegistryConfigSchema } from '#adapters/embedded/sqlite-device-registry/config.ts';
 import { SqliteDeviceRegistry } from '#adapters/embedded/sqlite-device-registry/sqlite-device-registry.ts';
 import { sqliteMachineRegistryConfigSchema } from '#adapters/embedded/sqlite-machine-registry/config.ts';
 import { SqliteMachineRegistry } from '#adapters/embedded/sqlite-machine-registry/sqlite-machine-registry.ts';
 import { sqliteRuleStoreConfigSchema } from '#adapters/embedded/sqlite-rule-store/config.ts';
+import { SqliteModelRegistry } from '#adapters/embedded/sqlite-model-registry/sqlite-model-registry.ts';
+import { sqliteModelRegistryConfigSchema } from '#adapters/embedded/sqlite-model-registry/config.ts';
 import { SqliteRuleStore } from '#adapters/embedded/sqlite-rule-store/sqlite-rule-store.ts';
 import { jwksIdentityVerifierConfigSchema } from '#adapters/oidc/jwks-identity-verifier/config.ts';
 import { JwksIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/jwks-identity-verifier.ts';
@@ -90,6 +94,12 @@ export class GatewayPlatform implements AsyncDisposable {
     const rules = await SqliteRuleStore.open(sqliteRuleStoreConfigSchema.parse({ databasePath }), clock);
     const secrets = new FileSecretStore({ directory: join(folder, 'secrets') });
     const objects = new FileObjectStore({ directory: join(folder, 'objects') });
+    const models = await SqliteModelRegistry.open(
+      sqliteModelRegistryConfigSchema.parse({ databasePath }),
+      objects,
+      clock,
+    );
+    const inference = new OnnxModelInference(onnxModelInferenceConfigSchema.parse({}));
     const issuer = await LocalTokenIssuer.open(localTokenIssuerConfigSchema.parse({ databasePath }), {
       secrets,
       clock,
@@ -152,6 +162,8 @@ export class GatewayPlatform implements AsyncDisposable {
       objects,
       alarms,
       rules,
+      models,
+      inference,
       stream,
       live: [live],
       secrets,
@@ -173,6 +185,8 @@ export class GatewayPlatform implements AsyncDisposable {
       () => issuer.close(),
       () => alarms.close(),
       () => rules.close(),
+      () => models.close(),
+      () => inference.close(),
       () => machines.close(),
       () => devices.close(),
       () => tracing[Symbol.asyncDispose](),

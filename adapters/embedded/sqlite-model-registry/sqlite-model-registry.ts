@@ -8,6 +8,7 @@ import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import {
   MAX_ARTIFACT_BYTES,
   modelKey,
+  type DecisionCondition,
   type ModelDecision,
   type ModelDraft,
   type ModelListQuery,
@@ -55,7 +56,7 @@ interface PromotionTable {
   replaces: number | null;
 }
 
-type VersionRecord = Pick<ModelVersion, 'format' | 'inputs' | 'parameters' | 'provenance'>;
+type VersionRecord = Pick<ModelVersion, 'format' | 'inputs' | 'parameters' | 'provenance' | 'registeredBy'>;
 
 interface Schema {
   model: ModelTable;
@@ -115,11 +116,12 @@ export class SqliteModelRegistry implements ModelRegistry, AsyncDisposable {
     throwIfAborted(signal);
     checkModel(model);
     checkDraft(draft);
-    const { artifact, format, inputs, parameters, provenance } = draft;
+    const { artifact, format, inputs, parameters, provenance, registeredBy } = draft;
+    const by = registeredBy === undefined ? {} : { registeredBy };
+    const record: VersionRecord = { format, inputs, parameters, provenance, ...by };
     const sha256 = createHash('sha256').update(artifact).digest('hex');
     // Bytes first: a crash in between leaves an object that nobody refers to, never a version without its artifact.
     await this.#objects.put(objectKey(model, sha256), artifact, { ifAbsent: true, ...(signal && { signal }) });
-    const record: VersionRecord = { format, inputs, parameters, provenance };
     const row = {
       sha256,
       artifact_bytes: artifact.byteLength,
@@ -165,12 +167,13 @@ export class SqliteModelRegistry implements ModelRegistry, AsyncDisposable {
     model: ModelRef,
     version: number,
     decision: ModelDecision,
-    { signal }: CallOptions = {},
+    { signal, expectedPromoted }: CallOptions & DecisionCondition = {},
   ): Promise<ModelVersion> {
     throwIfAborted(signal);
     const row = await this.#file.kysely.transaction().execute(async (db) => {
       const promoted = await this.#requireVersion(db, model, version);
       const { promotion, promoted_version } = await requireModel(db, model);
+      requirePromoted(expectedPromoted, promoted_version);
       if (promoted_version !== version) {
         await this.#appendPromotion(db, model, { ...decision, version, kind: 'promote' }, promotion);
       }
@@ -180,9 +183,16 @@ export class SqliteModelRegistry implements ModelRegistry, AsyncDisposable {
     return versionOf(model, row);
   }
 
-  async rollback(model: ModelRef, decision: ModelDecision, { signal }: CallOptions = {}): Promise<ModelVersion> {
+  async rollback(
+    model: ModelRef,
+    decision: ModelDecision,
+    { signal, expectedPromoted }: CallOptions & DecisionCondition = {},
+  ): Promise<ModelVersion> {
     throwIfAborted(signal);
     const row = await this.#file.kysely.transaction().execute(async (db) => {
+      if (expectedPromoted !== undefined) {
+        requirePromoted(expectedPromoted, (await requireModel(db, model)).promoted_version);
+      }
       const before = await previousPromotion(db, model);
       if (!before) {
         throw new PortError('failed_precondition', `no version of ${modelKey(model)} was promoted before this one`);
@@ -301,6 +311,12 @@ async function requireModel(db: Kysely<Schema>, model: ModelRef): Promise<Select
   const row = await db.selectFrom('model').selectAll().where('key', '=', modelKey(model)).executeTakeFirst();
   if (!row) throw new PortError('not_found', `there is no model ${modelKey(model)}`);
   return row;
+}
+
+function requirePromoted(expected: number | undefined, promoted: number | null): void {
+  if (expected === undefined || expected === (promoted ?? 0)) return;
+  const present = promoted === null ? 'no version is' : `version ${promoted} is`;
+  throw new PortError('failed_precondition', `${present} promoted, not the expected one`);
 }
 
 /** The promotion that the one in force took the place of. */

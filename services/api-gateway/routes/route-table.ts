@@ -17,12 +17,13 @@ import { waveformRoutes } from './waveform-routes.ts';
 
 /** Every call of the API. */
 export function routeTable(
-  config: Pick<ApiGatewayConfig, 'maxTelemetryBytes' | 'maxWaveformBytes' | 'maxJsonBytes'>,
+  config: Pick<ApiGatewayConfig, 'maxTelemetryBytes' | 'maxWaveformBytes' | 'maxModelBytes' | 'maxJsonBytes'>,
 ): readonly Route[] {
   const limits = {
     jsonBytes: config.maxJsonBytes,
     telemetryBytes: config.maxTelemetryBytes,
     waveformBytes: config.maxWaveformBytes,
+    modelBytes: config.maxModelBytes,
   };
   let openapi: object | undefined;
   let asyncapi: object | undefined;
@@ -33,7 +34,7 @@ export function routeTable(
     ...waveformRoutes(),
     ...alarmRoutes(limits),
     ...ruleRoutes(limits),
-    ...modelRoutes(),
+    ...modelRoutes(limits),
     ...deviceRoutes(limits),
     ...accessRoutes(limits),
     ...ledgerRoutes(),
