@@ -35,6 +35,8 @@ export interface RunningPlatform extends AsyncDisposable {
   addDevice(id: string, machines: readonly string[]): Promise<Device>;
 }
 
+/** As in the script `start` of package.json. */
+const YOUNG_GENERATION = '--max-semi-space-size=32';
 const SETTLED_POLL_MS = 100;
 /** A device is bound to at most so many. */
 const MACHINES_A_DEVICE = 1000;
@@ -42,7 +44,7 @@ const MACHINES_A_DEVICE = 1000;
 export async function startPlatform({ profileFolder }: PlatformOptions = {}): Promise<RunningPlatform> {
   const dataDir = mkdtempSync(join(process.env['BENCH_DIR'] ?? tmpdir(), 'tribo-bench-'));
   const entry = fileURLToPath(new URL('../services/platform/bin/tribo.js', import.meta.url));
-  const child = spawn(process.execPath, [entry, '--json', 'start', '--no-demo'], {
+  const child = spawn(process.execPath, [YOUNG_GENERATION, entry, '--json', 'start', '--no-demo'], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       ...process.env,

@@ -155,10 +155,10 @@ export class Maintenance {
     await this.#transaction(new StateChange(this.#memory.state), async (connection) => {
       if (!parts.closed('raw').includes(closed)) await connection.run(createPart(closed));
       await connection.run(
-        `INSERT INTO ${readingsTable(closed)} SELECT * FROM ${readingsTable(part)} ORDER BY series_id, ts, ord`,
+        `INSERT INTO ${readingsTable(closed)} SELECT * FROM ${readingsTable(part)} ORDER BY series_id, ts`,
       );
       await connection.run(
-        `INSERT INTO ${eventsTable(closed)} SELECT * FROM ${eventsTable(part)} ORDER BY machine_id, ts, ord`,
+        `INSERT INTO ${eventsTable(closed)} SELECT * FROM ${eventsTable(part)} ORDER BY machine_id, ts`,
       );
       await connection.run(`INSERT INTO latest ${newestRows([readingsTable(part)])}`);
       await connection.run(dropPart(part));
