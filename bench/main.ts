@@ -10,10 +10,12 @@ import {
   machineState,
   pipelineMarkdown,
   profileMarkdown,
+  replayMarkdown,
   scaleMarkdown,
   soakMarkdown,
   writeSection,
 } from './report.ts';
+import { REPLAYED_FORMATS, runReplayBench, type ReplayedFormat, type ReplayRun } from './replay.ts';
 import { runScaleBench } from './scale.ts';
 import { runSoakBench } from './soak.ts';
 
@@ -24,6 +26,8 @@ const USAGE = `npm run bench -- <name>:
   soak [--minutes 10]      memory at half the peak rate
   profile [--rate 5000]    where the main threads' time goes; without a rate as fast as it takes
   report                   pipeline, chart, scale, soak, profiles and features into docs/performance.md; about 25 minutes
+  replay [format...]       recordings through the platform: pronostia, skab, nab, cwru, cmapss; --write puts the table into docs/performance.md
+  pronostia                the same, of PRONOSTIA alone: an alarm before the end of life of each bearing
   features, ingestion, rules, store   parts on their own`;
 
 const PLANT = { machines: 200, connections: 20, maxInFlight: 100 } as const;
@@ -39,6 +43,7 @@ const { values: flags, positionals } = parseArgs({
     minutes: { type: 'string', default: '10' },
     machines: { type: 'string', default: '10' },
     rate: { type: 'string' },
+    write: { type: 'boolean', default: false },
   },
 });
 
@@ -66,6 +71,8 @@ const benches: Readonly<Record<string, () => Promise<void> | void>> = {
     print('profile', profileTable(result), result);
   },
   report,
+  replay: () => replays(positionals.length > 1 ? positionals.slice(1).map(formatOf) : REPLAYED_FORMATS),
+  pronostia: () => replays(['pronostia']),
   features: async () => {
     const { featuresBenchTable, runFeaturesBench } = await import('./features.ts');
     const result = await runFeaturesBench();
@@ -96,6 +103,21 @@ async function report(): Promise<void> {
   const { featuresBenchTable, runFeaturesBench } = await import('./features.ts');
   section('features', `\`\`\`\n${featuresBenchTable(await runFeaturesBench())}\n\`\`\``);
   section('soak', soakMarkdown(await runSoakBench({ ...PLANT, minutes: Number(flags.minutes), ...rate() })));
+}
+
+async function replays(formats: readonly ReplayedFormat[]): Promise<void> {
+  const runs: ReplayRun[] = [];
+  for (const format of formats) runs.push(await runReplayBench(format));
+  print('replay', replayMarkdown(runs), {
+    runs: runs.map(({ alarms, ...run }) => ({ ...run, alarms: alarms.length })),
+  });
+  if (flags.write) writeSection('replay', replayMarkdown(runs));
+}
+
+function formatOf(name: string): ReplayedFormat {
+  const format = REPLAYED_FORMATS.find((each) => each === name);
+  if (format) return format;
+  throw new Error(`there is no recording ${JSON.stringify(name)}: ${REPLAYED_FORMATS.join(', ')}`);
 }
 
 function rate(): { readonly ratePerS?: number } {

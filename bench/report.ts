@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { ChartResult } from './chart.ts';
 import type { PipelineResult } from './pipeline.ts';
 import type { ProfileResult } from './profile.ts';
+import type { ReplayRun } from './replay.ts';
 import type { ScaleResult } from './scale.ts';
 import type { SoakResult } from './soak.ts';
 import type { Percentiles } from './statistics.ts';
@@ -171,6 +172,53 @@ export function profileMarkdown(name: string, { messagesPerS, processes }: Profi
       ),
     ),
   ].join('\n\n');
+}
+
+export function replayMarkdown(runs: readonly ReplayRun[]): string {
+  const rates = table(
+    [
+      'Recordings',
+      'Machines',
+      'Messages',
+      'Readings and waveforms',
+      'Messages/s acknowledged',
+      'Items/s acknowledged / stored / judged',
+      'CPU of the platform, us an item',
+      'Peak anonymous memory, MiB',
+      'Ledger',
+      'Rejected',
+      'Alarms',
+    ],
+    runs.map((run) => [
+      run.format,
+      count(run.machines),
+      count(run.messages),
+      count(run.items),
+      count(run.messagesPerS),
+      [run.itemsPerS, run.storedPerS, run.judgedPerS].map(count).join(' / '),
+      count(run.cpuUsPerItem),
+      count(run.peakAnonymousMiB),
+      run.ledger.exact ? 'exact' : '**not exact**',
+      count(run.ledger.rejected),
+      count(run.alarms.length),
+    ]),
+  );
+  const lives = runs.find(({ format }) => format === 'pronostia');
+  return lives ? `${rates}\n\n${livesMarkdown(lives)}` : rates;
+}
+
+function livesMarkdown({ report }: ReplayRun): string {
+  return table(
+    ['Bearing', 'Life, s', 'Alarm after, s', 'Lead before end of life, s', 'Alarms in the first half', 'What it said'],
+    report.map(({ recording, lifeS, leadS, raisedInFirstHalf, reasons }) => [
+      recording.replace(/\.i16$/, ''),
+      count(lifeS),
+      leadS === undefined ? '**none**' : count(lifeS - leadS),
+      leadS === undefined ? '' : count(leadS),
+      String(raisedInFirstHalf),
+      reasons.join('; '),
+    ]),
+  );
 }
 
 function spread({ p50, p95, p99, max }: Pick<Percentiles, 'p50' | 'p95' | 'p99' | 'max'>): string {
