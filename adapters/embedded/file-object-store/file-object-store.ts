@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { ObjectInfo, ObjectStore } from '#core/ports/object-store.ts';
@@ -18,7 +18,7 @@ export class FileObjectStore implements ObjectStore {
   readonly #directory: string;
   /** Folders whose own entry is known to be on the disk. */
   readonly #syncedFolders = new Set<string>();
-  readonly #folderSyncs = new Map<string, Promise<void>>();
+  readonly #folderSyncs = new Map<string, { running: Promise<void>; next: Promise<void> | undefined }>();
 
   constructor(config: FileObjectStoreConfig) {
     this.#directory = config.directory;
@@ -32,21 +32,18 @@ export class FileObjectStore implements ObjectStore {
     throwIfAborted(options.signal);
     const path = this.#path(key);
     return fileError(key, async () => {
-      const existed = await exists(path);
-      if (existed && options.ifAbsent) return { created: false };
       const folder = dirname(path);
       await this.#makeFolder(folder);
       const temporary = join(this.#directory, TEMPORARY, randomUUID());
       await this.#makeFolder(dirname(temporary));
       try {
         await writeSynced(temporary, bytes);
-        const created = options.ifAbsent
-          ? await linkIfAbsent(temporary, path)
-          : await rename(temporary, path).then(() => !existed);
+        const created = options.ifAbsent ? await linkIfAbsent(temporary, path) : await replace(temporary, path);
+        // Also where another writer was first: its entry may not be on the disk yet.
         await this.#syncFolder(folder);
         return { created };
       } finally {
-        await rm(temporary, { force: true });
+        await unlinkIfThere(temporary);
       }
     });
   }
@@ -86,7 +83,7 @@ export class FileObjectStore implements ObjectStore {
   async delete(key: string, options: CallOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
     const path = this.#path(key);
-    await fileError(key, () => rm(path, { force: true }));
+    await fileError(key, () => unlinkIfThere(path));
   }
 
   async #info(key: string): Promise<ObjectInfo | undefined> {
@@ -127,13 +124,18 @@ export class FileObjectStore implements ObjectStore {
 
   /** Syncs that are asked for while one runs share the next one: its directory entries are all there by then. */
   #syncFolder(folder: string): Promise<void> {
-    const running = this.#folderSyncs.get(folder);
-    const next = (running ?? Promise.resolve()).catch(() => undefined).then(() => syncFolder(folder));
-    const shared = next.finally(() => {
-      if (this.#folderSyncs.get(folder) === shared) this.#folderSyncs.delete(folder);
+    const syncs = this.#folderSyncs.get(folder);
+    if (syncs) return (syncs.next ??= syncs.running.catch(() => undefined).then(() => this.#startSync(folder)));
+    return this.#startSync(folder);
+  }
+
+  #startSync(folder: string): Promise<void> {
+    const running = syncFolder(folder).finally(() => {
+      const syncs = this.#folderSyncs.get(folder);
+      if (syncs?.running === running && !syncs.next) this.#folderSyncs.delete(folder);
     });
-    this.#folderSyncs.set(folder, shared);
-    return shared;
+    this.#folderSyncs.set(folder, { running, next: undefined });
+    return running;
   }
 }
 
@@ -163,6 +165,20 @@ async function linkIfAbsent(temporary: string, path: string): Promise<boolean> {
     if (isCode(error, 'EEXIST')) return false;
     throw error;
   }
+}
+
+/** Puts the file in the place of whatever is there; whether nothing was. */
+async function replace(temporary: string, path: string): Promise<boolean> {
+  const existed = await exists(path);
+  await rename(temporary, path);
+  return !existed;
+}
+
+/** As `rm` with force, which first looks what kind of thing it is to delete. */
+async function unlinkIfThere(path: string): Promise<void> {
+  await unlink(path).catch((error: unknown) => {
+    if (!isCode(error, 'ENOENT')) throw error;
+  });
 }
 
 async function exists(path: string): Promise<boolean> {
