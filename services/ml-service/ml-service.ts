@@ -145,14 +145,17 @@ class MlService {
 
   async #process(events: readonly StampedEvent[], options: CallOptions): Promise<void> {
     const publish: MachineEvent[] = [];
+    const judgements: (readonly [MachineKey, MachineJudgement])[] = [];
     for (const [key, ofMachine] of Map.groupBy(events, (event) => event.key)) {
       const judgement = await this.#judge(key, ofMachine, options);
+      judgements.push([key, judgement]);
       publish.push(...judgement.publish);
       for (const [reason, count] of Object.entries(judgement.skipped) as [SkipReason, number][]) {
         if (count > 0) this.#skipped.inc({ reason }, count);
       }
       await breathe();
     }
+    await this.#save(judgements, options);
     await publishAll(this.#dependencies.stream, 'inference-results', publish, options);
     this.#waitingFor = undefined;
   }
@@ -162,12 +165,21 @@ class MlService {
     const known = await this.#states.load(key, options);
     const dependencies = { registry: this.#dependencies.registry, models: this.#models };
     const policy = { ...this.#config, indicator: this.#config.indicatorOf[key] ?? this.#config.indicator };
-    const judgement = await judgeMachine(key, known, events, history, policy, dependencies, options);
-    if (judgement.isChanged) await this.#states.save(key, judgement.state, options);
-    for (const { document } of judgement.isChanged ? judgement.state.outbox : []) {
-      this.#predictions.inc({ verdict: verdictOf(document.body) });
-    }
-    return judgement;
+    return judgeMachine(key, known, events, history, policy, dependencies, options);
+  }
+
+  /** All machines at once, so that a store that can writes them together. What was saved before another failed is seen as delivered again. */
+  async #save(judgements: readonly (readonly [MachineKey, MachineJudgement])[], options: CallOptions): Promise<void> {
+    const changed = judgements.filter(([, { isChanged }]) => isChanged);
+    const saved = await Promise.allSettled(changed.map(([key, { state }]) => this.#states.save(key, state, options)));
+    saved.forEach((result, index) => {
+      if (result.status === 'rejected') return;
+      for (const { document } of changed[index]![1].state.outbox) {
+        this.#predictions.inc({ verdict: verdictOf(document.body) });
+      }
+    });
+    const failed = saved.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
   }
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { systemClock } from '#core/clock.ts';
 import { checkpointStoreContract } from '#core/contracts/checkpoint-store.contract.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
@@ -46,6 +47,26 @@ describe('a lease whose holder is gone', () => {
       expect(await store.acquireLease('store', 'next', 10_000)).toBeUndefined();
       clock.advance(1000);
       expect(await store.acquireLease('store', 'next', 10_000)).toMatchObject({ fence: (lease?.fence ?? 0) + 1 });
+    } finally {
+      await store.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('checkpoints saved at the same time', () => {
+  it('are each saved or refused on their own account', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tribo-checkpoints-'));
+    const store = await SqliteCheckpointStore.open({ databasePath: join(folder, 'state.db') }, systemClock);
+    try {
+      await store.save('b', Uint8Array.of(1), 0);
+      const names = ['a', 'b', 'c'];
+      const results = await Promise.allSettled(names.map((name) => store.save(name, Uint8Array.of(2), 0)));
+      expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+      const kept = await Promise.all(names.map(async (name) => (await store.load(name))?.state[0]));
+      expect(kept).toEqual([2, 1, 2]);
+      await store.close();
+      await expect(store.save('d', Uint8Array.of(3), 0)).rejects.toMatchObject({ code: 'failed_precondition' });
     } finally {
       await store.close();
       rmSync(folder, { recursive: true });

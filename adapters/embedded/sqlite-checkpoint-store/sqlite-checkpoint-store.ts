@@ -48,6 +48,8 @@ export class SqliteCheckpointStore implements CheckpointStore {
   readonly #file: SqliteFile<Schema>;
   readonly #clock: Clock;
   readonly #seen = new Map<string, SeenLease>();
+  readonly #waiting: Save[] = [];
+  #isWriting = false;
 
   static async open(config: SqliteCheckpointStoreConfig, clock: Clock): Promise<SqliteCheckpointStore> {
     const file = await SqliteFile.open<Schema>({
@@ -71,25 +73,13 @@ export class SqliteCheckpointStore implements CheckpointStore {
     });
   }
 
+  /** Saves that are asked for while one is being written share the next transaction, and so one write to the disk. */
   async save(name: string, state: Uint8Array, expectedVersion: number, options: CallOptions = {}): Promise<Checkpoint> {
     throwIfAborted(options.signal);
-    const version = expectedVersion + 1;
-    await this.#file.exclusive('write', (database) => {
-      const changed =
-        expectedVersion === 0
-          ? database
-              .prepare('insert into checkpoint (name, version, state) values (?, 1, ?) on conflict do nothing')
-              .run(name, state)
-          : database
-              .prepare('update checkpoint set version = ?, state = ? where name = ? and version = ?')
-              .run(version, state, name, expectedVersion);
-      if (changed.changes === 0)
-        throw new PortError(
-          'failed_precondition',
-          `checkpoint ${name} is no longer at version ${expectedVersion}: another process saved it`,
-        );
-    });
-    return { version, state };
+    const { promise, resolve, reject } = Promise.withResolvers<Checkpoint>();
+    this.#waiting.push({ name, state, expectedVersion, resolve, reject });
+    if (!this.#isWriting) void this.#writeAll();
+    return promise;
   }
 
   async acquireLease(
@@ -138,6 +128,24 @@ export class SqliteCheckpointStore implements CheckpointStore {
     );
   }
 
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true;
+    while (this.#waiting.length > 0) {
+      let taken: Save[] = [];
+      try {
+        const wasSaved = await this.#file.exclusive('write', (database) => {
+          taken = this.#waiting.splice(0);
+          return taken.map((save) => compareAndSet(database, save));
+        });
+        taken.forEach((save, index) => answer(save, wasSaved[index] === true));
+      } catch (error) {
+        // Without a transaction none was taken: then the ones that wait are those that failed.
+        for (const { reject } of taken.length > 0 ? taken : this.#waiting.splice(0)) reject(error);
+      }
+    }
+    this.#isWriting = false;
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }
@@ -159,4 +167,34 @@ export class SqliteCheckpointStore implements CheckpointStore {
         `the lease ${lease.name} was lost: another process took it after it had expired`,
       );
   }
+}
+
+interface Save {
+  readonly name: string;
+  readonly state: Uint8Array;
+  readonly expectedVersion: number;
+  readonly resolve: (saved: Checkpoint) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Whether the stored version was the expected one; else nothing is changed. */
+function compareAndSet(database: DatabaseSync, { name, state, expectedVersion }: Save): boolean {
+  const { changes } =
+    expectedVersion === 0
+      ? database
+          .prepare('insert into checkpoint (name, version, state) values (?, 1, ?) on conflict do nothing')
+          .run(name, state)
+      : database
+          .prepare('update checkpoint set version = ?, state = ? where name = ? and version = ?')
+          .run(expectedVersion + 1, state, name, expectedVersion);
+  return changes > 0;
+}
+
+function answer({ name, state, expectedVersion, resolve, reject }: Save, wasSaved: boolean): void {
+  if (wasSaved) {
+    resolve({ version: expectedVersion + 1, state });
+    return;
+  }
+  const detail = `checkpoint ${name} is no longer at version ${expectedVersion}: another process saved it`;
+  reject(new PortError('failed_precondition', detail));
 }
