@@ -1,4 +1,4 @@
-import { context, SpanKind, trace } from '@opentelemetry/api';
+import { SpanKind } from '@opentelemetry/api';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { observeStream, type StreamObserver, type StreamWork } from '#core/delivery/observed-stream.ts';
 import type { EventStream } from '#core/ports/event-stream.ts';
@@ -36,13 +36,11 @@ export function observedStream<Stream extends EventStream>(stream: Stream, obser
   return observeStream(stream, observer);
 }
 
-/** What is published in the course of other work is in that work's span. */
 function inSpan<Result>(
   tracing: Pick<Tracing, 'batchSpan'>,
   { doing, stream, group, events }: StreamWork,
   doIt: () => Promise<Result>,
 ): Promise<Result> {
-  if (doing === 'publish' && trace.getSpan(context.active()) !== undefined) return doIt();
   const attributes = {
     'messaging.operation.type': doing,
     'messaging.destination.name': stream,

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { PlatformProcess, SITE, until, type DeviceLogin } from '#test/support/platform-process.ts';
+import { startTraceCollector, type CollectedSpan } from '#test/support/trace-collector.ts';
+
+const TIMEOUT_MS = 240_000;
+
+/** What each stage does with a waveform whose features raise an alarm, and the service that does it. */
+const STAGES = [
+  'api-gateway: POST /v1/waveforms',
+  'ingestion-service: accept waveform-raw',
+  'timeseries-service: process raw-waveform',
+  'feature-service: process raw-waveform',
+  'feature-service: publish features',
+  'timeseries-service: process features',
+  'ml-service: process features',
+  'ml-service: publish inference-results',
+  'timeseries-service: process inference-results',
+  'alert-engine: process inference-results',
+  'alert-engine: process features',
+  'alert-engine: publish alarms',
+  'alert-engine: notify log',
+];
+
+describe('one trace from a device to the alarm that its message raised', () => {
+  it.each([
+    ['the services together in a process', {}, []],
+    ['each service in a process of its own', { TRIBO_SPLIT: 'true' }, ['api-gateway: accept waveform-raw']],
+  ])(
+    'spans gateway, stream, store, features, model, alarm and notification, with %s',
+    async (_how, env: Readonly<Record<string, string>>, further) => {
+      await using collector = await startTraceCollector();
+      await using platform = await PlatformProcess.start({
+        env: { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint },
+      });
+      const [device] = await platform.addDevices(['press-7'], 1);
+      await platform.api.request('PUT', '/v1/rules/loud', {
+        ...{ kind: 'feature', id: 'loud', text: 'Vibration high', feature: '*rms_g', direction: 'above', limit: 0.1 },
+      });
+      const traceId = randomBytes(16).toString('hex');
+      const ofDevice = randomBytes(8).toString('hex');
+      await sendWaveform(platform, device!, `00-${traceId}-${ofDevice}-01`);
+
+      const expected = [...STAGES, ...further].sort();
+      const stages = () => [...new Set(collector.spans(traceId).map(stageOf))].sort();
+      await until('all stages are in the trace', async () => expected.every((stage) => stages().includes(stage))).catch(
+        () => undefined,
+      );
+      expect(stages()).toEqual(expected);
+
+      const spans = collector.spans(traceId);
+      const known = new Map(spans.map((span) => [span.spanId, span]));
+      const parents = spans.map((span) => [stageOf(span), parentOf(span, known, ofDevice)] as const);
+      const accept = 'ingestion-service: accept waveform-raw';
+      for (const [stage, parent] of parents) {
+        if (stage === 'api-gateway: POST /v1/waveforms') expect(parent).toBe('the device');
+        else if (stage.includes(': accept ')) expect(parent).toMatch(/^api-gateway: /);
+        else expect([stage, parent]).toEqual([stage, accept]);
+      }
+      await until('a line of the log names the trace', async () => platform.log.includes(`"traceId":"${traceId}"`));
+    },
+    TIMEOUT_MS,
+  );
+});
+
+const stageOf = ({ service, name }: CollectedSpan): string => `${service}: ${name}`;
+
+function parentOf(span: CollectedSpan, known: ReadonlyMap<string, CollectedSpan>, ofDevice: string): string {
+  if (span.parentSpanId === ofDevice) return 'the device';
+  const parent = span.parentSpanId === undefined ? undefined : known.get(span.parentSpanId);
+  return parent ? stageOf(parent) : 'nothing of the trace';
+}
+
+/** A second of a tone of 50 Hz and 1 g, as little-endian 32-bit floats. */
+async function sendWaveform(platform: PlatformProcess, device: DeviceLogin, traceparent: string): Promise<void> {
+  const samples = Float32Array.from({ length: 4096 }, (_, index) => Math.sin((2 * Math.PI * 50 * index) / 4096));
+  const query = new URLSearchParams({
+    ...{ site: SITE, machine: 'press-7', sensor: 'de-horizontal', unit: 'g', encoding: 'f32le' },
+    sampleRateHz: '4096',
+    ts: String(Date.now() - 1000),
+  });
+  const response = await fetch(new URL(`/v1/waveforms?${query.toString()}`, platform.url), {
+    method: 'POST',
+    headers: {
+      traceparent,
+      authorization: `Basic ${Buffer.from(`${device.device}:${device.secret}`).toString('base64')}`,
+      'content-type': 'application/octet-stream',
+    },
+    body: samples.buffer,
+  });
+  expect({ status: response.status, text: await response.text() }).toMatchObject({ status: 202 });
+}
