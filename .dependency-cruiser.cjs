@@ -1,7 +1,7 @@
 /** The boundaries of docs/architecture.md. Each rule has a fixture under test/boundaries/fixtures that violates it and must be caught. */
 const TESTS = '(^|/)test/|\\.test\\.ts$|(^|/)bench/';
 const STORAGE_AND_CLOUD =
-  '^(node:sqlite|sqlite)$|node_modules/(aedes|lmdb|@duckdb|kysely|onnxruntime-web|nodemailer|@aws-sdk|@azure|@google-cloud|kafkajs|pg)(/|$)';
+  '^(node:sqlite|sqlite)$|(^|node_modules/)(aedes|lmdb|@duckdb|kysely|onnxruntime-web|nodemailer|@aws-sdk|@azure|@google-cloud|kafkajs|pg)(/|$)';
 
 module.exports = {
   forbidden: [
@@ -53,7 +53,7 @@ module.exports = {
       severity: 'error',
       comment: 'Provisioning is a package of its own.',
       from: { pathNot: '^infra/' },
-      to: { path: '(^|node_modules/)(cdktf|@cdktf)(/|$)' },
+      to: { path: '(^|node_modules/)(cdktf|@cdktf|constructs)(/|$)' },
     },
     {
       name: 'infra-reads-only-adapter-configuration',

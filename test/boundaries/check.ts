@@ -1,6 +1,10 @@
-/** Holds the tree to .dependency-cruiser.cjs, and each rule to a fixture that violates it: a rule that cannot fail is no rule. */
+/**
+ * Holds the tree to .dependency-cruiser.cjs, and each rule to a fixture that violates it: a rule that cannot fail is no rule. In a fixture
+ * each file `bad*.ts` must be caught by the fixture's rule, and none with `good` in its path.
+ */
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cruise, type ICruiseOptions, type ICruiseResult, type IConfiguration } from 'dependency-cruiser';
 
@@ -19,12 +23,15 @@ let failures = treeViolations.length;
 for (const rule of ruleNames) {
   const folder = `${fixtures}${rule}`;
   const found = await violationsOf(folder, readdirSync(folder));
-  if (!found.some((each) => each.rule === rule)) {
-    failures += 1;
-    console.error(
-      `${rule}: its fixture violates it and was not caught (found: ${found.map((each) => each.rule).join(', ') || 'nothing'})`,
-    );
-  }
+  const caught = new Set(found.filter((each) => each.rule === rule).map((each) => each.from));
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+  const missed = files.filter((file) => basename(file).startsWith('bad') && !caught.has(file));
+  const wronged = files.filter((file) => file.includes('good') && caught.has(file));
+  if (caught.size > 0 && missed.length + wronged.length === 0) continue;
+  failures += 1;
+  console.error(
+    `${rule}: in its fixture ${missed.join(', ') || 'nothing'} was not caught that violates it, ${wronged.join(', ') || 'nothing'} was caught that does not (found: ${found.map((each) => `${each.rule}: ${each.from}`).join(', ') || 'nothing'})`,
+  );
 }
 console.log(
   `boundaries: ${ruleNames.length} rules, each caught in its fixture; ${treeViolations.length} violations in the tree`,

@@ -7,7 +7,7 @@ import type { MeasuredStream } from '#core/ports/event-stream.ts';
 export const STREAM_LAG = 'tribo_stream_lag_events';
 
 /** Every group that reads a stream, by the constants of the services that declare them. */
-const GROUPS: readonly (readonly [StreamName, string])[] = [
+export const STREAM_GROUPS: readonly (readonly [StreamName, string])[] = [
   ['metrics', 'store'],
   ['metrics', 'compute'],
   ['raw-waveform', 'store'],
@@ -15,6 +15,8 @@ const GROUPS: readonly (readonly [StreamName, string])[] = [
   ['features', 'store'],
   ['features', 'ml'],
   ['features', 'alerts'],
+  ['windows', 'store'],
+  ['windows', 'alerts'],
   ['inference-results', 'store'],
   ['inference-results', 'alerts'],
 ];
@@ -27,7 +29,7 @@ export function observeStreamLag(stream: Pick<MeasuredStream, 'lag'>, metrics: R
     labelNames: ['stream', 'group'],
     registers: [metrics],
     async collect() {
-      for (const [name, group] of GROUPS) {
+      for (const [name, group] of STREAM_GROUPS) {
         const lag = await stream.lag(name, group).catch((error: unknown) => {
           // A service that was never started here declared no group.
           if (isPortError(error) && error.code === 'not_found') return undefined;
