@@ -1,0 +1,225 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
+import { sqliteAlarmJournalConfigSchema } from '#adapters/embedded/sqlite-alarm-journal/config.ts';
+import { systemClock } from '#core/clock.ts';
+import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
+import { DEMO_MACHINES } from '#services/edge-simulator/plant.ts';
+import { quantise16 } from '#services/edge-simulator/signal/quantise.ts';
+import { createRandom } from '#services/edge-simulator/signal/random.ts';
+import { synthesiseVibration } from '#services/edge-simulator/signal/vibration.ts';
+import { connectPort } from '#services/shared/rpc/port-client.ts';
+import { socketPath } from '#services/shared/rpc/socket-path.ts';
+import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
+import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import { readAddress } from '#services/shared/process/service-address.ts';
+import { PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
+import { ResendingDevice, type DeviceSample } from '#test/support/resending-device.ts';
+import { compareWithStored } from '#test/support/stored-events.ts';
+
+const TIMEOUT_MS = 180_000;
+const STOPS_WITHIN_MS = 10_000;
+const DAY_MS = 86_400_000;
+const TENANT_ID = TENANT as TenantId;
+const PUMP = DEMO_MACHINES.find(({ description }) => description.id === 'pump-1')!;
+const PUMP_KEY = machineKey(TENANT_ID, SITE as SiteId, 'pump-1' as MachineId);
+const PRESS = 'press-1';
+const PRESS_KEY = machineKey(TENANT_ID, SITE as SiteId, PRESS as MachineId);
+const FANS = ['fan-1', 'fan-2', 'fan-3', 'fan-4'];
+const RATE_HZ = 25_600;
+const SCALE = 16 / 32_768;
+/** Each seed is another order and other moments to kill at. */
+const SEED = Number(process.env['TRIBO_SEED'] ?? 1);
+const SERVICES = [
+  'timeseries-service',
+  'alert-engine',
+  'ml-service',
+  'feature-service',
+  'ingestion-service',
+  'api-gateway',
+];
+
+/** One platform lives through all the cases, under load from beginning to end; the last cases say what became of what it acknowledged. */
+describe(`each service as a process of its own, under load, seed ${SEED}`, () => {
+  const numbers = createRandom(`split/${SEED}`);
+  const random = (): number => numbers.uniform();
+  let platform: PlatformProcess;
+  let fans: ResendingDevice[];
+  let press: ResendingDevice;
+  let pump: ResendingDevice;
+
+  beforeAll(async () => {
+    platform = await PlatformProcess.start({ env: { TRIBO_SPLIT: 'true', TRIBO_LOG_LEVEL: 'error' } });
+    const logins = await platform.addDevices([...FANS, PRESS], FANS.length + 1);
+    const { mqttPort } = platform;
+    fans = FANS.map((_fan, at) => new ResendingDevice(mqttPort, logins[at]!, reading(logins[at]!, `fan-${at}`), 4));
+    press = new ResendingDevice(mqttPort, logins.at(-1)!, swing(logins.at(-1)!), 25);
+    const pumpLogin = await addPump(platform);
+    pump = new ResendingDevice(mqttPort, pumpLogin, waveform(pumpLogin), 300);
+  }, TIMEOUT_MS);
+
+  afterAll(async () => {
+    await platform[Symbol.asyncDispose]();
+  });
+
+  it.each(shuffled(SERVICES, random))(
+    '%s comes back after kill -9',
+    async (service) => {
+      const pid = await pidOnceReady(platform, service);
+      await sleep(200 + random() * 1000);
+      process.kill(pid, 'SIGKILL');
+      await until('the process is gone', async () => platform.pidOf(service) !== pid);
+    },
+    TIMEOUT_MS,
+  );
+
+  it.each(SERVICES)(
+    '%s stops within 10 s of SIGTERM, and comes back',
+    async (service) => {
+      const pid = await pidOnceReady(platform, service);
+      const began = performance.now();
+      process.kill(pid, 'SIGTERM');
+      await until(`${service} has stopped`, async () => platform.processes().every((each) => each.pid !== pid));
+      expect(performance.now() - began).toBeLessThan(STOPS_WITHIN_MS);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'the whole tree comes back after kill -9, and is ready',
+    async () => {
+      await sleep(500 + random() * 1000);
+      await platform.kill();
+      await platform.startAgain();
+      await until('the platform is ready', async () =>
+        platform.api.request('GET', '/health/ready').then(
+          () => true,
+          () => false,
+        ),
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'has given up on nothing',
+    async () => {
+      expect(await platform.api.request('GET', '/v1/dead-letters')).toEqual({ items: [] });
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'has the features and the prediction of each waveform, once',
+    async () => {
+      for (const device of [...fans, press, pump]) await device.stop();
+      const store = connectPort<TimeSeriesStore>(socketPath(platform.dataDir, TIME_SERIES_PORT), 'the store');
+      try {
+        for (const kind of ['features', 'prediction'] as const) {
+          const range = { machine: PUMP_KEY, kind, fromMs: 0, toMs: Date.now() + DAY_MS, limit: 10_000 };
+          const all = async () => (await store.documents(range)).map(({ ts }) => String(ts)).toSorted();
+          await until(`${kind} of all waveforms`, async () => (await all()).length >= pump.acknowledged.length);
+          expect(await all()).toEqual(pump.acknowledged);
+        }
+      } finally {
+        store.disconnect();
+      }
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'has every alarm once: each swing over the limit was journalled as raised, and then as returned',
+    async () => {
+      const config = sqliteAlarmJournalConfigSchema.parse({ databasePath: join(platform.dataDir, 'alarms.db') });
+      await using journal = await SqliteAlarmJournal.open(config, systemClock);
+      const changes = async () => {
+        const { entries } = await journal.entries({ tenant: TENANT_ID, fromMs: 0, toMs: 1e15, limit: 10_000 });
+        return entries.filter(({ machine }) => machine === PRESS_KEY).map(({ transition }) => transition.type);
+      };
+      await until('all swings are judged', async () => (await changes()).length >= press.acknowledged.length);
+      expect(await changes()).toEqual(press.acknowledged.map((_id, at) => (at % 2 === 0 ? 'activate' : 'return')));
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'has stored once all that it acknowledged, and its ledger is exact',
+    async () => {
+      const ledger = await platform.drainedLedger();
+      expect(ledger).toMatchObject({ exact: true, pending: 0, rejected: 0, deadLettered: 0 });
+      expect(await platform.stop()).toMatchObject({ code: 0 });
+      const acknowledged = [...fans, press].flatMap((device) => device.acknowledged);
+      const comparison = await compareWithStored(platform.dataDir, [...FANS, PRESS], acknowledged);
+      expect(comparison).toEqual({ missing: [], twice: [], stored: acknowledged.length });
+      console.info(
+        `seed ${SEED}: ${acknowledged.length} readings and ${pump.acknowledged.length} waveforms acknowledged, ${ledger.duplicate} items came twice`,
+      );
+    },
+    TIMEOUT_MS,
+  );
+});
+
+/** The process of a service once it has said that it is ready. */
+async function pidOnceReady(platform: PlatformProcess, service: string): Promise<number> {
+  let pid: number | undefined;
+  await until(`${service} runs and is ready`, async () => {
+    pid = platform.pidOf(service);
+    return pid !== undefined && readAddress(platform.dataDir, service)?.pid === pid;
+  });
+  return pid ?? 0;
+}
+
+async function addPump(platform: PlatformProcess): Promise<DeviceLogin> {
+  const { description } = PUMP;
+  const machines = [{ ...description, operatingState: undefined }];
+  await platform.api.request('PUT', '/v1/plant', { tenant: TENANT, site: SITE, machines });
+  const place = { site: SITE, machine: description.id };
+  const added = await platform.api.request<AddedDevice>('POST', '/v1/devices', { id: 'pump', machines: [place] });
+  return { device: 'pump', secret: added.secret, topics: added.topics };
+}
+
+/** Readings of a machine that runs well. */
+function reading({ topics }: DeviceLogin, run: string) {
+  return (count: number): DeviceSample => {
+    const id = `${run}-${count}`;
+    return {
+      id,
+      topic: topics[0]!,
+      payload: JSON.stringify({ id, ts: Date.now(), metrics: { rpm: 1480, load: 0.5 } }),
+    };
+  };
+}
+
+/** The current goes over its limit and back: an alarm that is raised by one reading and returns by the next. */
+function swing({ topics }: DeviceLogin) {
+  return (count: number): DeviceSample => {
+    const id = `swing-${count}`;
+    const metrics = { current_mean: count % 2 === 0 ? 12 : 5 };
+    return { id, topic: topics[0]!, payload: JSON.stringify({ id, ts: Date.now(), metrics }) };
+  };
+}
+
+/** Waveforms of the demo's pump in good health; their id is their time. */
+function waveform({ topics }: DeviceLogin) {
+  const topic = topics[0]!.replace(/telemetry$/, 'waveform/de-radial');
+  const point = { rpm: 2950, load: 0.8, faults: {} };
+  return (count: number): DeviceSample => {
+    const ts = Date.now();
+    const recording = { sampleRateHz: RATE_HZ, points: 2048 };
+    const samples = synthesiseVibration(PUMP.vibration, point, recording, createRandom(`split/${count}`));
+    const bytes = Buffer.from(quantise16(samples, SCALE));
+    const form = { sampleRateHz: RATE_HZ, unit: 'g', encoding: 'i16le', scale: SCALE, rpm: point.rpm };
+    const payload = JSON.stringify({ id: String(ts), ts, ...form, samples: bytes.toString('base64') });
+    return { id: String(ts), topic, payload };
+  };
+}
+
+function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
+  return items
+    .map((item) => ({ item, at: random() }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
