@@ -54,10 +54,13 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
     platform = await PlatformProcess.start({ env: { TRIBO_SPLIT: 'true', TRIBO_LOG_LEVEL: 'error' } });
     const logins = await platform.addDevices([...FANS, PRESS], FANS.length + 1);
     const { mqttPort } = platform;
-    fans = FANS.map((_fan, at) => new ResendingDevice(mqttPort, logins[at]!, reading(logins[at]!, `fan-${at}`), 4));
-    press = new ResendingDevice(mqttPort, logins.at(-1)!, swing(logins.at(-1)!), 25);
+    fans = FANS.map(
+      (_fan, at) =>
+        new ResendingDevice(mqttPort, logins[at]!, reading(logins[at]!, `fan-${at}`), { atOnce: 50, everyMs: 50 }),
+    );
+    press = new ResendingDevice(mqttPort, logins.at(-1)!, swing(logins.at(-1)!), { atOnce: 1, everyMs: 25 });
     const pumpLogin = await addPump(platform);
-    pump = new ResendingDevice(mqttPort, pumpLogin, waveform(pumpLogin), 300);
+    pump = new ResendingDevice(mqttPort, pumpLogin, waveform(pumpLogin), { atOnce: 1, everyMs: 300 });
   }, TIMEOUT_MS);
 
   afterAll(async () => {

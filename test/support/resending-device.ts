@@ -11,9 +11,16 @@ export interface DeviceSample {
   readonly payload: string;
 }
 
+/** How fast it sends, where the platform lets it. */
+export interface Pace {
+  /** Messages on their way together; 1 keeps their order. */
+  readonly atOnce: number;
+  readonly everyMs: number;
+}
+
 /**
- * A device that sends one message after the other, each until it is acknowledged: on a new connection where the broker was away. So it
- * knows of every message whether it was acknowledged, and the platform gets some of them twice.
+ * A device that sends each message until it is acknowledged: on a new connection where the broker was away. So it knows of every message
+ * that it was acknowledged, and the platform gets some of them twice.
  */
 export class ResendingDevice {
   readonly #port: number;
@@ -22,44 +29,54 @@ export class ResendingDevice {
   readonly #acknowledged: string[] = [];
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
+  #device: MqttDevice | undefined;
 
-  constructor(port: number, login: DeviceLogin, next: (count: number) => DeviceSample, everyMs: number) {
+  constructor(port: number, login: DeviceLogin, next: (count: number) => DeviceSample, pace: Pace) {
     this.#port = port;
     this.#login = login;
     this.#next = next;
-    this.#running = this.#run(everyMs);
+    this.#running = this.#run(pace);
   }
 
-  /** In the order in which they were sent. */
   get acknowledged(): readonly string[] {
     return this.#acknowledged;
   }
 
-  /** Resolves when the message under way is acknowledged: a platform must run by then. */
+  /** Resolves when the messages under way are acknowledged: a platform must run by then. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+    await this.#device?.disconnect();
   }
 
-  async #run(everyMs: number): Promise<void> {
-    let device: MqttDevice | undefined;
-    for (let count = 0; !this.#stopping.signal.aborted; count++) {
-      const sample = this.#next(count);
-      for (;;) {
-        try {
-          device ??= await this.#connect();
-          await device.publishTo(sample.topic, sample.payload);
-          break;
-        } catch {
-          device?.client.end(true);
-          device = undefined;
-          await sleep(AGAIN_MS);
-        }
-      }
-      this.#acknowledged.push(sample.id);
+  async #run({ atOnce, everyMs }: Pace): Promise<void> {
+    for (let count = 0; !this.#stopping.signal.aborted; count += atOnce) {
+      let waiting = Array.from({ length: atOnce }, (_, at) => this.#next(count + at));
+      while (waiting.length > 0) waiting = await this.#send(waiting);
       await sleep(everyMs);
     }
-    await device?.disconnect();
+  }
+
+  /** Returns what was not acknowledged. */
+  async #send(samples: readonly DeviceSample[]): Promise<DeviceSample[]> {
+    try {
+      const device = (this.#device ??= await this.#connect());
+      const sent = await Promise.allSettled(samples.map(({ topic, payload }) => device.publishTo(topic, payload)));
+      const left = samples.filter((_sample, at) => sent[at]?.status === 'rejected');
+      this.#acknowledged.push(...samples.filter((sample) => !left.includes(sample)).map(({ id }) => id));
+      if (left.length === 0) return [];
+      await this.#reconnectLater();
+      return left;
+    } catch {
+      await this.#reconnectLater();
+      return [...samples];
+    }
+  }
+
+  async #reconnectLater(): Promise<void> {
+    this.#device?.client.end(true);
+    this.#device = undefined;
+    await sleep(AGAIN_MS);
   }
 
   #connect(): Promise<MqttDevice> {
