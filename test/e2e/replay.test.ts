@@ -5,8 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
+import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import type { FeaturesBody } from '#core/features/featurise.ts';
 import type { Series } from '#services/api-gateway/schemas/machines.ts';
-import { PlatformProcess, until } from '#test/support/platform-process.ts';
+import type { ReplayVerdict } from '#services/platform/cli/replay-report.ts';
+import { PlatformProcess, TENANT, until } from '#test/support/platform-process.ts';
 
 const TIMEOUT_MS = 300_000;
 const CLI = fileURLToPath(new URL('../../services/platform/bin/tribo.js', import.meta.url));
@@ -18,6 +22,7 @@ const INTERRUPTED = 130;
 interface ReplayOutput {
   readonly resumed: boolean;
   readonly items: number;
+  readonly report: readonly ReplayVerdict[];
   readonly ledger: { readonly exact: boolean; readonly stored: number; readonly pending: number };
 }
 
@@ -117,6 +122,53 @@ describe('a newcomer’s own recording', () => {
     TIMEOUT_MS,
   );
 });
+
+describe('records of 0.1 s from a small rig, as PRONOSTIA’s are', () => {
+  it(
+    'get no verdict by ISO 20816-3 through the platform, which keeps why, and raise no alarm of a zone',
+    async () => {
+      const own = mkdtempSync(join(tmpdir(), 'tribo-rig-'));
+      const rig = { rpm: 1800, fs: 25_600, samplesPerSnapshot: 2560, intervalSeconds: 10, scale: 0.002 };
+      writeFileSync(join(own, 'manifest.json'), JSON.stringify([{ file: 'Rig1.i16', snapshots: 12, ...rig }]));
+      writeFileSync(
+        join(own, 'Rig1.i16'),
+        Int16Array.from({ length: 12 * 2560 }, (_, i) => 300 * Math.sin(i / 40) + (i % 97)),
+      );
+      const given = ['--json', 'replay', '--format', 'pronostia', '--report', own];
+      const { code, stdout } = await platform.command(...given);
+      rmSync(own, { recursive: true });
+      expect(code).toBe(0);
+      const { report, ledger } = JSON.parse(stdout) as ReplayOutput;
+      expect(ledger.exact).toBe(true);
+      expect(report).toMatchObject([{ machine: 'pronostia-Rig1', lifeS: 110, raisedAfterS: [], reasons: [] }]);
+      await platform.stop();
+      const verdicts = await isoVerdicts('pronostia', 'pronostia-Rig1');
+      await platform.startAgain();
+      expect(verdicts.length).toBe(12);
+      for (const verdict of verdicts) {
+        expect(verdict).toMatchObject({
+          verdict: 'none',
+          codes: ['power_out_of_scope', 'unknown_support', 'record_too_short'],
+          reason: expect.stringContaining('lasts 0.1 s; resolving 10 Hz takes at least 0.4 s'),
+        });
+      }
+    },
+    TIMEOUT_MS,
+  );
+});
+
+/** What the features of a machine's waveforms say of ISO 20816-3, from the store of a platform that has stopped. */
+async function isoVerdicts(at: string, machine: string): Promise<readonly unknown[]> {
+  const store = await DuckDbTimeSeriesStore.open({ directory: join(platform.dataDir, 'time-series') });
+  try {
+    const key = machineKey(TENANT as TenantId, at as SiteId, machine as MachineId);
+    const range = { fromMs: 0, toMs: Date.now() + 60_000 };
+    const documents = await store.documents({ machine: key, kind: 'features', limit: 100, ...range });
+    return documents.map(({ body }) => (body as FeaturesBody).isoZone);
+  } finally {
+    await store.close();
+  }
+}
 
 /** A site of its own for each test: the same recordings are a new replay there. */
 function nextSite(): void {
