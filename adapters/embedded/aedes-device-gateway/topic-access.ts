@@ -8,8 +8,11 @@ export class TopicAccess {
   readonly #machines: ReadonlySet<MachineKey>;
   readonly #known = new Map<string, DeviceTopic | ForeignTopic>();
 
+  readonly #maxKnown: number;
+
   constructor(machines: ReadonlySet<MachineKey>) {
     this.#machines = machines;
+    this.#maxKnown = Math.max(LEAST_KNOWN, TOPICS_A_MACHINE * machines.size);
   }
 
   resolve(topic: string): DeviceTopic | ForeignTopic {
@@ -17,11 +20,13 @@ export class TopicAccess {
     if (access === undefined) {
       const parsed = parseDeviceTopic(topic);
       access = parsed === undefined ? 'foreign-topic' : this.#machines.has(parsed.machine) ? parsed : 'foreign-machine';
-      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+      if (this.#known.size >= this.#maxKnown) this.#known.clear();
       this.#known.set(topic, access);
     }
     return access;
   }
 }
 
-const MAX_KNOWN = 512;
+const LEAST_KNOWN = 512;
+/** Telemetry, and a few sensors. */
+const TOPICS_A_MACHINE = 4;
