@@ -95,10 +95,11 @@ function disconnect(port: Connected): void {
 }
 
 function settingsOf(configuration: Configuration): ApiGatewaySettings {
-  const { host, httpPort, insecure, tenant } = configuration;
+  const { host, httpPort, insecure, tenant, telemetryRequestsPerS } = configuration;
   const tls = readTls(configuration);
   return {
     ...{ host, port: httpPort, insecure, tenant },
+    rateLimits: { telemetryPerCaller: telemetryRequestsPerS },
     ...(tls && { tls }),
     ...(existsSync(PAGE) && { staticFolder: PAGE }),
   };

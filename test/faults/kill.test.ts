@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
+import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { acknowledgedIds, startLoad } from '#test/support/load-process.ts';
 import { PlatformProcess, until } from '#test/support/platform-process.ts';
 import { compareWithStored } from '#test/support/stored-events.ts';
 
 const TIMEOUT_MS = 300_000;
+/** The load goes on when so many more messages were acknowledged. */
+const UNDER_LOAD = 1000;
 const CONNECTIONS = 20;
 const MACHINES = Array.from({ length: 40 }, (_, machine) => `m-${machine}`);
 const METRICS = ['velocity_rms', 'temperature', 'rpm'];
@@ -15,8 +18,6 @@ const SEEDS = process.env['TRIBO_LONG'] === '1' ? [1, 2, 3, 4, 5, 6] : [1];
 interface Fault {
   readonly what: string;
   readonly kills: number;
-  /** Long enough that the load goes on after the last kill. */
-  readonly loadSeconds: number;
   /** Whether devices lose their connections by it. */
   readonly disconnects: boolean;
   readonly inflict: (platform: PlatformProcess) => Promise<void>;
@@ -26,7 +27,6 @@ const faults: readonly Fault[] = [
   {
     what: 'the process of the time-series store',
     kills: 3,
-    loadSeconds: 15,
     disconnects: false,
     inflict: async (platform) => {
       const pid = platform.pidOf('timeseries-service');
@@ -36,8 +36,7 @@ const faults: readonly Fault[] = [
   },
   {
     what: 'the whole process tree, which is started again,',
-    kills: 2,
-    loadSeconds: 25,
+    kills: 3,
     disconnects: true,
     inflict: async (platform) => {
       await platform.kill();
@@ -46,7 +45,7 @@ const faults: readonly Fault[] = [
   },
 ];
 
-describe.each(faults)('kill -9 of $what under load', ({ kills, loadSeconds, disconnects, inflict }) => {
+describe.each(faults)('kill -9 of $what under load', ({ kills, disconnects, inflict }) => {
   it.each(SEEDS)(
     'loses nothing that was acknowledged and stores nothing twice, seed %i',
     async (seed) => {
@@ -60,24 +59,31 @@ describe.each(faults)('kill -9 of $what under load', ({ kills, loadSeconds, disc
         idPrefix: `kill-${seed}`,
         maxInFlight: 50,
         ratePerS: 3000,
-        seconds: loadSeconds,
+        // Ended when the last kill is over.
+        seconds: 240,
         drainSeconds: 20,
         reconnect: true,
         ackFile,
       });
       await load.begun(ackFile);
+      await using watch = new LedgerWatch(platform);
       const random = mulberry32(seed);
       const firstPid = platform.pidOf('timeseries-service');
       for (let kill = 0; kill < kills; kill++) {
-        await sleep(500 + random() * 2500);
+        await untilUnderLoad(platform, ackFile);
+        await sleep(random() * 1500);
         await inflict(platform);
       }
-      const result = await load.result;
+      await untilUnderLoad(platform, ackFile);
+      const result = await load.finish();
       expect(result.reconnections > 0).toBe(disconnects);
       await until('the store is up again', async () => platform.pidOf('timeseries-service') !== undefined);
       expect(platform.pidOf('timeseries-service')).not.toBe(firstPid);
 
       const ledger = await platform.drainedLedger();
+      const seen = await watch.stop();
+      expect(seen).toMatchObject({ wrong: [] });
+      expect(seen.readings).toBeGreaterThan(0);
       expect(ledger).toMatchObject({ exact: true, pending: 0, rejected: 0, deadLettered: 0 });
       expect(await platform.stop()).toMatchObject({ code: 0 });
       const acknowledged = acknowledgedIds(ackFile);
@@ -86,12 +92,23 @@ describe.each(faults)('kill -9 of $what under load', ({ kills, loadSeconds, disc
       expect(comparison).toMatchObject({ missing: [], twice: [] });
       expect(comparison.stored * METRICS.length).toBe(ledger.stored);
       console.info(
-        `seed ${seed}: ${result.offered} offered, ${acknowledged.length} acknowledged, ${comparison.stored} stored, ${result.reconnections} reconnections`,
+        `seed ${seed}: ${result.offered} offered, ${acknowledged.length} acknowledged, ${comparison.stored} stored, ${result.reconnections} reconnections; ` +
+          `ledger read ${seen.readings} times, unreadable ${seen.unreadable} times, at most ${seen.peakPending} pending`,
       );
     },
     TIMEOUT_MS,
   );
 });
+
+/** A kill of a platform that takes nothing would show nothing. */
+async function untilUnderLoad(platform: PlatformProcess, ackFile: string): Promise<void> {
+  const before = acknowledgedIds(ackFile).length;
+  await until(
+    'the load goes on, and the store with it',
+    async () =>
+      acknowledgedIds(ackFile).length > before + UNDER_LOAD && platform.pidOf('timeseries-service') !== undefined,
+  );
+}
 
 /** A small generator of numbers from 0 to 1, the same for the same seed. */
 function mulberry32(seed: number): () => number {

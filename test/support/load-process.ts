@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { until } from './platform-process.ts';
+import type { FloodResult, FloodTask } from './load/http-flood.ts';
 import type { LoadResult, LoadTask } from './load/main.ts';
 
+const FLOOD = fileURLToPath(new URL('./load/http-flood.ts', import.meta.url));
 const GENERATOR = fileURLToPath(new URL('./load/main.ts', import.meta.url));
 
 export interface RunningLoad extends AsyncDisposable {
@@ -12,6 +14,8 @@ export interface RunningLoad extends AsyncDisposable {
   readonly result: Promise<LoadResult>;
   /** Resolves when the first acknowledgements are in the file; rejects when the generator ends without any. */
   begun(ackFile: string): Promise<void>;
+  /** Ends the sending before its time is over. */
+  finish(): Promise<LoadResult>;
 }
 
 /** Starts the load generator as a process; disposing ends it where it still runs. */
@@ -42,11 +46,25 @@ export function startLoad(task: Omit<LoadTask, 'host'>): RunningLoad {
       if (acknowledgedIds(ackFile).length === 0)
         throw new Error(`nothing was acknowledged: ${JSON.stringify(await result)}`);
     },
+    finish: () => {
+      child.kill('SIGTERM');
+      return result;
+    },
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL');
       await closed;
     },
   };
+}
+
+/** Starts a flood of HTTP requests as a process of its own; resolves when it is over. */
+export async function startFlood(task: FloodTask): Promise<FloodResult> {
+  const child = spawn(process.execPath, [FLOOD, JSON.stringify(task)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`the flood ended with code ${code}`);
+  return JSON.parse(stdout) as FloodResult;
 }
 
 /** The message ids that were acknowledged and whose acknowledgement is on the disk. */

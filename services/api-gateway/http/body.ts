@@ -23,12 +23,38 @@ export async function readBytes(request: IncomingMessage, maxBytes: number): Pro
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Not destroyed where it is too large: the answer has to get out.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw tooLarge(maxBytes);
     chunks.push(chunk);
   }
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);
+}
+
+const MAX_DISCARDED_BYTES = 64 * 2 ** 20;
+const DISCARDED_WITHIN_MS = 5000;
+
+/**
+ * Reads the rest of a body and keeps nothing of it: a connection that is closed on unread bytes is reset, and the client may never see
+ * why it was refused. Resolves false where that is too much or takes too long: then the connection has to be closed.
+ */
+export async function discardRest(request: IncomingMessage): Promise<boolean> {
+  if (request.readableEnded) return true;
+  if (Number(request.headers['content-length'] ?? 0) > MAX_DISCARDED_BYTES) return false;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const overdue = setTimeout(() => resolve(false), DISCARDED_WITHIN_MS);
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > MAX_DISCARDED_BYTES) resolve(false);
+  });
+  request.once('end', () => resolve(true)).once('close', () => resolve(request.readableEnded));
+  request.resume();
+  const isRead = await promise;
+  clearTimeout(overdue);
+  if (!isRead) request.pause();
+  return isRead;
 }
 
 /** @throws HttpProblem malformed-json, nesting-too-deep. */

@@ -3,11 +3,12 @@ import { Histogram, type Registry } from 'prom-client';
 import { z } from 'zod';
 import { mayAct } from '#core/domain/role.ts';
 import { HttpProblem, problemBody, problemOf } from '../../shared/http/problem.ts';
+import type { Problem } from '../../shared/http/problem-types.ts';
 import { DURATION_BUCKETS_S } from '../../shared/observability/metrics.ts';
 import { activeSpanContext, parseTraceparent, traceparentOf } from '../../shared/observability/trace-context.ts';
 import type { Principal } from '../access/principal.ts';
 import type { GatewayServices } from '../services.ts';
-import { contentTypeOf, parseJson, readBytes } from './body.ts';
+import { contentTypeOf, discardRest, parseJson, readBytes } from './body.ts';
 import type { BytesBody, Call, Reply, Route } from './route.ts';
 import { validated } from './validation.ts';
 
@@ -62,11 +63,11 @@ export class Pipeline {
       return;
     }
     const body = problemBody(problem, activeSpanContext()?.traceId);
-    if (body.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(body.retryAfterSeconds));
-    if (problem.type === 'unauthenticated') response.setHeader('www-authenticate', 'Bearer realm="tribo"');
-    // What was not read of the body would be taken for the next request.
-    if (!request.readableEnded) response.setHeader('connection', 'close');
-    response.status(problem.status).type('application/problem+json').send(JSON.stringify(body));
+    void discardRest(request).then((isRead) => {
+      // What was not read of the body would be taken for the next request.
+      if (!isRead) response.setHeader('connection', 'close');
+      sendProblemBody(response, problem, body);
+    });
   }
 
   async #answer(route: Route, request: Request, response: Response): Promise<Reply> {
@@ -164,6 +165,12 @@ export class Pipeline {
     response.setHeader('content-length', bytes.byteLength);
     response.end(bytes);
   }
+}
+
+function sendProblemBody(response: Response, problem: HttpProblem, body: Problem): void {
+  if (body.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(body.retryAfterSeconds));
+  if (problem.type === 'unauthenticated') response.setHeader('www-authenticate', 'Bearer realm="tribo"');
+  response.status(problem.status).type('application/problem+json').send(JSON.stringify(body));
 }
 
 function requestDuration(registry: Registry): Histogram<'method' | 'route' | 'status'> {

@@ -153,6 +153,13 @@ export const settings = {
     allowed: 'milliseconds, 0 to 86400000',
     help: 'How late a reading may be and still close a window or raise a live alarm.',
   },
+  telemetryRequestsPerS: {
+    env: 'TRIBO_TELEMETRY_REQUESTS_PER_S',
+    flag: 'telemetry-requests-per-s',
+    schema: z.coerce.number().int().min(1).max(1_000_000).default(2000),
+    allowed: 'a whole number, 1 to 1000000',
+    help: 'How often a second one caller may send data over HTTP; what is above is refused with 429.',
+  },
   streamRetentionDays: {
     env: 'TRIBO_STREAM_RETENTION_DAYS',
     flag: 'stream-retention-days',

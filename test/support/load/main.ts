@@ -1,7 +1,7 @@
 /**
  * The load generator as a process: reads its task as JSON from the first argument, or from its input where that is `-`, publishes, and
  * prints one line of JSON at the end.
- * With `ackFile`, every acknowledged message id is in that file, synced, before it counts: the oracle of the fault tests.
+ * SIGTERM ends the sending before its time is over; what is in flight is waited for. With `ackFile`, every acknowledged message id is in that file, synced, before it counts: the oracle of the fault tests.
  */
 import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { messageId, Publisher } from './publisher.ts';
@@ -45,7 +45,8 @@ const FLUSH_EVERY_MS = 50;
 async function run(load: LoadTask): Promise<LoadResult> {
   const latencies = new LatencyHistogram();
   const log = load.ackFile === undefined ? undefined : new SyncedLog(load.ackFile);
-  const until = performance.now() + load.seconds * 1000;
+  let until = performance.now() + load.seconds * 1000;
+  process.once('SIGTERM', () => (until = performance.now()));
   const began = performance.now();
   const totals = { offered: 0, acknowledged: 0, unanswered: 0, reconnections: 0 };
 

@@ -1,0 +1,177 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Series } from '#services/api-gateway/schemas/machines.ts';
+import type { IntakeReceiptView } from '#services/api-gateway/schemas/telemetry.ts';
+import { sendTelemetry } from '#test/support/edge-requests.ts';
+import { LedgerWatch } from '#test/support/ledger-watch.ts';
+import { MqttDevice } from '#test/support/mqtt-device.ts';
+import { PlatformProcess, SITE, TENANT } from '#test/support/platform-process.ts';
+import { compareWithStored } from '#test/support/stored-events.ts';
+
+const TIMEOUT_MS = 240_000;
+const MACHINE = 'press-7';
+const ITEMS = 2;
+const OUT_OF_ORDER = 1000;
+
+interface Sent {
+  readonly id: string;
+  readonly ts: number;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** How a message comes. */
+type Way = 'the same connection' | 'another connection' | 'another device' | 'HTTP';
+
+const ways: readonly Way[] = ['the same connection', 'another connection', 'another device', 'HTTP'];
+
+describe('the same message again', () => {
+  it(
+    'by the same and another connection, another device and HTTP, before and after a restart and a kill -9, is stored once',
+    async () => {
+      await using platform = await PlatformProcess.start({ env: { TRIBO_LOG_LEVEL: 'silent' } });
+      await using devices = await Devices.of(platform);
+      const began = Date.now();
+      const messages: Sent[] = ways.flatMap((first) =>
+        ways.map((again, at) => ({
+          id: `${first} then ${again}`.replaceAll(' ', '-'),
+          ts: began + at,
+          metrics: { velocity_rms: 2.31, [first.replaceAll(' ', '_')]: at },
+        })),
+      );
+      for (const [at, message] of messages.entries()) await devices.send(ways[at >> 2]!, message);
+      const first = await platform.drainedLedger();
+      expect(first).toMatchObject({ exact: true, stored: messages.length * ITEMS, duplicate: 0 });
+
+      let times = 0;
+      const sendAllAgain = async (): Promise<void> => {
+        for (const [at, message] of messages.entries()) await devices.send(ways[at % ways.length]!, message);
+        times += 1;
+        expect(await platform.drainedLedger()).toMatchObject({
+          ...{ exact: true, pending: 0, rejected: 0, conflicts: 0 },
+          ...{ stored: first.stored, duplicate: times * messages.length * ITEMS },
+        });
+      };
+      await sendAllAgain();
+      expect(await platform.stop()).toMatchObject({ code: 0 });
+      await platform.startAgain();
+      await devices.connect();
+      await sendAllAgain();
+      await platform.kill();
+      await platform.startAgain();
+      await devices.connect();
+      await sendAllAgain();
+
+      await devices[Symbol.asyncDispose]();
+      expect(await platform.stop()).toMatchObject({ code: 0 });
+      const ids = messages.map(({ id }) => id);
+      expect(await compareWithStored(platform.dataDir, [MACHINE], ids)).toEqual({
+        stored: ids.length,
+        missing: [],
+        twice: [],
+      });
+      console.info(`${ids.length} messages sent ${times + 1} times: ${ids.length} stored, 0 twice`);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('messages out of order', () => {
+  it(
+    'backwards, shuffled, hours late and by both ways in, are each stored once and read in order',
+    async () => {
+      await using platform = await PlatformProcess.start({ env: { TRIBO_LOG_LEVEL: 'silent' } });
+      await using devices = await Devices.of(platform);
+      await using watch = new LedgerWatch(platform);
+      const newest = Date.now();
+      // A minute apart, so that most of them are far older than what is late for windows and alarms.
+      const inOrder = Array.from({ length: OUT_OF_ORDER }, (_, at) => ({
+        id: `m-${at}`,
+        ts: newest - (OUT_OF_ORDER - at) * 60_000,
+        metrics: { velocity_rms: at },
+      }));
+      const shuffled = inOrder.toSorted(
+        (a, b) => scattered(a.metrics.velocity_rms) - scattered(b.metrics.velocity_rms),
+      );
+      const half = OUT_OF_ORDER / 2;
+      await Promise.all([
+        ...shuffled.slice(0, half).map((message) => devices.send('the same connection', message)),
+        ...shuffled.slice(half).map((message, at) => devices.send(at % 100 === 0 ? 'HTTP' : 'another device', message)),
+      ]);
+      const ledger = await platform.drainedLedger();
+      expect(ledger).toMatchObject({ exact: true, stored: OUT_OF_ORDER, duplicate: 0, rejected: 0, conflicts: 0 });
+      const from = newest - (OUT_OF_ORDER + 1) * 60_000;
+      const series = await platform.api.request<Series>(
+        'GET',
+        `/v1/machines/${MACHINE}/series?site=${SITE}&metric=velocity_rms&from=${from}&to=${newest}`,
+      );
+      expect(series.ts).toEqual(inOrder.map(({ ts }) => ts));
+      expect(series.columns).toEqual({ value: inOrder.map(({ metrics }) => metrics.velocity_rms) });
+      expect((await watch.stop()).wrong).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+/** A fixed shuffle: the order of an integer hash. */
+function scattered(n: number): number {
+  return Math.imul(n + 1, 0x9e3779b1) >>> 0;
+}
+
+interface Login {
+  readonly id: string;
+  readonly secret: string;
+}
+
+/** Two devices of one machine, the first with two connections, and HTTP. */
+class Devices implements AsyncDisposable {
+  readonly #platform: PlatformProcess;
+  readonly #logins: readonly Login[];
+  #connections = new Map<Way, MqttDevice>();
+
+  static async of(platform: PlatformProcess): Promise<Devices> {
+    const [first] = await platform.addDevices([MACHINE], 1);
+    const second = await platform.api.request<{ device: { id: string }; secret: string }>('POST', '/v1/devices', {
+      id: 'second',
+      machines: [{ site: SITE, machine: MACHINE }],
+    });
+    const devices = new Devices(platform, [
+      { id: first!.device, secret: first!.secret },
+      { id: second.device.id, secret: second.secret },
+    ]);
+    await devices.connect();
+    return devices;
+  }
+
+  private constructor(platform: PlatformProcess, logins: readonly Login[]) {
+    this.#platform = platform;
+    this.#logins = logins;
+  }
+
+  async connect(): Promise<void> {
+    const [first, second] = this.#logins;
+    const open = ({ id, secret }: Login, suffix = '') =>
+      MqttDevice.connect(this.#platform.mqttPort, { clientId: `${id}${suffix}`, username: id, password: secret });
+    this.#connections = new Map([
+      ['the same connection', await open(first!)],
+      ['another connection', await open(first!, ':2')],
+      ['another device', await open(second!)],
+    ]);
+  }
+
+  /** Resolves when it is acknowledged. */
+  async send(way: Way, message: Sent): Promise<void> {
+    if (way !== 'HTTP') {
+      const topic = `tribo/v1/${TENANT}/${SITE}/${MACHINE}/telemetry`;
+      await this.#connections.get(way)?.publishTo(topic, JSON.stringify(message));
+      return;
+    }
+    const { status, body } = await sendTelemetry(this.#platform, MACHINE, [message]);
+    if (status !== 202) throw new Error(`HTTP answered ${status}`);
+    const { accepted, duplicate } = body as IntakeReceiptView;
+    if (accepted + duplicate !== Object.keys(message.metrics).length) throw new Error(JSON.stringify(body));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const connection of this.#connections.values()) await connection.disconnect().catch(() => undefined);
+    this.#connections.clear();
+  }
+}
