@@ -4,25 +4,32 @@ import { isName } from './ids.ts';
 const name = z.string().refine(isName, 'must be 1 to 64 of A-Z a-z 0-9 _ . - (and not . or ..)');
 
 /** Geometry of a rolling bearing, from which its defect frequencies follow (core/features/bearing.ts). */
-export const bearingSchema = z.object({
-  id: name,
-  designation: z.string().max(64).optional(),
-  elements: z.int().min(3).max(200),
-  elementDiameterMm: z.number().positive(),
-  pitchDiameterMm: z.number().positive(),
-  contactAngleDeg: z.number().min(0).max(90).default(0),
-});
+export const bearingSchema = z
+  .strictObject({
+    id: name,
+    designation: z.string().max(64).optional(),
+    elements: z.int().min(3).max(200),
+    elementDiameterMm: z.number().positive(),
+    pitchDiameterMm: z.number().positive(),
+    contactAngleDeg: z.number().min(0).max(90).default(0),
+  })
+  .refine(({ elementDiameterMm, pitchDiameterMm }) => elementDiameterMm < pitchDiameterMm, {
+    path: ['elementDiameterMm'],
+    message: 'must be smaller than the pitch diameter',
+  });
 
 /** A metric that a machine is expected to send: its UCUM unit, and the limits outside which a value cannot be true. */
-export const metricDefinitionSchema = z.object({
-  name,
-  unit: z.string().max(32),
-  description: z.string().max(200).optional(),
-  min: z.number().optional(),
-  max: z.number().optional(),
-});
+export const metricDefinitionSchema = z
+  .strictObject({
+    name,
+    unit: z.string().max(32),
+    description: z.string().max(200).optional(),
+    min: z.number().optional(),
+    max: z.number().optional(),
+  })
+  .refine(({ min = -Infinity, max = Infinity }) => min < max, { path: ['max'], message: 'must be above min' });
 
-export const sensorSchema = z.object({
+export const sensorSchema = z.strictObject({
   id: name,
   kind: z.enum(['acceleration', 'velocity', 'temperature', 'current', 'pressure', 'speed', 'other']),
   unit: z.string().max(32),
@@ -33,47 +40,80 @@ export const sensorSchema = z.object({
 
 /** How the operating state is known: from a speed or current metric with a threshold, or from a tag that names the state. */
 export const operatingStateSourceSchema = z.discriminatedUnion('from', [
-  z.object({ from: z.literal('threshold'), metric: name, runningAbove: z.number() }),
-  z.object({ from: z.literal('tag'), metric: name, running: z.number(), maintenance: z.number().optional() }),
-  z.object({ from: z.literal('always'), state: z.literal('running') }),
+  z.strictObject({ from: z.literal('threshold'), metric: name, runningAbove: z.number() }),
+  z.strictObject({ from: z.literal('tag'), metric: name, running: z.number(), maintenance: z.number().optional() }),
+  z.strictObject({ from: z.literal('always'), state: z.literal('running') }),
 ]);
 
-export const machineSchema = z.object({
-  id: name,
-  name: z.string().max(120).optional(),
-  area: name.optional(),
-  line: name.optional(),
-  class: z.enum([
-    'pump',
-    'fan',
-    'motor',
-    'gearbox',
-    'compressor',
-    'press',
-    'spindle',
-    'bearing-rig',
-    'engine',
-    'process',
-    'other',
-  ]),
-  powerKw: z.number().positive().optional(),
-  nominalRpm: z.number().positive().optional(),
-  shaftHeightMm: z.number().positive().optional(),
-  support: z.enum(['rigid', 'flexible']).optional(),
-  gearTeeth: z.int().positive().optional(),
-  bearings: z.array(bearingSchema).max(32).default([]),
-  sensors: z.array(sensorSchema).max(128).default([]),
-  metrics: z.array(metricDefinitionSchema).max(512).default([]),
-  operatingState: operatingStateSourceSchema.default({ from: 'always', state: 'running' }),
-});
+export const machineSchema = z
+  .strictObject({
+    id: name,
+    name: z.string().max(120).optional(),
+    area: name.optional(),
+    line: name.optional(),
+    class: z.enum([
+      'pump',
+      'fan',
+      'motor',
+      'gearbox',
+      'compressor',
+      'press',
+      'spindle',
+      'bearing-rig',
+      'engine',
+      'process',
+      'other',
+    ]),
+    powerKw: z.number().positive().optional(),
+    nominalRpm: z.number().positive().optional(),
+    shaftHeightMm: z.number().positive().optional(),
+    support: z.enum(['rigid', 'flexible']).optional(),
+    gearTeeth: z.int().positive().optional(),
+    bearings: z.array(bearingSchema).max(32).default([]),
+    sensors: z.array(sensorSchema).max(128).default([]),
+    metrics: z.array(metricDefinitionSchema).max(512).default([]),
+    operatingState: operatingStateSourceSchema.default({ from: 'always', state: 'running' }),
+  })
+  .superRefine((machine, context) => {
+    requireUnique(
+      machine.bearings.map(({ id }) => id),
+      'bearings',
+      'id',
+      context,
+    );
+    requireUnique(
+      machine.sensors.map(({ id }) => id),
+      'sensors',
+      'id',
+      context,
+    );
+    requireUnique(
+      machine.metrics.map((metric) => metric.name),
+      'metrics',
+      'name',
+      context,
+    );
+    for (const [index, { bearing }] of machine.sensors.entries()) {
+      if (bearing === undefined || machine.bearings.some(({ id }) => id === bearing)) continue;
+      const message = `names no bearing of this machine: ${bearing}`;
+      context.addIssue({ code: 'custom', path: ['sensors', index, 'bearing'], message });
+    }
+  });
 
 /** A plant as a file describes it: one tenant's site with its machines. */
-export const plantSchema = z.object({
+export const plantSchema = z.strictObject({
   tenant: name,
   site: name,
   name: z.string().max(120).optional(),
   machines: z.array(machineSchema).max(20_000),
 });
+
+function requireUnique(names: readonly string[], list: string, field: string, context: z.RefinementCtx): void {
+  for (const [index, each] of names.entries()) {
+    if (names.indexOf(each) === index) continue;
+    context.addIssue({ code: 'custom', path: [list, index, field], message: `${each} is there twice` });
+  }
+}
 
 export type Bearing = z.infer<typeof bearingSchema>;
 export type MetricDefinition = z.infer<typeof metricDefinitionSchema>;

@@ -334,6 +334,36 @@ describe('alarms', () => {
   });
 });
 
+describe('descriptions of machines', () => {
+  const put = (machines: unknown) =>
+    platform.call('engineer', 'PUT', '/v1/plant', { body: { site: 'akron', machines } });
+
+  it.each([
+    ['a field that is not there', [pump('refused-1', { powrKw: 3 })], '/machines/0/powrKw'],
+    ['a class that is none', [{ id: 'refused-1', class: 'pmup' }], '/machines/0/class'],
+    ['a machine twice', [pump('refused-1'), pump('refused-1')], '/machines/1/id'],
+    [
+      'a sensor at a bearing that is not there',
+      [pump('refused-1', { sensors: [{ id: 'acc', kind: 'acceleration', unit: 'g', bearing: 'de' }] })],
+      '/machines/0/sensors/0/bearing',
+    ],
+    [
+      'a bearing whose balls are larger than it',
+      [pump('refused-1', { bearings: [{ id: 'de', elements: 9, elementDiameterMm: 40, pitchDiameterMm: 39 }] })],
+      '/machines/0/bearings/0/elementDiameterMm',
+    ],
+    [
+      'a metric with its limits the wrong way round',
+      [pump('refused-1', { metrics: [{ name: 'rpm', unit: '/min', min: 10, max: 1 }] })],
+      '/machines/0/metrics/0/max',
+    ],
+  ])('are refused with %s, which is pointed at, and nothing is taken', async (_what, machines, pointer) => {
+    const answer = await put(machines);
+    expect([answer.status, answer.json]).toEqual([422, expect.objectContaining({ pointer })]);
+    expect((await get('/v1/machines/refused-1')).status).toBe(404);
+  });
+});
+
 describe('alarm figures', () => {
   const figures = async (query: string, tenant = NORTH) => (await get(`/v1/alarms/figures?${query}`, tenant)).json;
 

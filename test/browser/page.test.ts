@@ -96,6 +96,21 @@ describe('the page', () => {
   );
 
   it(
+    'shows the history of a machine, to which a person adds a note',
+    async () => {
+      const history = page.getByRole('region', { name: 'Machine history' });
+      await history.getByText('Nothing was noted yet.').waitFor();
+      await history.getByLabel('What was done').selectOption('note');
+      await history.getByLabel('Details').fill('listened to it');
+      await history.getByRole('button', { name: 'Add to the history' }).click();
+      await history.getByRole('listitem').filter({ hasText: 'Note' }).waitFor();
+      expect(await history.getByRole('listitem').textContent()).toMatch(/by admin: listened to it$/);
+      await expectAccessible();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'shows the ledger, which is exact, and that the platform is well',
     async () => {
       await page.getByRole('link', { name: 'Ledger and health' }).click();
@@ -113,6 +128,7 @@ describe('the page', () => {
     async () => {
       await page.getByRole('link', { name: 'Alarms', exact: true }).click();
       await page.getByRole('heading', { name: 'Alarms' }).waitFor();
+      await page.getByText(/^Last 24 hours: \d+ calls/).waitFor();
       const acknowledge = page.getByRole('button', { name: 'Acknowledge' }).first();
       await acknowledge.waitFor({ timeout: ALARM_WITHIN_MS });
       await expectAccessible();

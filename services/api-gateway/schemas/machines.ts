@@ -133,6 +133,14 @@ export const registeredMachineSchema = z
 export const putPlantRequestSchema = plantSchema
   .omit({ tenant: true })
   .extend({ tenant: nameSchema.optional().meta({ description: 'Where given, it must be your own' }) })
+  .superRefine(({ machines }, context) => {
+    const seen = new Set<string>();
+    for (const [index, { id }] of machines.entries()) {
+      if (seen.has(id))
+        context.addIssue({ code: 'custom', path: ['machines', index, 'id'], message: `${id} is there twice` });
+      seen.add(id);
+    }
+  })
   .meta({ id: 'Plant', description: 'Creates or replaces the machines it names; others are left alone' });
 
 export const putPlantResponseSchema = z

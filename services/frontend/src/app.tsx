@@ -111,9 +111,10 @@ function pageOf(route: Route, canAcknowledge: boolean) {
     case 'machine':
       return (
         <MachinePage
-          key={`${route.site}/${route.machine}`}
+          key={`${route.site}/${route.machine}/${route.waveform ?? ''}`}
           site={route.site}
           machine={route.machine}
+          waveform={route.waveform}
           canAcknowledge={canAcknowledge}
         />
       );

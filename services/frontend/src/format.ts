@@ -10,12 +10,15 @@ export function count(value: number): string {
   return value.toLocaleString();
 }
 
+/** The locale whose dates read 2026-11-21 07:53:15: nobody takes the month for the day. The time is the browser's own. */
+const ISO_LIKE = 'sv-SE';
+
 export function time(ms: number): string {
-  return new Date(ms).toLocaleTimeString();
+  return new Date(ms).toLocaleTimeString(ISO_LIKE);
 }
 
 export function dateTime(ms: number): string {
-  return new Date(ms).toLocaleString();
+  return new Date(ms).toLocaleString(ISO_LIKE);
 }
 
 export function age(ms: number, nowMs: number): string {
@@ -23,4 +26,36 @@ export function age(ms: number, nowMs: number): string {
   if (seconds < 60) return `${seconds} s ago`;
   if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
   return seconds < 86_400 ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / 86_400)} d ago`;
+}
+
+const SHOWN_UNITS: Readonly<Record<string, string>> = {
+  '1': '',
+  Cel: '°C',
+  '[degF]': '°F',
+  K: 'K',
+  '{rpm}': 'r/min',
+  '/min': 'r/min',
+  'm/s2': 'm/s²',
+  '%': '%',
+};
+
+/** A UCUM code as people write it; of a pure number nothing. */
+export function unitText(unit: string | undefined): string {
+  return unit === undefined ? '' : (SHOWN_UNITS[unit] ?? unit);
+}
+
+/** `de-radial.velocity_rms_mm_s` is "Velocity RMS" of the sensor de-radial. */
+export function metricName(metric: string): { readonly name: string; readonly sensor: string | undefined } {
+  const dot = metric.indexOf('.');
+  const words = metric
+    .slice(dot + 1)
+    .replace(/_(mm_s|g)$/, '')
+    .replaceAll('_', ' ')
+    .replace(/\brms\b/, 'RMS')
+    .replace(/^rpm$/, 'speed');
+  return { name: capitalised(words), sensor: dot < 0 ? undefined : metric.slice(0, dot) };
+}
+
+export function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -30,6 +30,7 @@ interface Problem {
   readonly detail?: string;
   readonly remedy?: string;
   readonly pointer?: string;
+  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
 }
 
 /** A client of the API: `--url` and `--token` (or TRIBO_URL and TRIBO_TOKEN), else of the platform that runs on this data folder. */
@@ -95,6 +96,8 @@ function problemError(status: number, text: string): CommandError {
       status === 404 ? 'not-found' : 'refused',
       `${problem.title}${where}: ${problem.detail ?? ''}`,
       problem.remedy,
+      problem.errors ??
+        (problem.pointer === undefined ? [] : [{ pointer: problem.pointer, detail: problem.detail ?? problem.title }]),
     );
   } catch {
     return new CommandError('refused', `the platform answered ${status}`, undefined);

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { ModelDetail, ModelVersionView, ModelView } from '#services/api-gateway/schemas/models.ts';
+import { readDescription, sendDescription } from './described-file.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
-import { readYaml } from './rule-commands.ts';
 
 interface Scope {
   readonly site?: string;
@@ -64,11 +64,14 @@ export function addModelCommands(program: Command, action: Action): void {
   ).action(
     action(async ({ api, out }, name: string, onnx: string, description: string, options: Scope) => {
       const bytes = readArtifact(onnx);
-      const version = await api().request<ModelVersionView>('POST', path(name, '/versions', options), {
-        ...(readYaml(description) as object),
-        artifact: bytes.toString('base64'),
-        sha256: createHash('sha256').update(bytes).digest('hex'),
-      });
+      const client = api();
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const version = await sendDescription(readDescription(description), (described) =>
+        client.request<ModelVersionView>('POST', path(name, '/versions', options), {
+          ...(described as object),
+          ...{ artifact: bytes.toString('base64'), sha256 },
+        }),
+      );
       out.result(
         version,
         () =>

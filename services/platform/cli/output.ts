@@ -16,11 +16,14 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly kind: keyof typeof EXIT_CODES;
   readonly remedy: string | undefined;
+  /** The parts of what was sent that are wrong, by JSON pointer. */
+  readonly parts: readonly { readonly pointer: string; readonly detail: string }[];
 
-  constructor(kind: keyof typeof EXIT_CODES, message: string, remedy?: string) {
+  constructor(kind: keyof typeof EXIT_CODES, message: string, remedy?: string, parts: CommandError['parts'] = []) {
     super(message);
     this.kind = kind;
     this.remedy = remedy;
+    this.parts = parts;
   }
 
   get exitCode(): number {

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { Fleet } from '#services/api-gateway/schemas/machines.ts';
+import { readDescription, sendDescription } from './described-file.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
-import { readYaml } from './rule-commands.ts';
 
 /** `tribo plant ...`: machines as a file describes them, and how they are. */
 export function addPlantCommands(program: Command, action: Action): void {
@@ -13,10 +13,13 @@ export function addPlantCommands(program: Command, action: Action): void {
     .description('create or replace the machines that a plant file describes (environments/example-plant.yaml is one)')
     .action(
       action(async ({ api, out }, file: string) => {
-        const applied = await api().request<{ site: string; machines: { machine: string; revision: number }[] }>(
-          'PUT',
-          '/v1/plant',
-          readYaml(file),
+        const client = api();
+        const applied = await sendDescription(readDescription(file), (plant) =>
+          client.request<{ site: string; machines: { machine: string; revision: number }[] }>(
+            'PUT',
+            '/v1/plant',
+            plant,
+          ),
         );
         out.result(applied, () => `site ${applied.site}: ${applied.machines.length} machines described`);
       }),

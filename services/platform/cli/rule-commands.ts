@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import type { RuleView } from '#services/api-gateway/schemas/rules.ts';
+import { readDescription, sendDescription } from './described-file.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
 
@@ -54,7 +54,9 @@ export function addRuleCommands(program: Command, action: Action): void {
         const condition: Record<string, string> = current
           ? { 'if-match': `"${current.version}"` }
           : { 'if-none-match': '*' };
-        const stored = await client.request<RuleView>('PUT', path(id), readYaml(file), condition);
+        const stored = await sendDescription(readDescription(file), (body) =>
+          client.request<RuleView>('PUT', path(id), body, condition),
+        );
         out.result(stored, () => `${stored.id} is at version ${stored.version}, in force now`);
       }),
     );
@@ -69,17 +71,4 @@ export function addRuleCommands(program: Command, action: Action): void {
         out.result({ id }, () => `${id} is no longer in force`);
       }),
     );
-}
-
-/** Parses a file a person wrote, or says what is wrong with it. */
-export function readYaml(file: string): unknown {
-  try {
-    return parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new CommandError(
-      'data',
-      `${file}: ${(error as Error).message.split('\n')[0] ?? ''}`,
-      'it must be a readable YAML or JSON file',
-    );
-  }
 }

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import type { AlarmView, JournalEntryView } from '../../../api-gateway/schemas/alarms.ts';
 import { ApiError, call, useResource } from '../api.ts';
-import { dateTime, number } from '../format.ts';
+import { capitalised, dateTime, time } from '../format.ts';
 import { machineLink } from '../route.ts';
 import { ResourceView } from './resource-view.tsx';
 
@@ -42,19 +42,23 @@ export function AlarmCard({
       <ul className="why">
         {alarm.parts.map((part, index) => (
           <li key={index}>
-            {part.message}
-            {part.value !== undefined && part.limit !== undefined ? (
-              <span className="muted">
-                {' '}
-                ({number(part.value)} against {number(part.limit)} {part.unit})
-              </span>
-            ) : null}{' '}
-            <span className="muted">
-              {part.source.kind} {part.source.id}, version {part.source.version}
-            </span>
+            {capitalised(part.message)}
+            {part.active ? '' : ' (no longer so)'}
+            <div className="muted">
+              {part.sensor === undefined ? '' : `sensor ${part.sensor}, `}
+              {part.source.kind} {part.source.id} version {part.source.version}, {windowText(part.fromMs, part.toMs)}
+              {part.waveformId === undefined ? null : (
+                <>
+                  , <a href={machineLink(alarm.site, alarm.machine, part.waveformId)}>waveform’s spectrum</a>
+                </>
+              )}
+            </div>
           </li>
         ))}
       </ul>
+      <p className="advice">
+        <strong>What it means:</strong> {alarm.consequence} <strong>What to do:</strong> {alarm.response}
+      </p>
       {alarm.acknowledgedBy === undefined ? null : (
         <p className="muted">
           Acknowledged by {alarm.acknowledgedBy}
@@ -70,6 +74,10 @@ export function AlarmCard({
       {open ? <Journal id={alarm.id} /> : null}
     </article>
   );
+}
+
+function windowText(fromMs: number, toMs: number): string {
+  return fromMs === toMs ? `at ${dateTime(toMs)}` : `from ${dateTime(fromMs)} to ${time(toMs)}`;
 }
 
 function Acknowledge({ alarm, onChanged }: { readonly alarm: AlarmView; readonly onChanged: () => void }) {

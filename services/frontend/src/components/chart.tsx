@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
+import { number, time } from '../format.ts';
 
 export interface ChartMark {
   readonly at: number;
@@ -46,7 +47,10 @@ export function Chart({ title, xUnit, yUnit, xs, ys, marks, heightPx = 180, xMax
               ? { time: true }
               : { time: false, range: (_plot, min, max) => [min, range.current ?? max] },
         },
-        axes: [axis, { ...axis, size: 60 }],
+        axes: [
+          xUnit === 'time' ? { ...axis, values: timeLabels, incrs: TIME_STEPS_S, space: 52 } : axis,
+          { ...axis, size: 64, values: valueLabels },
+        ],
         series: [{}, { stroke: style.getPropertyValue('--accent'), width: 1.5, points: { show: false } }],
         hooks: { draw: [(self) => drawMarks(self, shownMarks.current, style)] },
       },
@@ -76,6 +80,17 @@ export function Chart({ title, xUnit, yUnit, xs, ys, marks, heightPx = 180, xMax
   );
 }
 
+const TIME_STEPS_S = [1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400];
+
+/** Hours, minutes and, where they differ, seconds: the day is said beside the charts. */
+function timeLabels(_plot: uPlot, seconds: number[], _axis: number, _space: number, step: number): string[] {
+  return seconds.map((second) => time(second * 1000).slice(0, step < 60 ? 8 : 5));
+}
+
+function valueLabels(_plot: uPlot, values: number[]): string[] {
+  return values.map(number);
+}
+
 function describe(title: string, unit: string, xs: readonly number[], ys: readonly number[]): string {
   const last = ys.at(-1);
   if (last === undefined) return `${title}: no data`;
@@ -88,6 +103,9 @@ function drawMarks(plot: uPlot, marks: readonly ChartMark[], style: CSSStyleDecl
   ctx.font = `${11 * devicePixelRatio}px system-ui`;
   // One row of labels a kind, so that neighbours do not cover each other.
   const rows = [...new Set(marks.map((mark) => mark.kind))];
+  const writtenTo = new Map<string, number>();
+  ctx.textAlign = 'left';
+  ctx.textBaseline = 'alphabetic';
   for (const mark of marks) {
     const x = plot.valToPos(mark.at, 'x', true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -97,7 +115,10 @@ function drawMarks(plot: uPlot, marks: readonly ChartMark[], style: CSSStyleDecl
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
+    // A label that would cover the one before it is left out: its line stands.
+    if (x < (writtenTo.get(mark.kind) ?? 0)) continue;
     ctx.fillText(mark.label, x + 3, bbox.top + (1 + rows.indexOf(mark.kind)) * 12 * devicePixelRatio);
+    writtenTo.set(mark.kind, x + 3 + ctx.measureText(mark.label).width);
   }
   ctx.restore();
 }

@@ -1,8 +1,9 @@
 import { useState } from 'react';
-import type { AlarmView } from '../../../api-gateway/schemas/alarms.ts';
+import type { AlarmFiguresView, AlarmView } from '../../../api-gateway/schemas/alarms.ts';
 import { useResource } from '../api.ts';
 import { AlarmCard } from '../components/alarm-card.tsx';
 import { ResourceView } from '../components/resource-view.tsx';
+import { count, number } from '../format.ts';
 import { useLiveEvent } from '../live.tsx';
 
 /** Alarms with why they were raised, newest first. */
@@ -11,6 +12,7 @@ export function AlarmsPage({ canAcknowledge }: { readonly canAcknowledge: boolea
   return (
     <>
       <h1>Alarms</h1>
+      <AlarmFigures />
       <label className="filter">
         <input type="checkbox" checked={all} onChange={(event) => setAll(event.target.checked)} /> also those back to
         normal
@@ -24,6 +26,31 @@ export function AlarmsPage({ canAcknowledge }: { readonly canAcknowledge: boolea
         canAcknowledge={canAcknowledge}
       />
     </>
+  );
+}
+
+/** Whether the alarm system itself is fit for a person (ISA-18.2), in one line. */
+function AlarmFigures() {
+  const [figures] = useResource<AlarmFiguresView>('/v1/alarms/figures', 30_000);
+  return (
+    <ResourceView resource={figures} what="the alarm figures">
+      {({ calls, mostInTenMinutes, floodShare, chattering, stale }) => (
+        <p
+          className="muted"
+          title="ISA-18.2: about 150 calls a day and at most 10 in ten minutes, none chattering, under 5 stale"
+        >
+          Last 24 hours: <strong>{count(calls)}</strong> calls (about 150 are manageable), at most{' '}
+          <strong>{count(mostInTenMinutes)}</strong> in ten minutes
+          {floodShare > 0 ? (
+            <span className="health-critical">, in flood {number(100 * floodShare)} % of the time</span>
+          ) : (
+            ''
+          )}
+          , <strong>{count(chattering.length)}</strong> chattering, <strong>{count(stale)}</strong> active for over a
+          day.
+        </p>
+      )}
+    </ResourceView>
   );
 }
 

@@ -1,11 +1,13 @@
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import type { LiveValue, MachineDetail, Series } from '../../../api-gateway/schemas/machines.ts';
 import type { Spectra, SpectrumView, WaveformList } from '../../../api-gateway/schemas/waveforms.ts';
 import { call, useResource } from '../api.ts';
 import { Chart, type ChartMark } from '../components/chart.tsx';
 import { ResourceView } from '../components/resource-view.tsx';
-import { age, number, time } from '../format.ts';
+import { MachineHistory } from '../components/machine-history.tsx';
+import { age, count, dateTime, metricName, number, unitText } from '../format.ts';
 import { useConnection, useLiveEvent } from '../live.tsx';
+import { machineLink } from '../route.ts';
 import { AlarmList } from './alarms.tsx';
 
 const WINDOW_MS = 10 * 60_000;
@@ -15,10 +17,13 @@ const CHARTS_AT_MOST = 8;
 export function MachinePage({
   site,
   machine,
+  waveform,
   canAcknowledge,
 }: {
   readonly site: string;
   readonly machine: string;
+  /** Whose spectrum to show; the newest one's without it. */
+  readonly waveform: string | undefined;
   readonly canAcknowledge: boolean;
 }) {
   const query = `site=${encodeURIComponent(site)}`;
@@ -32,15 +37,22 @@ export function MachinePage({
             {data.name ?? machine} <span className={`tag health-${data.health.status}`}>{data.health.status}</span>
           </h1>
           <p className="muted">
-            {site}/{machine}, {data.class}, {data.operatingState},{' '}
-            {data.description.nominalRpm === undefined ? 'speed unknown' : `${data.description.nominalRpm} r/min`},{' '}
-            {data.lastSeenMs === undefined ? 'never seen' : `last seen ${age(data.lastSeenMs, Date.now())}`}
+            {site}/{machine}, {data.class}, <strong>{stateText(data.operatingState)}</strong>,{' '}
+            {data.description.nominalRpm === undefined
+              ? 'speed unknown'
+              : `nominal ${data.description.nominalRpm} r/min`}
+            , {data.lastSeenMs === undefined ? 'never seen' : `last seen ${age(data.lastSeenMs, Date.now())}`}
             {data.stale ? ', stale' : ''}
             {connection.state === 'lost' ? ', not live' : ''}
           </p>
           <AlarmList query={`machine=${encodeURIComponent(machine)}&${query}`} canAcknowledge={canAcknowledge} />
-          <MetricCharts site={site} machine={machine} latest={data.latest} stale={data.stale} />
-          <LatestSpectrum site={site} machine={machine} />
+          <MetricCharts site={site} machine={machine} detail={data} />
+          {waveform === undefined ? (
+            <LatestSpectrum site={site} machine={machine} />
+          ) : (
+            <SpectrumOf site={site} machine={machine} waveform={waveform} />
+          )}
+          <MachineHistory site={site} machine={machine} canNote={canAcknowledge} />
         </>
       )}
     </ResourceView>
@@ -50,24 +62,32 @@ export function MachinePage({
 function MetricCharts({
   site,
   machine,
-  latest,
-  stale,
+  detail: { latest, stale, description },
 }: {
   readonly site: string;
   readonly machine: string;
-  readonly latest: readonly LiveValue[];
-  readonly stale: boolean;
+  readonly detail: MachineDetail;
 }) {
+  const catalogue = new Map(description.metrics.map(({ name, unit }) => [name, unit]));
   const plain = latest.filter((each) => !each.metric.includes('.'));
   const derived = latest.filter((each) => /\.(anomaly_score|health|velocity_rms_mm_s|kurtosis)$/.test(each.metric));
   const shown = [...derived, ...plain].slice(0, CHARTS_AT_MOST);
   if (latest.length === 0) return <p className="notice">No readings yet.</p>;
   return (
     <section aria-label="Readings">
-      <h2>Readings {stale ? <span className="tag health-unknown">stale</span> : null}</h2>
+      <h2>
+        Readings <span className="muted">last 10 minutes, local time</span>{' '}
+        {stale ? <span className="tag health-unknown">stale</span> : null}
+      </h2>
       <div className="charts">
         {shown.map((value) => (
-          <MetricChart key={value.metric} site={site} machine={machine} value={value} />
+          <MetricChart
+            key={value.metric}
+            site={site}
+            machine={machine}
+            value={value}
+            unit={value.unit ?? catalogue.get(value.metric)}
+          />
         ))}
       </div>
     </section>
@@ -78,10 +98,12 @@ function MetricChart({
   site,
   machine,
   value,
+  unit,
 }: {
   readonly site: string;
   readonly machine: string;
   readonly value: LiveValue;
+  readonly unit: string | undefined;
 }) {
   const { metric } = value;
   const [points, setPoints] = useState<{ readonly xs: readonly number[]; readonly ys: readonly number[] }>({
@@ -114,11 +136,13 @@ function MetricChart({
       </p>
     );
   }
+  const { name, sensor } = metricName(metric);
+  const shownUnit = unitText(unit);
   return (
     <Chart
-      title={`${metric}: ${number(value.value)}`}
+      title={`${name}: ${number(value.value)}${shownUnit && ` ${shownUnit}`}`}
       xUnit="time"
-      yUnit={value.unit ?? ''}
+      yUnit={sensor ?? ''}
       xs={points.xs}
       ys={points.ys}
     />
@@ -139,68 +163,182 @@ function LatestSpectrum({ site, machine }: { readonly site: string; readonly mac
     5000,
   );
   const newest = waveforms.state === 'ready' ? waveforms.data.items[0] : undefined;
-  const [spectra] = useResource<Spectra>(
-    newest && `/v1/waveforms/${encodeURIComponent(newest.id)}/spectrum?kind=amplitude,envelope&maxLines=2000`,
-    3_600_000,
-  );
   if (waveforms.state === 'ready' && !newest) return null;
   return (
-    <section aria-label="Spectrum">
-      <h2>
-        Latest spectrum{' '}
-        {newest ? (
-          <span className="muted">
-            sensor {newest.sensor}, {time(newest.tsMs)}
-          </span>
-        ) : null}
-      </h2>
+    <SpectrumSection title="Latest spectrum">
       <ResourceView resource={waveforms} what="the waveforms">
-        {() => (
-          <ResourceView resource={spectra} what="the spectrum">
-            {(data) => (
-              <div className="charts wide">
-                {data.spectra.map((spectrum) => (
-                  <SpectrumChart key={spectrum.kind} spectrum={spectrum} />
-                ))}
-              </div>
-            )}
-          </ResourceView>
-        )}
+        {() => (newest ? <SpectraView waveform={newest.id} /> : null)}
       </ResourceView>
+    </SpectrumSection>
+  );
+}
+
+function SpectrumOf({
+  site,
+  machine,
+  waveform,
+}: {
+  readonly site: string;
+  readonly machine: string;
+  readonly waveform: string;
+}) {
+  return (
+    <SpectrumSection title="Spectrum of the alarm’s waveform">
+      <p>
+        <a href={machineLink(site, machine)}>Show the latest instead</a>
+      </p>
+      <SpectraView waveform={waveform} />
+    </SpectrumSection>
+  );
+}
+
+function SpectrumSection({ title, children }: { readonly title: string; readonly children: ReactNode }) {
+  return (
+    <section aria-label="Spectrum">
+      <h2>{title}</h2>
+      {children}
     </section>
   );
 }
 
+function SpectraView({ waveform }: { readonly waveform: string }) {
+  const [spectra] = useResource<Spectra>(
+    `/v1/waveforms/${encodeURIComponent(waveform)}/spectrum?kind=amplitude,envelope&maxLines=${MAX_LINES}`,
+    3_600_000,
+  );
+  // The spectrum before stays until the next one is there: a page that is empty for a moment with every waveform cannot be read.
+  const shown = useRef<Spectra | undefined>(undefined);
+  if (spectra.state === 'ready') shown.current = spectra.data;
+  const resource = spectra.state === 'loading' && shown.current ? READY(shown.current) : spectra;
+  return (
+    <ResourceView resource={resource} what="the spectrum">
+      {({ waveform: { sensor, tsMs, sampleCount, sampleRateHz, rpm }, spectra: views }) => (
+        <>
+          <p className="muted">
+            Sensor {sensor}, {dateTime(tsMs)}, {count(sampleCount)} samples at {count(sampleRateHz)} Hz
+            {rpm === undefined ? '' : `, ${number(rpm)} r/min`}
+          </p>
+          <div className="charts wide">
+            {views.map((spectrum) => (
+              <SpectrumChart key={spectrum.kind} spectrum={spectrum} />
+            ))}
+          </div>
+        </>
+      )}
+    </ResourceView>
+  );
+}
+
+const READY = (data: Spectra) => ({ state: 'ready', data, atMs: 0 }) as const;
+/** So many times the shaft's speed are looked at first; blades and gears are further up. */
+const SHAFT_HARMONICS_SHOWN = 12;
+/** A line that stands out of the others so far is worth a name. */
+const REMARKABLE_RATIO = 4;
+const MAX_LINES = 8000;
+
 function SpectrumChart({ spectrum }: { readonly spectrum: SpectrumView }) {
   const { amplitudes, frequencyStepHz, marks, kind } = spectrum;
+  const [full, setFull] = useState(false);
   const xs = useMemo(() => amplitudes.map((_, line) => line * frequencyStepHz), [amplitudes, frequencyStepHz]);
-  const own = useMemo<ChartMark[]>(
+  const own = useMemo(
     () =>
-      marks
-        .filter((mark) => mark.sideband === 0 && (kind === 'envelope' ? mark.kind !== 'shaft' : mark.kind === 'shaft'))
-        .map((mark) => ({ at: mark.frequencyHz, label: mark.label, kind: mark.kind })),
+      marks.filter(
+        (mark) => mark.sideband === 0 && (kind === 'envelope' ? mark.kind !== 'shaft' : mark.kind === 'shaft'),
+      ),
     [marks, kind],
   );
-  const highestMark = Math.max(0, ...own.map((mark) => mark.at));
+  const lines = useMemo<ChartMark[]>(
+    () => own.map((mark) => ({ at: mark.frequencyHz, label: mark.label, kind: mark.kind })),
+    [own],
+  );
+  const nearHz = nearRangeHz(own, kind);
+  const topHz = xs.at(-1) ?? 0;
+  const isNear = nearHz !== undefined && nearHz < topHz && !full;
   return (
     <div>
       <Chart
         title={kind === 'envelope' ? 'Envelope spectrum' : 'Amplitude spectrum'}
         xUnit="Hz"
-        yUnit={`${spectrum.unit} against Hz`}
+        yUnit={`${unitText(spectrum.unit)} peak, against Hz`}
         xs={xs}
         ys={amplitudes}
-        marks={own}
+        marks={lines}
         heightPx={240}
-        {...(kind === 'envelope' && highestMark > 0 ? { xMax: highestMark * 1.15 } : {})}
+        {...(isNear && { xMax: nearHz })}
       />
-      {own.length === 0 ? (
-        <p className="muted">No defect frequencies are marked: the speed or the bearing is not known.</p>
+      {nearHz !== undefined && nearHz < topHz ? (
+        <button type="button" className="quiet" onClick={() => setFull(!full)}>
+          {isNear ? `Show all, to ${count(Math.round(topHz))} Hz` : `Show to ${count(Math.round(nearHz))} Hz`}
+        </button>
       ) : null}
+      {own.length === 0 ? (
+        <p className="muted">
+          {kind === 'envelope'
+            ? 'No defect frequencies are marked: the speed or the bearing is not known.'
+            : 'No shaft speed is marked: it is not known.'}
+        </p>
+      ) : (
+        <Remarkable marks={own} amplitudes={amplitudes} unit={unitText(spectrum.unit)} />
+      )}
       <details>
         <summary>How it was computed</summary>
         <pre>{JSON.stringify(spectrum.provenance, null, 2)}</pre>
       </details>
     </div>
   );
+}
+
+function nearRangeHz(own: SpectrumView['marks'], kind: SpectrumView['kind']): number | undefined {
+  if (own.length === 0) return undefined;
+  if (kind === 'envelope') return 1.15 * Math.max(...own.map((mark) => mark.frequencyHz));
+  const [first] = own;
+  return first && (SHAFT_HARMONICS_SHOWN * first.frequencyHz) / first.harmonic;
+}
+
+/** What stands out at the marked frequencies, in words. */
+function Remarkable({
+  marks,
+  amplitudes,
+  unit,
+}: {
+  readonly marks: SpectrumView['marks'];
+  readonly amplitudes: readonly number[];
+  readonly unit: string;
+}) {
+  const median = useMemo(() => amplitudes.toSorted((a, b) => a - b)[amplitudes.length >> 1] ?? 0, [amplitudes]);
+  const found = withoutHarmonicsOfOthers(
+    marks
+      .filter((mark) => median > 0 && mark.foundAmplitude >= REMARKABLE_RATIO * median)
+      .sort((one, other) => other.foundAmplitude - one.foundAmplitude),
+  ).slice(0, 6);
+  if (found.length === 0) return <p className="muted">Nothing stands out at the marked frequencies.</p>;
+  return (
+    <p>
+      Stands out:{' '}
+      {found
+        .map((mark) => {
+          const times = count(Math.round(mark.foundAmplitude / median));
+          return `${mark.label} at ${number(mark.foundHz)} Hz, ${number(mark.foundAmplitude)} ${unit} (${times} times the median line)`;
+        })
+        .join('; ')}
+    </p>
+  );
+}
+
+/** Strongest first: what lies on a multiple of a stronger defect's frequency is that defect's, and tells of no second one. */
+function withoutHarmonicsOfOthers(marks: SpectrumView['marks']): SpectrumView['marks'] {
+  const kept: SpectrumView['marks'] = [];
+  for (const mark of marks) {
+    const isExplained = kept.some(({ kind, foundHz, harmonic }) => {
+      const baseHz = foundHz / harmonic;
+      const offHz = Math.abs(mark.foundHz - Math.round(mark.foundHz / baseHz) * baseHz);
+      return kind !== mark.kind && offHz <= mark.toleranceHz / 2;
+    });
+    if (!isExplained) kept.push(mark);
+  }
+  return kept;
+}
+
+function stateText(state: MachineDetail['operatingState']): string {
+  return state === 'unknown' ? 'operating state unknown' : state;
 }

@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import type { MachineDetail, MachineEventView } from '#services/api-gateway/schemas/machines.ts';
+import type { Action } from './main.ts';
+import { instant, table } from './output.ts';
+
+const KINDS = 'repair, bearing-change, maintenance-start, maintenance-end, note';
+
+/** `tribo machine ...`: how one machine is, and what was done to it. */
+export function addMachineCommands(program: Command, action: Action): void {
+  const machine = program.command('machine').description('one machine: how it is, its history');
+
+  machine
+    .command('show <machine>')
+    .description('health, operating state, newest values')
+    .option('--site <site>', 'where several sites have one of that name')
+    .action(
+      action(async ({ api, out }, name: string, options: { site?: string }) => {
+        out.result(await api().request<MachineDetail>('GET', path(name, '', options)), describe);
+      }),
+    );
+
+  machine
+    .command('history <machine>')
+    .description('what was done to it: repairs, bearing changes, maintenance, notes')
+    .option('--site <site>', 'where several sites have one of that name')
+    .action(
+      action(async ({ api, out }, name: string, options: { site?: string }) => {
+        const { items } = await api().request<{ items: MachineEventView[] }>('GET', path(name, '/events', options));
+        out.result(items, () =>
+          table(
+            ['when', 'what', 'by', 'details'],
+            items.map((each) => [instant(each.atMs), each.kind, each.by, each.text]),
+          ),
+        );
+      }),
+    );
+
+  machine
+    .command('note <machine> <kind>')
+    .description(`add to its history: ${KINDS}; after a bearing change its healthy baseline is learnt anew`)
+    .option('--text <text>', 'what exactly', '')
+    .option('--at <milliseconds>', 'when, in epoch milliseconds (default: now)')
+    .option('--site <site>', 'where several sites have one of that name')
+    .action(
+      action(
+        async ({ api, out }, name: string, kind: string, options: { text: string; at?: string; site?: string }) => {
+          const body = { kind, text: options.text, ...(options.at !== undefined && { atMs: Number(options.at) }) };
+          const noted = await api().request<MachineEventView>('POST', path(name, '/events', options), body);
+          out.result(noted, () => `${name}: ${noted.kind} at ${instant(noted.atMs)} by ${noted.by} is in its history`);
+        },
+      ),
+    );
+}
+
+function path(machine: string, rest: string, { site }: { readonly site?: string }): string {
+  const query = site === undefined ? '' : `?site=${encodeURIComponent(site)}`;
+  return `/v1/machines/${encodeURIComponent(machine)}${rest}${query}`;
+}
+
+function describe(machine: MachineDetail): string {
+  const { health, openAlarms } = machine;
+  return [
+    `${machine.site}/${machine.machine} (${machine.class}): ${health.status}, ${machine.operatingState}${machine.stale ? ', stale' : ''}, last seen ${instant(machine.lastSeenMs) || 'never'}`,
+    ...health.reasons.map((reason) => `  because ${reason}`),
+    `  ${openAlarms.total} open alarms, ${openAlarms.unacknowledged} not acknowledged`,
+    table(
+      ['metric', 'value', 'unit', 'quality', 'at'],
+      machine.latest.map((each) => [
+        each.metric,
+        String(each.value),
+        each.unit ?? '',
+        each.quality,
+        instant(each.tsMs),
+      ]),
+    ),
+  ].join('\n');
+}
