@@ -27,5 +27,5 @@ export function serveControl(dataDir: string, control: PlatformControl): Promise
 }
 
 export function connectControl(dataDir: string): PlatformControl & Connected {
-  return connectPort<PlatformControl>(socketPath(dataDir, CONTROL_PORT), 'the platform');
+  return connectPort<PlatformControl>(socketPath(dataDir, CONTROL_PORT), 'the platform', { waitMs: 10_000 });
 }

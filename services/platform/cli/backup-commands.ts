@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
@@ -7,7 +8,7 @@ import { BackupError, type BackupSize } from '../backup/manifest.ts';
 import { checkBackup, stageRestore } from '../backup/stage-restore.ts';
 import { takeBackup, type TakenBackup } from '../backup/take-backup.ts';
 import { DataFolderError, formatOf, holderOf, LOCK_FILE, lockDataFolder, refuseNewerFormat } from '../data-folder.ts';
-import { swapFolder } from '../folder-swap.ts';
+import { restoredFolder, swapFolder } from '../folder-swap.ts';
 import { connectControl, type RestoreOutcome } from '../platform-control.ts';
 import { softwareVersion } from '../software-version.ts';
 import type { Action } from './main.ts';
@@ -158,7 +159,15 @@ function swapStopped(dataDir: string): { aside?: string } {
 async function swapRunning(dataDir: string, holder: number): Promise<{ aside?: string; url: string }> {
   const control = connectControl(dataDir);
   try {
-    await control.restore();
+    await control.restore().catch(async (error: unknown) => {
+      await rm(restoredFolder(dataDir), { recursive: true, force: true });
+      if (!isAway(error)) throw error;
+      throw new CommandError(
+        'unreachable',
+        `the platform (process ${holder}) does not answer`,
+        'it is starting or stopping: try again when it has',
+      );
+    });
     const last = performance.now() + RESTORED_WITHIN_MS;
     for (;;) {
       await sleep(200);
@@ -176,8 +185,11 @@ async function swapRunning(dataDir: string, holder: number): Promise<{ aside?: s
 }
 
 function whileAway(error: unknown): undefined {
-  if (error instanceof PortError && error.code === 'unavailable') return undefined;
-  throw error;
+  if (!isAway(error)) throw error;
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof PortError && error.code === 'unavailable';
 }
 
 function failed(outcome: Extract<RestoreOutcome, { state: 'failed' }>): CommandError {
