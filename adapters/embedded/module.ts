@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { JwksIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/jwks-identity-verifier.ts';
 import { jwksIdentityVerifierConfigSchema } from '#adapters/oidc/jwks-identity-verifier/config.ts';
 import { systemClock } from '#core/clock.ts';
+import type { StreamName } from '#core/domain/event.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import { AedesDeviceGateway } from './aedes-device-gateway/aedes-device-gateway.ts';
 import { aedesDeviceGatewayConfigSchema } from './aedes-device-gateway/config.ts';
@@ -38,6 +39,8 @@ export interface EmbeddedSettings {
   readonly dataDir: string;
   /** The name under which this process publishes; unique among the platform's processes. */
   readonly processName: string;
+  /** The streams that this process publishes to, each of which one process at a time can. Default: all. */
+  readonly publishes?: readonly StreamName[] | undefined;
   readonly streamRetentionMs: number;
   readonly streamMaxBytes: number;
   /** Takes the log notifier's lines; without it there is none. */
@@ -78,7 +81,12 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
     provide('eventStream', () =>
       closing(
         new LmdbEventStream(
-          { directory: join(dataDir, 'streams'), source: settings.processName, streams: retention(settings) },
+          {
+            directory: join(dataDir, 'streams'),
+            source: settings.processName,
+            streams: retention(settings),
+            ...(settings.publishes && { publishes: settings.publishes }),
+          },
           { clock },
         ),
       ),

@@ -33,7 +33,9 @@ export interface IntakeSide {
 
 /** The gateway as a process of its own: registries and journal it opens itself, intake, live data and the store it reaches over sockets. */
 export function composeApiGateway(configuration: Configuration): Promise<ServiceAlone<ApiGateway & ReadyService>> {
-  return composeAlone(NAME, openRuntime(configuration, NAME), startConnected, ({ url }) => ({ url }));
+  // The streams belong to the other services' processes: a dead letter that is replayed here must not keep one of them from publishing.
+  const runtime = openRuntime(configuration, NAME, { publishes: [] });
+  return composeAlone(NAME, runtime, startConnected, ({ url }) => ({ url }));
 }
 
 /** The gateway on the ports of the process that it runs in. `checks` are further reasons not to be ready. */

@@ -2,6 +2,7 @@ import { Container } from 'inversify';
 import { pino } from 'pino';
 import type { Registry } from 'prom-client';
 import { embeddedModule } from '#adapters/embedded/module.ts';
+import type { StreamName } from '#core/domain/event.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { notificationSettings } from './config/notification-settings.ts';
@@ -36,8 +37,15 @@ export interface ServiceRuntime {
 
 const DAY_MS = 86_400_000;
 
-/** Binds the ports to the embedded provider. Nothing is opened yet. The process's name is that of its log, its metrics and what it publishes. */
-export function openRuntime(configuration: Configuration, processName: string): ServiceRuntime {
+/**
+ * Binds the ports to the embedded provider. Nothing is opened yet. The process's name is that of its log, its metrics and what it publishes;
+ * `publishes` names the streams that it may publish to, where those are not all.
+ */
+export function openRuntime(
+  configuration: Configuration,
+  processName: string,
+  { publishes }: { readonly publishes?: readonly StreamName[] } = {},
+): ServiceRuntime {
   const { dataDir, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes, host, mqttPort, insecure } =
     configuration;
   const tls = readTls(configuration);
@@ -47,6 +55,7 @@ export function openRuntime(configuration: Configuration, processName: string): 
   const embedded = embeddedModule({
     dataDir,
     processName,
+    publishes,
     streamRetentionMs: streamRetentionDays * DAY_MS,
     streamMaxBytes,
     log: logger,

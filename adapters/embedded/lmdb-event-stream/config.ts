@@ -17,6 +17,8 @@ export interface LmdbEventStreamConfig {
   readonly source: string;
   /** The streams that exist. Any other name fails with not_found. */
   readonly streams: Readonly<Partial<Record<StreamName, StreamRetention>>>;
+  /** The streams that this process publishes to. It does not take the place of those that publish to the others. Default: all. */
+  readonly publishes?: readonly StreamName[];
   /** How long the first publish waits for another process that publishes to the stream to end. Default 15 s: longer than a service takes to stop. */
   readonly writerWaitMs?: number;
   /** Events handed over by `publish` but not yet durable; beyond it publish is refused. Default 32 MiB. */

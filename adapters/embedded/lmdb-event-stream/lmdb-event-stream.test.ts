@@ -132,6 +132,16 @@ describe('publishing', () => {
       expect(own.map((event) => event.seq)).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
   });
 
+  it('is refused for a stream of another process, whose place it does not take', async () => {
+    const stream = open({ source: 'gateway', publishes: ['alarms'] });
+    await expect(stream.publish('metrics', [newEvent('e', 1)])).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringContaining('this process (gateway) does not publish to the stream metrics'),
+    });
+    await stream.publish('alarms', [newEvent('e', 1)]);
+    expect(await readAll(stream)).toEqual([]);
+  });
+
   it('opens a higher epoch also where the folder was lost', async () => {
     const clock = new HeldClock(NOW_MS);
     const epochs: number[] = [];

@@ -49,6 +49,7 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
     options: CallOptions = {},
   ): Promise<PublishResult> {
     const opened = this.#open(stream, options);
+    if (!(this.#config.publishes?.includes(stream) ?? true)) throw this.#foreignError(stream);
     if (events.length === 0) return ALL_DURABLE;
     const published = opened.then((log) => log.publish(events));
     await abortable(published, options.signal);
@@ -127,6 +128,13 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
       log.catch(() => this.#logs.delete(stream));
     }
     return log;
+  }
+
+  #foreignError(stream: StreamName): PortError {
+    return new PortError(
+      'failed_precondition',
+      `this process (${this.#config.source}) does not publish to the stream ${stream}, another one does: ask that one, or run the platform in one process`,
+    );
   }
 
   #names(): string {
