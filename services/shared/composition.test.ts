@@ -1,0 +1,81 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { PortName } from '#core/ports/tokens.ts';
+import { composeAlertEngine } from '#services/alert-engine/composition.ts';
+import { composeApiGateway } from '#services/api-gateway/composition.ts';
+import { composeFeatureService } from '#services/feature-service/composition.ts';
+import { composeIngestionService } from '#services/ingestion-service/composition.ts';
+import { composeMlService } from '#services/ml-service/composition.ts';
+import { composeTimeseriesService } from '#services/timeseries-service/composition.ts';
+import { openRuntime } from './composition.ts';
+import { loadConfiguration } from './config/load.ts';
+import type { ReadinessReport } from './http/readiness.ts';
+import { readAddress } from './process/service-address.ts';
+
+/** Every port by name: a new one that is missing here does not compile. */
+const PORTS = Object.keys({
+  clock: true,
+  deviceGateway: true,
+  eventStream: true,
+  timeSeriesStore: true,
+  objectStore: true,
+  secretStore: true,
+  checkpointStore: true,
+  machineRegistry: true,
+  deviceRegistry: true,
+  ruleStore: true,
+  alarmJournal: true,
+  modelRegistry: true,
+  modelInference: true,
+  notifiers: true,
+  tokenIssuer: true,
+  identityVerifier: true,
+} satisfies Record<PortName, true>) as PortName[];
+
+let dataDir: string;
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'tribo-runtime-'));
+});
+afterEach(() => rmSync(dataDir, { recursive: true }));
+
+const configuration = () =>
+  loadConfiguration({ env: {}, flags: { dataDir, mqttPort: '0', httpPort: '0', logLevel: 'silent', demo: 'false' } });
+
+describe('the runtime of a process', () => {
+  it('opens every port, each once, and closes them', async () => {
+    const runtime = openRuntime(configuration(), 'test');
+    for (const name of PORTS) expect([name, await runtime.port(name)]).toEqual([name, expect.anything()]);
+    for (const name of PORTS) expect(await runtime.port(name)).toBe(await runtime.port(name));
+    await runtime.close();
+    const again = openRuntime(configuration(), 'test');
+    expect(await again.port('timeSeriesStore')).toBeDefined();
+    await again.close();
+  });
+});
+
+describe('a service as a process of its own', () => {
+  it.each([
+    ['timeseries-service', composeTimeseriesService],
+    ['alert-engine', composeAlertEngine],
+    ['ml-service', composeMlService],
+    ['feature-service', composeFeatureService],
+    ['ingestion-service', composeIngestionService],
+    ['api-gateway', composeApiGateway],
+  ])('%s starts alone, serves its health and metrics, says where, and closes', async (name, compose) => {
+    const service = await compose(configuration());
+    const { operationUrl } = service;
+    expect(readAddress(dataDir, name)).toMatchObject({ pid: process.pid, operationUrl });
+    expect((await fetch(`${operationUrl}/health/live`)).status).toBe(200);
+    const ready = await fetch(`${operationUrl}/health/ready`);
+    const { status, checks } = (await ready.json()) as ReadinessReport;
+    expect(ready.status).toBe(status === 'ready' ? 200 : 503);
+    expect(checks.length).toBeGreaterThan(0);
+    for (const { ok, reason } of checks) expect(ok).toBe(reason === undefined);
+    expect(await (await fetch(`${operationUrl}/metrics`)).text()).toContain(`service="${name}"`);
+    await service.close();
+    expect(readdirSync(join(dataDir, 'run'))).toEqual([]);
+    await expect(fetch(`${operationUrl}/health/live`)).rejects.toThrow();
+  });
+});
