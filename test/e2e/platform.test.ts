@@ -1,14 +1,16 @@
 import { createServer, type AddressInfo } from 'node:net';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
 import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
 import type { QuarantinedMachineView, Series } from '#services/api-gateway/schemas/machines.ts';
 import type { IntakeReceiptView } from '#services/api-gateway/schemas/telemetry.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
+import { processGroup } from '#test/support/process-group.ts';
 import { PlatformProcess, runCommand, SITE, until } from '#test/support/platform-process.ts';
 
 const TIMEOUT_MS = 240_000;
@@ -106,6 +108,39 @@ describe('a platform that runs', () => {
         stderr: expect.stringContaining(`in use by another Tribo (process ${platform.pid})`),
       });
       expect(await platform.ledger()).toMatchObject({ exact: true });
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('a platform that is asked to stop while it starts', () => {
+  it.each([
+    ['SIGTERM', 'as soon as it has the data folder', 0, 'false'],
+    ['SIGINT', 'a moment later', 400, 'false'],
+    ['SIGTERM', 'while its services start', 900, 'true'],
+  ] as const)(
+    'stops cleanly by %s %s',
+    async (signal, _when, afterMs, split) => {
+      const dataDir = mkdtempSync(join(tmpdir(), 'tribo-e2e-'));
+      const lock = join(dataDir, 'platform.pid');
+      try {
+        const started = runCommand(['start', '--data-dir', dataDir], {
+          TRIBO_MQTT_PORT: '0',
+          TRIBO_HTTP_PORT: '0',
+          TRIBO_SPLIT: split,
+        });
+        await until('it has taken the folder', async () => existsSync(lock));
+        const pid = Number(readFileSync(lock, 'utf8'));
+        await sleep(afterMs);
+        const began = performance.now();
+        process.kill(pid, signal);
+        expect(await started).toMatchObject({ code: 0, stdout: '' });
+        expect(performance.now() - began).toBeLessThan(STOPS_WITHIN_MS);
+        expect(existsSync(lock)).toBe(false);
+        expect(processGroup(pid)).toEqual([]);
+      } finally {
+        rmSync(dataDir, { recursive: true, force: true });
+      }
     },
     TIMEOUT_MS,
   );
