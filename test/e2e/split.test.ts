@@ -48,6 +48,8 @@ describe('a platform that runs with --split', () => {
     'lets a device in that was added through another process, and shows what it sends as it comes',
     async () => {
       const [press, login] = await addDevice(platform, 'press-7');
+      const { stdout } = await platform.command('device', 'add', 'press-10');
+      expect(stdout).toContain(`mosquitto_pub -h 127.0.0.1 -p ${platform.mqttPort} -i press-10`);
       const mqtt = await MqttDevice.connect(platform.mqttPort, login);
       const shown = firstReadings(platform, 'press-7');
       const topic = press.topics[0] ?? '';

@@ -73,6 +73,16 @@ describe('local issuer', () => {
     expect(kidOf((await identity.issuer.issue(request)).token)).not.toBe(before);
   });
 
+  it('publishes the key that another process made, before that signs with it', async () => {
+    await using identity = await openIdentity({ publishLeadMs: 60_000 });
+    const other = await identity.open();
+    await other.rotateKeys();
+    await other.issue(request);
+    for (const deadline = Date.now() + 5000; Date.now() < deadline && identity.issuer.publicKeys().keys.length < 2;)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(identity.issuer.publicKeys()).toEqual(other.publicKeys());
+  });
+
   it('makes a new key at a start when the newest is old, and drops a key when its last token has expired', async () => {
     await using identity = await openIdentity({ keyLifetimeMs: DAY_MS, maxTokenLifetimeMs: DAY_MS });
     const first = identity.issuer.publicKeys().keys[0]!.kid;

@@ -73,7 +73,7 @@ export class LocalTokenIssuer implements TokenIssuer, AsyncDisposable {
       const opened = new LocalTokenIssuer(config, secrets, clock, file, issuer);
       await opened.#renewKeys();
       await opened.#loadRevoked();
-      file.onChange(() => void opened.#loadRevoked().catch(() => undefined));
+      file.onChange(() => void opened.#reload().catch(() => undefined));
       return opened;
     } catch (error) {
       await file.close();
@@ -246,6 +246,13 @@ export class LocalTokenIssuer implements TokenIssuer, AsyncDisposable {
         expires_at_ms: record.expiresAtMs,
       })
       .execute();
+  }
+
+  /** Another process may have revoked a token, or made a key that it soon signs with. */
+  async #reload(): Promise<void> {
+    await this.#loadRevoked();
+    const stored = await this.#secrets.get(KEYS_SECRET);
+    if (stored !== undefined) this.#ring = KeyRing.parse(stored);
   }
 
   async #loadRevoked(): Promise<void> {

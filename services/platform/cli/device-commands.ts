@@ -18,7 +18,8 @@ export function addDeviceCommands(program: Command, action: Action): void {
     .action(
       action(async ({ api, configuration, out }, machines: string[], options: { id?: string; site?: string }) => {
         const client = api();
-        const { mqttPort, host, site: defaultSite } = configuration();
+        const { host, site: defaultSite, ...configured } = configuration();
+        const mqttPort = client.mqttUrl === undefined ? configured.mqttPort : Number(new URL(client.mqttUrl).port);
         const site = options.site ?? defaultSite;
         for (const machine of machines) await createIfAbsent(client, site, machine);
         const added = await client.request<AddedDevice>('POST', '/v1/devices', {
