@@ -480,6 +480,37 @@ describe('devices', () => {
   });
 });
 
+describe('lists', () => {
+  async function paged(path: string): Promise<readonly { id: string }[]> {
+    const found: { id: string }[] = [];
+    for (let cursor = ''; ;) {
+      const page = (await get(`${path}limit=2${cursor}`, SOUTH)).json as {
+        items: { id: string }[];
+        nextCursor?: string;
+      };
+      expect(page.items.length).toBeLessThanOrEqual(2);
+      found.push(...page.items);
+      if (page.nextCursor === undefined) return found;
+      cursor = `&cursor=${page.nextCursor}`;
+    }
+  }
+
+  it('of devices and of a machine’s events are read page by page', async () => {
+    const events: string[] = [];
+    for (const n of [1, 2, 3]) {
+      const device = { id: `paged-${n}`, machines: [{ site: SITE, machine: 'press-7' }] };
+      await platform.call('engineer', 'POST', '/v1/devices', { body: device }, SOUTH);
+      const body = { kind: 'note', text: `note ${n}`, atMs: 5 };
+      const noted = await platform.call('operator', 'POST', '/v1/machines/press-7/events', { body }, SOUTH);
+      events.push((noted.json as { id: string }).id);
+    }
+    const devices = (await paged('/v1/devices?')).map(({ id }) => id).filter((id) => id.startsWith('paged-'));
+    expect(devices).toEqual(['paged-1', 'paged-2', 'paged-3']);
+    expect((await paged('/v1/machines/press-7/events?')).map(({ id }) => id)).toEqual(events.sort());
+    expect((await get('/v1/devices?cursor=nonsense', SOUTH)).status).toBe(400);
+  });
+});
+
 describe('the ledger', () => {
   const ledger = async (tenant = NORTH) => (await get('/v1/ledger', tenant)).json as LedgerView;
 

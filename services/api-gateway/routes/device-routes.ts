@@ -8,12 +8,14 @@ import {
 } from '#core/domain/ids.ts';
 import type { Device } from '#core/ports/device-registry.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
+import { decodeCursor, encodeCursor } from '../http/cursor.ts';
 import { route, type Route } from '../http/route.ts';
 import {
   addDeviceRequestSchema,
   addedDeviceSchema,
   bindDeviceRequestSchema,
   deviceAddressSchema,
+  deviceListQuerySchema,
   deviceSchema,
   devicesSchema,
   type DeviceView,
@@ -31,10 +33,20 @@ export function deviceRoutes(limits: { readonly jsonBytes: number }): readonly R
       tag: TAG,
       summary: 'The devices of the tenant and the machines they speak for.',
       access: 'viewer',
+      query: deviceListQuerySchema,
       response: { status: 200, description: 'In order of id', schema: devicesSchema },
-      handle: async ({ principal, signal }, services) => {
-        const devices = await services.devices.listDevices(principal.tenant, { signal });
-        return { json: { items: devices.map((device) => deviceView(device, services)) } };
+      handle: async ({ query, principal, signal }, services) => {
+        const [after = ''] = query.cursor === undefined ? [] : decodeCursor('devices', query.cursor, ['string']);
+        const all = await services.devices.listDevices(principal.tenant, { signal });
+        const found = all.filter(({ id }) => id > after);
+        const items = found.slice(0, query.limit);
+        const last = found.length > query.limit ? items.at(-1) : undefined;
+        return {
+          json: {
+            items: items.map((device) => deviceView(device, services)),
+            ...(last && { nextCursor: encodeCursor('devices', [last.id]) }),
+          },
+        };
       },
     }),
     route({

@@ -5,6 +5,7 @@ import type { MachineHistoryEvent, RegisteredMachine } from '#core/ports/machine
 import type { LatestValue } from '#core/ports/time-series-store.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import { etagOf, expectedVersion } from '../http/conditions.ts';
+import { decodeCursor, encodeCursor } from '../http/cursor.ts';
 import { route, type Route } from '../http/route.ts';
 import {
   addMachineEventRequestSchema,
@@ -15,6 +16,7 @@ import {
   machineDescriptionSchema,
   machineDetailSchema,
   machineEventSchema,
+  machineEventsQuerySchema,
   machineEventsSchema,
   machineSiteQuerySchema,
   putPlantRequestSchema,
@@ -32,6 +34,8 @@ const TAG = 'Machines';
 /** Bearings, sensors and metrics of 20,000 machines. */
 const MAX_PLANT_BYTES = 32 * 2 ** 20;
 const MACHINES_AT_ONCE = 1000;
+const EVENT_CURSOR = ['number', 'string'] as const;
+const BEGINNING = [-Infinity, ''] as const;
 
 export function machineRoutes(limits: { readonly jsonBytes: number }): readonly Route[] {
   return [
@@ -174,11 +178,17 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
       summary: 'What was done to a machine: repairs, bearing changes, maintenance.',
       access: 'viewer',
       params: machineAddressSchema,
-      query: machineSiteQuerySchema,
+      query: machineEventsQuerySchema,
       response: { status: 200, description: 'Oldest first', schema: machineEventsSchema },
       handle: async ({ params, query, principal, signal }, services) => {
         const { key } = ownMachine({ tenant: principal.tenant, ...query, ...params }, services);
-        return { json: { items: (await services.machines.machineEvents(key, { signal })).map(eventView) } };
+        const [atMs, id] = query.cursor === undefined ? BEGINNING : decodeCursor('events', query.cursor, EVENT_CURSOR);
+        const all = await services.machines.machineEvents(key, { signal });
+        const found = all.filter((event) => event.atMs > atMs || (event.atMs === atMs && event.id > id));
+        const items = found.slice(0, query.limit);
+        const last = found.length > query.limit ? items.at(-1) : undefined;
+        const nextCursor = last && encodeCursor('events', [last.atMs, last.id]);
+        return { json: { items: items.map(eventView), ...(nextCursor !== undefined && { nextCursor }) } };
       },
     }),
     route({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { instantMsSchema, nameSchema } from './common.ts';
+import { instantMsSchema, nameSchema, pageQuerySchema, pageSchema } from './common.ts';
 
 export const machineAddressInDeviceSchema = z
   .strictObject({ site: nameSchema, machine: nameSchema })
@@ -15,7 +15,8 @@ export const deviceSchema = z
   })
   .meta({ id: 'Device' });
 
-export const devicesSchema = z.object({ items: z.array(deviceSchema) }).meta({ id: 'Devices' });
+export const deviceListQuerySchema = z.object(pageQuerySchema(500, 500));
+export const devicesSchema = pageSchema(deviceSchema).meta({ id: 'Devices' });
 export const deviceAddressSchema = z.object({ device: nameSchema });
 
 export const addDeviceRequestSchema = z

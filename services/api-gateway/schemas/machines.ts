@@ -183,7 +183,8 @@ export const machineEventSchema = z
   })
   .meta({ id: 'MachineEvent' });
 
-export const machineEventsSchema = z.object({ items: z.array(machineEventSchema) }).meta({ id: 'MachineEvents' });
+export const machineEventsQuerySchema = z.object({ ...machineSiteQuerySchema.shape, ...pageQuerySchema(500, 500) });
+export const machineEventsSchema = pageSchema(machineEventSchema).meta({ id: 'MachineEvents' });
 
 export const addMachineEventRequestSchema = z
   .strictObject({

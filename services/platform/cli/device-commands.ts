@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { AddedDevice, DeviceView } from '#services/api-gateway/schemas/devices.ts';
 import type { QuarantinedMachineView } from '#services/api-gateway/schemas/machines.ts';
+import { allItems } from './all-items.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
 
@@ -37,7 +38,7 @@ export function addDeviceCommands(program: Command, action: Action): void {
     .description('all devices of the tenant')
     .action(
       action(async ({ api, out }) => {
-        const { items } = await api().request<{ items: DeviceView[] }>('GET', '/v1/devices');
+        const items = await allItems<DeviceView>(api(), '/v1/devices');
         out.result(items, () =>
           table(
             ['device', 'machines', 'enabled', 'online', 'since'],

@@ -5,9 +5,11 @@ import type {
   LedgerView,
   ReplayResult,
 } from '#services/api-gateway/schemas/ledger.ts';
-import type { ApiClient } from './api-client.ts';
+import { allItems } from './all-items.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
+
+const DEAD_LETTERS = '/v1/dead-letters';
 
 /** `tribo ledger`: what became of every item that was acknowledged. Exits with 65 when the sum is not exact. */
 export function addLedgerCommands(program: Command, action: Action): void {
@@ -34,7 +36,7 @@ export function addLedgerCommands(program: Command, action: Action): void {
     .option('--limit <count>', 'at most this many', '100')
     .action(
       action(async ({ api, out }, options: { limit: string }) => {
-        out.result(await deadLetters(api(), Number(options.limit)), (items) =>
+        out.result(await allItems<DeadLetterView>(api(), DEAD_LETTERS, Number(options.limit)), (items) =>
           table(
             ['id', 'when', 'stage', 'machine', 'items', 'code', 'detail'],
             items.map((each) => [
@@ -71,7 +73,7 @@ export function addLedgerCommands(program: Command, action: Action): void {
         if (options.all === ids.length > 0) {
           throw new CommandError('usage', 'name the dead letters to replay, or say --all', 'tribo ledger dead-letters');
         }
-        const chosen = options.all ? (await deadLetters(client, Infinity)).map(({ id }) => id) : ids;
+        const chosen = options.all ? (await allItems<DeadLetterView>(client, DEAD_LETTERS)).map(({ id }) => id) : ids;
         const replayed: ReplayResult[] = [];
         for (const id of chosen) {
           replayed.push(await client.request('POST', `/v1/dead-letters/${encodeURIComponent(id)}/replay`));
@@ -82,23 +84,6 @@ export function addLedgerCommands(program: Command, action: Action): void {
         if (replayed.some(({ outcome }) => outcome === 'deadLettered')) process.exitCode = 65;
       }),
     );
-}
-
-const PAGE = 500;
-
-/** Page by page, newest first. */
-async function deadLetters(client: ApiClient, limit: number): Promise<readonly DeadLetterView[]> {
-  const found: DeadLetterView[] = [];
-  for (let cursor = ''; ;) {
-    const query = `limit=${Math.min(PAGE, limit - found.length)}${cursor && `&cursor=${cursor}`}`;
-    const page = await client.request<{ items: DeadLetterView[]; nextCursor?: string }>(
-      'GET',
-      `/v1/dead-letters?${query}`,
-    );
-    found.push(...page.items);
-    if (page.nextCursor === undefined || found.length >= limit) return found;
-    cursor = page.nextCursor;
-  }
 }
 
 function describe({ payload, payloadBytes, ...letter }: DeadLetterDetail): string {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { MachineDetail, MachineEventView } from '#services/api-gateway/schemas/machines.ts';
+import { allItems } from './all-items.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
 
@@ -25,7 +26,7 @@ export function addMachineCommands(program: Command, action: Action): void {
     .option('--site <site>', 'where several sites have one of that name')
     .action(
       action(async ({ api, out }, name: string, options: { site?: string }) => {
-        const { items } = await api().request<{ items: MachineEventView[] }>('GET', path(name, '/events', options));
+        const items = await allItems<MachineEventView>(api(), path(name, '/events', options));
         out.result(items, () =>
           table(
             ['when', 'what', 'by', 'details'],
