@@ -8,6 +8,8 @@ export interface Observations {
   readonly readings: number;
   /** How often it said that it could not be read, or nobody answered. */
   readonly unreadable: number;
+  /** The newest reason why. */
+  readonly whyUnreadable: string | undefined;
   /** Readings whose sum was not exact, or where something acknowledged had gone again: the first of them. */
   readonly wrong: readonly LedgerView[];
   readonly peakPending: number;
@@ -29,6 +31,7 @@ export class LedgerWatch implements AsyncDisposable {
   #stopped = false;
   #readings = 0;
   #unreadable = 0;
+  #whyUnreadable: string | undefined;
   #accepted = 0;
   #peakPending = 0;
   #slowestMs = 0;
@@ -45,6 +48,7 @@ export class LedgerWatch implements AsyncDisposable {
     return {
       readings: this.#readings,
       unreadable: this.#unreadable,
+      whyUnreadable: this.#whyUnreadable,
       wrong: this.#wrong,
       peakPending: this.#peakPending,
       slowestMs: Math.round(this.#slowestMs),
@@ -61,8 +65,9 @@ export class LedgerWatch implements AsyncDisposable {
       const began = performance.now();
       try {
         this.#see(await this.#read());
-      } catch {
+      } catch (error) {
         this.#unreadable += 1;
+        this.#whyUnreadable = String(error);
       }
       this.#slowestMs = Math.max(this.#slowestMs, performance.now() - began);
       this.#peakBytes = Math.max(this.#peakBytes, this.#platform.anonymousBytes());

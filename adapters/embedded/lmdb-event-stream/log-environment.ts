@@ -24,6 +24,11 @@ export function dataPath(directory: string): string {
   return join(directory, 'log', 'data.mdb');
 }
 
+/** Whether there is a log that can be opened to read. */
+export function hasLog(directory: string): boolean {
+  return readFormat(directory) !== undefined;
+}
+
 /** Opens the log to read, without ever taking LMDB's write lock; undefined where no writer has made it yet. @throws PortError failed_precondition */
 export function openForReading(directory: string, mapSize: number): LogEnvironment | undefined {
   const format = readFormat(directory);

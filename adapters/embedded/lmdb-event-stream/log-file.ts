@@ -4,7 +4,7 @@ import { PortError } from '#core/errors.ts';
 import { lmdbPortError, reasonOfFailedCommit } from './errors.ts';
 import { tryLock, type ExclusiveLock } from './exclusive-lock.ts';
 import { GroupFiles } from './group-files.ts';
-import { dataPath, openForReading, openForWriting, type LogEnvironment } from './log-environment.ts';
+import { dataPath, hasLog, openForReading, openForWriting, type LogEnvironment } from './log-environment.ts';
 
 /** With less left, a failed write is put down to the full disk: a commit writes some pages at a time. */
 const DISK_IS_FULL_BYTES = 2 ** 20;
@@ -251,6 +251,8 @@ export class LogFile {
   /** Opens the log to read if it has come to be. */
   #look(): void {
     try {
+      // Where nothing was ever written there is nothing to open, and nothing to refuse: it is empty, on a full disk too.
+      if (!hasLog(this.directory)) return;
       this.#refuseAFullDisk();
       this.#environment = openForReading(this.directory, this.#options.mapSize);
     } catch (error) {
