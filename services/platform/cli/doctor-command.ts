@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
 import type { Command } from 'commander';
 import type { Configuration } from '#services/shared/config/settings.ts';
+import { DATA_FORMAT, formatOf, refuseNewerFormat } from '../data-folder.ts';
 import { ADDRESS_FILE } from './api-client.ts';
 import type { Action } from './main.ts';
 import { CommandError } from './output.ts';
@@ -24,7 +25,13 @@ export function addDoctorCommand(program: Command, action: Action): void {
       action(async ({ configuration, api, out }) => {
         const settings = configuration();
         const running = existsSync(join(settings.dataDir, ADDRESS_FILE));
-        const checks = [nodeCheck(), memoryCheck(), folderCheck(settings.dataDir), diskCheck(settings.dataDir)];
+        const checks = [
+          nodeCheck(),
+          memoryCheck(),
+          folderCheck(settings.dataDir),
+          formatCheck(settings.dataDir),
+          diskCheck(settings.dataDir),
+        ];
         if (running) checks.push(...(await platformChecks(api())));
         else checks.push(...(await portChecks(settings)));
         out.result(checks, () =>
@@ -66,6 +73,19 @@ function folderCheck(folder: string): Check {
       detail: `${folder}: ${(error as Error).message}`,
       remedy: 'set TRIBO_DATA_DIR to a folder that you may write to',
     };
+  }
+}
+
+function formatCheck(folder: string): Check {
+  const name = 'data format';
+  try {
+    const format = formatOf(folder);
+    if (format === undefined) return { name, ok: true, detail: `none yet; it will be ${DATA_FORMAT}` };
+    refuseNewerFormat(folder, format);
+    const next = format < DATA_FORMAT ? `; the next start migrates it to ${DATA_FORMAT}: take a backup before` : '';
+    return { name, ok: true, detail: `${format}${next}` };
+  } catch (error) {
+    return { name, ok: false, detail: (error as Error).message };
   }
 }
 

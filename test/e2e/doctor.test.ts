@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { runCommand } from '#test/support/platform-process.ts';
+
+const TIMEOUT_MS = 60_000;
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  readonly remedy?: string;
+}
+
+describe('tribo doctor where no platform runs', () => {
+  let dataDir: string;
+  beforeEach(() => {
+    dataDir = mkdtempSync(join(tmpdir(), 'tribo-doctor-'));
+  });
+  afterEach(() => rmSync(dataDir, { recursive: true }));
+
+  async function doctor(env: Readonly<Record<string, string>> = {}) {
+    const ports = { TRIBO_MQTT_PORT: '0', TRIBO_HTTP_PORT: '0' };
+    const { code, stdout } = await runCommand(['--json', 'doctor', '--data-dir', dataDir], { ...ports, ...env });
+    return { code, checks: JSON.parse(stdout) as Check[] };
+  }
+
+  it(
+    'finds this machine fit for it',
+    async () => {
+      const { code, checks } = await doctor();
+      expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+      expect(checks.map(({ name }) => name)).toEqual([
+        'Node.js',
+        'memory',
+        'data folder',
+        'data format',
+        'free disk',
+        'MQTT port',
+        'HTTP port',
+      ]);
+      expect(code).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'names a port that is taken and its setting, and a data folder of a newer Tribo, and exits with 70',
+    async () => {
+      writeFileSync(join(dataDir, 'format.json'), '{"format":999,"createdBy":"9.0.0"}');
+      const holder = createServer().listen(0, '127.0.0.1');
+      await once(holder, 'listening');
+      try {
+        const port = String((holder.address() as AddressInfo).port);
+        const { code, checks } = await doctor({ TRIBO_MQTT_PORT: port });
+        expect(checks.filter(({ ok }) => !ok)).toEqual([
+          { name: 'data format', ok: false, detail: expect.stringContaining('has data format 999') },
+          {
+            name: 'MQTT port',
+            ok: false,
+            detail: `127.0.0.1:${port} is taken`,
+            remedy: 'stop what listens there, or set TRIBO_MQTT_PORT',
+          },
+        ]);
+        expect(code).toBe(70);
+      } finally {
+        holder.close();
+      }
+    },
+    TIMEOUT_MS,
+  );
+});
