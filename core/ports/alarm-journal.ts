@@ -77,6 +77,7 @@ export interface AlarmOutbox {
   outboxCounts(options?: CallOptions): Promise<ReadonlyMap<string, OutboxCount>>;
 }
 
+/** How transitions are recorded, beside what they say. */
 export interface RecordOptions {
   /** Alarms join an open one of their machine that was raised at most this long before them. Default {@link DEFAULT_CORRELATION_WINDOW_MS}. */
   readonly correlationWindowMs?: number;
@@ -86,10 +87,12 @@ export interface RecordOptions {
   readonly expectedVersion?: number;
 }
 
+/** Five minutes. */
 export const DEFAULT_CORRELATION_WINDOW_MS = 300_000;
 /** The destination of messages that go to the stream `alarms`; every other destination is a notifier's name. */
 export const STREAM_DESTINATION = 'stream';
 
+/** What became of one transition. */
 export type RecordedTransition =
   | { readonly outcome: 'recorded'; readonly alarm: Alarm; readonly entry: JournalEntry }
   /** Recorded before; the alarm as it is now. */
@@ -100,6 +103,7 @@ export type RecordedTransition =
   /** The alarm has another version than expected. */
   | { readonly outcome: 'conflict'; readonly alarm: Alarm };
 
+/** Alarms of one tenant; what is absent does not narrow. */
 export interface AlarmQuery {
   readonly tenant: TenantId;
   readonly site?: SiteId;
@@ -117,6 +121,7 @@ export interface AlarmQuery {
   readonly limit: number;
 }
 
+/** Journal entries of one tenant by when they were recorded; times in milliseconds since 1970. */
 export interface EntryQuery {
   readonly tenant: TenantId;
   /** Recorded at or after. */
@@ -128,6 +133,7 @@ export interface EntryQuery {
   readonly limit: number;
 }
 
+/** Some entries, oldest first, and where to go on. */
 export interface EntryPage {
   readonly entries: readonly (JournalEntry & { readonly machine: MachineKey })[];
   /** The cursor of the next page; absent at the end. */
@@ -136,6 +142,7 @@ export interface EntryPage {
   readonly last?: string;
 }
 
+/** Alarms of one machine that are not normal. */
 export interface OpenCount {
   readonly open: number;
   readonly active: number;
@@ -180,6 +187,7 @@ export type AlarmChange =
   | 'silenced'
   | 'unsilenced';
 
+/** Messages for one destination that are due at `nowMs` (milliseconds since 1970); at most `limit`. */
 export interface OutboxQuery {
   readonly destination: string;
   readonly nowMs: number;
@@ -188,6 +196,7 @@ export interface OutboxQuery {
   readonly limit: number;
 }
 
+/** Dead letters, newest first. */
 export interface DeadMessageQuery {
   /** Absent: of all tenants. */
   readonly tenant?: TenantId;
@@ -197,6 +206,7 @@ export interface DeadMessageQuery {
   readonly limit: number;
 }
 
+/** What one destination has still to be told. */
 export interface OutboxCount {
   readonly pending: number;
   /** When the oldest pending message was created. */

@@ -16,14 +16,17 @@ export interface CheckpointStore {
   acquireLease(name: string, holder: string, leaseMs: number, options?: CallOptions): Promise<Lease | undefined>;
   /** Extends it. @throws PortError failed_precondition when it was lost. */
   renewLease(lease: Lease, leaseMs: number, options?: CallOptions): Promise<void>;
+  /** Gives the lease back at once; one that was lost, or given back before, is no error. */
   releaseLease(lease: Lease, options?: CallOptions): Promise<void>;
 }
 
+/** A saved state. `version` counts its saves, from 1. */
 export interface Checkpoint {
   readonly version: number;
   readonly state: Uint8Array;
 }
 
+/** A lease that was taken: proof of being the only holder until it expires. */
 export interface Lease {
   readonly name: string;
   readonly holder: string;

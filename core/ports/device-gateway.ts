@@ -45,6 +45,7 @@ export interface DeviceIntake {
   whenReady(): Promise<void>;
 }
 
+/** One message as it came in, from a sender that may speak for the machine. */
 export interface DeviceMessage {
   readonly tenant: TenantId;
   readonly machine: MachineKey;
@@ -56,6 +57,7 @@ export interface DeviceMessage {
   readonly traceparent?: string;
 }
 
+/** What a message carries, by how it is to be read. */
 export type MessageContent =
   /** One JSON message or an array of at most 1,000 (wire.md). */
   | { readonly kind: 'telemetry'; readonly payload: Uint8Array }
@@ -78,6 +80,7 @@ export interface IntakeReceipt {
   readonly rejected: readonly Rejection[];
 }
 
+/** Hears which devices are there. */
 export interface PresenceListener {
   /** A device came, went, or said so by its status topic. */
   presence(event: {
@@ -88,6 +91,7 @@ export interface PresenceListener {
   }): void;
 }
 
+/** Something for a machine to do. It is dropped, unsent, after `expiresAtMs` (milliseconds since 1970). */
 export interface DeviceCommand {
   readonly id: string;
   readonly payload: Uint8Array;

@@ -34,6 +34,7 @@ export interface EventStream {
 /** Must settle the batch (ack or nack) before it resolves; a rejection counts as a nack of the whole batch. */
 export type BatchHandler = (batch: DeliveryBatch, signal: AbortSignal) => Promise<void>;
 
+/** Some events of a group, to be settled together by `ack` or `nack`. */
 export interface DeliveryBatch {
   /** In order for each key. Never empty. */
   readonly events: readonly StampedEvent[];
@@ -45,6 +46,7 @@ export interface DeliveryBatch {
   nack(failed: readonly number[], options?: { readonly delayMs?: number }): Promise<void>;
 }
 
+/** How much a subscription takes at a time, and from where. */
 export interface SubscribeOptions {
   /** At most this many events a batch. */
   readonly maxBatchEvents: number;
@@ -61,11 +63,13 @@ export interface Progress {
   readonly seq: number;
 }
 
+/** A running delivery to one handler. */
 export interface Subscription {
   /** Resolves when no handler is running and none will start. What was not settled is delivered again later. */
   close(): Promise<void>;
 }
 
+/** Which events of a publish are not durable. */
 export interface PublishResult {
   /** Indexes of events that are not durable, each with its error code; empty when all are. */
   readonly failed: readonly {

@@ -11,29 +11,35 @@ export interface MachineRegistry {
     machine: Machine,
     options?: CallOptions & { readonly expectedRevision?: number },
   ): Promise<RegisteredMachine>;
+  /** The machine, or undefined where there is none of that key. */
   getMachine(key: MachineKey, options?: CallOptions): Promise<RegisteredMachine | undefined>;
   /** In order of key, strictly after `after`. */
   listMachines(query: MachineListQuery, options?: CallOptions): Promise<readonly RegisteredMachine[]>;
+  /** Forgets the machine and its history; stored readings stay. One that is not there is no error. */
   deleteMachine(key: MachineKey, options?: CallOptions): Promise<void>;
 
   /** Remembers that an unknown machine sent something, within a bound; the oldest sighting is forgotten first. */
   quarantine(sighting: Sighting, options?: CallOptions): Promise<void>;
+  /** The tenant's unknown machines that sent something, latest sighting first. */
   listQuarantine(tenant: TenantId, options?: CallOptions): Promise<readonly QuarantinedMachine[]>;
 
   /** Repair, bearing change, maintenance window: kept with the machine's history; a bearing change starts a new baseline. */
   addMachineEvent(event: MachineHistoryEvent, options?: CallOptions): Promise<void>;
+  /** The machine's history, oldest first. */
   machineEvents(key: MachineKey, options?: CallOptions): Promise<readonly MachineHistoryEvent[]>;
 
   /** Calls back, soon and at least once, after any change of machines; returns how to stop. Readers keep a copy and refresh it. */
   onChange(listener: () => void): () => void;
 }
 
+/** A machine that is known; `revision` counts the changes of its description, from 1. */
 export interface RegisteredMachine {
   readonly key: MachineKey;
   readonly machine: Machine;
   readonly revision: number;
 }
 
+/** Machines of a tenant or a site, or all; at most `limit`. */
 export interface MachineListQuery {
   readonly tenant?: TenantId;
   readonly site?: SiteId;
@@ -41,6 +47,7 @@ export interface MachineListQuery {
   readonly limit: number;
 }
 
+/** A message of a machine that is not registered. */
 export interface Sighting {
   readonly key: MachineKey;
   readonly device: string;
@@ -49,11 +56,13 @@ export interface Sighting {
   readonly sample: string;
 }
 
+/** The latest sighting of an unknown machine, and how often it was seen. */
 export interface QuarantinedMachine extends Sighting {
   readonly messages: number;
   readonly firstAtMs: number;
 }
 
+/** Something that was done to a machine; `id` makes a repeated call harmless. */
 export interface MachineHistoryEvent {
   readonly id: string;
   readonly key: MachineKey;

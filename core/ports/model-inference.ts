@@ -30,6 +30,7 @@ export interface LoadedModel {
   close(): Promise<void>;
 }
 
+/** What a model says of a batch of vectors. */
 export interface Inference {
   /** One number a vector, in their order. What it means is the model's; for health models 0 is normal and larger is worse. */
   readonly scores: Float64Array;
@@ -37,4 +38,5 @@ export interface Inference {
   readonly deviations?: readonly Float64Array[];
 }
 
+/** Vectors a call. */
 export const MAX_INFERENCE_BATCH = 4096;

@@ -102,6 +102,7 @@ export interface ModelProvenance {
   readonly metrics: Readonly<Record<string, number>>;
 }
 
+/** A registered version: what was drafted, but for the artifact, which {@link ModelRegistry.artifact} gives. */
 export interface ModelVersion extends Omit<ModelDraft, 'artifact'> {
   readonly model: ModelRef;
   /** Dense, from 1, for each model. */
@@ -112,23 +113,27 @@ export interface ModelVersion extends Omit<ModelDraft, 'artifact'> {
   readonly artifactBytes: number;
 }
 
+/** Who promotes a version or goes back, and why. */
 export interface ModelDecision {
   /** A user, or the component that decides by policy. */
   readonly by: string;
   readonly reason: string;
 }
 
+/** When a decision holds: only while this version is promoted, so that two people do not undo each other. */
 export interface DecisionCondition {
   /** Decides only while this version is promoted, 0 for none: what whoever decides has seen. */
   readonly expectedPromoted?: number;
 }
 
+/** One entry of the history of what was promoted. */
 export interface ModelPromotion extends ModelDecision {
   readonly version: number;
   readonly atMs: number;
   readonly kind: 'promote' | 'rollback';
 }
 
+/** Models of one tenant; at most `limit`. */
 export interface ModelListQuery {
   readonly tenant: TenantId;
   readonly name?: string;
@@ -138,10 +143,12 @@ export interface ModelListQuery {
   readonly limit: number;
 }
 
+/** A model with versions; undefined where none of them is promoted. */
 export interface RegisteredModel {
   readonly model: ModelRef;
   readonly latestVersion: number;
   readonly promotedVersion: number | undefined;
 }
 
+/** 64 MiB. */
 export const MAX_ARTIFACT_BYTES = 64 * 1024 * 1024;

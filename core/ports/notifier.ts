@@ -18,6 +18,7 @@ export interface Notifier {
   close(): Promise<void>;
 }
 
+/** One thing to tell, with an id that is stable over attempts. */
 export interface Notification {
   readonly id: string;
   readonly notice: AlarmNotice;

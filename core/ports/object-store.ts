@@ -19,6 +19,7 @@ export interface ObjectStore {
   delete(key: string, options?: CallOptions): Promise<void>;
 }
 
+/** An object without its bytes; its time in milliseconds since 1970. */
 export interface ObjectInfo {
   readonly key: string;
   readonly bytes: number;

@@ -6,6 +6,7 @@ import type { Rule, VersionedRule } from '../domain/rule.ts';
 export interface RuleStore {
   /** The tenants' current rules, disabled ones included, in order of tenant and id; of all tenants when none is given. */
   list(query: RuleListQuery, options?: CallOptions): Promise<readonly VersionedRule[]>;
+  /** The rule in its current version, or undefined where there is none or it was deleted. */
   get(tenant: TenantId, id: RuleId, options?: CallOptions): Promise<VersionedRule | undefined>;
 
   /**
@@ -38,6 +39,7 @@ export interface RuleStore {
   close(): Promise<void>;
 }
 
+/** Rules of one tenant, or of all. */
 export interface RuleListQuery {
   readonly tenant?: TenantId;
   /** The last rule of the page before. */
@@ -46,6 +48,7 @@ export interface RuleListQuery {
   readonly limit: number;
 }
 
+/** One change of a rule; `version` is the one it made, its time in milliseconds since 1970. */
 export interface RuleHistoryEntry {
   readonly version: number;
   readonly atMs: number;

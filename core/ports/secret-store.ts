@@ -6,5 +6,6 @@ export interface SecretStore {
   get(name: string, options?: CallOptions): Promise<string | undefined>;
   /** Creates or replaces it; durable when it resolves. */
   put(name: string, value: string, options?: CallOptions): Promise<void>;
+  /** Deleting what is not there is no error. */
   delete(name: string, options?: CallOptions): Promise<void>;
 }

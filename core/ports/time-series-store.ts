@@ -38,6 +38,7 @@ export interface TimeSeriesStore {
 
   /** Waveform references, newest first. */
   waveforms(query: WaveformQuery, options?: CallOptions): Promise<readonly StoredWaveform[]>;
+  /** The reference of one waveform of the tenant, or undefined where there is none. */
   waveform(tenant: TenantId, waveformId: string, options?: CallOptions): Promise<StoredWaveform | undefined>;
 
   /** Derived documents (feature vectors, predictions), newest first. */
@@ -46,6 +47,7 @@ export interface TimeSeriesStore {
   /** Which of the eventIds are stored for the machine: the oracle of fault tests, and the check behind `verifyStored`. */
   storedEventIds(machine: MachineKey, range: TimeRange, options?: CallOptions): Promise<readonly string[]>;
 
+  /** Events that could not be processed and wait for somebody, newest first. */
   deadLetters(query: PageQuery, options?: CallOptions): Promise<readonly DeadLetter[]>;
   /** Rejections that were acknowledged, newest first. */
   rejections(query: PageQuery, options?: CallOptions): Promise<readonly StoredRejection[]>;
@@ -78,19 +80,23 @@ export interface TimeSeriesStore {
   /** A consistent copy of the store below the folder while it goes on working. */
   backup(folder: string, options?: CallOptions): Promise<void>;
 
+  /** Waits for what is under way and releases the store. Idempotent. */
   close(): Promise<void>;
 }
 
+/** `fromMs <= ts < toMs`, in milliseconds since 1970. */
 export interface TimeRange {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
+/** Readings to be exported; what is absent does not narrow. */
 export interface ExportQuery extends TimeRange {
   /** Only these machines; absent: all of all tenants. */
   readonly machines?: readonly MachineKey[];
 }
 
+/** What became of the events of one delivery, to be made durable together. */
 export interface SettleBatch {
   readonly stream: StreamName;
   readonly group: string;
@@ -115,6 +121,7 @@ export type EventOutcome =
   | { readonly type: 'rejected'; readonly event: StampedEvent; readonly rejections: readonly Rejection[] }
   | { readonly type: 'deadLettered'; readonly event: StampedEvent; readonly code: string; readonly detail: string };
 
+/** One metric value at its message's time; without a unit the machine's catalogue decides. */
 export interface ReadingRow {
   readonly metric: string;
   readonly value: number;
@@ -122,6 +129,7 @@ export interface ReadingRow {
   readonly quality?: Quality;
 }
 
+/** A feature vector, a prediction, or a window of readings, for one machine at one time. */
 export interface DerivedDocument {
   readonly kind: 'features' | 'prediction' | 'window';
   /** Deterministic: hash of stage, version, machine, window; a later revision of the same id replaces the earlier. */
@@ -136,6 +144,7 @@ export interface DerivedDocument {
   readonly body: unknown;
 }
 
+/** What a settlement changed. */
 export interface SettleResult {
   /** Items by outcome that this call added, by tenant; redelivered events add nothing. */
   readonly added: ReadonlyMap<TenantId, SettledItems>;
@@ -143,6 +152,7 @@ export interface SettleResult {
   readonly redelivered: number;
 }
 
+/** One tenant's outcomes so far, in items. */
 export interface SettledTenant {
   readonly tenant: TenantId;
   readonly settled: SettledItems;
@@ -151,8 +161,10 @@ export interface SettledTenant {
   readonly watermarks: ReadonlyMap<StreamName, number>;
 }
 
+/** How the readings of a bucket become one number. */
 export type Aggregate = 'mean' | 'min' | 'max' | 'count';
 
+/** One metric of one machine over a range. */
 export interface SeriesQuery extends TimeRange {
   readonly machine: MachineKey;
   readonly metric: string;
@@ -163,6 +175,7 @@ export interface SeriesQuery extends TimeRange {
   readonly limit: number;
 }
 
+/** Points as columns: `ts` in milliseconds since 1970, ascending, and as many values in each column. */
 export interface SeriesResult {
   readonly unit: string | undefined;
   /** The tier of the buckets that were rolled up; `mixed` where minutes are no longer kept for all of the range. */
@@ -173,6 +186,7 @@ export interface SeriesResult {
   readonly columns: Readonly<Record<string, Float64Array>>;
 }
 
+/** The newest reading of a metric. */
 export interface LatestValue {
   readonly metric: string;
   readonly ts: number;
@@ -181,16 +195,19 @@ export interface LatestValue {
   readonly quality: Quality;
 }
 
+/** Waveforms of one machine over a range; at most `limit`. */
 export interface WaveformQuery extends TimeRange {
   readonly machine: MachineKey;
   readonly sensor?: string;
   readonly limit: number;
 }
 
+/** A waveform reference with its machine; the samples are in the object store. */
 export interface StoredWaveform extends WaveformReference {
   readonly machine: MachineKey;
 }
 
+/** Derived documents of one kind of one machine over a range; at most `limit`. */
 export interface DocumentQuery extends TimeRange {
   readonly machine: MachineKey;
   readonly kind: DerivedDocument['kind'];
@@ -198,6 +215,7 @@ export interface DocumentQuery extends TimeRange {
   readonly limit: number;
 }
 
+/** A derived document with its machine, in its newest revision. */
 export interface StoredDocument extends DerivedDocument {
   readonly machine: MachineKey;
 }
@@ -209,6 +227,7 @@ export interface PageQuery {
   readonly limit: number;
 }
 
+/** An event that could not be processed, with the error code and what to know of it. */
 export interface DeadLetter {
   readonly id: string;
   readonly machine: MachineKey;
@@ -219,6 +238,7 @@ export interface DeadLetter {
   readonly atMs: number;
 }
 
+/** An item that was acknowledged and rejected, with why. */
 export interface StoredRejection extends Rejection {
   readonly id: string;
   readonly machine: MachineKey;
@@ -234,6 +254,7 @@ export interface OwnedTimeSeriesStore extends TimeSeriesStore {
   unreferencedObjects(keys: readonly string[], options?: CallOptions): Promise<readonly string[]>;
 }
 
+/** How long each tier is kept, in days since acceptance. */
 export interface RetentionPolicy {
   readonly rawDays: number;
   readonly rollup1mDays: number;
@@ -242,6 +263,7 @@ export interface RetentionPolicy {
   readonly waveformDays: number;
 }
 
+/** What retention deleted, and what is left to the sweeper. */
 export interface RetentionResult {
   readonly rowsDeleted: number;
   /** Object keys that no stored waveform refers to any more, at most 10,000 a call: the sweeper deletes them. */

@@ -37,6 +37,7 @@ export interface BoundPorts {
   readonly identityVerifier: IdentityVerifier;
 }
 
+/** The name of a port that a provider binds. */
 export type PortName = keyof BoundPorts;
 
 /** The identifier that a container knows a port by. */
