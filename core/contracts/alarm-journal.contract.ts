@@ -22,6 +22,7 @@ import {
   type RecordedTransition,
 } from '../ports/alarm-journal.ts';
 import type { Contract } from './contract.ts';
+import { failsWith } from './fails-with.ts';
 
 export interface AlarmJournalHarness {
   readonly journal: AlarmJournal & AlarmOutbox;
@@ -85,9 +86,6 @@ function alarmOf(result: RecordedTransition | undefined) {
   assert.equal(result?.outcome, 'recorded');
   return result.alarm;
 }
-
-const failsWith = (code: string) => (error: unknown) =>
-  error instanceof Error && error.name === 'PortError' && 'code' in error && error.code === code;
 
 export const alarmJournalContract: Contract<AlarmJournalHarness> = {
   port: 'alarm-journal',

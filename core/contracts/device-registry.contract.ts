@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { machineKey, parseName, type DeviceId, type MachineId, type SiteId, type TenantId } from '../domain/ids.ts';
 import type { DeviceRegistry, NewDevice } from '../ports/device-registry.ts';
 import type { Contract } from './contract.ts';
+import { failsWith } from './fails-with.ts';
 
 export interface DeviceRegistryHarness {
   readonly registry: DeviceRegistry;
@@ -18,9 +19,6 @@ const machine = (tenant: TenantId, name: string) => machineKey(tenant, site, par
 function newDevice({ tenants, suffix }: DeviceRegistryHarness, name: string, tenant = tenants[0]): NewDevice {
   return { id: parseName<DeviceId>('device', `${name}-${suffix}`), tenant, machines: [machine(tenant, 'press-7')] };
 }
-
-const failsWith = (code: string) => (error: unknown) =>
-  error instanceof Error && error.name === 'PortError' && 'code' in error && error.code === code;
 
 export const deviceRegistryContract: Contract<DeviceRegistryHarness> = {
   port: 'device-registry',

@@ -12,6 +12,7 @@ import type {
 } from '../ports/event-stream.ts';
 import { observeStream, type DeliveredCount, type PublishedCount } from '../delivery/observed-stream.ts';
 import type { Contract } from './contract.ts';
+import { failsWith } from './fails-with.ts';
 
 export interface EventStreamHarness {
   readonly stream: EventStream;
@@ -746,6 +747,3 @@ async function waitFor(
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
-
-const failsWith = (code: string) => (error: unknown) =>
-  error instanceof Error && error.name === 'PortError' && 'code' in error && error.code === code;

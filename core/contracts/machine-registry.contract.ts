@@ -3,6 +3,7 @@ import { machineKey, parseName, type MachineId, type MachineKey, type SiteId, ty
 import { machineSchema, type Machine } from '../domain/plant.ts';
 import type { MachineHistoryEvent, MachineRegistry, Sighting } from '../ports/machine-registry.ts';
 import type { Contract } from './contract.ts';
+import { failsWith } from './fails-with.ts';
 
 export interface MachineRegistryHarness {
   readonly registry: MachineRegistry;
@@ -29,9 +30,6 @@ function keyOf(tenant: TenantId, id: string, at = site): MachineKey {
 function sighting(tenant: TenantId, id: string, atMs: number): Sighting {
   return { key: keyOf(tenant, id), device: 'gateway-1', atMs, sample: '{"metrics":{"rpm":1480}}' };
 }
-
-const failsWith = (code: string) => (error: unknown) =>
-  error instanceof Error && error.name === 'PortError' && 'code' in error && error.code === code;
 
 export const machineRegistryContract: Contract<MachineRegistryHarness> = {
   port: 'machine-registry',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { encodeOnnxModel, type OnnxGraph, type OnnxValue } from '../inference/onnx-model.ts';
 import { MAX_INFERENCE_BATCH, type LoadedModel, type ModelInference } from '../ports/model-inference.ts';
 import type { Contract } from './contract.ts';
+import { failsWith } from './fails-with.ts';
 
 export interface ModelInferenceHarness {
   readonly inference: ModelInference;
@@ -60,9 +61,6 @@ const vectors = [
   Float64Array.of(0, 0, 0),
   Float64Array.of(-1e6, 1e6, 1e-9),
 ];
-
-const failsWith = (code: string) => (error: unknown) =>
-  error instanceof Error && error.name === 'PortError' && 'code' in error && error.code === code;
 
 function assertNear(actual: number, wanted: number, tolerance = 1e-12): void {
   assert.ok(Math.abs(actual - wanted) <= tolerance * Math.max(1, Math.abs(wanted)), `${actual} is not ${wanted}`);

@@ -3,6 +3,7 @@ import { machineKey, parseName, type MachineId, type MachineKey, type SiteId, ty
 import { modelKey, type ModelDraft, type ModelRef, type ModelRegistry } from '../ports/model-registry.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import type { Contract } from './contract.ts';
+import { failsWith } from './fails-with.ts';
 
 export interface ModelRegistryHarness {
   readonly registry: ModelRegistry;
@@ -41,9 +42,6 @@ function draft(content: string): ModelDraft {
     },
   };
 }
-
-const failsWith = (code: string) => (error: unknown) =>
-  error instanceof Error && error.name === 'PortError' && 'code' in error && error.code === code;
 
 async function eventually(holds: () => boolean, what: string): Promise<void> {
   for (const until = Date.now() + 5000; !holds();) {

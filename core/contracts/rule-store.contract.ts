@@ -3,6 +3,7 @@ import type { RuleId, TenantId } from '../domain/ids.ts';
 import { ruleSchema, type Rule, type RuleDescription } from '../domain/rule.ts';
 import type { RuleStore } from '../ports/rule-store.ts';
 import type { Contract } from './contract.ts';
+import { failsWith } from './fails-with.ts';
 
 export interface RuleStoreHarness {
   readonly store: RuleStore;
@@ -27,9 +28,6 @@ function rule(id: string, limit = 80): Rule {
 }
 
 const idOf = (id: string) => id as RuleId;
-
-const failsWith = (code: string) => (error: unknown) =>
-  error instanceof Error && error.name === 'PortError' && 'code' in error && error.code === code;
 
 export const ruleStoreContract: Contract<RuleStoreHarness> = {
   port: 'rule-store',

@@ -3,6 +3,7 @@ import type { TenantId } from '../domain/ids.ts';
 import type { Identity } from '../ports/identity-verifier.ts';
 import type { TokenIssuer, TokenRequest } from '../ports/token-issuer.ts';
 import type { Contract } from './contract.ts';
+import { failsWith } from './fails-with.ts';
 
 export interface TokenIssuerHarness {
   readonly issuer: TokenIssuer;
@@ -118,6 +119,3 @@ export const tokenIssuerContract: Contract<TokenIssuerHarness> = {
 function requestOf({ tenants: [tenant] }: TokenIssuerHarness): TokenRequest {
   return { tenant, subject: 'historian', roles: ['viewer'], lifetimeMs: HOUR_MS };
 }
-
-const failsWith = (code: string) => (error: unknown) =>
-  error instanceof Error && error.name === 'PortError' && 'code' in error && error.code === code;

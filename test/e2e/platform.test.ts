@@ -53,6 +53,16 @@ describe('a platform that runs', () => {
   );
 
   it(
+    'prints lines for the ports that it really has',
+    async () => {
+      const { stdout } = await platform.command('device', 'add', 'press-8');
+      expect(stdout).toContain(`mosquitto_pub -h 127.0.0.1 -p ${platform.mqttPort} `);
+      expect(stdout).toContain(`curl -sS ${platform.url}/v1/telemetry `);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'keeps an unknown machine aside and stores what it sends once it is adopted',
     async () => {
       const stray = { site: SITE, machine: 'stray', messages: [{ ts: Date.now(), metrics: { rpm: 1480 } }] };

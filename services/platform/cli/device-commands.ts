@@ -27,9 +27,9 @@ export function addDeviceCommands(program: Command, action: Action): void {
           id: options.id ?? machines[0],
           machines: machines.map((machine) => ({ site, machine })),
         });
-        out.result(added, () =>
-          usage(added, { apiUrl: client.url, mqttHost: host, mqttPort, site, machine: machines[0] ?? '' }),
-        );
+        // The platform that runs knows its port also where any free one was asked for.
+        const broker = new URL(client.mqttUrl ?? `mqtt://${host}:${mqttPort}`);
+        out.result(added, () => usage(added, { apiUrl: client.url, broker, site, machine: machines[0] ?? '' }));
       }),
     );
 
@@ -142,10 +142,7 @@ async function createIfAbsent(
     });
 }
 
-function usage(
-  added: AddedDevice,
-  at: { apiUrl: string; mqttHost: string; mqttPort: number; site: string; machine: string },
-): string {
+function usage(added: AddedDevice, at: { apiUrl: string; broker: URL; site: string; machine: string }): string {
   const topic = added.topics[0] ?? '';
   const message = '{"ts":\'$(date +%s%3N)\',"metrics":{"velocity_rms":2.31,"temperature":61.2}}';
   const body = `{"site":"${at.site}","machine":"${at.machine}","messages":[${message}]}`;
@@ -154,7 +151,7 @@ function usage(
     `Its secret is shown this once: ${added.secret}`,
     '',
     'By MQTT:',
-    `  mosquitto_pub -h ${at.mqttHost} -p ${at.mqttPort} -i ${added.device.id} -u ${added.device.id} -P ${added.secret} -q 1 -t ${topic} -m '${message}'`,
+    `  mosquitto_pub -h ${at.broker.hostname} -p ${at.broker.port} -i ${added.device.id} -u ${added.device.id} -P ${added.secret} -q 1 -t ${topic} -m '${message}'`,
     '',
     'By HTTP:',
     `  curl -sS ${new URL('/v1/telemetry', at.apiUrl).href} -u ${added.device.id}:${added.secret} -H 'content-type: application/json' -d '${body}'`,
