@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
+import { PortError } from '#core/errors.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface OperationServer extends AsyncDisposable {
@@ -14,7 +15,7 @@ interface Answer {
   readonly body: string;
 }
 
-/** `/health/live`, `/health/ready` and `/metrics` of a service that has no other HTTP server; on loopback unless told otherwise. */
+/** `/health/live`, `/health/ready` and `/metrics` of a service that has no other HTTP server; on loopback unless told otherwise. @throws PortError failed_precondition: the port is taken */
 export async function serveOperation(options: {
   readonly host?: string;
   readonly port: number;
@@ -33,6 +34,11 @@ export async function serveOperation(options: {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port }, resolve);
+  }).catch((error: unknown) => {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    const remedy = 'stop what listens there, or set TRIBO_OPERATION_PORT or --operation-port';
+    const problem = `port ${port} of ${host}, for health and metrics, cannot be listened on (${code}): ${remedy}`;
+    throw new PortError('failed_precondition', problem, { cause: error });
   });
   const close = () =>
     new Promise<void>((resolve) => {

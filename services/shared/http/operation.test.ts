@@ -58,6 +58,16 @@ describe('operation server', () => {
     expect(response.status).toBe(503);
     expect(await response.text()).toContain('it is stopping');
   });
+
+  it('names the port that is taken, and where to change it', async () => {
+    const options = { readiness: new Readiness({}), metrics: createMetricsRegistry('test', { processMetrics: false }) };
+    await using server = await serveOperation({ port: 0, ...options });
+    const port = Number(new URL(server.url).port);
+    await expect(serveOperation({ port, ...options })).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringMatching(new RegExp(`port ${port} .*TRIBO_OPERATION_PORT`)),
+    });
+  });
 });
 
 describe('problem details', () => {
