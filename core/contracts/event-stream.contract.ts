@@ -202,11 +202,13 @@ export const eventStreamContract: Contract<EventStreamHarness> = {
         await publishAll(harness.stream, harness.streamName, [poisoned]);
         const order: string[] = [];
         let isHealed = false;
+        let hasFailed = false;
         const subscription = await harness.stream.subscribe(
           harness.streamName,
           group,
           async (batch) => {
             const failing = isHealed ? [] : indexesOf(batch, poisoned);
+            hasFailed ||= failing.length > 0;
             order.push(...batch.events.filter((_, index) => !failing.includes(index)).map((event) => event.eventId));
             if (failing.length > 0) await batch.nack(failing, { delayMs: 20 });
             else await batch.ack();
@@ -214,6 +216,8 @@ export const eventStreamContract: Contract<EventStreamHarness> = {
           { maxBatchEvents: 10 },
         );
         try {
+          // Else one batch might hold all three, on a busy machine.
+          await waitFor(harness, () => hasFailed, 'the first failure');
           await publishAll(harness.stream, harness.streamName, [behind[0]!, ...others, behind[1]!]);
           await waitFor(harness, () => others.every((event) => order.includes(event.eventId)), 'the other machines');
           assert.ok(!behind.some((event) => order.includes(event.eventId)), 'an event overtook a failed one');
