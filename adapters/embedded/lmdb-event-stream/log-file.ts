@@ -5,6 +5,7 @@ import { lmdbPortError, reasonOfFailedCommit } from './errors.ts';
 import { tryLock, type ExclusiveLock } from './exclusive-lock.ts';
 import { GroupFiles } from './group-files.ts';
 import { dataPath, hasLog, openForReading, openForWriting, type LogEnvironment } from './log-environment.ts';
+import { CommitGate, whileNobodyCommits } from './opening-gate.ts';
 
 /** With less left, a failed write is put down to the full disk: a commit writes some pages at a time. */
 const DISK_IS_FULL_BYTES = 2 ** 20;
@@ -46,7 +47,7 @@ export interface LogFileOptions {
  * One process writes: it holds a lock of the operating system, which a killed one frees, from its first publish until its last client
  * closes. All others open the environment to read only, and may do so before the writer has made it. The clients of one process share one
  * LogFile: lmdb-js opens a file once a process, either to read or to write. A commit names the head that it follows, and does nothing
- * when another client was first.
+ * when another client was first. Opening and committing exclude each other, see CommitGate.
  *
  * `overlappingSync: false` gives LMDB's own order: data pages, fdatasync, then the meta page through a synchronous descriptor; only then
  * do readers of any process see the transaction. So what is readable is durable. The map is made large enough at once, so it never moves.
@@ -59,6 +60,8 @@ export class LogFile {
   #environment: LogEnvironment | undefined;
   /** Held while the environment is open to write. */
   #writerLock: ExclusiveLock | undefined;
+  /** Of the writer: keeps its commits apart from the openings by other processes. */
+  #gate: CommitGate | undefined;
 
   private constructor(options: LogFileOptions) {
     this.directory = options.directory;
@@ -150,7 +153,10 @@ export class LogFile {
         // One that is open to read closes at once, so that whoever reads meets the one or the other.
         void this.#environment?.root.close();
         this.#environment = undefined;
-        this.#environment = openForWriting(this.directory, this.#options.mapSize, encodeHead(EMPTY));
+        this.#environment = whileNobodyCommits(this.#gatePath, () =>
+          openForWriting(this.directory, this.#options.mapSize, encodeHead(EMPTY)),
+        );
+        this.#gate = new CommitGate(this.#gatePath);
         this.#writerLock = lock;
       } finally {
         if (!this.#writerLock) lock.release();
@@ -171,8 +177,18 @@ export class LogFile {
   }
 
   /** Resolves true once durable; false where another client has committed since, and then nothing was done. @throws PortError */
-  async commit({ after, frames, tenantItems, removed }: LogCommit): Promise<boolean> {
-    const environment = this.#writable();
+  async commit(commit: LogCommit): Promise<boolean> {
+    const { gate } = this.#writable();
+    await gate.enter();
+    try {
+      return await this.#commit(commit);
+    } finally {
+      gate.leave();
+    }
+  }
+
+  async #commit({ after, frames, tenantItems, removed }: LogCommit): Promise<boolean> {
+    const { environment } = this.#writable();
     try {
       const done = environment.meta.ifVersion(HEAD_KEY, after.commit, () => {
         let nextPosition = after.nextPosition;
@@ -200,7 +216,9 @@ export class LogFile {
 
   /** Takes a new epoch for the source: higher than any it had, also where the folder was lost, as long as the clock does not go back. */
   takeEpoch(source: string, nowMs: number): number {
-    const { root, sources } = this.#writable();
+    const { environment, gate } = this.#writable();
+    const { root, sources } = environment;
+    gate.enterNow();
     try {
       return root.transactionSync(() => {
         const previous = sources.getBinary(source)?.readDoubleLE(0) ?? 0;
@@ -210,6 +228,8 @@ export class LogFile {
       });
     } catch (error) {
       throw lmdbPortError(error, `opening the event log in ${this.directory} for writing`);
+    } finally {
+      gate.leave();
     }
   }
 
@@ -244,6 +264,10 @@ export class LogFile {
     await closed;
   }
 
+  get #gatePath(): string {
+    return join(this.directory, 'opening.lock');
+  }
+
   get #writerPath(): string {
     return join(this.directory, 'writer');
   }
@@ -254,20 +278,24 @@ export class LogFile {
       // Where nothing was ever written there is nothing to open, and nothing to refuse: it is empty, on a full disk too.
       if (!hasLog(this.directory)) return;
       this.#refuseAFullDisk();
-      this.#environment = openForReading(this.directory, this.#options.mapSize);
+      this.#environment = whileNobodyCommits(this.#gatePath, () =>
+        openForReading(this.directory, this.#options.mapSize),
+      );
     } catch (error) {
       throw lmdbPortError(error, `opening the event log in ${this.directory}`);
     }
   }
 
-  #writable(): LogEnvironment {
-    if (this.#writerLock && this.#environment) return this.#environment;
+  #writable(): { readonly environment: LogEnvironment; readonly gate: CommitGate } {
+    if (this.#gate && this.#environment) return { environment: this.#environment, gate: this.#gate };
     throw new PortError('internal', `this process is not the writer of the event log in ${this.directory}`);
   }
 
   async #close(): Promise<void> {
     await this.#environment?.root.close();
     this.#environment = undefined;
+    this.#gate?.close();
+    this.#gate = undefined;
     this.#writerLock?.release();
     this.#writerLock = undefined;
   }

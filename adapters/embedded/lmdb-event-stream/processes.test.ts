@@ -14,6 +14,7 @@ import { LogFile } from './log-file.ts';
 
 /** Each seed is another series of processes to kill, and of moments. */
 const SEEDS = process.env['TRIBO_LONG'] === '1' ? [1, 2, 3, 4, 5, 6] : [1];
+const OPENINGS = process.env['TRIBO_LONG'] === '1' ? 40_000 : 5000;
 const ROUNDS = process.env['TRIBO_LONG'] === '1' ? 60 : 5;
 
 let directory: string;
@@ -97,6 +98,23 @@ describe('when the publisher, consumers or both are killed without notice, again
     },
     ROUNDS * 20_000,
   );
+});
+
+describe('a log that is opened to read while it is written', () => {
+  it(`has every acknowledged event, however often it is opened (${OPENINGS} times)`, async () => {
+    start('publisher.ts', 'intake', listOf('intake'), '0');
+    await waitUntil(() => linesOf('intake').length > 0);
+    const openers = [0, 1].map(() => start('opener.ts', String(OPENINGS / 2)));
+    for (const opener of openers) {
+      await waitUntil(() => opener.exitCode !== null);
+      expect(opener.exitCode).toBe(0);
+    }
+    await kill(children[0]!);
+
+    const keptIds = new Set((await readAll(open('reader'))).map((event) => event.eventId));
+    expect(linesOf('intake').filter((id) => !keptIds.has(id))).toEqual([]);
+    expect(linesOf('intake').length).toBeGreaterThan(OPENINGS);
+  }, 120_000);
 });
 
 describe('a consumer that starts before any publisher', () => {
