@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -11,7 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { DATA_FORMAT, openDataFolder, type DataFormats } from './data-folder.ts';
+import { processOf } from '#services/shared/process/process-mark.ts';
+import { DATA_FORMAT, holderOf, openDataFolder, type DataFormats } from './data-folder.ts';
 
 let parent: string;
 let folder: string;
@@ -54,11 +57,32 @@ describe('a data folder', () => {
 
   it('is taken by one process, and taken over from one that is gone', () => {
     const release = openDataFolder(folder, '1.2.3');
-    expect(readFileSync(join(folder, 'platform.pid'), 'utf8')).toBe(String(process.pid));
+    expect(readFileSync(join(folder, 'platform.pid'), 'utf8')).toBe(
+      `${process.pid} ${processOf(process.pid)?.startTicks}`,
+    );
     release();
     writeFileSync(join(folder, 'platform.pid'), '999999999');
     openDataFolder(folder, '1.2.3')();
     expect(existsSync(join(folder, 'platform.pid'))).toBe(false);
+  });
+
+  it.each([
+    ['that wrote the lock is refused, whatever it is called', 0, true],
+    ['with the id of one that wrote the lock and has ended is taken over', -1, false],
+  ])('that is held by a process %s', async (_what, ticks, isRefused) => {
+    const other = spawn('sleep', ['60']);
+    await once(other, 'spawn');
+    try {
+      const pid = other.pid ?? 0;
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'platform.pid'), `${pid} ${(processOf(pid)?.startTicks ?? 0) + ticks}`);
+      expect(holderOf(folder)).toBe(isRefused ? pid : undefined);
+      const taking = expect(() => openDataFolder(folder, '1.2.3')());
+      if (isRefused) taking.toThrow(`in use by another Tribo (process ${pid})`);
+      else taking.not.toThrow();
+    } finally {
+      other.kill();
+    }
   });
 
   it('whose restore was cut between moving the old away and the new in is finished', () => {

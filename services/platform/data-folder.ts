@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isRunning, processOf, type ProcessMark } from '#services/shared/process/process-mark.ts';
 import { finishSwap } from './folder-swap.ts';
 
 /** Version of the data folder's layout. It rises when a release can no longer read what an older one wrote without migrating it. */
@@ -78,8 +79,8 @@ export function refuseNewerFormat(what: string, found: number, current = DATA_FO
 /** The process id of the Tribo that has the folder. */
 export function holderOf(folder: string): number | undefined {
   const path = join(folder, LOCK_FILE);
-  const holder = existsSync(path) ? Number(readFileSync(path, 'utf8')) : undefined;
-  return holder !== undefined && isTribo(holder) ? holder : undefined;
+  const holder = existsSync(path) ? holderIn(readFileSync(path, 'utf8')) : undefined;
+  return holder && isRunning(holder) ? holder.pid : undefined;
 }
 
 function migrate(folder: string, softwareVersion: string, formats: DataFormats, notice: (text: string) => void): void {
@@ -123,15 +124,16 @@ export function lockDataFolder(folder: string): () => void {
   const path = join(folder, LOCK_FILE);
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
-      writeFileSync(path, String(process.pid), { flag: 'wx' });
+      const { startTicks = '' } = processOf(process.pid) ?? {};
+      writeFileSync(path, `${process.pid} ${startTicks}`.trimEnd(), { flag: 'wx' });
       return () => rmSync(path, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const holder = Number(readFileSync(path, 'utf8'));
-    if (holder !== process.pid && isTribo(holder)) {
+    const holder = holderIn(readFileSync(path, 'utf8'));
+    if (holder.pid !== process.pid && isRunning(holder)) {
       throw new DataFolderError(
-        `${folder} is in use by another Tribo (process ${holder}): stop it, or set TRIBO_DATA_DIR to another folder`,
+        `${folder} is in use by another Tribo (process ${holder.pid}): stop it, or set TRIBO_DATA_DIR to another folder`,
       );
     }
     rmSync(path, { force: true });
@@ -139,12 +141,8 @@ export function lockDataFolder(folder: string): () => void {
   throw new DataFolderError(`${folder} is being taken by another Tribo at this moment: try again`);
 }
 
-/** A process id may have been given to another program since. */
-function isTribo(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !existsSync('/proc/self/cmdline') || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('tribo');
-  } catch {
-    return false;
-  }
+/** Of the process that wrote the lock: its id and, where the system tells it, its start. */
+function holderIn(lock: string): ProcessMark {
+  const [pid = '', startTicks] = lock.trim().split(' ');
+  return { pid: Number(pid), ...(startTicks !== undefined && { startTicks: Number(startTicks) }) };
 }

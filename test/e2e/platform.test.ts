@@ -10,7 +10,7 @@ import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
 import type { QuarantinedMachineView, Series } from '#services/api-gateway/schemas/machines.ts';
 import type { IntakeReceiptView } from '#services/api-gateway/schemas/telemetry.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
-import { processGroup } from '#test/support/process-group.ts';
+import { processGroup, signalGroup } from '#test/support/process-group.ts';
 import { PlatformProcess, runCommand, SITE, until } from '#test/support/platform-process.ts';
 
 const TIMEOUT_MS = 240_000;
@@ -140,7 +140,7 @@ describe('a platform that is asked to stop while it starts', () => {
           TRIBO_SPLIT: split,
         });
         await until('it has taken the folder', async () => existsSync(lock));
-        const pid = Number(readFileSync(lock, 'utf8'));
+        const pid = Number.parseInt(readFileSync(lock, 'utf8'));
         await sleep(afterMs);
         const began = performance.now();
         process.kill(pid, signal);
@@ -151,6 +151,23 @@ describe('a platform that is asked to stop while it starts', () => {
       } finally {
         rmSync(dataDir, { recursive: true, force: true });
       }
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('a platform that was started on another Node.js', () => {
+  it(
+    'runs on the pinned one, and drains at Ctrl-C, which reaches both',
+    async () => {
+      const older = 'Object.defineProperty(process,"versions",{value:{...process.versions,node:"20.0.0"}})';
+      const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(older)}`;
+      await using platform = await PlatformProcess.start({ env: { NODE_OPTIONS } });
+      const wrapper = platform.processes().find(({ command }) => command.includes('bin/tribo.js'));
+      expect(wrapper?.pid).not.toBe(platform.pid);
+      signalGroup(wrapper?.pid ?? 0, 'SIGINT');
+      await until('all have ended', async () => platform.processes().length === 0);
+      expect(['platform.pid', 'platform.json'].filter((name) => existsSync(join(platform.dataDir, name)))).toEqual([]);
     },
     TIMEOUT_MS,
   );

@@ -19,6 +19,8 @@ if (Number(process.versions.node.split('.')[0]) === PINNED_MAJOR) {
   }
   // As `npm start` does: of the young generation V8 would take 128 MiB.
   const child = spawn(pinned, ['--max-semi-space-size=32', cli, ...process.argv.slice(2)], { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  // Ctrl-C reaches the child by itself, as one of the terminal's group: from here it would get a second one, which ends it at once.
+  process.on('SIGINT', () => undefined);
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
 }
