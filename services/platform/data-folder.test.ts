@@ -13,8 +13,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { DATA_FORMAT } from '#services/shared/process/data-format.ts';
 import { processOf } from '#services/shared/process/process-mark.ts';
-import { DATA_FORMAT, holderOf, openDataFolder, type DataFormats } from './data-folder.ts';
+import { holderOf, openDataFolder, type DataFormats } from './data-folder.ts';
 
 let parent: string;
 let folder: string;

@@ -1,23 +1,17 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import {
+  DATA_FORMAT,
+  DataFolderError,
+  FORMAT_FILE,
+  formatOf,
+  refuseNewerFormat,
+  type DataFormat,
+} from '#services/shared/process/data-format.ts';
 import { isRunning, processOf, type ProcessMark } from '#services/shared/process/process-mark.ts';
 import { finishSwap } from './folder-swap.ts';
 
-/** Version of the data folder's layout. It rises when a release can no longer read what an older one wrote without migrating it. */
-export const DATA_FORMAT = 1;
-
-export const FORMAT_FILE = 'format.json';
 export const LOCK_FILE = 'platform.pid';
-
-/** What is wrong with a data folder: said with the remedy. */
-export class DataFolderError extends Error {
-  override readonly name = 'DataFolderError';
-}
-
-interface Format {
-  readonly format: number;
-  readonly createdBy: string;
-}
 
 /** A step from one format to the next. It leaves the folder as the next format expects it, or unchanged when it fails. */
 export type Migration = (folder: string) => void;
@@ -59,23 +53,6 @@ export function openDataFolder(
   return release;
 }
 
-/** The format of the folder, as it says itself; undefined where it does not say. @throws DataFolderError for one that is no format. */
-export function formatOf(folder: string): number | undefined {
-  const path = join(folder, FORMAT_FILE);
-  if (!existsSync(path)) return undefined;
-  const { format } = parsed(readFileSync(path, 'utf8'));
-  if (typeof format === 'number' && Number.isInteger(format) && format >= 1) return format;
-  throw new DataFolderError(`${path} does not name a format; restore the folder from a backup`);
-}
-
-/** @throws DataFolderError where a newer Tribo wrote it. */
-export function refuseNewerFormat(what: string, found: number, current = DATA_FORMAT): void {
-  if (found <= current) return;
-  throw new DataFolderError(
-    `${what} has data format ${found} and this Tribo reads ${current}: use the newer Tribo that wrote it, or set TRIBO_DATA_DIR to another folder`,
-  );
-}
-
 /** The process id of the Tribo that has the folder. */
 export function holderOf(folder: string): number | undefined {
   const path = join(folder, LOCK_FILE);
@@ -102,17 +79,8 @@ function migrate(folder: string, softwareVersion: string, formats: DataFormats, 
   if (!existsSync(path)) writeFormat(path, current, softwareVersion);
 }
 
-function parsed(text: string): Partial<Record<keyof Format, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : {};
-  } catch {
-    return {};
-  }
-}
-
 function writeFormat(path: string, format: number, createdBy: string): void {
-  writeFileSync(`${path}.new`, `${JSON.stringify({ format, createdBy } satisfies Format)}\n`);
+  writeFileSync(`${path}.new`, `${JSON.stringify({ format, createdBy } satisfies DataFormat)}\n`);
   renameSync(`${path}.new`, path);
 }
 

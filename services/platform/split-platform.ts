@@ -6,6 +6,7 @@ import type { ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { serveOperation } from '#services/shared/http/operation-server.ts';
 import { Readiness, type ReadinessCheck } from '#services/shared/http/readiness.ts';
+import { processOf } from '#services/shared/process/process-mark.ts';
 import { publishAddress, readAddress, readinessOf } from '#services/shared/process/service-address.ts';
 import { GATEWAY_PORT, type ServedGateway } from '#services/shared/rpc/gateway-port.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
@@ -96,7 +97,9 @@ async function serveHealth(
   });
   const readiness = new Readiness(Object.fromEntries(checks));
   const operation = opened.use(await serveOperation({ port: configuration.operationPort, readiness, metrics }));
-  opened.defer(publishAddress(dataDir, SUPERVISOR, { pid: process.pid, operationUrl: operation.url }));
+  opened.defer(
+    publishAddress(dataDir, SUPERVISOR, { pid: process.pid, ...processOf(process.pid), operationUrl: operation.url }),
+  );
 }
 
 /** The demo's machines: their credentials go by a file that only this user can read, never by the environment. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -12,7 +12,8 @@ import { composeTimeseriesService } from '#services/timeseries-service/compositi
 import { openRuntime } from './composition.ts';
 import { loadConfiguration } from './config/load.ts';
 import type { ReadinessReport } from './http/readiness.ts';
-import { readAddress } from './process/service-address.ts';
+import { DATA_FORMAT } from './process/data-format.ts';
+import { readAddress, runningServices } from './process/service-address.ts';
 
 /** Every port by name: a new one that is missing here does not compile. */
 const PORTS = Object.keys({
@@ -56,17 +57,27 @@ describe('the runtime of a process', () => {
 });
 
 describe('a service as a process of its own', () => {
-  it.each([
+  const services = [
     ['timeseries-service', composeTimeseriesService],
     ['alert-engine', composeAlertEngine],
     ['ml-service', composeMlService],
     ['feature-service', composeFeatureService],
     ['ingestion-service', composeIngestionService],
     ['api-gateway', composeApiGateway],
-  ])('%s starts alone, serves its health and metrics, says where, and closes', async (name, compose) => {
+  ] as const;
+
+  it.each(services)('%s leaves a data folder of another format alone', async (_name, compose) => {
+    writeFileSync(join(dataDir, 'format.json'), `{"format":${DATA_FORMAT + 1},"createdBy":"9.0.0"}`);
+    await expect(compose(configuration())).rejects.toThrow(`has data format ${DATA_FORMAT + 1} and this Tribo reads`);
+    // Where the sockets of processes are.
+    expect(readdirSync(dataDir).filter((name) => name !== 'run')).toEqual(['format.json']);
+  });
+
+  it.each(services)('%s starts alone, serves its health and metrics, says where, and closes', async (name, compose) => {
     const service = await compose(configuration());
     const { operationUrl } = service;
     expect(readAddress(dataDir, name)).toMatchObject({ pid: process.pid, operationUrl });
+    expect(runningServices(dataDir)).toEqual([{ name, pid: process.pid }]);
     expect((await fetch(`${operationUrl}/health/live`)).status).toBe(200);
     const ready = await fetch(`${operationUrl}/health/ready`);
     const { status, checks } = (await ready.json()) as ReadinessReport;
@@ -76,6 +87,7 @@ describe('a service as a process of its own', () => {
     expect(await (await fetch(`${operationUrl}/metrics`)).text()).toContain(`service="${name}"`);
     await service.close();
     expect(readdirSync(join(dataDir, 'run'))).toEqual([]);
+    expect(runningServices(dataDir)).toEqual([]);
     await expect(fetch(`${operationUrl}/health/live`)).rejects.toThrow();
   });
 });

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DeviceView } from '#services/api-gateway/schemas/devices.ts';
-import { PlatformProcess, SITE, TENANT, type DeviceLogin } from '#test/support/platform-process.ts';
+import { processOf } from '#services/shared/process/process-mark.ts';
+import { publishAddress } from '#services/shared/process/service-address.ts';
+import { PlatformProcess, runCommand, SITE, TENANT, type DeviceLogin } from '#test/support/platform-process.ts';
 
 const TIMEOUT_MS = 240_000;
 /** What of a data folder is no data: marks of the processes that run, what can be rebuilt, and the simulated devices' own queues. */
@@ -172,6 +174,29 @@ describe('backup, restore and export of a platform that runs', () => {
     const path = `/v1/machines/${machine}/series?site=${SITE}&metric=rpm&from=${ts}&to=${ts + 1000}`;
     return (await platform.api.request<{ columns: { value: number[] } }>('GET', path)).columns.value;
   }
+});
+
+describe('a restore into a folder that services run on without a platform', () => {
+  it(
+    'is refused with their names, also with --force, and leaves the folder alone',
+    async () => {
+      const dataDir = mkdtempSync(join(tmpdir(), 'tribo-e2e-backup-'));
+      try {
+        const operationUrl = 'http://127.0.0.1:9';
+        publishAddress(dataDir, 'alert-engine', { pid: 999_999_999, operationUrl });
+        publishAddress(dataDir, 'feature-service', { ...processOf(process.pid), pid: process.pid, operationUrl });
+        const services = `services run on ${dataDir}: feature-service (process ${process.pid})\n`;
+        expect(await runCommand(['restore', 'any-backup', '--force', '--data-dir', dataDir])).toMatchObject({
+          code: 77,
+          stderr: expect.stringContaining(services),
+        });
+        expect(readdirSync(dataDir)).toEqual(['run']);
+      } finally {
+        rmSync(dataDir, { recursive: true });
+      }
+    },
+    TIMEOUT_MS,
+  );
 });
 
 async function parquetRows(folder: string): Promise<unknown[][]> {

@@ -6,7 +6,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { Series } from '#services/api-gateway/schemas/machines.ts';
 import type { RuleView } from '#services/api-gateway/schemas/rules.ts';
-import { DATA_FORMAT } from '#services/platform/data-folder.ts';
+import { DATA_FORMAT } from '#services/shared/process/data-format.ts';
 import type { ExpectedContent } from '#test/fixtures/data-format/expected-content.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { PlatformProcess } from '#test/support/platform-process.ts';

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { DATA_FORMAT } from '../data-folder.ts';
+import { DATA_FORMAT } from '#services/shared/process/data-format.ts';
 import { copyFileSynced, filesBelow } from './copy-files.ts';
 import { checkBackup, stageRestore } from './stage-restore.ts';
 import { takeBackup, type BackupPart, type BackupProgress } from './take-backup.ts';

@@ -7,7 +7,7 @@ import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
-import { FORMAT_FILE } from '../data-folder.ts';
+import { FORMAT_FILE } from '#services/shared/process/data-format.ts';
 import { copyFileSynced, filesBelow, whileWatching } from './copy-files.ts';
 import type { BackupPart } from './take-backup.ts';
 

@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { refuseNewerFormat } from '../data-folder.ts';
+import { refuseNewerFormat } from '#services/shared/process/data-format.ts';
 import { restoredFolder } from '../folder-swap.ts';
 import { copyFileSynced, digestOf, syncFolder, type OnBytes } from './copy-files.ts';
 import { BackupError, DATA, manifestFiles, readManifest, type BackupSize, type ManifestFile } from './manifest.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { formatOf, DATA_FORMAT } from '../data-folder.ts';
+import { formatOf, DATA_FORMAT } from '#services/shared/process/data-format.ts';
 import { bytesOf, filesBelow, sealFile, syncFolder, type OnBytes } from './copy-files.ts';
 import { BackupError, DATA, MANIFEST, ManifestWriter, type BackupSize } from './manifest.ts';
 

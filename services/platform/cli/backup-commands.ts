@@ -4,10 +4,12 @@ import { join, resolve, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { PortError } from '#core/errors.ts';
+import { DataFolderError, formatOf, refuseNewerFormat } from '#services/shared/process/data-format.ts';
+import { runningServices } from '#services/shared/process/service-address.ts';
 import { BackupError, type BackupSize } from '../backup/manifest.ts';
 import { checkBackup, stageRestore } from '../backup/stage-restore.ts';
 import { takeBackup, type TakenBackup } from '../backup/take-backup.ts';
-import { DataFolderError, formatOf, holderOf, LOCK_FILE, lockDataFolder, refuseNewerFormat } from '../data-folder.ts';
+import { holderOf, LOCK_FILE, lockDataFolder } from '../data-folder.ts';
 import { restoredFolder, swapFolder } from '../folder-swap.ts';
 import { connectControl, type RestoreOutcome } from '../platform-control.ts';
 import { softwareVersion } from '../software-version.ts';
@@ -123,6 +125,7 @@ async function check(backup: string, out: Output): Promise<BackupSize> {
 async function restore(backup: string, dataDir: string, isForced: boolean, out: Output): Promise<Restored> {
   const holder = holderOf(dataDir);
   if (!isForced) refuseOverwriting(dataDir, holder);
+  if (holder === undefined) refuseUnderServices(dataDir);
   const bar = progressBar(out);
   const staged = await stageRestore(backup, dataDir, {
     onProgress: ({ doneBytes, totalBytes }) => bar.at(doneBytes / Math.max(totalBytes, 1), 'copying'),
@@ -148,7 +151,19 @@ function refuseOverwriting(dataDir: string, holder: number | undefined): void {
     );
 }
 
+/** A service that was started by itself would go on writing to the folder that is put aside. */
+function refuseUnderServices(dataDir: string): void {
+  const services = runningServices(dataDir).map(({ name, pid }) => `${name} (process ${pid})`);
+  if (services.length === 0) return;
+  throw new CommandError(
+    'refused',
+    `without a platform, services run on ${dataDir}: ${services.join(', ')}`,
+    'stop them, then restore',
+  );
+}
+
 function swapStopped(dataDir: string): { aside?: string } {
+  refuseUnderServices(dataDir);
   if (existsSync(dataDir) && readdirSync(dataDir).length > 0) lockDataFolder(dataDir);
   const { aside } = swapFolder(dataDir, Date.now());
   if (aside === undefined) return {};

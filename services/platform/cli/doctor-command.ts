@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
 import type { Command } from 'commander';
 import type { Configuration } from '#services/shared/config/settings.ts';
-import { DATA_FORMAT, formatOf, refuseNewerFormat } from '../data-folder.ts';
+import { DATA_FORMAT, formatOf, refuseNewerFormat } from '#services/shared/process/data-format.ts';
 import { ADDRESS_FILE } from './api-client.ts';
 import type { Action } from './main.ts';
 import { CommandError } from './output.ts';

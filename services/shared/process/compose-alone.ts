@@ -3,6 +3,8 @@ import type { Configuration } from '../config/settings.ts';
 import { serveOperation } from '../http/operation-server.ts';
 import { Readiness, type ReadinessCheck } from '../http/readiness.ts';
 import type { Logger } from '../observability/logger.ts';
+import { requirePresentFormat } from './data-format.ts';
+import { processOf } from './process-mark.ts';
 import type { RunningService } from './run-service.ts';
 import { publishAddress, type ServiceAddress } from './service-address.ts';
 
@@ -27,7 +29,7 @@ export interface ServiceAlone<Service> extends RunningService {
 
 /**
  * Starts a service as all of a process: on a runtime of the process's own, with health and metrics on loopback, at an address that is published
- * in the data folder. What was opened is closed again when the start fails.
+ * in the data folder. What was opened is closed again when the start fails; a data folder of another format is left alone.
  */
 export async function composeAlone<Runtime extends OwnRuntime, Service extends ReadyService>(
   name: string,
@@ -39,11 +41,12 @@ export async function composeAlone<Runtime extends OwnRuntime, Service extends R
   const parts = new AsyncDisposableStack();
   parts.defer(() => runtime.close());
   try {
+    requirePresentFormat(configuration.dataDir);
     const service = await start(runtime);
     parts.defer(() => service.close());
     const readiness = new Readiness(service.readiness);
     const operation = parts.use(await serveOperation({ port: configuration.operationPort, readiness, metrics }));
-    const address = { pid: process.pid, operationUrl: operation.url, ...addressOf(service) };
+    const address = { pid: process.pid, ...processOf(process.pid), operationUrl: operation.url, ...addressOf(service) };
     parts.defer(publishAddress(configuration.dataDir, name, address));
     logger.info({ url: operation.url }, 'health and metrics');
     return { service, operationUrl: operation.url, close: () => parts.disposeAsync() };

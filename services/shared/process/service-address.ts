@@ -1,10 +1,10 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isRunning, type ProcessMark } from './process-mark.ts';
 import type { ReadinessCheck, ReadinessReport } from '../http/readiness.ts';
 
 /** Where a service that runs as a process of its own can be reached on this machine: `run/<service>.json` in the data folder. */
-export interface ServiceAddress {
-  readonly pid: number;
+export interface ServiceAddress extends ProcessMark {
   /** Of `/health/live`, `/health/ready` and `/metrics`. */
   readonly operationUrl: string;
   /** Of the API, where the service is the gateway. */
@@ -33,6 +33,18 @@ export function readAddress(dataDir: string, service: string): ServiceAddress | 
   } catch {
     return undefined;
   }
+}
+
+/** The services that run on the folder as processes of their own now, by name: those of a platform too. */
+export function runningServices(dataDir: string): readonly { readonly name: string; readonly pid: number }[] {
+  const folder = join(dataDir, 'run');
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((file) => file.endsWith('.json'));
+  return names.flatMap((file) => {
+    const name = file.slice(0, -'.json'.length);
+    const address = readAddress(dataDir, name);
+    return address && isRunning(address) ? [{ name, pid: address.pid }] : [];
+  });
 }
 
 /** Asks a service that runs as a process of its own whether it is ready. */
