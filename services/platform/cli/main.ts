@@ -6,6 +6,7 @@ import { apiClient, type ApiClient } from './api-client.ts';
 import { addBackupCommands } from './backup-commands.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { addDoctorCommand } from './doctor-command.ts';
+import { loadEnvFile } from './env-file.ts';
 import { addExportCommand } from './export-command.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addMachineCommands } from './machine-commands.ts';
@@ -57,6 +58,7 @@ const action: Action =
         ...(global.token === undefined ? {} : { token: global.token }),
       });
     try {
+      loadEnvFile('.env', process.env);
       await run({ configuration, api, out: output(global.json) }, ...given);
     } catch (error) {
       fail(error instanceof ConfigurationError ? new CommandError('configuration', error.message) : error, global.json);

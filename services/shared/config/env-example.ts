@@ -10,5 +10,5 @@ export function envExample(): string {
         : (setting.example ?? '');
     return `# ${setting.help} Allowed: ${setting.allowed}. Flag: --${setting.flag}\n# ${setting.env}=${shown}\n`;
   });
-  return `# Every setting of Tribo. Copy to .env or set in the environment; flags win over the environment, the environment over tribo.yaml.\n\n${blocks.join('\n')}`;
+  return `# Every setting of Tribo. Copy to .env in the folder that Tribo is started in, or set in the environment; flags win over the environment, the environment over .env, .env over tribo.yaml.\n\n${blocks.join('\n')}`;
 }
