@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -58,6 +58,11 @@ const count = async (file: SqliteFile<Schema>) =>
   ).n;
 
 describe('SQLite file', () => {
+  it('makes its folder for its owner alone', async () => {
+    await open();
+    expect(statSync(join(folder, 'made')).mode & 0o777).toBe(0o700);
+  });
+
   it('keeps what was committed for the next opening', async () => {
     const file = await open();
     await insert(file, 'a');

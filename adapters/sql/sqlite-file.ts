@@ -129,7 +129,7 @@ export class SqliteFile<Schema> {
 
 function openDatabase({ path, durability }: SqliteFileOptions): DatabaseSync {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     // The short wait is for locks inside SQLite (recovery, a change of journal mode); NodeSqliteDialect waits for writers.
     const database = new DatabaseSync(path, { timeout: 5 });
     const synchronous = durability === 'relaxed' ? 'normal' : 'full';

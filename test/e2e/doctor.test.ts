@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { runCommand } from '#test/support/platform-process.ts';
 
@@ -22,9 +22,9 @@ describe('tribo doctor where no platform runs', () => {
   });
   afterEach(() => rmSync(dataDir, { recursive: true }));
 
-  async function doctor(env: Readonly<Record<string, string>> = {}) {
+  async function doctor(env: Readonly<Record<string, string>> = {}, folder = dataDir) {
     const ports = { TRIBO_MQTT_PORT: '0', TRIBO_HTTP_PORT: '0' };
-    const { code, stdout } = await runCommand(['--json', 'doctor', '--data-dir', dataDir], { ...ports, ...env });
+    const { code, stdout } = await runCommand(['--json', 'doctor', '--data-dir', folder], { ...ports, ...env });
     return { code, checks: JSON.parse(stdout) as Check[] };
   }
 
@@ -43,6 +43,21 @@ describe('tribo doctor where no platform runs', () => {
         'HTTP port',
       ]);
       expect(code).toBe(0);
+    },
+    TIMEOUT_MS,
+  );
+
+  it.each([
+    ['is not there yet', 'plant/data', (at: string) => `${at} can be made in ${dirname(dirname(at))}`, true],
+    ['is below a file', 'file/data', (at: string) => `${at}: ${dirname(at)} is no folder`, false],
+  ])(
+    'says of a data folder that %s whether it can be made, and makes nothing',
+    async (_what, name, detail, ok) => {
+      writeFileSync(join(dataDir, 'file'), '');
+      const folder = join(dataDir, name);
+      const { checks } = await doctor({}, folder);
+      expect(checks.find((check) => check.name === 'data folder')).toMatchObject({ ok, detail: detail(folder) });
+      expect(readdirSync(dataDir)).toEqual(['file']);
     },
     TIMEOUT_MS,
   );

@@ -72,7 +72,7 @@ export class LogFile {
   /** The log, shared with the process's other clients of it. Each calls `release` when it is done. @throws PortError */
   static async open(given: LogFileOptions): Promise<LogFile> {
     try {
-      mkdirSync(given.directory, { recursive: true });
+      mkdirSync(given.directory, { recursive: true, mode: 0o700 });
       const directory = realpathSync(given.directory);
       while (closing.has(directory)) await closing.get(directory);
       let file = shared.get(directory);

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
 import type { Command } from 'commander';
@@ -7,7 +7,7 @@ import { DATA_FORMAT, formatOf, refuseNewerFormat } from '#services/shared/proce
 import { ADDRESS_FILE } from './api-client.ts';
 import type { Action } from './main.ts';
 import { CommandError } from './output.ts';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 interface Check {
   readonly name: string;
@@ -63,9 +63,11 @@ function memoryCheck(): Check {
 
 function folderCheck(folder: string): Check {
   try {
-    mkdirSync(folder, { recursive: true });
-    accessSync(folder, constants.W_OK);
-    return { name: 'data folder', ok: true, detail: `${folder} is writable` };
+    const present = nearestPresent(resolve(folder));
+    if (!statSync(present).isDirectory()) throw new Error(`${present} is no folder`);
+    accessSync(present, constants.W_OK | constants.X_OK);
+    const detail = present === resolve(folder) ? `${folder} is writable` : `${folder} can be made in ${present}`;
+    return { name: 'data folder', ok: true, detail };
   } catch (error) {
     return {
       name: 'data folder',
@@ -74,6 +76,11 @@ function folderCheck(folder: string): Check {
       remedy: 'set TRIBO_DATA_DIR to a folder that you may write to',
     };
   }
+}
+
+/** The folder, or what is there of the way to it: to check must not make it. */
+function nearestPresent(folder: string): string {
+  return existsSync(folder) || dirname(folder) === folder ? folder : nearestPresent(dirname(folder));
 }
 
 function formatCheck(folder: string): Check {
@@ -90,7 +97,7 @@ function formatCheck(folder: string): Check {
 }
 
 function diskCheck(folder: string): Check {
-  const { bavail, bsize } = statfsSync(existsSync(folder) ? folder : '.');
+  const { bavail, bsize } = statfsSync(nearestPresent(resolve(folder)));
   const gib = (bavail * bsize) / 2 ** 30;
   return {
     name: 'free disk',
