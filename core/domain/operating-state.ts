@@ -1,5 +1,8 @@
 import type { OperatingState, OperatingStateSource } from './plant.ts';
 
+/** The metric that carries a machine's speed, in revolutions per minute; negative while it runs in reverse. */
+export const SPEED_METRIC = 'rpm';
+
 /** Whether the machine runs, by the metric that tells it; undefined while that metric's value is not known. */
 export function operatingStateOf(
   source: OperatingStateSource,
@@ -8,7 +11,10 @@ export function operatingStateOf(
   if (source.from === 'always') return source.state;
   const value = valueOf(source.metric);
   if (value === undefined) return undefined;
-  if (source.from === 'threshold') return value > source.runningAbove ? 'running' : 'stopped';
+  if (source.from === 'threshold') {
+    const magnitude = source.metric === SPEED_METRIC ? Math.abs(value) : value;
+    return magnitude > source.runningAbove ? 'running' : 'stopped';
+  }
   if (value === source.running) return 'running';
   return value === source.maintenance ? 'maintenance' : 'stopped';
 }

@@ -41,7 +41,7 @@ export interface FeaturesBody {
   readonly provenance: WaveformFeatures['provenance'];
   /** The description that the waveform was read against; absent for an unregistered machine. */
   readonly machineRevision?: number;
-  /** Parts of the description that could not be used, and why. */
+  /** Parts of the description, and a reading of the speed, that could not be used, and why. */
   readonly problems?: readonly string[];
 }
 
@@ -101,7 +101,8 @@ function featuresDocument(
 ): DerivedDocument {
   const { sensor, waveformId, ts, sampleRateHz, unit } = waveform;
   const { rpm } = point;
-  const { machine, problems } = featureMachine(registered?.machine, sensor, point.state);
+  const { machine, problems: ofMachine } = featureMachine(registered?.machine, sensor, point.state);
+  const problems = point.problem === undefined ? ofMachine : [...ofMachine, point.problem];
   const { values, isoZone, provenance } = computeWaveformFeatures(
     { samples, sampleRateHz, unit, ...(rpm !== undefined && { rpm }) },
     { machine },

@@ -1,19 +1,20 @@
 import { RefreshingCache, type RefreshingCacheOptions } from '../derivation/refreshing-cache.ts';
 import type { Clock } from '../clock.ts';
 import type { MachineKey } from '../domain/ids.ts';
-import { operatingStateOf } from '../domain/operating-state.ts';
+import { operatingStateOf, SPEED_METRIC } from '../domain/operating-state.ts';
 import type { OperatingState, OperatingStateSource } from '../domain/plant.ts';
 import type { CallOptions } from '../errors.ts';
 import type { LatestValue, TimeSeriesStore } from '../ports/time-series-store.ts';
+import { MAX_RPM } from './waveform.ts';
 
 /** What a machine was doing at a time. Undefined where nothing tells. */
 export interface OperatingPoint {
+  /** Of a reading its magnitude: a drive in reverse reports a negative speed. */
   readonly rpm: number | undefined;
   readonly state: OperatingState | undefined;
+  /** Why a reading that is there does not tell. */
+  readonly problem?: string;
 }
-
-/** The metric that carries a machine's speed, in revolutions per minute. */
-export const SPEED_METRIC = 'rpm';
 
 /** How far a reading may usually be from a waveform, in event time, and still tell speed and operating state. */
 export const READING_MAX_DISTANCE_MS = 300_000;
@@ -45,6 +46,15 @@ export class OperatingPoints {
       const found = latest.find((each) => each.metric === metric && each.quality !== 'bad');
       return found && Math.abs(found.ts - asked.tsMs) <= this.#maxDistanceMs ? found.value : undefined;
     };
-    return { rpm: valueOf(SPEED_METRIC), state: operatingStateOf(asked.source, valueOf) };
+    const state = operatingStateOf(asked.source, valueOf);
+    const speed = valueOf(SPEED_METRIC);
+    if (speed === undefined || asked.rpm !== undefined) return { rpm: speed, state };
+    const rpm = Math.abs(speed);
+    if (rpm <= MAX_RPM) return { rpm, state };
+    return {
+      rpm: undefined,
+      state,
+      problem: `the reading ${SPEED_METRIC} = ${speed} is left out: no speed is above ${MAX_RPM}`,
+    };
   }
 }

@@ -7,6 +7,7 @@ import { buffer } from './transform-cache.ts';
 import { sampleUnit, type SampleUnit } from './units.ts';
 import {
   FEATURES_VERSION,
+  MAX_RPM,
   MAX_SAMPLES,
   MIN_SAMPLES,
   resolveParameters,
@@ -46,7 +47,7 @@ export function prepareRecord(waveform: WaveformInput, { machine, parameters }: 
     throw new RangeError(`a machine has at most ${MAX_BEARINGS} bearings, got ${machine.bearings.length}`);
   }
   const rpm = waveform.rpm ?? machine.nominalRpm;
-  if (rpm !== undefined && !(rpm >= 0 && rpm <= 1e6)) throw new RangeError(`rpm must be 0..1e6, got ${rpm}`);
+  if (rpm !== undefined && !(rpm >= 0 && rpm <= MAX_RPM)) throw new RangeError(`rpm must be 0..1e6, got ${rpm}`);
   return {
     ...centre(samples),
     sampleRateHz,

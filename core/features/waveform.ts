@@ -21,6 +21,9 @@ export const MIN_SAMPLES = 16;
 /** Longest waveform that is accepted: 16 MiB of 16-bit samples, the largest body the HTTP entry takes. */
 export const MAX_SAMPLES = 8_388_608;
 
+/** Fastest speed that is believed, in revolutions per minute. */
+export const MAX_RPM = 1e6;
+
 /** What a machine is doing; only `running` (or unknown) is judged by ISO 20816-3. */
 export type OperatingState = 'running' | 'stopped' | 'maintenance';
 

@@ -225,6 +225,7 @@ describe('feature service', () => {
     },
     { what: 'the newest reading next', latest: [{ value: 900 }], expected: ['reading', 900, 'running'] },
     { what: 'a reading that says it stands', latest: [{ value: 20 }], expected: ['reading', 20, 'stopped'] },
+    { what: 'a reading of a drive in reverse', latest: [{ value: -900 }], expected: ['reading', 900, 'running'] },
     { what: 'no bad reading', latest: [{ value: 900, quality: 'bad' }], expected: ['machine', RPM, undefined] },
     {
       what: 'no reading of another time',
@@ -248,6 +249,18 @@ describe('feature service', () => {
     await plant.send('w1', rpm === undefined ? {} : { rpm });
     const body = bodyOf((await plant.documents(1))[0]);
     expect([body.rpmFrom, body.provenance.rpm, body.operatingState]).toEqual(expected);
+  });
+
+  it('leaves a reading out that can be no speed, and says so, rather than the waveform', async () => {
+    await using plant = await Plant.open();
+    await plant.machines.putMachine(TENANT, SITE, press);
+    plant.latest = [{ metric: 'rpm', ts: NOW_MS, value: -2e6, unit: '/min', quality: 'good' }];
+    await plant.start();
+    await plant.send('w1');
+    const body = bodyOf((await plant.documents(1))[0]);
+    expect(body).toMatchObject({ rpmFrom: 'machine', provenance: { rpm: RPM } });
+    expect(body.problems).toEqual(['the reading rpm = -2000000 is left out: no speed is above 1000000']);
+    expect(plant.deadLetters).toEqual([]);
   });
 
   it('follows a changed machine description', async () => {
