@@ -74,13 +74,18 @@ export class Judging {
     return this.#undecodable;
   }
 
-  /** Takes an event in; false when it was before. */
+  /**
+   * Takes an event in; false when it changes nothing, because it was taken before or because its kind decides nothing. What decides
+   * nothing is not noted either: rejections come under whatever machine names a sender makes up.
+   */
   take(stream: StreamName, event: StampedEvent): boolean {
+    const { kind } = event;
+    if (kind !== 'telemetry' && kind !== 'features' && kind !== 'prediction') return false;
     const machine = this.#machines.get(event.key) ?? this.#add(event.key);
     if (!machine.marks.advance(stream, event)) return false;
     this.#dirty.add(machine.shard);
-    if (event.kind === 'telemetry') this.#takeTelemetry(event);
-    else if (event.kind === 'features' || event.kind === 'prediction') this.#takeDocument(event);
+    if (kind === 'telemetry') this.#takeTelemetry(event);
+    else this.#takeDocument(event);
     return true;
   }
 
@@ -97,6 +102,11 @@ export class Judging {
       transitions: [...transitions, ...this.#outputs.transitions],
       windowEvents: [...events, ...this.#outputs.windowEvents],
     };
+  }
+
+  /** Machines of which something is kept. */
+  get machineCount(): number {
+    return this.#machines.size;
   }
 
   get shardCount(): number {

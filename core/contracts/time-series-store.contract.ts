@@ -707,6 +707,33 @@ const listings = [
       atMs: T0,
     });
   }),
+  contractCase(
+    'the rejection of a machine that nobody has described is counted, and listed under its name, after a reopen too',
+    async (store, edge, harness) => {
+      const stranger = machineKey(acme, site, parseName<MachineId>('machine', 'stranger'));
+      const rejections = [{ code: 'unknown_machine', pointer: '', detail: 'nobody has described it' }];
+      await store.settle(
+        batch([
+          { type: 'rejected', event: edge.event('rejection', 1, { key: stranger }), rejections },
+          { type: 'rejected', event: edge.event('rejection', 1), rejections },
+          edge.readings(T0, { a: 1 }),
+        ]),
+      );
+      const expectListed = async (of: TimeSeriesStore) => {
+        assert.deepEqual(await settledOf(of), { ...NOTHING_SETTLED, stored: 1, rejected: 2 });
+        const listed = await of.rejections({ tenant: acme, limit: 3 });
+        assert.deepEqual(
+          listed.map(({ machine, code }) => [machine, code]),
+          [
+            [press, 'unknown_machine'],
+            [stranger, 'unknown_machine'],
+          ],
+        );
+      };
+      await expectListed(store);
+      await expectListed(await harness.reopen());
+    },
+  ),
   contractCase('dead letters keep their event, and are listed page by page', async (store, edge) => {
     const dead = [1, 2, 3].map((n) => edge.deadLettered(n, { traceparent: `00-${n}` }));
     await store.settle(batch(dead));

@@ -7,10 +7,11 @@ import type {
   DuckDBValue,
 } from '@duckdb/node-api';
 import { LEDGERED_STREAMS, type StampedEvent, type StreamName } from '#core/domain/event.ts';
-import type { MachineKey, TenantId } from '#core/domain/ids.ts';
+import { machineRef, type MachineKey, type TenantId } from '#core/domain/ids.ts';
 import type { SettledItems } from '#core/domain/ledger.ts';
 import type { Rejection } from '#core/domain/reading.ts';
 import type { WaveformReference } from '#core/domain/waveform.ts';
+import type { RejectionCode } from '#core/ingestion/rejection.ts';
 import type { DerivedDocument, EventOutcome, ReadingRow } from '#core/ports/time-series-store.ts';
 import { blobValue } from '@duckdb/node-api';
 import { MAX_SERIES_PER_MACHINE, type Dictionary, type MachineEntry } from './dictionary.ts';
@@ -99,9 +100,11 @@ export class BatchWriter {
   add(stream: StreamName, outcome: EventOutcome, watermark: 'moves' | 'stays' = 'moves'): keyof SettledItems {
     this.#ord += 1;
     const { event } = outcome;
-    const machine = this.#machineOf(event.key);
-    const totals = this.#totalsOf(machine.tenant);
-    const counted = this.#addRows(stream, machine, outcome);
+    const isStranger = isOfUnknownMachine(outcome) && this.#dictionary.find(event.key) === undefined;
+    const totals = this.#totalsOf(isStranger ? machineRef(event.key).tenant : this.#machineOf(event.key).tenant);
+    const counted = isStranger
+      ? this.#addRejections(undefined, event, outcome.rejections)
+      : this.#addRows(stream, this.#machineOf(event.key), outcome);
     totals.counts[counted] += event.items;
     if (watermark === 'moves' && (LEDGERED_STREAMS as readonly StreamName[]).includes(stream)) {
       totals.watermarks.set(stream, event.cumulativeItems);
@@ -242,18 +245,21 @@ export class BatchWriter {
     return 'stored';
   }
 
-  #addRejections(machine: MachineEntry, event: StampedEvent, rejections: readonly Rejection[]): 'rejected' {
+  /** Without a machine its name is written out: see {@link isOfUnknownMachine}. */
+  #addRejections(machine: MachineEntry | undefined, event: StampedEvent, rejections: readonly Rejection[]): 'rejected' {
+    const tenant = machine?.tenant ?? machineRef(event.key).tenant;
     rejections.forEach(({ code, pointer, detail }, item) =>
       this.#addRow('rejections', [
         BigInt(this.#ord),
         item,
-        machine.tenant,
-        machine.id,
+        tenant,
+        machine?.id ?? null,
         event.eventId,
         code,
         pointer,
         detail,
         BigInt(event.acceptedAtMs),
+        machine === undefined ? event.key : null,
       ]),
     );
     return 'rejected';
@@ -301,3 +307,15 @@ export class BatchWriter {
     return totals;
   }
 }
+
+type RejectedOutcome = Extract<EventOutcome, { readonly type: 'rejected' }>;
+
+/**
+ * A sender may make up machine names without end, and a machine's number in the dictionary is for ever: so the rejection of a machine that
+ * nobody has described gets none.
+ */
+function isOfUnknownMachine(outcome: EventOutcome): outcome is RejectedOutcome {
+  return outcome.type === 'rejected' && outcome.rejections.every(({ code }) => code === UNKNOWN_MACHINE);
+}
+
+const UNKNOWN_MACHINE: RejectionCode = 'unknown_machine';

@@ -166,7 +166,10 @@ export async function listRejections(
   );
   return rows.map((row) => ({
     id: `${idOf(row['ord'] as bigint)}-${row['item'] as number}`,
-    machine: dictionary.machineById(row['machine_id'] as number).key,
+    machine:
+      row['machine_id'] === null
+        ? (row['machine_key'] as MachineKey)
+        : dictionary.machineById(row['machine_id'] as number).key,
     eventId: row['event_id'] as string,
     code: row['code'] as string,
     pointer: row['pointer'] as string,

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DuckDBInstance } from '@duckdb/node-api';
+import type { MachineKey, TenantId } from '#core/domain/ids.ts';
+import type { EventOutcome } from '#core/ports/time-series-store.ts';
 import { DuckDbTimeSeriesStore } from './duckdb-time-series-store.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 
@@ -48,5 +50,24 @@ describe('the format of the file', () => {
     const { writeFile } = await import('node:fs/promises');
     await writeFile(join(directory, 'timeseries.duckdb'), 'this is no database');
     await expect(DuckDbTimeSeriesStore.open({ directory })).rejects.toMatchObject({ code: 'data_loss' });
+  });
+});
+
+describe('the machines of the file', () => {
+  it('do not grow with made-up names: 10,000 unknown machines are counted and listed, and none is numbered', async () => {
+    const store = await DuckDbTimeSeriesStore.open({ directory });
+    const outcomes = Array.from({ length: 10_000 }, (_unused, i): EventOutcome => {
+      const key = `acme/akron/ghost-${i}` as MachineKey;
+      const envelope = { eventId: `~r${i}`, kind: 'rejection', key, items: 1, acceptedAtMs: Date.now() } as const;
+      const stamp = { source: 'edge', epoch: 1, seq: i + 1, cumulativeItems: i + 1 };
+      const rejections = [{ code: 'unknown_machine', pointer: '', detail: `nobody has described ${key}` }];
+      return { type: 'rejected', event: { ...envelope, ...stamp, payload: new Uint8Array(0) }, rejections };
+    });
+    await store.settle({ stream: 'metrics', group: 'store', fence: 1, outcomes });
+    const tenant = 'acme' as TenantId;
+    expect(await store.settled()).toMatchObject([{ tenant, settled: { rejected: 10_000 } }]);
+    expect(await store.rejections({ tenant, limit: 1 })).toMatchObject([{ machine: 'acme/akron/ghost-9999' }]);
+    await store.close();
+    expect(await inFile('SELECT count(*)::INTEGER FROM machines')).toEqual([[0]]);
   });
 });

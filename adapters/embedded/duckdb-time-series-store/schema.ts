@@ -36,6 +36,8 @@ const MIGRATIONS: readonly string[] = [
   -- Which tables hold readings, events and rollups (parts.ts).
   CREATE TABLE parts (tier VARCHAR, name VARCHAR, day INTEGER, row_count BIGINT, min_ts BIGINT, max_ts BIGINT);
   `,
+  // The name of a machine that nobody has described, where machine_id is null: made-up names get no number (batch-writer.ts).
+  'ALTER TABLE rejections ADD COLUMN machine_key VARCHAR',
 ];
 
 /** What this program reads and writes. */

@@ -1,0 +1,36 @@
+import { describe, expect, it } from '@jest/globals';
+import type { EventKind, StampedEvent } from '../domain/event.ts';
+import type { MachineKey } from '../domain/ids.ts';
+import { Judging } from './judging.ts';
+
+const WINDOWS = { sizeMs: 1000, hopMs: 1000, watermarkDelayMs: 0, allowedLatenessMs: 500, maxSeries: 2 };
+
+function judging(): Judging {
+  return new Judging({ latenessMs: 10_000, windows: WINDOWS });
+}
+
+let seq = 0;
+function event(kind: EventKind, machine: string, body: unknown = {}): StampedEvent {
+  seq += 1;
+  return {
+    eventId: `e${seq}`,
+    kind,
+    key: `acme/akron/${machine}` as MachineKey,
+    items: 1,
+    acceptedAtMs: 0,
+    payload: Buffer.from(JSON.stringify(body)),
+    ...{ source: 'edge', epoch: 1, seq, cumulativeItems: seq },
+  };
+}
+
+describe('judging', () => {
+  it('keeps nothing of rejections and duplicates, so that made-up machine names cost nothing', () => {
+    const judge = judging();
+    judge.take('metrics', event('telemetry', 'press-7', { ts: 0, metrics: { heat: 60 } }));
+    judge.saveShard(0);
+    for (let i = 0; i < 10_000; i++) judge.take('metrics', event(i % 2 ? 'rejection' : 'duplicate', `ghost-${i}`));
+    expect(judge.machineCount).toBe(1);
+    expect(judge.dirtyShards()).toEqual([]);
+    expect(judge.saveShard(0)).toHaveLength(1);
+  });
+});
