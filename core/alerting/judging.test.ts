@@ -33,4 +33,17 @@ describe('judging', () => {
     expect(judge.dirtyShards()).toEqual([]);
     expect(judge.saveShard(0)).toHaveLength(1);
   });
+
+  it('counts what became of readings in windows: late, too late, and without room for their series', () => {
+    const judge = judging();
+    const read = (ts: number, metrics: Record<string, number>) =>
+      judge.take('metrics', event('telemetry', 'press-7', { ts, metrics }));
+    read(0, { heat: 60, load: 1 });
+    read(1200, { heat: 61 });
+    read(900, { heat: 62 });
+    read(5000, { heat: 63 });
+    read(900, { heat: 64 });
+    read(5000, { one_too_many: 1 });
+    expect(judge.windowReadings).toEqual({ counted: 4, late: 1, too_late: 1, invalid: 0, refused: 1 });
+  });
 });

@@ -7,6 +7,7 @@ import {
   RollingWindows,
   type MachineWindowsSnapshot,
   type RollingWindowOptions,
+  type WindowOutcome,
   type WindowResult,
 } from '../features/windows.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
@@ -102,6 +103,11 @@ export class Judging {
       transitions: [...transitions, ...this.#outputs.transitions],
       windowEvents: [...events, ...this.#outputs.windowEvents],
     };
+  }
+
+  /** Readings since the start by what became of them in their windows. */
+  get windowReadings(): Readonly<Record<WindowOutcome, number>> {
+    return this.#windows.totals;
   }
 
   /** Machines of which something is kept. */

@@ -136,7 +136,7 @@ describe('rolling windows', () => {
     expect(windows.update('b', 'x', 0, 1)).toBe('counted');
     expect(windows.update('b', 'y', 0, 1)).toBe('refused');
     expect(windows.update('c', 'x', 0, 1)).toBe('refused');
-    expect(windows.refusedCount).toBe(2);
+    expect(windows.totals.refused).toBe(2);
     expect(windows.machines()).toEqual(['a', 'b']);
     windows.forgetMachine('a');
     expect(windows.update('c', 'x', 0, 1)).toBe('counted');

@@ -38,7 +38,7 @@ export class RollingWindows {
   readonly #emit: WindowSink;
   readonly #machines = new Map<string, MachineWindows>();
   #seriesCount = 0;
-  #refusedCount = 0;
+  readonly #totals: Record<WindowOutcome, number> = { counted: 0, late: 0, too_late: 0, invalid: 0, refused: 0 };
 
   /** @throws RangeError that names the option, when one is out of range. */
   constructor(options: RollingWindowOptions, emit: WindowSink) {
@@ -54,10 +54,11 @@ export class RollingWindows {
     if (windows && ring) {
       const outcome = ring.add(timestampMs, value, this.#emit);
       windows.counts[outcome]++;
+      this.#totals[outcome]++;
       return outcome;
     }
     if (this.#seriesCount >= this.#maxSeries) {
-      this.#refusedCount++;
+      this.#totals.refused++;
       return 'refused';
     }
     this.#addSeries(machine, metric);
@@ -78,9 +79,9 @@ export class RollingWindows {
     return counts && { ...counts };
   }
 
-  /** Readings refused since the start because `maxSeries` was reached. */
-  get refusedCount(): number {
-    return this.#refusedCount;
+  /** Readings of all machines since the start by outcome; `refused` are those that found `maxSeries` reached. */
+  get totals(): Readonly<Record<WindowOutcome, number>> {
+    return this.#totals;
   }
 
   get seriesCount(): number {

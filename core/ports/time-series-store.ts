@@ -150,6 +150,11 @@ export interface SettleResult {
   readonly added: ReadonlyMap<TenantId, SettledItems>;
   /** Events that were at or below the stored progress, and changed nothing. */
   readonly redelivered: number;
+  /**
+   * Values of documents that became no points of a series, because their machine has as many series as the store allows one; the
+   * documents themselves are stored. Absent for none.
+   */
+  readonly unseriedValues?: number;
 }
 
 /** One tenant's outcomes so far, in items. */

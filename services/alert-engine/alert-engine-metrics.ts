@@ -27,6 +27,15 @@ export class AlertEngineMetrics {
         events.set({ outcome: 'undecodable' }, judging.undecodable);
       },
     });
+    const windowed = new Gauge({
+      name: 'tribo_window_readings',
+      help: 'Readings since the start, by what became of them in windows: late ones corrected a window, too late and refused ones are in none',
+      labelNames: ['outcome'],
+      registers: [registry],
+      collect: () => {
+        for (const [outcome, count] of Object.entries(judging.windowReadings)) windowed.set({ outcome }, count);
+      },
+    });
     const messages = new Gauge({
       name: 'tribo_alarm_outbox_messages',
       help: 'Alarm messages that wait to be told, and those that will not be unless somebody retries them',
@@ -40,7 +49,12 @@ export class AlertEngineMetrics {
         }
       },
     });
-    this.#scraped = ['tribo_alarm_transitions_total', 'tribo_judged_events', 'tribo_alarm_outbox_messages'];
+    this.#scraped = [
+      'tribo_alarm_transitions_total',
+      'tribo_judged_events',
+      'tribo_window_readings',
+      'tribo_alarm_outbox_messages',
+    ];
   }
 
   recorded(results: readonly RecordedTransition[]): void {

@@ -390,7 +390,8 @@ describe('alert engine', () => {
       }),
       { by: 'asha' },
     );
-    await plant.start();
+    const metrics = new Registry();
+    await plant.start({ metrics });
     const begin = 60_000 - (T0 % 60_000);
     for (let at = 0; at <= 80_000; at += 10_000)
       await plant.read(begin + at, { temperature: 60 + (at % 20_000) / 10_000, rpm: 1480 });
@@ -402,6 +403,8 @@ describe('alert engine', () => {
       body: { fromMs: T0 + begin, counts: { temperature: 6, rpm: 6 } },
     });
     expect(plant.notices[0]?.alarm.parts[0]).toMatchObject({ metric: 'temperature_mean', value: 60.5 });
+    await until(async () => (await metrics.metrics()).includes('tribo_window_readings{outcome="counted"} 18'));
+    expect(await metrics.metrics()).toContain('tribo_window_readings{outcome="refused"} 0');
   });
 
   it('waits for a journal that is away, says so, and loses nothing', async () => {

@@ -179,6 +179,21 @@ describe('the time-series service', () => {
     expect(service.problem()).toBeUndefined();
   });
 
+  it('counts the values of a document whose machine has no room for their series, and keeps the document', async () => {
+    await world.start();
+    const values = Object.fromEntries(Array.from({ length: 5000 }, (_unused, i) => [`feature_${i}`, i]));
+    const ts = Date.now();
+    const document = { kind: 'features', id: 'd1', revision: 1, ts, values, body: {} };
+    await world.stream.publish('features', [world.event('features', 0, document)]);
+    await eventually(async () => {
+      const text = await world.metrics.metrics();
+      expect(text).toContain('tribo_store_unseried_values_total{service="test"} 5000');
+    });
+    const query = { machine: press, kind: 'features', fromMs: ts, toMs: ts + 1, limit: 1 } as const;
+    expect(await world.store.documents(query)).toMatchObject([{ id: 'd1', values }]);
+    expect(await world.store.latest(press)).toEqual([]);
+  });
+
   it('goes on after a restart where it stopped, and settles nothing twice', async () => {
     const first = await world.start();
     await world.stream.publish('metrics', world.telemetry(100));

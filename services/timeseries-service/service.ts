@@ -96,6 +96,7 @@ class SettlingService implements TimeseriesService {
   /** What fails at present, by what was tried. */
   readonly #problems = new Map<string, string>();
   readonly #settledItems: Counter<'outcome'>;
+  readonly #unseriedValues: Counter;
   readonly #settleDuration: Histogram<'stream'>;
   readonly #houseDuration: Histogram<'task'>;
   #lease: Lease | undefined;
@@ -114,6 +115,11 @@ class SettlingService implements TimeseriesService {
       name: 'tribo_settled_items_total',
       help: 'Items of the ledger by where they ended, since this process started',
       labelNames: ['outcome'],
+      registers,
+    });
+    this.#unseriedValues = new Counter({
+      name: 'tribo_store_unseried_values_total',
+      help: 'Values of documents that are in no series, because their machine has as many as it may, since this process started',
       registers,
     });
     this.#settleDuration = new Histogram({
@@ -227,7 +233,8 @@ class SettlingService implements TimeseriesService {
     return result;
   }
 
-  #countItems({ added }: SettleResult): void {
+  #countItems({ added, unseriedValues }: SettleResult): void {
+    this.#unseriedValues.inc(unseriedValues ?? 0);
     for (const items of added.values()) {
       for (const outcome of Object.keys(items) as (keyof SettledItems)[]) {
         this.#settledItems.inc({ outcome }, items[outcome]);

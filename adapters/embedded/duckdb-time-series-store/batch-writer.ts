@@ -69,6 +69,7 @@ export class BatchWriter {
   readonly #written: WrittenReadings;
   #machine: MachineEntry | undefined;
   #ord: number;
+  #unseriedValues = 0;
 
   constructor(
     memory: Pick<StoreMemory, 'dictionary' | 'latest' | 'revisited'>,
@@ -91,6 +92,11 @@ export class BatchWriter {
   /** The acceptance order of the newest event. */
   get ord(): number {
     return this.#ord;
+  }
+
+  /** Values of documents whose machine had no room for their series. */
+  get unseriedValues(): number {
+    return this.#unseriedValues;
   }
 
   /**
@@ -242,6 +248,7 @@ export class BatchWriter {
     });
     this.#written.span(document.ts);
     if (this.#dictionary.hasRoom(machine, readings)) this.#addReadings(machine, document.ts, readings, DERIVED);
+    else this.#unseriedValues += readings.length;
     return 'stored';
   }
 

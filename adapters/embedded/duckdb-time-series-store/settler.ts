@@ -39,12 +39,14 @@ export class Settler {
     if (change.values.size === 0) return { added: new Map(), redelivered };
 
     const duplicates = await findDuplicates(this.#connection, this.#memory, fresh);
+    let unseriedValues = 0;
     const added = await this.#write(change, fresh, (writer) => {
       fresh.forEach((outcome, index) => {
         writer.add(batch.stream, duplicates.has(index) ? { type: 'duplicate', event: outcome.event } : outcome);
       });
+      ({ unseriedValues } = writer);
     });
-    return { added, redelivered };
+    return { added, redelivered, ...(unseriedValues > 0 && { unseriedValues }) };
   }
 
   /** Replaces the dead letter by what its event became; returns what that is. */
