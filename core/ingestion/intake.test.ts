@@ -615,4 +615,32 @@ describe('a waveform in parts', () => {
     for (const number of [1, 2, 3]) await world.intake.accept(part(number, { id: undefined }));
     expect(await stored(world)).toEqual([...floats]);
   });
+
+  it('without an id counts a part that comes again after the last as a duplicate, and opens nothing for it', async () => {
+    const world = await open();
+    for (const number of [1, 2, 3]) await world.intake.accept(part(number, { id: undefined }));
+    expect(await world.intake.accept(part(3, { id: undefined }))).toEqual({ accepted: 0, duplicate: 1, rejected: [] });
+    expect(world.intake.gauges().openWaveforms).toBe(0);
+    expect(await partsLeft(world)).toBe(0);
+    const [first, second] = world.stream.events('raw-waveform');
+    expect(second).toMatchObject({ kind: 'duplicate', eventId: first?.eventId, items: 1 });
+  });
+
+  it('without an id is another waveform when it comes with the same time and other samples', async () => {
+    const world = await open();
+    for (const number of [1, 2, 3]) await world.intake.accept(part(number, { id: undefined }));
+    const others = { id: undefined, samples: Buffer.from(Float32Array.of(7, 8, 9).buffer).toString('base64') };
+    await world.intake.accept(part(1, others));
+    await world.intake.accept(part(2, others));
+    expect(await world.intake.accept(part(3, others))).toMatchObject({ accepted: 1 });
+  });
+
+  it('that was settled is remembered within a bound', async () => {
+    const world = await open({ maxOpenWaveforms: 2 });
+    for (const ts of [1, 2, 3]) {
+      for (const number of [1, 2, 3]) await world.intake.accept(part(number, { id: undefined, ts: NOW_MS + ts }));
+    }
+    expect(await world.intake.accept(part(3, { id: undefined, ts: NOW_MS + 3 }))).toMatchObject({ duplicate: 1 });
+    expect(await world.intake.accept(part(3, { id: undefined, ts: NOW_MS + 1 }))).toMatchObject({ duplicate: 0 });
+  });
 });

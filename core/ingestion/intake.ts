@@ -365,7 +365,10 @@ export class Intake implements DeviceIntake {
     const read = readWaveformContent(message.content, context.rules);
     if ('code' in read) return this.#rejectWhole('raw-waveform', machine.key, read);
     const { sensor, waveform } = read;
-    if (waveform.part === undefined) return this.#storeWaveform(context, sensor, waveform.header, waveform.bytes);
+    if (waveform.part === undefined) {
+      const { header, bytes } = waveform;
+      return this.#storeWaveform(context, header, bytes, waveformReference(machine.key, sensor, header, bytes));
+    }
 
     const { id } = waveform.header;
     if (id !== undefined && this.#receipts.has(machine.receipts, waveformEventId(sensor, id))) {
@@ -379,14 +382,19 @@ export class Intake implements DeviceIntake {
     switch (step.type) {
       case 'waiting':
         return { accepted: 0, duplicate: 0, rejected: [] };
+      case 'duplicate':
+        return this.#acknowledgeDuplicate('raw-waveform', context.machine, step.eventId, 1);
       case 'rejected': {
         const receipt = await this.#rejectWhole('raw-waveform', context.machine.key, step.rejection);
         if (step.waveform !== undefined) await this.#assembly.discard(step.waveform);
         return receipt;
       }
       case 'complete': {
-        const receipt = await this.#storeWaveform(context, step.waveform.sensor, step.header, step.bytes);
-        await this.#assembly.discard(step.waveform);
+        const { waveform, header, bytes, partDigests } = step;
+        const reference = waveformReference(context.machine.key, waveform.sensor, header, bytes);
+        const receipt = await this.#storeWaveform(context, header, bytes, reference);
+        const eventId = eventIdOf(header, reference);
+        await this.#assembly.discard(waveform, partDigests && { eventId, partDigests });
         return receipt;
       }
     }
@@ -394,13 +402,12 @@ export class Intake implements DeviceIntake {
 
   async #storeWaveform(
     context: MessageContext,
-    sensor: SensorId,
     header: WaveformHeader,
     bytes: Uint8Array,
+    reference: WaveformReference,
   ): Promise<IntakeReceipt> {
     const { machine } = context;
-    const reference = waveformReference(machine.key, sensor, header, bytes);
-    const eventId = waveformEventId(sensor, header.id ?? `~${reference.waveformId}`);
+    const eventId = eventIdOf(header, reference);
     const acknowledgement = new Acknowledgement();
     if (!this.#isDuplicate('raw-waveform', machine, eventId, 1, acknowledgement)) {
       const event = this.#event(context, 'waveform', eventId, 1, Buffer.from(JSON.stringify(reference)), header.ts);
@@ -435,7 +442,7 @@ export class Intake implements DeviceIntake {
     if (machine === undefined || step.type === 'waiting') return;
     if (step.type === 'complete') {
       const reference = waveformReference(machine.key, waveform.sensor, step.header, step.bytes);
-      const eventId = waveformEventId(waveform.sensor, step.header.id ?? `~${reference.waveformId}`);
+      const eventId = eventIdOf(step.header, reference);
       if (this.#receipts.has(machine.receipts, eventId)) return this.#assembly.discard(waveform);
     }
     const nowMs = this.#nowMs();
@@ -604,8 +611,13 @@ function contentId(payload: Uint8Array, index: number | undefined): string {
   return index === undefined ? `~${digest}` : `~${digest}.${index}`;
 }
 
-function waveformEventId(sensor: SensorId, id: string): string {
+function waveformEventId(sensor: string, id: string): string {
   return `waveform/${sensor}/${id}`;
+}
+
+/** By the device's id, or by the content where it gives none. */
+function eventIdOf({ id }: WaveformHeader, { sensor, waveformId }: WaveformReference): string {
+  return waveformEventId(sensor, id ?? `~${waveformId}`);
 }
 
 function readWaveformContent(

@@ -34,13 +34,24 @@ export interface OpenWaveform {
   expired: boolean;
 }
 
+/** How a complete waveform was settled, so that a part of it which comes again is known. */
+interface SettledWaveform {
+  readonly eventId: string;
+  /** Of the samples of each part, in their order. */
+  readonly partDigests: readonly string[];
+}
+
 export type AssemblyStep =
   | { readonly type: 'waiting' }
+  /** The part is one of a waveform that was complete before. */
+  | { readonly type: 'duplicate'; readonly eventId: string }
   | {
       readonly type: 'complete';
       readonly waveform: OpenWaveform;
       readonly header: WaveformHeader;
       readonly bytes: Uint8Array;
+      /** Only of a waveform without an id: one with an id is known by its receipt. */
+      readonly partDigests: readonly string[] | undefined;
     }
   | { readonly type: 'rejected'; readonly waveform: OpenWaveform | undefined; readonly rejection: Rejection };
 
@@ -57,6 +68,8 @@ export class WaveformAssembly {
   readonly #clock: Clock;
   readonly #options: WaveformAssemblyOptions;
   readonly #open = new Map<string, OpenWaveform>();
+  /** By folder, the newest last. */
+  readonly #settled = new Map<string, SettledWaveform>();
   /** Parts are joined one waveform at a time: 16 MiB is what it may take. */
   #joining: Promise<unknown> = Promise.resolve();
 
@@ -73,6 +86,12 @@ export class WaveformAssembly {
     const folder = folderOf(machine, sensor, message.header, part.of);
     let waveform = this.#open.get(folder);
     if (waveform === undefined) {
+      // A device resends a part whose acknowledgement it missed; other samples of the same time are another waveform.
+      const settled = this.#settled.get(folder);
+      if (settled?.partDigests[part.number - 1] === digestOf(message.bytes)) {
+        return { type: 'duplicate', eventId: settled.eventId };
+      }
+      this.#settled.delete(folder);
       const refused = this.#refuseAnother(machine);
       if (refused !== undefined) return { type: 'rejected', waveform: undefined, rejection: refused };
       waveform = this.#track(machine, sensor, part.of, folder);
@@ -96,9 +115,13 @@ export class WaveformAssembly {
     return late;
   }
 
-  /** Forgets the waveform and deletes its parts: a marker first, so that a crash in between leaves no incomplete waveform behind. */
-  async discard(waveform: OpenWaveform): Promise<void> {
+  /**
+   * Forgets the waveform and deletes its parts: a marker first, so that a crash in between leaves no incomplete waveform behind. Parts of a
+   * settled one are duplicates from now on, until many others were settled or the process ends.
+   */
+  async discard(waveform: OpenWaveform, settled?: SettledWaveform): Promise<void> {
     this.#open.delete(waveform.folder);
+    if (settled !== undefined) this.#remember(waveform.folder, settled);
     await this.#objects.put(`${waveform.folder}/${SETTLED}`, new Uint8Array(0));
     for (const number of waveform.received) await this.#objects.delete(`${waveform.folder}/${number}`);
     await this.#objects.delete(`${waveform.folder}/${SETTLED}`);
@@ -148,6 +171,14 @@ export class WaveformAssembly {
     return waveform;
   }
 
+  #remember(folder: string, settled: SettledWaveform): void {
+    this.#settled.delete(folder);
+    this.#settled.set(folder, settled);
+    if (this.#settled.size <= this.#options.maxOpen) return;
+    const [oldest] = this.#settled.keys();
+    if (oldest !== undefined) this.#settled.delete(oldest);
+  }
+
   #recoverPart(key: string, settled: Set<string>): void {
     const [, tenant, site, machine, sensor, group, ofText, number] = key.split('/');
     const of = Number(ofText);
@@ -186,8 +217,9 @@ export class WaveformAssembly {
     if (header === undefined) return { type: 'waiting' };
     const bytes = Buffer.concat(pieces);
     const refused = refuseSamples(bytes, header.encoding);
+    const partDigests = header.id === undefined ? pieces.map(digestOf) : undefined;
     return refused === undefined
-      ? { type: 'complete', waveform, header, bytes }
+      ? { type: 'complete', waveform, header, bytes, partDigests }
       : { type: 'rejected', waveform, rejection: refused };
   }
 }
@@ -199,6 +231,10 @@ const SETTLED = 'settled';
 function folderOf(machine: MachineKey, sensor: SensorId, header: WaveformHeader, of: number): string {
   const group = hash('sha256', header.id ?? `~${header.ts}`, 'hex').slice(0, 32);
   return `parts/${machine}/${sensor}/${group}/${of}`;
+}
+
+function digestOf(samples: Uint8Array): string {
+  return hash('sha256', samples, 'base64url').slice(0, 22);
 }
 
 /** A stored part: the length of its header as 4 bytes, the header as JSON, the samples. */
