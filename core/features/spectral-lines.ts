@@ -91,8 +91,11 @@ export function commonAmplitude(lines: readonly Tone[]): number {
   return Math.exp(lines.reduce((sum, line) => sum + Math.log(line.amplitude + Number.MIN_VALUE), 0) / lines.length);
 }
 
-/** Bounds the search for the common ratio on very long records, whose lines are very narrow. */
-const MAX_RATIO_STEPS = 256;
+/**
+ * Bounds the search for the common ratio: enough for the lines of the longest record at 25.6 kHz (327 s), four harmonics of 200 Hz and the
+ * default tolerance, where it takes a few milliseconds a defect; the record's transforms take seconds.
+ */
+const MAX_RATIO_STEPS = 16_384;
 
 function commonRatio(spectrum: PowerSpectrum, frequencyHz: number, harmonics: number, tolerance: number): number {
   const { meanSquares, stepHz } = spectrum;

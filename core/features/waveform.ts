@@ -112,7 +112,7 @@ export interface FeatureProvenance {
 }
 
 /** Version of the feature algorithms: raised whenever the same waveform would give another value. */
-export const FEATURES_VERSION = 'tribo-features/1.0.0';
+export const FEATURES_VERSION = 'tribo-features/1.0.1';
 
 /**
  * The defaults with a context's overrides.
