@@ -64,6 +64,8 @@ export class MachineJudges {
   newestMs = -Infinity;
   /** Bits of the operating states that it may be in. */
   state = ANY_STATE;
+  /** Event time up to which its readings were known when one last told the state. */
+  stateAtMs = -Infinity;
   /** Whether silences with a metric of their own were told that the machine sends. */
   expectsMetrics = false;
   /** Only metrics that a rule names: whatever else a machine sends costs one look-up. */

@@ -176,6 +176,26 @@ describe('operating state', () => {
     expect(bench.log).toEqual(['+hot@0', '-hot@1000 operating-state']);
   });
 
+  it('is not known any more when what tells it has stopped: a dead speed sensor does not silence the rules', () => {
+    const machineSilent: RuleDescription = { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 60_000 };
+    const bench = new Bench(hot, machineSilent).describe(speed).read(0, { rpm: 0, temperature: 20 });
+    for (let at = 60_000; at <= 300_000; at += 60_000) bench.silence(60_000).read(at, { temperature: 99 });
+    expect(bench.log).toEqual([]);
+    bench.silence(59_000).read(300_001, { temperature: 99 });
+    expect(bench.log).toEqual(['+hot@300001']);
+    expect(bench.silence(60_000).log).toEqual(['+hot@300001', '+silent@360001']);
+  });
+
+  it('is not known any more to documents either, nor after a restart', () => {
+    const worn: RuleDescription = { kind: 'model-score', id: 'model', text: 'Odd', limit: 3 };
+    const before = new Bench(worn).describe(speed).read(0, { rpm: 0 });
+    before.document(300_000, { kind: 'prediction', values: { score: 4 } });
+    expect(before.log).toEqual([]);
+    const after = new Bench(worn).describe(speed);
+    after.engine.restoreMachine(before.engine.snapshotMachine(key)!);
+    expect(after.document(300_001, { kind: 'prediction', values: { score: 4 } }).log).toEqual(['+model@300001']);
+  });
+
   it('is told by a tag too, and a rule may be for maintenance only', () => {
     const bench = new Bench({ ...hot, operatingStates: ['maintenance'] }).describe({
       operatingState: { from: 'tag', metric: 'mode', running: 1, maintenance: 2 },

@@ -11,6 +11,7 @@ import { machineRef, type MachineKey, type TenantId } from '../domain/ids.ts';
 import { operatingStateOf } from '../domain/operating-state.ts';
 import type { TelemetryBody } from '../domain/reading.ts';
 import type { VersionedRule } from '../domain/rule.ts';
+import { READING_MAX_DISTANCE_MS } from '../features/operating-points.ts';
 import type { RegisteredMachine } from '../ports/machine-registry.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { ACTIVATED, RETURNED } from './condition.ts';
@@ -60,6 +61,8 @@ export interface MachineSnapshot {
   readonly mode: MachineJudges['mode'];
   readonly newestMs: number | null;
   readonly state: number;
+  /** When the state was last told; null or absent: it is not known since when. */
+  readonly stateAtMs?: number | null;
   readonly newestDocumentMs: readonly (readonly [source: string, ts: number])[];
   readonly judges: readonly JudgeState[];
 }
@@ -84,8 +87,9 @@ const DEFAULT_MAX_MACHINES = 100_000;
  * its alarms say so (`replayed`), call nobody, and never join live ones. Silence is not judged in a replay: recordings pause. When the
  * machine goes live, the replay's active conditions return with cause `replay-ended` and judging begins anew.
  *
- * **Operating state** gates every rule by `operatingStates`; while it is not known, all rules judge. When the machine leaves a rule's states
- * its condition returns with cause `operating-state`. A document that carries the state of its own time is gated by that.
+ * **Operating state** gates every rule by `operatingStates`; while it is not known, all rules judge. What told it last speaks for
+ * {@link READING_MAX_DISTANCE_MS} of event time: a sensor of speed that dies must not silence the rules. When the machine leaves a rule's
+ * states its condition returns with cause `operating-state`. A document that carries the state of its own time is gated by that.
  */
 export class RuleEngine {
   readonly #latenessMs: number;
@@ -148,6 +152,7 @@ export class RuleEngine {
     this.#traceparent = origin.traceparent;
     if (!judges || !this.#admit(judges, origin, body.ts)) return;
     this.#counts.judged++;
+    this.#expireState(judges, judges.newestMs);
     const source = judges.machine?.operatingState;
     if (source && source.from !== 'always') this.#followState(judges, body);
     if (judges.mode === 'live') this.#hearMachine(judges, body.ts);
@@ -168,6 +173,7 @@ export class RuleEngine {
     this.#traceparent = origin.traceparent;
     if (!judges || judges.documentRules.length === 0 || !this.#admitDocument(judges, origin, document)) return;
     this.#counts.judged++;
+    this.#expireState(judges, document.ts);
     const facts = documentFacts(document);
     const state = facts.operatingState === undefined ? judges.state : stateBit(facts.operatingState);
     judgeDocument(judges, document, facts, state, {
@@ -213,6 +219,7 @@ export class RuleEngine {
       mode: judges.mode,
       newestMs: Number.isFinite(judges.newestMs) ? judges.newestMs : null,
       state: judges.state,
+      stateAtMs: Number.isFinite(judges.stateAtMs) ? judges.stateAtMs : null,
       newestDocumentMs: [...judges.newestDocumentMs],
       judges: [...judges.judges()].flatMap((judge) => judgeState(judge, this.#silenceClockMs) ?? []),
     };
@@ -229,6 +236,7 @@ export class RuleEngine {
     judges.mode = saved.mode;
     judges.newestMs = saved.newestMs ?? -Infinity;
     judges.state = saved.state;
+    judges.stateAtMs = saved.stateAtMs ?? judges.newestMs;
     for (const [source, ts] of saved.newestDocumentMs) judges.newestDocumentMs.set(source, ts);
     for (const state of saved.judges) this.#restoreJudge(judges, state);
   }
@@ -346,14 +354,26 @@ export class RuleEngine {
       return entry && entry.quality !== 'bad' ? entry.value : undefined;
     });
     if (state === undefined) return;
+    // Not the message's own time: that of a clock that is ahead would keep the state beyond its age.
+    judges.stateAtMs = judges.newestMs;
+    this.#enterState(judges, stateBit(state), body.ts);
+  }
+
+  /** What has not been told for so long is not known any more. */
+  #expireState(judges: MachineJudges, tsMs: number): void {
+    if (judges.state === ANY_STATE || tsMs - judges.stateAtMs <= READING_MAX_DISTANCE_MS) return;
+    this.#enterState(judges, ANY_STATE, tsMs);
+  }
+
+  #enterState(judges: MachineJudges, state: number, tsMs: number): void {
     const before = judges.state;
-    judges.state = stateBit(state);
-    if (judges.state === before) return;
+    judges.state = state;
+    if (state === before) return;
     for (const judge of judges.thresholds) {
-      if ((judge.gate & judges.state) === 0) this.#end(judges, judge, body.ts);
+      if ((judge.gate & state) === 0) this.#end(judges, judge, tsMs);
     }
     for (const judge of judges.silences) {
-      if ((judge.gate & judges.state) === 0 || (judge.gate & before) === 0) this.#end(judges, judge, body.ts);
+      if ((judge.gate & state) === 0 || (judge.gate & before) === 0) this.#end(judges, judge, tsMs);
     }
   }
 
