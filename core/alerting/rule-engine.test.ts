@@ -196,6 +196,31 @@ describe('operating state', () => {
     expect(after.document(300_001, { kind: 'prediction', values: { score: 4 } }).log).toEqual(['+model@300001']);
   });
 
+  it.each<[string, RuleDescription, Partial<DerivedDocument>]>([
+    [
+      'a zone',
+      { kind: 'iso-zone', id: 'worn', text: 'Vibration', zone: 'C' },
+      { sensor: 'de', body: { isoZone: { verdict: 'D' } } },
+    ],
+    [
+      'a feature',
+      { kind: 'feature', id: 'worn', text: 'Loud', feature: 'rms_g', direction: 'above', limit: 2 },
+      { sensor: 'de', values: { 'de.rms_g': 3 } },
+    ],
+    ['a score', { kind: 'model-score', id: 'worn', text: 'Odd', limit: 3 }, { kind: 'prediction', values: { score: 4 } }],
+  ])('returns the condition of %s too when the machine leaves the state', (_what, rule, document) => {
+    const bench = new Bench(rule).describe(speed).read(0, { rpm: 1480 }).document(10, document).read(1000, { rpm: 0 });
+    expect(bench.log).toEqual(['+worn@10', '-worn@1000 operating-state']);
+    expect(bench.read(2000, { rpm: 1480 }).document(2010, document).log.slice(2)).toEqual(['+worn@2010']);
+  });
+
+  it('returns at once what a document tells of the time before the machine left the state', () => {
+    const bench = new Bench({ kind: 'model-score', id: 'model', text: 'Odd', limit: 3 }).describe(speed);
+    const running = { kind: 'prediction', values: { score: 4 }, body: { operatingState: 'running' } } as const;
+    bench.read(0, { rpm: 1480 }).read(1000, { rpm: 0 }).document(500, running);
+    expect(bench.log).toEqual(['+model@500', '-model@1000 operating-state']);
+  });
+
   it('is told by a tag too, and a rule may be for maintenance only', () => {
     const bench = new Bench({ ...hot, operatingStates: ['maintenance'] }).describe({
       operatingState: { from: 'tag', metric: 'mode', running: 1, maintenance: 2 },

@@ -180,6 +180,8 @@ export class RuleEngine {
       activated: (judge, part) => this.#activate(judges, document.ts, part, judge),
       returned: (judge, cause) => this.#return(judges, document.ts, judge, cause),
     });
+    // A document tells of its own time: what it found may be over by now.
+    if (document.ts < judges.stateAtMs) this.#endDocuments(judges, judges.stateAtMs);
   }
 
   /**
@@ -372,14 +374,24 @@ export class RuleEngine {
     for (const judge of judges.thresholds) {
       if ((judge.gate & state) === 0) this.#end(judges, judge, tsMs);
     }
+    this.#endDocuments(judges, tsMs);
     for (const judge of judges.silences) {
       if ((judge.gate & state) === 0 || (judge.gate & before) === 0) this.#end(judges, judge, tsMs);
     }
   }
 
-  #end(judges: MachineJudges, judge: ThresholdJudge | SilenceJudge, ts: number): void {
-    const wasActive = 'watch' in judge ? judge.watch.end(ts, this.#silenceClockMs) : judge.condition.end(ts);
-    if (wasActive) this.#return(judges, ts, judge, 'operating-state');
+  #endDocuments(judges: MachineJudges, tsMs: number): void {
+    if (judges.state === ANY_STATE) return;
+    for (const judge of judges.documents.values()) {
+      if ((judge.gate & judges.state) === 0) this.#end(judges, judge, tsMs);
+    }
+  }
+
+  #end(judges: MachineJudges, judge: Judge, ts: number): void {
+    const ended = 'watch' in judge ? judge.watch : judge.condition;
+    const wasActive = ended.end(ts, this.#silenceClockMs);
+    // Not before the decision that it ends: a document may be newer than the reading that tells the state.
+    if (wasActive) this.#return(judges, ended.decidedMs, judge, 'operating-state');
   }
 
   #hearMachine(judges: MachineJudges, ts: number): void {
