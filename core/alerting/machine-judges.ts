@@ -66,12 +66,14 @@ export class MachineJudges {
   state = ANY_STATE;
   /** Event time up to which its readings were known when one last told the state. */
   stateAtMs = -Infinity;
-  /** Whether silences with a metric of their own were told that the machine sends. */
-  expectsMetrics = false;
+  /** Whether silences with a metric or a sensor of their own were told that the machine sends. */
+  expectsAll = false;
   /** Only metrics that a rule names: whatever else a machine sends costs one look-up. */
   readonly byMetric = new Map<string, MetricJudges>();
   /** Silences of the machine as a whole. */
   readonly machineSilences: SilenceJudge[] = [];
+  /** Silences of the waveforms of one sensor. */
+  readonly sensorSilences: SilenceJudge[] = [];
   readonly silences: SilenceJudge[] = [];
   readonly thresholds: ThresholdJudge[] = [];
   documentRules: readonly DocumentRule[] = [];
@@ -135,7 +137,8 @@ export class MachineJudges {
     this.thresholds.length = 0;
     this.silences.length = 0;
     this.machineSilences.length = 0;
-    this.expectsMetrics = false;
+    this.sensorSilences.length = 0;
+    this.expectsAll = false;
   }
 
   #addThreshold(before: Map<string, Judge>, versioned: ThresholdJudge['versioned']): void {
@@ -150,17 +153,19 @@ export class MachineJudges {
   }
 
   #addSilence(before: Map<string, Judge>, versioned: SilenceJudge['versioned']): void {
-    const { metric, afterMs } = versioned.rule;
+    const { metric, sensor, afterMs } = versioned.rule;
     const kept = take(before, versioned, metric) as SilenceJudge | undefined;
     const judge: SilenceJudge = {
       versioned,
       gate: gateOf(versioned),
       watch: kept?.watch ?? new SilenceWatch(afterMs),
       ...(metric !== undefined && { metric }),
+      ...(sensor !== undefined && { sensor }),
     };
     this.silences.push(judge);
-    if (metric === undefined) this.machineSilences.push(judge);
-    else this.#ofMetric(metric).silences.push(judge);
+    if (metric !== undefined) this.#ofMetric(metric).silences.push(judge);
+    else if (sensor !== undefined) this.sensorSilences.push(judge);
+    else this.machineSilences.push(judge);
   }
 
   #ofMetric(metric: string): MetricJudges {

@@ -240,7 +240,7 @@ describe('missing-data rule', () => {
     bench.silence(10_000);
     expect(bench.log).toEqual(['+silent@60000']);
     expect(bench.first.part).toMatchObject({
-      message: 'no reading at all has not come for 60 s although the machine runs',
+      message: 'neither a reading nor a waveform has come for 60 s although the machine runs',
       window: { fromMs: T0, toMs: T0 + 60_000 },
     });
     expect(bench.read(75_000, { temperature: 20 }).log).toEqual(['+silent@60000', '-silent@75000 condition']);
@@ -261,6 +261,63 @@ describe('missing-data rule', () => {
       bench.silence(10_000).read(at, { temperature: { value: 20, quality: 'bad' } });
     }
     expect(bench.log).toEqual(['+dead@60000']);
+  });
+
+  const waveform = (sensor: string): Partial<DerivedDocument> => ({ sensor, values: { [`${sensor}.rms_g`]: 1 } });
+
+  it('hears a machine by its waveforms: one that goes on with them alone is not silent', () => {
+    const bench = new Bench(silent).read(0, { temperature: 20 });
+    for (let at = 30_000; at <= 120_000; at += 30_000) bench.silence(30_000).document(at, waveform('de'));
+    expect(bench.log).toEqual([]);
+  });
+
+  it('alarms a machine of waveforms alone that stopped, and returns when it goes on', () => {
+    const bench = new Bench(silent).document(0, waveform('de')).silence(61_000);
+    expect(bench.log).toEqual(['+silent@60000']);
+    expect(bench.document(75_000, waveform('de')).log).toEqual(['+silent@60000', '-silent@75000 condition']);
+  });
+
+  it('alarms a sensor whose waveforms stopped while all else goes on, or that never sent any', () => {
+    const bench = new Bench({ ...silent, id: 'deaf', sensor: 'de' }).document(0, waveform('de'));
+    for (let at = 30_000; at <= 90_000; at += 30_000) {
+      bench
+        .silence(30_000)
+        .read(at, { rpm: 1 })
+        .document(at, waveform('nde'))
+        .document(at, { ...waveform('de'), kind: 'prediction' });
+    }
+    expect(bench.log).toEqual(['+deaf@60000']);
+    expect(bench.first.part).toMatchObject({
+      key: 'deaf||de',
+      sensor: 'de',
+      message: 'no waveform of sensor de has come for 60 s although the machine runs',
+    });
+    const restored = new Bench({ ...silent, id: 'deaf', sensor: 'de' });
+    restored.engine.restoreMachine(bench.engine.snapshotMachine(key)!);
+    expect(restored.document(95_000, waveform('de')).log).toEqual(['-deaf@95000 condition']);
+    expect(restored.transitions[0]).toMatchObject({ partKey: 'deaf||de' });
+    const never = new Bench({ ...silent, id: 'deaf', sensor: 'de' }).read(0, { rpm: 1 }).silence(61_000);
+    expect(never.log).toEqual(['+deaf@60000']);
+  });
+
+  it('does not judge by waveforms while they wait to become features, and judges readings meanwhile', () => {
+    const rules: RuleDescription[] = [silent, { ...silent, id: 'deaf', sensor: 'de' }];
+    const tick = (bench: Bench, waveformsWait: boolean) => {
+      for (let passed = 0; passed < 61_000; passed += 1000) bench.engine.tick(1000, { waveformsWait });
+      return bench;
+    };
+    const waiting = tick(new Bench(...rules).document(0, waveform('de')), true);
+    expect(waiting.log).toEqual([]);
+    waiting.engine.tick(1000);
+    expect(waiting.log).toEqual(['+silent@60000', '+deaf@60000']);
+    expect(tick(new Bench(...rules).document(0, waveform('de')).read(1, { rpm: 1 }), true).log).toEqual([
+      '+silent@60001',
+    ]);
+  });
+
+  it('is not heard of by what an import brings', () => {
+    const bench = new Bench(silent).read(0, { rpm: 1 }).silence(59_000);
+    expect(bench.document(59_000, waveform('de'), { imported: true }).silence(2000).log).toEqual(['+silent@60000']);
   });
 
   it('waits only while the machine runs, and from the moment it does', () => {

@@ -171,9 +171,11 @@ export class RuleEngine {
   observeDocument(origin: Origin, document: DerivedDocument): void {
     const judges = this.#machines.get(origin.key) ?? this.#add(origin.key);
     this.#traceparent = origin.traceparent;
-    if (!judges || judges.documentRules.length === 0 || !this.#admitDocument(judges, origin, document)) return;
+    if (!judges || (judges.documentRules.length === 0 && judges.silences.length === 0)) return;
+    if (!this.#admitDocument(judges, origin, document)) return;
     this.#counts.judged++;
     this.#expireState(judges, document.ts);
+    if (document.kind === 'features' && judges.mode === 'live') this.#hearWaveform(judges, document);
     const facts = documentFacts(document);
     const state = facts.operatingState === undefined ? judges.state : stateBit(facts.operatingState);
     judgeDocument(judges, document, facts, state, {
@@ -187,14 +189,18 @@ export class RuleEngine {
   /**
    * Moves the silence clock and judges who is silent. Call it every second or so, but not while events wait that the engine was not given:
    * time in which it is not fed says nothing about machines. Long gaps (a suspended laptop) should count as short ones.
+   *
+   * While `waveformsWait` to become features, what was last heard of by a waveform is not judged: its next one may be among them.
    */
-  tick(elapsedMs: number): void {
+  tick(elapsedMs: number, { waveformsWait = false } = {}): void {
     this.#silenceClockMs += elapsedMs;
     this.#traceparent = undefined;
     for (const judges of this.#machines.values()) {
       if (judges.mode !== 'live') continue;
       for (const judge of judges.silences) {
-        if ((judge.gate & judges.state) !== 0 && judge.watch.check(this.#silenceClockMs)) this.#silent(judges, judge);
+        if ((judge.gate & judges.state) === 0) continue;
+        if (waveformsWait && (judge.sensor !== undefined || judge.watch.heardTsMs > judges.newestMs)) continue;
+        if (judge.watch.check(this.#silenceClockMs)) this.#silent(judges, judge);
       }
     }
   }
@@ -396,9 +402,14 @@ export class RuleEngine {
 
   #hearMachine(judges: MachineJudges, ts: number): void {
     for (const judge of judges.machineSilences) this.#hear(judges, judge, ts);
-    if (judges.expectsMetrics) return;
-    judges.expectsMetrics = true;
+    if (judges.expectsAll) return;
+    judges.expectsAll = true;
     for (const judge of judges.silences) judge.watch.expect(ts, this.#silenceClockMs);
+  }
+
+  #hearWaveform(judges: MachineJudges, { ts, sensor }: DerivedDocument): void {
+    this.#hearMachine(judges, ts);
+    for (const judge of judges.sensorSilences) if (judge.sensor === sensor) this.#hear(judges, judge, ts);
   }
 
   #hear(judges: MachineJudges, judge: SilenceJudge, ts: number): void {
@@ -406,12 +417,12 @@ export class RuleEngine {
   }
 
   #silent(judges: MachineJudges, judge: SilenceJudge): void {
-    const { rule } = judge.versioned;
+    const { afterMs } = judge.versioned.rule;
     const { heardTsMs, decidedMs } = judge.watch;
     const part = partDetails(judge.versioned, {
-      message: `${rule.metric ?? 'no reading at all'} has not come for ${duration(rule.afterMs)} although the machine runs`,
+      message: `${absentee(judge)} come for ${duration(afterMs)} although the machine runs`,
       window: { fromMs: heardTsMs, toMs: decidedMs },
-      ...(rule.metric !== undefined && { metric: rule.metric }),
+      ...subjectOf(judge),
     });
     this.#activate(judges, decidedMs, part, judge);
   }
@@ -522,6 +533,11 @@ export class RuleEngine {
     if (document) return judges.documentJudge(document, metric, sensor);
     return judges.thresholds.find(isIt) ?? judges.silences.find(isIt);
   }
+}
+
+function absentee({ metric, sensor }: SilenceJudge): string {
+  if (metric !== undefined) return `${metric} has not`;
+  return sensor === undefined ? 'neither a reading nor a waveform has' : `no waveform of sensor ${sensor} has`;
 }
 
 function subjectOf({ metric, sensor }: { readonly metric?: string; readonly sensor?: string }) {

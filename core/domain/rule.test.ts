@@ -29,6 +29,7 @@ describe('rule', () => {
     ['/appliesTo/machines/1', { ...threshold, appliesTo: { machines: ['press-*', 'a/b'] } }],
     ['/operatingStates', { ...threshold, operatingStates: [] }],
     ['/afterMs', { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 10 }],
+    ['/sensor', { kind: 'missing-data', id: 'dead', text: 'Dead', afterMs: 60_000, metric: 'rpm', sensor: 'de' }],
     ['/zone', { kind: 'iso-zone', id: 'iso', text: 'ISO', zone: 'A' }],
     ['', { ...threshold, limt: 3 }],
     ['', 'temperature > 80'],

@@ -64,14 +64,21 @@ const thresholdRule = z.strictObject({
   unit: z.string().max(32).optional(),
 });
 
-/** No reading for so long although the machine runs: a dead sensor is an alarm, never a zero. Delays do not apply: `afterMs` is the delay. */
-const missingDataRule = z.strictObject({
-  kind: z.literal('missing-data'),
-  ...common,
-  /** The metric that must keep coming; absent means any reading of the machine. */
-  metric: name.optional(),
-  afterMs: z.number().min(1000).max(MAX_DELAY_MS),
-});
+/** Nothing for so long although the machine runs: a dead sensor is an alarm, never a zero. Delays do not apply: `afterMs` is the delay. */
+const missingDataRule = z
+  .strictObject({
+    kind: z.literal('missing-data'),
+    ...common,
+    /** The metric that must keep coming; without it and `sensor`, any reading or waveform of the machine. */
+    metric: name.optional(),
+    /** The sensor whose waveforms must keep coming. */
+    sensor: name.optional(),
+    afterMs: z.number().min(1000).max(MAX_DELAY_MS),
+  })
+  .refine((rule) => rule.metric === undefined || rule.sensor === undefined, {
+    path: ['sensor'],
+    message: 'a rule waits for a metric or for the waveforms of a sensor: make two rules',
+  });
 
 /** The waveform's ISO 20816-3 zone is this one or worse. No verdict is neither good nor bad: the condition stays as it is. */
 const isoZoneRule = z.strictObject({

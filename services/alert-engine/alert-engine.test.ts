@@ -157,6 +157,21 @@ class Plant {
     return this.stream.publish('inference-results', [event]);
   }
 
+  /** The features of a waveform. */
+  waveform(atMs: number): Promise<unknown> {
+    const document: DerivedDocument = {
+      kind: 'features',
+      id: `f${atMs}`,
+      revision: 1,
+      ts: T0 + atMs,
+      sensor: 'de',
+      values: { 'de.rms_g': 1 },
+      body: { waveformId: 'w-1' },
+    };
+    const payload = Buffer.from(JSON.stringify(document));
+    return this.stream.publish('features', [{ ...this.message(atMs, {}), kind: 'features', payload }]);
+  }
+
   /** A real receiver of notifications. */
   async webhook(): Promise<WebhookNotifier> {
     const server = createServer((request, response) => {
@@ -353,6 +368,30 @@ describe('alert engine', () => {
     await plant.read(7000, { heat: 20 });
     await until(() => plant.notices.length === 2);
     expect(plant.notices[1]).toMatchObject({ change: 'returned', alarm: { state: 'rtn-unacknowledged' } });
+  });
+
+  it('alarms a machine that sent waveforms alone and has fallen silent, but not while one waits', async () => {
+    const rule = { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 1000 } as const;
+    await plant.rules.put(TENANT, ruleSchema.parse(rule), { by: 'asha' });
+    await plant.stream.declareGroup('raw-waveform', 'compute');
+    await plant.stream.publish('raw-waveform', [{ ...plant.message(0, {}), kind: 'waveform' }]);
+    await until(async () => (await plant.stream.lag('raw-waveform', 'compute')).oldestAgeMs > 2000);
+    await plant.start();
+    await plant.waveform(0);
+    await until(async () => (await plant.stream.lag('features', 'alerts')).events === 0);
+    // Heard of later than the press, and silent as long.
+    const fan = machineKey(TENANT, SITE, 'fan-1' as MachineId);
+    await plant.read(0, { heat: 20 }, { key: fan });
+    await until(() => plant.notices.length > 0);
+    expect(plant.notices.map((notice) => notice.alarm.machine)).toEqual([fan]);
+    const settling = await plant.stream.subscribe('raw-waveform', 'compute', (batch) => batch.ack(), {
+      maxBatchEvents: 10,
+    });
+    await until(() => plant.notices.length === 2);
+    expect(plant.notices[1]).toMatchObject({
+      entry: { transition: { machine: PRESS, atMs: T0 + 1000, part: { kind: 'missing-data' } } },
+    });
+    await settling.close();
   });
 
   it('ends a shelving when its time is over', async () => {

@@ -32,7 +32,18 @@ export const ALERT_INPUTS = [
   { stream: 'features', group: 'alerts' },
   { stream: 'windows', group: 'alerts' },
   { stream: 'inference-results', group: 'alerts' },
-] as const satisfies readonly { readonly stream: StreamName; readonly group: string }[];
+] as const satisfies readonly Input[];
+
+/** The way of a waveform to what is judged of it: while one waits there, its machine is not silent. */
+const WAVEFORM_PATH = [
+  { stream: 'raw-waveform', group: 'compute' },
+  { stream: 'features', group: 'alerts' },
+] as const satisfies readonly Input[];
+
+interface Input {
+  readonly stream: StreamName;
+  readonly group: string;
+}
 
 export interface AlertEngineDependencies {
   readonly stream: EventStream;
@@ -335,7 +346,10 @@ class AlertEngine implements RunningAlertEngine {
       const nowMs = clock.monotonicMs();
       try {
         await this.#keepLease();
-        if (!(await this.#isBehind())) this.#judging.engine.tick(Math.min(nowMs - lastMs, MAX_TICK_MS));
+        if (!(await this.#isBehind([ALERT_INPUTS[0]]))) {
+          const waveformsWait = await this.#waveformsWait();
+          this.#judging.engine.tick(Math.min(nowMs - lastMs, MAX_TICK_MS), { waveformsWait });
+        }
         await this.#unshelve();
         await this.#flush();
         const isDue = nowMs - savedMs >= this.#config.saveEveryMs - TICK_MS / 2;
@@ -368,12 +382,23 @@ class AlertEngine implements RunningAlertEngine {
     }
   }
 
-  async #isBehind(): Promise<boolean> {
-    return (await this.#oldestWaitingMs(ALERT_INPUTS[0])) < this.#dependencies.clock.nowMs() - MAX_INPUT_AGE_MS;
+  async #isBehind(inputs: readonly Input[]): Promise<boolean> {
+    const oldestMs = await Promise.all(inputs.map((input) => this.#oldestWaitingMs(input)));
+    return Math.min(...oldestMs) < this.#dependencies.clock.nowMs() - MAX_INPUT_AGE_MS;
+  }
+
+  async #waveformsWait(): Promise<boolean> {
+    try {
+      return await this.#isBehind(WAVEFORM_PATH);
+    } catch (error) {
+      // Nobody has ever computed features here: then none are waited for.
+      if (isPortError(error) && error.code === 'not_found') return false;
+      throw error;
+    }
   }
 
   /** When the oldest event that waits to be taken was accepted; now where none waits, or where the stream cannot tell. */
-  async #oldestWaitingMs({ stream: name, group }: (typeof ALERT_INPUTS)[number]): Promise<number> {
+  async #oldestWaitingMs({ stream: name, group }: Input): Promise<number> {
     const { stream, clock } = this.#dependencies;
     if (!('lag' in stream)) return clock.nowMs();
     const { events, oldestAgeMs } = await (stream as MeasuredStream).lag(name, group);
