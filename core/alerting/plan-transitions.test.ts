@@ -9,6 +9,7 @@ import {
   type ReturnToNormal,
 } from '../domain/alarm.ts';
 import type { AlarmId, MachineKey } from '../domain/ids.ts';
+import type { AlarmPriority } from '../domain/rule.ts';
 import { journalKey, planTransitions, type JournalKnowledge, type PlannedEntry } from './plan-transitions.ts';
 
 const press = 'north/akron/press-7' as MachineKey;
@@ -16,7 +17,13 @@ const pump = 'north/akron/pump-1' as MachineKey;
 const T0 = 1_000_000;
 const WINDOW = 60_000;
 
-function activate(rule: string, atMs: number, machine = press, replayed = false): Activation {
+function activate(
+  rule: string,
+  atMs: number,
+  machine = press,
+  replayed = false,
+  priority: AlarmPriority = 'high',
+): Activation {
   return {
     type: 'activate',
     id: `${machine}:${rule}@${atMs}`,
@@ -31,7 +38,7 @@ function activate(rule: string, atMs: number, machine = press, replayed = false)
       message: '',
       consequence: '',
       response: '',
-      priority: 'high',
+      priority,
       severity: 625,
       latching: false,
       window: { fromMs: atMs, toMs: atMs },
@@ -123,6 +130,35 @@ describe('planning of transitions', () => {
     }));
     expect(journal.record(acknowledgements)).toEqual(['recorded', 'recorded']);
     expect(new Set(acknowledgements.map(journalKey)).size).toBe(2);
+  });
+
+  it.each<[string, AlarmPriority, boolean]>([
+    ['more urgent', 'critical', true],
+    ['as urgent', 'high', false],
+    ['less urgent', 'medium', false],
+  ])('notifies of what joins an unacknowledged alarm and is %s: %s, %s', (_what, priority, notifies) => {
+    const joins = activate('b', T0 + 1, press, false, priority);
+    const plan = planTransitions(
+      [activate('a', T0), joins],
+      { recorded: new Map(), alarms: [] },
+      {
+        nowMs: T0,
+        correlationWindowMs: WINDOW,
+        notify: ['mail'],
+      },
+    );
+    const mails = plan.messages.filter((message) => message.destination === 'mail');
+    expect(mails.map((message) => message.notice.change)).toEqual(notifies ? ['raised', 'part-added'] : ['raised']);
+    if (notifies) {
+      expect(mails[1]).toMatchObject({ id: `${joins.id}:mail`, notice: { alarm: { title: 'b', priority: 'critical' } } });
+    }
+  });
+
+  it('notifies nobody of what joins a replayed alarm, however urgent', () => {
+    const journal = new JournalModel();
+    const replayed = [activate('a', T0, press, true), activate('b', T0 + 1, press, true, 'critical')];
+    journal.record(replayed, ['mail']);
+    expect(journal.messages).toEqual(replayed.map((each) => each.id));
   });
 
   it('plans nothing for a return without an alarm', () => {

@@ -9,6 +9,7 @@ import {
   type JournalEntry,
 } from '../domain/alarm.ts';
 import type { AlarmId, MachineKey } from '../domain/ids.ts';
+import { priorityRank } from '../domain/rule.ts';
 import { PortError } from '../errors.ts';
 import {
   DEFAULT_CORRELATION_WINDOW_MS,
@@ -128,8 +129,7 @@ class Planner {
       notice,
     });
     this.messages.push(message(key, STREAM_DESTINATION));
-    const calls = notice.alarm.state === 'unacknowledged' && before?.state !== 'unacknowledged';
-    if (!calls || notice.alarm.replayed) return;
+    if (!calls(before, notice.alarm) || notice.alarm.replayed) return;
     for (const name of notify) this.messages.push(message(`${key}:${name}`, name));
   }
 
@@ -164,6 +164,12 @@ class Planner {
     if (!alarm) throw new PortError('data_loss', `the journal has entries of alarm ${id}, but not the alarm`);
     return alarm;
   }
+}
+
+/** Whether people have to be told: it asks for an acknowledgement anew, or is more urgent than what they were told of. */
+function calls(before: Alarm | undefined, after: Alarm): boolean {
+  if (after.state !== 'unacknowledged') return false;
+  return before?.state !== 'unacknowledged' || priorityRank(after.priority) > priorityRank(before.priority);
 }
 
 /** What an accepted transition means to the outside. */
