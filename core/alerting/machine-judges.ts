@@ -17,6 +17,10 @@ interface JudgeOf<Kind extends VersionedRule['rule']['kind']> {
 export interface ThresholdJudge extends JudgeOf<'threshold'> {
   readonly metric: string;
   readonly condition: Condition;
+  /** Of its limit: the rule's own, else the catalogue's; undefined where neither says. */
+  readonly unit: string | undefined;
+  /** Of readings that are sent without one: the catalogue's. */
+  readonly readingUnit: string | undefined;
 }
 
 export interface SilenceJudge extends JudgeOf<'missing-data'> {
@@ -142,12 +146,14 @@ export class MachineJudges {
   }
 
   #addThreshold(before: Map<string, Judge>, versioned: ThresholdJudge['versioned']): void {
-    const { metric, direction, limit, deadband, onDelayMs, offDelayMs } = versioned.rule;
+    const { metric, direction, limit, deadband, onDelayMs, offDelayMs, unit } = versioned.rule;
     const kept = take(before, versioned, metric) as ThresholdJudge | undefined;
     const condition =
       kept?.condition ?? new Condition({ direction: direction === 'above' ? 1 : -1, onDelayMs, offDelayMs });
     condition.setLimit(limit, deadband);
-    const judge: ThresholdJudge = { versioned, gate: gateOf(versioned), metric, condition };
+    const readingUnit = this.machine?.metrics.find((each) => each.name === metric)?.unit;
+    const units = { unit: unit ?? readingUnit, readingUnit };
+    const judge: ThresholdJudge = { versioned, gate: gateOf(versioned), metric, condition, ...units };
     this.thresholds.push(judge);
     this.#ofMetric(metric).thresholds.push(judge);
   }

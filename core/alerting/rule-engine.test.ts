@@ -30,7 +30,11 @@ function versioned(description: RuleDescription, version = 1): VersionedRule {
 /** An engine whose transitions are kept, with short ways to feed it. */
 class Bench {
   readonly transitions: ConditionTransition[] = [];
-  readonly engine = new RuleEngine({ latenessMs: LATENESS }, (transition) => this.transitions.push(transition));
+  readonly mismatches: unknown[] = [];
+  readonly engine = new RuleEngine(
+    { latenessMs: LATENESS, onUnitMismatch: (mismatch) => this.mismatches.push(mismatch) },
+    (transition) => this.transitions.push(transition),
+  );
 
   constructor(...rules: RuleDescription[]) {
     this.engine.setRules(rules.map((rule) => versioned(rule)));
@@ -127,6 +131,38 @@ describe('threshold rule', () => {
         window: { fromMs: T0, toMs: T0 + 2000 },
       },
     });
+  });
+
+  it.each<[string, string | undefined, TelemetryBody['metrics'][string], string[]]>([
+    ['of the catalogue', 'Cel', 79.9, []],
+    ['of the catalogue', 'Cel', 80.1, ['+hot@0']],
+    ['that a metric outside the catalogue was sent with', undefined, { value: 79.9, unit: 'degC' }, []],
+    ['that a metric outside the catalogue was sent with', undefined, { value: 353.5, unit: 'K' }, ['+hot@0']],
+    ['that is not known, and so is the rule’s own', undefined, 176.1, ['+hot@0']],
+  ])('compares a reading in its own unit with one in the unit %s (%s): %j', (_what, unit, reading, log) => {
+    const bench = new Bench({ ...hot, limit: 176, unit: '[degF]' });
+    bench.describe({ metrics: unit === undefined ? [] : [{ name: 'temperature', unit }] });
+    expect(bench.read(0, { temperature: reading }).log).toEqual(log);
+  });
+
+  it('says in its own unit what it judged', () => {
+    const bench = new Bench({ ...hot, limit: 176, unit: '[degF]' });
+    bench.describe({ metrics: [{ name: 'temperature', unit: 'Cel' }] }).read(0, { temperature: 90 });
+    expect(bench.first.part).toMatchObject({
+      message: 'temperature 194 [degF] is above 176 [degF]',
+      value: expect.closeTo(194, 9),
+      limit: 176,
+      unit: '[degF]',
+    });
+  });
+
+  it('does not judge a reading that does not convert to its unit, counts it, and says so once', () => {
+    const bench = new Bench({ ...hot, unit: 'Cel' });
+    for (let at = 0; at < 3000; at += 1000) bench.read(at, { temperature: { value: 99, unit: 'bar' } });
+    expect(bench.log).toEqual([]);
+    expect(bench.engine.counts.unitMismatch).toBe(3);
+    const mismatch = { machine: key, rule: 'hot', metric: 'temperature', readingUnit: 'bar', ruleUnit: 'Cel' };
+    expect(bench.mismatches).toEqual([mismatch]);
   });
 
   it.each<[string, RuleDescription['appliesTo'], boolean]>([

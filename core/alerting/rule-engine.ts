@@ -11,6 +11,7 @@ import { machineRef, type MachineKey, type TenantId } from '../domain/ids.ts';
 import { operatingStateOf } from '../domain/operating-state.ts';
 import type { TelemetryBody } from '../domain/reading.ts';
 import type { VersionedRule } from '../domain/rule.ts';
+import { convertUnit, sameUnit } from '../domain/units.ts';
 import { READING_MAX_DISTANCE_MS } from '../features/operating-points.ts';
 import type { RegisteredMachine } from '../ports/machine-registry.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
@@ -38,6 +39,15 @@ export interface RuleEngineOptions {
   readonly documentLatenessMs?: number;
   /** Machines judged at once. Default 100,000. */
   readonly maxMachines?: number;
+  /** Told once of each version of a rule and each unit that does not convert to the rule's, of at most 1000. */
+  readonly onUnitMismatch?: (mismatch: {
+    /** The first machine that sent it. */
+    readonly machine: MachineKey;
+    readonly rule: string;
+    readonly metric: string;
+    readonly readingUnit: string;
+    readonly ruleUnit: string;
+  }) => void;
 }
 
 /** Where transitions go, in the order in which they were decided. */
@@ -52,6 +62,8 @@ export interface EngineCounts {
   readonly imported: number;
   /** Of machines beyond the bound. */
   readonly refused: number;
+  /** Readings that a rule did not judge because they do not convert to its unit. */
+  readonly unitMismatch: number;
 }
 
 /** What the engine knows of one machine, as plain data; JSON keeps it exactly. */
@@ -71,6 +83,7 @@ type Origin = Pick<MachineEvent, 'key' | 'acceptedAtMs' | 'imported' | 'tracepar
 
 const DEFAULT_DOCUMENT_LATENESS_MS = 900_000;
 const DEFAULT_MAX_MACHINES = 100_000;
+const MAX_MISMATCHES_TOLD = 1000;
 
 /**
  * Judges readings and derived documents by rules, and says when conditions come and go. A state machine over events: without clock, ids or
@@ -95,11 +108,13 @@ export class RuleEngine {
   readonly #latenessMs: number;
   readonly #documentLatenessMs: number;
   readonly #maxMachines: number;
+  readonly #onUnitMismatch: RuleEngineOptions['onUnitMismatch'];
+  readonly #mismatchesTold = new Set<string>();
   readonly #emit: TransitionSink;
   readonly #machines = new Map<MachineKey, MachineJudges>();
   readonly #rules = new Map<TenantId, VersionedRule[]>();
   readonly #registered = new Map<MachineKey, RegisteredMachine>();
-  readonly #counts = { judged: 0, late: 0, imported: 0, refused: 0 };
+  readonly #counts = { judged: 0, late: 0, imported: 0, refused: 0, unitMismatch: 0 };
   #silenceClockMs = 0;
   /** Of the event that is being judged. */
   #traceparent: string | undefined;
@@ -108,6 +123,7 @@ export class RuleEngine {
     this.#latenessMs = options.latenessMs;
     this.#documentLatenessMs = options.documentLatenessMs ?? DEFAULT_DOCUMENT_LATENESS_MS;
     this.#maxMachines = options.maxMachines ?? DEFAULT_MAX_MACHINES;
+    this.#onUnitMismatch = options.onUnitMismatch;
     this.#emit = emit;
   }
 
@@ -437,29 +453,31 @@ export class RuleEngine {
     if (judges.mode === 'live') for (const judge of silences) this.#hear(judges, judge, ts);
     for (const judge of thresholds) {
       if ((judge.gate & judges.state) === 0) continue;
-      const decision = judge.condition.step(ts, value);
-      if (decision === ACTIVATED) this.#activate(judges, ts, this.#exceeded(judges, judge, ts, value, unit), judge);
+      const judged = this.#inUnitOf(judge, judges.key, value, unit);
+      if (judged === undefined) continue;
+      const decision = judge.condition.step(ts, judged);
+      if (decision === ACTIVATED) this.#activate(judges, ts, exceeded(judge, ts, judged, unit), judge);
       else if (decision === RETURNED) this.#return(judges, ts, judge, 'condition');
     }
   }
 
-  #exceeded(
-    judges: MachineJudges,
-    { versioned, metric, condition }: ThresholdJudge,
-    ts: number,
-    value: number,
-    sentUnit: string | undefined,
-  ): PartDetails {
-    const { direction, limit, unit: ruleUnit } = versioned.rule;
-    const unit = sentUnit ?? ruleUnit ?? judges.machine?.metrics.find((each) => each.name === metric)?.unit;
-    return partDetails(versioned, {
-      message: comparison({ name: metric, value, direction, limit, unit }),
-      metric,
-      value,
-      limit,
-      ...(unit !== undefined && { unit }),
-      window: { fromMs: condition.sinceMs, toMs: ts },
-    });
+  /** The value in the unit of the rule's limit; undefined where it does not convert. Where one of the two is not known, it is as it is. */
+  #inUnitOf(judge: ThresholdJudge, key: MachineKey, value: number, sentUnit: string | undefined): number | undefined {
+    const from = sentUnit ?? judge.readingUnit;
+    const { unit } = judge;
+    if (from === undefined || unit === undefined || sameUnit(from, unit)) return value;
+    const converted = convertUnit(value, from, unit);
+    if (converted === undefined) this.#tellMismatch(judge, key, from, unit);
+    return converted;
+  }
+
+  #tellMismatch({ versioned, metric }: ThresholdJudge, machine: MachineKey, readingUnit: string, ruleUnit: string): void {
+    this.#counts.unitMismatch++;
+    const { tenant, rule, version } = versioned;
+    const mismatch = `${tenant}/${rule.id}@${version} ${readingUnit} ${ruleUnit}`;
+    if (this.#mismatchesTold.size >= MAX_MISMATCHES_TOLD || this.#mismatchesTold.has(mismatch)) return;
+    this.#mismatchesTold.add(mismatch);
+    this.#onUnitMismatch?.({ machine, rule: rule.id, metric, readingUnit, ruleUnit });
   }
 
   #activate({ key, mode }: MachineJudges, atMs: number, part: PartDetails, { versioned }: Judge): void {
@@ -533,6 +551,24 @@ export class RuleEngine {
     if (document) return judges.documentJudge(document, metric, sensor);
     return judges.thresholds.find(isIt) ?? judges.silences.find(isIt);
   }
+}
+
+function exceeded(
+  { versioned, metric, condition, unit: ownUnit }: ThresholdJudge,
+  ts: number,
+  value: number,
+  sentUnit: string | undefined,
+): PartDetails {
+  const { direction, limit } = versioned.rule;
+  const unit = ownUnit ?? sentUnit;
+  return partDetails(versioned, {
+    message: comparison({ name: metric, value, direction, limit, unit }),
+    metric,
+    value,
+    limit,
+    ...(unit !== undefined && { unit }),
+    window: { fromMs: condition.sinceMs, toMs: ts },
+  });
 }
 
 function absentee({ metric, sensor }: SilenceJudge): string {

@@ -23,6 +23,7 @@ describe('rule', () => {
     ['/limit', { ...threshold, limit: '80' }],
     ['/limit', { ...threshold, limit: Number.NaN }],
     ['/metric', { ...threshold, metric: '../etc' }],
+    ['/unit', { ...threshold, unit: 'degrees' }],
     ['/deadband', { ...threshold, deadband: -1 }],
     ['/onDelayMs', { ...threshold, onDelayMs: 1e12 }],
     ['/appliesTo/classes/0', { ...threshold, appliesTo: { classes: ['toaster'] } }],

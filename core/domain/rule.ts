@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isName, type RuleId, type TenantId } from './ids.ts';
 import { machineSchema } from './plant.ts';
+import { isKnownUnit } from './units.ts';
 
 /** From least to most urgent; ISA-18.2 expects about 80 % low and medium, 15 % high, 5 % critical. */
 export const ALARM_PRIORITIES = ['low', 'medium', 'high', 'critical'] as const;
@@ -60,8 +61,15 @@ const thresholdRule = z.strictObject({
   direction: z.enum(['above', 'below']),
   limit: z.number(),
   deadband,
-  /** UCUM unit of the limit, for people; readings are compared as numbers in the machine's catalogue unit. */
-  unit: z.string().max(32).optional(),
+  /**
+   * UCUM unit of the limit and the deadband: readings are converted to it from the unit that they were sent with, else from the catalogue's.
+   * Those that do not convert are not judged. Without it, they are compared in the catalogue's unit.
+   */
+  unit: z
+    .string()
+    .max(32)
+    .refine(isKnownUnit, 'no reading converts to this unit: write a UCUM code such as Cel or mm/s, or leave it out')
+    .optional(),
 });
 
 /** Nothing for so long although the machine runs: a dead sensor is an alarm, never a zero. Delays do not apply: `afterMs` is the delay. */

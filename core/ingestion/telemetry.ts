@@ -4,7 +4,7 @@ import type { Quality, Rejection, TelemetryBody } from '../domain/reading.ts';
 import { admitId, admitTimestamp, type AdmissionRules } from './admission-rules.ts';
 import type { MetricCatalogue } from './metric-catalogue.ts';
 import { childPointer, quote, rejection } from './rejection.ts';
-import { convertUnit, isUnitText, sameUnit } from './units.ts';
+import { convertUnit, isUnitText, sameUnit } from '../domain/units.ts';
 
 export const MAX_MESSAGES = 1000;
 export const MAX_METRICS = 1000;

@@ -3,7 +3,7 @@ import type { Rejection } from '../domain/reading.ts';
 import { BYTES_PER_SAMPLE, type WaveformEncoding } from '../domain/waveform.ts';
 import { admitId, admitTimestamp, type AdmissionRules } from './admission-rules.ts';
 import { quote, rejection } from './rejection.ts';
-import { isUnitText } from './units.ts';
+import { isUnitText } from '../domain/units.ts';
 
 /** What a waveform, or each of its parts, says of its samples. */
 export interface WaveformHeader {

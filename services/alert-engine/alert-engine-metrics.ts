@@ -18,7 +18,7 @@ export class AlertEngineMetrics {
     });
     const events = new Gauge({
       name: 'tribo_judged_events',
-      help: 'Messages and documents since the start, by what became of them',
+      help: 'Messages and documents since the start, by what became of them; unitMismatch: readings in a unit that a rule could not judge',
       labelNames: ['outcome'],
       registers: [registry],
       collect: () => {

@@ -128,6 +128,8 @@ class AlertEngine implements RunningAlertEngine {
     this.#dependencies = { ...dependencies, stream, notifiers };
     this.#judging = new Judging({
       latenessMs: config.latenessMs,
+      onUnitMismatch: (mismatch) =>
+        dependencies.logger.warn(mismatch, 'a rule judges no readings in this unit: it does not convert to the rule’s'),
       windows: {
         sizeMs: config.windowMs,
         hopMs: config.windowMs,

@@ -14,6 +14,11 @@ export function sameUnit(left: string, right: string): boolean {
   return left === right || (SYNONYMS.get(left) ?? left) === (SYNONYMS.get(right) ?? right);
 }
 
+/** Whether there is more to a unit than its text: {@link convertUnit} knows what it measures. */
+export function isKnownUnit(unit: string): boolean {
+  return UNITS.has(SYNONYMS.get(unit) ?? unit);
+}
+
 /** A unit as text that may be stored: printable ASCII without quotes and backslashes, at most 32 characters. */
 export function isUnitText(unit: unknown): unit is string {
   return typeof unit === 'string' && UNIT_TEXT.test(unit);
