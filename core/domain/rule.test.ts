@@ -30,6 +30,11 @@ describe('rule', () => {
     ['/appliesTo/machines/1', { ...threshold, appliesTo: { machines: ['press-*', 'a/b'] } }],
     ['/operatingStates', { ...threshold, operatingStates: [] }],
     ['/afterMs', { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 10 }],
+    ['/onDelayMs', { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 60_000, onDelayMs: 1000 }],
+    ['/offDelayMs', { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 60_000, offDelayMs: 1000 }],
+    ['/severity', { ...threshold, severity: 250 }],
+    ['/severity', { ...threshold, severity: 501 }],
+    ['/severity', { ...threshold, priority: 'critical', severity: 1 }],
     ['/sensor', { kind: 'missing-data', id: 'dead', text: 'Dead', afterMs: 60_000, metric: 'rpm', sensor: 'de' }],
     ['/zone', { kind: 'iso-zone', id: 'iso', text: 'ISO', zone: 'A' }],
     ['', { ...threshold, limt: 3 }],
@@ -39,6 +44,20 @@ describe('rule', () => {
     const parsed = parseRule(input);
     expect(parsed.ok).toBe(false);
     expect(parsed.ok ? [] : parsed.problems.map((problem) => problem.pointer)).toEqual([pointer]);
+  });
+
+  it.each([
+    ['low', 1, 250],
+    ['medium', 251, 500],
+    ['high', 501, 750],
+    ['critical', 751, 1000],
+  ])('takes severities of priority %s from %d to %d', (priority, least, most) => {
+    for (const severity of [least, most]) expect(parseRule({ ...threshold, priority, severity }).ok).toBe(true);
+  });
+
+  it('takes a missing-data rule as it is kept: with delays of zero', () => {
+    const kept = parseRule({ kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 60_000 });
+    expect(kept.ok && parseRule(kept.rule)).toEqual(kept);
   });
 
   it('names every problem at once', () => {

@@ -16,6 +16,8 @@ const MAX_DELAY_MS = 7 * 86_400_000;
 
 const name = z.string().refine(isName, 'must be 1 to 64 of A-Z a-z 0-9 _ . - (and not . or ..)');
 const pattern = z.string().regex(/^[A-Za-z0-9_.*-]{1,64}$/, 'must be a name in which * stands for any characters');
+const NO_DELAYS = 'missing-data has no delays: `afterMs` is the delay';
+const noDelayMs = z.number().min(0, NO_DELAYS).max(0, NO_DELAYS).default(0);
 const delayMs = z.number().min(0).max(MAX_DELAY_MS).default(0);
 const deadband = z.number().min(0).default(0);
 
@@ -28,7 +30,7 @@ const common = {
   /** What the operator does. */
   response: z.string().max(1000).default(''),
   priority: z.enum(ALARM_PRIORITIES).default('medium'),
-  /** OPC UA Part 9 severity within the priority; absent means the middle of the priority's quarter of 1 to 1000. */
+  /** OPC UA Part 9 severity within the priority's quarter of 1 to 1000 (low 1 to 250, and so on); absent means its middle. */
   severity: z.int().min(1).max(1000).optional(),
   enabled: z.boolean().default(true),
   /** True where the alarm stays until somebody resets it, also after it returned and was acknowledged. */
@@ -72,11 +74,13 @@ const thresholdRule = z.strictObject({
     .optional(),
 });
 
-/** Nothing for so long although the machine runs: a dead sensor is an alarm, never a zero. Delays do not apply: `afterMs` is the delay. */
+/** Nothing for so long although the machine runs: a dead sensor is an alarm, never a zero. `afterMs` is its only delay. */
 const missingDataRule = z
   .strictObject({
     kind: z.literal('missing-data'),
     ...common,
+    onDelayMs: noDelayMs,
+    offDelayMs: noDelayMs,
     /** The metric that must keep coming; without it and `sensor`, any reading or waveform of the machine. */
     metric: name.optional(),
     /** The sensor whose waveforms must keep coming. */
@@ -122,13 +126,16 @@ const modelScoreRule = z.strictObject({
   deadband,
 });
 
-export const ruleSchema = z.discriminatedUnion('kind', [
-  thresholdRule,
-  missingDataRule,
-  isoZoneRule,
-  featureRule,
-  modelScoreRule,
-]);
+const SEVERITIES_PER_PRIORITY = 250;
+
+export const ruleSchema = z
+  .discriminatedUnion('kind', [thresholdRule, missingDataRule, isoZoneRule, featureRule, modelScoreRule])
+  .superRefine(({ priority, severity }, context) => {
+    const above = SEVERITIES_PER_PRIORITY * priorityRank(priority);
+    if (severity === undefined || (severity > above && severity <= above + SEVERITIES_PER_PRIORITY)) return;
+    const message = `priority ${priority} has severities ${above + 1} to ${above + SEVERITIES_PER_PRIORITY}: change one of the two`;
+    context.addIssue({ code: 'custom', path: ['severity'], message });
+  });
 
 export type Rule = z.infer<typeof ruleSchema>;
 /** What a rule file or request may say: as {@link Rule}, with defaults left out. */
@@ -174,5 +181,5 @@ export function ruleId(rule: Rule): RuleId {
 
 /** The severity of OPC UA Part 9, 1 to 1000. */
 export function severityOf(rule: Pick<Rule, 'priority' | 'severity'>): number {
-  return rule.severity ?? 125 + 250 * priorityRank(rule.priority);
+  return rule.severity ?? SEVERITIES_PER_PRIORITY * (priorityRank(rule.priority) + 0.5);
 }
