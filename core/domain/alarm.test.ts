@@ -14,7 +14,9 @@ import {
   type AlarmTransition,
   type OperatorAction,
   type OperatorTransition,
+  type ProcessState,
   type ReturnToNormal,
+  type Silence,
 } from './alarm.ts';
 import type { AlarmId, MachineKey } from './ids.ts';
 import type { AlarmPriority } from './rule.ts';
@@ -197,6 +199,92 @@ const anyTransition: fc.Arbitrary<AlarmTransition> = fc.oneof(
     ),
 );
 
+type Ways<State extends string> = Readonly<
+  Record<AlarmTransition['type'], Readonly<Partial<Record<State, readonly State[]>>>>
+>;
+
+const KEEPS: Readonly<Record<ProcessState, readonly ProcessState[]>> = {
+  normal: ['normal'],
+  unacknowledged: ['unacknowledged'],
+  acknowledged: ['acknowledged'],
+  'rtn-unacknowledged': ['rtn-unacknowledged'],
+  latched: ['latched'],
+};
+
+/**
+ * Where ISA-18.2 / IEC 62682 lets each transition lead; from a state that is not named it is not allowed. A return keeps the state while
+ * another part is active, a latching alarm rests latched, and silences leave what is remembered.
+ */
+const PROCESS_WAYS: Ways<ProcessState> = {
+  activate: {
+    normal: ['unacknowledged'],
+    unacknowledged: ['unacknowledged'],
+    acknowledged: ['unacknowledged'],
+    'rtn-unacknowledged': ['unacknowledged'],
+    latched: ['unacknowledged'],
+  },
+  return: {
+    unacknowledged: ['unacknowledged', 'rtn-unacknowledged'],
+    acknowledged: ['acknowledged', 'normal', 'latched'],
+  },
+  acknowledge: { unacknowledged: ['acknowledged'], 'rtn-unacknowledged': ['normal', 'latched'] },
+  reset: { latched: ['normal'] },
+  're-alarm': { acknowledged: ['unacknowledged'] },
+  shelve: KEEPS,
+  unshelve: KEEPS,
+  suppress: KEEPS,
+  unsuppress: KEEPS,
+  'remove-from-service': KEEPS,
+  'return-to-service': KEEPS,
+};
+
+type Heard = Silence['kind'] | 'heard';
+
+const HEARD_ONLY = { heard: ['heard'] } as const;
+
+/** The same of silences: one at a time, left by its own action, or, shelved one-shot, with the condition. */
+const SILENCE_WAYS: Ways<Heard> = {
+  activate: {
+    heard: ['heard'],
+    shelved: ['shelved'],
+    'suppressed-by-design': ['suppressed-by-design'],
+    'out-of-service': ['out-of-service'],
+  },
+  return: {
+    heard: ['heard'],
+    shelved: ['shelved', 'heard'],
+    'suppressed-by-design': ['suppressed-by-design'],
+    'out-of-service': ['out-of-service'],
+  },
+  acknowledge: { heard: ['heard'], shelved: ['shelved'] },
+  reset: HEARD_ONLY,
+  're-alarm': HEARD_ONLY,
+  shelve: { heard: ['shelved'], shelved: ['shelved'] },
+  unshelve: { shelved: ['heard'] },
+  suppress: { heard: ['suppressed-by-design'] },
+  unsuppress: { 'suppressed-by-design': ['heard'] },
+  'remove-from-service': { heard: ['out-of-service'] },
+  'return-to-service': { 'out-of-service': ['heard'] },
+};
+
+/** What must hold of every transition that is accepted: it is in the tables, and which of several ways it goes has its reason. */
+function expectLegalStep(before: Alarm | undefined, { type }: AlarmTransition, after: Alarm): void {
+  const from = before?.processState ?? 'normal';
+  const to = after.processState;
+  expect(PROCESS_WAYS[type][from] ?? []).toContain(to);
+  if (type === 'return') expect(to === from).toBe(after.active);
+  if (!after.active && (type === 'return' || type === 'acknowledge') && to !== 'rtn-unacknowledged') {
+    expect(to).toBe(after.latching ? 'latched' : 'normal');
+  }
+  const silenceBefore = before?.silence?.kind ?? 'heard';
+  const silenceAfter = after.silence?.kind ?? 'heard';
+  expect(SILENCE_WAYS[type][silenceBefore] ?? []).toContain(silenceAfter);
+  if (type === 'return' && before?.silence?.kind === 'shelved') {
+    const ends = !('untilMs' in before.silence) && !after.active;
+    expect(silenceAfter).toBe(ends ? 'heard' : 'shelved');
+  }
+}
+
 /** What must hold of every alarm that transitions can lead to. */
 function expectLegal(alarm: Alarm): void {
   expect(ALARM_STATES).toContain(alarm.state);
@@ -211,7 +299,7 @@ function expectLegal(alarm: Alarm): void {
 }
 
 describe('alarm, driven by any sequence of transitions', () => {
-  it('never reaches an illegal state, counts what it accepted, and is the fold of it', () => {
+  it('never takes an illegal step nor reaches an illegal state, counts what it accepted, and is the fold of it', () => {
     fc.assert(
       fc.property(fc.array(anyTransition, { maxLength: 60 }), (transitions) => {
         let alarm: Alarm | undefined;
@@ -219,6 +307,7 @@ describe('alarm, driven by any sequence of transitions', () => {
         for (const transition of transitions) {
           const outcome = applyTransition(alarm, transition);
           if (!outcome.ok) continue;
+          expectLegalStep(alarm, transition, outcome.alarm);
           alarm = outcome.alarm;
           accepted.push(transition);
           expectLegal(alarm);
