@@ -8,6 +8,11 @@ export interface DocumentFacts {
   readonly units: Readonly<Record<string, string>>;
   /** `A` to `D`; absent where there is no verdict. */
   readonly zone?: string;
+  /** What the zone was found by: the broadband velocity, and above which one each zone begins. Absent where the document does not say. */
+  readonly zoning?: {
+    readonly velocityMmPerS: number;
+    readonly beginsAboveMmPerS: Readonly<Record<'B' | 'C' | 'D', number>>;
+  };
   readonly waveformId?: string;
   /** What the machine was doing then; absent where the document does not say. */
   readonly operatingState?: OperatingState;
@@ -27,6 +32,7 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
   const bare = bareNames(values, prefix);
   const record = recordOf(body);
   const { verdict } = recordOf(record['isoZone']);
+  const zoning = zoningOf(recordOf(record['isoZone']));
   const model = recordOf(record['model']);
   const { waveformId, operatingState, threshold } = record;
   const modelId = model['id'] ?? model['name'];
@@ -38,6 +44,7 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
     values: bare,
     units: bareNames(units ?? {}, prefix),
     ...(typeof verdict === 'string' && /^[A-D]$/.test(verdict) && { zone: verdict }),
+    ...(zoning && { zoning }),
     ...(typeof waveformId === 'string' && { waveformId }),
     ...(OPERATING_STATES.includes(operatingState) && { operatingState: operatingState as OperatingState }),
     ...(typeof modelId === 'string' && {
@@ -47,6 +54,13 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
     ...(typeof limit === 'number' && { threshold: limit }),
     ...(leading && { leading }),
   };
+}
+
+function zoningOf({ velocityRmsMmPerS, boundaries }: Readonly<Record<string, unknown>>): DocumentFacts['zoning'] {
+  const { abMmPerS, bcMmPerS, cdMmPerS } = recordOf(boundaries);
+  if (typeof velocityRmsMmPerS !== 'number') return undefined;
+  if (typeof abMmPerS !== 'number' || typeof bcMmPerS !== 'number' || typeof cdMmPerS !== 'number') return undefined;
+  return { velocityMmPerS: velocityRmsMmPerS, beginsAboveMmPerS: { B: abMmPerS, C: bcMmPerS, D: cdMmPerS } };
 }
 
 function leadingOf(contributions: unknown): DocumentFacts['leading'] {

@@ -48,8 +48,9 @@ interface Subject {
   readonly deadband: number;
 }
 
-/** `A` is 0; a zone is compared half a step below the rule's, as a zone is either reached or not. */
 const ZONES = 'ABCD';
+/** A zone is left at so much of its boundary below it, lest a machine that runs at the boundary chatter. */
+const ZONE_DEADBAND = 0.1;
 
 function subjectsOf(
   { rule }: DocumentRule,
@@ -59,7 +60,7 @@ function subjectsOf(
   switch (rule.kind) {
     case 'iso-zone':
       if (kind !== 'features' || facts.zone === undefined || isOther(rule.sensor, sensor)) return [];
-      return [{ value: ZONES.indexOf(facts.zone), limit: ZONES.indexOf(rule.zone) - 0.5, deadband: 0 }];
+      return [zoneSubject(rule.zone, facts.zone, facts.zoning)];
     case 'model-score': {
       const limit = rule.limit ?? facts.threshold;
       if (kind !== 'prediction' || facts.score === undefined || limit === undefined) return [];
@@ -70,6 +71,13 @@ function subjectsOf(
       if (kind !== rule.source || isOther(rule.sensor, sensor)) return [];
       return valuesOf(rule, facts);
   }
+}
+
+/** By the velocity; where only the zone is told, half a step below the rule's, as a zone is either reached or not. */
+function zoneSubject(asked: 'B' | 'C' | 'D', zone: string, zoning: DocumentFacts['zoning']): Subject {
+  if (!zoning) return { value: ZONES.indexOf(zone), limit: ZONES.indexOf(asked) - 0.5, deadband: 0 };
+  const limit = zoning.beginsAboveMmPerS[asked];
+  return { value: zoning.velocityMmPerS, limit, deadband: ZONE_DEADBAND * limit };
 }
 
 function valuesOf(rule: RuleOf<'feature'>, { values }: DocumentFacts): readonly Subject[] {

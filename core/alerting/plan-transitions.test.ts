@@ -150,7 +150,10 @@ describe('planning of transitions', () => {
     const mails = plan.messages.filter((message) => message.destination === 'mail');
     expect(mails.map((message) => message.notice.change)).toEqual(notifies ? ['raised', 'part-added'] : ['raised']);
     if (notifies) {
-      expect(mails[1]).toMatchObject({ id: `${joins.id}:mail`, notice: { alarm: { title: 'b', priority: 'critical' } } });
+      expect(mails[1]).toMatchObject({
+        id: `${joins.id}:mail`,
+        notice: { alarm: { title: 'b', priority: 'critical' } },
+      });
     }
   });
 

@@ -102,6 +102,16 @@ describe('default rules', () => {
     expect(bench.log).toEqual([`+${rule}@2000`]);
   });
 
+  it.each([
+    ['current_mean', [10.1, 9.9, 10.1, 9.6, 9.5], 'current-mean-high'],
+    ['temperature_mean', [80.1, 79, 80.1, 78.1, 78], 'temperature-mean-high'],
+  ])('do not chatter when %s is about its limit: %j', (metric, values, rule) => {
+    const bench = new Bench();
+    bench.engine.setRules(DEFAULT_RULES.map((each) => ({ ...versioned(hot), rule: each })));
+    values.forEach((value, i) => bench.read(i * 1000, { [metric]: value }));
+    expect(bench.log).toEqual([`+${rule}@0`, `-${rule}@4000 condition`]);
+  });
+
   it('make of a missing metric no value at all', () => {
     const bench = new Bench({ ...hot, direction: 'below', limit: 1 });
     bench.read(0, { current: 3 }).read(1000, { temperature: { value: 0, quality: 'bad' } });
@@ -243,7 +253,11 @@ describe('operating state', () => {
       { kind: 'feature', id: 'worn', text: 'Loud', feature: 'rms_g', direction: 'above', limit: 2 },
       { sensor: 'de', values: { 'de.rms_g': 3 } },
     ],
-    ['a score', { kind: 'model-score', id: 'worn', text: 'Odd', limit: 3 }, { kind: 'prediction', values: { score: 4 } }],
+    [
+      'a score',
+      { kind: 'model-score', id: 'worn', text: 'Odd', limit: 3 },
+      { kind: 'prediction', values: { score: 4 } },
+    ],
   ])('returns the condition of %s too when the machine leaves the state', (_what, rule, document) => {
     const bench = new Bench(rule).describe(speed).read(0, { rpm: 1480 }).document(10, document).read(1000, { rpm: 0 });
     expect(bench.log).toEqual(['+worn@10', '-worn@1000 operating-state']);
@@ -393,6 +407,19 @@ describe('rules over documents', () => {
   ])('judge zone %s by the ISO rule for C', (verdict, log) => {
     const bench = new Bench({ kind: 'iso-zone', id: 'iso', text: 'Vibration', zone: 'C' });
     expect(bench.document(0, features({ velocity_rms_mm_s: 5 }, { isoZone: { verdict } })).log).toEqual(log);
+  });
+
+  it.each([
+    ['C', [2.8, 2.81, 2.79, 2.81, 2.53, 2.5], ['+iso@1', '-iso@5 condition']],
+    ['D', [4.5, 4.51, 4.4, 4.51, 4.06, 4], ['+iso@1', '-iso@5 condition']],
+  ] as const)('leave zone %s a tenth below its boundary: %j mm/s', (zone, velocities, log) => {
+    const bench = new Bench({ kind: 'iso-zone', id: 'iso', text: 'Vibration', zone });
+    for (const [at, velocityRmsMmPerS] of velocities.entries()) {
+      const verdict = velocityRmsMmPerS > 4.5 ? 'D' : velocityRmsMmPerS > 2.8 ? 'C' : 'B';
+      const boundaries = { abMmPerS: 1.4, bcMmPerS: 2.8, cdMmPerS: 4.5 };
+      bench.document(at, features({}, { isoZone: { verdict, velocityRmsMmPerS, boundaries } }));
+    }
+    expect(bench.log).toEqual(log);
   });
 
   it('leave a zone alarm as it is when a waveform gives no verdict', () => {

@@ -471,7 +471,12 @@ export class RuleEngine {
     return converted;
   }
 
-  #tellMismatch({ versioned, metric }: ThresholdJudge, machine: MachineKey, readingUnit: string, ruleUnit: string): void {
+  #tellMismatch(
+    { versioned, metric }: ThresholdJudge,
+    machine: MachineKey,
+    readingUnit: string,
+    ruleUnit: string,
+  ): void {
     this.#counts.unitMismatch++;
     const { tenant, rule, version } = versioned;
     const mismatch = `${tenant}/${rule.id}@${version} ${readingUnit} ${ruleUnit}`;

@@ -92,7 +92,7 @@ const missingDataRule = z
     message: 'a rule waits for a metric or for the waveforms of a sensor: make two rules',
   });
 
-/** The waveform's ISO 20816-3 zone is this one or worse. No verdict is neither good nor bad: the condition stays as it is. */
+/** The waveform's ISO 20816-3 zone is this one or worse; it returns a tenth below the zone's boundary. No verdict is neither good nor bad: the condition stays as it is. */
 const isoZoneRule = z.strictObject({
   kind: z.literal('iso-zone'),
   ...common,
