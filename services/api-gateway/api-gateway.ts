@@ -20,6 +20,7 @@ import { DeadLetterDesk } from './dead-letter-desk.ts';
 import { EventHub } from './events/event-hub.ts';
 import { FleetSummary } from './fleet/fleet-summary.ts';
 import { createApp } from './http/app.ts';
+import { BodyBudget } from './http/body-budget.ts';
 import { IdempotencyStore } from './http/idempotency.ts';
 import { RateLimits } from './http/rate-limits.ts';
 import { LedgerReader } from './ledger-reader.ts';
@@ -58,7 +59,7 @@ export async function startApiGateway(
   const baseUrl = () => config.publicUrl?.replace(/\/+$/, '') ?? url;
   const app = createApp(routeTable(config), services, baseUrl);
   const server = config.tls ? createTlsServer(config.tls, app) : createServer(app);
-  limit(server);
+  limit(server, config);
   try {
     await fleet.start();
     events.start();
@@ -120,12 +121,14 @@ async function gatewayServices(
       },
       clock,
     ),
+    bodies: new BodyBudget(config.maxBodyBytesHeld),
     idempotency: new IdempotencyStore(clock),
     rateLimits: new RateLimits(config.rateLimits),
   };
 }
 
-function limit(server: Server): void {
+function limit(server: Server, { maxConnections }: ApiGatewayConfig): void {
+  server.maxConnections = maxConnections;
   server.headersTimeout = HEADERS_WITHIN_MS;
   server.requestTimeout = REQUEST_WITHIN_MS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;

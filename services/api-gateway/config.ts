@@ -33,6 +33,13 @@ export const apiGatewayConfigSchema = z.object({
     .min(1)
     .max(MAX_ARTIFACT_BYTES)
     .default(16 * 2 ** 20),
+  /** Of all request bodies that are in memory at once; one tenant may hold half of it. */
+  maxBodyBytesHeld: z
+    .int()
+    .min(1)
+    .default(128 * 2 ** 20),
+  /** One above is closed at once: each may hold headers and a socket's buffers. */
+  maxConnections: z.int().min(1).default(4096),
   maxJsonBytes: z.int().default(2 ** 20),
   rateLimits: z
     .object({

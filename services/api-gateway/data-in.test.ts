@@ -247,6 +247,54 @@ describe('POST /v1/telemetry as NDJSON', () => {
   });
 });
 
+describe('many large bodies at once', () => {
+  const describeWaveform = (id: number) =>
+    `/v1/waveforms?${new URLSearchParams({ site: SITE, machine: 'press-7', sensor: 'acc', sampleRateHz: '2560', unit: 'g', encoding: 'f32le', ts: String(Date.now()), id: `many-${id}` }).toString()}`;
+  const samples = new Uint8Array(Float32Array.from({ length: 50_000 }, Math.sin).buffer);
+  const inChunks = () => new Blob([samples]).stream();
+
+  it.each([
+    ['of an announced length', () => raw(OCTETS, samples)],
+    ['in chunks', () => ({ raw: { type: OCTETS, bytes: inChunks() as never } })],
+  ])(
+    'are taken %s as far as their tenant’s share goes, the rest is refused and counted, and others are not',
+    async (_what, body) => {
+      const open = Promise.withResolvers<void>();
+      await using own = await GatewayPlatform.start({ maxBodyBytesHeld: 1_000_000 }, (dependencies) => ({
+        ...dependencies,
+        intake: {
+          accept: async (message) => {
+            await open.promise;
+            return dependencies.intake.accept(message);
+          },
+          get ready() {
+            return dependencies.intake.ready;
+          },
+          whenReady: () => dependencies.intake.whenReady(),
+        },
+      }));
+      const refused: Answer[] = [];
+      const send = async (index: number, tenant = NORTH) => {
+        const answer = await own.call('ingest', 'POST', describeWaveform(index), body(), tenant);
+        if (answer.status === 429) refused.push(answer);
+        return answer;
+      };
+      const sent = Array.from({ length: 12 }, (_unused, index) => send(index));
+      // 200,000 bytes each: two of them fit into half of the budget.
+      await own.until(() => refused.length >= 10);
+      const south = send(100, SOUTH);
+      open.resolve();
+      const statuses = (await Promise.all(sent)).map(({ status }) => status);
+      expect([statuses.filter((status) => status === 202).length, refused.length]).toEqual([2, 10]);
+      expect((await south).status).toBe(202);
+      expect(refused[0]?.json).toMatchObject({ type: 'urn:tribo:problem:overloaded' });
+      expect(refused[0]?.headers.get('retry-after')).toBe('1');
+      expect((await own.call('viewer', 'GET', '/v1/ledger')).json).toMatchObject({ refused: 10 });
+      for (let again = 0; again < 3; again++) expect((await send(again)).status).toBe(202);
+    },
+  );
+});
+
 describe('a device’s own credentials', () => {
   const basic = (device: string, secret: string) => ({
     authorization: `Basic ${Buffer.from(`${device}:${secret}`).toString('base64')}`,

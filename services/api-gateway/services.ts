@@ -26,6 +26,7 @@ import type { ApiGatewayConfig } from './config.ts';
 import type { DeadLetterDesk } from './dead-letter-desk.ts';
 import type { EventHub } from './events/event-hub.ts';
 import type { FleetSummary } from './fleet/fleet-summary.ts';
+import type { BodyBudget } from './http/body-budget.ts';
 import type { IdempotencyStore } from './http/idempotency.ts';
 import type { RateLimits } from './http/rate-limits.ts';
 import type { LedgerReader } from './ledger-reader.ts';
@@ -89,6 +90,7 @@ export interface GatewayServices extends ApiGatewayDependencies {
   readonly alarmFigures: AlarmFigureReader;
   readonly events: EventHub;
   readonly readiness: Readiness;
+  readonly bodies: BodyBudget;
   readonly idempotency: IdempotencyStore;
   readonly rateLimits: RateLimits;
 }

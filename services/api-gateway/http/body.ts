@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isUtf8 } from 'node:buffer';
 import { HttpProblem } from '../../shared/http/problem.ts';
+import type { HeldBody } from './body-budget.ts';
 
 /** Deeper JSON is an attack on whoever walks it, not data. */
 export const MAX_NESTING = 32;
@@ -10,8 +11,11 @@ export function contentTypeOf(request: IncomingMessage): string {
   return (request.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
 }
 
-/** Reads the whole body. @throws HttpProblem body-too-large (as soon as that is known), unsupported-media-type for a content encoding. */
-export async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+/**
+ * Reads the whole body, and reserves its bytes before it takes them.
+ * @throws HttpProblem body-too-large and overloaded (both as soon as that is known), unsupported-media-type for a content encoding.
+ */
+export async function readBytes(request: IncomingMessage, maxBytes: number, held: HeldBody): Promise<Buffer> {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw new HttpProblem('unsupported-media-type', {
@@ -20,13 +24,17 @@ export async function readBytes(request: IncomingMessage, maxBytes: number): Pro
       remedy: 'Send the body as it is, without compression.',
     });
   }
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  const announcedBytes = Number(request.headers['content-length'] ?? 0);
+  if (announcedBytes > maxBytes) throw tooLarge(maxBytes);
+  held.reserve(announcedBytes);
   const chunks: Buffer[] = [];
   let bytes = 0;
   // Not destroyed where it is too large: the answer has to get out.
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw tooLarge(maxBytes);
+    // Of a body in chunks nothing is known before it comes.
+    if (bytes > announcedBytes) held.reserve(chunk.length);
     chunks.push(chunk);
   }
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);

@@ -8,6 +8,7 @@ import { DURATION_BUCKETS_S } from '../../shared/observability/metrics.ts';
 import { activeSpanContext, parseTraceparent, traceparentOf } from '../../shared/observability/trace-context.ts';
 import type { Principal } from '../access/principal.ts';
 import type { GatewayServices } from '../services.ts';
+import type { HeldBody } from './body-budget.ts';
 import { contentTypeOf, discardRest, parseJson, readBytes } from './body.ts';
 import type { BytesBody, Call, Reply, Route } from './route.ts';
 import { validated } from './validation.ts';
@@ -73,7 +74,9 @@ export class Pipeline {
   async #answer(route: Route, request: Request, response: Response): Promise<Reply> {
     const principal = route.access === 'public' ? undefined : await this.#admit(route, request);
     if (route.allowance === 'sign-in') await this.#services.rateLimits.failed(`sign-in ${addressOf(request)}`);
-    const bytes = route.body ? await readBody(request, route.body) : NO_BODY;
+    // Held until the call is done: what is parsed of a body lives as long.
+    using held = this.#services.bodies.hold(principal?.tenant ?? '');
+    const bytes = await this.#readBody(route, request, principal, held);
     const call: Call = {
       ...this.#inputs(route, request, bytes),
       get principal() {
@@ -93,6 +96,22 @@ export class Pipeline {
     if (key === undefined || route.method === 'GET' || !principal) return work();
     const target = `${request.method} ${request.originalUrl} ${request.header('if-match') ?? ''}`;
     return this.#services.idempotency.once({ key, principal, target, body: bytes }, work);
+  }
+
+  async #readBody(
+    route: Route,
+    request: Request,
+    principal: Principal | undefined,
+    held: HeldBody,
+  ): Promise<Buffer> {
+    if (!route.body) return NO_BODY;
+    try {
+      return await readBody(request, route.body, held);
+    } catch (error) {
+      const isTurnedAway = error instanceof HttpProblem && error.type === 'overloaded';
+      if (isTurnedAway && principal && route.allowance === 'telemetry') this.#services.ledger.refused(principal.tenant);
+      throw error;
+    }
   }
 
   async #admit(route: Route, request: Request): Promise<Principal> {
@@ -188,7 +207,7 @@ function strict(route: Route): Route {
   return { ...route, query: (route.query ?? z.object({})).strict() };
 }
 
-async function readBody(request: Request, body: NonNullable<Route['body']>): Promise<Buffer> {
+async function readBody(request: Request, body: NonNullable<Route['body']>, held: HeldBody): Promise<Buffer> {
   const types = body.kind === 'json' ? ['application/json'] : Object.keys(body.types);
   const type = contentTypeOf(request);
   const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
@@ -202,7 +221,7 @@ async function readBody(request: Request, body: NonNullable<Route['body']>): Pro
       remedy: `Send ${types.join(' or ')}.`,
     });
   }
-  return readBytes(request, body.maxBytes);
+  return readBytes(request, body.maxBytes, held);
 }
 
 function bodyOf(body: NonNullable<Route['body']>, request: Request, bytes: Buffer): unknown {

@@ -20,6 +20,9 @@ import type { GatewayServices } from '../services.ts';
 const TAG = 'Access';
 const DAY_MS = 86_400_000;
 
+/** Nobody is signed in yet who sends one. */
+const MAX_SIGN_IN_BYTES = 4096;
+
 export function accessRoutes(limits: { readonly jsonBytes: number }): readonly Route[] {
   return [
     route({
@@ -29,7 +32,7 @@ export function accessRoutes(limits: { readonly jsonBytes: number }): readonly R
       summary: 'Signs in with the code of a one-time link; the session comes as an HttpOnly cookie.',
       access: 'public',
       allowance: 'sign-in',
-      body: { kind: 'json', schema: signInRequestSchema, maxBytes: limits.jsonBytes },
+      body: { kind: 'json', schema: signInRequestSchema, maxBytes: MAX_SIGN_IN_BYTES },
       response: { status: 201, description: 'Who is signed in now', schema: sessionSchema },
       handle: async ({ body }, { signInCodes, sessions, config }) => {
         const invitation = signInCodes.redeem(body.code);
