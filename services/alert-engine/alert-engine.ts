@@ -277,7 +277,8 @@ class AlertEngine implements RunningAlertEngine {
       maxBatchEvents: this.#config.maxBatchEvents,
       process,
       // The store keeps what cannot be read among its dead letters; here it cannot happen that one event fails and another does not.
-      deadLetter: async (event, error) => this.#report(`judge event ${event.eventId} of ${event.key}`, error),
+      deadLetter: async (event, error) => 
+        this.#report('judge an event', error, { eventId: event.eventId, machine: event.key }),
       onRetry: (error) => this.#report('record alarms', error),
     });
   }
@@ -330,7 +331,7 @@ class AlertEngine implements RunningAlertEngine {
       if (!isPortError(error) || error.code !== 'invalid_argument') throw error;
       const [first, ...others] = transitions;
       if (others.length === 0) {
-        this.#report(`record transition ${first?.id ?? ''}`, error);
+        this.#report('record a transition', error, { transition: first?.id });
         return;
       }
       for (const transition of transitions) await this.#record([transition]);
@@ -444,13 +445,14 @@ class AlertEngine implements RunningAlertEngine {
     if (this.#lease) this.#problem = undefined;
   }
 
-  #report(doing: string, error: unknown): void {
+  /** What it was about goes to the log alone: people of every tenant read why the platform is not ready. */
+  #report(doing: string, error: unknown, about: object = {}): void {
     const message = error instanceof Error ? error.message : String(error);
     this.#problem = `cannot ${doing}: ${message}`;
-    this.#warn(doing, error);
+    this.#warn(doing, error, about);
   }
 
-  #warn(doing: string, error: unknown): void {
-    this.#dependencies.logger.warn({ err: error }, `cannot ${doing}`);
+  #warn(doing: string, error: unknown, about: object = {}): void {
+    this.#dependencies.logger.warn({ err: error, ...about }, `cannot ${doing}`);
   }
 }

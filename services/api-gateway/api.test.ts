@@ -563,6 +563,23 @@ describe('operation', () => {
     expect((await open('/.well-known/jwks.json')).json).toMatchObject({ keys: [{ alg: 'ES256' }] });
   });
 
+  it('tells monitors which part is not ready, and only who is signed in why', async () => {
+    const reason = 'EACCES /srv/plant/press-7.db';
+    await using own = await GatewayPlatform.start({}, (dependencies) => ({
+      ...dependencies,
+      checks: { disk: () => reason },
+    }));
+    const bad = { headers: { authorization: 'Bearer x' } };
+    for (const answer of [await own.call('nobody', 'GET', '/health/ready'), await own.call('nobody', 'GET', '/health/ready', bad)]) {
+      expect(answer.status).toBe(503);
+      expect(answer.json).toMatchObject({ status: 'not-ready', checks: expect.arrayContaining([{ name: 'disk', ok: false, reason: expect.any(String) }]) });
+      expect(answer.text).not.toContain('EACCES');
+    }
+    const told = await own.call('viewer', 'GET', '/health/ready');
+    expect(told.status).toBe(503);
+    expect(told.json).toMatchObject({ checks: expect.arrayContaining([{ name: 'disk', ok: false, reason }]) });
+  });
+
   it.each([
     ['GET', '/v1/nothing', 404],
     ['DELETE', '/v1/machines', 405],

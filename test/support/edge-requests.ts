@@ -41,8 +41,7 @@ export async function request(platform: PlatformProcess, path: string, init: Req
 
 /** Why the platform says that it is not ready, by the part that says so; empty when it is. */
 export async function unreadiness(platform: PlatformProcess): Promise<Readonly<Record<string, string>>> {
-  const response = await fetch(new URL('/health/ready', platform.url));
-  const { checks } = (await response.json()) as {
+  const { checks } = (await request(platform, '/health/ready')).body as {
     readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly reason?: string }[];
   };
   return Object.fromEntries(checks.filter(({ ok }) => !ok).map(({ name, reason }) => [name, reason ?? '']));

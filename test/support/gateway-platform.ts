@@ -252,7 +252,7 @@ export class GatewayPlatform implements AsyncDisposable {
         ...headers,
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      ...(raw && { body: raw.bytes as never }),
+      ...(raw && { body: raw.bytes as never, duplex: 'half' }),
     });
     const text = await response.text();
     return {

@@ -1,4 +1,5 @@
 import { HttpProblem } from '../../shared/http/problem.ts';
+import type { ReadinessReport } from '../../shared/http/readiness.ts';
 import { route, type Route } from '../http/route.ts';
 import { documentSchema, livenessSchema, readinessSchema } from '../schemas/operation.ts';
 
@@ -23,12 +24,13 @@ export function operationRoutes(documents: {
       method: 'GET',
       path: '/health/ready',
       tag: TAG,
-      summary: 'Whether the platform can do its work; 503 with the reasons when it cannot.',
+      summary: 'Whether the platform can do its work; 503 with the parts that cannot, and to whoever is signed in also why.',
       access: 'public',
       response: { status: 200, description: 'It can', schema: readinessSchema },
-      handle: async (_call, { readiness }) => {
+      handle: async ({ reauthenticate }, { readiness }) => {
         const report = await readiness.report();
-        return { json: report, status: report.status === 'ready' ? 200 : 503 };
+        const isTold = report.status === 'ready' || (await isSignedIn(reauthenticate));
+        return { json: isTold ? report : withoutReasons(report), status: report.status === 'ready' ? 200 : 503 };
       },
     }),
     route({
@@ -77,4 +79,17 @@ export function operationRoutes(documents: {
       }),
     ),
   ];
+}
+
+function isSignedIn(authenticate: () => Promise<unknown>): Promise<boolean> {
+  return authenticate().then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Reasons are errors as they came: they may name files, addresses and machines. */
+function withoutReasons({ status, checks }: ReadinessReport): ReadinessReport {
+  const reason = 'not ready; who is signed in is told why';
+  return { status, checks: checks.map(({ name, ok }) => ({ name, ok, ...(!ok && { reason }) })) };
 }
