@@ -84,6 +84,14 @@ describe('POST /v1/telemetry', () => {
     expect(receipt(await post({ body }))).toMatchObject({ accepted: 0, duplicate: 2 });
   });
 
+  it('is idempotent by its message ids: an Idempotency-Key keeps no answer', async () => {
+    const request = { body: envelope([message({ rpm: 1480 })]), headers: { 'idempotency-key': 'telemetry-1' } };
+    expect(receipt(await post(request)).accepted).toBe(1);
+    const again = await post(request);
+    expect(again.headers.get('idempotency-replayed')).toBeNull();
+    expect(receipt(again)).toMatchObject({ accepted: 0, duplicate: 1 });
+  });
+
   it.each([
     ['a time in 1970', { ts: 0 }],
     ['a time in 2099', { ts: '2099-01-01T00:00:00Z' }],

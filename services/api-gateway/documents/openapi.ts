@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { problemSchema } from '../../shared/http/problem-types.ts';
-import type { Route } from '../http/route.ts';
+import { isRemembered, type Route } from '../http/route.ts';
 import { ComponentSchemas } from './json-schemas.ts';
 
 /** The API as OpenAPI 3.1, made of the table that it is served from. */
@@ -20,7 +20,7 @@ export function openApiDocument(routes: readonly Route[]): object {
       summary: 'Predictive maintenance for rotating machines',
       description:
         'The tenant is that of the caller’s signed token. Instants are milliseconds since 1970. Lists are paged by `cursor`. Writes take ' +
-        '`Idempotency-Key`. Errors are problem details (RFC 9457) with a stable `type`, the offending `pointer` and a `remedy`.',
+        '`Idempotency-Key`, telemetry and waveforms an id of each message instead. Errors are problem details (RFC 9457) with a stable `type`, the offending `pointer` and a `remedy`.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths,
@@ -91,7 +91,7 @@ function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query', 
   });
 }
 
-function headersOf({ method, access, response }: Route): object[] {
+function headersOf(route: Route): object[] {
   const header = (name: string, description: string) => ({
     name,
     in: 'header',
@@ -99,10 +99,10 @@ function headersOf({ method, access, response }: Route): object[] {
     description,
     schema: { type: 'string' },
   });
-  if (method === 'GET' || access === 'public') return [];
+  if (!isRemembered(route)) return [];
   return [
     header('Idempotency-Key', 'The same key with the same request is carried out once'),
-    ...(response.etag === true ? [header('If-Match', 'The ETag of what is to be changed')] : []),
+    ...(route.response.etag === true ? [header('If-Match', 'The ETag of what is to be changed')] : []),
   ];
 }
 

@@ -10,7 +10,7 @@ import type { Principal } from '../access/principal.ts';
 import type { GatewayServices } from '../services.ts';
 import type { HeldBody } from './body-budget.ts';
 import { contentTypeOf, discardRest, parseJson, readBytes } from './body.ts';
-import type { BytesBody, Call, Reply, Route } from './route.ts';
+import { isRemembered, type BytesBody, type Call, type Reply, type Route } from './route.ts';
 import { validated } from './validation.ts';
 
 const NO_BODY = Buffer.alloc(0);
@@ -93,7 +93,7 @@ export class Pipeline {
     };
     const work = () => route.handle(call, this.#services);
     const { idempotencyKey: key } = call;
-    if (key === undefined || route.method === 'GET' || !principal) return work();
+    if (key === undefined || !isRemembered(route) || !principal) return work();
     const target = `${request.method} ${request.originalUrl} ${request.header('if-match') ?? ''}`;
     return this.#services.idempotency.once({ key, principal, target, body: bytes }, work);
   }

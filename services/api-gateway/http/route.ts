@@ -27,6 +27,11 @@ export interface Route {
   readonly handle: (call: Call, services: GatewayServices) => Promise<Reply>;
 }
 
+/** Whether a repeated Idempotency-Key is answered from memory. Not for telemetry: its event ids do that, and its answers are many. */
+export function isRemembered({ method, access, allowance }: Pick<Route, 'method' | 'access' | 'allowance'>): boolean {
+  return method !== 'GET' && access !== 'public' && allowance !== 'telemetry';
+}
+
 export type BodyDefinition =
   | {
       readonly kind: 'json';
