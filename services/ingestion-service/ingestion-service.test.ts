@@ -171,6 +171,9 @@ describe('bad input through the gateway is acknowledged, rejected by name, and h
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     expect(await machines.listQuarantine(ACME)).toMatchObject([{ key: STRANGER, device: 'press-7' }]);
+    const metrics = await (await fetch(`${service.operationUrl}/metrics`)).text();
+    expect(metrics).toMatch(/^tribo_intake_rejected_items_total\{reason="unknown_machine".*\} 1$/m);
+    expect(metrics).not.toContain(ACME);
     await machines.putMachine(ACME, AKRON, machineSchema.parse({ id: 'stranger', class: 'other' }));
     await new Promise((resolve) => setTimeout(resolve, 300));
     await device.publish(STRANGER, telemetry());
