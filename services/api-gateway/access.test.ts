@@ -162,6 +162,25 @@ describe('a session', () => {
   });
 });
 
+describe('signing out', () => {
+  it('is not undone by a restart of the gateway, and leaves other sessions alone', async () => {
+    const [first, second, kept] = [await signIn(), await signIn(), await signIn()];
+    const signOut = ({ headers, session }: Awaited<ReturnType<typeof signIn>>) =>
+      platform.call('nobody', 'DELETE', '/v1/session', { headers: { ...headers, 'x-csrf-token': session.csrfToken } });
+    const answers = await Promise.all([signOut(first), signOut(second)]);
+    expect(answers.map(({ status }) => status)).toEqual([204, 204]);
+    const { createMetricsRegistry } = await import('../shared/observability/metrics.ts');
+    const metrics = createMetricsRegistry('again', { processMetrics: false });
+    const again = await startApiGateway({ port: 0 }, { ...platform.dependencies, metrics });
+    const statuses = [];
+    for (const { headers } of [first, second, kept]) {
+      statuses.push((await fetch(`${again.url}/v1/session`, { headers })).status);
+    }
+    await again.close();
+    expect(statuses).toEqual([401, 401, 200]);
+  });
+});
+
 describe('tokens', () => {
   it('are issued with a role, listed without their secret, and refused once revoked', async () => {
     const made = await platform.call('admin', 'POST', '/v1/tokens', {

@@ -59,7 +59,7 @@ export function accessRoutes(limits: { readonly jsonBytes: number }): readonly R
       access: 'viewer',
       response: { status: 204, description: 'Nobody is signed in any more' },
       handle: async ({ principal }, { sessions, config }) => {
-        sessions.end(principal);
+        await sessions.end(principal);
         return { empty: true, headers: { 'set-cookie': sessionCookie(config, '', 0) } };
       },
     }),
