@@ -147,6 +147,48 @@ describe('GET /v1/events', () => {
     expect(listener.of('ledger')).toEqual([]);
   });
 
+  it('shows every machine of a fleet that is larger than an event, in turns', async () => {
+    await using own = await GatewayPlatform.start({ events: { sampleEveryMs: 50, maxMachinesPerEvent: 2 } });
+    const ids = ['a', 'b', 'c', 'd', 'e'];
+    for (const id of ids) {
+      const body = { id, class: 'press' };
+      const put = { body, headers: { 'if-none-match': '*' } };
+      expect((await own.call('engineer', 'PUT', `/v1/machines/${id}?site=akron`, put)).status).toBe(200);
+    }
+    const ending = new AbortController();
+    const seen = new Set<string>();
+    const sizes: number[] = [];
+    const headers = { authorization: `Bearer ${await own.token('viewer')}` };
+    const all = await fetch(`${own.gateway.url}/v1/events?topics=readings`, { headers, signal: ending.signal });
+    const reading = (async () => {
+      let rest = '';
+      for await (const text of all.body!.pipeThrough(new TextDecoderStream())) {
+        const blocks = (rest + text).split('\n\n');
+        rest = blocks.pop() ?? '';
+        for (const block of blocks.filter((each) => each.includes('event: readings'))) {
+          const data = /^data: (.*)$/m.exec(block)?.[1] ?? '{}';
+          const { machines } = JSON.parse(data) as { machines: { machine: string }[] };
+          sizes.push(machines.length);
+          for (const { machine } of machines) seen.add(machine);
+        }
+      }
+    })().catch(() => undefined);
+    own.live.observe(
+      ids.map((id) => ({
+        eventId: `turn-${id}`,
+        kind: 'telemetry' as const,
+        key: pressOf(NORTH).replace('press-7', id) as ReturnType<typeof pressOf>,
+        items: 1,
+        acceptedAtMs: Date.now(),
+        payload: Buffer.from(JSON.stringify({ ts: Date.now(), metrics: { rpm: 1480 } })),
+      })),
+    );
+    await own.until(() => seen.size === ids.length);
+    expect(Math.max(...sizes)).toBe(2);
+    ending.abort();
+    await reading;
+  });
+
   it('tells each change of an alarm once, with the alarm as it is', async () => {
     const [one, other] = await Promise.all([Listener.open(NORTH), Listener.open(NORTH, '?topics=alarms')]);
     const id = await platform.raise('told-1');

@@ -10,6 +10,7 @@ import type { LedgerReader } from '../ledger-reader.ts';
 import type { ReadingsEvent } from '../schemas/events.ts';
 import { placeOf } from '../views.ts';
 import { AlarmFeed, changesAfter } from './alarm-feed.ts';
+import { ReadingsBacklog } from './readings-backlog.ts';
 import { SseClient, sseText } from './sse-client.ts';
 
 export type Topic = 'readings' | 'alarms' | 'ledger' | 'presence';
@@ -29,10 +30,13 @@ export interface Subscription {
 interface Listener {
   readonly client: SseClient;
   readonly subscription: Subscription;
+  /** Of one who wants part of the readings; the others share their tenant's. */
+  readonly backlog: ReadingsBacklog;
 }
 
 interface TenantListeners {
   readonly listeners: Set<Listener>;
+  readonly backlog: ReadingsBacklog;
   readonly alarms: AlarmFeed;
 }
 
@@ -122,6 +126,7 @@ export class EventHub {
     const own = this.#listenersOf(tenant);
     const listener: Listener = {
       subscription,
+      backlog: isUnfiltered(subscription) ? own.backlog : new ReadingsBacklog(),
       client: new SseClient(response, this.#options.maxQueuedBytes, (reason) => {
         if (reason !== undefined) this.#dropped.inc({ reason });
         this.#remove(tenant, listener);
@@ -138,7 +143,11 @@ export class EventHub {
     const known = this.#tenants.get(tenant);
     if (known) return known;
     const { alarms, clock } = this.#dependencies;
-    const made: TenantListeners = { listeners: new Set(), alarms: new AlarmFeed(alarms, tenant, clock) };
+    const made: TenantListeners = {
+      listeners: new Set(),
+      backlog: new ReadingsBacklog(),
+      alarms: new AlarmFeed(alarms, tenant, clock),
+    };
     this.#tenants.set(tenant, made);
     this.#tellAlarms();
     return made;
@@ -204,9 +213,8 @@ export class EventHub {
   }
 
   #tellLive(pulse: Pulse, presence: readonly DevicePresence[]): void {
-    for (const [tenant, { listeners }] of this.#tenants) {
-      const machines = pulse.get(tenant);
-      if (machines) this.#tellReadings(listeners, machines);
+    for (const [tenant, { listeners, backlog }] of this.#tenants) {
+      this.#tellReadings(listeners, backlog, pulse.get(tenant) ?? []);
       const own = presence.filter((device) => device.machines.some((key) => machineRef(key).tenant === tenant));
       for (const { machines: keys, ...device } of own) {
         const text = sseText('presence', { ...device, machines: keys.map(placeOf) });
@@ -216,30 +224,38 @@ export class EventHub {
     }
   }
 
-  /** Listeners who want all machines share one text. */
-  #tellReadings(listeners: ReadonlySet<Listener>, machines: readonly LiveMachine[]): void {
-    let toAll: string | undefined;
-    for (const { client, subscription } of listeners) {
+  /** Listeners who want all machines share one text, made once. */
+  #tellReadings(listeners: ReadonlySet<Listener>, shared: ReadingsBacklog, machines: readonly LiveMachine[]): void {
+    let toAll: { readonly text: string | undefined } | undefined;
+    for (const { client, subscription, backlog } of listeners) {
       if (!subscription.topics.includes('readings')) continue;
-      const text = isUnfiltered(subscription)
-        ? (toAll ??= this.#readingsText(machines, subscription))
-        : this.#readingsText(machines, subscription);
+      const text =
+        backlog === shared
+          ? (toAll ??= { text: this.#readingsText(machines, subscription, shared) }).text
+          : this.#readingsText(machines, subscription, backlog);
       if (text !== undefined) client.sendText(text);
     }
+    // What nobody waits for is not kept.
+    if (!toAll) shared.clear();
   }
 
-  #readingsText(machines: readonly LiveMachine[], { site, machine, metrics }: Subscription): string | undefined {
+  #readingsText(
+    machines: readonly LiveMachine[],
+    subscription: Subscription,
+    backlog: ReadingsBacklog,
+  ): string | undefined {
     const { clock, fleet } = this.#dependencies;
+    const wanted = isUnfiltered(subscription) ? machines : wantedOf(machines, subscription);
+    const changed = wanted.filter(
+      ({ key, tsMs, metrics }) => tsMs !== undefined && fleet.get(key) && Object.keys(metrics).length > 0,
+    );
     const items: ReadingsEvent['machines'] = [];
-    for (const live of machines) {
-      if (machine !== undefined && live.key !== machine) continue;
-      if (site !== undefined && machineRef(live.key).site !== site) continue;
-      const values = metrics ? picked(live.metrics, metrics) : live.metrics;
+    for (const live of backlog.take(changed, this.#options.maxMachinesPerEvent)) {
       const state = fleet.get(live.key);
-      if (live.tsMs === undefined || !state || Object.keys(values).length === 0) continue;
-      if (items.length === this.#options.maxMachinesPerEvent) break;
-      const { tsMs, receivedAtMs: receivedMs } = live;
-      items.push({ ...placeOf(live.key), tsMs, receivedMs, operatingState: state.operatingState, metrics: values });
+      // It may have been removed while it waited.
+      if (!state || live.tsMs === undefined) continue;
+      const { tsMs, receivedAtMs: receivedMs, metrics } = live;
+      items.push({ ...placeOf(live.key), tsMs, receivedMs, operatingState: state.operatingState, metrics });
     }
     return items.length === 0 ? undefined : sseText('readings', { atMs: clock.nowMs(), machines: items });
   }
@@ -279,6 +295,16 @@ export class EventHub {
 
 function isUnfiltered({ site, machine, metrics }: Subscription): boolean {
   return site === undefined && machine === undefined && metrics === undefined;
+}
+
+function wantedOf(
+  machines: readonly LiveMachine[],
+  { site, machine, metrics }: Subscription,
+): readonly LiveMachine[] {
+  const inPlace = machines.filter(
+    ({ key }) => (machine === undefined || key === machine) && (site === undefined || machineRef(key).site === site),
+  );
+  return metrics ? inPlace.map((live) => ({ ...live, metrics: picked(live.metrics, metrics) })) : inPlace;
 }
 
 function picked(values: Readonly<Record<string, number>>, names: readonly string[]): Readonly<Record<string, number>> {

@@ -71,7 +71,7 @@ export class FleetSummary {
     await this.#pulsing;
   }
 
-  /** Calls back after each pulse that found something. */
+  /** Calls back after each pulse, also of one that found nothing: what did not fit into the last one may be sent now. */
   onPulse(listener: (pulse: Pulse, presence: readonly DevicePresence[]) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -204,7 +204,7 @@ export class FleetSummary {
       for (const device of changes.presence) this.#presence.set(device.device, device);
       presence.push(...changes.presence);
     }
-    if (pulse.size > 0 || presence.length > 0) for (const listener of this.#listeners) listener(pulse, presence);
+    for (const listener of this.#listeners) listener(pulse, presence);
   }
 
   /** Once after a start: machines that are heard of again meanwhile are left out. */
