@@ -138,6 +138,26 @@ export const machineRegistryContract: Contract<MachineRegistryHarness> = {
       },
     },
     {
+      name: 'refuses a conditional delete whose revision is not the present one, and forgets nothing',
+      async run({ registry, tenants: [tenant] }) {
+        const { key, revision } = await registry.putMachine(tenant, site, press);
+        const changed = await registry.putMachine(tenant, site, describe('press-7', { name: 'renamed' }));
+        await registry.addMachineEvent({ id: 'e', key, kind: 'note', atMs: 1, by: 'maria', text: '' });
+        await assert.rejects(
+          registry.deleteMachine(key, { expectedRevision: revision }),
+          failsWith('failed_precondition'),
+        );
+        assert.deepEqual(await registry.getMachine(key), changed);
+        assert.equal((await registry.machineEvents(key)).length, 1);
+        await registry.deleteMachine(key, { expectedRevision: changed.revision });
+        assert.equal(await registry.getMachine(key), undefined);
+        await assert.rejects(
+          registry.deleteMachine(key, { expectedRevision: changed.revision }),
+          failsWith('failed_precondition'),
+        );
+      },
+    },
+    {
       name: 'counts the messages of a quarantined machine, and forgets it when it is put',
       async run({ registry, tenants: [tenant] }) {
         await registry.quarantine(sighting(tenant, 'stray', 1000));

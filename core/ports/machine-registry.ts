@@ -15,8 +15,11 @@ export interface MachineRegistry {
   getMachine(key: MachineKey, options?: CallOptions): Promise<RegisteredMachine | undefined>;
   /** In order of key, strictly after `after`. */
   listMachines(query: MachineListQuery, options?: CallOptions): Promise<readonly RegisteredMachine[]>;
-  /** Forgets the machine and its history; stored readings stay. One that is not there is no error. */
-  deleteMachine(key: MachineKey, options?: CallOptions): Promise<void>;
+  /**
+   * Forgets the machine and its history; stored readings stay. One that is not there is no error, unless `expectedRevision`, which makes it
+   * conditional, says that it is. @throws PortError failed_precondition.
+   */
+  deleteMachine(key: MachineKey, options?: CallOptions & { readonly expectedRevision?: number }): Promise<void>;
 
   /** Remembers that an unknown machine sent something, within a bound; the oldest sighting is forgotten first. */
   quarantine(sighting: Sighting, options?: CallOptions): Promise<void>;

@@ -3,6 +3,7 @@ import { tableFromIPC } from '@uwdata/flechette';
 import type { AlarmFiguresView, AlarmView } from './schemas/alarms.ts';
 import type { DeadLetterView, LedgerView } from './schemas/ledger.ts';
 import type { Fleet, MachineDetail, Series } from './schemas/machines.ts';
+import { machineSchema } from '#core/domain/plant.ts';
 import { GatewayPlatform, NORTH, pressOf, SITE, SOUTH } from '#test/support/gateway-platform.ts';
 
 let platform: GatewayPlatform;
@@ -51,6 +52,25 @@ describe('machines', () => {
     expect((await platform.call('engineer', 'DELETE', path)).status).toBe(428);
     expect((await platform.call('engineer', 'DELETE', path, { headers: { 'if-match': '"2"' } })).status).toBe(204);
     expect((await get('/v1/machines/pump-2')).status).toBe(404);
+  });
+
+  it('are not forgotten where somebody changes them meanwhile', async () => {
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    await using own = await GatewayPlatform.start({}, (dependencies) => {
+      const { machines } = dependencies;
+      const read = machines.getMachine.bind(machines);
+      machines.getMachine = async (key) => {
+        const found = await read(key);
+        await meanwhile?.();
+        return found;
+      };
+      return dependencies;
+    });
+    meanwhile = () => own.dependencies.machines.putMachine(NORTH, SITE, machineSchema.parse(pump('press-7')));
+    const deleted = await own.call('engineer', 'DELETE', '/v1/machines/press-7', { headers: { 'if-match': '"1"' } });
+    meanwhile = undefined;
+    expect(deleted.status).toBe(409);
+    expect((await own.call('viewer', 'GET', '/v1/machines/press-7')).json).toMatchObject({ revision: 2 });
   });
 
   it.each([

@@ -94,12 +94,7 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
     return this.#commit.write((database) => {
       const { revision: select, put, forget } = (this.#statements ??= prepare(database));
       const present = Number(select.get(key)?.['revision'] ?? 0);
-      if (expectedRevision !== undefined && expectedRevision !== present) {
-        throw new PortError(
-          'failed_precondition',
-          `${key} has revision ${present}, not ${expectedRevision}; read it again`,
-        );
-      }
+      requireRevision(key, present, expectedRevision);
       if (present === 0) this.#requireRoom(database);
       put.run(key, tenant, site, description, present + 1);
       forget.run(key);
@@ -125,9 +120,14 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
     return (await select.execute()).map(registeredMachine);
   }
 
-  async deleteMachine(key: MachineKey, { signal }: CallOptions = {}): Promise<void> {
+  async deleteMachine(
+    key: MachineKey,
+    { signal, expectedRevision }: CallOptions & { readonly expectedRevision?: number } = {},
+  ): Promise<void> {
     throwIfAborted(signal);
     await this.#commit.write((database) => {
+      const { revision: select } = (this.#statements ??= prepare(database));
+      requireRevision(key, Number(select.get(key)?.['revision'] ?? 0), expectedRevision);
       database.prepare('delete from machine where key = ?').run(key);
       database.prepare('delete from machine_event where key = ?').run(key);
     });
@@ -219,6 +219,11 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
     }
     this.#knownRoom--;
   }
+}
+
+function requireRevision(key: MachineKey, present: number, expected: number | undefined): void {
+  if (expected === undefined || expected === present) return;
+  throw new PortError('failed_precondition', `${key} has revision ${present}, not ${expected}; read it again`);
 }
 
 function prepare(database: DatabaseSync) {

@@ -102,8 +102,8 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
       response: { status: 204, description: 'It is gone', etag: true },
       handle: async (call, services) => {
         const { key } = ownMachine({ tenant: call.principal.tenant, ...call.query, ...call.params }, services);
-        expectedVersion(call, (await registeredMachine(key, services)).revision);
-        await services.machines.deleteMachine(key);
+        const expectedRevision = expectedVersion(call, (await registeredMachine(key, services)).revision);
+        await services.machines.deleteMachine(key, { expectedRevision });
         services.fleet.remove(key);
         return { empty: true };
       },
