@@ -277,7 +277,7 @@ class AlertEngine implements RunningAlertEngine {
       maxBatchEvents: this.#config.maxBatchEvents,
       process,
       // The store keeps what cannot be read among its dead letters; here it cannot happen that one event fails and another does not.
-      deadLetter: async (event, error) => 
+      deadLetter: async (event, error) =>
         this.#report('judge an event', error, { eventId: event.eventId, machine: event.key }),
       onRetry: (error) => this.#report('record alarms', error),
     });

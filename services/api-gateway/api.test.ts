@@ -590,9 +590,15 @@ describe('operation', () => {
       checks: { disk: () => reason },
     }));
     const bad = { headers: { authorization: 'Bearer x' } };
-    for (const answer of [await own.call('nobody', 'GET', '/health/ready'), await own.call('nobody', 'GET', '/health/ready', bad)]) {
+    for (const answer of [
+      await own.call('nobody', 'GET', '/health/ready'),
+      await own.call('nobody', 'GET', '/health/ready', bad),
+    ]) {
       expect(answer.status).toBe(503);
-      expect(answer.json).toMatchObject({ status: 'not-ready', checks: expect.arrayContaining([{ name: 'disk', ok: false, reason: expect.any(String) }]) });
+      expect(answer.json).toMatchObject({
+        status: 'not-ready',
+        checks: expect.arrayContaining([{ name: 'disk', ok: false, reason: expect.any(String) }]),
+      });
       expect(answer.text).not.toContain('EACCES');
     }
     const told = await own.call('viewer', 'GET', '/health/ready');

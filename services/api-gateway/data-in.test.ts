@@ -267,7 +267,7 @@ describe('many large bodies at once', () => {
   ])(
     'are taken %s as far as their tenant’s share goes, the rest is refused and counted, and others are not',
     async (_what, body) => {
-      const open = Promise.withResolvers<void>();
+      const open = Promise.withResolvers<undefined>();
       await using own = await GatewayPlatform.start({ maxBodyBytesHeld: 1_000_000 }, (dependencies) => ({
         ...dependencies,
         intake: {
@@ -291,7 +291,7 @@ describe('many large bodies at once', () => {
       // 200,000 bytes each: two of them fit into half of the budget.
       await own.until(() => refused.length >= 10);
       const south = send(100, SOUTH);
-      open.resolve();
+      open.resolve(undefined);
       const statuses = (await Promise.all(sent)).map(({ status }) => status);
       expect([statuses.filter((status) => status === 202).length, refused.length]).toEqual([2, 10]);
       expect((await south).status).toBe(202);

@@ -297,10 +297,7 @@ function isUnfiltered({ site, machine, metrics }: Subscription): boolean {
   return site === undefined && machine === undefined && metrics === undefined;
 }
 
-function wantedOf(
-  machines: readonly LiveMachine[],
-  { site, machine, metrics }: Subscription,
-): readonly LiveMachine[] {
+function wantedOf(machines: readonly LiveMachine[], { site, machine, metrics }: Subscription): readonly LiveMachine[] {
   const inPlace = machines.filter(
     ({ key }) => (machine === undefined || key === machine) && (site === undefined || machineRef(key).site === site),
   );

@@ -12,7 +12,7 @@ export class ReadingsBacklog {
   take(changed: readonly LiveMachine[], limit: number): readonly LiveMachine[] {
     if (this.#waiting.size === 0 && changed.length <= limit) return changed;
     for (const machine of changed) this.#waiting.set(machine.key, joined(this.#waiting.get(machine.key), machine));
-    const taken = [...this.#waiting.values().take(limit)];
+    const taken = [...this.#waiting.values()].slice(0, limit);
     for (const { key } of taken) this.#waiting.delete(key);
     return taken;
   }

@@ -93,17 +93,12 @@ export class Pipeline {
     };
     const work = () => route.handle(call, this.#services);
     const { idempotencyKey: key } = call;
-    if (key === undefined || !isRemembered(route) || !principal) return work();
+    if (key === undefined || !isRemembered(route) || !principal) return await work();
     const target = `${request.method} ${request.originalUrl} ${request.header('if-match') ?? ''}`;
-    return this.#services.idempotency.once({ key, principal, target, body: bytes }, work);
+    return await this.#services.idempotency.once({ key, principal, target, body: bytes }, work);
   }
 
-  async #readBody(
-    route: Route,
-    request: Request,
-    principal: Principal | undefined,
-    held: HeldBody,
-  ): Promise<Buffer> {
+  async #readBody(route: Route, request: Request, principal: Principal | undefined, held: HeldBody): Promise<Buffer> {
     if (!route.body) return NO_BODY;
     try {
       return await readBody(request, route.body, held);

@@ -24,7 +24,8 @@ export function operationRoutes(documents: {
       method: 'GET',
       path: '/health/ready',
       tag: TAG,
-      summary: 'Whether the platform can do its work; 503 with the parts that cannot, and to whoever is signed in also why.',
+      summary:
+        'Whether the platform can do its work; 503 with the parts that cannot, and to whoever is signed in also why.',
       access: 'public',
       response: { status: 200, description: 'It can', schema: readinessSchema },
       handle: async ({ reauthenticate }, { readiness }) => {

@@ -9,7 +9,10 @@ export const readinessSchema = z
       z.object({
         name: z.string(),
         ok: z.boolean(),
-        reason: z.string().optional().meta({ description: 'Why it is not, and what to do; told to whoever is signed in' }),
+        reason: z
+          .string()
+          .optional()
+          .meta({ description: 'Why it is not, and what to do; told to whoever is signed in' }),
       }),
     ),
   })
