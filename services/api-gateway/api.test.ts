@@ -70,7 +70,7 @@ describe('machines', () => {
     const deleted = await own.call('engineer', 'DELETE', '/v1/machines/press-7', { headers: { 'if-match': '"1"' } });
     meanwhile = undefined;
     expect(deleted.status).toBe(409);
-    expect((await own.call('viewer', 'GET', '/v1/machines/press-7')).json).toMatchObject({ revision: 2 });
+    expect(await own.dependencies.machines.getMachine(pressOf(NORTH))).toMatchObject({ revision: 2 });
   });
 
   it.each([
