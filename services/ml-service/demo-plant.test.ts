@@ -129,5 +129,5 @@ describe('the demo plant through feature-service and ml-service', () => {
     expect(raisedAfterS).toBeGreaterThan(29);
     expect(raisedAfterS).toBeLessThan(79);
     expect(first?.contributions?.[0]).toMatchObject({ feature: expect.stringContaining('band_2500_5000_hz') });
-  });
+  }, 120_000);
 });

@@ -20,7 +20,7 @@ interface Received {
 }
 
 /** A real receiver on loopback that answers as it is told. */
-async function openReceiver({ timeoutMs = 300 } = {}) {
+async function openReceiver({ timeoutMs = 2000 } = {}) {
   const requests: Received[] = [];
   let answer: number | 'never' = 202;
   const server = createServer((request, response) => {
