@@ -228,6 +228,49 @@ const settlement = [
     assert.deepEqual(await store.progress('raw-waveform', 'store'), [{ source: 'edge-1', epoch: 1, seq: 1 }]);
     assert.deepEqual(await store.progress('metrics', 'another'), []);
   }),
+  contractCase(
+    'events that are missing between others are counted as lost: once, durably, and not by an attempt that failed',
+    async (store, edge, harness) => {
+      const outcomes = [1, 2, 3, 4, 5, 6].map((n) => edge.readings(T0 + n, { a: n }));
+      await store.settle(batch(outcomes.slice(0, 1)));
+      assert.deepEqual(await store.lostEvents(), []);
+      const afterGap = batch(outcomes.slice(3, 4));
+      harness.failNextSettlement();
+      await assert.rejects(store.settle(afterGap));
+      assert.deepEqual(await store.lostEvents(), []);
+      assert.equal((await store.settle(afterGap)).lost, 2);
+      assert.equal((await store.settle(afterGap)).lost, 0);
+      assert.equal((await store.settle(batch([outcomes[3]!, outcomes[5]!]))).lost, 1);
+      const reopened = await harness.reopen();
+      assert.deepEqual(await reopened.lostEvents(), [{ stream: 'metrics', group: 'store', events: 3 }]);
+      assert.equal((await reopened.settle(batch(outcomes))).lost, 0);
+      assert.deepEqual(await reopened.lostEvents(), [{ stream: 'metrics', group: 'store', events: 3 }]);
+    },
+  ),
+  contractCase('an epoch that begins after the group was there begins at its first event', async (store, edge) => {
+    await store.settle(batch([edge.readings(T0, { a: 1 })]));
+    const restarted = new Publisher('edge-1', 2);
+    restarted.event('telemetry', 1);
+    assert.equal((await store.settle(batch([restarted.readings(T0 + 1, { a: 2 })]))).lost, 1);
+    const both = [new Publisher('edge-2', 1), new Publisher('edge-2', 2)] as const;
+    both[1].event('telemetry', 1);
+    both[1].event('telemetry', 1);
+    const together = both.map((each, n) => each.readings(T0 + n, { a: 3 }));
+    assert.equal((await store.settle(batch(together))).lost, 2);
+    assert.deepEqual(await store.lostEvents(), [{ stream: 'metrics', group: 'store', events: 3 }]);
+  }),
+  contractCase(
+    'nothing is lost by a redelivery, a restart, a group that came later, or one that takes only some events',
+    async (store, edge) => {
+      const outcomes = [1, 2, 3, 4, 5].map((n) => edge.readings(T0 + n, { a: n }));
+      await store.settle(batch(outcomes.slice(0, 3)));
+      await store.settle(batch(outcomes.slice(1)));
+      await store.settle(batch([new Publisher('edge-1', 2).readings(T0 + 6, { a: 6 })]));
+      await store.settle(batch(outcomes.slice(2), { group: 'came-later' }));
+      for (const n of [0, 2, 4]) await store.settle(batch([outcomes[n]!], { group: 'only-some', sparse: true }));
+      assert.deepEqual(await store.lostEvents(), []);
+    },
+  ),
   contractCase('a batch with an older fence than the store has seen is refused', async (store, edge) => {
     const first = edge.readings(T0, { a: 1 });
     const second = edge.readings(T0 + 1, { a: 2 });

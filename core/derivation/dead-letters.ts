@@ -23,6 +23,7 @@ export function deadLettersInStore(
         stream: stage.writesTo,
         group: `${stage.group}.dead-letters`,
         fence: 0,
+        sparse: true,
         outcomes: [{ type: 'deadLettered', event: { ...event, items: 0 }, code, detail }],
       },
       options,

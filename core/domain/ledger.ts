@@ -14,8 +14,10 @@ export interface TenantLedger extends SettledItems {
   readonly accepted: number;
   /** Summed from the events between the settled watermark and the head; never derived from the other terms. */
   readonly pending: number;
-  /** True when accepted = stored + duplicate + rejected + deadLettered + pending. False is a defect, and an alarm. */
+  /** True when accepted = stored + duplicate + rejected + deadLettered + pending and nothing is lost. False is a defect, and an alarm. */
   readonly exact: boolean;
+  /** Events (not items) that are missing between others that were settled: of any tenant, for theirs is not known. */
+  readonly lost: number;
   /** Traffic that was never acknowledged (401, 403, 413, 429, closed connections): outside the sum. Counted since the process started. */
   readonly refused: number;
   /** Same metric and time, another value: both are stored and a read returns the latest accepted. */

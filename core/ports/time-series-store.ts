@@ -14,14 +14,20 @@ export interface TimeSeriesStore {
   /**
    * Settles a batch atomically: checks the fence, drops events at or below the stored progress of their publisher, finds duplicates among
    * events marked `verifyStored` (stored under the machine, eventId and time, or rejected or dead-lettered under the machine and eventId, or
-   * earlier in the batch), writes the rest, the rejections and the dead letters, adds the counters, saves the progress. A second call with
-   * the same batch changes nothing. Makes one attempt; after an error the same batch may be settled again.
+   * earlier in the batch), writes the rest, the rejections and the dead letters, adds the counters and the events that are missing between
+   * others (see `missingBefore` in core/settlement), saves the progress. A second call with the same batch changes nothing. Makes one attempt; after an error the same batch may be settled again.
    * @throws PortError failed_precondition (a newer fence was seen), resource_exhausted (disk full), unavailable.
    */
   settle(batch: SettleBatch, options?: CallOptions): Promise<SettleResult>;
 
   /** What the group has settled of the stream, one row a publisher and epoch. */
   progress(stream: StreamName, group: string, options?: CallOptions): Promise<readonly Progress[]>;
+
+  /**
+   * Events that a group should have been given and was not, by the gaps between those that it settled; of whose tenants they were nobody knows.
+   * Rows with none are left out.
+   */
+  lostEvents(options?: CallOptions): Promise<readonly LostEvents[]>;
 
   /** Counters and watermarks, read in one transaction, so that the ledger's sum is exact at any moment. */
   settled(options?: CallOptions): Promise<readonly SettledTenant[]>;
@@ -104,6 +110,8 @@ export interface SettleBatch {
   readonly fence: number;
   /** One entry an event of the delivery, in its order. */
   readonly outcomes: readonly EventOutcome[];
+  /** True where the group takes only some of the stream's events, so that a gap between two of them says nothing. */
+  readonly sparse?: boolean;
 }
 
 /** What became of one event. Items: every item of the event ends in exactly one of stored (or duplicate), rejected, dead-lettered. */
@@ -150,11 +158,20 @@ export interface SettleResult {
   readonly added: ReadonlyMap<TenantId, SettledItems>;
   /** Events that were at or below the stored progress, and changed nothing. */
   readonly redelivered: number;
+  /** Events that are missing before those of this batch: see {@link TimeSeriesStore.lostEvents}. */
+  readonly lost: number;
   /**
    * Values of documents that became no points of a series, because their machine has as many series as the store allows one; the
    * documents themselves are stored. Absent for none.
    */
   readonly unseriedValues?: number;
+}
+
+/** How many events of a stream a group has missed. */
+export interface LostEvents {
+  readonly stream: StreamName;
+  readonly group: string;
+  readonly events: number;
 }
 
 /** One tenant's outcomes so far, in items. */

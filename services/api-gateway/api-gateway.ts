@@ -120,11 +120,19 @@ async function gatewayServices(
         ...dependencies.checks,
       },
       clock,
+      { ledger: () => lossIn(store) },
     ),
     bodies: new BodyBudget(config.maxBodyBytesHeld),
     idempotency: new IdempotencyStore(clock),
     rateLimits: new RateLimits(config.rateLimits),
   };
+}
+
+async function lossIn(store: GatewayServices['store']): Promise<string | undefined> {
+  const lost = await store.lostEvents();
+  if (lost.length === 0) return undefined;
+  const missing = lost.map(({ stream, events }) => `${events} of ${stream}`).join(', ');
+  return `events were published and never came to be settled: ${missing}; this is a defect, please report it`;
 }
 
 function limit(server: Server, { maxConnections }: ApiGatewayConfig): void {

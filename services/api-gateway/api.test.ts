@@ -3,7 +3,9 @@ import { tableFromIPC } from '@uwdata/flechette';
 import type { AlarmFiguresView, AlarmView } from './schemas/alarms.ts';
 import type { DeadLetterView, LedgerView } from './schemas/ledger.ts';
 import type { Fleet, MachineDetail, Series } from './schemas/machines.ts';
+import type { StampedEvent } from '#core/domain/event.ts';
 import { machineSchema } from '#core/domain/plant.ts';
+import type { ReadinessReport } from '#services/shared/http/readiness.ts';
 import { GatewayPlatform, NORTH, pressOf, SITE, SOUTH } from '#test/support/gateway-platform.ts';
 
 let platform: GatewayPlatform;
@@ -568,6 +570,30 @@ describe('the ledger', () => {
       items: [{ machine: 'press-7', pointer: '/1/ts' }],
     });
     expect((await ledger(SOUTH)).deadLettered).toBe(0);
+  });
+
+  it('is not exact once events are missing between settled ones, and the platform goes on and says so', async () => {
+    await using other = await GatewayPlatform.start();
+    const sumOf = async (tenant: string) => (await other.call('viewer', 'GET', '/v1/ledger', {}, tenant as never)).json;
+    await other.send([{ id: 'before', ts: Date.now(), metrics: { a: 1 } }]);
+    expect(await sumOf(NORTH)).toMatchObject({ exact: true, lost: 0 });
+    const [known] = await other.store.progress('metrics', 'store');
+    const event: StampedEvent = {
+      ...{ eventId: 'after', kind: 'duplicate', key: `${NORTH}/${SITE}/press-7` as never, items: 0, acceptedAtMs: 1 },
+      ...{ payload: new Uint8Array(), cumulativeItems: 1, ...known!, seq: known!.seq + 4 },
+    };
+    await other.store.settle({
+      ...{ stream: 'metrics', group: 'store', fence: 1 },
+      outcomes: [{ type: 'duplicate', event }],
+    });
+    expect(await sumOf(NORTH)).toMatchObject({ exact: false, lost: 3 });
+    expect(await sumOf(SOUTH)).toMatchObject({ exact: false, lost: 3 });
+    await other.until(async () => {
+      const { status, json } = await other.call('nobody', 'GET', '/health/ready');
+      const { checks } = json as ReadinessReport;
+      const said = checks.find(({ name }) => name === 'ledger');
+      return status === 200 && said?.ok === true && (said.reason ?? '').includes('3 of metrics');
+    });
   });
 });
 

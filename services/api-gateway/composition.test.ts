@@ -29,6 +29,7 @@ it('runs as a process of its own, with intake, live data and the store behind so
   const servers = await Promise.all([
     servePort(socketPath(dataDir, TIME_SERIES_PORT), TIME_SERIES_PORT, {
       settled: () => store.settled(),
+      lostEvents: () => store.lostEvents(),
       latest: (...given: Parameters<typeof store.latest>) => store.latest(...given),
       problem: () => undefined,
     }),

@@ -11,16 +11,17 @@ type Heads = ReadonlyMap<TenantId, number>;
 interface Snapshot {
   readonly atMs: number;
   readonly settled: ReadonlyMap<TenantId, SettledTenant>;
+  readonly lost: number;
   readonly heads: readonly Heads[];
   readonly refusedElsewhere: ReadonlyMap<TenantId, number>;
 }
 
 /**
  * The sum of ledger.md: accepted = stored + duplicate + rejected + deadLettered + pending, where pending is what the log stamped between the
- * settled watermark and the head. What was settled is read before the heads, so that pending cannot come out below zero.
+ * settled watermark and the head. A commit that the log lost takes its items out of both sides; the numbers of the events before and after it tell. What was settled is read before the heads, so that pending cannot come out below zero.
  */
 export class LedgerReader {
-  readonly #store: Pick<TimeSeriesStore, 'settled'>;
+  readonly #store: Pick<TimeSeriesStore, 'settled' | 'lostEvents'>;
   readonly #stream: Pick<MeasuredStream, 'acceptedItems'>;
   readonly #clock: Clock;
   readonly #refusedElsewhere: () => Promise<ReadonlyMap<TenantId, number>>;
@@ -29,7 +30,7 @@ export class LedgerReader {
   #next: Promise<Snapshot> | undefined;
 
   constructor(dependencies: {
-    readonly store: Pick<TimeSeriesStore, 'settled'>;
+    readonly store: Pick<TimeSeriesStore, 'settled' | 'lostEvents'>;
     readonly stream: Pick<MeasuredStream, 'acceptedItems'>;
     readonly clock: Clock;
     readonly refused?: () => Promise<ReadonlyMap<TenantId, number>>;
@@ -46,7 +47,7 @@ export class LedgerReader {
   }
 
   async of(tenant: TenantId): Promise<LedgerView> {
-    const { atMs, settled, heads, refusedElsewhere } = await this.#current();
+    const { atMs, settled, lost, heads, refusedElsewhere } = await this.#current();
     const own = settled.get(tenant);
     const { stored, duplicate, rejected, deadLettered } = own?.settled ?? NOTHING_SETTLED;
     const stages = LEDGERED_STREAMS.map((stream, index) => {
@@ -65,8 +66,10 @@ export class LedgerReader {
       deadLettered,
       pending: total((stage) => stage.pending),
       exact:
+        lost === 0 &&
         stored + duplicate + rejected + deadLettered === total((stage) => stage.watermark) &&
         stages.every((stage) => stage.pending >= 0),
+      lost,
       refused: (this.#refusedHere.get(tenant) ?? 0) + (refusedElsewhere.get(tenant) ?? 0),
       conflicts: own?.conflicts ?? 0,
       stages: stages.map(({ stream, accepted, pending }) => ({ stream, accepted, pending })),
@@ -89,7 +92,7 @@ export class LedgerReader {
   }
 
   async #read(): Promise<Snapshot> {
-    const settled = await this.#store.settled();
+    const [settled, lost] = await Promise.all([this.#store.settled(), this.#store.lostEvents()]);
     const [heads, refusedElsewhere] = await Promise.all([
       Promise.all(LEDGERED_STREAMS.map((stream) => this.#stream.acceptedItems(stream))),
       this.#refusedElsewhere(),
@@ -97,6 +100,7 @@ export class LedgerReader {
     return {
       atMs: this.#clock.nowMs(),
       settled: new Map(settled.map((each) => [each.tenant, each])),
+      lost: lost.reduce((sum, { events }) => sum + events, 0),
       heads,
       refusedElsewhere,
     };

@@ -35,6 +35,7 @@ import type { LedgerReader } from './ledger-reader.ts';
 export type ReadableStore = Pick<
   TimeSeriesStore,
   | 'settled'
+  | 'lostEvents'
   | 'series'
   | 'latest'
   | 'waveforms'

@@ -14,6 +14,7 @@ const DAY_MS = 86_400_000;
 const SERVED = [
   'progress',
   'settled',
+  'lostEvents',
   'series',
   'latest',
   'waveforms',

@@ -15,6 +15,7 @@ import { machineKey, parseName, type MachineId, type SiteId, type TenantId } fro
 import { NOTHING_SETTLED, type SettledItems } from '#core/domain/ledger.ts';
 import type { WaveformReference } from '#core/domain/waveform.ts';
 import { PortError } from '#core/errors.ts';
+import type { MeasuredStream } from '#core/ports/event-stream.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { createLogger } from '#services/shared/observability/logger.ts';
 import { createMetricsRegistry } from '#services/shared/observability/metrics.ts';
@@ -36,6 +37,8 @@ class World implements AsyncDisposable {
   checkpoints!: SqliteCheckpointStore;
   /** While set, every settlement fails with it. */
   storeFails: Error | undefined;
+  /** Ids of events that no subscription is given, as if a commit of the log had been taken back. */
+  readonly lost = new Set<string>();
   #service: TimeseriesService | undefined;
   #events = 0;
 
@@ -67,7 +70,8 @@ class World implements AsyncDisposable {
   }
 
   async start(settings: Partial<TimeseriesServiceSettings> = {}): Promise<TimeseriesService> {
-    const { store, stream, checkpoints, objects } = this;
+    const { store, checkpoints, objects } = this;
+    const stream = this.#losing();
     const metrics = createMetricsRegistry('test', { processMetrics: false });
     this.metrics = metrics;
     const logger = createLogger({ service: 'test', level: 'silent' });
@@ -76,6 +80,28 @@ class World implements AsyncDisposable {
       { retention, ...settings },
     );
     return this.#service;
+  }
+
+  #losing(): MeasuredStream {
+    const { stream, lost } = this;
+    return {
+      publish: (...given) => stream.publish(...given),
+      declareGroup: (...given) => stream.declareGroup(...given),
+      acceptedItems: (...given) => stream.acceptedItems(...given),
+      lag: (...given) => stream.lag(...given),
+      close: () => stream.close(),
+      subscribe: (name, group, handler, options) =>
+        stream.subscribe(
+          name,
+          group,
+          async (batch, signal) => {
+            const events = batch.events.filter(({ eventId }) => !lost.has(eventId));
+            if (events.length === 0) return batch.ack();
+            return handler({ ...batch, events }, signal);
+          },
+          options,
+        ),
+    };
   }
 
   event(kind: EventKind, items: number, payload: unknown, overrides: Partial<MachineEvent> = {}): MachineEvent {
@@ -203,6 +229,17 @@ describe('the time-series service', () => {
     await world.start();
     await world.settlesTo({ stored: 300 });
     expect(await world.store.progress('metrics', 'store')).toMatchObject([{ source: 'test', seq: 150 }]);
+  });
+
+  it('counts the events that a log has lost, and settles the others', async () => {
+    const service = await world.start();
+    const events = world.telemetry(9);
+    for (const { eventId } of events.slice(2, 5)) world.lost.add(eventId);
+    for (const event of events) await world.stream.publish('metrics', [event]);
+    await world.settlesTo({ stored: 12 });
+    expect(await world.store.lostEvents()).toEqual([{ stream: 'metrics', group: 'store', events: 3 }]);
+    expect(await world.metrics.metrics()).toContain('tribo_lost_events_total{stream="metrics",service="test"} 3');
+    expect(service.problem()).toBeUndefined();
   });
 
   it('waits while the store refuses, says why, and loses nothing', async () => {

@@ -97,6 +97,7 @@ class SettlingService implements TimeseriesService {
   readonly #problems = new Map<string, string>();
   readonly #settledItems: Counter<'outcome'>;
   readonly #unseriedValues: Counter;
+  readonly #lostEvents: Counter<'stream'>;
   readonly #settleDuration: Histogram<'stream'>;
   readonly #houseDuration: Histogram<'task'>;
   #lease: Lease | undefined;
@@ -120,6 +121,12 @@ class SettlingService implements TimeseriesService {
     this.#unseriedValues = new Counter({
       name: 'tribo_store_unseried_values_total',
       help: 'Values of documents that are in no series, because their machine has as many as it may, since this process started',
+      registers,
+    });
+    this.#lostEvents = new Counter({
+      name: 'tribo_lost_events_total',
+      help: 'Events that are missing between those settled, since this process started: above 0 is a defect',
+      labelNames: ['stream'],
       registers,
     });
     this.#settleDuration = new Histogram({
@@ -230,6 +237,12 @@ class SettlingService implements TimeseriesService {
     const result = await this.#dependencies.store.settle({ stream, group: STORE_GROUP, fence, outcomes });
     stop();
     this.#problems.delete(`settle ${stream}`);
+    if (result.lost > 0) {
+      this.#lostEvents.inc({ stream }, result.lost);
+      const { source, epoch, seq } = outcomes[0]!.event;
+      const before = { stream, lost: result.lost, source, epoch, seq };
+      this.#dependencies.logger.error(before, 'events were published and never came: the ledger counts them as lost');
+    }
     return result;
   }
 

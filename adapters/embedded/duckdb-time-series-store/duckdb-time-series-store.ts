@@ -11,6 +11,7 @@ import type {
   EventOutcome,
   ExportQuery,
   LatestValue,
+  LostEvents,
   PageQuery,
   RetentionPolicy,
   RetentionResult,
@@ -98,6 +99,11 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
   async progress(stream: StreamName, group: string, _options?: CallOptions): Promise<readonly Progress[]> {
     const { state } = await this.#memory();
     return state.progress(stream, group);
+  }
+
+  async lostEvents(_options?: CallOptions): Promise<readonly LostEvents[]> {
+    const { state } = await this.#memory();
+    return state.lost();
   }
 
   async settled(_options?: CallOptions): Promise<readonly SettledTenant[]> {

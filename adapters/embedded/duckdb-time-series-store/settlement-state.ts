@@ -4,7 +4,7 @@ import { LEDGERED_STREAMS } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { SettledItems } from '#core/domain/ledger.ts';
 import type { Progress } from '#core/ports/event-stream.ts';
-import type { SettledTenant } from '#core/ports/time-series-store.ts';
+import type { LostEvents, SettledTenant } from '#core/ports/time-series-store.ts';
 import { insertRows } from './table-appender.ts';
 
 type Outcome = keyof SettledItems;
@@ -13,6 +13,8 @@ type StateKey =
   | readonly ['settled', TenantId, Outcome]
   | readonly ['watermark', TenantId, StreamName]
   | readonly ['progress', StreamName, string, string, number]
+  /** Events that the group should have been given and was not. */
+  | readonly ['lost', StreamName, string]
   | readonly ['fence', StreamName, string]
   | readonly ['conflicts', TenantId]
   /** How many events have been accepted: the `ord` of the newest. */
@@ -52,10 +54,19 @@ export class SettlementState {
     return this.#values.get(JSON.stringify(key));
   }
 
+  /** Whether a key's JSON is such. */
+  hasKey(isSuch: (key: string) => boolean): boolean {
+    return [...this.#values.keys()].some(isSuch);
+  }
+
   progress(stream: StreamName, group: string): Progress[] {
     return this.#keys('progress')
       .filter(([[, ofStream, ofGroup]]) => ofStream === stream && ofGroup === group)
       .map(([[, , , source, epoch], seq]) => ({ source, epoch, seq }));
+  }
+
+  lost(): LostEvents[] {
+    return this.#keys('lost').map(([[, stream, group], events]) => ({ stream, group, events }));
   }
 
   tenants(): SettledTenant[] {
@@ -114,6 +125,13 @@ export class StateChange {
 
   get(key: StateKey): number | undefined {
     return this.values.get(JSON.stringify(key)) ?? this.#state.get(key);
+  }
+
+  /** Whether something of an earlier epoch of the source is settled, by this transaction or before. */
+  hasEarlierEpoch(stream: StreamName, group: string, source: string, epoch: number): boolean {
+    const prefix = JSON.stringify(['progress', stream, group, source]).replace(/]$/, ',');
+    const isEarlier = (key: string) => key.startsWith(prefix) && Number(key.slice(prefix.length, -1)) < epoch;
+    return [...this.values.keys()].some(isEarlier) || this.#state.hasKey(isEarlier);
   }
 
   set(key: StateKey, value: number): void {

@@ -2,6 +2,7 @@ import { BIGINT, DOUBLE, INTEGER, UTINYINT, VARCHAR, type DuckDBConnection } fro
 import type { Clock } from '#core/clock.ts';
 import type { SettledItems } from '#core/domain/ledger.ts';
 import { PortError } from '#core/errors.ts';
+import { missingBefore } from '#core/settlement/missing-events.ts';
 import type { DeadLetter, EventOutcome, SettleBatch, SettleResult } from '#core/ports/time-series-store.ts';
 import { BatchWriter, type EventColumns, type ReadingColumns } from './batch-writer.ts';
 import type { Database } from './database.ts';
@@ -34,9 +35,9 @@ export class Settler {
   async settle(batch: SettleBatch): Promise<SettleResult> {
     const change = new StateChange(this.#memory.state);
     checkFence(batch, change);
-    const fresh = dropSettled(batch, change);
+    const { fresh, lost } = dropSettled(batch, change);
     const redelivered = batch.outcomes.length - fresh.length;
-    if (change.values.size === 0) return { added: new Map(), redelivered };
+    if (change.values.size === 0) return { added: new Map(), redelivered, lost };
 
     const duplicates = await findDuplicates(this.#connection, this.#memory, fresh);
     let unseriedValues = 0;
@@ -46,7 +47,7 @@ export class Settler {
       });
       ({ unseriedValues } = writer);
     });
-    return { added, redelivered, ...(unseriedValues > 0 && { unseriedValues }) };
+    return { added, redelivered, lost, ...(unseriedValues > 0 && { unseriedValues }) };
   }
 
   /** Replaces the dead letter by what its event became; returns what that is. */
@@ -170,21 +171,33 @@ function checkFence(batch: SettleBatch, change: StateChange): void {
   if (batch.fence > seen) change.set(key, batch.fence);
 }
 
-/** The outcomes above the settled progress of their publisher; the progress moves up to the highest of them. */
-function dropSettled(batch: SettleBatch, change: StateChange): EventOutcome[] {
+/** The outcomes above the settled progress of their publisher, to the highest of which that moves up, and how many events are missing between. */
+function dropSettled(
+  { stream, group, outcomes, sparse }: SettleBatch,
+  change: StateChange,
+): { readonly fresh: readonly EventOutcome[]; readonly lost: number } {
   const fresh: EventOutcome[] = [];
-  const keyOf = (source: string, epoch: number) => ['progress', batch.stream, batch.group, source, epoch] as const;
-  let run: { source: string; epoch: number; settled: number } | undefined;
-  for (const outcome of batch.outcomes) {
+  let lost = 0;
+  const keyOf = (source: string, epoch: number) => ['progress', stream, group, source, epoch] as const;
+  let run: { source: string; epoch: number; settled: number | undefined } | undefined;
+  const endRun = () => {
+    if (run?.settled !== undefined) change.raise(keyOf(run.source, run.epoch), run.settled);
+  };
+  for (const outcome of outcomes) {
     const { source, epoch, seq } = outcome.event;
     if (run?.source !== source || run.epoch !== epoch) {
-      if (run) change.raise(keyOf(run.source, run.epoch), run.settled);
-      run = { source, epoch, settled: change.get(keyOf(source, epoch)) ?? 0 };
+      endRun();
+      run = { source, epoch, settled: change.get(keyOf(source, epoch)) };
     }
-    if (seq <= run.settled) continue;
+    if (run.settled !== undefined && seq <= run.settled) continue;
+    if (!sparse) {
+      const earlierEpoch = () => change.hasEarlierEpoch(stream, group, source, epoch);
+      lost += missingBefore(seq, { seq: run.settled, earlierEpoch });
+    }
     run.settled = seq;
     fresh.push(outcome);
   }
-  if (run) change.raise(keyOf(run.source, run.epoch), run.settled);
-  return fresh;
+  endRun();
+  change.add(['lost', stream, group], lost);
+  return { fresh, lost };
 }

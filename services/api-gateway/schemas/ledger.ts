@@ -20,7 +20,11 @@ export const ledgerSchema = z
     pending: z.int(),
     exact: z.boolean().meta({
       description:
-        'accepted = stored + duplicate + rejected + deadLettered + pending. false is a defect of the platform.',
+        'accepted = stored + duplicate + rejected + deadLettered + pending, and nothing is lost. false is a defect of the platform.',
+    }),
+    lost: z.int().meta({
+      description:
+        'Events that were published and never came to be settled, by the gaps in their numbers. Of which tenants they were is not known, so each sees all; above 0 is an alarm.',
     }),
     refused: z.int().meta({
       description: 'Items or requests that were never acknowledged, since the process started: outside the sum',
@@ -41,6 +45,7 @@ export const ledgerSchema = z
         deadLettered: 0,
         pending: 50,
         exact: true,
+        lost: 0,
         refused: 3,
         conflicts: 0,
         stages: [

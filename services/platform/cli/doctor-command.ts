@@ -140,14 +140,14 @@ async function platformChecks(client: {
       'GET',
       '/health/ready',
     );
-    const ledger = await client.request<{ exact: boolean; pending: number }>('GET', '/v1/ledger');
+    const ledger = await client.request<{ exact: boolean; lost: number; pending: number }>('GET', '/v1/ledger');
     return [
       { name: 'platform', ok: true, detail: `answers at ${client.url}` },
       ...readiness.checks.map((each) => ({ name: each.name, ok: each.ok, detail: each.reason ?? 'ready' })),
       {
         name: 'ledger',
         ok: ledger.exact,
-        detail: `${ledger.exact ? 'exact' : 'NOT exact'}, ${ledger.pending} items pending`,
+        detail: `${ledger.exact ? 'exact' : 'NOT exact'}, ${ledger.pending} items pending, ${ledger.lost} events lost`,
         remedy: 'this is a defect of Tribo: please report it',
       },
     ];

@@ -113,6 +113,9 @@ function render(sum: LedgerView): string {
     line('+ dead-lettered', sum.deadLettered),
     line('+ pending', sum.pending),
     sum.exact ? 'The sum is exact.' : 'THE SUM IS NOT EXACT: this is a defect, please report it.',
+    ...(sum.lost > 0
+      ? [`${sum.lost.toLocaleString('en')} EVENTS ARE LOST: they are missing between others that were settled.`]
+      : []),
     `Outside the sum: ${sum.refused.toLocaleString('en')} refused (never acknowledged), ${sum.conflicts.toLocaleString('en')} conflicts (same metric and time, another value).`,
   ].join('\n');
 }

@@ -14,12 +14,19 @@ const REPORT_AGE_MS = 500;
 /** Whether a service can do its work, and if not, why. Probes that come together share one evaluation. */
 export class Readiness {
   readonly #checks: ReadonlyMap<string, ReadinessCheck>;
+  readonly #attention: ReadonlyMap<string, ReadinessCheck>;
   readonly #clock: Clock;
   #report: { readonly atMs: number; readonly value: Promise<ReadinessReport> } | undefined;
   #stopping = false;
 
-  constructor(checks: Readonly<Record<string, ReadinessCheck>>, clock: Clock = systemClock) {
+  /** What calls for `attention` is told, and does not keep the service from its work. */
+  constructor(
+    checks: Readonly<Record<string, ReadinessCheck>>,
+    clock: Clock = systemClock,
+    attention: Readonly<Record<string, ReadinessCheck>> = {},
+  ) {
     this.#checks = new Map(Object.entries(checks));
+    this.#attention = new Map(Object.entries(attention));
     this.#clock = clock;
   }
 
@@ -44,6 +51,10 @@ export class Readiness {
         return reason === undefined ? { name, ok: true } : { name, ok: false, reason };
       }),
     );
+    for (const [name, check] of this.#attention) {
+      const reason = await reasonOf(check);
+      if (reason !== undefined) checks.push({ name, ok: true, reason });
+    }
     if (this.#stopping) checks.unshift({ name: 'process', ok: false, reason: 'it is stopping' });
     return { status: checks.every(({ ok }) => ok) ? 'ready' : 'not-ready', checks };
   }

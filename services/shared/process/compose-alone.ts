@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import { systemClock } from '#core/clock.ts';
 import type { Configuration } from '../config/settings.ts';
 import { serveOperation } from '../http/operation-server.ts';
 import { Readiness, type ReadinessCheck } from '../http/readiness.ts';
@@ -11,6 +12,8 @@ import { publishAddress, type ServiceAddress } from './service-address.ts';
 /** A service that runs, and why it cannot do its work now. */
 export interface ReadyService extends RunningService {
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
+  /** What somebody has to look at although it works. */
+  readonly attention?: Readonly<Record<string, ReadinessCheck>>;
 }
 
 /** What a process has besides its service; closed last. */
@@ -44,7 +47,7 @@ export async function composeAlone<Runtime extends OwnRuntime, Service extends R
     requirePresentFormat(configuration.dataDir);
     const service = await start(runtime);
     parts.defer(() => service.close());
-    const readiness = new Readiness(service.readiness);
+    const readiness = new Readiness(service.readiness, systemClock, service.attention);
     const operation = parts.use(await serveOperation({ port: configuration.operationPort, readiness, metrics }));
     const address = { pid: process.pid, ...processOf(process.pid), operationUrl: operation.url, ...addressOf(service) };
     parts.defer(publishAddress(configuration.dataDir, name, address));

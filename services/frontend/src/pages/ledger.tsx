@@ -68,6 +68,7 @@ function LedgerTable({ sum }: { readonly sum: LedgerView }) {
           {sum.exact ? 'exact' : 'not exact'}
         </span>{' '}
         at {time(sum.atMs)}. Outside the sum: {count(sum.refused)} refused, {count(sum.conflicts)} conflicts.
+        {sum.lost > 0 && <strong> {count(sum.lost)} events are lost: please report it.</strong>}
       </p>
     </>
   );
