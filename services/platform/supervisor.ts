@@ -33,7 +33,8 @@ export interface Supervised {
 
 /**
  * Runs a service as a child process and starts it again when it ends unasked, with a growing delay. Resolves when the child first says
- * `ready`; rejects when it ends before that, or the signal says to stop. The child stops by itself when this process is gone (it sees its
+ * `ready`; rejects when it ends before that, or the signal says to stop. Once it says so a child that ends is not started again: who stops the
+ * platform may have asked all processes of its group. The child stops by itself when this process is gone (it sees its
  * channel close). What it prints goes to standard error: standard output is for results.
  */
 export async function supervise(
@@ -62,7 +63,7 @@ export async function supervise(
     });
     started.on('exit', (code, endedBy) => {
       isReady = false;
-      if (stopping) return;
+      if (stopping || signal?.aborted) return;
       if (performance.now() - startedAt > WELL_AFTER_MS) delayMs = FIRST_RESTART_MS;
       void restartLater(`ended with ${endedBy ?? `code ${String(code)}`}`);
     });
@@ -75,7 +76,7 @@ export async function supervise(
     const waitMs = delayMs;
     delayMs = Math.min(delayMs * 2, LONGEST_RESTART_MS);
     await sleep(waitMs, undefined, { signal: stopped.signal }).catch(() => undefined);
-    if (!stopping) child = launch();
+    if (!stopping && !signal?.aborted) child = launch();
   };
 
   const stop = async (withinMs: number): Promise<void> => {
