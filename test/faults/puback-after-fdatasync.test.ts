@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -5,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import mqttPacket from 'mqtt-packet';
+import { saidTooEarly, writeOf } from '#test/support/object-durability.ts';
 import { PlatformProcess, SITE, type DeviceLogin } from '#test/support/platform-process.ts';
 import {
   bytesGiven,
@@ -18,13 +20,17 @@ import {
 /*
  * kill -9 leaves the page cache, so it can't see a missing sync. Here the platform's system calls are watched instead: for each PUBACK and
  * each 202, the message's bytes were written to the log, synced, and the log's root written synchronously, all before the acknowledgement
- * was handed to the kernel.
+ * was handed to the kernel. Of a waveform the samples are a file that was synced, and so was its folder, before the log was given the
+ * reference; an acknowledged part of one is such a file.
  */
 
 const LOG = /\/streams\/metrics\/log\/data\.mdb$/;
+const WAVEFORM_LOG = /\/streams\/raw-waveform\/log\/data\.mdb$/;
 const PIPELINED = 3000;
 const ONE_BY_ONE = 40;
 const POSTS = 20;
+const WAVEFORMS = 12;
+const IN_PARTS = 4;
 
 describe('under strace, an acknowledgement follows the fdatasync that covers it', () => {
   it('pipelined, one by one, and by HTTP', async () => {
@@ -74,6 +80,88 @@ describe('under strace, an acknowledgement follows the fdatasync that covers it'
   });
 });
 
+describe('under strace, a waveform is acknowledged after its samples and its reference are synced, in that order', () => {
+  it('pipelined, in parts, and by HTTP', async () => {
+    await using platform = await PlatformProcess.start();
+    const [login] = await platform.addDevices(['m-0'], 1);
+    if (!login) throw new Error('a device was added');
+    const device = await Device.connect(platform.mqttPort, login);
+    const strace = await Strace.attach(platform.pid, join(platform.dataDir, 'strace'));
+
+    const whole = Array.from({ length: WAVEFORMS }, (_, i) => ({ packetId: i + 1, message: `whole-${i}-` }));
+    await device.publishWaveforms(whole.map(({ packetId, message }) => [packetId, waveformOf(message)]));
+    const inParts = Array.from({ length: IN_PARTS }, (_, i) => ({
+      packetIds: [1000 + 2 * i, 1001 + 2 * i],
+      messages: [`first-part-${i}-`, `second-part-${i}-`],
+    }));
+    for (const [i, { packetIds, messages }] of inParts.entries()) {
+      for (const [at, message] of messages.entries()) {
+        const part = { ...waveformOf(message), id: `in-parts-${i}`, ts: T0 + i, part: at + 1, parts: messages.length };
+        await device.publishWaveforms([[packetIds[at]!, part]]);
+      }
+    }
+    const posted = Array.from({ length: POSTS }, (_, i) => `posted-${i}-`);
+    for (const message of posted) await postWaveform(platform, message);
+    const calls = await strace.detach();
+    device.close();
+
+    const pubacks = new Map(acknowledgedPackets(calls).map(({ packetId, by }) => [packetId, by]));
+    const accepted = calls.filter((call) => isSocket(call) && bytesGiven(call).includes('HTTP/1.1 202'));
+    expect([pubacks.size, accepted.length]).toEqual([WAVEFORMS + 2 * IN_PARTS, POSTS]);
+
+    const waveforms = [
+      ...whole.map(({ packetId, message }) => ({ bytes: samplesOf(message), message, by: pubacks.get(packetId) })),
+      ...inParts.map(({ packetIds, messages }) => ({
+        bytes: Buffer.concat(messages.map(samplesOf)),
+        message: messages[1] ?? '',
+        by: pubacks.get(packetIds[1] ?? 0),
+      })),
+      ...posted.map((message, i) => ({ bytes: samplesOf(message), message, by: accepted[i] })),
+    ];
+    const isSynchronous = synchronousDescriptors(platform.pid);
+    const isLog = (target: string) => WAVEFORM_LOG.test(target);
+    const references = waveforms.map(({ bytes, by }) => ({ message: sha256(bytes), acknowledgedBy: by! }));
+    expect(tooEarly(calls, references, isLog, isSynchronous)).toEqual([]);
+    const samples = waveforms.map(({ bytes, message }) => {
+      return { message, folder: '/objects/waveforms/', before: writeOf(calls, sha256(bytes), isLog) };
+    });
+    expect(saidTooEarly(calls, samples)).toEqual([]);
+    const parts = inParts.flatMap(({ packetIds, messages }) =>
+      messages.map((message, at) => {
+        return { message, folder: '/objects/parts/', before: pubacks.get(packetIds[at] ?? 0) };
+      }),
+    );
+    expect(saidTooEarly(calls, parts)).toEqual([]);
+  });
+});
+
+describe('what the test would see of an object', () => {
+  const write = '1  write(30</d/objects/.incoming/x>, "message-1", 9) = 9';
+  const sync = '1  fdatasync(30</d/objects/.incoming/x>) = 0';
+  const rename = '1  rename("/d/objects/.incoming/x", "/d/objects/parts/m/1") = 0';
+  const linkBegins = '2  link("/d/objects/.incoming/x", "/d/objects/parts/m/1" <unfinished ...>';
+  const linkEnds = '2  <... link resumed>) = 0';
+  const folder = '1  fsync(31</d/objects/parts/m>) = 0';
+  const puback = '1  write(39<socket:[7]>, "@\\2\\0\\1", 4) = 4';
+
+  it.each<[what: string, lines: readonly string[], early: boolean]>([
+    ['written, synced, named, its folder synced, acknowledged', [write, sync, rename, folder, puback], false],
+    ['linked instead of renamed', [write, sync, linkBegins, linkEnds, folder, puback], false],
+    ['a folder synced before the link is made', [write, sync, linkBegins, folder, linkEnds, puback], true],
+    ['an acknowledgement before the folder is synced', [write, sync, rename, puback, folder], true],
+    ['another folder synced', [write, sync, rename, folder.replace('/m>', '/n>'), puback], true],
+    ['a file that was not synced', [write, rename, folder, puback], true],
+    ['a file that was synced after it was named', [write, rename, sync, folder, puback], true],
+    ['bytes written after the sync', [write, sync, write, rename, folder, puback], true],
+    ['a link that failed', [write, sync, rename.replace('= 0', '= -1 EEXIST (File exists)'), folder, puback], true],
+    ['no acknowledgement', [write, sync, rename, folder], true],
+  ])('%s', (_what, lines, early) => {
+    const calls = parseStrace(lines.join('\n'));
+    const claim = { message: 'message-1', folder: '/objects/parts/', before: acknowledgedPackets(calls)[0]?.by };
+    expect(saidTooEarly(calls, [claim])).toEqual(early ? ['message-1'] : []);
+  });
+});
+
 describe('what the test would see', () => {
   const write = '1  pwrite64(28</d/streams/metrics/log/data.mdb>, "\\1\\0message-1\\0", 4096, 0) = 4096';
   const sync = '2  fdatasync(28</d/streams/metrics/log/data.mdb>) = 0';
@@ -110,6 +198,34 @@ describe('what the test would see', () => {
     expect(found).toEqual(early ? ['message-1'] : []);
   });
 });
+
+const T0 = Date.now();
+
+/** Samples that can be found again in a file: any text is 16-bit samples. */
+function samplesOf(message: string): Buffer {
+  return Buffer.from(message.repeat(2 * Math.ceil(2048 / message.length)));
+}
+
+function waveformOf(message: string) {
+  const samples = samplesOf(message).toString('base64');
+  return { id: message, ts: T0, sampleRateHz: 1000, unit: 'g', encoding: 'i16le', scale: 0.001, samples };
+}
+
+async function postWaveform({ url, api }: PlatformProcess, message: string): Promise<void> {
+  const { samples: _samples, ...described } = waveformOf(message);
+  const query = new URLSearchParams({ site: SITE, machine: 'm-0', sensor: 'de' });
+  for (const [name, value] of Object.entries(described)) query.set(name, String(value));
+  const response = await fetch(new URL(`/v1/waveforms?${query.toString()}`, url), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${api.token}`, 'content-type': 'application/octet-stream' },
+    body: new Uint8Array(samplesOf(message)),
+  });
+  expect(response.status).toBe(202);
+}
+
+function sha256(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex');
+}
 
 function isSocket({ target }: SystemCall): boolean {
   return target.startsWith('socket:') || target.startsWith('TCP');
@@ -169,11 +285,23 @@ class Device {
   }
 
   /** Sends all at once; resolves when each is acknowledged. */
-  async publish(messages: readonly (readonly [packetId: number, id: string])[]): Promise<void> {
-    for (const [messageId, id] of messages) {
+  publish(messages: readonly (readonly [packetId: number, id: string])[]): Promise<void> {
+    const values = messages.map(([packetId, id]) => {
+      return [packetId, { id, ts: Date.now(), metrics: { temperature: 61, current: 4.2 } }] as const;
+    });
+    return this.#publish(this.#topic, values);
+  }
+
+  /** As {@link publish}, of one sensor. */
+  publishWaveforms(messages: readonly (readonly [packetId: number, waveform: object])[]): Promise<void> {
+    return this.#publish(this.#topic.replace(/telemetry$/, 'waveform/de'), messages);
+  }
+
+  async #publish(topic: string, messages: readonly (readonly [packetId: number, value: object])[]): Promise<void> {
+    for (const [messageId, value] of messages) {
       this.#waiting.add(messageId);
-      const payload = JSON.stringify({ id, ts: Date.now(), metrics: { temperature: 61, current: 4.2 } });
-      const publish = { cmd: 'publish', topic: this.#topic, payload, qos: 1, dup: false, retain: false } as const;
+      const payload = JSON.stringify(value);
+      const publish = { cmd: 'publish', topic, payload, qos: 1, dup: false, retain: false } as const;
       this.#socket.write(mqttPacket.generate({ ...publish, messageId }));
     }
     while (messages.some(([packetId]) => this.#waiting.has(packetId))) await sleep(2);

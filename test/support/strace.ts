@@ -7,15 +7,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface SystemCall {
   readonly name: string;
   readonly fd: number;
-  /** What the descriptor refers to: a path, or `socket:[inode]`. */
+  /** What the descriptor refers to: a path, or `socket:[inode]`. Of a rename or link: the path that was given another name. */
   readonly target: string;
+  /** That name. */
+  readonly newName?: string;
   /** The arguments after the descriptor, as strace prints them. */
   readonly given: string;
   readonly beganAt: number;
   readonly endedAt: number;
 }
 
-const TRACED = 'write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fdatasync,fsync';
+const TRACED =
+  'write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fdatasync,fsync,?rename,?renameat,?renameat2,?link,?linkat';
 
 /** Follows a process and all its threads. */
 export class Strace {
@@ -60,6 +63,15 @@ export function parseStrace(log: string): readonly SystemCall[] {
   const calls: SystemCall[] = [];
   const unfinished = new Map<string, Omit<SystemCall, 'endedAt'>>();
   for (const [at, line] of log.split('\n').entries()) {
+    const named = /^(\d+) +((?:rename|link)\w*)\((.*)$/.exec(line);
+    if (named) {
+      const [, thread = '', name = '', given = ''] = named;
+      const [target = '', newName = ''] = stringsOf(given);
+      const call = { name, fd: -1, target, newName, given, beganAt: at };
+      if (given.endsWith('<unfinished ...>')) unfinished.set(thread, call);
+      else if (/= 0$/.test(given)) calls.push({ ...call, endedAt: at });
+      continue;
+    }
     const begun = /^(\d+) +(\w+)\((\d+)<([^>]*)>(.*)$/.exec(line);
     if (begun) {
       const [, thread = '', name = '', fd = '', target = '', rest = ''] = begun;
@@ -79,8 +91,11 @@ export function parseStrace(log: string): readonly SystemCall[] {
 
 /** The bytes of the strings among a call's arguments, one after the other. */
 export function bytesGiven(call: SystemCall): Buffer {
-  const strings = [...call.given.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, text]) => unescape(text ?? ''));
-  return Buffer.from(strings.join(''), 'latin1');
+  return Buffer.from(stringsOf(call.given).join(''), 'latin1');
+}
+
+function stringsOf(given: string): string[] {
+  return [...given.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, text]) => unescape(text ?? ''));
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', v: '\v', f: '\f', a: '\x07', b: '\b' };
