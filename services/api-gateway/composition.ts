@@ -11,6 +11,7 @@ import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import { observeIntake } from '#services/shared/observability/observed-intake.ts';
 import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
 import { readinessOf } from '#services/shared/process/service-address.ts';
+import { FEATURES_PORT, type FeaturesPublisher } from '#services/shared/rpc/features-port.ts';
 import { GATEWAY_PORT, type ServedGateway } from '#services/shared/rpc/gateway-port.ts';
 import { connectIntake, INTAKE_PORT, LIVE_PORT, type ConnectedIntake } from '#services/shared/rpc/intake-port.ts';
 import { connectPort, type Connected } from '#services/shared/rpc/port-client.ts';
@@ -29,11 +30,13 @@ export interface IntakeSide {
   readonly intake: DeviceIntake;
   readonly live: LiveFeed;
   readonly refused: () => Promise<ReadonlyMap<TenantId, number>>;
+  /** Publishes what becomes of a replayed dead letter, where another process writes that stream. Default: this one. */
+  readonly features?: FeaturesPublisher;
 }
 
 /** The gateway as a process of its own: registries and journal it opens itself, intake, live data and the store it reaches over sockets. */
 export function composeApiGateway(configuration: Configuration): Promise<ServiceAlone<ApiGateway & ReadyService>> {
-  // The streams belong to the other services' processes: a dead letter that is replayed here must not keep one of them from publishing.
+  // The streams belong to the other services' processes: a dead letter that is replayed here is published by its owner.
   const runtime = openRuntime(configuration, NAME, { publishes: [] });
   return composeAlone(NAME, runtime, startConnected, ({ url }) => ({ url }));
 }
@@ -41,7 +44,7 @@ export function composeApiGateway(configuration: Configuration): Promise<Service
 /** The gateway on the ports of the process that it runs in. `checks` are further reasons not to be ready. */
 export async function wireApiGateway(
   runtime: ServiceRuntime,
-  { intake, live, refused }: IntakeSide,
+  { intake, live, refused, features }: IntakeSide,
   checks: Readonly<Record<string, ReadinessCheck>>,
 ): Promise<ApiGateway> {
   const { configuration, port, store, logger, metrics, tracing } = runtime;
@@ -57,6 +60,7 @@ export async function wireApiGateway(
     models: await port('modelRegistry'),
     inference: await port('modelInference'),
     stream: await port('eventStream'),
+    ...(features && { features }),
     live: [live],
     secrets: await port('secretStore'),
     verifier: await port('identityVerifier'),
@@ -70,11 +74,15 @@ async function startConnected(runtime: ServiceRuntime): Promise<ApiGateway & Rea
   await using opened = new AsyncDisposableStack();
   const intake = opened.adopt(connectIntake(socketPath(dataDir, INTAKE_PORT)), disconnect);
   const live = opened.adopt(connectPort<LiveFeed>(socketPath(dataDir, LIVE_PORT), 'the live feed'), disconnect);
+  const features = opened.adopt(
+    connectPort<FeaturesPublisher>(socketPath(dataDir, FEATURES_PORT), 'the feature service'),
+    disconnect,
+  );
   const ofItself = { 'timeseries-service': () => store.problem() };
   const ofOthers = Object.fromEntries(OTHER_SERVICES.map((name) => [name, readinessOf(dataDir, name)]));
   const gateway = await wireApiGateway(
     runtime,
-    { intake: observeIntake(intake, { tracing, metrics }), live, refused: lastRefused(intake) },
+    { intake: observeIntake(intake, { tracing, metrics }), live, refused: lastRefused(intake), features },
     split ? ofOthers : ofItself,
   );
   opened.defer(() => gateway.close());

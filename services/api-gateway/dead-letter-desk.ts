@@ -31,7 +31,7 @@ export class DeadLetterDesk {
   readonly #outbox: Pick<AlarmOutbox, 'deadMessages' | 'retryDead'>;
   readonly #replaying: ReplayDependencies;
 
-  constructor({ store, alarms, stream, objects, machines }: ApiGatewayDependencies, clock: Clock) {
+  constructor({ store, alarms, stream, features, objects, machines }: ApiGatewayDependencies, clock: Clock) {
     this.#store = store;
     this.#outbox = alarms;
     const cache = { maxAgeMs: 1000, maxEntries: 1000 };
@@ -39,7 +39,7 @@ export class DeadLetterDesk {
     const machine: Parameters<typeof featurise>[1]['machine'] = (key, options) => machines.getMachine(key, options);
     this.#replaying = {
       store,
-      stream,
+      stream: features ?? stream,
       featurise: (event, options) => featurise(event, { objects, machine, operatingPoints }, options),
     };
   }

@@ -65,6 +65,8 @@ export interface ApiGatewayDependencies {
   readonly inference?: Pick<ModelInference, 'load'>;
   /** Whose accepted items the ledger begins with, whose groups’ lag `/metrics` tells, and which takes what comes of a replayed dead letter. */
   readonly stream: Pick<MeasuredStream & EventStream, 'acceptedItems' | 'lag' | 'publish'>;
+  /** Takes that in place of the stream, where another process is the one that publishes features. */
+  readonly features?: Pick<EventStream, 'publish'>;
   /** One a process that sees raw streams or devices. */
   readonly live: readonly LiveFeed[];
   readonly secrets: SecretStore;

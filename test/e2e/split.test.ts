@@ -1,12 +1,21 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { deadLettersInStore } from '#core/derivation/dead-letters.ts';
+import type { StampedEvent } from '#core/domain/event.ts';
+import type { MachineKey } from '#core/domain/ids.ts';
+import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
+import type { DeadLetterView } from '#services/api-gateway/schemas/ledger.ts';
 import type { ReadinessReport } from '#services/shared/http/readiness.ts';
 import { readAddress } from '#services/shared/process/service-address.ts';
+import { connectPort } from '#services/shared/rpc/port-client.ts';
+import { socketPath } from '#services/shared/rpc/socket-path.ts';
+import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { PlatformProcess, SITE, until } from '#test/support/platform-process.ts';
 
+const ALL_TIME = { fromMs: 0, toMs: 1e14 };
 const TIMEOUT_MS = 240_000;
 const SERVICES = [
   'timeseries-service',
@@ -119,6 +128,39 @@ describe('a platform that runs with --split', () => {
         return items.some(({ machine }) => machine === 'pump-1');
       });
       expect(await platform.ledger()).toMatchObject({ exact: true, deadLettered: 0 });
+    },
+    TIMEOUT_MS,
+  );
+
+  it.each([
+    { stage: 'features', kind: 'waveform', writesTo: 'features', group: 'compute' },
+    { stage: 'inference', kind: 'features', writesTo: 'inference-results', group: 'ml' },
+  ] as const)(
+    'replays a dead letter of $stage, by the service that publishes what becomes of it',
+    async ({ stage, kind, writesTo, group }) => {
+      const pump = `demo/${SITE}/pump-1` as MachineKey;
+      const store = connectPort<TimeSeriesStore>(socketPath(platform.dataDir, TIME_SERIES_PORT), 'the store');
+      const letters = async () =>
+        (await platform.api.request<{ items: DeadLetterView[] }>('GET', '/v1/dead-letters')).items;
+      try {
+        const stored = async () =>
+          kind === 'waveform'
+            ? (await store.waveforms({ ...ALL_TIME, machine: pump, limit: 1 }))[0]
+            : (await store.documents({ ...ALL_TIME, machine: pump, kind, limit: 1 }))[0];
+        await until('the demo has sent one', async () => (await stored()) !== undefined);
+        const event: StampedEvent = {
+          ...{ eventId: `dead-${stage}`, kind, key: pump, items: 0, acceptedAtMs: Date.now(), cumulativeItems: 0 },
+          ...{ payload: Buffer.from(JSON.stringify(await stored())), source: 'test', epoch: 1, seq: 1 },
+        };
+        await deadLettersInStore(store, { writesTo, group })(event, { code: 'internal', detail: 'on purpose' });
+        const letter = (await letters()).find(({ eventId }) => eventId === event.eventId);
+        expect(letter).toMatchObject({ stage });
+        const path = `/v1/dead-letters/${encodeURIComponent(letter!.id)}/replay`;
+        expect(await platform.api.request('POST', path)).toMatchObject({ outcome: 'published', stream: 'features' });
+        expect(await letters()).not.toContainEqual(letter);
+      } finally {
+        store.disconnect();
+      }
     },
     TIMEOUT_MS,
   );
