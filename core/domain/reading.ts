@@ -1,6 +1,10 @@
 /** How far a value may be trusted, as the device or the platform judged it. */
 export type Quality = 'good' | 'uncertain' | 'bad';
 
+export function isQuality(value: unknown): value is Quality {
+  return value === 'good' || value === 'uncertain' || value === 'bad';
+}
+
 /** One metric of one telemetry message, already validated. The unit is UCUM; absent means the machine's metric catalogue decides. */
 export interface MetricValue {
   readonly metric: string;

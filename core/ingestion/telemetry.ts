@@ -1,6 +1,6 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { MetricDefinition } from '../domain/plant.ts';
-import type { Quality, Rejection, TelemetryBody } from '../domain/reading.ts';
+import { isQuality, type Quality, type Rejection, type TelemetryBody } from '../domain/reading.ts';
 import { admitId, admitTimestamp, type AdmissionRules } from './admission-rules.ts';
 import type { MetricCatalogue } from './metric-catalogue.ts';
 import { childPointer, quote, rejection } from './rejection.ts';
@@ -311,10 +311,6 @@ function rejectedWhole(...rejections: Rejection[]): TelemetryReading {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isQuality(value: unknown): value is Quality {
-  return value === 'good' || value === 'uncertain' || value === 'bad';
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

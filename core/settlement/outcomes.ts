@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { StampedEvent } from '../domain/event.ts';
-import type { Quality, Rejection } from '../domain/reading.ts';
+import { isQuality, type Rejection } from '../domain/reading.ts';
 import { BYTES_PER_SAMPLE, type WaveformReference } from '../domain/waveform.ts';
 import type { DerivedDocument, EventOutcome, ReadingRow } from '../ports/time-series-store.ts';
 
@@ -175,10 +175,6 @@ function isTime(value: unknown): value is number {
 
 function isPositive(value: unknown): value is number {
   return typeof value === 'number' && value > 0 && Number.isFinite(value);
-}
-
-function isQuality(value: unknown): value is Quality {
-  return value === 'good' || value === 'uncertain' || value === 'bad';
 }
 
 function isRejection(value: unknown): value is Rejection {
