@@ -7,15 +7,16 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { RuleView } from '#services/api-gateway/schemas/rules.ts';
-import { acknowledgedIds, startLoad } from '#test/support/load-process.ts';
+import { acknowledgedIds, readingsSent, startLoad } from '#test/support/load-process.ts';
 import { PlatformProcess, SITE, until, type DeviceLogin } from '#test/support/platform-process.ts';
-import { compareWithStored } from '#test/support/stored-events.ts';
+import { compareWithStored, NOTHING_WRONG } from '#test/support/stored-events.ts';
 
 const TIMEOUT_MS = 300_000;
 const CLI = fileURLToPath(new URL('../../services/platform/bin/tribo.js', import.meta.url));
 const CONNECTIONS = 5;
 const MACHINES = Array.from({ length: 10 }, (_, machine) => `m-${machine}`);
 const METRICS = ['velocity_rms', 'temperature', 'rpm'];
+const HOT = { id: 'hot', metrics: { oil_temperature: 75 } };
 const ENV = { TRIBO_LOG_LEVEL: 'error' };
 
 describe('a backup taken under load', () => {
@@ -40,7 +41,7 @@ describe('a backup taken under load', () => {
         expect(during).toBeGreaterThan(0);
         await sleep(1000);
         await platform.kill();
-        await load.result;
+        const firstResult = await load.result;
         const first = acknowledgedIds(ackFile);
 
         await using restored = await PlatformProcess.start({
@@ -54,17 +55,21 @@ describe('a backup taken under load', () => {
 
         const secondFile = join(folder, 'acknowledged-again');
         await using again = startLoad(loadOf(restored, devices, { seconds: 8, ackFile: secondFile }));
-        await again.result;
+        const sent = readingsSent(METRICS, firstResult, await again.result);
         const afterwards = await restored.drainedLedger();
         expect(afterwards).toMatchObject({ exact: true, pending: 0, rejected: 0, deadLettered: 0 });
         expect(afterwards.duplicate).toBeGreaterThan(0);
         expect(await restored.stop()).toMatchObject({ code: 0 });
 
         const second = acknowledgedIds(secondFile);
-        const comparison = await compareWithStored(restored.dataDir, MACHINES, [...before, ...second]);
-        expect(comparison).toMatchObject({ missing: [], twice: [] });
+        const comparison = await compareWithStored(restored.dataDir, {
+          ...{ machines: MACHINES, acknowledged: [...before, ...second, HOT.id], ledger: afterwards },
+          readingsOf: (id) => (id === HOT.id ? HOT.metrics : sent(id)),
+        });
+        expect(comparison).toMatchObject(NOTHING_WRONG);
         // One reading raised the alarm.
-        expect((comparison.stored - 1) * METRICS.length + 1).toBe(afterwards.stored);
+        expect((comparison.stored - 1) * METRICS.length + 1).toBe(comparison.readings);
+        expect(comparison.readings).toBe(afterwards.stored);
         const known = new Set(before);
         const resent = second.filter((id) => known.has(id)).length;
         const lost = new Set(first.slice(before.length));
@@ -116,8 +121,8 @@ async function raiseAlarm(platform: PlatformProcess): Promise<AlarmView> {
     },
     { 'if-none-match': '*' },
   );
-  const reading = { id: 'hot', ts: Date.now(), metrics: { oil_temperature: 75 } };
-  await platform.api.request('POST', '/v1/telemetry', { site: SITE, machine: 'm-0', messages: [reading] });
+  const messages = [{ ...HOT, ts: Date.now() }];
+  await platform.api.request('POST', '/v1/telemetry', { site: SITE, machine: 'm-0', messages });
   await until('the alarm is raised', async () => (await alarmsOf(platform)).length > 0, 30_000);
   const [raised] = await alarmsOf(platform);
   await platform.api.request('POST', `/v1/alarms/${raised!.id}/acknowledge`, { comment: 'seen before the backup' });

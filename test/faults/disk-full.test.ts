@@ -5,11 +5,11 @@ import { describe, expect, it } from '@jest/globals';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import { request, sendTelemetry, unreadiness, type HttpAnswer } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
-import { acknowledgedIds, startLoad } from '#test/support/load-process.ts';
+import { acknowledgedIds, readingsSent, startLoad } from '#test/support/load-process.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { PlatformProcess, SITE, until, type PlatformOptions } from '#test/support/platform-process.ts';
 import { canMount, RoomyFolder, SmallDisk } from '#test/support/small-disk.ts';
-import { compareWithStored } from '#test/support/stored-events.ts';
+import { compareWithStored, NOTHING_WRONG } from '#test/support/stored-events.ts';
 
 const TIMEOUT_MS = 300_000;
 const PROBE = 'probe';
@@ -199,7 +199,10 @@ asRoot.each(places)('a full disk under $what', ({ what, sizeMiB, options, before
       await device.disconnect();
       expect(await platform.stop()).toMatchObject({ code: 0 });
       const acknowledged = acknowledgedIds(ackFile);
-      const comparison = await compareWithStored(platform.dataDir, MACHINES, acknowledged);
+      const comparison = await compareWithStored(platform.dataDir, {
+        ...{ machines: MACHINES, acknowledged, ledger },
+        readingsOf: readingsSent(METRICS, result),
+      });
       console.info(
         `a full disk under ${what}: ${result.offered} offered, ${acknowledged.length} acknowledged, ${comparison.stored} stored; ` +
           `ledger read ${seen.readings} times, unreadable ${seen.unreadable} times, at most ${seen.peakPending} pending`,
@@ -208,7 +211,8 @@ asRoot.each(places)('a full disk under $what', ({ what, sizeMiB, options, before
       // The ledger is told throughout: no part of it needs space.
       expect(seen).toMatchObject({ wrong: [], unreadable: 0, whyUnreadable: undefined });
       expect(acknowledged).toHaveLength(result.acknowledged);
-      expect(comparison).toMatchObject({ missing: [], twice: [] });
+      expect(comparison).toMatchObject(NOTHING_WRONG);
+      expect(comparison.readings).toBe(comparison.stored * METRICS.length);
     },
     TIMEOUT_MS,
   );

@@ -5,7 +5,7 @@ import { sendTelemetry } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { PlatformProcess, SITE, TENANT } from '#test/support/platform-process.ts';
-import { compareWithStored } from '#test/support/stored-events.ts';
+import { compareWithStored, NOTHING_WRONG } from '#test/support/stored-events.ts';
 
 const TIMEOUT_MS = 240_000;
 const MACHINE = 'press-7';
@@ -63,11 +63,11 @@ describe('the same message again', () => {
       await devices[Symbol.asyncDispose]();
       expect(await platform.stop()).toMatchObject({ code: 0 });
       const ids = messages.map(({ id }) => id);
-      expect(await compareWithStored(platform.dataDir, [MACHINE], ids)).toEqual({
-        stored: ids.length,
-        missing: [],
-        twice: [],
+      const comparison = await compareWithStored(platform.dataDir, {
+        ...{ machines: [MACHINE], acknowledged: ids, ledger: first },
+        readingsOf: (sent) => messages.find(({ id }) => id === sent)?.metrics,
       });
+      expect(comparison).toEqual({ ...NOTHING_WRONG, stored: ids.length, readings: ids.length * ITEMS });
       console.info(`${ids.length} messages sent ${times + 1} times: ${ids.length} stored, 0 twice`);
     },
     TIMEOUT_MS,

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
-import { acknowledgedIds, startLoad } from '#test/support/load-process.ts';
+import { acknowledgedIds, readingsSent, startLoad } from '#test/support/load-process.ts';
 import { PlatformProcess, until } from '#test/support/platform-process.ts';
-import { compareWithStored } from '#test/support/stored-events.ts';
+import { compareWithStored, NOTHING_WRONG } from '#test/support/stored-events.ts';
 
 const TIMEOUT_MS = 300_000;
 /** The load goes on when so many more messages were acknowledged. */
@@ -88,9 +88,13 @@ describe.each(faults)('kill -9 of $what under load', ({ kills, disconnects, infl
       expect(await platform.stop()).toMatchObject({ code: 0 });
       const acknowledged = acknowledgedIds(ackFile);
       expect(acknowledged).toHaveLength(result.acknowledged);
-      const comparison = await compareWithStored(platform.dataDir, MACHINES, acknowledged);
-      expect(comparison).toMatchObject({ missing: [], twice: [] });
-      expect(comparison.stored * METRICS.length).toBe(ledger.stored);
+      const comparison = await compareWithStored(platform.dataDir, {
+        ...{ machines: MACHINES, acknowledged, ledger },
+        readingsOf: readingsSent(METRICS, result),
+      });
+      expect(comparison).toMatchObject(NOTHING_WRONG);
+      expect(comparison.stored * METRICS.length).toBe(comparison.readings);
+      expect(comparison.readings).toBe(ledger.stored);
       console.info(
         `seed ${seed}: ${result.offered} offered, ${acknowledged.length} acknowledged, ${comparison.stored} stored, ${result.reconnections} reconnections; ` +
           `ledger read ${seen.readings} times, unreadable ${seen.unreadable} times, at most ${seen.peakPending} pending`,

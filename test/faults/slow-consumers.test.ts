@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { request, sendTelemetry } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
-import { acknowledgedIds, startLoad } from '#test/support/load-process.ts';
+import { acknowledgedIds, readingsSent, startLoad } from '#test/support/load-process.ts';
 import { PlatformProcess, until } from '#test/support/platform-process.ts';
-import { compareWithStored } from '#test/support/stored-events.ts';
+import { compareWithStored, NOTHING_WRONG } from '#test/support/stored-events.ts';
 
 const TIMEOUT_MS = 300_000;
 const MACHINES = Array.from({ length: 200 }, (_, machine) => `m-${machine}`);
@@ -80,7 +80,13 @@ describe('consumers slower than what they consume, all at once', () => {
       const seen = await watch.stop();
       listeners[Symbol.dispose]();
       expect(await platform.stop()).toMatchObject({ code: 0 });
-      const comparison = await compareWithStored(platform.dataDir, MACHINES, acknowledgedIds(ackFile));
+      const alarmed = new Map(ALARMED.map((machine) => [`${machine}-alarm`, { heat: 99 }]));
+      const sent = readingsSent(METRICS, result);
+      const acknowledged = [...acknowledgedIds(ackFile), ...alarmed.keys()];
+      const comparison = await compareWithStored(platform.dataDir, {
+        ...{ machines: [...MACHINES, ...ALARMED], acknowledged, ledger },
+        readingsOf: (id) => alarmed.get(id) ?? sent(id),
+      });
       console.info(
         `slow consumers: ${result.offered} offered, ${result.acknowledged} acknowledged (${acknowledgedMeanwhile} in ${SLOW_FOR_MS / 1000} s), ` +
           `${comparison.stored} stored; ledger read ${seen.readings} times, unreadable ${seen.unreadable} times, ` +
@@ -91,7 +97,12 @@ describe('consumers slower than what they consume, all at once', () => {
       expect(ledger).toMatchObject({ exact: true, pending: 0, rejected: 0, deadLettered: 0, duplicate: 0 });
       expect(seen.wrong).toEqual([]);
       expect(seen.peakBytes).toBeLessThan(MEMORY_LIMIT_BYTES);
-      expect(comparison).toEqual({ stored: result.acknowledged, missing: [], twice: [] });
+      expect(acknowledged).toHaveLength(result.acknowledged + ALARMED.length);
+      expect(comparison).toEqual({
+        ...NOTHING_WRONG,
+        stored: result.acknowledged + ALARMED.length,
+        readings: result.acknowledged * METRICS.length + ALARMED.length,
+      });
     },
     TIMEOUT_MS,
   );

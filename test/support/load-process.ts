@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { until } from './platform-process.ts';
+import { counterOf, readingsOfMessage } from './load/publisher.ts';
 import type { FloodResult, FloodTask } from './load/http-flood.ts';
 import type { LoadResult, LoadTask } from './load/main.ts';
 
@@ -54,6 +55,18 @@ export function startLoad(task: Omit<LoadTask, 'host'>): RunningLoad {
       child.kill('SIGKILL');
       await closed;
     },
+  };
+}
+
+/** What generators sent under an id: the readings of the message, or undefined where none of them offered it. */
+export function readingsSent(
+  metrics: readonly string[],
+  ...results: readonly Pick<LoadResult, 'offeredUnder'>[]
+): (id: string) => Readonly<Record<string, number>> | undefined {
+  return (id) => {
+    const { prefix, counter } = counterOf(id);
+    const wasOffered = results.some(({ offeredUnder }) => counter < (offeredUnder[prefix] ?? 0));
+    return wasOffered ? readingsOfMessage(metrics, counter) : undefined;
   };
 }
 

@@ -35,6 +35,8 @@ export interface LoadResult {
   readonly acknowledged: number;
   readonly unanswered: number;
   readonly reconnections: number;
+  /** How many messages were offered under each prefix of ids: their counters are below it. */
+  readonly offeredUnder: Readonly<Record<string, number>>;
   readonly seconds: number;
   readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number };
   readonly cpuSeconds: number;
@@ -49,6 +51,7 @@ async function run(load: LoadTask): Promise<LoadResult> {
   process.once('SIGTERM', () => (until = performance.now()));
   const began = performance.now();
   const totals = { offered: 0, acknowledged: 0, unanswered: 0, reconnections: 0 };
+  const offeredUnder: Record<string, number> = {};
 
   const drive = async (index: number): Promise<void> => {
     const connection = load.connections[index];
@@ -86,6 +89,7 @@ async function run(load: LoadTask): Promise<LoadResult> {
         await new Promise((resolve) => setTimeout(resolve, 20));
       const stats = await publisher.stop(performance.now() < until && !publisher.isDone ? 0 : load.drainSeconds * 1000);
       totals.offered += stats.offered;
+      offeredUnder[idPrefix] = stats.offered;
       totals.acknowledged += stats.acknowledged;
       totals.unanswered += stats.unanswered;
       if (!load.reconnect || publisher.isDone) return;
@@ -96,6 +100,7 @@ async function run(load: LoadTask): Promise<LoadResult> {
   const { user, system } = process.cpuUsage();
   return {
     ...totals,
+    offeredUnder,
     seconds: (performance.now() - began) / 1000,
     latencyMs: latencies.summary(),
     cpuSeconds: (user + system) / 1e6,

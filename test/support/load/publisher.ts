@@ -10,6 +10,7 @@ export interface PublisherOptions {
   readonly password: string;
   /** Topics are taken in turn. */
   readonly topics: readonly string[];
+  /** The last of them carries the message's counter: see {@link readingsOfMessage}. */
   readonly metrics: readonly string[];
   /** Begin of every message id; a dense counter of ten digits follows. */
   readonly idPrefix: string;
@@ -45,6 +46,8 @@ interface Template {
   readonly packet: Buffer;
   readonly packetIdAt: number;
   readonly counterAt: number;
+  /** Of the decimals of the last metric's value. */
+  readonly valueAt: number;
   readonly tsAt: number;
   /** Of the last message: each message of a topic has a time of its own, or readings would be told apart by value alone. */
   lastTs: number;
@@ -162,11 +165,13 @@ export class Publisher {
     this.#nextPacketId = (id % MAX_PACKET_ID) + 1;
     const template = this.#templates[this.#offered % this.#templates.length];
     if (!template) throw new RangeError('a publisher needs a topic');
-    const { packet, packetIdAt, counterAt, tsAt } = template;
+    const { packet, packetIdAt, counterAt, valueAt, tsAt } = template;
     const { past } = this.#options;
     const round = Math.floor(this.#offered / this.#templates.length);
     packet.writeUInt16BE(id, packetIdAt);
-    packet.write(String(this.#offered).padStart(COUNTER_DIGITS, '0'), counterAt, 'latin1');
+    const counter = digitsOf(this.#offered);
+    packet.write(counter, counterAt, 'latin1');
+    packet.write(counter, valueAt, 'latin1');
     template.lastTs = past ? past.fromMs + round * past.stepMs : Math.max(ts, template.lastTs + 1);
     packet.write(String(template.lastTs), tsAt, 'latin1');
     this.#busy[id] = 1;
@@ -202,12 +207,31 @@ export class Publisher {
 
 /** The id of the message with that counter. */
 export function messageId(prefix: string, counter: number): string {
-  return `${prefix}${String(counter).padStart(COUNTER_DIGITS, '0')}`;
+  return `${prefix}${digitsOf(counter)}`;
+}
+
+/** The counter of a message by its id. */
+export function counterOf(id: string): { readonly prefix: string; readonly counter: number } {
+  return { prefix: id.slice(0, -COUNTER_DIGITS), counter: Number(id.slice(-COUNTER_DIGITS)) };
+}
+
+/** What the message with that counter carries: the last metric has the counter for decimals, so that its row tells which message it is of. */
+export function readingsOfMessage(metrics: readonly string[], counter: number): Readonly<Record<string, number>> {
+  return Object.fromEntries(valuesOf(metrics, digitsOf(counter)).map(([metric, value]) => [metric, Number(value)]));
+}
+
+function valuesOf(metrics: readonly string[], digits: string): [metric: string, value: string][] {
+  return metrics.map((metric, i) => [metric, `${i + 1}.${i === metrics.length - 1 ? digits : '25'}`]);
+}
+
+function digitsOf(counter: number): string {
+  return String(counter).padStart(COUNTER_DIGITS, '0');
 }
 
 function makeTemplate(topic: string, { idPrefix, metrics }: PublisherOptions): Template {
-  const values = metrics.map((metric, i) => `"${metric}":${(i + 1.25).toFixed(2)}`).join(',');
-  const payload = `{"id":"${idPrefix}${'0'.repeat(COUNTER_DIGITS)}","ts":${'0'.repeat(TS_DIGITS)},"metrics":{${values}}}`;
+  const digits = digitsOf(0);
+  const values = valuesOf(metrics, digits).map(([metric, value]) => `"${metric}":${value}`);
+  const payload = `{"id":"${idPrefix}${digits}","ts":${'0'.repeat(TS_DIGITS)},"metrics":{${values.join(',')}}}`;
   const packet = mqttPacket.generate({
     cmd: 'publish',
     topic,
@@ -222,6 +246,7 @@ function makeTemplate(topic: string, { idPrefix, metrics }: PublisherOptions): T
     packet,
     packetIdAt: payloadAt - 2,
     counterAt: payloadAt + '{"id":"'.length + idPrefix.length,
+    valueAt: packet.length - '}}'.length - COUNTER_DIGITS,
     tsAt: payloadAt + payload.indexOf('"ts":') + 5,
     lastTs: 0,
   };
