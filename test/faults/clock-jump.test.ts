@@ -83,7 +83,7 @@ describe('a clock that jumps forward by two hours, back, back by two more, and f
         else await soon(`the notification arrives, ${name}`, async () => webhook.received.has(`hot-${name}`));
         if (name === 'behind') {
           await soon('what failed before is notified', async () => webhook.received.has('hot-right'));
-          process.kill(platform.pidOf('timeseries-service') ?? 0, 'SIGKILL');
+          process.kill(platform.runningPid('timeseries-service'), 'SIGKILL');
         }
         await soon(`what is sent is stored, ${name}`, async () => {
           // The store may be away for a moment, which the ledger says with an error.

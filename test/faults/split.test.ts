@@ -15,6 +15,7 @@ import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { readAddress } from '#services/shared/process/service-address.ts';
+import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
 import { ResendingDevice, type DeviceSample } from '#test/support/resending-device.ts';
 import { compareWithStored, NOTHING_WRONG } from '#test/support/stored-events.ts';
@@ -41,6 +42,8 @@ const SERVICES = [
   'ingestion-service',
   'api-gateway',
 ];
+/** Each service twice, and the whole tree. */
+const FAULTS = 2 * SERVICES.length + 1;
 
 /** One platform lives through all the cases, under load from beginning to end; the last cases say what became of what it acknowledged. */
 describe(`each service as a process of its own, under load, seed ${SEED}`, () => {
@@ -50,6 +53,8 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
   let fans: ResendingDevice[];
   let press: ResendingDevice;
   let pump: ResendingDevice;
+  let watch: LedgerWatch;
+  const devices = () => [...fans, press, pump];
 
   beforeAll(async () => {
     platform = await PlatformProcess.start({ env: { TRIBO_SPLIT: 'true', TRIBO_LOG_LEVEL: 'error' } });
@@ -62,15 +67,18 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
     press = new ResendingDevice(mqttPort, logins.at(-1)!, readings(logins.at(-1)!, SWING), { atOnce: 1, everyMs: 25 });
     const pumpLogin = await addPump(platform);
     pump = new ResendingDevice(mqttPort, pumpLogin, waveform(pumpLogin), { atOnce: 1, everyMs: 300 });
+    watch = new LedgerWatch(platform);
   }, TIMEOUT_MS);
 
   afterAll(async () => {
+    await watch.stop();
     await platform[Symbol.asyncDispose]();
   });
 
   it.each(shuffled(SERVICES, random))(
     '%s comes back after kill -9',
     async (service) => {
+      await untilUnderLoad(devices());
       const pid = await pidOnceReady(platform, service);
       await sleep(200 + random() * 1000);
       process.kill(pid, 'SIGKILL');
@@ -82,6 +90,7 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
   it.each(SERVICES)(
     '%s stops within 10 s of SIGTERM, and comes back',
     async (service) => {
+      await untilUnderLoad(devices());
       const pid = await pidOnceReady(platform, service);
       const began = performance.now();
       process.kill(pid, 'SIGTERM');
@@ -94,6 +103,7 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
   it(
     'the whole tree comes back after kill -9, and is ready',
     async () => {
+      await untilUnderLoad(devices());
       await sleep(500 + random() * 1000);
       await platform.kill();
       await platform.startAgain();
@@ -103,6 +113,7 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
           () => false,
         ),
       );
+      await untilUnderLoad(devices());
     },
     TIMEOUT_MS,
   );
@@ -118,7 +129,11 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
   it(
     'has the features and the prediction of each waveform, once',
     async () => {
-      for (const device of [...fans, press, pump]) await device.stop();
+      for (const device of devices()) {
+        await device.stop();
+        // One at least before each fault, and after the last.
+        expect(device.acknowledged.length).toBeGreaterThan(FAULTS);
+      }
       const store = connectPort<TimeSeriesStore>(socketPath(platform.dataDir, TIME_SERIES_PORT), 'the store');
       try {
         for (const kind of ['features', 'prediction'] as const) {
@@ -153,6 +168,9 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
     'has stored once all that it acknowledged, and its ledger is exact',
     async () => {
       const ledger = await platform.drainedLedger();
+      const seen = await watch.stop();
+      expect(seen).toMatchObject({ wrong: [] });
+      expect(seen.readings).toBeGreaterThan(FAULTS);
       expect(ledger).toMatchObject({ exact: true, pending: 0, rejected: 0, deadLettered: 0 });
       expect(await platform.stop()).toMatchObject({ code: 0 });
       const acknowledged = [...fans, press].flatMap((device) => device.acknowledged);
@@ -164,21 +182,29 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
       const readings = acknowledged.flatMap((id) => Object.keys(readingsUnder(id))).length;
       expect(comparison).toEqual({ ...NOTHING_WRONG, stored: acknowledged.length, readings });
       console.info(
-        `seed ${SEED}: ${acknowledged.length} readings and ${pump.acknowledged.length} waveforms acknowledged, ${ledger.duplicate} items came twice`,
+        `seed ${SEED}: ${acknowledged.length} readings and ${pump.acknowledged.length} waveforms acknowledged, ${ledger.duplicate} items came twice; ` +
+          `ledger read ${seen.readings} times, unreadable ${seen.unreadable} times, at most ${seen.peakPending} pending`,
       );
     },
     TIMEOUT_MS,
   );
 });
 
+/** A fault of a platform that takes nothing would show nothing: each device has something acknowledged once more. */
+async function untilUnderLoad(devices: readonly ResendingDevice[]): Promise<void> {
+  const before = devices.map(({ acknowledged }) => acknowledged.length);
+  await until('the load goes on', async () =>
+    devices.every(({ acknowledged }, at) => acknowledged.length > before[at]!),
+  );
+}
+
 /** The process of a service once it has said that it is ready. */
 async function pidOnceReady(platform: PlatformProcess, service: string): Promise<number> {
-  let pid: number | undefined;
   await until(`${service} runs and is ready`, async () => {
-    pid = platform.pidOf(service);
+    const pid = platform.pidOf(service);
     return pid !== undefined && readAddress(platform.dataDir, service)?.pid === pid;
   });
-  return pid ?? 0;
+  return platform.runningPid(service);
 }
 
 async function addPump(platform: PlatformProcess): Promise<DeviceLogin> {

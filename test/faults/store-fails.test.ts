@@ -28,7 +28,7 @@ const faults: readonly Fault[] = [
     what: 'that hangs',
     seconds: 30,
     inflict: (platform) => {
-      const pid = storePid(platform);
+      const pid = platform.runningPid('timeseries-service');
       process.kill(pid, 'SIGSTOP');
       return () => process.kill(pid, 'SIGCONT');
     },
@@ -38,7 +38,7 @@ const faults: readonly Fault[] = [
     seconds: 10,
     inflict: (platform) => {
       const folder = join(platform.dataDir, 'time-series');
-      process.kill(storePid(platform), 'SIGKILL');
+      process.kill(platform.runningPid('timeseries-service'), 'SIGKILL');
       renameSync(folder, `${folder}.away`);
       writeFileSync(folder, 'no folder');
       return () => {
@@ -115,9 +115,3 @@ describe.each(faults)('a time-series store $what for $seconds s', ({ what, secon
     TIMEOUT_MS,
   );
 });
-
-function storePid(platform: PlatformProcess): number {
-  const pid = platform.pidOf('timeseries-service');
-  if (pid === undefined) throw new Error('the store does not run');
-  return pid;
-}

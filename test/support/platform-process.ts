@@ -133,6 +133,13 @@ export class PlatformProcess implements AsyncDisposable {
     return this.processes().find(({ command }) => command.includes(`services/${service}/main.ts`))?.pid;
   }
 
+  /** As {@link pidOf}. @throws Error where the service does not run: signal 0 would go to the test itself. */
+  runningPid(service: string): number {
+    const pid = this.pidOf(service);
+    if (pid === undefined) throw new Error(`${service} does not run\n${this.#log}`);
+    return pid;
+  }
+
   /** Anonymous memory of the whole tree. */
   anonymousBytes(): number {
     return this.processes().reduce((sum, { anonymousBytes }) => sum + anonymousBytes, 0);

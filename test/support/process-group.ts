@@ -22,8 +22,9 @@ export function processGroup(groupId: number): readonly GroupMember[] {
     });
 }
 
-/** Sends a signal to a whole group; that it is gone already is no error. */
+/** Sends a signal to a whole group; that it is gone already is no error. @throws RangeError for 0 and 1, which mean one's own group and all. */
 export function signalGroup(groupId: number, signal: NodeJS.Signals): void {
+  if (groupId <= 1) throw new RangeError(`there is no process group ${groupId} to signal`);
   try {
     process.kill(-groupId, signal);
   } catch (error) {
