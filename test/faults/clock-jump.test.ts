@@ -116,7 +116,7 @@ describe('a clock that jumps forward by two hours, back, back by two more, and f
         `jumps of the clock: ${result.offered} offered, ${result.acknowledged} acknowledged, ${comparison.stored} stored; ` +
           `ledger read ${seen.readings} times, unreadable ${seen.unreadable} times, at most ${seen.peakPending} pending`,
       );
-      expect(result).toMatchObject({ offered: result.acknowledged, unanswered: 0, reconnections: 0 });
+      expect(result).toMatchObject({ sent: result.acknowledged, unanswered: 0, reconnections: 0 });
       expect(before).toMatchObject({ exact: true, rejected: 0, duplicate: 0, deadLettered: 0, conflicts: 0 });
       expect(ledger).toMatchObject({ exact: true, rejected: 0, duplicate: 1, deadLettered: 0, stored: before.stored });
       expect(seen).toMatchObject({ wrong: [] });

@@ -101,7 +101,7 @@ describe.each(faults)('a time-series store $what for $seconds s', ({ what, secon
           `unreadable ${seen.unreadable} times, at most ${seen.peakPending} pending, slowest answer ${seen.slowestMs} ms, ` +
           `${Math.round(seen.peakBytes / 2 ** 20)} MiB; readiness said ${JSON.stringify(reasons)}`,
       );
-      expect(result).toMatchObject({ offered: result.acknowledged, unanswered: 0, reconnections: 0 });
+      expect(result).toMatchObject({ sent: result.acknowledged, unanswered: 0, reconnections: 0 });
       expect(acknowledgedMeanwhile).toBeGreaterThan((seconds * RATE_PER_S) / 2);
       expect(ledger).toMatchObject({ exact: true, pending: 0, rejected: 0, deadLettered: 0, duplicate: 0 });
       expect(ledger.stored).toBe(result.acknowledged * METRICS.length);

@@ -58,15 +58,15 @@ export function startLoad(task: Omit<LoadTask, 'host'>): RunningLoad {
   };
 }
 
-/** What generators sent under an id: the readings of the message, or undefined where none of them offered it. */
+/** What generators sent under an id: the readings of the message, or undefined where none of them sent it. */
 export function readingsSent(
   metrics: readonly string[],
-  ...results: readonly Pick<LoadResult, 'offeredUnder'>[]
+  ...results: readonly Pick<LoadResult, 'sentUnder'>[]
 ): (id: string) => Readonly<Record<string, number>> | undefined {
   return (id) => {
     const { prefix, counter } = counterOf(id);
-    const wasOffered = results.some(({ offeredUnder }) => counter < (offeredUnder[prefix] ?? 0));
-    return wasOffered ? readingsOfMessage(metrics, counter) : undefined;
+    const wasSent = results.some(({ sentUnder }) => counter < (sentUnder[prefix] ?? 0));
+    return wasSent ? readingsOfMessage(metrics, counter) : undefined;
   };
 }
 

@@ -79,7 +79,7 @@ function compared(): Promise<Comparison> {
   return compareWithStored(dataDir, {
     machines: [MACHINE],
     acknowledged: Array.from({ length: MESSAGES }, (_, counter) => messageId(PREFIX, counter)),
-    readingsOf: readingsSent(METRICS, { offeredUnder: { [PREFIX]: MESSAGES } }),
+    readingsOf: readingsSent(METRICS, { sentUnder: { [PREFIX]: MESSAGES } }),
     ledger: { stored: MESSAGES * METRICS.length },
   });
 }

@@ -17,7 +17,7 @@ export interface LoadTask {
   readonly metrics: readonly string[];
   readonly idPrefix: string;
   readonly maxInFlight: number;
-  /** Over all connections; absent: as fast as acknowledgements allow. */
+  /** Over all connections, whatever becomes of the messages; absent: as fast as acknowledgements allow. */
   readonly ratePerS?: number;
   readonly seconds: number;
   /** End after so many messages a connection, if that is sooner. */
@@ -31,12 +31,16 @@ export interface LoadTask {
 }
 
 export interface LoadResult {
+  /** What was due by the rate while there was a connection; without a rate what was sent. */
   readonly offered: number;
+  readonly sent: number;
+  /** Offered and not sent, because the broker acknowledged or read no faster: MQTT 3.1.1 has no other way to refuse. */
+  readonly withheld: number;
   readonly acknowledged: number;
   readonly unanswered: number;
   readonly reconnections: number;
-  /** How many messages were offered under each prefix of ids: their counters are below it. */
-  readonly offeredUnder: Readonly<Record<string, number>>;
+  /** How many messages were sent under each prefix of ids: their counters are below it. */
+  readonly sentUnder: Readonly<Record<string, number>>;
   readonly seconds: number;
   readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number };
   readonly cpuSeconds: number;
@@ -50,8 +54,8 @@ async function run(load: LoadTask): Promise<LoadResult> {
   let until = performance.now() + load.seconds * 1000;
   process.once('SIGTERM', () => (until = performance.now()));
   const began = performance.now();
-  const totals = { offered: 0, acknowledged: 0, unanswered: 0, reconnections: 0 };
-  const offeredUnder: Record<string, number> = {};
+  const totals = { offered: 0, sent: 0, withheld: 0, acknowledged: 0, unanswered: 0, reconnections: 0 };
+  const sentUnder: Record<string, number> = {};
 
   const drive = async (index: number): Promise<void> => {
     const connection = load.connections[index];
@@ -89,7 +93,9 @@ async function run(load: LoadTask): Promise<LoadResult> {
         await new Promise((resolve) => setTimeout(resolve, 20));
       const stats = await publisher.stop(performance.now() < until && !publisher.isDone ? 0 : load.drainSeconds * 1000);
       totals.offered += stats.offered;
-      offeredUnder[idPrefix] = stats.offered;
+      totals.sent += stats.sent;
+      totals.withheld += stats.withheld;
+      sentUnder[idPrefix] = stats.sent;
       totals.acknowledged += stats.acknowledged;
       totals.unanswered += stats.unanswered;
       if (!load.reconnect || publisher.isDone) return;
@@ -100,7 +106,7 @@ async function run(load: LoadTask): Promise<LoadResult> {
   const { user, system } = process.cpuUsage();
   return {
     ...totals,
-    offeredUnder,
+    sentUnder,
     seconds: (performance.now() - began) / 1000,
     latencyMs: latencies.summary(),
     cpuSeconds: (user + system) / 1e6,

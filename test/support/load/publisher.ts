@@ -16,18 +16,25 @@ export interface PublisherOptions {
   readonly idPrefix: string;
   /** Messages that may wait for their PUBACK. */
   readonly maxInFlight: number;
-  /** Messages a second; undefined: as fast as acknowledgements allow. */
+  /**
+   * Messages a second, each due at a time of its own whatever became of those before it: one that could not be sent then counts its waiting
+   * as latency, to within the 2 ms in which they are looked for. Undefined: as fast as acknowledgements allow.
+   */
   readonly ratePerS?: number;
   /** Offers no more than this. */
   readonly maxMessages?: number;
   /** Time of the first reading of each topic, and from one to the next; absent: now. */
   readonly past?: { readonly fromMs: number; readonly stepMs: number };
-  /** Called with the counter of each message that was acknowledged, and its latency. */
+  /** Called with the counter of each message that was acknowledged, and its latency since it was due. */
   readonly onAcknowledged?: (counter: number, latencyMs: number) => void;
 }
 
 export interface PublisherStats {
+  /** What was due by the rate while the connection was there; without a rate what was sent. */
   readonly offered: number;
+  readonly sent: number;
+  /** Offered and not sent, because too many waited for their PUBACK or the broker no longer read from the socket. */
+  readonly withheld: number;
   readonly acknowledged: number;
   /** Sent and not acknowledged when the connection ended. */
   readonly unanswered: number;
@@ -58,16 +65,18 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #socket: Socket;
   readonly #templates: Template[];
-  readonly #sentAtMs = new Float64Array(MAX_PACKET_ID + 1);
+  /** When a message was due by the rate, or was sent where there is none. */
+  readonly #latencyFromMs = new Float64Array(MAX_PACKET_ID + 1);
   readonly #counterOf = new Float64Array(MAX_PACKET_ID + 1);
   readonly #busy = new Uint8Array(MAX_PACKET_ID + 1);
   #nextPacketId = 1;
-  #offered = 0;
+  #sent = 0;
   #acknowledged = 0;
   #inFlight = 0;
   #partial: Buffer = Buffer.alloc(0);
   #sending = false;
   #startedAtMs = 0;
+  #stoppedAtMs: number | undefined;
   #closedByPeer = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -80,7 +89,7 @@ export class Publisher {
     socket.on('error', () => (this.#closedByPeer = true));
     socket.on('close', () => {
       if (this.#sending) this.#closedByPeer = true;
-      this.#sending = false;
+      this.#stopSending();
     });
   }
 
@@ -112,8 +121,9 @@ export class Publisher {
   }
 
   get stats(): PublisherStats {
+    const offered = Math.max(this.#sent, this.#dueAt(this.#stoppedAtMs ?? performance.now()));
     return {
-      offered: this.#offered,
+      ...{ offered, sent: this.#sent, withheld: offered - this.#sent },
       acknowledged: this.#acknowledged,
       unanswered: this.#inFlight,
       closedByPeer: this.#closedByPeer,
@@ -129,8 +139,9 @@ export class Publisher {
 
   /** Stops offering; resolves when everything in flight is acknowledged, the broker closed, or the time is over. */
   async stop(drainMs: number): Promise<PublisherStats> {
-    this.#sending = false;
-    clearInterval(this.#timer);
+    // What is withheld in the end is so by the broker, and not because the generator had no turn.
+    if (this.#options.ratePerS !== undefined && !this.#closedByPeer) while (this.#send() > 0);
+    this.#stopSending();
     const until = performance.now() + drainMs;
     while (this.#inFlight > 0 && !this.#closedByPeer && !this.#socket.destroyed && performance.now() < until)
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -140,46 +151,65 @@ export class Publisher {
     return stats;
   }
 
-  #send(): void {
-    if (!this.#sending) return;
+  #stopSending(): void {
+    this.#sending = false;
+    this.#stoppedAtMs ??= performance.now();
+    clearInterval(this.#timer);
+  }
+
+  /** How many messages the rate asks for until then; none where there is no rate. */
+  #dueAt(ms: number): number {
+    const { ratePerS = 0, maxMessages = Infinity } = this.#options;
+    return Math.min(Math.floor(((ms - this.#startedAtMs) / 1000) * ratePerS), maxMessages);
+  }
+
+  /** Returns how many it sent. */
+  #send(): number {
+    if (!this.#sending) return 0;
     const now = performance.now();
-    const { maxInFlight, ratePerS } = this.#options;
-    const due = ratePerS === undefined ? Infinity : ((now - this.#startedAtMs) / 1000) * ratePerS - this.#offered;
-    const left = (this.#options.maxMessages ?? Infinity) - this.#offered;
-    const count = Math.min(maxInFlight - this.#inFlight, due, left, 256);
-    if (count < 1 || this.#socket.writableLength > SOCKET_HIGH_WATER_BYTES) return;
+    const { maxInFlight, ratePerS, maxMessages = Infinity } = this.#options;
+    const due = (ratePerS === undefined ? maxMessages : this.#dueAt(now)) - this.#sent;
+    const count = Math.min(maxInFlight - this.#inFlight, due, 256);
+    if (count < 1 || this.#socket.writableLength > SOCKET_HIGH_WATER_BYTES) return 0;
     const ts = Date.now();
     const packets: Buffer[] = [];
     for (let i = 0; i < count; i++) packets.push(this.#nextPacket(now, ts));
     this.#socket.write(Buffer.concat(packets));
+    return count;
   }
 
   /** Everything that was to be offered has been. */
   get isDone(): boolean {
-    return this.#offered >= (this.#options.maxMessages ?? Infinity);
+    return this.#sent >= (this.#options.maxMessages ?? Infinity);
   }
 
   #nextPacket(now: number, ts: number): Buffer {
     while (this.#busy[this.#nextPacketId]) this.#nextPacketId = (this.#nextPacketId % MAX_PACKET_ID) + 1;
     const id = this.#nextPacketId;
     this.#nextPacketId = (id % MAX_PACKET_ID) + 1;
-    const template = this.#templates[this.#offered % this.#templates.length];
+    const template = this.#templates[this.#sent % this.#templates.length];
     if (!template) throw new RangeError('a publisher needs a topic');
     const { packet, packetIdAt, counterAt, valueAt, tsAt } = template;
     const { past } = this.#options;
-    const round = Math.floor(this.#offered / this.#templates.length);
+    const round = Math.floor(this.#sent / this.#templates.length);
     packet.writeUInt16BE(id, packetIdAt);
-    const counter = digitsOf(this.#offered);
+    const counter = digitsOf(this.#sent);
     packet.write(counter, counterAt, 'latin1');
     packet.write(counter, valueAt, 'latin1');
     template.lastTs = past ? past.fromMs + round * past.stepMs : Math.max(ts, template.lastTs + 1);
     packet.write(String(template.lastTs), tsAt, 'latin1');
     this.#busy[id] = 1;
-    this.#sentAtMs[id] = now;
-    this.#counterOf[id] = this.#offered;
-    this.#offered += 1;
+    this.#latencyFromMs[id] = this.#scheduledAt(this.#sent) ?? now;
+    this.#counterOf[id] = this.#sent;
+    this.#sent += 1;
     this.#inFlight += 1;
     return Buffer.from(packet);
+  }
+
+  /** When the message with that counter was due, by the rate. */
+  #scheduledAt(counter: number): number | undefined {
+    const { ratePerS } = this.#options;
+    return ratePerS === undefined ? undefined : this.#startedAtMs + ((counter + 1) * 1000) / ratePerS;
   }
 
   #receive(data: Buffer): void {
@@ -198,7 +228,7 @@ export class Publisher {
       this.#busy[id] = 0;
       this.#inFlight -= 1;
       this.#acknowledged += 1;
-      this.#options.onAcknowledged?.(this.#counterOf[id] ?? 0, now - (this.#sentAtMs[id] ?? 0));
+      this.#options.onAcknowledged?.(this.#counterOf[id] ?? 0, Math.max(0, now - (this.#latencyFromMs[id] ?? 0)));
     }
     this.#partial = bytes.subarray(at);
     this.#send();
