@@ -116,7 +116,7 @@ function readingMessages(count: number) {
   return messages(1, count).filter((outcome) => outcome.type === 'readings');
 }
 
-/** Without the right to mount a small file system, only the answer to DuckDB's error can be tested. */
+/** Without the right to mount a small file system, only the answer to DuckDB's error can be tested, which in CI is not enough. */
 async function mapsTheError(): Promise<void> {
   process.stderr.write('not allowed to mount a tmpfs: the full disk is only pretended\n');
   let full = true;
@@ -135,7 +135,8 @@ function mountTmpfs(path: string): boolean {
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', path], { stdio: 'ignore' });
     return true;
-  } catch {
+  } catch (error) {
+    if (process.env['CI']) throw error;
     return false;
   }
 }
