@@ -52,7 +52,9 @@ for (const tier of tiers) {
     tier.budgetMinutes,
   );
   const minutes = (performance.now() - began) / 60_000;
-  const counts = tier.jest ? jestCounts(outputFile) : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+  const counts = tier.jest
+    ? jestCounts(outputFile)
+    : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
   rmSync(outputFile, { force: true });
   const problems = [
     ...(counts.passed + counts.failed === 0 ? ['it ran no test'] : []),
@@ -73,7 +75,11 @@ process.exit(failed > 0 ? 1 : 0);
 /** Output of jest's --json goes to the file alone; standard output is for people. A tier far over its budget is ended. */
 function run(command: readonly string[], budgetMinutes: number): Promise<number | null> {
   const [program = '', ...given] = command;
-  const child = spawn(program, given, { stdio: ['ignore', 'inherit', 'inherit'], detached: true, env: { ...process.env, CI: 'true' } });
+  const child = spawn(program, given, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
+    env: { ...process.env, CI: 'true' },
+  });
   const pid = child.pid;
   const timer = setTimeout(() => pid && process.kill(-pid, 'SIGKILL'), budgetMinutes * 1.5 * 60_000);
   return new Promise((resolve) => {
