@@ -121,7 +121,8 @@ async function raiseAlarm(platform: PlatformProcess): Promise<AlarmView> {
     },
     { 'if-none-match': '*' },
   );
-  const messages = [{ ...HOT, ts: Date.now() }];
+  const { id, metrics } = HOT;
+  const messages = [{ id, ts: Date.now(), metrics }];
   await platform.api.request('POST', '/v1/telemetry', { site: SITE, machine: 'm-0', messages });
   await until('the alarm is raised', async () => (await alarmsOf(platform)).length > 0, 30_000);
   const [raised] = await alarmsOf(platform);

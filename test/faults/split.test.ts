@@ -171,6 +171,7 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
       const seen = await watch.stop();
       expect(seen).toMatchObject({ wrong: [] });
       expect(seen.readings).toBeGreaterThan(FAULTS);
+      expect(await platform.api.request('GET', '/v1/rejections')).toEqual({ items: [] });
       expect(ledger).toMatchObject({ exact: true, pending: 0, rejected: 0, deadLettered: 0 });
       expect(await platform.stop()).toMatchObject({ code: 0 });
       const acknowledged = [...fans, press].flatMap((device) => device.acknowledged);
@@ -227,7 +228,7 @@ function readings({ topics }: DeviceLogin, run: string) {
 /** A fan runs well. The press's current goes over its limit and back: an alarm that is raised by one reading and returns by the next. */
 function readingsUnder(id: string): Readonly<Record<string, number>> {
   const count = Number(id.slice(id.lastIndexOf('-') + 1));
-  return id.startsWith(SWING) ? { current_mean: count % 2 === 0 ? 12 : 5 } : { rpm: 1480, cycle: count };
+  return id.startsWith(SWING) ? { current_mean: count % 2 === 0 ? 12 : 5 } : { rpm: 1480, load: (count % 1000) / 1000 };
 }
 
 /** Waveforms of the demo's pump in good health; their id is their time. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api';
 import type { MachineKey } from '#core/domain/ids.ts';
+import { DERIVED } from '../latest-values.ts';
 
 export interface StoredEventRow {
   readonly eventId: string;
@@ -28,8 +29,7 @@ export class StoredRows implements Disposable {
     const names = parts.getRows().map(([name]) => name as string);
     for (const [table, columns] of Object.entries(COLUMNS)) {
       const all = names.map((name) => `SELECT ${columns} FROM ${table}_${name}`);
-      const none = `SELECT ${columns} FROM (SELECT 0 AS ${columns.replaceAll(', ', ', 0 AS ')}) WHERE false`;
-      await connection.run(`CREATE TEMP VIEW all_${table} AS ${all.join(' UNION ALL ') || none}`);
+      await connection.run(`CREATE TEMP VIEW all_${table} AS ${all.join(' UNION ALL ')}`);
     }
     return new StoredRows(instance, connection);
   }
@@ -42,7 +42,7 @@ export class StoredRows implements Disposable {
   /** Readings and waveforms of all machines: what the ledger has to count as stored. */
   async items(): Promise<number> {
     const [[items] = []] = await this.#rows(
-      'SELECT (SELECT count(*) FROM all_readings) + (SELECT count(*) FROM waveforms)',
+      `SELECT (SELECT count(*) FROM all_readings WHERE ${MEASURED}) + (SELECT count(*) FROM waveforms)`,
     );
     return Number(items);
   }
@@ -58,7 +58,7 @@ export class StoredRows implements Disposable {
   async readingsOf(machine: MachineKey): Promise<ReadingRow[]> {
     const rows = await this.#rows(
       `SELECT metric, ts, value FROM all_readings JOIN series USING (series_id) JOIN machines USING (machine_id)
-       WHERE machine_key = $machine`,
+       WHERE machine_key = $machine AND ${MEASURED}`,
       { machine },
     );
     return rows.map(([metric, ts, value]) => ({ metric: metric as string, ts: Number(ts), value: value as number }));
@@ -74,4 +74,7 @@ export class StoredRows implements Disposable {
   }
 }
 
-const COLUMNS = { events: 'machine_id, ts, event_id', readings: 'series_id, ts, value' } as const;
+const COLUMNS = { events: 'machine_id, ts, event_id', readings: 'series_id, ts, value, quality' } as const;
+
+/** Values that a stage computed are stored as readings too, but nobody sent them, and no ledger counts them. */
+const MEASURED = `quality < ${DERIVED}`;
