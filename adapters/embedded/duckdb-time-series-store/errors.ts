@@ -8,6 +8,7 @@ const CODES: readonly (readonly [RegExp, PortErrorCode])[] = [
   [/database has been invalidated/i, 'unavailable'],
   [/could not set lock|conflicting lock/i, 'failed_precondition'],
   [/conflict on|transaction conflict|write-write conflict/i, 'unavailable'],
+  [/within a transaction|transaction is aborted/i, 'unavailable'],
   [/checksum|corrupt|not a valid duckdb database/i, 'data_loss'],
   [/io error/i, 'unavailable'],
   [/connection (was )?(closed|disconnected)|not connected/i, 'unavailable'],
@@ -21,9 +22,13 @@ export function portErrorOf(error: unknown, doing: string): PortError {
   return new PortError(code, `${doing}: ${text}`, { cause: error });
 }
 
+/** DuckDB serves nothing more after these; or a connection does not, in a transaction that somebody left open. */
+const NEEDS_REOPEN =
+  /database has been invalidated|fatal error|INTERNAL Error|start a transaction within a transaction|transaction is aborted/i;
+
 /** True where DuckDB serves nothing more until the file is opened again. */
 export function needsReopen(error: unknown): boolean {
-  if (/database has been invalidated|fatal error|INTERNAL Error/i.test(messageOf(error))) return true;
+  if (NEEDS_REOPEN.test(messageOf(error))) return true;
   return isPortError(error) && error.cause !== undefined && needsReopen(error.cause);
 }
 

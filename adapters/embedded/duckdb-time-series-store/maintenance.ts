@@ -21,6 +21,7 @@ import { closedPart, HOUR_MS, joinHours, joinMinutes, MINUTE_MS, recomputed, rol
 import type { Settler } from './settler.ts';
 import { COMPACT_LEDGER_STATE, StateChange } from './settlement-state.ts';
 import type { StoreMemory } from './store-memory.ts';
+import { runInTransaction } from './transaction.ts';
 
 /** What a run of maintenance did, for logs and metrics. */
 export interface MaintenanceReport {
@@ -247,8 +248,8 @@ export class Maintenance {
     statements: (connection: DuckDBConnection) => Promise<() => void>,
   ): Promise<void> {
     const connection = this.#database.maintenance;
-    await connection.run('BEGIN');
     try {
+      await connection.run('BEGIN');
       const follow = await statements(connection);
       await change.write(connection);
       await this.#database.changeLayout(async () => {
@@ -292,12 +293,12 @@ export class Maintenance {
     const [stateRows, latestRows] = counted.getRows()[0]!.map(Number) as [number, number];
     if (stateRows > 20_000) await connection.run(COMPACT_LEDGER_STATE);
     if (latestRows > 100_000 + 4 * this.#memory.dictionary.seriesCount) {
-      await connection.run(`
-        BEGIN;
-        CREATE TABLE latest_joined AS ${newestRows(['latest'])};
+      await runInTransaction(
+        connection,
+        `CREATE TABLE latest_joined AS ${newestRows(['latest'])};
         DROP TABLE latest;
-        ALTER TABLE latest_joined RENAME TO latest;
-        COMMIT;`);
+        ALTER TABLE latest_joined RENAME TO latest;`,
+      );
     }
   }
 

@@ -11,6 +11,7 @@ import { createPart, DAY_MS, eventsTable, newPart, readingsTable, type Part } fr
 import { StateChange } from './settlement-state.ts';
 import type { StoreMemory } from './store-memory.ts';
 import { insertRows, TableAppender } from './table-appender.ts';
+import { runInTransaction } from './transaction.ts';
 import { WrittenReadings } from './written-readings.ts';
 
 /** Writes settlements through one connection. One call at a time: the store sees to that. */
@@ -78,8 +79,8 @@ export class Settler {
     const appenders = await this.#openAppenders(outcomes);
     const lastOrd = this.#memory.state.get(['accepted-order']) ?? 0;
     const writer = new BatchWriter(this.#memory, appenders, this.#written, lastOrd, this.#clock.nowMs());
-    await connection.run('BEGIN');
     try {
+      await connection.run('BEGIN');
       if (alsoRun !== undefined) await connection.run(alsoRun);
       fill(writer);
       appenders.readings.flush();
@@ -104,7 +105,7 @@ export class Settler {
   async beginPart(day: number): Promise<Part> {
     const part = newPart('raw', this.#memory.parts.nextOpenName('raw'), day);
     await this.#database.changeLayout(async () => {
-      await this.#connection.run(`BEGIN; ${createPart(part)} COMMIT;`);
+      await runInTransaction(this.#connection, createPart(part));
       this.#memory.parts = this.#memory.parts.with(part);
     });
     return part;
