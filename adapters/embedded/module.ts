@@ -105,7 +105,7 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
     provide('timeSeriesStore', async () =>
       closing(await DuckDbTimeSeriesStore.open({ directory: join(dataDir, 'time-series') })),
     );
-    provide('objectStore', () => new FileObjectStore({ directory: join(dataDir, 'objects') }));
+    provide('objectStore', () => FileObjectStore.open({ directory: join(dataDir, 'objects') }, clock));
     provide('secretStore', () => new FileSecretStore({ directory: join(dataDir, 'secrets') }));
     provide('checkpointStore', async () =>
       closing(await SqliteCheckpointStore.open({ databasePath: join(dataDir, 'state.db') }, clock)),

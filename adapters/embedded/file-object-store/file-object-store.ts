@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { Clock } from '#core/clock.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { ObjectInfo, ObjectStore } from '#core/ports/object-store.ts';
 import type { FileObjectStoreConfig } from './config.ts';
 import { fileError, isCode } from './errors.ts';
+import { keysBelow } from './key-walk.ts';
 
 const TEMPORARY = '.incoming';
+/** No write takes so long: what is older was left by a process that ended in the middle of one. */
+const INCOMING_MS = 3_600_000;
 const MAX_KEY_LENGTH = 1024;
 const SEGMENT = /^[A-Za-z0-9_.=+@-]{1,200}$/;
 
@@ -22,6 +26,13 @@ export class FileObjectStore implements ObjectStore {
 
   constructor(config: FileObjectStoreConfig) {
     this.#directory = config.directory;
+  }
+
+  /** The store, rid of what writers that were killed have left. */
+  static async open(config: FileObjectStoreConfig, clock: Pick<Clock, 'nowMs'>): Promise<FileObjectStore> {
+    const incoming = join(config.directory, TEMPORARY);
+    await fileError(TEMPORARY, () => removeOlderThan(incoming, clock.nowMs() - INCOMING_MS));
+    return new FileObjectStore(config);
   }
 
   async put(
@@ -68,14 +79,12 @@ export class FileObjectStore implements ObjectStore {
     throwIfAborted(options.signal);
     return fileError(query.prefix, async () => {
       const keys: string[] = [];
-      for (const entry of await entriesBelow(this.#directory)) {
-        if (!entry.isFile()) continue;
-        const key = relative(this.#directory, join(entry.parentPath, entry.name)).split(sep).join('/');
-        if (key.startsWith(query.prefix) && !key.startsWith(`${TEMPORARY}/`) && key > (query.after ?? ''))
-          keys.push(key);
+      for await (const key of keysBelow(this.#directory, query)) {
+        if (keys.length >= query.limit) break;
+        throwIfAborted(options.signal);
+        if (!key.startsWith(`${TEMPORARY}/`)) keys.push(key);
       }
-      keys.sort((a, b) => (a < b ? -1 : 1));
-      const infos = await Promise.all(keys.slice(0, query.limit).map((key) => this.#info(key)));
+      const infos = await Promise.all(keys.map((key) => this.#info(key)));
       return infos.filter((info) => info !== undefined);
     });
   }
@@ -188,8 +197,16 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-async function entriesBelow(directory: string) {
-  return readdir(directory, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+async function removeOlderThan(folder: string, beforeMs: number): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const path = join(folder, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isFile() && found.mtimeMs < beforeMs) await unlinkIfThere(path);
+  }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  return readdir(folder).catch((error: unknown) => {
     if (isCode(error, 'ENOENT')) return [];
     throw error;
   });
