@@ -1,11 +1,6 @@
 import type { z } from 'zod';
 import { SSE_EVENTS } from '../schemas/events.ts';
-import {
-  commandPayloadSchema,
-  statusPayloadSchema,
-  telemetryPayloadSchema,
-  waveformPayloadSchema,
-} from '../schemas/mqtt.ts';
+import { statusPayloadSchema, telemetryPayloadSchema, waveformPayloadSchema } from '../schemas/mqtt.ts';
 import { ComponentSchemas } from './json-schemas.ts';
 
 interface Topic {
@@ -35,20 +30,13 @@ const TOPICS: Readonly<Record<string, Topic>> = {
     retain: false,
     payload: waveformPayloadSchema,
   },
-  command: {
-    address: 'tribo/v1/{tenant}/{site}/{machine}/command',
-    action: 'send',
-    summary: 'What the platform tells a device.',
-    qos: 1,
-    retain: false,
-    payload: commandPayloadSchema,
-  },
   status: {
     address: 'tribo/v1/{tenant}/{site}/{machine}/status',
     action: 'receive',
-    summary: 'Whether the device is there.',
+    summary:
+      'Whether the device is there. The platform takes it as presence and keeps no message: the retain flag has no effect.',
     qos: 1,
-    retain: true,
+    retain: false,
     payload: statusPayloadSchema,
   },
 };
@@ -60,7 +48,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   sensor: 'A sensor of the machine',
 };
 
-/** MQTT topics and the event stream as AsyncAPI 3. */
+/** MQTT topics and the event stream as AsyncAPI 3. The topic of commands joins them when something sends commands. */
 export function asyncApiDocument(): object {
   const schemas = new ComponentSchemas('#/components/schemas/');
   const channels: Record<string, object> = {};

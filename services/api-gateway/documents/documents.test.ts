@@ -63,4 +63,14 @@ describe('generated documents', () => {
       },
     });
   });
+
+  it('describe no topic that nothing sends on, and none as retained', () => {
+    expect(Object.keys(at(documents.asyncapi, '/channels') as object)).toEqual([
+      'telemetry',
+      'waveform',
+      'status',
+      'events',
+    ]);
+    expect(JSON.stringify(documents.asyncapi)).not.toMatch(/"retain":true|[Rr]etained/);
+  });
 });

@@ -43,8 +43,4 @@ export const waveformPayloadSchema = z
 
 export const statusPayloadSchema = z
   .object({ online: z.boolean() })
-  .meta({ id: 'StatusPayload', description: 'Retained; as Last Will `{"online":false}`' });
-
-export const commandPayloadSchema = z
-  .unknown()
-  .meta({ id: 'CommandPayload', description: 'What the sender of the command gave, as it is' });
+  .meta({ id: 'StatusPayload', description: 'As Last Will `{"online":false}`' });
