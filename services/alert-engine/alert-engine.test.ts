@@ -485,6 +485,46 @@ describe('alert engine', () => {
     await until(() => plant.notices.length === 1);
   });
 
+  it('stops judging when it has lost its lease, and takes it back, with what happened since, when the other is gone', async () => {
+    const silent = { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 2000 } as const;
+    await plant.rules.put(TENANT, ruleSchema.parse(silent), { by: 'asha' });
+    let mayRenew = Promise.withResolvers<undefined>();
+    mayRenew.resolve(undefined);
+    const checkpoints = Object.create(plant.checkpoints) as SqliteCheckpointStore;
+    for (const name of ['load', 'save', 'acquireLease', 'releaseLease'] as const) {
+      Object.defineProperty(checkpoints, name, { value: plant.checkpoints[name].bind(plant.checkpoints) });
+    }
+    checkpoints.renewLease = async (...given) => {
+      await mayRenew.promise;
+      return plant.checkpoints.renewLease(...given);
+    };
+    const first = await plant.start({ checkpoints }, { leaseMs: 3000 });
+    const second = await plant.start({}, { leaseMs: 3000 });
+    const feeding = new AbortController();
+    const feedUntilAborted = async () => {
+      for (let at = 0; !feeding.signal.aborted; at += 200) {
+        await plant.read(at, { heat: 20 });
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    };
+    const fed = feedUntilAborted();
+    // The first is held up for longer than its lease lasts.
+    mayRenew = Promise.withResolvers<undefined>();
+    await until(() => second.readiness['alert-engine']?.() === undefined);
+    mayRenew.resolve(undefined);
+    await until(async () => (await first.readiness['alert-engine']?.())?.includes('another process judges'));
+    // Silence for four ticks would be an alarm, and the first hears nothing any more.
+    const lostAtMs = performance.now();
+    await until(() => performance.now() - lostAtMs > 4000);
+    expect(await plant.history()).toEqual([]);
+    await second.close();
+    await until(() => first.readiness['alert-engine']?.() === undefined);
+    feeding.abort();
+    await fed;
+    await plant.read(600_000, { heat: 81 });
+    await until(() => plant.notices.some(({ alarm }) => alarm.parts.some((part) => part.rule.id === 'hot')));
+  }, 60_000);
+
   it('stops within 10 s, and a second call waits for the same', async () => {
     const engine = await plant.start();
     await plant.read(0, { heat: 81 });

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { Judging } from '#core/alerting/judging.ts';
@@ -8,7 +7,7 @@ import { runConsumer } from '#core/delivery/consumer.ts';
 import { publishAll } from '#core/derivation/publish-all.ts';
 import type { ConditionTransition, OperatorTransition } from '#core/domain/alarm.ts';
 import type { StampedEvent, StreamName } from '#core/domain/event.ts';
-import { isPortError } from '#core/errors.ts';
+import { isPortError, PortError } from '#core/errors.ts';
 import type { AlarmJournal, AlarmOutbox, RecordedTransition } from '#core/ports/alarm-journal.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
 import type { EventStream, MeasuredStream, ReadableTail, Subscription } from '#core/ports/event-stream.ts';
@@ -25,6 +24,7 @@ import type { AlertEngineConfig } from './config.ts';
 import { Rulebook } from './rulebook.ts';
 import { SavedState, type TakenUntil } from './saved-state.ts';
 import { tracedNotifier } from './traced-notifier.ts';
+import { TurnTaking, type Turn } from './turn-taking.ts';
 
 /** What the engine reads, each with its group: raw readings cost egress, so that they are read once for all that computes. */
 export const ALERT_INPUTS = [
@@ -85,20 +85,38 @@ const SHELVINGS_AT_ONCE = 100;
  * stream's tail and decide the same, under the same ids, which the journal has. On a stream whose tail cannot be read, state is saved
  * before every acknowledgement instead.
  *
- * One process judges at a time: a second one waits for the lease, without being ready. Closes none of the parts it was given.
+ * One process judges at a time: a second one waits for the lease, without being ready, and so does one that lost it, which then begins
+ * anew from what is stored. Closes none of the parts it was given.
  */
 export async function startAlertEngine(
   config: AlertEngineConfig,
   dependencies: AlertEngineDependencies,
 ): Promise<RunningAlertEngine> {
-  const engine = new AlertEngine(config, dependencies);
-  await engine.start();
-  return engine;
+  const { metrics, checkpoints, journal, logger } = dependencies;
+  const tracing = dependencies.tracing?.as('alert-engine');
+  const stream = observedStream(dependencies.stream, { metrics, tracing });
+  const notifiers = dependencies.notifiers.map((each) => (tracing ? tracedNotifier(each, tracing) : each));
+  const turns = new TurnTaking({
+    checkpoints,
+    lease: LEASE,
+    leaseMs: config.leaseMs,
+    makeTurn: (lease) => new AlertEngine(config, { ...dependencies, stream, notifiers }, lease),
+    onProblem: (doing, error) => logger.warn({ err: error }, `cannot ${doing}`),
+  });
+  for (const { stream: name, group } of ALERT_INPUTS) await stream.declareGroup(name, group);
+  await turns.start();
+  return {
+    readiness: {
+      'alert-engine': () => turns.problem(),
+      'alarm-stream': () => turns.turn?.streamProblem(),
+    },
+    attention: { notifications: () => deadNotifications(journal) },
+    close: () => turns.close(),
+  };
 }
 
-class AlertEngine implements RunningAlertEngine {
-  readonly readiness: Readonly<Record<string, ReadinessCheck>>;
-  readonly attention: Readonly<Record<string, ReadinessCheck>>;
+/** Judges from the time it takes the lease until it loses it or is closed. */
+class AlertEngine implements Turn {
   readonly #config: AlertEngineConfig;
   readonly #dependencies: AlertEngineDependencies;
   readonly #judging: Judging;
@@ -111,21 +129,21 @@ class AlertEngine implements RunningAlertEngine {
   readonly #subscriptions: Subscription[] = [];
   readonly #pumps: OutboxPump[] = [];
   readonly #takenUntilMs: Partial<Record<StreamName, number>> = {};
-  #lease: Lease | undefined;
-  #leaseUntilMs = 0;
+  readonly #lease: Lease;
+  readonly #losing = Promise.withResolvers<undefined>();
+  #isLost = false;
+  #leaseUntilMs: number;
   #loop: Promise<void> | undefined;
-  #taking: Promise<void> | undefined;
   #serial: Promise<unknown> = Promise.resolve();
   #problem: string | undefined = 'it is being started';
   #closed: Promise<void> | undefined;
 
-  constructor(config: AlertEngineConfig, dependencies: AlertEngineDependencies) {
-    const { rules, machines, checkpoints, metrics, journal } = dependencies;
-    const tracing = dependencies.tracing?.as('alert-engine');
-    const stream = observedStream(dependencies.stream, { metrics, tracing });
-    const notifiers = dependencies.notifiers.map((each) => (tracing ? tracedNotifier(each, tracing) : each));
+  constructor(config: AlertEngineConfig, dependencies: AlertEngineDependencies, lease: Lease) {
+    const { stream, rules, machines, checkpoints, notifiers, clock, metrics, journal } = dependencies;
     this.#config = config;
-    this.#dependencies = { ...dependencies, stream, notifiers };
+    this.#dependencies = dependencies;
+    this.#lease = lease;
+    this.#leaseUntilMs = clock.monotonicMs() + config.leaseMs;
     this.#judging = new Judging({
       latenessMs: config.latenessMs,
       onUnitMismatch: (mismatch) =>
@@ -149,19 +167,18 @@ class AlertEngine implements RunningAlertEngine {
     this.#tail = 'readTail' in stream ? (stream as ReadableTail) : undefined;
     this.#notifierNames = notifiers.map((notifier) => notifier.name);
     this.#metrics = new AlertEngineMetrics(metrics, this.#judging, journal);
-    this.readiness = {
-      'alert-engine': () => this.#problem,
-      'alarm-stream': () => this.#pumps[0]?.problem(),
-    };
-    this.attention = { notifications: () => this.#deadNotifications() };
   }
 
-  async start(): Promise<void> {
-    for (const { stream, group } of ALERT_INPUTS) await this.#dependencies.stream.declareGroup(stream, group);
-    const holder = randomUUID();
-    if (await this.#tryLease(holder)) return this.#begin();
-    this.#problem = 'another process judges; waiting for its lease to end';
-    this.#taking = this.#waitForLease(holder);
+  get lost(): Promise<unknown> {
+    return this.#losing.promise;
+  }
+
+  problem(): string | undefined {
+    return this.#problem;
+  }
+
+  streamProblem(): string | undefined {
+    return this.#pumps[0]?.problem();
   }
 
   close(): Promise<void> {
@@ -171,11 +188,10 @@ class AlertEngine implements RunningAlertEngine {
 
   async #close(): Promise<void> {
     this.#stopping.abort();
-    await this.#taking;
     await this.#rulebook.close();
     await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
     await this.#loop;
-    if (this.#lease && this.#problem === undefined) {
+    if (!this.#isLost && this.#problem === undefined) {
       // The first ends a pass that may be under way, the second takes what changed since it began.
       await this.#save(Infinity)
         .then(() => this.#save(Infinity))
@@ -183,38 +199,17 @@ class AlertEngine implements RunningAlertEngine {
     }
     await Promise.all(this.#pumps.map((pump) => pump.close()));
     this.#metrics.close();
-    if (this.#lease) {
+    if (!this.#isLost) {
       await this.#dependencies.checkpoints
         .releaseLease(this.#lease)
         .catch((error: unknown) => this.#report('release the lease', error));
     }
   }
 
-  async #tryLease(holder: string): Promise<boolean> {
-    this.#lease = await this.#dependencies.checkpoints.acquireLease(LEASE, holder, this.#config.leaseMs);
-    return this.#lease !== undefined;
-  }
-
-  /** A process that was killed holds its lease until it expires. */
-  async #waitForLease(holder: string): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
-        if (await this.#tryLease(holder)) {
-          await this.#begin();
-          return;
-        }
-      } catch (error) {
-        this.#report('begin', error);
-      }
-      await sleep(200, undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  async #begin(): Promise<void> {
+  async begin(signal: AbortSignal): Promise<void> {
     const { journal, stream, notifiers, clock } = this.#dependencies;
     await this.#rulebook.open();
-    await this.#recover();
+    await this.#recover(signal);
     // Repairs that were noted before the machines were known again.
     await this.#rulebook.restartBaselines();
     const outbox = { outbox: journal, clock, onProblem: (doing: string, error: unknown) => this.#warn(doing, error) };
@@ -239,7 +234,7 @@ class AlertEngine implements RunningAlertEngine {
   }
 
   /** Restores what was saved, takes the events since then, and adopts what the journal knows besides. */
-  async #recover(): Promise<void> {
+  async #recover(signal: AbortSignal): Promise<void> {
     const saved = await this.#state.load(this.#rulebook.machineCount);
     for (const input of ALERT_INPUTS) {
       const { stream } = input;
@@ -247,7 +242,7 @@ class AlertEngine implements RunningAlertEngine {
       this.#takenUntilMs[stream] = untilMs ?? (await this.#oldestWaitingMs(input));
       if (untilMs === undefined || !this.#tail) continue;
       const limits = { maxEvents: Number.MAX_SAFE_INTEGER, sinceMs: untilMs - TAIL_MARGIN_MS };
-      for await (const events of this.#tail.readTail(stream, limits, { signal: this.#stopping.signal })) {
+      for await (const events of this.#tail.readTail(stream, limits, { signal })) {
         this.#take(stream, events);
         await this.#flush();
       }
@@ -291,7 +286,10 @@ class AlertEngine implements RunningAlertEngine {
 
   /** Makes what was decided durable: one call after the other, whoever asks. */
   #flush(): Promise<void> {
-    return this.#serially(() => this.#flushOnce());
+    return this.#serially(async () => {
+      await this.#keepLease();
+      await this.#flushOnce();
+    });
   }
 
   #serially<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -348,7 +346,7 @@ class AlertEngine implements RunningAlertEngine {
     while (!(await sleep(TICK_MS, false, { signal }).catch(() => true))) {
       const nowMs = clock.monotonicMs();
       try {
-        await this.#keepLease();
+        await this.#serially(() => this.#keepLease());
         if (!(await this.#isBehind([ALERT_INPUTS[0]]))) {
           const waveformsWait = await this.#waveformsWait();
           this.#judging.engine.tick(Math.min(nowMs - lastMs, MAX_TICK_MS), { waveformsWait });
@@ -363,25 +361,28 @@ class AlertEngine implements RunningAlertEngine {
         this.#recovered();
       } catch (error) {
         this.#report('keep alarms', error);
+        if (this.#isLost) return;
       }
       lastMs = nowMs;
     }
   }
 
+  /** Rejects from the time on at which another process judges: what this one would decide or save is no longer its business. */
   async #keepLease(): Promise<void> {
     const { clock, checkpoints } = this.#dependencies;
     const { leaseMs } = this.#config;
-    if (!this.#lease || clock.monotonicMs() < this.#leaseUntilMs - leaseMs / 2) return;
+    // What is being consumed waits, unacknowledged, until its subscription is closed.
+    if (this.#isLost) throw new PortError('unavailable', 'another process judges now');
+    if (clock.monotonicMs() < this.#leaseUntilMs - leaseMs / 2) return;
     try {
       const untilMs = clock.monotonicMs() + leaseMs;
       await checkpoints.renewLease(this.#lease, leaseMs);
       this.#leaseUntilMs = untilMs;
     } catch (error) {
       if (!isPortError(error) || error.code !== 'failed_precondition') throw error;
-      // Another process judges now. What is acknowledged from here on would be missing from its state.
-      this.#lease = undefined;
-      await Promise.all(this.#subscriptions.splice(0).map((subscription) => subscription.close()));
-      throw error;
+      this.#isLost = true;
+      this.#losing.resolve(undefined);
+      throw new PortError('unavailable', 'another process judges now', { cause: error });
     }
   }
 
@@ -431,18 +432,14 @@ class AlertEngine implements RunningAlertEngine {
       await this.#flushOnce();
       return !this.#judging.hasOutputs;
     };
-    return this.#serially(() => this.#state.save(takenUntilMs, budgetMs, quiesce));
-  }
-
-  async #deadNotifications(): Promise<string | undefined> {
-    const counts = await this.#dependencies.journal.outboxCounts();
-    const dead = [...counts].filter(([, count]) => count.dead > 0);
-    if (dead.length === 0) return undefined;
-    return dead.map(([destination, count]) => `${count.dead} alarms could not be told by ${destination}`).join('; ');
+    return this.#serially(async () => {
+      await this.#keepLease();
+      await this.#state.save(takenUntilMs, budgetMs, quiesce);
+    });
   }
 
   #recovered(): void {
-    if (this.#lease) this.#problem = undefined;
+    if (!this.#isLost) this.#problem = undefined;
   }
 
   /** What it was about goes to the log alone: people of every tenant read why the platform is not ready. */
@@ -455,4 +452,11 @@ class AlertEngine implements RunningAlertEngine {
   #warn(doing: string, error: unknown, about: object = {}): void {
     this.#dependencies.logger.warn({ err: error, ...about }, `cannot ${doing}`);
   }
+}
+
+async function deadNotifications(outbox: Pick<AlarmOutbox, 'outboxCounts'>): Promise<string | undefined> {
+  const counts = await outbox.outboxCounts();
+  const dead = [...counts].filter(([, count]) => count.dead > 0);
+  if (dead.length === 0) return undefined;
+  return dead.map(([destination, count]) => `${count.dead} alarms could not be told by ${destination}`).join('; ');
 }
