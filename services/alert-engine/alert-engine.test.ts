@@ -27,7 +27,12 @@ import type { AlarmNotice } from '#core/ports/alarm-journal.ts';
 import type { EventStream } from '#core/ports/event-stream.ts';
 import type { DerivedDocument } from '#core/ports/time-series-store.ts';
 import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
-import { startAlertEngine, type AlertEngineDependencies, type RunningAlertEngine } from './alert-engine.ts';
+import {
+  ALERT_INPUTS,
+  startAlertEngine,
+  type AlertEngineDependencies,
+  type RunningAlertEngine,
+} from './alert-engine.ts';
 import { alertEngineConfigSchema } from './config.ts';
 
 const TENANT = 'north' as TenantId;
@@ -552,11 +557,10 @@ async function feed(target: Plant, from: number, to: number): Promise<void> {
 
 /** The engine has taken all readings up to the newest: its windows, which come from them, have been published. */
 async function settled(target: Plant): Promise<void> {
-  await until(
-    async () =>
-      (await target.stream.lag('metrics', 'compute')).events === 0 &&
-      (await target.stream.lag('features', 'alerts')).events === 0,
-  );
+  await until(async () => {
+    for (const { stream, group } of ALERT_INPUTS) if ((await target.stream.lag(stream, group)).events > 0) return false;
+    return true;
+  });
 }
 
 describe('alert engine after a crash', () => {
