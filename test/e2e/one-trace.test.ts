@@ -4,6 +4,7 @@ import { PlatformProcess, SITE, until, type DeviceLogin } from '#test/support/pl
 import { startTraceCollector, type CollectedSpan } from '#test/support/trace-collector.ts';
 
 const TIMEOUT_MS = 240_000;
+const AGAIN_AFTER_MS = 5000;
 
 /** What each stage does with a waveform whose features raise an alarm, and the service that does it. */
 const STAGES = [
@@ -39,13 +40,18 @@ describe('one trace from a device to the alarm that its message raised', () => {
       });
       const traceId = randomBytes(16).toString('hex');
       const ofDevice = randomBytes(8).toString('hex');
-      await sendWaveform(platform, device!, `00-${traceId}-${ofDevice}-01`);
-
       const expected = [...STAGES, ...further].sort();
       const stages = () => [...new Set(collector.spans(traceId).map(stageOf))].sort();
-      await until('all stages are in the trace', async () => expected.every((stage) => stages().includes(stage))).catch(
-        () => undefined,
-      );
+      let sentAtMs = -Infinity;
+      const allSeen = async (): Promise<boolean> => {
+        // The rule reaches the engine's process a moment after it was put: a waveform that was judged before raises nothing.
+        if (performance.now() - sentAtMs > AGAIN_AFTER_MS) {
+          sentAtMs = performance.now();
+          await sendWaveform(platform, device!, `00-${traceId}-${ofDevice}-01`);
+        }
+        return expected.every((stage) => stages().includes(stage));
+      };
+      await until('all stages are in the trace', allSeen).catch(() => undefined);
       expect(stages()).toEqual(expected);
 
       const spans = collector.spans(traceId);
