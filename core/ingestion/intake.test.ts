@@ -355,6 +355,13 @@ describe('an unknown machine', () => {
     expect(await world.intake.accept(telemetry(message('b'), stranger))).toMatchObject({ accepted: 2 });
   });
 
+  it('that was just registered is known to all messages that come while the registry is asked', async () => {
+    const world = await open();
+    await world.machines.putMachine(TENANT, SITE, machineSchema.parse({ id: 'stranger', class: 'other' }));
+    const sent = ['a', 'b', 'c'].map((id) => world.intake.accept(telemetry(message(id), stranger)));
+    for (const receipt of await Promise.all(sent)) expect(receipt).toMatchObject({ accepted: 2, rejected: [] });
+  });
+
   it('becomes unknown again when it is deleted', async () => {
     const world = await open();
     await world.machines.deleteMachine(PUMP);

@@ -33,7 +33,7 @@ export class MachineDirectory {
   readonly #clock: Clock;
   readonly #onProblem: (what: string, error: unknown) => void;
   readonly #states = new Map<MachineKey, MachineState>();
-  readonly #lookedUpMs = new Map<MachineKey, number>();
+  readonly #lookUps = new Map<MachineKey, { readonly startedMs: number; readonly done: Promise<void> }>();
   #unsubscribe: (() => void) | undefined;
   #refreshDelayMs = MIN_REFRESH_DELAY_MS;
   #refreshTimer: NodeJS.Timeout | undefined;
@@ -54,7 +54,7 @@ export class MachineDirectory {
 
   async start(): Promise<void> {
     this.#unsubscribe = this.#registry.onChange(() => {
-      this.#lookedUpMs.clear();
+      this.#lookUps.clear();
       this.#refreshTimer ??= setTimeout(() => void this.#refreshSoon(), this.#refreshDelayMs);
     });
     await this.#refresh();
@@ -74,12 +74,25 @@ export class MachineDirectory {
   /** As {@link find}, after asking the registry itself, which it does at most once a second for one key. */
   async lookUp(key: MachineKey): Promise<RegisteredState | undefined> {
     const nowMs = this.#clock.monotonicMs();
-    if (nowMs - (this.#lookedUpMs.get(key) ?? -Infinity) < LOOK_UP_AGAIN_MS) return this.find(key);
-    if (this.#lookedUpMs.size >= MAX_REMEMBERED_LOOK_UPS) this.#lookedUpMs.clear();
-    this.#lookedUpMs.set(key, nowMs);
-    const registered = await this.#registry.getMachine(key);
-    if (registered !== undefined) this.#put(registered);
+    let lookUp = this.#lookUps.get(key);
+    if (lookUp === undefined || nowMs - lookUp.startedMs >= LOOK_UP_AGAIN_MS) {
+      if (this.#lookUps.size >= MAX_REMEMBERED_LOOK_UPS) this.#lookUps.clear();
+      lookUp = { startedMs: nowMs, done: this.#ask(key) };
+      this.#lookUps.set(key, lookUp);
+    }
+    // Whoever comes while the registry is asked waits for its answer: until then nobody knows that the machine is unknown.
+    await lookUp.done;
     return this.find(key);
+  }
+
+  async #ask(key: MachineKey): Promise<void> {
+    try {
+      const registered = await this.#registry.getMachine(key);
+      if (registered !== undefined) this.#put(registered);
+    } catch (error) {
+      this.#lookUps.delete(key);
+      throw error;
+    }
   }
 
   /** The part of a machine that exists whether or not it is registered. */

@@ -49,7 +49,7 @@ import { querySeries, seriesView } from './series-query.ts';
 import { Settler } from './settler.ts';
 import { loadMemory, type StoreMemory } from './store-memory.ts';
 
-const DEFAULTS = { memoryLimitMiB: 192, maxConcurrentQueries: 2 } as const;
+const DEFAULTS = { memoryLimitMiB: 128, maxConcurrentQueries: 2 } as const;
 
 /** What a test may reach into. */
 export interface DuckDbTimeSeriesStoreHooks {
