@@ -264,7 +264,8 @@ export async function until(what: string, holds: () => Promise<boolean>, withinM
 }
 
 function spawnCli(given: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
-  return spawn(process.execPath, [CLI, ...given], {
+  // As npm start does.
+  return spawn(process.execPath, ['--max-semi-space-size=32', CLI, ...given], {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...ownEnvironment(), ...env },
