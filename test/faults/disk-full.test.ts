@@ -22,6 +22,7 @@ const RATE_PER_S = 500;
 /** Behind by so much, the store is not merely busy. */
 const STALLED_S = 4;
 const WATCHED_MS = 2000;
+const QUIET_MS = 500;
 const REFUSED = [429, 503, 507];
 
 /** Mounting needs root. Without it there is nothing to test: that is said, and in CI, which has to have it, the mount fails. */
@@ -65,7 +66,7 @@ const places: readonly Place[] = [
       );
       let isAcknowledged = false;
       const waiting = device.publishTo(topic, probe('waits-for-space')).then(() => (isAcknowledged = true));
-      const before = acknowledgedIds(ackFile).length;
+      const before = await settledCount(ackFile);
       await sleep(WATCHED_MS);
       expect(isAcknowledged).toBe(false);
       expect(acknowledgedIds(ackFile)).toHaveLength(before);
@@ -251,6 +252,18 @@ function sendWaveform(platform: PlatformProcess, id: string): Promise<HttpAnswer
     headers: { 'content-type': 'application/octet-stream' },
     body: Buffer.alloc(16_384),
   });
+}
+
+/** How many were acknowledged once no more come: the last that still had room are written down a moment after they are acknowledged. */
+async function settledCount(ackFile: string): Promise<number> {
+  let count = -1;
+  await until('nothing is acknowledged any more', async () => {
+    const before = count;
+    await sleep(QUIET_MS);
+    count = acknowledgedIds(ackFile).length;
+    return count === before;
+  });
+  return count;
 }
 
 function plantOf(machines: readonly string[]) {
