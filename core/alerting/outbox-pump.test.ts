@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { MemoryEventStream } from '#test/support/memory-event-stream.ts';
+import { until } from '../contracts/until.ts';
 import { applyTransition, type Activation } from '../domain/alarm.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { PortError } from '../errors.ts';
@@ -104,13 +105,6 @@ class Receiver implements Notifier {
   }
 
   async close(): Promise<void> {}
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 5000; !holds();) {
-    if (Date.now() > deadline) throw new Error('waited for 5 s');
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
 }
 
 /** A pump towards a receiver on a clock that the test holds. */

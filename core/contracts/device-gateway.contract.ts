@@ -10,6 +10,7 @@ import type {
   PresenceListener,
 } from '../ports/device-gateway.ts';
 import type { Contract } from './contract.ts';
+import { until } from './until.ts';
 
 /** One device's connection, as the device sees it. */
 export interface ContractDevice {
@@ -98,15 +99,6 @@ async function connected(harness: DeviceGatewayHarness, id = 'gauge-1', machines
 
 const text = (payload: Uint8Array): string => Buffer.from(payload).toString();
 const bytes = (payload: string): Uint8Array => Buffer.from(payload);
-const PATIENCE_MS = 5000;
-
-async function eventually(isSo: () => boolean, what: string): Promise<void> {
-  const untilMs = Date.now() + PATIENCE_MS;
-  while (!isSo()) {
-    if (Date.now() > untilMs) assert.fail(`${what}, within ${PATIENCE_MS} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 async function isPending(promise: Promise<unknown>, forMs = 150): Promise<boolean> {
   let pending = true;
@@ -159,7 +151,7 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
         const { device } = await connected(harness);
         intake.held = hold();
         const published = Array.from({ length: 20 }, (_, i) => device.publish(harness.machines[0], bytes(String(i))));
-        await eventually(() => intake.messages.length === 20, 'all messages reach intake');
+        await until(() => intake.messages.length === 20, 'all messages reach intake');
         intake.held.resolve(undefined);
         await Promise.all(published);
         assert.deepEqual(
@@ -259,7 +251,7 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
         const intake = await started(harness);
         const { device } = await connected(harness);
         await harness.setEnabled('gauge-1', false);
-        await eventually(() => intake.presences.at(-1)?.online === false, 'the device is told offline');
+        await until(() => intake.presences.at(-1)?.online === false, 'the device is told offline');
         await assert.rejects(device.publish(harness.machines[0], bytes('1')));
         assert.deepEqual(intake.messages, []);
       },
@@ -269,9 +261,9 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
       async run(harness) {
         const intake = await started(harness);
         const { device } = await connected(harness);
-        await eventually(() => intake.presences.length === 1, 'the device is told online');
+        await until(() => intake.presences.length === 1, 'the device is told online');
         await device.disconnect();
-        await eventually(() => intake.presences.length === 2, 'the device is told offline');
+        await until(() => intake.presences.length === 2, 'the device is told offline');
         assert.deepEqual(
           intake.presences.map((presence) => [presence.device, presence.online, [...presence.machines].sort()]),
           [true, false].map((online) => ['gauge-1', online, harness.machines.slice(0, 2).sort()]),
@@ -286,12 +278,12 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
         const received: string[] = [];
         await device.onCommand(harness.machines[0], (payload) => received.push(text(payload)));
         await harness.gateway.sendCommand(harness.machines[0], command(harness, 'c-1', 'stop\u0000'));
-        await eventually(() => received.length === 1, 'the command arrives');
+        await until(() => received.length === 1, 'the command arrives');
         await device.disconnect();
         const again = await harness.connect('gauge-1', secret);
         await again.onCommand(harness.machines[0], (payload) => received.push(text(payload)));
         await harness.gateway.sendCommand(harness.machines[0], command(harness, 'c-2', 'start'));
-        await eventually(() => received.length === 2, 'the second command arrives');
+        await until(() => received.length === 2, 'the second command arrives');
         assert.deepEqual(received, ['stop\u0000', 'start']);
       },
     },
@@ -310,7 +302,7 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
         const device = await harness.connect('gauge-1', secret);
         const received: string[] = [];
         await device.onCommand(harness.machines[0], (payload) => received.push(text(payload)));
-        await eventually(() => received.length === 2, 'both commands arrive');
+        await until(() => received.length === 2, 'both commands arrive');
         assert.deepEqual(received, ['first', 'last']);
       },
     },
@@ -330,7 +322,7 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
         const { device, secret } = await connected(harness);
         intake.held = hold();
         const published = device.publish(harness.machines[0], bytes('1'));
-        await eventually(() => intake.messages.length === 1, 'the message reaches intake');
+        await until(() => intake.messages.length === 1, 'the message reaches intake');
         const closed = Promise.all([harness.gateway.close(), harness.gateway.close()]);
         setTimeout(() => intake.held?.resolve(undefined), 50);
         await published;

@@ -3,6 +3,7 @@ import { machineKey, parseName, type DeviceId, type MachineId, type SiteId, type
 import type { DeviceRegistry, NewDevice } from '../ports/device-registry.ts';
 import type { Contract } from './contract.ts';
 import { failsWith } from './fails-with.ts';
+import { until } from './until.ts';
 
 export interface DeviceRegistryHarness {
   readonly registry: DeviceRegistry;
@@ -159,10 +160,3 @@ export const deviceRegistryContract: Contract<DeviceRegistryHarness> = {
     },
   ],
 };
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let waitedMs = 0; !condition(); waitedMs += 20) {
-    assert.ok(waitedMs < 10_000, `was not told of ${what} within 10 s`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

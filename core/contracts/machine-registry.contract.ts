@@ -4,6 +4,7 @@ import { machineSchema, type Machine } from '../domain/plant.ts';
 import type { MachineHistoryEvent, MachineRegistry, Sighting } from '../ports/machine-registry.ts';
 import type { Contract } from './contract.ts';
 import { failsWith } from './fails-with.ts';
+import { until } from './until.ts';
 
 export interface MachineRegistryHarness {
   readonly registry: MachineRegistry;
@@ -247,10 +248,3 @@ export const machineRegistryContract: Contract<MachineRegistryHarness> = {
     },
   ],
 };
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let waitedMs = 0; !condition(); waitedMs += 20) {
-    assert.ok(waitedMs < 10_000, `was not told of ${what} within 10 s`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

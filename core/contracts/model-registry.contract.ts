@@ -4,6 +4,7 @@ import { modelKey, type ModelDraft, type ModelRef, type ModelRegistry } from '..
 import type { ObjectStore } from '../ports/object-store.ts';
 import type { Contract } from './contract.ts';
 import { failsWith } from './fails-with.ts';
+import { until } from './until.ts';
 
 export interface ModelRegistryHarness {
   readonly registry: ModelRegistry;
@@ -41,13 +42,6 @@ function draft(content: string): ModelDraft {
       metrics: { trainingScoreP99: 2.5 },
     },
   };
-}
-
-async function eventually(holds: () => boolean, what: string): Promise<void> {
-  for (const until = Date.now() + 5000; !holds();) {
-    assert.ok(Date.now() < until, `${what} within 5 s`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 async function promotedVersion(registry: ModelRegistry, model: ModelRef): Promise<number | undefined> {
@@ -274,10 +268,10 @@ export const modelRegistryContract: Contract<ModelRegistryHarness> = {
         let calls = 0;
         const stop = reader.onChange(() => (calls += 1));
         await harness.registry.register(model, draft('one'));
-        await eventually(() => calls > 0, 'a call back after the registration');
+        await until(() => calls > 0, 'a call back after the registration');
         const before = calls;
         await harness.registry.promote(model, 1, decision);
-        await eventually(() => calls > before, 'a call back after the promotion');
+        await until(() => calls > before, 'a call back after the promotion');
         assert.equal(await promotedVersion(reader, model), 1);
         stop();
       },

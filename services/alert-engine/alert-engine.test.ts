@@ -17,6 +17,7 @@ import { webhookNotifierConfigSchema } from '#adapters/embedded/webhook-notifier
 import { WebhookNotifier } from '#adapters/embedded/webhook-notifier/webhook-notifier.ts';
 import { DEFAULT_RULES } from '#core/alerting/default-rules.ts';
 import { systemClock } from '#core/clock.ts';
+import { until } from '#core/contracts/until.ts';
 import { foldJournal, type Alarm, type AlarmState } from '#core/domain/alarm.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
 import { machineKey, type MachineId, type RuleId, type SiteId, type TenantId } from '#core/domain/ids.ts';
@@ -224,13 +225,6 @@ class Plant {
       streams: DEFAULT_RETENTION,
       checkpointIntervalMs: 1,
     });
-  }
-}
-
-async function until(holds: () => unknown): Promise<void> {
-  for (const deadline = Date.now() + 15_000; !(await holds());) {
-    if (Date.now() > deadline) throw new Error('waited for 15 s');
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

@@ -10,6 +10,7 @@ import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqli
 import { sqliteMachineRegistryConfigSchema } from '#adapters/embedded/sqlite-machine-registry/config.ts';
 import { SqliteMachineRegistry } from '#adapters/embedded/sqlite-machine-registry/sqlite-machine-registry.ts';
 import { systemClock } from '#core/clock.ts';
+import { until } from '#core/contracts/until.ts';
 import type { SiteId, TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 
@@ -69,9 +70,7 @@ describe('alert engine as a process', () => {
       for (let i = 0; i < 5; i++) await swing();
       child = await startProcess(dataDir);
     }
-    for (const deadline = Date.now() + 20_000; (await entries()).length < count && Date.now() < deadline;) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(async () => (await entries()).length >= count);
     expect(await entries()).toEqual(
       Array.from({ length: count }, (_unused, i) => (i % 2 === 0 ? 'activate' : 'return')),
     );

@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '#core/contracts/until.ts';
 import type { TelemetryMessage } from './messages.ts';
 import { startSimulator } from './composition.ts';
 import type { RunningSimulator, SimulatorOptions } from './composition.ts';
 import { parseSimulatorConfig, SimulatorConfigError } from './config.ts';
 import { DEMO_MACHINES } from './plant.ts';
-import { eventually, startBroker, startGateway } from '#test/support/wire-peers.ts';
+import { startBroker, startGateway } from '#test/support/wire-peers.ts';
 
 let folder: string;
 const cleanups: (() => Promise<void>)[] = [];
@@ -51,7 +52,7 @@ describe('the simulator', () => {
     cleanups.push(broker.stop);
     const devices = Object.entries(secrets).map(([id, secret]) => ({ id, secret, machines: [id] }));
     const simulator = await start({ transport: { mode: 'mqtt', url: broker.url, devices } });
-    await eventually(() => acknowledged(simulator) >= 15);
+    await until(() => acknowledged(simulator) >= 15);
     await simulator.stop();
     for (const { topic, clientId } of broker.published) expect(topic.split('/')[4]).toBe(clientId);
     expect(new Set(broker.published.map(({ clientId }) => clientId))).toEqual(new Set(Object.keys(secrets)));
@@ -67,7 +68,7 @@ describe('the simulator', () => {
       transport: { mode: 'http', url: gateway.url, token: 't' },
       dataDir: join(folder, 'http'),
     });
-    await eventually(() => acknowledged(byMqtt) >= 12 && acknowledged(byHttp) >= 12);
+    await until(() => acknowledged(byMqtt) >= 12 && acknowledged(byHttp) >= 12);
     await Promise.all([byMqtt.stop(), byHttp.stop()]);
     const metricsByMqtt = new Map(
       broker.published
@@ -93,13 +94,13 @@ describe('the simulator', () => {
     const first = await startBroker();
     const ackLog = join(folder, 'acknowledged.txt');
     const simulator = await start({ transport: { mode: 'mqtt', url: first.url }, ackLog });
-    await eventually(() => acknowledged(simulator) >= 10);
+    await until(() => acknowledged(simulator) >= 10);
     await first.stop();
     const before = acknowledged(simulator);
     await new Promise((resolve) => setTimeout(resolve, 1500));
     const second = await startBroker({ port: first.port });
     cleanups.push(second.stop);
-    await eventually(() => acknowledged(simulator) >= before + 10);
+    await until(() => acknowledged(simulator) >= before + 10);
     await simulator.stop();
     const delivered = new Set([...first.ids(), ...second.ids()]);
     const written = (await readFile(ackLog, 'utf8')).split('\n').filter((id) => id !== '');
@@ -123,7 +124,7 @@ describe('the simulator', () => {
       transport: { mode: 'mqtt', url: gone.url, devices: [{ id: 'gateway', machines }] },
       maxQueueBytes: 150_000,
     });
-    await eventually(() => simulator.stats().devices['gateway']!.dropped > 0, 20_000);
+    await until(() => simulator.stats().devices['gateway']!.dropped > 0);
     const broker = await startBroker({ port: gone.port });
     cleanups.push(broker.stop);
     const gaps = (): number[] =>
@@ -132,7 +133,7 @@ describe('the simulator', () => {
         .map(({ payload }) => JSON.parse(payload) as TelemetryMessage | TelemetryMessage[])
         .flat()
         .flatMap(({ metrics }) => (metrics['gap_count'] === undefined ? [] : [metrics['gap_count'] as number]));
-    await eventually(() => gaps().length > 0);
+    await until(() => gaps().length > 0);
     expect(gaps()[0]).toBeGreaterThan(0);
   });
 
@@ -216,7 +217,7 @@ describe('the process', () => {
     const args = [main, '--mqtt-port', String(broker.port), '--data-dir', join(folder, 'data')];
     const child = spawn(process.execPath, args, { stdio: 'ignore' });
     const saying = (payload: string): number => broker.published.filter((each) => each.payload === payload).length;
-    await eventually(() => saying('{"online":true}') === 5, 15_000);
+    await until(() => saying('{"online":true}') === 5);
     const began = performance.now();
     child.kill('SIGTERM');
     const [code] = (await once(child, 'exit')) as [number | null];

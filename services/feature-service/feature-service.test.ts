@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
+import { until } from '#core/contracts/until.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
@@ -131,13 +132,6 @@ class Plant implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#service?.close();
     await this.#ports[Symbol.asyncDispose]();
-  }
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 10_000; !holds();) {
-    if (Date.now() > deadline) throw new Error('waited for 10 s');
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

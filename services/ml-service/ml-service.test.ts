@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
+import { until } from '#core/contracts/until.ts';
 import { derivedEvent, derivedId } from '#core/derivation/derived-event.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
@@ -149,13 +150,6 @@ async function openParts() {
     checkpoints: await ports.get('checkpointStore'),
     close: () => ports[Symbol.asyncDispose](),
   };
-}
-
-async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const deadline = Date.now() + 10_000; !(await holds());) {
-    if (Date.now() > deadline) throw new Error(`waited 10 s for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 /** Features `from` to below `to`. */

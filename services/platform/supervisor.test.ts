@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '#core/contracts/until.ts';
 import { supervise, type Supervised } from './supervisor.ts';
 
 let folder: string;
@@ -23,14 +23,6 @@ afterEach(async () => {
   await service.stop();
   rmSync(folder, { recursive: true });
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  const untilMs = performance.now() + 20_000;
-  while (!condition()) {
-    if (performance.now() > untilMs) throw new Error('it did not come to be within 20 s');
-    await sleep(5);
-  }
-}
 
 describe('a supervised service', () => {
   it('is started again when it ends unasked', async () => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
+import { until } from '#core/contracts/until.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
@@ -110,11 +111,7 @@ describe('feature-service and ml-service as processes of their own', () => {
       if (n === 30 || n === 105) processes.kill('ml-service');
       if (n === 50 || n === 118) processes.kill('feature-service');
     }
-    const deadline = Date.now() + 60_000;
-    while ((await predictionsOf(processes.store)).length < ALL) {
-      if (Date.now() > deadline) throw new Error('predictions are missing');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(async () => (await predictionsOf(processes.store)).length >= ALL, 'all predictions are made', 60_000);
     const predictions = await predictionsOf(processes.store);
     const verdicts = predictions.map(({ body }) => (body as PredictionBody).verdict);
     expect(predictions.map(({ ts }) => (ts - BEGIN_MS) / 1000)).toEqual(Array.from({ length: ALL }, (_, n) => n));

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { until as untilHolds } from '#core/contracts/until.ts';
 import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
 import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
 import { apiClient, type ApiClient } from '#services/platform/cli/api-client.ts';
@@ -254,13 +254,9 @@ export async function runCommand(
   return { code, stdout, stderr };
 }
 
-/** Waits until a condition holds. @throws Error naming what was waited for. */
-export async function until(what: string, holds: () => Promise<boolean>, withinMs = PATIENCE_MS): Promise<void> {
-  const last = performance.now() + withinMs;
-  while (!(await holds())) {
-    if (performance.now() > last) throw new Error(`waited for ${withinMs} ms: ${what}`);
-    await sleep(50);
-  }
+/** Waits as long as a platform on a loaded machine may need. @throws Error naming what was waited for. */
+export function until(what: string, holds: () => Promise<boolean>, withinMs = PATIENCE_MS): Promise<void> {
+  return untilHolds(holds, what, withinMs);
 }
 
 function spawnCli(given: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {

@@ -112,14 +112,6 @@ export function acceptAll(_request: IncomingMessage, response: ServerResponse): 
 }
 
 /** Resolves once `condition` holds; rejects after `withinMs`. */
-export async function eventually(condition: () => boolean, withinMs = 10_000): Promise<void> {
-  const deadline = Date.now() + withinMs;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`did not come true within ${withinMs} ms: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 function idsIn(payload: unknown): string[] {
   return (Array.isArray(payload) ? payload : [payload]).map((message: { id: string }) => message.id);
 }

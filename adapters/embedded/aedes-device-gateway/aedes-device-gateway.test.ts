@@ -8,6 +8,7 @@ import mqttPacket from 'mqtt-packet';
 import type { z } from 'zod';
 import { systemClock } from '#core/clock.ts';
 import { deviceGatewayContract } from '#core/contracts/device-gateway.contract.ts';
+import { until } from '#core/contracts/until.ts';
 import {
   machineKey,
   type DeviceId,
@@ -154,14 +155,6 @@ async function start(change: ConfigChange = {}, mapping?: TopicMapping) {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function eventually(isSo: () => boolean): Promise<void> {
-  const untilMs = Date.now() + 5000;
-  while (!isSo()) {
-    if (Date.now() > untilMs) throw new Error(`it did not come to pass: ${isSo.toString()}`);
-    await pause(5);
-  }
-}
-
 /** A connection that says what it likes. */
 async function rawConnection(port: number): Promise<Socket & { received: () => Buffer }> {
   const socket = connectSocket(port, '127.0.0.1');
@@ -243,7 +236,7 @@ describe('hostile connections', () => {
       await pause(2);
     }
     socket.write(bytes.subarray(10));
-    await eventually(() => world.intake.messages.length === 1);
+    await until(() => world.intake.messages.length === 1);
   });
 
   it('are turned away beyond the number that may be open', async () => {
@@ -333,7 +326,7 @@ describe('acknowledgement', () => {
     world.intake.held = Promise.withResolvers();
     const first = await world.connect('press-7', world.secret);
     const lost = first.publish(PRESS, '1');
-    await eventually(() => world.intake.messages.length === 1);
+    await until(() => world.intake.messages.length === 1);
     first.cut();
     await expect(lost).rejects.toThrow('closed');
     world.intake.held.resolve();
@@ -350,7 +343,7 @@ describe('acknowledgement', () => {
     const seen: string[] = [];
     device.client.on('packetreceive', (packet) => seen.push(packet.cmd));
     const published = device.publishTo(`tribo/v1/${PRESS}/telemetry`, '1', 2);
-    await eventually(() => world.intake.messages.length === 1);
+    await until(() => world.intake.messages.length === 1);
     await pause(50);
     expect(seen).toEqual([]);
     world.intake.held.resolve();
@@ -362,7 +355,7 @@ describe('acknowledgement', () => {
     const world = await start();
     const device = await world.connect('press-7', world.secret);
     await device.publishTo(`tribo/v1/${PRESS}/telemetry`, '1', 0);
-    await eventually(() => world.intake.messages.length === 1);
+    await until(() => world.intake.messages.length === 1);
   });
 
   it('goes out in order, once for each message, however the bytes are cut', async () => {
@@ -372,7 +365,7 @@ describe('acknowledgement', () => {
     const packets = Array.from({ length: count }, (_, i) => publishPacket(String(i), (i % 65_535) + 1));
     const bytes = Buffer.concat([connectPacket(world.secret), ...packets]);
     for (let at = 0; at < bytes.length; at += 9973) socket.write(bytes.subarray(at, at + 9973));
-    await eventually(() => socket.received().length >= 4 + 4 * count);
+    await until(() => socket.received().length >= 4 + 4 * count);
     const acknowledgements = socket.received().subarray(4);
     expect(acknowledgements.length).toBe(4 * count);
     const ids = Array.from({ length: count }, (_, i) => acknowledgements.readUInt16BE(4 * i + 2));
@@ -434,7 +427,7 @@ describe('presence', () => {
     await device.publishTo(status, '{"online":true}');
     await device.publishTo(status, 'nonsense');
     device.cut();
-    await eventually(() => world.intake.presences.filter((line) => line.endsWith('offline')).length === 2);
+    await until(() => world.intake.presences.filter((line) => line.endsWith('offline')).length === 2);
     expect(world.intake.presences.slice(0, 2)).toEqual([`${PRESS} online`, `${PRESS} online`]);
   });
 
@@ -490,7 +483,7 @@ describe('storms', () => {
       device.cut();
     };
     for (let at = 0; at < 300; at += 100) await Promise.all(Array.from({ length: 100 }, (_, i) => one(at + i)));
-    await eventually(() => world.gateway.connections === 0);
+    await until(() => world.gateway.connections === 0);
     expect(acknowledged).toBe(600);
     const payloads = new Set(world.intake.payloads());
     for (let i = 0; i < 300; i++) expect([payloads.has(`${i}a`), payloads.has(`${i}b`)]).toEqual([true, true]);
@@ -519,7 +512,7 @@ describe('commands', () => {
     });
     const received: string[] = [];
     await device.onCommand(PRESS, (payload) => received.push(Buffer.from(payload).toString()));
-    await eventually(() => received.length === 1);
+    await until(() => received.length === 1);
     await device.disconnect();
     await again.close();
     expect(received).toEqual(['stop']);
@@ -531,15 +524,15 @@ describe('commands', () => {
     const topic = `tribo/v1/${PRESS}/command`;
     const subscribe = mqttPacket.generate({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos: 1 }] });
     socket.write(Buffer.concat([connectPacket(world.secret), subscribe]));
-    await eventually(() => socket.received().length >= 9);
+    await until(() => socket.received().length >= 9);
     const command = { id: 'c-1', payload: Buffer.from('stop'), expiresAtMs: Date.now() + 60_000 };
     await world.gateway.sendCommand(PRESS, command);
-    await eventually(() => socket.received().includes('stop'));
+    await until(() => socket.received().includes('stop'));
     socket.destroy();
     const device = await world.connect('press-7', world.secret);
     const received: string[] = [];
     await device.onCommand(PRESS, (payload) => received.push(Buffer.from(payload).toString()));
-    await eventually(() => received.length === 1);
+    await until(() => received.length === 1);
   });
 
   it('are bounded for each machine, and refused when they have expired or are too large', async () => {

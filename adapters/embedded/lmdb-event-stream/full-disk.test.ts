@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, unlinkSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { until } from '#core/contracts/until.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { DEFAULT_RETENTION } from './config.ts';
@@ -79,22 +80,22 @@ describe('a consumer on a full disk', () => {
     );
     const groups = new GroupFiles(join(directory, 'stream', 'metrics', 'groups'));
     await stream.publish('metrics', [newEvent('e-0')]);
-    await waitUntil(() => groups.readCheckpoint('store') === 1);
+    await until(() => groups.readCheckpoint('store') === 1);
 
     let openGate: () => void = () => undefined;
     gate = new Promise((resolve) => (openGate = resolve));
     for (let index = 1; index < 6; index++) await stream.publish('metrics', [newEvent(`e-${index}`)]);
-    await waitUntil(() => received.length === 2);
+    await until(() => received.length === 2);
     const ballast = join(directory, 'ballast');
     fillUp(ballast);
     openGate();
-    await waitUntil(() => received.length === 6 && failures.length > 0);
+    await until(() => received.length === 6 && failures.length > 0);
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(failures).toEqual([expect.objectContaining({ code: 'resource_exhausted' })]);
     expect(groups.readCheckpoint('store')).toBe(1);
 
     unlinkSync(ballast);
-    await waitUntil(() => groups.readCheckpoint('store') === 6);
+    await until(() => groups.readCheckpoint('store') === 6);
     await subscription.close();
     await stream.close();
   });
@@ -140,10 +141,6 @@ function open(freeSpaceReserveBytes: number, onFailure?: (error: unknown) => voi
   return new LmdbEventStream(config, onFailure ? { onFailure } : {});
 }
 
-async function waitUntil(isDone: () => boolean): Promise<void> {
-  while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
 function newEvent(eventId: string): MachineEvent {
   return {
     eventId,
@@ -173,7 +170,7 @@ async function collect(stream: LmdbEventStream, count: number): Promise<StampedE
     },
     { maxBatchEvents: 100 },
   );
-  while (received.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => received.length >= count);
   await subscription.close();
   return received;
 }

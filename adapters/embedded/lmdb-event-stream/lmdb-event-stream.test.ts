@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { open as openLmdb } from 'lmdb';
+import { until } from '#core/contracts/until.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { BatchHandler } from '#core/ports/event-stream.ts';
@@ -275,9 +276,5 @@ async function readAll(stream: LmdbEventStream, name: 'metrics' | 'features' = '
 }
 
 async function untilSettled(stream: LmdbEventStream): Promise<void> {
-  while ((await stream.lag('metrics', 'store')).events > 0) await new Promise((resolve) => setTimeout(resolve, 1));
-}
-
-async function until(isDone: () => boolean): Promise<void> {
-  while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 2));
+  await until(async () => (await stream.lag('metrics', 'store')).events === 0);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { tokenIssuerContract } from '#core/contracts/token-issuer.contract.ts';
+import { until } from '#core/contracts/until.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { openIdentity } from '#test/support/embedded-identity.ts';
@@ -78,8 +79,7 @@ describe('local issuer', () => {
     const other = await identity.open();
     await other.rotateKeys();
     await other.issue(request);
-    for (const deadline = Date.now() + 5000; Date.now() < deadline && identity.issuer.publicKeys().keys.length < 2;)
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => identity.issuer.publicKeys().keys.length === 2);
     expect(identity.issuer.publicKeys()).toEqual(other.publicKeys());
   });
 

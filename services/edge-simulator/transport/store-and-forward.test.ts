@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '#core/contracts/until.ts';
 import { machineOfLine } from '../messages.ts';
 import type { MachineMessage } from '../messages.ts';
 import { AckLog } from './ack-log.ts';
@@ -9,7 +10,7 @@ import { HttpUplink } from './http-uplink.ts';
 import { MqttUplink } from './mqtt-uplink.ts';
 import { SegmentQueue } from './segment-queue.ts';
 import { StoreAndForward } from './store-and-forward.ts';
-import { acceptAll, eventually, startBroker, startGateway } from '#test/support/wire-peers.ts';
+import { acceptAll, startBroker, startGateway } from '#test/support/wire-peers.ts';
 import type { Uplink } from './uplink.ts';
 
 let folder: string;
@@ -86,7 +87,7 @@ describe('store and forward over MQTT', () => {
     cleanups.push(broker.stop);
     const { forwarder, stop } = await start(mqttUplink(broker.url));
     const ids = await enqueue(forwarder, 0, 300);
-    await eventually(() => forwarder.stats.acknowledged === 300);
+    await until(() => forwarder.stats.acknowledged === 300);
     await stop();
     expect(broker.ids()).toEqual(ids);
     expect(await acknowledged()).toEqual(ids);
@@ -96,15 +97,15 @@ describe('store and forward over MQTT', () => {
     const first = await startBroker();
     const { forwarder, warnings } = await start(mqttUplink(first.url));
     const before = await enqueue(forwarder, 0, 50);
-    await eventually(() => forwarder.stats.acknowledged === 50);
+    await until(() => forwarder.stats.acknowledged === 50);
     await first.stop();
     const during = await enqueue(forwarder, 50, 250);
-    await eventually(() => warnings.length > 0);
+    await until(() => warnings.length > 0);
     expect(forwarder.stats).toMatchObject({ pending: 200, connected: false, dropped: 0 });
     const second = await startBroker({ port: first.port });
     cleanups.push(second.stop);
     const after = await enqueue(forwarder, 250, 300);
-    await eventually(() => forwarder.stats.pending === 0);
+    await until(() => forwarder.stats.pending === 0);
     expect(first.ids()).toEqual(before);
     expect(second.ids()).toEqual([...during, ...after]);
     expect(await acknowledged()).toEqual([...before, ...during, ...after]);
@@ -116,9 +117,9 @@ describe('store and forward over MQTT', () => {
     const { forwarder } = await start(mqttUplink(broker.url));
     const cutting = setInterval(broker.cut, 60);
     const ids = await enqueue(forwarder, 0, 1000);
-    await eventually(() => forwarder.stats.pending < 500);
+    await until(() => forwarder.stats.pending < 500);
     clearInterval(cutting);
-    await eventually(() => forwarder.stats.pending === 0);
+    await until(() => forwarder.stats.pending === 0);
     expect(new Set(broker.ids())).toEqual(new Set(ids));
     const firstArrivals = [...new Set(broker.ids())];
     expect(firstArrivals).toEqual(ids);
@@ -133,7 +134,7 @@ describe('store and forward over MQTT', () => {
     const broker = await startBroker({ port: gone.port });
     cleanups.push(broker.stop);
     const second = await start(mqttUplink(broker.url));
-    await eventually(() => second.forwarder.stats.pending === 0);
+    await until(() => second.forwarder.stats.pending === 0);
     expect(broker.ids()).toEqual(ids);
   });
 
@@ -149,7 +150,7 @@ describe('store and forward over MQTT', () => {
     expect(warnings).toContain('the queue is full: the oldest messages were dropped and leave a gap');
     const broker = await startBroker({ port: gone.port });
     cleanups.push(broker.stop);
-    await eventually(() => forwarder.stats.pending === 0);
+    await until(() => forwarder.stats.pending === 0);
     const arrived = new Set(broker.ids());
     expect(arrived.size).toBe(4000 - dropped);
     // What was on its way when the bound was reached is kept; the rest is the newest.
@@ -179,7 +180,7 @@ describe('store and forward over HTTP', () => {
     cleanups.push(gateway.stop);
     const { forwarder } = await start(new HttpUplink({ url: gateway.url, site: 'akron' }));
     const ids = await enqueue(forwarder, 0, 9);
-    await eventually(() => forwarder.stats.acknowledged === 9);
+    await until(() => forwarder.stats.acknowledged === 9);
     expect(await acknowledged()).toEqual(ids);
     expect(sentAt[1]! - sentAt[0]!).toBeGreaterThanOrEqual(950);
   });
@@ -192,7 +193,7 @@ describe('store and forward over HTTP', () => {
     cleanups.push(gateway.stop);
     const { forwarder, warnings } = await start(new HttpUplink({ url: gateway.url, site: 'akron' }));
     const ids = await enqueue(forwarder, 0, 20);
-    await eventually(() => forwarder.stats.pending === 0);
+    await until(() => forwarder.stats.pending === 0);
     expect(forwarder.stats).toMatchObject({ acknowledged: 19, refused: 1 });
     expect(await acknowledged()).toEqual(ids.filter((id) => id !== 'w0009'));
     expect(warnings).toContain('the platform refused a message');

@@ -2,12 +2,13 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { until } from '#core/contracts/until.ts';
 import type { MachineMessage, TelemetryMessage, WaveformMessage } from '../messages.ts';
 import { batchInOrder } from './batching.ts';
 import { HttpUplink, parseRetryAfterMs } from './http-uplink.ts';
 import { MqttUplink } from './mqtt-uplink.ts';
 import type { MqttDevice } from './mqtt-uplink.ts';
-import { eventually, startBroker, startGateway } from '#test/support/wire-peers.ts';
+import { startBroker, startGateway } from '#test/support/wire-peers.ts';
 import { batchIds, encodeTelemetry, retryAfterMs } from './uplink.ts';
 import type { Batch } from './uplink.ts';
 
@@ -80,7 +81,7 @@ describe('the MQTT uplink', () => {
     expect(status().slice(2)).toEqual(['pump-1 {"online":false}', 'fan-1 {"online":false}']);
     await mqttUplink(broker.url, device).send(telemetryBatch('b'));
     broker.cut();
-    await eventually(() => status().length === 7);
+    await until(() => status().length === 7);
     expect(status().at(-1)).toBe('pump-1 {"online":false}');
   });
 
