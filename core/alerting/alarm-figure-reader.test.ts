@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { HeldClock } from '#test/support/held-clock.ts';
-import { applyTransition, type Activation, type Alarm, type JournalEntry } from '../domain/alarm.ts';
+import { sampleActivation } from '../contracts/sample-alarm.ts';
+import { applyTransition, type Alarm, type JournalEntry } from '../domain/alarm.ts';
 import type { AlarmId, MachineKey, TenantId } from '../domain/ids.ts';
 import type { AlarmQuery, EntryQuery } from '../ports/alarm-journal.ts';
 import { AlarmFigureReader, FIGURES_KEPT_MS } from './alarm-figure-reader.ts';
@@ -12,17 +13,7 @@ const NOW = 100 * DAY;
 const AKRON = 'north/akron/press-7' as MachineKey;
 const BRNO = 'north/brno/press-7' as MachineKey;
 
-function activation(atMs: number, machine: MachineKey): Activation {
-  const part = {
-    key: 'hot||',
-    kind: 'threshold',
-    rule: { id: 'hot', version: 1 },
-    priority: 'high',
-    ...{ title: '', message: '', consequence: '', response: '', severity: 1, latching: false },
-    window: { fromMs: atMs, toMs: atMs },
-  } as const;
-  return { type: 'activate', id: `hot@${atMs}`, machine, atMs, replayed: false, part };
-}
+const activation = (atMs: number, machine: MachineKey) => sampleActivation({ machine, atMs });
 
 /** A journal in memory that counts what is read of it. */
 class CountedJournal {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { applyTransition, type Activation, type Alarm, type AlarmState, type JournalEntry } from '../domain/alarm.ts';
+import { sampleActivation } from '../contracts/sample-alarm.ts';
+import { applyTransition, type Alarm, type AlarmState, type JournalEntry } from '../domain/alarm.ts';
 import type { AlarmId, MachineKey } from '../domain/ids.ts';
 import type { AlarmPriority } from '../domain/rule.ts';
 import { alarmFact, alarmFigures, type AlarmFact } from './alarm-figures.ts';
@@ -17,18 +18,8 @@ interface Options {
   readonly stateAfter?: AlarmState;
 }
 
-function activation(atMs: number, { rule = 'hot', priority = 'medium', replayed = false }: Options = {}): Activation {
-  const details = { title: '', message: '', consequence: '', response: '', severity: 1, latching: false } as const;
-  const part = {
-    key: `${rule}||`,
-    kind: 'threshold',
-    rule: { id: rule, version: 1 },
-    priority,
-    ...details,
-    window: { fromMs: atMs, toMs: atMs },
-  } as const;
-  return { type: 'activate', id: `${rule}@${atMs}`, machine, atMs, replayed, part };
-}
+const activation = (atMs: number, { rule = 'hot', priority = 'medium', replayed = false }: Options = {}) =>
+  sampleActivation({ rule, machine, atMs, replayed, part: { priority } });
 
 function factsOf(atMs: number, options: Options = {}): readonly AlarmFact[] {
   const { stateBefore = 'normal', stateAfter = 'unacknowledged' } = options;

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { MemoryEventStream } from '#test/support/memory-event-stream.ts';
 import { until } from '../contracts/until.ts';
-import { applyTransition, type Activation } from '../domain/alarm.ts';
+import { sampleActivation, sampleNotice } from '../contracts/sample-alarm.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { PortError } from '../errors.ts';
 import type { AlarmNotice, AlarmOutbox, OutboxCount, OutboxMessage, OutboxQuery } from '../ports/alarm-journal.ts';
@@ -12,51 +12,15 @@ import { pumpToNotifier, pumpToStream, type NotifyOptions, type OutboxPump } fro
 const T0 = 1_795_222_800_000;
 const machine = 'north/akron/press-7' as MachineKey;
 
-function notice(): AlarmNotice {
-  const transition: Activation = {
-    type: 'activate',
-    id: 'a1',
-    machine,
-    atMs: T0,
-    replayed: false,
-    traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-    part: {
-      key: 'hot||',
-      kind: 'threshold',
-      rule: { id: 'hot', version: 1 },
-      title: 'Hot',
-      message: 'hot',
-      consequence: '',
-      response: '',
-      priority: 'high',
-      severity: 625,
-      latching: false,
-      window: { fromMs: T0, toMs: T0 },
-    },
-  };
-  const outcome = applyTransition(undefined, transition);
-  if (!outcome.ok) throw new Error(outcome.reason);
-  const { alarm } = outcome;
-  return {
-    change: 'raised',
-    alarm,
-    entry: {
-      alarmId: alarm.id,
-      sequence: 1,
-      transition,
-      stateBefore: 'normal',
-      stateAfter: alarm.state,
-      recordedAtMs: T0,
-    },
-  };
-}
+const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+const notice = sampleNotice(sampleActivation({ machine, atMs: T0, traceparent: TRACEPARENT }));
 
 /** An outbox in memory, as every adapter's contract asks. */
 class Outbox implements AlarmOutbox {
   readonly messages: (OutboxMessage & { readonly dead?: boolean })[] = [];
 
   add(id: string, destination: string): void {
-    this.messages.push({ id, destination, machine, attempts: 0, dueAtMs: 0, createdAtMs: T0, notice: notice() });
+    this.messages.push({ id, destination, machine, attempts: 0, dueAtMs: 0, createdAtMs: T0, notice });
   }
 
   async pendingMessages({ destination, nowMs, limit }: OutboxQuery): Promise<readonly OutboxMessage[]> {

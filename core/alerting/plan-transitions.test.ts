@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { sampleActivation } from '../contracts/sample-alarm.ts';
 import {
   foldJournal,
   partKey,
@@ -24,26 +25,7 @@ function activate(
   replayed = false,
   priority: AlarmPriority = 'high',
 ): Activation {
-  return {
-    type: 'activate',
-    id: `${machine}:${rule}@${atMs}`,
-    machine,
-    atMs,
-    replayed,
-    part: {
-      key: partKey(rule),
-      kind: 'threshold',
-      rule: { id: rule, version: 1 },
-      title: rule,
-      message: '',
-      consequence: '',
-      response: '',
-      priority,
-      severity: 625,
-      latching: false,
-      window: { fromMs: atMs, toMs: atMs },
-    },
-  };
+  return sampleActivation({ rule, machine, atMs, replayed, part: { priority } });
 }
 
 function returns(rule: string, atMs: number, machine = press): ReturnToNormal {

@@ -23,6 +23,7 @@ import {
 } from '../ports/alarm-journal.ts';
 import type { Contract } from './contract.ts';
 import { failsWith } from './fails-with.ts';
+import { sampleActivation } from './sample-alarm.ts';
 
 export interface AlarmJournalHarness {
   readonly journal: AlarmJournal & AlarmOutbox;
@@ -40,30 +41,10 @@ function machineOf(tenant: TenantId, id = 'press-7', site = 'akron'): MachineKey
 }
 
 function activation(machine: MachineKey, rule: string, atMs: number, priority: AlarmPriority = 'high'): Activation {
-  return {
-    type: 'activate',
-    id: `${machine}/${rule}/${atMs}/activate`,
-    machine,
-    atMs,
-    replayed: false,
-    part: {
-      key: partKey(rule, 'temperature'),
-      kind: 'threshold',
-      rule: { id: rule, version: 3 },
-      title: `${rule} is high`,
-      message: 'temperature 81.5 Cel is above 80 Cel',
-      consequence: 'the seal fails',
-      response: 'reduce the load',
-      priority,
-      severity: 625,
-      latching: false,
-      metric: 'temperature',
-      value: 81.5,
-      limit: 80,
-      unit: 'Cel',
-      window: { fromMs: atMs - 1000, toMs: atMs },
-    },
-  };
+  const measured = { metric: 'temperature', value: 81.5, limit: 80, unit: 'Cel' };
+  const window = { fromMs: atMs - 1000, toMs: atMs };
+  const id = `${machine}/${rule}/${atMs}/activate`;
+  return sampleActivation({ id, rule, machine, atMs, part: { ...measured, priority, window } });
 }
 
 function returning(machine: MachineKey, rule: string, atMs: number): ReturnToNormal {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { applyTransition, partKey, type Activation } from '../domain/alarm.ts';
-import type { MachineKey } from '../domain/ids.ts';
-import type { AlarmNotice } from '../ports/alarm-journal.ts';
 import type { Notifier } from '../ports/notifier.ts';
 import type { Contract } from './contract.ts';
+import { failsWith } from './fails-with.ts';
+import { sampleActivation, sampleNotice } from './sample-alarm.ts';
 
 export interface NotifierHarness {
   readonly notifier: Notifier;
@@ -15,54 +14,16 @@ export interface NotifierHarness {
   behave(how: 'refusing' | 'failing' | 'hanging' | 'gone'): Promise<void>;
 }
 
-const T0 = Date.UTC(2026, 10, 21, 1);
-
-function notice(message = 'temperature 81.5 Cel is above 80 Cel'): AlarmNotice {
-  const transition: Activation = {
-    type: 'activate',
-    id: 'a1',
-    machine: 'north/akron/press-7' as MachineKey,
-    atMs: T0,
-    replayed: false,
-    part: {
-      key: partKey('hot', 'temperature'),
-      kind: 'threshold',
-      rule: { id: 'hot', version: 3 },
-      title: 'Temperature high',
-      message,
-      consequence: 'the seal fails',
-      response: 'reduce the load',
-      priority: 'high',
-      severity: 625,
-      latching: false,
-      metric: 'temperature',
-      value: 81.5,
-      limit: 80,
-      unit: 'Cel',
-      window: { fromMs: T0 - 1000, toMs: T0 },
-    },
-  };
-  const outcome = applyTransition(undefined, transition);
-  assert.ok(outcome.ok);
-  const { alarm } = outcome;
-  return {
-    change: 'raised',
-    alarm,
-    entry: {
-      alarmId: alarm.id,
-      sequence: 1,
-      transition,
-      stateBefore: 'normal',
-      stateAfter: alarm.state,
-      recordedAtMs: T0 + 5,
-    },
-  };
-}
-
-const failsWith =
-  (...codes: string[]) =>
-  (error: unknown) =>
-    error instanceof Error && error.name === 'PortError' && 'code' in error && codes.includes(String(error.code));
+const notice = (message = 'temperature 81.5 Cel is above 80 Cel') =>
+  sampleNotice(
+    sampleActivation({
+      part: {
+        message,
+        title: 'Temperature high',
+        ...{ metric: 'temperature', value: 81.5, limit: 80, unit: 'Cel' },
+      },
+    }),
+  );
 
 export const notifierContract: Contract<NotifierHarness> = {
   port: 'notifier',

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { sampleActivation } from '../contracts/sample-alarm.ts';
 import {
   ALARM_STATES,
   applyTransition,
@@ -36,26 +37,8 @@ function activate(
   rule = 'hot',
   { atMs = T0, latching = false, priority = 'medium' }: ActivationOptions = {},
 ): Activation {
-  return {
-    type: 'activate',
-    id: rule === 'hot' && atMs === T0 ? alarmId : `${rule}@${atMs}`,
-    machine,
-    atMs,
-    replayed: false,
-    part: {
-      key: partKey(rule),
-      kind: 'threshold',
-      rule: { id: rule, version: 1 },
-      title: rule,
-      message: `${rule} is high`,
-      consequence: '',
-      response: '',
-      priority,
-      severity: 400,
-      latching,
-      window: { fromMs: atMs, toMs: atMs },
-    },
-  };
+  const id = rule === 'hot' && atMs === T0 ? alarmId : `${rule}@${atMs}`;
+  return sampleActivation({ id, rule, machine, atMs, part: { priority, latching } });
 }
 
 function returns(rule = 'hot', atMs = T0 + 1): ReturnToNormal {

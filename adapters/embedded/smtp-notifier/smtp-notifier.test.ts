@@ -1,8 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { notifierContract } from '#core/contracts/notifier.contract.ts';
-import { applyTransition, type Activation } from '#core/domain/alarm.ts';
-import type { MachineKey } from '#core/domain/ids.ts';
-import type { AlarmNotice } from '#core/ports/alarm-journal.ts';
+import { sampleActivation, sampleNotice } from '#core/contracts/sample-alarm.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { smtpNotifierConfigSchema } from './config.ts';
 import { SmtpNotifier } from './smtp-notifier.ts';
@@ -52,51 +50,28 @@ function decodeMail(mail: string): string {
 describeContract(notifierContract, 'smtp', () => openServer());
 
 const T0 = Date.UTC(2026, 10, 21, 1);
-const transition: Activation = {
-  type: 'activate',
-  id: 'a1',
-  machine: 'north/akron/press-7' as MachineKey,
-  atMs: T0,
-  replayed: false,
-  part: {
-    key: 'health||de',
-    kind: 'model-score',
-    rule: { id: 'model-anomaly', version: 1 },
-    model: { id: 'vibration-health', version: '7' },
-    title: 'Unlike its healthy self',
-    message: 'the score of vibration-health 4.2 is above 3',
-    consequence: 'weeks remain',
-    response: 'inspect it',
-    priority: 'high',
-    severity: 625,
-    latching: false,
-    sensor: 'de',
-    value: 4.2,
-    limit: 3,
-    window: { fromMs: T0 - 1000, toMs: T0 },
-    waveformId: 'w/1',
-  },
-};
-
-function notice(): AlarmNotice {
-  const outcome = applyTransition(undefined, transition);
-  if (!outcome.ok) throw new Error(outcome.reason);
-  const { alarm } = outcome;
-  const entry = {
-    alarmId: alarm.id,
-    sequence: 1,
-    transition,
-    stateBefore: 'normal',
-    stateAfter: alarm.state,
-    recordedAtMs: T0,
-  } as const;
-  return { change: 'raised', alarm, entry };
-}
+const notice = sampleNotice(
+  sampleActivation({
+    id: 'a1',
+    atMs: T0,
+    part: {
+      kind: 'model-score',
+      rule: { id: 'model-anomaly', version: 1 },
+      model: { id: 'vibration-health', version: '7' },
+      title: 'Unlike its healthy self',
+      message: 'the score of vibration-health 4.2 is above 3',
+      consequence: 'weeks remain',
+      response: 'inspect it',
+      ...{ sensor: 'de', value: 4.2, limit: 3, waveformId: 'w/1' },
+      window: { fromMs: T0 - 1000, toMs: T0 },
+    },
+  }),
+);
 
 describe('mail notifier', () => {
   it('has the subject and the body that people filter by', async () => {
     await using opened = await openServer();
-    await opened.notifier.send({ id: 'n1', notice: notice() });
+    await opened.notifier.send({ id: 'n1', notice });
     const [mail = ''] = await opened.received();
     expect(mail).toMatch(/^Subject: Anomaly Detected: press-7$/m);
     expect(mail).toMatch(/^To: reliability@example\.org, shift@example\.org$/m);
@@ -133,7 +108,7 @@ describe('mail notifier', () => {
 
   it('signs in where the address has a user, on this machine without TLS', async () => {
     await using opened = await openServer('user:pass%20word@');
-    await opened.notifier.send({ id: 'n1', notice: notice() });
+    await opened.notifier.send({ id: 'n1', notice });
     const plain = Buffer.from('\0user\0pass word').toString('base64');
     expect(opened.server.commands).toContain(`AUTH PLAIN ${plain}`);
   });
@@ -141,7 +116,7 @@ describe('mail notifier', () => {
   it('reports a refused sign-in as permission_denied', async () => {
     await using opened = await openServer('user:wrong@');
     opened.server.answers.set('AUTH', '535 no');
-    await expect(opened.notifier.send({ id: 'n1', notice: notice() })).rejects.toMatchObject({
+    await expect(opened.notifier.send({ id: 'n1', notice })).rejects.toMatchObject({
       code: 'permission_denied',
     });
   });
@@ -149,9 +124,9 @@ describe('mail notifier', () => {
   it('reports a mail that is refused after its content by what the server said', async () => {
     await using opened = await openServer();
     opened.server.answers.set('CONTENT', '452 mailbox full');
-    await expect(opened.notifier.send({ id: 'n1', notice: notice() })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(opened.notifier.send({ id: 'n1', notice })).rejects.toMatchObject({ code: 'unavailable' });
     opened.server.answers.set('CONTENT', '554 spam');
-    await expect(opened.notifier.send({ id: 'n1', notice: notice() })).rejects.toMatchObject({
+    await expect(opened.notifier.send({ id: 'n1', notice })).rejects.toMatchObject({
       code: 'invalid_argument',
     });
   });

@@ -3,8 +3,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { notifierContract } from '#core/contracts/notifier.contract.ts';
-import { applyTransition, type Activation, type Alarm } from '#core/domain/alarm.ts';
-import type { MachineKey } from '#core/domain/ids.ts';
+import { sampleActivation, sampleNotice } from '#core/contracts/sample-alarm.ts';
 import type { AlarmNotice } from '#core/ports/alarm-journal.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
@@ -65,42 +64,9 @@ async function openReceiver({ timeoutMs = 2000 } = {}) {
 describeContract(notifierContract, 'webhook', openReceiver);
 
 function raised(parts = 1): AlarmNotice {
-  let alarm: Alarm | undefined;
-  let transition: Activation | undefined;
-  for (let i = 0; i < parts; i++) {
-    transition = {
-      type: 'activate',
-      id: `t${i}`,
-      machine: 'north/akron/press-7' as MachineKey,
-      atMs: NOW_MS,
-      replayed: false,
-      part: {
-        key: `rule-${i}`,
-        kind: 'threshold',
-        rule: { id: `rule-${i}`, version: 1 },
-        title: 'Hot',
-        message: 'hot'.repeat(1500),
-        consequence: '',
-        response: '',
-        priority: 'high',
-        severity: 625,
-        latching: false,
-        window: { fromMs: NOW_MS, toMs: NOW_MS },
-      },
-    };
-    const outcome = applyTransition(alarm, transition);
-    if (!outcome.ok) throw new Error(outcome.reason);
-    alarm = outcome.alarm;
-  }
-  const entry = {
-    alarmId: alarm!.id,
-    sequence: 1,
-    transition: transition!,
-    stateBefore: 'normal',
-    stateAfter: 'unacknowledged',
-    recordedAtMs: NOW_MS,
-  } as const;
-  return { change: 'raised', alarm: alarm!, entry };
+  const activation = (i: number) =>
+    sampleActivation({ id: `t${i}`, rule: `rule-${i}`, atMs: NOW_MS, part: { message: 'hot'.repeat(1500) } });
+  return sampleNotice(activation(0), ...Array.from({ length: parts - 1 }, (_, i) => activation(i + 1)));
 }
 
 describe('webhook notifier', () => {
@@ -126,7 +92,7 @@ describe('webhook notifier', () => {
       subject: 't0',
       time: new Date(NOW_MS).toISOString(),
       datacontenttype: 'application/json',
-      data: { change: 'raised', alarm: { priority: 'high', parts: [{ rule: { id: 'rule-0', version: 1 } }] } },
+      data: { change: 'raised', alarm: { priority: 'high', parts: [{ rule: { id: 'rule-0', version: 3 } }] } },
     });
   });
 
