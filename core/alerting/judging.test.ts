@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { stampedEvent } from '../contracts/sample-event.ts';
 import type { EventKind, StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { Judging } from './judging.ts';
@@ -11,16 +12,8 @@ function judging(): Judging {
 
 let seq = 0;
 function event(kind: EventKind, machine: string, body: unknown = {}): StampedEvent {
-  seq += 1;
-  return {
-    eventId: `e${seq}`,
-    kind,
-    key: `acme/akron/${machine}` as MachineKey,
-    items: 1,
-    acceptedAtMs: 0,
-    payload: Buffer.from(JSON.stringify(body)),
-    ...{ source: 'edge', epoch: 1, seq, cumulativeItems: seq },
-  };
+  const key = `acme/akron/${machine}` as MachineKey;
+  return stampedEvent(++seq, { kind, key, acceptedAtMs: 0, payload: Buffer.from(JSON.stringify(body)) });
 }
 
 describe('judging', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { stampedEvent } from '../contracts/sample-event.ts';
 import type { StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { DeliveryWindow, type WindowBatch } from './delivery-window.ts';
@@ -290,17 +291,5 @@ function lowestUnsettled(log: readonly StampedEvent[], settled: readonly Stamped
   return position < 0 ? log.length : position;
 }
 
-function newEvent(machine: number, position: number): StampedEvent {
-  return {
-    eventId: `e-${position}`,
-    kind: 'telemetry',
-    key: `north/akron/m${machine}` as MachineKey,
-    items: 1,
-    acceptedAtMs: 0,
-    payload: new Uint8Array(1),
-    source: 'test',
-    epoch: 1,
-    seq: position + 1,
-    cumulativeItems: position + 1,
-  };
-}
+const newEvent = (machine: number, position: number): StampedEvent =>
+  stampedEvent(position + 1, { key: `north/akron/m${machine}` as MachineKey, payload: new Uint8Array(1) });

@@ -1,18 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import type { MachineEvent } from '../domain/event.ts';
+import { sampleEvent } from '../contracts/sample-event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { PortError } from '../errors.ts';
 import type { EventStream, PublishResult } from '../ports/event-stream.ts';
 import { publishAll } from './publish-all.ts';
 
-const event = (machine: string, eventId: string): MachineEvent => ({
-  eventId,
-  kind: 'features',
-  key: `t/s/${machine}` as MachineKey,
-  items: 0,
-  acceptedAtMs: 0,
-  payload: new Uint8Array(),
-});
+const event = (machine: string, eventId: string) =>
+  sampleEvent(eventId, { kind: 'features', key: `t/s/${machine}` as MachineKey, items: 0 });
 
 function streamThatAnswers(...answers: (PublishResult | PortError)[]) {
   const published: string[][] = [];

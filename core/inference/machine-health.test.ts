@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { stampedEvent } from '../contracts/sample-event.ts';
 import type { StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { DEFAULT_INDICATOR_PARAMETERS } from './health-indicator.ts';
@@ -28,8 +29,7 @@ function featuresOf(seq: number, { sensor = 'acc', source = 's', epoch = 1 } = {
     body: {},
   };
   const payload = Buffer.from(JSON.stringify(document));
-  const envelope = { eventId: `f${seq}`, kind: 'features', key: KEY, items: 0, acceptedAtMs: seq } as const;
-  return { ...envelope, payload, source, epoch, seq, cumulativeItems: 0 };
+  return stampedEvent(seq, { kind: 'features', key: KEY, items: 0, acceptedAtMs: seq, payload, source, epoch });
 }
 
 const judge = (known: MachineHealth, ...events: readonly StampedEvent[]) =>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { stampedEvent } from '../contracts/sample-event.ts';
 import type { StampedEvent } from '../domain/event.ts';
 import type { DeviceId, MachineKey } from '../domain/ids.ts';
 import { LiveState } from './live-state.ts';
@@ -7,19 +8,8 @@ const press = 'demo/akron/press-7' as MachineKey;
 const pump = 'demo/akron/pump-2' as MachineKey;
 
 function event(key: MachineKey, acceptedAtMs: number, body: unknown, more: Partial<StampedEvent> = {}): StampedEvent {
-  return {
-    eventId: `e${acceptedAtMs}`,
-    kind: 'telemetry',
-    key,
-    items: 1,
-    acceptedAtMs,
-    payload: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
-    source: 's',
-    epoch: 1,
-    seq: acceptedAtMs,
-    cumulativeItems: acceptedAtMs,
-    ...more,
-  };
+  const payload = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  return stampedEvent(acceptedAtMs, { key, acceptedAtMs, payload, ...more });
 }
 
 const reading = (ts: number, metrics: Record<string, unknown>) => ({ ts, metrics });

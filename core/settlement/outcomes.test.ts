@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { stampedEvent } from '../contracts/sample-event.ts';
 import type { EventKind, StampedEvent } from '../domain/event.ts';
-import { machineKey, type MachineId, type SiteId, type TenantId } from '../domain/ids.ts';
+import type { MachineKey } from '../domain/ids.ts';
 import { settlementOutcome, settlementOutcomes } from './outcomes.ts';
 
 const T0 = Date.UTC(2026, 0, 15);
@@ -20,18 +21,10 @@ const reference = {
 const features = { kind: 'features', id: 'f1', revision: 1, ts: T0, values: { rms: 2.3 }, body: { any: 'thing' } };
 
 function event(kind: EventKind, items: number, payload: unknown): StampedEvent {
-  return {
-    eventId: 'event-1',
-    kind,
-    key: machineKey('acme' as TenantId, 'akron' as SiteId, 'press-7' as MachineId),
-    items,
-    acceptedAtMs: T0,
+  return stampedEvent(1, {
+    ...{ kind, items, acceptedAtMs: T0, key: 'acme/akron/press-7' as MachineKey },
     payload: payload instanceof Uint8Array ? payload : new TextEncoder().encode(JSON.stringify(payload)),
-    source: 'edge',
-    epoch: 1,
-    seq: 1,
-    cumulativeItems: items,
-  };
+  });
 }
 
 describe('settlement', () => {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { stampedEvent } from '#core/contracts/sample-event.ts';
 import { deadLettersInStore } from '#core/derivation/dead-letters.ts';
 import type { StampedEvent, StreamName } from '#core/domain/event.ts';
-import { GatewayPlatform, NORTH, SITE, SOUTH } from '#test/support/gateway-platform.ts';
+import { GatewayPlatform, NORTH, pressOf, SITE, SOUTH } from '#test/support/gateway-platform.ts';
 import type { DeadLetterView, LedgerView } from './schemas/ledger.ts';
 
 let platform: GatewayPlatform;
@@ -90,15 +91,10 @@ describe('dead letters of the feature stage', () => {
 
 describe('dead letters of the inference stage', () => {
   it('are given to the stage again, under their event id', async () => {
-    const event: StampedEvent = {
-      eventId: randomBytes(8).toString('hex'),
-      kind: 'features',
-      key: `${NORTH}/${SITE}/press-7` as never,
-      items: 0,
-      acceptedAtMs: 1,
-      payload: Buffer.from('{"kind":"features"}'),
-      ...{ source: 'features-1', epoch: 1, seq: 1, cumulativeItems: 0 },
-    };
+    const event = stampedEvent(1, {
+      ...{ eventId: randomBytes(8).toString('hex'), kind: 'features', items: 0 },
+      ...{ key: pressOf(NORTH), payload: Buffer.from('{"kind":"features"}') },
+    });
     const dead = deadLettersInStore(platform.store, { writesTo: 'inference-results', group: 'ml' });
     await dead(event, { code: 'internal', detail: 'on purpose' });
     const [letter] = await ofStage('inference');

@@ -10,6 +10,7 @@ import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.t
 import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { systemClock } from '#core/clock.ts';
+import { sampleEvent } from '#core/contracts/sample-event.ts';
 import type { EventKind, MachineEvent } from '#core/domain/event.ts';
 import { machineKey, parseName, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { NOTHING_SETTLED, type SettledItems } from '#core/domain/ledger.ts';
@@ -105,16 +106,9 @@ class World implements AsyncDisposable {
   }
 
   event(kind: EventKind, items: number, payload: unknown, overrides: Partial<MachineEvent> = {}): MachineEvent {
-    this.#events += 1;
-    return {
-      eventId: `event-${this.#events}`,
-      kind,
-      key: press,
-      items,
-      acceptedAtMs: Date.now(),
-      payload: new TextEncoder().encode(JSON.stringify(payload)),
-      ...overrides,
-    };
+    const encoded = new TextEncoder().encode(JSON.stringify(payload));
+    const stated = { kind, key: press, items, acceptedAtMs: Date.now(), payload: encoded };
+    return sampleEvent(`event-${++this.#events}`, { ...stated, ...overrides });
   }
 
   telemetry(count: number): MachineEvent[] {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
 import { batchOf } from '#adapters/embedded/duckdb-time-series-store/testing/telemetry.ts';
+import { stampedEvent } from '#core/contracts/sample-event.ts';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import type { EventOutcome } from '#core/ports/time-series-store.ts';
 import { readingsSent } from './load-process.ts';
@@ -104,14 +105,9 @@ function outcome(counter: number): EventOutcome {
     type: 'readings',
     ts,
     readings,
-    event: {
-      eventId: messageId(PREFIX, counter),
-      kind: 'telemetry',
+    event: stampedEvent(seq, {
+      ...{ eventId: messageId(PREFIX, counter), items: METRICS.length, acceptedAtMs: ts },
       key: machineKey(TENANT as TenantId, SITE as SiteId, MACHINE as MachineId),
-      items: METRICS.length,
-      acceptedAtMs: ts,
-      payload: new Uint8Array(),
-      ...{ source: 'edge-1', epoch: 1, seq, cumulativeItems: seq * METRICS.length },
-    },
+    }),
   };
 }

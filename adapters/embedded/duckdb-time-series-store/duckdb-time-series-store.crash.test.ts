@@ -65,6 +65,6 @@ async function expectExact(store: DuckDbTimeSeriesStore, answeredSeq: number): P
     rolledUp += (await store.series(query)).columns['count']!.reduce((sum, each) => sum + each, 0);
   }
   expect(stored.length).toBe(seq);
-  expect(new Set(stored)).toEqual(new Set(Array.from({ length: seq }, (_, i) => `event-${i + 1}`)));
+  expect(new Set(stored)).toEqual(new Set(Array.from({ length: seq }, (_, i) => `e-${i + 1}`)));
   expect(rolledUp).toBe(seq);
 }

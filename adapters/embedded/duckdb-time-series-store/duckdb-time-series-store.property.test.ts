@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { StampedEvent } from '#core/domain/event.ts';
+import { stampedEvent } from '#core/contracts/sample-event.ts';
 import type { EventOutcome } from '#core/ports/time-series-store.ts';
 import { DuckDbTimeSeriesStore } from './duckdb-time-series-store.ts';
 import { MACHINE_KEYS } from './testing/telemetry.ts';
@@ -95,18 +95,7 @@ describe('a series, whatever was settled late, twice or not at all, and whenever
 function batchOf(points: readonly Point[], afterSeq: number) {
   const outcomes = points.map(({ ts, value }, i): EventOutcome => {
     const seq = afterSeq + i + 1;
-    const event: StampedEvent = {
-      eventId: `event-${seq}`,
-      kind: 'telemetry',
-      key: machine,
-      items: 1,
-      acceptedAtMs: START_MS,
-      payload: new Uint8Array(),
-      source: 'edge-1',
-      epoch: 1,
-      seq,
-      cumulativeItems: seq,
-    };
+    const event = stampedEvent(seq, { key: machine, acceptedAtMs: START_MS });
     return { type: 'readings', event, ts, readings: [{ metric: 'm', value }] };
   });
   return { stream: 'metrics', group: 'store', fence: 1, outcomes } as const;

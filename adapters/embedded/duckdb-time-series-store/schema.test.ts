@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { stampedEvent } from '#core/contracts/sample-event.ts';
 import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import type { EventOutcome } from '#core/ports/time-series-store.ts';
 import { DuckDbTimeSeriesStore } from './duckdb-time-series-store.ts';
@@ -58,10 +59,10 @@ describe('the machines of the file', () => {
     const store = await DuckDbTimeSeriesStore.open({ directory });
     const outcomes = Array.from({ length: 10_000 }, (_unused, i): EventOutcome => {
       const key = `acme/akron/ghost-${i}` as MachineKey;
-      const envelope = { eventId: `~r${i}`, kind: 'rejection', key, items: 1, acceptedAtMs: Date.now() } as const;
-      const stamp = { source: 'edge', epoch: 1, seq: i + 1, cumulativeItems: i + 1 };
+      const stated = { eventId: `~r${i}`, kind: 'rejection', acceptedAtMs: Date.now() } as const;
+      const event = stampedEvent(i + 1, { ...stated, key, payload: new Uint8Array(0) });
       const rejections = [{ code: 'unknown_machine', pointer: '', detail: `nobody has described ${key}` }];
-      return { type: 'rejected', event: { ...envelope, ...stamp, payload: new Uint8Array(0) }, rejections };
+      return { type: 'rejected', event, rejections };
     });
     await store.settle({ stream: 'metrics', group: 'store', fence: 1, outcomes });
     const tenant = 'acme' as TenantId;

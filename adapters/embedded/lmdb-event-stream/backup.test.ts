@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
+import { sampleEvent } from '#core/contracts/sample-event.ts';
+import type { StampedEvent } from '#core/domain/event.ts';
 import { machineKey, parseName, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { backUpGroups, backUpLogs } from './backup.ts';
 import { DEFAULT_RETENTION } from './config.ts';
@@ -37,17 +38,9 @@ function open(name: string, maxBytes = DEFAULT_RETENTION.metrics.maxBytes): Lmdb
 }
 
 async function publish(count: number, bytes = 10): Promise<void> {
-  const events = Array.from({ length: count }, (): MachineEvent => {
-    published += 1;
-    return {
-      eventId: `e${published}`,
-      kind: 'telemetry',
-      key,
-      items: 1,
-      acceptedAtMs: 1,
-      payload: new Uint8Array(bytes),
-    };
-  });
+  const events = Array.from({ length: count }, () =>
+    sampleEvent(`e${++published}`, { key, payload: new Uint8Array(bytes) }),
+  );
   await stream.publish('metrics', events);
 }
 

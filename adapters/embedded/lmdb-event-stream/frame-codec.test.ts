@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { sampleEvent } from '#core/contracts/sample-event.ts';
 import type { EventKind, MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { checkEncodable, decodeFrame, FrameBuilder, readFrameHeader, readFrameSource } from './frame-codec.ts';
@@ -50,15 +51,7 @@ describe('frame codec', () => {
 
   it('can be sealed again with another stamp', () => {
     const builder = new FrameBuilder(16);
-    const event: MachineEvent = {
-      eventId: 'e',
-      kind: 'telemetry',
-      key: 'north/akron/m1' as MachineKey,
-      items: 3,
-      acceptedAtMs: 9,
-      payload: Buffer.from('x'),
-    };
-    builder.append(event);
+    builder.append(sampleEvent('e', { items: 3, acceptedAtMs: 9 }));
     builder.seal({ ...stamp, itemsBefore: () => 10 });
     const frame = builder.seal({ ...stamp, source: 'another and longer source', firstSeq: 77, itemsBefore: () => 20 });
     expect(decodeFrame(frame)).toMatchObject([{ seq: 77, source: 'another and longer source', cumulativeItems: 23 }]);
@@ -79,14 +72,7 @@ describe('frame codec', () => {
     ['a traceparent above 255 characters', { traceparent: 'x'.repeat(256) }],
     ['a key above 1024 bytes', { key: 'k'.repeat(1025) as MachineKey }],
   ])('refuses %s', (_reason, flaw) => {
-    const event: MachineEvent = {
-      eventId: 'e',
-      kind: 'telemetry',
-      key: 'north/akron/m1' as MachineKey,
-      items: 1,
-      acceptedAtMs: 0,
-      payload: new Uint8Array(1),
-    };
+    const event = sampleEvent('e');
     expect(() => checkEncodable(event)).not.toThrow();
     expect(() => checkEncodable({ ...event, ...flaw })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
   });

@@ -3,9 +3,9 @@ import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, unlinkSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
-import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
-import type { MachineKey } from '#core/domain/ids.ts';
+import type { StampedEvent } from '#core/domain/event.ts';
 import { DEFAULT_RETENTION } from './config.ts';
 import { GroupFiles } from './group-files.ts';
 import { LmdbEventStream } from './lmdb-event-stream.ts';
@@ -141,16 +141,7 @@ function open(freeSpaceReserveBytes: number, onFailure?: (error: unknown) => voi
   return new LmdbEventStream(config, onFailure ? { onFailure } : {});
 }
 
-function newEvent(eventId: string): MachineEvent {
-  return {
-    eventId,
-    kind: 'telemetry',
-    key: 'north/akron/m1' as MachineKey,
-    items: 1,
-    acceptedAtMs: 1,
-    payload: new Uint8Array(30_000),
-  };
-}
+const newEvent = (eventId: string) => sampleEvent(eventId, { payload: new Uint8Array(30_000) });
 
 async function publishUntilRefused(stream: LmdbEventStream, acknowledged: string[]): Promise<void> {
   for (let index = 0; index < 1000; index++) {

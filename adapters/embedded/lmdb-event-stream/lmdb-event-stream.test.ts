@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { open as openLmdb } from 'lmdb';
+import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
-import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
-import type { MachineKey } from '#core/domain/ids.ts';
+import type { StampedEvent } from '#core/domain/event.ts';
 import type { BatchHandler } from '#core/ports/event-stream.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { DEFAULT_RETENTION, type LmdbEventStreamConfig, type StreamRetention } from './config.ts';
@@ -241,16 +241,8 @@ function open(config: Partial<LmdbEventStreamConfig> = {}, parts: LmdbEventStrea
   return stream;
 }
 
-function newEvent(eventId: string, payloadBytes: number): MachineEvent {
-  return {
-    eventId,
-    kind: 'telemetry',
-    key: 'north/akron/m1' as MachineKey,
-    items: 1,
-    acceptedAtMs: NOW_MS,
-    payload: new Uint8Array(payloadBytes),
-  };
-}
+const newEvent = (eventId: string, payloadBytes: number) =>
+  sampleEvent(eventId, { acceptedAtMs: NOW_MS, payload: new Uint8Array(payloadBytes) });
 
 async function collect(
   stream: LmdbEventStream,

@@ -1,4 +1,4 @@
-import type { StampedEvent } from '#core/domain/event.ts';
+import { stampedEvent } from '#core/contracts/sample-event.ts';
 import {
   machineKey,
   parseName,
@@ -32,18 +32,10 @@ export function batchOf(outcomes: readonly EventOutcome[]): SettleBatch {
 
 function message(seq: number): EventOutcome {
   const ts = START_MS + seq * 100 - (seq % 50 === 0 ? 200_000 : 0);
-  const event: StampedEvent = {
-    eventId: `event-${seq}`,
-    kind: 'telemetry',
-    key: MACHINE_KEYS[seq % MACHINES]!,
-    items: METRICS_A_MESSAGE,
-    acceptedAtMs: START_MS + seq * 100,
-    payload: new Uint8Array(),
-    source: 'edge-1',
-    epoch: 1,
-    seq,
-    cumulativeItems: seq * METRICS_A_MESSAGE,
-  };
+  const event = stampedEvent(seq, {
+    ...{ key: MACHINE_KEYS[seq % MACHINES]!, items: METRICS_A_MESSAGE },
+    ...{ acceptedAtMs: START_MS + seq * 100, payload: new Uint8Array() },
+  });
   const readings = Array.from({ length: METRICS_A_MESSAGE }, (_, i) => ({ metric: `metric_${i}`, value: seq + i }));
   return { type: 'readings', event, ts, readings };
 }
