@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { machineRegistryContract } from '#core/contracts/machine-registry.contract.ts';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { openInFolder } from '#test/support/store-in-folder.ts';
 import { sqliteMachineRegistryConfigSchema } from './config.ts';
 import { SqliteMachineRegistry } from './sqlite-machine-registry.ts';
 
@@ -13,29 +12,16 @@ const tenant = 'north' as TenantId;
 const site = 'akron' as SiteId;
 const maxQuarantined = 10;
 
-async function openInFolder(limits: { maxMachines?: number; quarantineFlushMs?: number } = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'tribo-machines-'));
-  const opened: SqliteMachineRegistry[] = [];
-  const config = sqliteMachineRegistryConfigSchema.parse({
-    databasePath: join(folder, 'registry.db'),
-    changePollMs: 10,
-    maxQuarantined,
-    ...limits,
+async function openStore(limits: { maxMachines?: number; quarantineFlushMs?: number } = {}) {
+  const { store: registry, ...others } = await openInFolder((folder) => {
+    const place = { databasePath: join(folder, 'registry.db'), changePollMs: 10 };
+    return SqliteMachineRegistry.open(sqliteMachineRegistryConfigSchema.parse({ ...place, maxQuarantined, ...limits }));
   });
-  const reopen = async () => {
-    const registry = await SqliteMachineRegistry.open(config);
-    opened.push(registry);
-    return registry;
-  };
-  const dispose = async () => {
-    for (const each of opened) await each.close();
-    rmSync(folder, { recursive: true });
-  };
-  return { registry: await reopen(), reopen, [Symbol.asyncDispose]: dispose };
+  return { registry, ...others };
 }
 
 describeContract(machineRegistryContract, 'sqlite', async () => ({
-  ...(await openInFolder()),
+  ...(await openStore()),
   tenants: [tenant, 'south' as TenantId] as const,
   maxQuarantined,
 }));
@@ -45,7 +31,7 @@ const numbered = (count: number) =>
 
 describe('SQLite machine registry', () => {
   it('describes a large plant in few transactions', async () => {
-    await using opened = await openInFolder();
+    await using opened = await openStore();
     const startedMs = performance.now();
     await Promise.all(numbered(20_000).map((machine) => opened.registry.putMachine(tenant, site, machine)));
     expect(performance.now() - startedMs).toBeLessThan(10_000);
@@ -53,7 +39,7 @@ describe('SQLite machine registry', () => {
   });
 
   it('refuses machines above its bound, and still replaces those it has', async () => {
-    await using opened = await openInFolder({ maxMachines: 2 });
+    await using opened = await openStore({ maxMachines: 2 });
     const [first, second, third] = numbered(3);
     await opened.registry.putMachine(tenant, site, first!);
     await opened.registry.putMachine(tenant, site, second!);
@@ -64,7 +50,7 @@ describe('SQLite machine registry', () => {
   });
 
   it('lets one refused write of a group fail alone', async () => {
-    await using opened = await openInFolder();
+    await using opened = await openStore();
     const [first, second] = numbered(2);
     const results = await Promise.allSettled([
       opened.registry.putMachine(tenant, site, first!, { expectedRevision: 5 }),
@@ -74,7 +60,7 @@ describe('SQLite machine registry', () => {
   });
 
   it('writes a flood of sightings together, and what is waiting when it closes', async () => {
-    await using opened = await openInFolder({ quarantineFlushMs: 10_000 });
+    await using opened = await openStore({ quarantineFlushMs: 10_000 });
     const key = machineKey(tenant, site, 'stray' as MachineId);
     for (let i = 0; i < 5000; i++) {
       await opened.registry.quarantine({ key, device: 'gateway', atMs: i, sample: 'x'.repeat(5000) });

@@ -1,39 +1,27 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { modelRegistryContract } from '#core/contracts/model-registry.contract.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { ModelDraft } from '#core/ports/model-registry.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { openInFolder } from '#test/support/store-in-folder.ts';
 import { FileObjectStore } from '../file-object-store/file-object-store.ts';
 import { sqliteModelRegistryConfigSchema } from './config.ts';
 import { SqliteModelRegistry } from './sqlite-model-registry.ts';
 
-async function openInFolder(limits: { maxVersionsPerModel?: number } = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'tribo-models-'));
-  const objects = new FileObjectStore({ directory: join(folder, 'objects') });
-  const opened: SqliteModelRegistry[] = [];
-  const config = sqliteModelRegistryConfigSchema.parse({
-    databasePath: join(folder, 'registry.db'),
-    changePollMs: 10,
-    ...limits,
+async function openStore(limits: { maxVersionsPerModel?: number } = {}) {
+  const clock = { nowMs: () => 1_795_222_800_000, monotonicMs: () => 0 };
+  const kept: { objects?: FileObjectStore } = {};
+  const { store: registry, ...others } = await openInFolder((folder) => {
+    const objects = (kept.objects ??= new FileObjectStore({ directory: join(folder, 'objects') }));
+    const place = { databasePath: join(folder, 'registry.db'), changePollMs: 10 };
+    return SqliteModelRegistry.open(sqliteModelRegistryConfigSchema.parse({ ...place, ...limits }), objects, clock);
   });
-  const reopen = async () => {
-    const clock = { nowMs: () => 1_795_222_800_000, monotonicMs: () => 0 };
-    const registry = await SqliteModelRegistry.open(config, objects, clock);
-    opened.push(registry);
-    return registry;
-  };
-  const dispose = async () => {
-    for (const each of opened) await each.close();
-    rmSync(folder, { recursive: true });
-  };
-  return { registry: await reopen(), objects, reopen, [Symbol.asyncDispose]: dispose };
+  return { registry, objects: kept.objects!, ...others };
 }
 
 describeContract(modelRegistryContract, 'sqlite', async () => ({
-  ...(await openInFolder()),
+  ...(await openStore()),
   tenants: ['north' as TenantId, 'south' as TenantId] as const,
 }));
 
@@ -48,7 +36,7 @@ describe('SQLite model registry', () => {
   });
 
   it('refuses versions above its bound, and still returns those there are', async () => {
-    await using opened = await openInFolder({ maxVersionsPerModel: 2 });
+    await using opened = await openStore({ maxVersionsPerModel: 2 });
     await opened.registry.register(model, draft('one'));
     await opened.registry.register(model, draft('two'));
     await expect(opened.registry.register(model, draft('three'))).rejects.toMatchObject({ code: 'resource_exhausted' });
@@ -56,7 +44,7 @@ describe('SQLite model registry', () => {
   });
 
   it('leaves no version behind when the artifact cannot be stored', async () => {
-    await using opened = await openInFolder();
+    await using opened = await openStore();
     opened.objects.put = () => Promise.reject(new Error('disk full'));
     await expect(opened.registry.register(model, draft('one'))).rejects.toThrow('disk full');
     expect(await opened.registry.listVersions(model, { limit: 10 })).toEqual([]);
