@@ -1,6 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -27,6 +25,7 @@ import { PortError } from '#core/errors.ts';
 import type { AlarmNotice } from '#core/ports/alarm-journal.ts';
 import type { EventStream } from '#core/ports/event-stream.ts';
 import type { DerivedDocument } from '#core/ports/time-series-store.ts';
+import { startHttpReceiver } from '#test/support/http-receiver.ts';
 import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
 import {
   ALERT_INPUTS,
@@ -62,7 +61,6 @@ class Plant {
   journal!: SqliteAlarmJournal;
   rules!: SqliteRuleStore;
   checkpoints!: SqliteCheckpointStore;
-  #server: Server | undefined;
   #published = 0;
   readonly #closing: (() => Promise<unknown>)[] = [];
 
@@ -180,18 +178,13 @@ class Plant {
 
   /** A real receiver of notifications. */
   async webhook(): Promise<WebhookNotifier> {
-    const server = createServer((request, response) => {
-      let body = '';
-      request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
-      request.on('end', () => {
-        if (this.webhookAnswers < 300) this.posted.push(JSON.parse(body) as Plant['posted'][number]);
-        response.writeHead(this.webhookAnswers).end();
-      });
+    const receiver = await startHttpReceiver((_request, response, body) => {
+      if (this.webhookAnswers < 300) this.posted.push(JSON.parse(body.toString()) as Plant['posted'][number]);
+      response.writeHead(this.webhookAnswers).end();
     });
-    this.#server = server;
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    return new WebhookNotifier(webhookNotifierConfigSchema.parse({ url, secret: '0123456789abcdef' }), systemClock);
+    this.#closing.push(() => receiver[Symbol.asyncDispose]());
+    const config = webhookNotifierConfigSchema.parse({ url: receiver.url, secret: '0123456789abcdef' });
+    return new WebhookNotifier(config, systemClock);
   }
 
   alarms(states?: readonly AlarmState[]): Promise<readonly Alarm[]> {
@@ -211,8 +204,6 @@ class Plant {
 
   async dispose(): Promise<void> {
     for (const close of this.#closing.reverse()) await close();
-    this.#server?.closeAllConnections();
-    this.#server?.close();
     await this.stream.close();
     for (const store of [this.journal, this.rules, this.checkpoints]) await store.close();
     rmSync(this.folder, { recursive: true });

@@ -1,10 +1,8 @@
-import { createServer } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import { request, sendTelemetry, unreadiness } from '#test/support/edge-requests.ts';
+import { startHttpReceiver } from '#test/support/http-receiver.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { acknowledgedIds, readingsSent, startLoad } from '#test/support/load-process.ts';
 import { PlatformProcess, until } from '#test/support/platform-process.ts';
@@ -40,7 +38,7 @@ describe('a clock that jumps forward by two hours, back, back by two more, and f
     'loses nothing, keeps tokens, leases, alarms and notifications working, and raises no false alarm',
     async () => {
       await using room = new RoomyFolder();
-      await using webhook = await Webhook.listen();
+      await using webhook = await startWebhook();
       const clock = new ShiftableClock(room.folder);
       await using platform = await PlatformProcess.start({
         env: {
@@ -182,33 +180,12 @@ function soon(what: string, holds: () => Promise<boolean>): Promise<void> {
 }
 
 /** Takes notifications, or is away. */
-class Webhook implements AsyncDisposable {
-  readonly received = new Set<string>();
-  isAway = false;
-  refused = 0;
-  readonly #server = createServer((incoming, response) => {
-    let body = '';
-    incoming.setEncoding('utf8').on('data', (text: string) => (body += text));
-    incoming.on('end', () => {
-      if (this.isAway) this.refused += 1;
-      else for (const [machine] of body.matchAll(/hot-[a-z-]+/g)) this.received.add(machine);
-      response.writeHead(this.isAway ? 503 : 204).end();
-    });
+async function startWebhook() {
+  const webhook = { received: new Set<string>(), isAway: false, refused: 0 };
+  const receiver = await startHttpReceiver((_request, response, body) => {
+    if (webhook.isAway) webhook.refused += 1;
+    else for (const [machine] of body.toString().matchAll(/hot-[a-z-]+/g)) webhook.received.add(machine);
+    response.writeHead(webhook.isAway ? 503 : 204).end();
   });
-
-  static async listen(): Promise<Webhook> {
-    const webhook = new Webhook();
-    webhook.#server.listen(0, '127.0.0.1');
-    await once(webhook.#server, 'listening');
-    return webhook;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
+  return Object.assign(webhook, receiver);
 }

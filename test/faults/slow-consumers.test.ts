@@ -1,10 +1,10 @@
-import { createServer } from 'node:http';
 import { once } from 'node:events';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { request, sendTelemetry } from '#test/support/edge-requests.ts';
+import { startHttpReceiver } from '#test/support/http-receiver.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { acknowledgedIds, readingsSent, startLoad } from '#test/support/load-process.ts';
 import { PlatformProcess, until } from '#test/support/platform-process.ts';
@@ -26,7 +26,7 @@ describe('consumers slower than what they consume, all at once', () => {
   it(
     'a store, listeners that do not read, and a webhook that does not answer: bound the memory, hold up nobody else, and lose nothing',
     async () => {
-      await using webhook = await SlowWebhook.listen();
+      await using webhook = await startSlowWebhook();
       await using platform = await PlatformProcess.start({
         env: {
           ...{ TRIBO_LOG_LEVEL: 'silent', TRIBO_WEBHOOK_URL: webhook.url },
@@ -212,38 +212,16 @@ class Listener {
 }
 
 /** Takes requests, and answers none of them while it is slow. */
-class SlowWebhook implements AsyncDisposable {
-  readonly received = new Set<string>();
-  isSlow = true;
-  waiting = 0;
-  answered = 0;
-  readonly #server = createServer((incoming, response) => {
-    let body = '';
-    incoming.setEncoding('utf8').on('data', (text: string) => (body += text));
-    incoming.on('end', () => {
-      if (this.isSlow) {
-        this.waiting += 1;
-        return;
-      }
-      for (const [machine] of body.matchAll(/hot-\d+/g)) this.received.add(machine);
-      this.answered += 1;
-      response.writeHead(204).end();
-    });
+async function startSlowWebhook() {
+  const webhook = { received: new Set<string>(), isSlow: true, waiting: 0, answered: 0 };
+  const receiver = await startHttpReceiver((_request, response, body) => {
+    if (webhook.isSlow) {
+      webhook.waiting += 1;
+      return;
+    }
+    for (const [machine] of body.toString().matchAll(/hot-\d+/g)) webhook.received.add(machine);
+    webhook.answered += 1;
+    response.writeHead(204).end();
   });
-
-  static async listen(): Promise<SlowWebhook> {
-    const webhook = new SlowWebhook();
-    webhook.#server.listen(0, '127.0.0.1');
-    await once(webhook.#server, 'listening');
-    return webhook;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
+  return Object.assign(webhook, receiver);
 }

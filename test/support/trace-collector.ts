@@ -1,5 +1,4 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { startHttpReceiver } from './http-receiver.ts';
 
 /** A span as a collector of OTLP/HTTP JSON sees it. */
 export interface CollectedSpan {
@@ -32,25 +31,16 @@ interface ExportRequest {
 /** A collector of traces on loopback, by OTLP over HTTP as JSON. */
 export async function startTraceCollector(): Promise<TraceCollector> {
   const collected: CollectedSpan[] = [];
-  const server = createServer((request, response) => {
-    let text = '';
-    request.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-    request.on('end', () => {
-      if (request.method === 'POST' && request.url === '/v1/traces') collected.push(...spansOf(text));
-      else response.statusCode = 404;
-      response.setHeader('content-type', 'application/json');
-      response.end('{}');
-    });
+  const receiver = await startHttpReceiver((request, response, body) => {
+    if (request.method === 'POST' && request.url === '/v1/traces') collected.push(...spansOf(body.toString()));
+    else response.statusCode = 404;
+    response.setHeader('content-type', 'application/json');
+    response.end('{}');
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: receiver.url,
     spans: (traceId) => collected.filter((span) => span.traceId === traceId),
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    [Symbol.asyncDispose]: () => receiver[Symbol.asyncDispose](),
   };
 }
 

@@ -1,8 +1,7 @@
-import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
+import { startHttpReceiver } from './http-receiver.ts';
 
 /** A real MQTT broker for tests: what it acknowledged stands in `published`, in order. */
 export interface TestBroker {
@@ -84,26 +83,11 @@ export async function startGateway(
   port?: number,
 ): Promise<TestGateway> {
   const requests: TestGateway['requests'] = [];
-  const server = createHttpServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const body = Buffer.concat(chunks);
-      requests.push({ path: request.url ?? '', authorization: request.headers.authorization, body });
-      answer(request, response, body);
-    });
-  });
-  const bound = await listen(server, port);
-  return {
-    url: `http://127.0.0.1:${bound}`,
-    port: bound,
-    requests,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  const receiver = await startHttpReceiver((request, response, body) => {
+    requests.push({ path: request.url ?? '', authorization: request.headers.authorization, body });
+    answer(request, response, body);
+  }, port);
+  return { url: receiver.url, port: receiver.port, requests, stop: () => receiver[Symbol.asyncDispose]() };
 }
 
 export function acceptAll(_request: IncomingMessage, response: ServerResponse): void {
@@ -111,15 +95,11 @@ export function acceptAll(_request: IncomingMessage, response: ServerResponse): 
   response.end('{"accepted":1,"duplicate":0,"rejected":[],"rejectedItems":0}');
 }
 
-/** Resolves once `condition` holds; rejects after `withinMs`. */
 function idsIn(payload: unknown): string[] {
   return (Array.isArray(payload) ? payload : [payload]).map((message: { id: string }) => message.id);
 }
 
-function listen(
-  server: ReturnType<typeof createServer> | ReturnType<typeof createHttpServer>,
-  port = 0,
-): Promise<number> {
+function listen(server: Server, port = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));

@@ -1,12 +1,12 @@
 import { createHmac } from 'node:crypto';
-import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingHttpHeaders } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { notifierContract } from '#core/contracts/notifier.contract.ts';
 import { sampleActivation, sampleNotice } from '#core/contracts/sample-alarm.ts';
 import type { AlarmNotice } from '#core/ports/alarm-journal.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
+import { startHttpReceiver } from '#test/support/http-receiver.ts';
 import { webhookNotifierConfigSchema } from './config.ts';
 import { WebhookNotifier } from './webhook-notifier.ts';
 
@@ -22,26 +22,14 @@ interface Received {
 async function openReceiver({ timeoutMs = 2000 } = {}) {
   const requests: Received[] = [];
   let answer: number | 'never' = 202;
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      if (answer === 'never') return;
-      if (answer < 300) requests.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
-      response
-        .writeHead(answer, answer >= 300 && answer < 400 ? { location: 'http://169.254.169.254/' } : {})
-        .end('ok');
-    });
+  const server = await startHttpReceiver(({ headers }, response, body) => {
+    if (answer === 'never') return;
+    if (answer < 300) requests.push({ headers, body: body.toString() });
+    response.writeHead(answer, answer >= 300 && answer < 400 ? { location: 'http://169.254.169.254/' } : {}).end('ok');
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
+  const url = `${server.url}/hook`;
   const config = webhookNotifierConfigSchema.parse({ url, secret: SECRET, timeoutMs });
   const notifier = new WebhookNotifier(config, new HeldClock(NOW_MS));
-  const stop = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
   return {
     notifier,
     requests,
@@ -51,12 +39,12 @@ async function openReceiver({ timeoutMs = 2000 } = {}) {
     received: async () => requests.map(({ headers, body }) => JSON.stringify(headers) + body),
     identityIn: (text: string) => /"idempotency-key":"([^"]+)"/.exec(text)?.[1],
     behave: async (how: 'refusing' | 'failing' | 'hanging' | 'gone') => {
-      if (how === 'gone') return stop();
+      if (how === 'gone') return server[Symbol.asyncDispose]();
       answer = how === 'hanging' ? 'never' : how === 'refusing' ? 422 : 503;
     },
     [Symbol.asyncDispose]: async () => {
       await notifier.close();
-      await stop();
+      await server[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,5 +1,3 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { SpanKind } from '@opentelemetry/api';
 import { InMemorySpanExporter } from '@opentelemetry/sdk-trace-base';
@@ -7,6 +5,7 @@ import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import type { DeviceIntake, DeviceMessage } from '#core/ports/device-gateway.ts';
 import type { BatchHandler, DeliveryBatch, EventStream } from '#core/ports/event-stream.ts';
+import { startHttpReceiver } from '#test/support/http-receiver.ts';
 import { createLogger } from './logger.ts';
 import { createMetricsRegistry } from './metrics.ts';
 import { observeIntake } from './observed-intake.ts';
@@ -212,24 +211,17 @@ describe('tracing', () => {
 describe('OTLP export', () => {
   it('sends spans as OTLP/HTTP JSON to the collector', async () => {
     const received: { path: string; body: unknown }[] = [];
-    const server = createServer((request, response) => {
-      let text = '';
-      request.on('data', (chunk: Buffer) => (text += chunk.toString()));
-      request.on('end', () => {
-        received.push({ path: request.url ?? '', body: JSON.parse(text) });
-        response.end('{}');
-      });
+    await using collector = await startHttpReceiver((request, response, body) => {
+      received.push({ path: request.url ?? '', body: JSON.parse(body.toString()) });
+      response.end('{}');
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    const tracing = new Tracing({ service: 'edge', sampleRatio: 1, endpoint: `http://127.0.0.1:${port}/` });
+    const tracing = new Tracing({ service: 'edge', sampleRatio: 1, endpoint: `${collector.url}/` });
     await tracing.span(
       'work',
       { attributes: { machine: 'press-7', items: 3, ratio: 0.5, late: false } },
       async () => undefined,
     );
     await tracing[Symbol.asyncDispose]();
-    server.close();
     expect(received).toHaveLength(1);
     expect(received[0]).toMatchObject({
       path: '/v1/traces',
