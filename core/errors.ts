@@ -44,6 +44,16 @@ export function isRetryable(error: unknown): boolean {
   return isPortError(error) && RETRYABLE.has(error.code);
 }
 
+/** The code of an error of any kind: `internal` where it has none. */
+export function codeOf(error: unknown): PortErrorCode {
+  return isPortError(error) ? error.code : 'internal';
+}
+
+/** What an error of any kind says of itself. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Throws `cancelled` when the caller has stopped waiting. Abort never says what the server did. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new PortError('cancelled', 'the caller stopped waiting', { cause: signal.reason });

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { publishAll } from '../derivation/publish-all.ts';
-import { isPortError, isRetryable } from '../errors.ts';
+import { codeOf, isRetryable, messageOf } from '../errors.ts';
 import type { EventStream } from '../ports/event-stream.ts';
 import { STREAM_DESTINATION, type AlarmOutbox, type OutboxMessage } from '../ports/alarm-journal.ts';
 import type { Notifier } from '../ports/notifier.ts';
@@ -66,13 +66,11 @@ export function pumpToNotifier(notifier: Notifier, options: NotifyOptions): Outb
     } catch (error) {
       if (signal.aborted) throw error;
       onProblem(`notify by ${notifier.name}`, error);
-      const code = isPortError(error) ? error.code : 'internal';
-      const detail = error instanceof Error ? error.message : String(error);
       const isLast = !isRetryable(error) || message.attempts + 1 >= maxAttempts;
       const delayMs = Math.min(longestDelayMs, firstDelayMs * 2 ** message.attempts) * (0.5 + random() / 2);
       await outbox.markFailed(message.id, {
-        code,
-        detail,
+        code: codeOf(error),
+        detail: messageOf(error),
         ...(!isLast && { dueAtMs: Math.ceil(clock.nowMs() + delayMs) }),
       });
       return;
@@ -147,7 +145,7 @@ class Pump implements OutboxPump {
       this.#problem = undefined;
     } catch (error) {
       if (signal.aborted) return;
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
       this.#options.onProblem(`deliver to ${this.#destination}`, error);
     }
   }

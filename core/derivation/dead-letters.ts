@@ -1,5 +1,5 @@
 import type { StampedEvent, StreamName } from '../domain/event.ts';
-import { isPortError, type CallOptions } from '../errors.ts';
+import { codeOf, messageOf, type CallOptions } from '../errors.ts';
 import type { TimeSeriesStore } from '../ports/time-series-store.ts';
 
 /** Takes an event that a derived stage can never process; resolves once that is durable. Taking the same one again is harmless. */
@@ -33,6 +33,5 @@ export function deadLettersInStore(
 
 /** A stable code and words for an error that was not foreseen. */
 export function reasonOf(error: unknown): { readonly code: string; readonly detail: string } {
-  const detail = error instanceof Error ? error.message : String(error);
-  return { code: isPortError(error) ? error.code : 'internal', detail };
+  return { code: codeOf(error), detail: messageOf(error) };
 }

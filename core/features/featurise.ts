@@ -4,6 +4,7 @@ import type { MachineEvent, StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import type { Machine, OperatingState, OperatingStateSource } from '../domain/plant.ts';
 import { decodeSamples, type WaveformReference } from '../domain/waveform.ts';
+import { messageOf } from '../errors.ts';
 import type { CallOptions } from '../errors.ts';
 import type { RegisteredMachine } from '../ports/machine-registry.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
@@ -146,7 +147,7 @@ function featureMachine(
       defectOrders(bearing);
       return true;
     } catch (error) {
-      problems.push(`bearing ${bearing.id} is left out: ${error instanceof Error ? error.message : String(error)}`);
+      problems.push(`bearing ${bearing.id} is left out: ${messageOf(error)}`);
       return false;
     }
   });

@@ -1,4 +1,4 @@
-import { isRetryable, PortError, type CallOptions } from '../errors.ts';
+import { isRetryable, messageOf, PortError, type CallOptions } from '../errors.ts';
 import type { LoadedModel, ModelInference } from '../ports/model-inference.ts';
 import { modelKey, type ModelRef, type ModelRegistry, type ModelVersion } from '../ports/model-registry.ts';
 
@@ -84,7 +84,7 @@ export class PromotedModels implements AsyncDisposable {
       return { version, loaded };
     } catch (error) {
       if (isRetryable(error) || options.signal?.aborted) throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       const detail = `${key} version ${version.version} cannot run: ${why}; roll back, or promote another version`;
       this.#problems.set(key, { version, detail });
       throw new PortError('failed_precondition', detail, { cause: error });

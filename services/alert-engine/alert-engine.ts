@@ -7,7 +7,7 @@ import { runConsumer } from '#core/delivery/consumer.ts';
 import { publishAll } from '#core/derivation/publish-all.ts';
 import type { ConditionTransition, OperatorTransition } from '#core/domain/alarm.ts';
 import type { StampedEvent, StreamName } from '#core/domain/event.ts';
-import { isPortError, PortError } from '#core/errors.ts';
+import { isPortError, messageOf, PortError } from '#core/errors.ts';
 import type { AlarmJournal, AlarmOutbox, RecordedTransition } from '#core/ports/alarm-journal.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
 import type { EventStream, MeasuredStream, ReadableTail, Subscription } from '#core/ports/event-stream.ts';
@@ -444,7 +444,7 @@ class AlertEngine implements Turn {
 
   /** What it was about goes to the log alone: people of every tenant read why the platform is not ready. */
   #report(doing: string, error: unknown, about: object = {}): void {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     this.#problem = `cannot ${doing}: ${message}`;
     this.#warn(doing, error, about);
   }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '#core/errors.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
 
 /** What a process does from the time it takes a lease until it loses it or ends. */
@@ -98,7 +99,7 @@ export class TurnTaking<Each extends Turn> {
   }
 
   #report(doing: string, error: unknown): void {
-    this.#problem = `cannot ${doing}: ${error instanceof Error ? error.message : String(error)}`;
+    this.#problem = `cannot ${doing}: ${messageOf(error)}`;
     this.#options.onProblem(doing, error);
   }
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { PortError } from '#core/errors.ts';
+import { messageOf, PortError } from '#core/errors.ts';
 import { swapFolder, restoredFolder, type FolderSwap } from './folder-swap.ts';
 import type { PlatformControl, RestoreOutcome } from './platform-control.ts';
 
@@ -68,8 +68,4 @@ export class RunningRestores implements PlatformControl {
     }
     return true;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

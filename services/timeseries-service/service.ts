@@ -5,7 +5,7 @@ import type { Clock } from '#core/clock.ts';
 import { runConsumer } from '#core/delivery/consumer.ts';
 import { STREAMS, type StampedEvent, type StreamName } from '#core/domain/event.ts';
 import type { SettledItems } from '#core/domain/ledger.ts';
-import { isPortError, type PortError } from '#core/errors.ts';
+import { codeOf, isPortError, messageOf } from '#core/errors.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
 import type { MeasuredStream, Subscription } from '#core/ports/event-stream.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
@@ -223,8 +223,8 @@ class SettlingService implements TimeseriesService {
       resumeAfter: await store.progress(name, STORE_GROUP),
       process,
       deadLetter: async (event, error) => {
-        const { code, message } = describe(error);
-        const result = await this.#settle(name, [{ type: 'deadLettered', event, code, detail: message }]);
+        const reason = { code: codeOf(error), detail: messageOf(error) };
+        const result = await this.#settle(name, [{ type: 'deadLettered', event, ...reason }]);
         this.#countItems(result);
       },
       onRetry: (error) => this.#report(`settle ${name}`, error),
@@ -292,13 +292,8 @@ class SettlingService implements TimeseriesService {
   }
 
   #report(doing: string, error: unknown): void {
-    const { code, message } = describe(error);
-    this.#problems.set(doing, `cannot ${doing}: ${message}`);
-    this.#dependencies.logger.warn({ code }, `cannot ${doing}: ${message}`);
+    const problem = `cannot ${doing}: ${messageOf(error)}`;
+    this.#problems.set(doing, problem);
+    this.#dependencies.logger.warn({ code: codeOf(error) }, problem);
   }
-}
-
-function describe(error: unknown): Pick<PortError, 'code' | 'message'> {
-  if (isPortError(error)) return error;
-  return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
 }

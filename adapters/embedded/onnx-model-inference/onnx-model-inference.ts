@@ -1,5 +1,5 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
-import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import { messageOf, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import {
   MAX_INFERENCE_BATCH,
   type Inference,
@@ -88,7 +88,7 @@ async function createSession({ InferenceSession: sessions }: Runtime, artifact: 
   try {
     return await sessions.create(artifact, { executionProviders: ['wasm'], logSeverityLevel: 4 });
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = messageOf(error);
     throw new PortError('invalid_argument', `not a model that can run here: ${detail}`, { cause: error });
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isPortError, isRetryable, PortError, throwIfAborted } from '#core/errors.ts';
+import { isPortError, isRetryable, messageOf, PortError, throwIfAborted } from '#core/errors.ts';
 import { backoffMs } from '../transport/backoff.ts';
 import type { Batch, SendReceipt, Uplink } from '../transport/uplink.ts';
 
@@ -87,6 +87,6 @@ export class ReliableSender {
 }
 
 function gaveUp(afterMs: number, error: unknown): PortError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return new PortError('unavailable', `gave up after ${Math.round(afterMs / 1000)} s: ${reason}`, { cause: error });
 }

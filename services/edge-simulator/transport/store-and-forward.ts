@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isPortError } from '#core/errors.ts';
+import { isPortError, messageOf } from '#core/errors.ts';
 import { decodeLine, encodeLine } from '../messages.ts';
 import type { MachineMessage } from '../messages.ts';
 import type { AckLog } from './ack-log.ts';
@@ -185,7 +185,7 @@ export class StoreAndForward {
     const waitMs = backoffMs(failure, failures, { minMs: minBackoffMs, maxMs: maxBackoffMs });
     // Told at the first failure and ever more rarely after it, not at each attempt.
     if (Number.isInteger(Math.log2(failures))) {
-      const reason = failure instanceof Error ? failure.message : String(failure);
+      const reason = messageOf(failure);
       log.warn({ reason, waiting, waitMs: Math.round(waitMs) }, 'not delivered; messages are kept and sent later');
     }
     this.#connected = false;

@@ -1,3 +1,4 @@
+import { messageOf } from '#core/errors.ts';
 /** Exit codes, as sysexits has them where it has one. */
 const EXIT_CODES = {
   usage: 64,
@@ -64,7 +65,7 @@ export function instant(ms: number | undefined): string {
 /** Ends the command: prints the error to standard error (as JSON with `--json`) and sets the exit code. */
 export function fail(error: unknown, json: boolean): void {
   const known = error instanceof CommandError ? error : undefined;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (json)
     process.stderr.write(
       `${JSON.stringify({ error: message, ...(known?.remedy === undefined ? {} : { remedy: known.remedy }) })}\n`,

@@ -1,4 +1,4 @@
-import { isPortError, PortError, type PortErrorCode } from '#core/errors.ts';
+import { codeOf, messageOf, PortError, type PortErrorCode } from '#core/errors.ts';
 
 export type Request =
   | {
@@ -19,8 +19,7 @@ export type Response =
 
 /** What an error is on the other side: its code and message. Anything but a port error is `internal`. */
 export function encodeError(id: number, error: unknown): Extract<Response, { type: 'error' }> {
-  if (isPortError(error)) return { type: 'error', id, code: error.code, message: error.message };
-  return { type: 'error', id, code: 'internal', message: error instanceof Error ? error.message : String(error) };
+  return { type: 'error', id, code: codeOf(error), message: messageOf(error) };
 }
 
 export function decodeError(response: Extract<Response, { type: 'error' }>): PortError {
