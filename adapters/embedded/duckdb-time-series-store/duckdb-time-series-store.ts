@@ -303,35 +303,30 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
     );
   }
 
-  /** One writer at a time. A caller may stop waiting; what it asked for goes on. */
-  async #write<Result>(
-    doing: string,
-    signal: AbortSignal | undefined,
-    work: (session: Session) => Promise<Result>,
-  ): Promise<Result> {
-    throwIfAborted(signal);
-    await this.#heal();
-    const result = this.#writing.run(() => this.#attempt(doing, signal, work));
-    return orStopWaiting(result, signal);
+  /** One writer at a time. */
+  #write<Result>(doing: string, signal: AbortSignal | undefined, work: SessionWork<Result>): Promise<Result> {
+    return this.#oneAtATime(this.#writing, doing, signal, work);
   }
 
   /** One maintainer at a time, beside the writer. */
-  async #maintain<Result>(
+  #maintain<Result>(doing: string, signal: AbortSignal | undefined, work: SessionWork<Result>): Promise<Result> {
+    return this.#oneAtATime(this.#maintaining, doing, signal, work);
+  }
+
+  /** A caller may stop waiting; what it asked for goes on. */
+  async #oneAtATime<Result>(
+    mutex: Mutex,
     doing: string,
     signal: AbortSignal | undefined,
-    work: (session: Session) => Promise<Result>,
+    work: SessionWork<Result>,
   ): Promise<Result> {
     throwIfAborted(signal);
     await this.#heal();
-    const result = this.#maintaining.run(() => this.#attempt(doing, signal, work));
+    const result = mutex.run(() => this.#attempt(doing, signal, work));
     return orStopWaiting(result, signal);
   }
 
-  async #attempt<Result>(
-    doing: string,
-    signal: AbortSignal | undefined,
-    work: (session: Session) => Promise<Result>,
-  ): Promise<Result> {
+  async #attempt<Result>(doing: string, signal: AbortSignal | undefined, work: SessionWork<Result>): Promise<Result> {
     throwIfAborted(signal);
     const session = this.#usable();
     try {
@@ -366,6 +361,8 @@ interface Session {
   /** True after a failure that DuckDB only recovers from by opening the file again. */
   broken: boolean;
 }
+
+type SessionWork<Result> = (session: Session) => Promise<Result>;
 
 function dictionaryOf({ dictionary }: StoreMemory) {
   return dictionary;
