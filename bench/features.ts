@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { RealFft } from '#core/features/fft.ts';
 import { computeWaveformFeatures, type FeatureContext } from '#core/features/waveform-features.ts';
 import { RollingWindows } from '#core/features/windows.ts';
+import { createRandom } from '#services/edge-simulator/signal/random.ts';
 
 export interface FeaturesBenchOptions {
   /** Timings of each thing; the median counts. */
@@ -118,17 +119,13 @@ function timeWindows(): FeaturesBenchResult['windows'] {
 
 /** Impacts of an outer race defect in noise, deterministic. */
 function bearingSignal(points: number): Float64Array {
-  let state = 12_345;
-  const uniform = (): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32 - 0.5;
-  };
+  const random = createRandom('bearing');
   const defectHz = (3.585 * 1797) / 60;
   return Float64Array.from({ length: points }, (_, i) => {
     const t = i / SAMPLE_RATE_HZ;
     const since = ((t * defectHz) % 1) / defectHz;
     const shaft = 0.1 * Math.sin((2 * Math.PI * 1797 * t) / 60);
-    return shaft + 0.3 * (uniform() + uniform() + uniform()) + 0.5 * Math.exp(-800 * since) * Math.sin(21_363 * since);
+    return shaft + 0.15 * random.gaussian() + 0.5 * Math.exp(-800 * since) * Math.sin(21_363 * since);
   });
 }
 

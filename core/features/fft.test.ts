@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { createRandom } from '#services/edge-simulator/signal/random.ts';
 import { ComplexFft, isSmooth, nextEvenSmooth, RealFft } from './fft.ts';
 
 /** The definition, term by term. */
@@ -17,11 +18,8 @@ function slowTransform(values: Float64Array): Float64Array {
 }
 
 function noise(length: number, seed = 1): Float64Array {
-  let state = seed;
-  return Float64Array.from({ length }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
+  const random = createRandom(String(seed));
+  return Float64Array.from({ length }, () => 2 * random.uniform() - 1);
 }
 
 const largestDifference = (a: Float64Array, b: Float64Array) =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { createRandom } from '#services/edge-simulator/signal/random.ts';
 import { powerSpectrum } from './power-spectrum.ts';
 import { MAX_SAMPLES } from './waveform.ts';
 import {
@@ -11,7 +12,7 @@ import {
 } from './waveform-features.ts';
 
 // Jest runs tests in a context whose globals are looked up slowly: a matter of seconds for the signals below.
-const { sin, cos, exp, log, sqrt, imul, ceil, min, PI } = Math;
+const { sin, cos, exp, ceil, min, PI } = Math;
 const RATE = 25600;
 const RPM = 1797;
 const BEARING_6205 = { elements: 9, elementDiameterMm: 7.94, pitchDiameterMm: 39.04 };
@@ -21,18 +22,9 @@ const WITH_BEARING: FeatureContext = { machine: { bearings: [BEARING_6205] } };
 
 const withParameters = (parameters: Partial<FeatureParameters>): FeatureContext => ({ ...BARE, parameters });
 
-function generator(seed: number): () => number {
-  let state = seed;
-  const uniform = () => {
-    state = (imul(state, 1664525) + 1013904223) >>> 0;
-    return (state + 0.5) / 2 ** 32;
-  };
-  return () => sqrt(-2 * log(uniform())) * cos(2 * PI * uniform());
-}
-
 function noise(length: number, seed = 7): Float64Array {
-  const gaussian = generator(seed);
-  return Float64Array.from({ length }, gaussian);
+  const random = createRandom(String(seed));
+  return Float64Array.from({ length }, () => random.gaussian());
 }
 
 /** Impacts at a defect order ringing a resonance, in noise; on the inner race they come and go with the shaft. */

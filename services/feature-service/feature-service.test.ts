@@ -12,6 +12,7 @@ import type { FeaturesBody } from '#core/features/featurise.ts';
 import type { EventStream } from '#core/ports/event-stream.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { DerivedDocument, LatestValue } from '#core/ports/time-series-store.ts';
+import { createRandom } from '#services/edge-simulator/signal/random.ts';
 import { openEmbeddedPorts, type EmbeddedPorts } from '#test/support/embedded-ports.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
@@ -41,10 +42,9 @@ const press = machineSchema.parse({
 
 /** A shaft at 25 Hz with a little deterministic roughness: 0.64 s, as long as the demo's. */
 function samplesOf(amplitudeG: number, length = 16_384): Float32Array {
-  let state = 12_345;
+  const random = createRandom('noise');
   return Float32Array.from({ length }, (_, i) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
-    return amplitudeG * Math.sin((2 * Math.PI * (RPM / 60) * i) / RATE_HZ) + 0.02 * (state / 0x40000000 - 1);
+    return amplitudeG * Math.sin((2 * Math.PI * (RPM / 60) * i) / RATE_HZ) + 0.02 * (2 * random.uniform() - 1);
   });
 }
 

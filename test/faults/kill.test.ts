@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
+import { createRandom } from '#services/edge-simulator/signal/random.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { acknowledgedIds, readingsSent, startLoad } from '#test/support/load-process.ts';
 import { PlatformProcess, until } from '#test/support/platform-process.ts';
@@ -67,11 +68,11 @@ describe.each(faults)('kill -9 of $what under load', ({ kills, disconnects, infl
       });
       await load.begun(ackFile);
       await using watch = new LedgerWatch(platform);
-      const random = mulberry32(seed);
+      const random = createRandom(String(seed));
       const firstPid = platform.pidOf('timeseries-service');
       for (let kill = 0; kill < kills; kill++) {
         await untilUnderLoad(platform, ackFile);
-        await sleep(random() * 1500);
+        await sleep(random.uniform() * 1500);
         await inflict(platform);
       }
       await untilUnderLoad(platform, ackFile);
@@ -112,15 +113,4 @@ async function untilUnderLoad(platform: PlatformProcess, ackFile: string): Promi
     async () =>
       acknowledgedIds(ackFile).length > before + UNDER_LOAD && platform.pidOf('timeseries-service') !== undefined,
   );
-}
-
-/** A small generator of numbers from 0 to 1, the same for the same seed. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
