@@ -173,7 +173,7 @@ function calls(before: Alarm | undefined, after: Alarm): boolean {
 }
 
 /** What an accepted transition means to the outside. */
-export function changeOf(transition: AlarmTransition, before: Alarm | undefined, after: Alarm): AlarmChange {
+function changeOf(transition: AlarmTransition, before: Alarm | undefined, after: Alarm): AlarmChange {
   switch (transition.type) {
     case 'activate':
       if (!before) return 'raised';

@@ -8,7 +8,7 @@ export interface RetryPolicy {
   readonly longestDelayMs: number;
 }
 
-export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 5, firstDelayMs: 20, longestDelayMs: 2000 };
+const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 5, firstDelayMs: 20, longestDelayMs: 2000 };
 
 /**
  * Calls until it succeeds: again after an error whose code says that it may pass, with exponential delays and jitter, and at once no more for

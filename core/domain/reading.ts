@@ -5,15 +5,6 @@ export function isQuality(value: unknown): value is Quality {
   return value === 'good' || value === 'uncertain' || value === 'bad';
 }
 
-/** One metric of one telemetry message, already validated. The unit is UCUM; absent means the machine's metric catalogue decides. */
-export interface MetricValue {
-  readonly metric: string;
-  readonly value: number;
-  readonly unit?: string;
-  /** Absent means good. */
-  readonly quality?: Quality;
-}
-
 /**
  * The payload of a `telemetry` event: what survived validation of one device message.
  * `metrics` is a plain record so that its JSON is the wire's own; a value is a number (good, catalogue unit) or an object.

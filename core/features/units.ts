@@ -1,5 +1,5 @@
 /** Standard gravity, in m/s2 (exact by definition). */
-export const STANDARD_GRAVITY_M_PER_S2 = 9.80665;
+const STANDARD_GRAVITY_M_PER_S2 = 9.80665;
 
 /** What a waveform's unit means for features: how names end, and whether velocity follows from it. */
 export interface SampleUnit {

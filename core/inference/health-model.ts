@@ -8,7 +8,7 @@ import { encodeOnnxModel, ONNX_OPSET, type OnnxGraph } from './onnx-model.ts';
 /** The model of a sensor's health, by which it is registered. */
 export const HEALTH_MODEL = 'vibration-health';
 /** Version of the training and of the graph; part of every artifact. */
-export const HEALTH_MODEL_SOFTWARE = { name: 'tribo-health', version: '1.0.0' } as const;
+const HEALTH_MODEL_SOFTWARE = { name: 'tribo-health', version: '1.0.0' } as const;
 
 export function healthModelRef(machine: MachineKey, sensor: string): ModelRef {
   return { name: HEALTH_MODEL, tenant: machineRef(machine).tenant, machine, sensor };

@@ -93,7 +93,7 @@ export async function judgeMachine(
 }
 
 /** The features that an event carries. @throws PortError invalid_argument when it carries none. */
-export function openFeatures(event: StampedEvent): SensorFeatures {
+function openFeatures(event: StampedEvent): SensorFeatures {
   const outcome = settlementOutcome(event);
   if (outcome.type === 'document' && outcome.document.kind === 'features' && outcome.document.sensor !== undefined) {
     const { document } = outcome;

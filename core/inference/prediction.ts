@@ -48,7 +48,7 @@ export interface PredictionContribution {
 export const MAX_CONTRIBUTIONS = 10;
 
 /** Version of the judgement; part of the id of every prediction. */
-export const PREDICTION_VERSION = 'tribo-health/1.0.0';
+const PREDICTION_VERSION = 'tribo-health/1.0.0';
 
 /** A prediction of a features document; the same document always gives the same id. */
 export function predictionDocument(

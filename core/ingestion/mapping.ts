@@ -43,7 +43,7 @@ const mappingSchema = z.strictObject({
 });
 
 /** What a mapping file holds: how other people's topics and payloads are read. YAML or JSON, parsed by whoever reads the file. */
-export const mappingFileSchema = z.strictObject({
+const mappingFileSchema = z.strictObject({
   version: z.literal(1),
   mappings: z.array(mappingSchema).max(200),
 });

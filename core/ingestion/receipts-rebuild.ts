@@ -39,7 +39,7 @@ export async function rebuildReceipts(receipts: Receipts, log: ReadableTail, lim
 }
 
 /** The largest number behind any `"ts":` of a stored payload: the event's own time, or later, which is on the safe side. */
-export function latestTs(payload: Uint8Array): number {
+function latestTs(payload: Uint8Array): number {
   const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('latin1');
   let latest = -Infinity;
   if (!text.includes('\\')) {

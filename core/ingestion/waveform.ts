@@ -24,7 +24,7 @@ export interface WaveformMessage {
   readonly part: { readonly number: number; readonly of: number } | undefined;
 }
 
-export const MAX_PARTS = 64;
+const MAX_PARTS = 64;
 export const MAX_WAVEFORM_BYTES = 16 * 1024 * 1024;
 const MIN_SAMPLE_RATE_HZ = 0.001;
 /** Ten times what acoustic emission is sampled at. */

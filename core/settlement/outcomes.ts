@@ -29,12 +29,12 @@ export function settlementOutcome(event: StampedEvent): EventOutcome {
 const END_OF_TIME_MS = 7_226_582_400_000;
 
 /** The stable codes of {@link EventOutcome}s of type `deadLettered` that settlement itself decides. */
-export const SETTLEMENT_CODES = ['undecodable_payload', 'item_count_mismatch', 'unsupported_kind'] as const;
+type SettlementCode = 'undecodable_payload' | 'item_count_mismatch' | 'unsupported_kind';
 
 class Undecodable extends Error {
-  readonly code: (typeof SETTLEMENT_CODES)[number];
+  readonly code: SettlementCode;
 
-  constructor(code: (typeof SETTLEMENT_CODES)[number], message: string) {
+  constructor(code: SettlementCode, message: string) {
     super(message);
     this.code = code;
   }

@@ -58,7 +58,7 @@ export interface TimeseriesServiceSettings {
   readonly sweepEveryMs: number;
 }
 
-export const TIMESERIES_DEFAULTS = {
+const TIMESERIES_DEFAULTS = {
   sweepAfterMs: 8 * 86_400_000,
   settleEveryMs: 200,
   leaseMs: 10_000,

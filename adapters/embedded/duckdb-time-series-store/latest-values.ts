@@ -10,7 +10,7 @@ export const DERIVED = 8;
 const QUALITIES: readonly Quality[] = ['good', 'uncertain', 'bad'];
 
 /** The quality that a code stands for. */
-export function qualityOf(code: number): Quality {
+function qualityOf(code: number): Quality {
   return QUALITIES[code % DERIVED]!;
 }
 

@@ -37,7 +37,7 @@ export async function deleteOldRows(connection: DuckDBConnection, beforeMs: numb
   return rows;
 }
 
-export const MAX_ORPHANS = 10_000;
+const MAX_ORPHANS = 10_000;
 
 /**
  * Objects that no waveform refers to. A caller deletes what it was given before it asks again: so the keys of the last answer are

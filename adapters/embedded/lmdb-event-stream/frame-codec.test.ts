@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import type { EventKind, MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
-import { checkEncodable, decodeFrame, FrameBuilder, readFrameHeader, readFrameSource } from './frame-codec.ts';
+import { checkEncodable, decodeFrame, FrameBuilder, readFrameHeader } from './frame-codec.ts';
 
 const KINDS: readonly EventKind[] = [
   'telemetry',
@@ -55,7 +55,6 @@ describe('frame codec', () => {
     builder.seal({ ...stamp, itemsBefore: () => 10 });
     const frame = builder.seal({ ...stamp, source: 'another and longer source', firstSeq: 77, itemsBefore: () => 20 });
     expect(decodeFrame(frame)).toMatchObject([{ seq: 77, source: 'another and longer source', cumulativeItems: 23 }]);
-    expect(readFrameSource(frame)).toBe('another and longer source');
     expect(readFrameHeader(frame)).toEqual({
       count: 1,
       epoch: stamp.epoch,

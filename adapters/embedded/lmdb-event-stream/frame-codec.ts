@@ -285,14 +285,8 @@ export function decodeFrame(frame: Buffer): StampedEvent[] {
   return events;
 }
 
-/** The frame's source without decoding its events. */
-export function readFrameSource(frame: Buffer): string {
-  const position = viewOf(frame).getUint32(8, true);
-  return frame.toString('utf8', position + 2, position + 2 + frame.readUInt16LE(position));
-}
-
 /** The tenant is what comes before the first slash of a machine's key. */
-export function tenantOf(key: MachineKey): string {
+function tenantOf(key: MachineKey): string {
   const slash = key.indexOf('/');
   return slash < 0 ? key : key.slice(0, slash);
 }

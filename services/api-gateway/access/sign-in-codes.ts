@@ -10,7 +10,7 @@ export interface Invitation {
   readonly roles: readonly Role[];
 }
 
-export const SIGN_IN_CODE_LIFETIME_MS = 600_000;
+const SIGN_IN_CODE_LIFETIME_MS = 600_000;
 const MAX_CODES = 1000;
 
 /** One-time codes of sign-in links: 256 random bits each, kept as hashes, in memory. A restart makes them void. */

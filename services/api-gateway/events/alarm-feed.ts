@@ -16,7 +16,7 @@ const OVERLAP_MS = 2000;
 const MAX_SEEN = 20_000;
 const PAGE = 500;
 /** More than this was missed: the client reads the list anew. */
-export const MAX_RESUMED = 2000;
+const MAX_RESUMED = 2000;
 
 type Entry = JournalEntry & { readonly machine: string };
 
