@@ -64,6 +64,14 @@ const DESCRIPTIONS: readonly RuleDescription[] = [
     response: 'Reduce the load or stop the machine, and find the cause before it runs on.',
   },
   {
+    kind: 'iso-baseline',
+    id: 'iso-above-baseline',
+    text: 'Vibration well above its own baseline',
+    priority: 'medium',
+    consequence: 'ISO 20816-3: a change of this size should be explained, whatever the zone.',
+    response: 'Look at the spectrum for what has changed since the baseline was taken, and watch the trend.',
+  },
+  {
     kind: 'model-score',
     id: 'model-anomaly',
     text: 'Unlike its healthy self',

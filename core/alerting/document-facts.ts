@@ -14,6 +14,8 @@ export interface DocumentFacts {
     readonly beginsAboveMmPerS: Readonly<Record<'B' | 'C' | 'D', number>>;
   };
   readonly waveformId?: string;
+  /** Of a window of readings. */
+  readonly fromMs?: number;
   /** What the machine was doing then; absent where the document does not say. */
   readonly operatingState?: OperatingState;
   readonly model?: { readonly id: string; readonly version: string };
@@ -34,7 +36,7 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
   const { verdict } = recordOf(record['isoZone']);
   const zoning = zoningOf(recordOf(record['isoZone']));
   const model = recordOf(record['model']);
-  const { waveformId, operatingState, threshold } = record;
+  const { waveformId, fromMs, operatingState, threshold } = record;
   const modelId = model['id'] ?? model['name'];
   const { version } = model;
   const limit = threshold ?? bare['threshold'];
@@ -46,6 +48,7 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
     ...(typeof verdict === 'string' && /^[A-D]$/.test(verdict) && { zone: verdict }),
     ...(zoning && { zoning }),
     ...(typeof waveformId === 'string' && { waveformId }),
+    ...(typeof fromMs === 'number' && { fromMs }),
     ...(OPERATING_STATES.includes(operatingState) && { operatingState: operatingState as OperatingState }),
     ...(typeof modelId === 'string' && {
       model: { id: modelId, version: typeof version === 'number' || typeof version === 'string' ? `${version}` : '' },

@@ -1,9 +1,10 @@
 import type { PartDetails, ReturnToNormal } from '../domain/alarm.ts';
 import type { RuleOf } from '../domain/rule.ts';
+import { isoAlarmLimitMmPerS } from '../features/iso-20816.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { ACTIVATED, RETURNED } from './condition.ts';
 import type { DocumentFacts } from './document-facts.ts';
-import type { DocumentJudge, DocumentRule, MachineJudges } from './machine-judges.ts';
+import { RUNNING, type DocumentJudge, type DocumentRule, type MachineJudges } from './machine-judges.ts';
 import { comparison, figure, partDetails, type Judgement } from './part-details.ts';
 import { matches } from './rule-scope.ts';
 
@@ -28,7 +29,11 @@ export function judgeDocument(
         if (judge.condition.end(document.ts)) decisions.returned(judge, 'operating-state');
         continue;
       }
-      const limit = limitOf(judge, subject, document.ts);
+      const renewedAtMs = judges.history.renewedAtMs.findLast((atMs) => atMs <= document.ts);
+      const isNew = renewedAtMs !== undefined && judge.baseline?.restart(renewedAtMs);
+      if (isNew && judge.condition.end(document.ts)) decisions.returned(judge, 'new-baseline');
+      const limit = limitOf(judge, subject);
+      if (state === RUNNING) judge.baseline?.learn(document.ts, subject.value);
       if (limit === undefined) continue;
       judge.condition.setLimit(limit, subject.deadband);
       const decision = judge.condition.step(document.ts, subject.value);
@@ -46,11 +51,15 @@ interface Subject {
   /** Absent where it is relative to what the judge has learned. */
   readonly limit?: number;
   readonly deadband: number;
+  /** Between the ISO zones B and C, where the limit depends on it. */
+  readonly boundary?: number;
 }
 
 const ZONES = 'ABCD';
 /** A zone is left at so much of its boundary below it, lest a machine that runs at the boundary chatter. */
 const ZONE_DEADBAND = 0.1;
+/** So much of the way back to its baseline a machine has to go, for the same reason: a tenth of the boundary by the standard's quarter. */
+const BASELINE_DEADBAND = 0.4;
 
 function subjectsOf(
   { rule }: DocumentRule,
@@ -61,6 +70,12 @@ function subjectsOf(
     case 'iso-zone':
       if (kind !== 'features' || facts.zone === undefined || isOther(rule.sensor, sensor)) return [];
       return [zoneSubject(rule.zone, facts.zone, facts.zoning)];
+    case 'iso-baseline': {
+      if (kind !== 'features' || facts.zoning === undefined || isOther(rule.sensor, sensor)) return [];
+      const { velocityMmPerS, beginsAboveMmPerS } = facts.zoning;
+      const boundary = beginsAboveMmPerS.C;
+      return [{ value: velocityMmPerS, boundary, deadband: BASELINE_DEADBAND * rule.aboveBaseline * boundary }];
+    }
     case 'model-score': {
       const limit = rule.limit ?? facts.threshold;
       if (kind !== 'prediction' || facts.score === undefined || limit === undefined) return [];
@@ -97,20 +112,18 @@ function isOther(wanted: string | undefined, sensor: string | undefined): boolea
 }
 
 /** The limit in the value's own unit; undefined while a baseline is being learned, or where it is not positive and so has no multiple. */
-function limitOf({ versioned, baseline }: DocumentJudge, subject: Subject, ts: number): number | undefined {
-  if (subject.limit !== undefined) return subject.limit;
-  const { rule } = versioned;
-  if (rule.kind !== 'feature' || !baseline) return undefined;
-  const { median } = baseline;
-  if (median === undefined) baseline.learn(ts, subject.value);
-  return median !== undefined && median > 0 ? rule.limit * median : undefined;
+function limitOf({ versioned: { rule }, baseline }: DocumentJudge, { limit, boundary }: Subject): number | undefined {
+  const normal = baseline?.median;
+  if (limit !== undefined || normal === undefined) return limit;
+  if (rule.kind === 'iso-baseline') return boundary && isoAlarmLimitMmPerS(normal, boundary, rule);
+  return rule.kind === 'feature' && normal > 0 ? rule.limit * normal : undefined;
 }
 
 function partOf(
   { versioned, condition, baseline }: DocumentJudge,
   { id, ts, sensor }: DerivedDocument,
   facts: DocumentFacts,
-  { metric, value }: Subject,
+  { metric, value, boundary }: Subject,
   limit: number,
 ): PartDetails {
   const { rule } = versioned;
@@ -128,10 +141,18 @@ function partOf(
     const measured = velocity === undefined ? {} : { value: velocity, unit: 'mm/s' };
     return partDetails(versioned, { ...common, message, zone: facts.zone!, ...measured });
   }
+  const normal = baseline?.median;
+  const baselineWindow = baseline?.window;
+  const learned = { ...(normal !== undefined && { baseline: normal }), ...(baselineWindow && { baselineWindow }) };
+  if (rule.kind === 'iso-baseline' && normal !== undefined && boundary !== undefined) {
+    const measured = { value, limit, unit: 'mm/s', boundary };
+    const compared = comparison({ name: 'vibration velocity', direction: 'above', ...measured });
+    const message = `${compared}: ${isoLimitText(rule, normal, boundary, baselineWindow?.toMs)}`;
+    return partDetails(versioned, { ...common, ...learned, ...measured, message });
+  }
   const direction = rule.kind === 'feature' ? rule.direction : 'above';
   const unit = metric === undefined ? undefined : facts.units[metric];
   const name = rule.kind === 'model-score' ? `the score of ${facts.model?.id ?? 'the model'}` : metric!;
-  const normal = baseline?.median;
   const relative = normal === undefined ? '' : `, ${figure(value / normal)} times its baseline`;
   const leading = rule.kind === 'model-score' && facts.leading ? `, most of all ${leadingText(facts.leading)}` : '';
   return partDetails(versioned, {
@@ -140,8 +161,24 @@ function partOf(
     value,
     limit,
     ...(unit !== undefined && { unit }),
-    ...(normal !== undefined && { baseline: normal }),
+    ...learned,
   });
+}
+
+/** Of what the limit is made. */
+function isoLimitText(
+  { aboveBaseline, atMost }: RuleOf<'iso-baseline'>,
+  normal: number,
+  boundary: number,
+  takenMs: number | undefined,
+): string {
+  const taken = takenMs === undefined ? '' : ` of ${new Date(takenMs).toISOString().slice(0, 10)}`;
+  const own = `its baseline ${figure(normal)} mm/s${taken}`;
+  const between = `${figure(boundary)} mm/s, where ISO 20816-3’s zone C begins`;
+  if (normal + aboveBaseline * boundary <= atMost * boundary) {
+    return `${own} and ${figure(100 * aboveBaseline)} % of ${between}`;
+  }
+  return `${figure(100 * atMost)} % of ${between}, the most that counts above ${own}`;
 }
 
 function leadingText({ feature, ratio }: NonNullable<DocumentFacts['leading']>): string {

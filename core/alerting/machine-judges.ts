@@ -1,4 +1,5 @@
 import type { MachineKey } from '../domain/ids.ts';
+import { NO_HISTORY, type MachineHistory } from '../domain/machine-history.ts';
 import type { Machine, OperatingState } from '../domain/plant.ts';
 import type { RuleOf, VersionedRule } from '../domain/rule.ts';
 import { Baseline, type BaselineState } from './baseline.ts';
@@ -27,7 +28,9 @@ export interface SilenceJudge extends JudgeOf<'missing-data'> {
   readonly watch: SilenceWatch;
 }
 
-export type DocumentRule = VersionedRule & { readonly rule: RuleOf<'iso-zone' | 'feature' | 'model-score'> };
+export type DocumentRule = VersionedRule & {
+  readonly rule: RuleOf<'iso-zone' | 'iso-baseline' | 'feature' | 'model-score'>;
+};
 
 export interface DocumentJudge extends JudgeOf<DocumentRule['rule']['kind']> {
   readonly condition: Condition;
@@ -47,6 +50,8 @@ export const MAX_DOCUMENT_JUDGES = 1024;
 
 /** No state is known: every rule judges. */
 export const ANY_STATE = 7;
+export const RUNNING = stateBit('running');
+export const MAINTENANCE = stateBit('maintenance');
 
 export function stateBit(state: OperatingState): number {
   return state === 'running' ? 1 : state === 'stopped' ? 2 : 4;
@@ -66,8 +71,12 @@ export class MachineJudges {
   mode: JudgingMode = 'new';
   /** Event time of its newest reading in this mode. */
   newestMs = -Infinity;
-  /** Bits of the operating states that it may be in. */
-  state = ANY_STATE;
+  /** What was done to it. */
+  history: MachineHistory = NO_HISTORY;
+  /** Bits of the operating states that it may be in by its readings. */
+  toldState = RUNNING;
+  /** Those by which rules judge now: as told, or maintenance. */
+  state = RUNNING;
   /** Event time up to which its readings were known when one last told the state. */
   stateAtMs = -Infinity;
   /** Whether silences with a metric or a sensor of their own were told that the machine sends. */
@@ -89,6 +98,11 @@ export class MachineJudges {
     this.key = key;
   }
 
+  /** Bits of the operating states that it may be in where no reading tells. */
+  get untoldState(): number {
+    return (this.machine?.operatingState.from ?? 'always') === 'always' ? RUNNING : ANY_STATE;
+  }
+
   /** Binds the rules that apply, keeping what is known under the same version of the same rule. Returns the judges that are no longer. */
   bind(rules: readonly VersionedRule[]): Judge[] {
     const before = new Map<string, Judge>();
@@ -106,6 +120,7 @@ export class MachineJudges {
       if (current.has(`${judge.versioned.rule.id}@${judge.versioned.version}`)) continue;
       this.documents.delete(key);
       gone.push(judge);
+      this.#handOverBaseline(judge);
     }
     return gone;
   }
@@ -117,7 +132,7 @@ export class MachineJudges {
     if (known || this.documents.size >= MAX_DOCUMENT_JUDGES) return known;
     const { rule } = versioned;
     const direction = rule.kind === 'feature' && rule.direction === 'below' ? -1 : 1;
-    const relative = rule.kind === 'feature' && rule.relativeTo === 'baseline';
+    const relative = rule.kind === 'iso-baseline' || (rule.kind === 'feature' && rule.relativeTo === 'baseline');
     const judge: DocumentJudge = {
       versioned,
       gate: gateOf(versioned),
@@ -143,6 +158,14 @@ export class MachineJudges {
     this.machineSilences.length = 0;
     this.sensorSilences.length = 0;
     this.expectsAll = false;
+  }
+
+  /** What is normal for a machine does not begin anew because somebody changed the wording of a rule. */
+  #handOverBaseline({ versioned, baseline, metric, sensor }: DocumentJudge): void {
+    const known = baseline?.state();
+    const successor = this.documentRules.find(({ rule }) => rule.id === versioned.rule.id);
+    if (!known || !successor || baselineOf(successor.rule) !== baselineOf(versioned.rule)) return;
+    this.documentJudge(successor, metric, sensor)?.baseline?.restore(known);
   }
 
   #addThreshold(before: Map<string, Judge>, versioned: ThresholdJudge['versioned']): void {
@@ -216,6 +239,12 @@ export function isActive(judge: Judge): boolean {
 
 function isDocumentRule(versioned: VersionedRule): versioned is DocumentRule {
   return versioned.rule.kind !== 'threshold' && versioned.rule.kind !== 'missing-data';
+}
+
+/** How a rule learns what is normal: rules that learn alike can share it. */
+function baselineOf(rule: DocumentRule['rule']): string {
+  const wanted = 'baselineDocuments' in rule ? rule.baselineDocuments : 0;
+  return [rule.kind, 'source' in rule && rule.source, wanted].join('/');
 }
 
 function gateOf({ rule }: VersionedRule): number {

@@ -6,7 +6,18 @@ export type Judgement = Pick<PartDetails, 'message' | 'window'> &
   Partial<
     Pick<
       PartDetails,
-      'model' | 'metric' | 'sensor' | 'value' | 'limit' | 'unit' | 'baseline' | 'zone' | 'waveformId' | 'documentId'
+      | 'model'
+      | 'metric'
+      | 'sensor'
+      | 'value'
+      | 'limit'
+      | 'unit'
+      | 'baseline'
+      | 'baselineWindow'
+      | 'boundary'
+      | 'zone'
+      | 'waveformId'
+      | 'documentId'
     >
   >;
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Activation, ConditionTransition } from '../domain/alarm.ts';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '../domain/ids.ts';
+import { readHistory, type MachineEventKind } from '../domain/machine-history.ts';
 import { machineSchema } from '../domain/plant.ts';
 import type { TelemetryBody } from '../domain/reading.ts';
 import { ruleSchema, type RuleDescription, type VersionedRule } from '../domain/rule.ts';
@@ -22,6 +23,19 @@ const hot: RuleDescription = {
   direction: 'above',
   limit: 80,
 };
+
+const worse: RuleDescription = {
+  kind: 'feature',
+  id: 'worse',
+  text: 'Worse',
+  feature: 'rms_g',
+  direction: 'above',
+  limit: 2,
+  relativeTo: 'baseline',
+  baselineDocuments: 3,
+};
+
+const speedTold = { operatingState: { from: 'threshold', metric: 'rpm', runningAbove: 100 } };
 
 function versioned(description: RuleDescription, version = 1): VersionedRule {
   return { tenant, rule: ruleSchema.parse(description), version, updatedAtMs: 0, updatedBy: 'asha' };
@@ -46,6 +60,13 @@ class Bench {
     return this;
   }
 
+  /** Takes notes of what was done to the machine, in place of earlier ones. */
+  note(...noted: readonly (readonly [kind: MachineEventKind, atMs: number])[]): this {
+    const events = noted.map(([kind, at], i) => ({ id: `${i}`, kind, atMs: T0 + at, by: 'maria', text: '' }));
+    this.engine.setHistories(new Map([[key, readHistory(events)]]));
+    return this;
+  }
+
   read(atMs: number, metrics: TelemetryBody['metrics'], { imported = false, at = key } = {}): this {
     const ts = T0 + atMs;
     this.engine.observe({ key: at, acceptedAtMs: ts, ...(imported && { imported }) }, { ts, metrics });
@@ -67,8 +88,11 @@ class Bench {
     return this;
   }
 
-  silence(ms: number): this {
-    for (let passed = 0; passed < ms; passed += 1000) this.engine.tick(1000);
+  /** Time passes without data; `fromMs` is the time of day at which that begins. */
+  silence(ms: number, fromMs?: number): this {
+    for (let passed = 1000; passed <= ms; passed += 1000) {
+      this.engine.tick(1000, fromMs === undefined ? {} : { nowMs: T0 + fromMs + passed });
+    }
     return this;
   }
 
@@ -206,25 +230,23 @@ describe('threshold rule', () => {
 });
 
 describe('operating state', () => {
-  const speed = { operatingState: { from: 'threshold', metric: 'rpm', runningAbove: 100 } };
-
   it('keeps a rule quiet while the machine is in another state, and judges while it is not known', () => {
-    const bench = new Bench(hot).describe(speed);
+    const bench = new Bench(hot).describe(speedTold);
     bench.read(0, { rpm: 0, temperature: 99 }).read(1000, { temperature: 99 });
     expect(bench.log).toEqual([]);
     expect(bench.read(2000, { rpm: 1480, temperature: 99 }).log).toEqual(['+hot@2000']);
-    expect(new Bench(hot).describe(speed).read(0, { temperature: 99 }).log).toEqual(['+hot@0']);
+    expect(new Bench(hot).describe(speedTold).read(0, { temperature: 99 }).log).toEqual(['+hot@0']);
   });
 
   it('returns a condition when the machine leaves the state', () => {
-    const bench = new Bench(hot).describe(speed);
+    const bench = new Bench(hot).describe(speedTold);
     bench.read(0, { rpm: 1480, temperature: 99 }).read(1000, { rpm: 0, temperature: 99 });
     expect(bench.log).toEqual(['+hot@0', '-hot@1000 operating-state']);
   });
 
   it('is not known any more when what tells it has stopped: a dead speed sensor does not silence the rules', () => {
     const machineSilent: RuleDescription = { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 60_000 };
-    const bench = new Bench(hot, machineSilent).describe(speed).read(0, { rpm: 0, temperature: 20 });
+    const bench = new Bench(hot, machineSilent).describe(speedTold).read(0, { rpm: 0, temperature: 20 });
     for (let at = 60_000; at <= 300_000; at += 60_000) bench.silence(60_000).read(at, { temperature: 99 });
     expect(bench.log).toEqual([]);
     bench.silence(59_000).read(300_001, { temperature: 99 });
@@ -234,10 +256,10 @@ describe('operating state', () => {
 
   it('is not known any more to documents either, nor after a restart', () => {
     const worn: RuleDescription = { kind: 'model-score', id: 'model', text: 'Odd', limit: 3 };
-    const before = new Bench(worn).describe(speed).read(0, { rpm: 0 });
+    const before = new Bench(worn).describe(speedTold).read(0, { rpm: 0 });
     before.document(300_000, { kind: 'prediction', values: { score: 4 } });
     expect(before.log).toEqual([]);
-    const after = new Bench(worn).describe(speed);
+    const after = new Bench(worn).describe(speedTold);
     after.engine.restoreMachine(before.engine.snapshotMachine(key)!);
     expect(after.document(300_001, { kind: 'prediction', values: { score: 4 } }).log).toEqual(['+model@300001']);
   });
@@ -259,13 +281,17 @@ describe('operating state', () => {
       { kind: 'prediction', values: { score: 4 } },
     ],
   ])('returns the condition of %s too when the machine leaves the state', (_what, rule, document) => {
-    const bench = new Bench(rule).describe(speed).read(0, { rpm: 1480 }).document(10, document).read(1000, { rpm: 0 });
+    const bench = new Bench(rule)
+      .describe(speedTold)
+      .read(0, { rpm: 1480 })
+      .document(10, document)
+      .read(1000, { rpm: 0 });
     expect(bench.log).toEqual(['+worn@10', '-worn@1000 operating-state']);
     expect(bench.read(2000, { rpm: 1480 }).document(2010, document).log.slice(2)).toEqual(['+worn@2010']);
   });
 
   it('returns at once what a document tells of the time before the machine left the state', () => {
-    const bench = new Bench({ kind: 'model-score', id: 'model', text: 'Odd', limit: 3 }).describe(speed);
+    const bench = new Bench({ kind: 'model-score', id: 'model', text: 'Odd', limit: 3 }).describe(speedTold);
     const running = { kind: 'prediction', values: { score: 4 }, body: { operatingState: 'running' } } as const;
     bench.read(0, { rpm: 1480 }).read(1000, { rpm: 0 }).document(500, running);
     expect(bench.log).toEqual(['+model@500', '-model@1000 operating-state']);
@@ -277,6 +303,94 @@ describe('operating state', () => {
     });
     bench.read(0, { mode: 1, temperature: 99 }).read(1000, { mode: 2, temperature: 99 });
     expect(bench.log).toEqual(['+hot@1000']);
+  });
+});
+
+describe('maintenance that was noted', () => {
+  const START = 'maintenance-start';
+  const END = 'maintenance-end';
+  const silent: RuleDescription = { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 60_000 };
+  const loud: RuleDescription = {
+    ...{ kind: 'feature', id: 'loud', text: 'Loud', feature: 'rms_g', direction: 'above', limit: 2 },
+  };
+
+  it('keeps rules quiet from its start to its end, whatever the readings say', () => {
+    const bench = new Bench(hot).describe(speedTold).note([START, 1000], [END, 3000]);
+    bench.read(999, { rpm: 1480, temperature: 20 }).read(1000, { rpm: 1480, temperature: 99 });
+    bench.read(2999, { temperature: 99 });
+    expect(bench.log).toEqual([]);
+    expect(bench.read(3000, { temperature: 99 }).log).toEqual(['+hot@3000']);
+  });
+
+  it('returns what is active when it begins, though nothing is sent', () => {
+    const bench = new Bench(hot).read(0, { temperature: 99 }).note([START, 2500]).silence(5000, 0);
+    expect(bench.log).toEqual(['+hot@0', '-hot@2500 operating-state']);
+  });
+
+  it('returns what is active also when it is noted afterwards', () => {
+    const bench = new Bench(hot).read(5000, { temperature: 99 }).note([START, 2500]).silence(1000, 5000);
+    expect(bench.log).toEqual(['+hot@5000', '-hot@5000 operating-state']);
+  });
+
+  it('raises no silence, and lets the machine’s time to send begin anew when it is over', () => {
+    const bench = new Bench(silent).read(0, { temperature: 20 }).note([START, 30_000], [END, 200_000]);
+    expect(bench.silence(259_000, 0).log).toEqual([]);
+    expect(bench.silence(2000, 259_000).log).toHaveLength(1);
+  });
+
+  it('ends by itself after a day, so that a forgotten end does not leave the machine unwatched', () => {
+    const day = 86_400_000;
+    const bench = new Bench(hot).note([START, 0]).read(day - 1, { temperature: 99 });
+    expect(bench.log).toEqual([]);
+    expect(bench.read(day, { temperature: 99 }).log).toEqual([`+hot@${day}`]);
+  });
+
+  it('gates late readings by their own time', () => {
+    const bench = new Bench(hot).note([START, 1000], [END, 3000]).read(4000, { temperature: 20 });
+    expect(bench.read(2000, { temperature: 99 }).log).toEqual([]);
+    expect(bench.read(3500, { temperature: 99 }).log).toEqual(['+hot@3500']);
+  });
+
+  it('gates documents by their own time, whatever they say of the machine’s state', () => {
+    const odd: RuleDescription = { kind: 'model-score', id: 'odd', text: 'Odd', limit: 3 };
+    const bench = new Bench(loud, odd).note([START, 1000], [END, 3000]);
+    bench.document(2000, { values: { rms_g: 3 }, body: { operatingState: 'running' } });
+    bench.document(2000, { kind: 'prediction', values: { score: 4 }, body: { operatingState: 'running' } });
+    expect(bench.log).toEqual([]);
+    bench.document(3000, { values: { rms_g: 3 }, body: { operatingState: 'running' } });
+    expect(bench.log).toEqual(['+loud@3000']);
+  });
+
+  it('gates windows of readings that it touches', () => {
+    const warm: RuleDescription = { ...loud, source: 'window', id: 'warm' };
+    const bench = new Bench(warm).note([START, 1000], [END, 3000]);
+    const window = (from: number) => ({ kind: 'window', values: { rms_g: 3 }, body: { fromMs: T0 + from } }) as const;
+    bench.document(3500, window(2500));
+    expect(bench.log).toEqual([]);
+    expect(bench.document(4000, window(3000)).log).toEqual(['+warm@4000']);
+  });
+
+  it('returns at once what a document tells of the time before it', () => {
+    const bench = new Bench(loud).note([START, 1000]).read(1500, {});
+    bench.document(500, { values: { rms_g: 3 }, body: { operatingState: 'running' } });
+    expect(bench.log).toEqual(['+loud@500', '-loud@1500 operating-state']);
+  });
+
+  it('judges rules that are for maintenance', () => {
+    const bench = new Bench({ ...hot, operatingStates: ['maintenance'] }).note([START, 1000], [END, 3000]);
+    bench.read(500, { temperature: 20 }).read(1000, { temperature: 99 }).read(3000, { temperature: 99 });
+    expect(bench.log).toEqual(['+hot@1000', '-hot@3000 operating-state']);
+  });
+
+  it('teaches a baseline nothing', () => {
+    const bench = new Bench(worse).note([START, 10], [END, 20]);
+    [1, 11, 12, 13, 21, 22].forEach((at) =>
+      bench.document(at, { values: { rms_g: at > 10 && at < 20 ? 100 : 1 }, body: { operatingState: 'running' } }),
+    );
+    expect(bench.document(23, { values: { rms_g: 3 }, body: { operatingState: 'running' } }).log).toEqual([
+      '+worse@23',
+    ]);
+    expect(bench.first.part).toMatchObject({ baseline: 1, limit: 2 });
   });
 });
 
@@ -451,16 +565,7 @@ describe('rules over documents', () => {
   });
 
   it('judge a feature against the median of the machine’s own first values', () => {
-    const bench = new Bench({
-      kind: 'feature',
-      id: 'worse',
-      text: 'Worse',
-      feature: 'rms_g',
-      direction: 'above',
-      limit: 2,
-      relativeTo: 'baseline',
-      baselineDocuments: 3,
-    });
+    const bench = new Bench(worse);
     [1, 9, 1.2].forEach((value, at) => bench.document(at, features({ rms_g: value })));
     bench.document(3, features({ rms_g: 2.4 }));
     expect(bench.log).toEqual([]);
@@ -470,14 +575,113 @@ describe('rules over documents', () => {
       limit: 2.4,
       message: expect.stringContaining('2.083 times its baseline'),
     });
-    bench.engine.restartBaselines(key, T0 - 1);
+    bench.note(['repair', -1], ['bearing-change', 9]);
     expect(bench.document(5, features({ rms_g: 2.5 })).log).toEqual(['+worse@4']);
-    bench.engine.restartBaselines(key, T0 + 5);
-    bench
-      .document(5, features({ rms_g: 2.5 }))
-      .document(6, features({ rms_g: 2.5 }))
-      .document(7, features({ rms_g: 2.5 }));
-    expect(bench.document(8, features({ rms_g: 2.5 })).log.slice(1)).toEqual(['-worse@8 condition']);
+    bench.note(['repair', 5]);
+    [6, 7, 8, 9].forEach((at) => bench.document(at, features({ rms_g: 2.5 })));
+    expect(bench.log.slice(1)).toEqual(['-worse@6 new-baseline']);
+    expect(bench.document(10, features({ rms_g: 5.1 })).log.slice(2)).toEqual(['+worse@10']);
+  });
+
+  it('learns what is normal only while the machine runs for sure', () => {
+    const bench = new Bench({ ...worse, operatingStates: ['running', 'stopped'] }).describe(speedTold);
+    const states = [undefined, 'stopped', 'running', 'running', undefined, 'running'] as const;
+    states.forEach((operatingState, at) => {
+      const value = operatingState === 'running' ? 1 : 100;
+      bench.document(at, features({ rms_g: value }, operatingState && { operatingState }));
+    });
+    bench.document(9, features({ rms_g: 2.5 }, { operatingState: 'running' }));
+    expect(bench.first.part).toMatchObject({ baseline: 1, baselineWindow: { fromMs: T0 + 2, toMs: T0 + 5 } });
+  });
+
+  it('keeps what is normal when a rule changes in anything but how it learns', () => {
+    const bench = new Bench(worse);
+    [0, 1, 2].forEach((at) => bench.document(at, features({ rms_g: 1 })));
+    bench.engine.setRules([versioned({ ...worse, limit: 3 }, 2)]);
+    const restored = new Bench();
+    restored.engine.setRules([versioned({ ...worse, limit: 3 }, 2)]);
+    restored.engine.restoreMachine(bench.engine.snapshotMachine(key)!);
+    expect(restored.document(3, features({ rms_g: 3.1 })).log).toEqual(['+worse@3']);
+    bench.engine.setRules([versioned({ ...worse, limit: 3, baselineDocuments: 4 }, 3)]);
+    expect(bench.document(3, features({ rms_g: 3.1 })).log).toEqual([]);
+  });
+
+  describe('by ISO 20816’s alarm limit above a baseline', () => {
+    const rule: RuleDescription = {
+      kind: 'iso-baseline',
+      id: 'above',
+      text: 'Above its baseline',
+      baselineDocuments: 3,
+    };
+    const boundaries = { abMmPerS: 1.4, bcMmPerS: 2.8, cdMmPerS: 4.5 };
+    const velocity = (value: number, operatingState = 'running'): Partial<DerivedDocument> => ({
+      ...features(
+        { velocity_rms_mm_s: value },
+        { operatingState, isoZone: { verdict: 'B', velocityRmsMmPerS: value, boundaries } },
+      ),
+    });
+    const learned = (baseline: number, change: Partial<RuleDescription> = {}) => {
+      const bench = new Bench({ ...rule, ...change } as RuleDescription);
+      [0, 1, 2].forEach((at) => bench.document(at, velocity(baseline)));
+      return bench;
+    };
+
+    it.each<[string, number, Partial<RuleDescription>, number]>([
+      ['a quarter of the boundary of zone C above it', 1, {}, 1.7],
+      ['the part that the rule says above it', 1, { aboveBaseline: 0.5 }, 2.4],
+      ['at most a quarter above that boundary', 3, {}, 3.5],
+      ['at most as far above as the rule says', 3, { atMost: 1 }, 2.8],
+    ])('raises above %s, not at it', (_what, baseline, change, limit) => {
+      expect(learned(baseline, change).document(3, velocity(limit - 1e-9)).log).toEqual([]);
+      const bench = learned(baseline, change).document(3, velocity(limit + 1e-9));
+      expect(bench.log).toEqual(['+above@3']);
+      expect(bench.first.part.limit).toBeCloseTo(limit, 12);
+    });
+
+    it('says why: the velocity, the limit, the baseline and when it was taken, the boundary', () => {
+      const { part } = learned(1).document(3, { ...velocity(2.1), id: 'doc' }).first;
+      expect(part).toMatchObject({
+        kind: 'iso-baseline',
+        sensor: 'de',
+        value: 2.1,
+        limit: 1.7,
+        unit: 'mm/s',
+        baseline: 1,
+        baselineWindow: { fromMs: T0, toMs: T0 + 2 },
+        boundary: 2.8,
+        documentId: 'doc',
+        message:
+          'vibration velocity 2.1 mm/s is above 1.7 mm/s: its baseline 1 mm/s of 2026-11-21 and 25 % of 2.8 mm/s, where ISO 20816-3’s zone C begins',
+      });
+      expect(learned(3).document(3, velocity(4)).first.part.message).toBe(
+        'vibration velocity 4 mm/s is above 3.5 mm/s: 125 % of 2.8 mm/s, where ISO 20816-3’s zone C begins, the most that counts above its baseline 3 mm/s of 2026-11-21',
+      );
+    });
+
+    it('returns two fifths of the way back to the baseline', () => {
+      const bench = learned(1).document(3, velocity(1.8)).document(4, velocity(1.43));
+      expect(bench.log).toEqual(['+above@3']);
+      expect(bench.document(5, velocity(1.41)).log).toEqual(['+above@3', '-above@5 condition']);
+    });
+
+    it('gives no verdict until the baseline is known, nor where there is no zone', () => {
+      const bench = new Bench(rule);
+      bench.document(0, velocity(1)).document(1, velocity(9)).document(2, velocity(9, 'stopped'));
+      expect(bench.document(3, velocity(9)).log).toEqual([]);
+      const none = { ...velocity(99), body: { isoZone: { verdict: 'none', codes: ['unknown_support'], reason: '' } } };
+      expect(learned(1).document(3, none).log).toEqual([]);
+    });
+
+    it('takes its baseline anew after a repair, and what it had raised returns', () => {
+      const bench = learned(1).document(3, velocity(2)).note(['bearing-change', 4]);
+      [5, 6, 7].forEach((at) => bench.document(at, velocity(2)));
+      expect(bench.log).toEqual(['+above@3', '-above@5 new-baseline']);
+      expect(bench.document(8, velocity(2.71)).log.slice(2)).toEqual(['+above@8']);
+    });
+
+    it('is of one sensor where the rule names it', () => {
+      expect(learned(1, { sensor: 'nde' }).document(3, velocity(9)).log).toEqual([]);
+    });
   });
 
   it('judge a rolling mean of readings', () => {
@@ -623,16 +827,7 @@ describe('snapshot', () => {
     { ...hot, onDelayMs: 3000, offDelayMs: 2000, deadband: 5 },
     { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 5000 },
     { kind: 'missing-data', id: 'dead', text: 'Dead', metric: 'temperature', afterMs: 4000 },
-    {
-      kind: 'feature',
-      id: 'worse',
-      text: 'Worse',
-      feature: 'rms_g',
-      direction: 'above',
-      limit: 2,
-      relativeTo: 'baseline',
-      baselineDocuments: 3,
-    },
+    worse,
   ];
   type Step =
     | {
@@ -667,11 +862,13 @@ describe('snapshot', () => {
   it('resumes any history with the same transitions and ids, each id once', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), fc.nat(80), (steps, cut) => {
-        const whole = new Bench(...rules).describe(machine);
+        const make = () =>
+          new Bench(...rules).describe(machine).note(['maintenance-start', 20_000], ['maintenance-end', 25_000]);
+        const whole = make();
         for (const each of steps) take(whole, each);
-        const before = new Bench(...rules).describe(machine);
+        const before = make();
         for (const each of steps.slice(0, cut)) take(before, each);
-        const after = new Bench(...rules).describe(machine);
+        const after = make();
         const saved = before.engine.snapshotMachine(key);
         if (saved) after.engine.restoreMachine(JSON.parse(JSON.stringify(saved)) as MachineSnapshot);
         for (const each of steps.slice(cut)) take(after, each);

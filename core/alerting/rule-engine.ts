@@ -8,6 +8,7 @@ import {
 } from '../domain/alarm.ts';
 import type { MachineEvent } from '../domain/event.ts';
 import { machineRef, type MachineKey, type TenantId } from '../domain/ids.ts';
+import { maintenanceAt, NO_HISTORY, type MachineHistory } from '../domain/machine-history.ts';
 import { operatingStateOf } from '../domain/operating-state.ts';
 import type { TelemetryBody } from '../domain/reading.ts';
 import type { VersionedRule } from '../domain/rule.ts';
@@ -23,9 +24,11 @@ import {
   isActive,
   judgeState,
   MachineJudges,
+  MAINTENANCE,
   stateBit,
   type Judge,
   type JudgeState,
+  type MetricJudges,
   type SilenceJudge,
   type ThresholdJudge,
 } from './machine-judges.ts';
@@ -103,6 +106,7 @@ const MAX_MISMATCHES_TOLD = 1000;
  * **Operating state** gates every rule by `operatingStates`; while it is not known, all rules judge. What told it last speaks for
  * {@link READING_MAX_DISTANCE_MS} of event time: a sensor of speed that dies must not silence the rules. When the machine leaves a rule's
  * states its condition returns with cause `operating-state`. A document that carries the state of its own time is gated by that.
+ * Maintenance that people noted overrules what readings tell, for readings and documents of its time whenever they come.
  */
 export class RuleEngine {
   readonly #latenessMs: number;
@@ -114,6 +118,7 @@ export class RuleEngine {
   readonly #machines = new Map<MachineKey, MachineJudges>();
   readonly #rules = new Map<TenantId, VersionedRule[]>();
   readonly #registered = new Map<MachineKey, RegisteredMachine>();
+  #histories: ReadonlyMap<MachineKey, MachineHistory> = new Map();
   readonly #counts = { judged: 0, late: 0, imported: 0, refused: 0, unitMismatch: 0 };
   #silenceClockMs = 0;
   /** Of the event that is being judged. */
@@ -162,24 +167,35 @@ export class RuleEngine {
     for (const key of before.keys()) this.#forget(key);
   }
 
+  /**
+   * Takes what was done to machines; those that are absent have no history. Maintenance gates from the machine's next reading, document or
+   * tick on, and repairs start baselines anew.
+   */
+  setHistories(histories: ReadonlyMap<MachineKey, MachineHistory>): void {
+    this.#histories = histories;
+    for (const judges of this.#machines.values()) judges.history = histories.get(judges.key) ?? NO_HISTORY;
+  }
+
   /** Judges one device message. */
   observe(origin: Origin, body: TelemetryBody): void {
     const judges = this.#machines.get(origin.key) ?? this.#add(origin.key);
     this.#traceparent = origin.traceparent;
     if (!judges || !this.#admit(judges, origin, body.ts)) return;
     this.#counts.judged++;
-    this.#expireState(judges, judges.newestMs);
+    expireState(judges, judges.newestMs);
     const source = judges.machine?.operatingState;
-    if (source && source.from !== 'always') this.#followState(judges, body);
+    if (source && source.from !== 'always') followState(judges, body);
+    this.#applyState(judges, judges.newestMs, Math.max(body.ts, judges.newestMs));
     if (judges.mode === 'live') this.#hearMachine(judges, body.ts);
     if (judges.byMetric.size === 0) return;
     const { metrics } = body;
+    const state = maintenanceAt(judges.history, body.ts) ? MAINTENANCE : judges.state;
     for (const metric in metrics) {
       const byMetric = judges.byMetric.get(metric);
       if (byMetric === undefined) continue;
       const entry = metrics[metric]!;
-      if (typeof entry === 'number') this.#judgeReading(judges, byMetric, body.ts, entry, undefined);
-      else if (entry.quality !== 'bad') this.#judgeReading(judges, byMetric, body.ts, entry.value, entry.unit);
+      if (typeof entry === 'number') this.#judgeReading(judges, byMetric, state, body.ts, entry, undefined);
+      else if (entry.quality !== 'bad') this.#judgeReading(judges, byMetric, state, body.ts, entry.value, entry.unit);
     }
   }
 
@@ -190,47 +206,45 @@ export class RuleEngine {
     if (!judges || (judges.documentRules.length === 0 && judges.silences.length === 0)) return;
     if (!this.#admitDocument(judges, origin, document)) return;
     this.#counts.judged++;
-    this.#expireState(judges, document.ts);
+    expireState(judges, document.ts);
+    const newestMs = Math.max(judges.newestMs, document.ts);
+    this.#applyState(judges, newestMs, newestMs);
     if (document.kind === 'features' && judges.mode === 'live') this.#hearWaveform(judges, document);
     const facts = documentFacts(document);
-    const state = facts.operatingState === undefined ? judges.state : stateBit(facts.operatingState);
+    const told = facts.operatingState === undefined ? judges.toldState : stateBit(facts.operatingState);
+    const state = maintenanceAt(judges.history, facts.fromMs ?? document.ts, document.ts) ? MAINTENANCE : told;
     judgeDocument(judges, document, facts, state, {
       activated: (judge, part) => this.#activate(judges, document.ts, part, judge),
       returned: (judge, cause) => this.#return(judges, document.ts, judge, cause),
     });
     // A document tells of its own time: what it found may be over by now.
-    if (document.ts < judges.stateAtMs) this.#endDocuments(judges, judges.stateAtMs);
+    if (document.ts < judges.stateAtMs || judges.state === MAINTENANCE) {
+      this.#endDocuments(judges, judges.state === MAINTENANCE ? newestMs : judges.stateAtMs);
+    }
   }
 
   /**
    * Moves the silence clock and judges who is silent. Call it every second or so, but not while events wait that the engine was not given:
    * time in which it is not fed says nothing about machines. Long gaps (a suspended laptop) should count as short ones.
    *
-   * While `waveformsWait` to become features, what was last heard of by a waveform is not judged: its next one may be among them.
+   * While `waveformsWait` to become features, what was last heard of by a waveform is not judged: its next one may be among them. With
+   * `nowMs`, the time of day, maintenance begins and ends for machines that send nothing.
    */
-  tick(elapsedMs: number, { waveformsWait = false } = {}): void {
+  tick(
+    elapsedMs: number,
+    { waveformsWait = false, nowMs }: { readonly waveformsWait?: boolean; readonly nowMs?: number } = {},
+  ): void {
     this.#silenceClockMs += elapsedMs;
     this.#traceparent = undefined;
     for (const judges of this.#machines.values()) {
       if (judges.mode !== 'live') continue;
+      if (nowMs !== undefined && judges.history.maintenance.length > 0) this.#applyState(judges, nowMs, nowMs);
       for (const judge of judges.silences) {
         if ((judge.gate & judges.state) === 0) continue;
         if (waveformsWait && (judge.sensor !== undefined || judge.watch.heardTsMs > judges.newestMs)) continue;
         if (judge.watch.check(this.#silenceClockMs)) this.#silent(judges, judge);
       }
     }
-  }
-
-  /** Machines of which a rule knows, or learns, what is normal. */
-  machinesWithBaselines(): readonly MachineKey[] {
-    const hasBaseline = (judges: MachineJudges) =>
-      judges.documentRules.some(({ rule }) => rule.kind === 'feature' && rule.relativeTo === 'baseline');
-    return [...this.#machines.values()].filter(hasBaseline).map((judges) => judges.key);
-  }
-
-  /** Starts those baselines of a machine anew that began before this time: after a repair, what was normal no longer is. */
-  restartBaselines(key: MachineKey, atMs: number): void {
-    for (const judge of this.#machines.get(key)?.documents.values() ?? []) judge.baseline?.restart(atMs);
   }
 
   /** What is known of a machine; undefined for one that was never judged. */
@@ -242,7 +256,7 @@ export class RuleEngine {
       key,
       mode: judges.mode,
       newestMs: Number.isFinite(judges.newestMs) ? judges.newestMs : null,
-      state: judges.state,
+      state: judges.toldState,
       stateAtMs: Number.isFinite(judges.stateAtMs) ? judges.stateAtMs : null,
       newestDocumentMs: [...judges.newestDocumentMs],
       judges: [...judges.judges()].flatMap((judge) => judgeState(judge, this.#silenceClockMs) ?? []),
@@ -259,7 +273,8 @@ export class RuleEngine {
     if (!judges) return;
     judges.mode = saved.mode;
     judges.newestMs = saved.newestMs ?? -Infinity;
-    judges.state = saved.state;
+    const told = judges.untoldState === ANY_STATE ? saved.state : judges.untoldState;
+    judges.toldState = judges.state = told;
     judges.stateAtMs = saved.stateAtMs ?? judges.newestMs;
     for (const [source, ts] of saved.newestDocumentMs) judges.newestDocumentMs.set(source, ts);
     for (const state of saved.judges) this.#restoreJudge(judges, state);
@@ -294,6 +309,8 @@ export class RuleEngine {
     }
     const judges = new MachineJudges(key);
     judges.machine = this.#registered.get(key)?.machine;
+    judges.history = this.#histories.get(key) ?? NO_HISTORY;
+    judges.toldState = judges.state = judges.untoldState;
     this.#machines.set(key, judges);
     this.#bind(judges);
     return judges;
@@ -308,7 +325,7 @@ export class RuleEngine {
   #describe(judges: MachineJudges, { machine }: RegisteredMachine): void {
     const sourceBefore = JSON.stringify(judges.machine?.operatingState);
     judges.machine = machine;
-    if (JSON.stringify(machine.operatingState) !== sourceBefore) judges.state = ANY_STATE;
+    if (JSON.stringify(machine.operatingState) !== sourceBefore) judges.toldState = judges.state = judges.untoldState;
     this.#bind(judges);
   }
 
@@ -342,7 +359,7 @@ export class RuleEngine {
     if (judges.mode !== 'new') {
       for (const judge of judges.judges()) this.#drop(judges, judge, 'replay-ended');
       judges.newestMs = -Infinity;
-      judges.state = ANY_STATE;
+      judges.toldState = judges.state = judges.untoldState;
       judges.documents.clear();
       judges.newestDocumentMs.clear();
       judges.bind([]);
@@ -369,24 +386,11 @@ export class RuleEngine {
     return true;
   }
 
-  #followState(judges: MachineJudges, body: TelemetryBody): void {
-    if (body.ts < judges.newestMs) return;
-    const source = judges.machine!.operatingState;
-    const state = operatingStateOf(source, (metric) => {
-      const entry = body.metrics[metric];
-      if (typeof entry === 'number') return entry;
-      return entry && entry.quality !== 'bad' ? entry.value : undefined;
-    });
-    if (state === undefined) return;
-    // Not the message's own time: that of a clock that is ahead would keep the state beyond its age.
-    judges.stateAtMs = judges.newestMs;
-    this.#enterState(judges, stateBit(state), body.ts);
-  }
-
-  /** What has not been told for so long is not known any more. */
-  #expireState(judges: MachineJudges, tsMs: number): void {
-    if (judges.state === ANY_STATE || tsMs - judges.stateAtMs <= READING_MAX_DISTANCE_MS) return;
-    this.#enterState(judges, ANY_STATE, tsMs);
+  /** Judges from `tsMs` on by what the machine is doing at a time; what maintenance ends, ends when it began, whenever that is noticed. */
+  #applyState(judges: MachineJudges, atMs: number, tsMs: number): void {
+    const maintenance = maintenanceAt(judges.history, atMs);
+    if (maintenance) this.#enterState(judges, MAINTENANCE, maintenance.fromMs);
+    else this.#enterState(judges, judges.toldState, tsMs);
   }
 
   #enterState(judges: MachineJudges, state: number, tsMs: number): void {
@@ -445,14 +449,15 @@ export class RuleEngine {
 
   #judgeReading(
     judges: MachineJudges,
-    { thresholds, silences }: { readonly thresholds: ThresholdJudge[]; readonly silences: SilenceJudge[] },
+    { thresholds, silences }: MetricJudges,
+    state: number,
     ts: number,
     value: number,
     unit: string | undefined,
   ): void {
     if (judges.mode === 'live') for (const judge of silences) this.#hear(judges, judge, ts);
     for (const judge of thresholds) {
-      if ((judge.gate & judges.state) === 0) continue;
+      if ((judge.gate & state) === 0) continue;
       const judged = this.#inUnitOf(judge, judges.key, value, unit);
       if (judged === undefined) continue;
       const decision = judge.condition.step(ts, judged);
@@ -556,6 +561,25 @@ export class RuleEngine {
     if (document) return judges.documentJudge(document, metric, sensor);
     return judges.thresholds.find(isIt) ?? judges.silences.find(isIt);
   }
+}
+
+function followState(judges: MachineJudges, body: TelemetryBody): void {
+  if (body.ts < judges.newestMs) return;
+  const source = judges.machine!.operatingState;
+  const state = operatingStateOf(source, (metric) => {
+    const entry = body.metrics[metric];
+    if (typeof entry === 'number') return entry;
+    return entry && entry.quality !== 'bad' ? entry.value : undefined;
+  });
+  if (state === undefined) return;
+  // Not the message's own time: that of a clock that is ahead would keep the state beyond its age.
+  judges.stateAtMs = judges.newestMs;
+  judges.toldState = stateBit(state);
+}
+
+/** What has not been told for so long is not known any more. */
+function expireState(judges: MachineJudges, tsMs: number): void {
+  if (tsMs - judges.stateAtMs > READING_MAX_DISTANCE_MS) judges.toldState = judges.untoldState;
 }
 
 function exceeded(

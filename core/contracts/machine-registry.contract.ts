@@ -204,6 +204,33 @@ export const machineRegistryContract: Contract<MachineRegistryHarness> = {
       },
     },
     {
+      name: 'lists the events of all machines by kind, each once over all pages',
+      async run({ registry, tenants: [tenant] }) {
+        const of = (machine: string, id: string, atMs: number, kind: MachineHistoryEvent['kind']) => ({
+          ...{ id, key: keyOf(tenant, machine), kind, atMs, by: 'maria', text: '' },
+        });
+        const wanted = [
+          of('pump-2', 'z', 10, 'maintenance-start'),
+          of('pump-2', 'a', 20, 'maintenance-end'),
+          of('pump-2', 'b', 20, 'maintenance-start'),
+          of('pump-3', 'a', 5, 'maintenance-start'),
+        ];
+        for (const event of [...wanted.toReversed(), of('pump-2', 'n', 15, 'note')])
+          await registry.addMachineEvent(event);
+        const kinds = ['maintenance-start', 'maintenance-end'] as const;
+        const seen: MachineHistoryEvent[] = [];
+        for (let after: MachineHistoryEvent | undefined; ; after = seen.at(-1)) {
+          const page = await registry.listMachineEvents({ kinds, limit: 2, ...(after && { after }) });
+          seen.push(...page);
+          if (page.length < 2) break;
+        }
+        assert.deepEqual(
+          seen.filter(({ key }) => key.startsWith(`${tenant}/`)),
+          wanted,
+        );
+      },
+    },
+    {
       name: 'keeps machines and events over a reopen',
       async run(harness) {
         const {

@@ -97,6 +97,10 @@ export interface PartDetails {
   readonly unit?: string;
   /** What it was compared with, where the limit is relative. */
   readonly baseline?: number;
+  /** The data that the baseline was taken from. */
+  readonly baselineWindow?: { readonly fromMs: number; readonly toMs: number };
+  /** The boundary between ISO zones B and C, where the limit depends on it. */
+  readonly boundary?: number;
   readonly zone?: string;
   /** The time that the judgement is about: when the condition began, to when it was decided. */
   readonly window: { readonly fromMs: number; readonly toMs: number };
@@ -143,7 +147,7 @@ export interface ReturnToNormal extends Decided {
   readonly type: 'return';
   readonly machine: MachineKey;
   readonly partKey: string;
-  readonly cause: 'condition' | 'operating-state' | 'rule-changed' | 'replay-ended';
+  readonly cause: 'condition' | 'operating-state' | 'new-baseline' | 'rule-changed' | 'replay-ended';
   readonly replayed: boolean;
 }
 

@@ -3,7 +3,7 @@ import type { OperatingState, OperatingStateSource } from './plant.ts';
 /** The metric that carries a machine's speed, in revolutions per minute; negative while it runs in reverse. */
 export const SPEED_METRIC = 'rpm';
 
-/** Whether the machine runs, by the metric that tells it; undefined while that metric's value is not known. */
+/** Whether the machine runs, by the metric that tells it; undefined while that metric's value is not known. Maintenance that people noted overrules it. */
 export function operatingStateOf(
   source: OperatingStateSource,
   valueOf: (metric: string) => number | undefined,

@@ -3,6 +3,8 @@ import { parseRule, severityOf } from './rule.ts';
 
 const threshold = { kind: 'threshold', id: 'hot', text: 'Hot', metric: 'temperature', direction: 'above', limit: 80 };
 
+const isoBaseline = { kind: 'iso-baseline', id: 'above', text: 'Above its baseline' };
+
 describe('rule', () => {
   it('fills in what is left out', () => {
     expect(parseRule(threshold)).toMatchObject({
@@ -37,6 +39,11 @@ describe('rule', () => {
     ['/severity', { ...threshold, priority: 'critical', severity: 1 }],
     ['/sensor', { kind: 'missing-data', id: 'dead', text: 'Dead', afterMs: 60_000, metric: 'rpm', sensor: 'de' }],
     ['/zone', { kind: 'iso-zone', id: 'iso', text: 'ISO', zone: 'A' }],
+    ['/aboveBaseline', { ...isoBaseline, aboveBaseline: 0.01 }],
+    ['/atMost', { ...isoBaseline, aboveBaseline: 0.8, atMost: 0.6 }],
+    ['/baselineDocuments', { ...isoBaseline, baselineDocuments: 2 }],
+    ['/sensor', { ...isoBaseline, sensor: 'drive end' }],
+    ['', { ...isoBaseline, zone: 'C' }],
     ['', { ...threshold, limt: 3 }],
     ['', 'temperature > 80'],
     ['', null],

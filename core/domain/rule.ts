@@ -20,6 +20,7 @@ const NO_DELAYS = 'missing-data has no delays: `afterMs` is the delay';
 const noDelayMs = z.number().min(0, NO_DELAYS).max(0, NO_DELAYS).default(0);
 const delayMs = z.number().min(0).max(MAX_DELAY_MS).default(0);
 const deadband = z.number().min(0).default(0);
+const baselineDocuments = z.int().min(3).max(1000).default(50);
 
 const common = {
   id: name,
@@ -100,6 +101,26 @@ const isoZoneRule = z.strictObject({
   sensor: name.optional(),
 });
 
+/**
+ * The waveform's broadband velocity is above the ALARM limit of ISO 20816: the machine's own baseline plus `aboveBaseline` of the boundary between
+ * zones B and C, at most `atMost` of that boundary. The baseline is the median of the first `baselineDocuments` velocities that a sensor has
+ * while the machine runs, taken anew after a repair or bearing change; until it is known, and where there is no zone, there is no verdict. It
+ * returns two fifths of the way back to the baseline.
+ */
+const isoBaselineRule = z
+  .strictObject({
+    kind: z.literal('iso-baseline'),
+    ...common,
+    sensor: name.optional(),
+    aboveBaseline: z.number().min(0.05).max(1).default(0.25),
+    atMost: z.number().min(0.5).max(2).default(1.25),
+    baselineDocuments,
+  })
+  .refine(({ aboveBaseline, atMost }) => aboveBaseline < atMost, {
+    path: ['atMost'],
+    message: 'must be above aboveBaseline: otherwise no baseline would count',
+  });
+
 /** A value of a feature document: of one waveform, or of a window of readings. */
 const featureRule = z.strictObject({
   kind: z.literal('feature'),
@@ -112,7 +133,7 @@ const featureRule = z.strictObject({
   /** In the value's unit; or, relative to the baseline, how many times the median of the first `baselineDocuments` values. */
   limit: z.number(),
   relativeTo: z.enum(['absolute', 'baseline']).default('absolute'),
-  baselineDocuments: z.int().min(3).max(1000).default(50),
+  baselineDocuments,
   deadband,
 });
 
@@ -129,7 +150,14 @@ const modelScoreRule = z.strictObject({
 const SEVERITIES_PER_PRIORITY = 250;
 
 export const ruleSchema = z
-  .discriminatedUnion('kind', [thresholdRule, missingDataRule, isoZoneRule, featureRule, modelScoreRule])
+  .discriminatedUnion('kind', [
+    thresholdRule,
+    missingDataRule,
+    isoZoneRule,
+    isoBaselineRule,
+    featureRule,
+    modelScoreRule,
+  ])
   .superRefine(({ priority, severity }, context) => {
     const above = SEVERITIES_PER_PRIORITY * priorityRank(priority);
     if (severity === undefined || (severity > above && severity <= above + SEVERITIES_PER_PRIORITY)) return;

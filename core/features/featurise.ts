@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { derivedEvent, derivedId } from '../derivation/derived-event.ts';
 import type { MachineEvent, StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
+import { maintenanceAt, readHistory } from '../domain/machine-history.ts';
 import type { Machine, OperatingState, OperatingStateSource } from '../domain/plant.ts';
 import { decodeSamples, type WaveformReference } from '../domain/waveform.ts';
 import { messageOf } from '../errors.ts';
 import type { CallOptions } from '../errors.ts';
-import type { RegisteredMachine } from '../ports/machine-registry.ts';
+import type { MachineHistoryEvent, RegisteredMachine } from '../ports/machine-registry.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { settlementOutcome } from '../settlement/outcomes.ts';
@@ -21,6 +22,8 @@ export interface FeaturiseDependencies {
   readonly objects: Pick<ObjectStore, 'get'>;
   /** The machine's description, from memory where possible; undefined for one that is not registered (any more). */
   readonly machine: (key: MachineKey, options: CallOptions) => Promise<RegisteredMachine | undefined>;
+  /** What was done to the machine, from memory where possible, oldest first. */
+  readonly history: (key: MachineKey, options: CallOptions) => Promise<readonly MachineHistoryEvent[]>;
   readonly operatingPoints: Pick<OperatingPoints, 'at'>;
 }
 
@@ -35,7 +38,7 @@ export type FeaturiseFailure = 'undecodable_payload' | 'missing_object' | 'undec
 export interface FeaturesBody {
   readonly waveformId: string;
   readonly isoZone: WaveformFeatures['isoZone'];
-  /** Undefined where no reading tells. */
+  /** Undefined where no reading tells, and no maintenance was noted. */
   readonly operatingState?: OperatingState;
   /** Where the speed came from; `reading` is the machine's newest `rpm` at about that time. */
   readonly rpmFrom: 'waveform' | 'reading' | 'machine' | 'unknown';
@@ -69,7 +72,9 @@ export async function featurise(
   const registered = await dependencies.machine(origin.key, options);
   const source = registered?.machine.operatingState ?? ALWAYS_RUNNING;
   const asked = { tsMs: waveform.ts, rpm: waveform.rpm, source };
-  const point = await dependencies.operatingPoints.at(origin.key, asked, options);
+  const told = await dependencies.operatingPoints.at(origin.key, asked, options);
+  const history = readHistory(await dependencies.history(origin.key, options));
+  const point = maintenanceAt(history, waveform.ts) ? { ...told, state: 'maintenance' as const } : told;
   try {
     const samples = checkedSamples(bytes, waveform);
     const document = featuresDocument(origin.key, waveform, samples, registered, point);

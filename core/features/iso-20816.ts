@@ -177,6 +177,18 @@ export function isoZoneBoundaries(group: 1 | 2, support: 'rigid' | 'flexible'): 
   return BOUNDARIES[group][support];
 }
 
+/**
+ * The ALARM limit of ISO 20816-1 and -3 for a machine with a known baseline: the baseline plus a part of the boundary between zones B and C (the
+ * standard recommends a quarter), at most a multiple of that boundary (1.25).
+ */
+export function isoAlarmLimitMmPerS(
+  baselineMmPerS: number,
+  bcMmPerS: number,
+  { aboveBaseline, atMost }: { readonly aboveBaseline: number; readonly atMost: number },
+): number {
+  return Math.min(baselineMmPerS + aboveBaseline * bcMmPerS, atMost * bcMmPerS);
+}
+
 /** Zone of a velocity RMS. The boundary value belongs to the lower zone, by convention. */
 export function isoZoneLetter(velocityRmsMmPerS: number, boundaries: IsoZoneBoundaries): IsoZoneLetter {
   if (velocityRmsMmPerS <= boundaries.abMmPerS) return 'A';

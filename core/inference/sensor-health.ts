@@ -1,5 +1,6 @@
 import type { FeaturesBody } from '../features/featurise.ts';
 import type { MachineKey } from '../domain/ids.ts';
+import { maintenanceAt, readHistory } from '../domain/machine-history.ts';
 import type { CallOptions } from '../errors.ts';
 import type { MachineHistoryEvent } from '../ports/machine-registry.ts';
 import type { ModelDecision, ModelRegistry } from '../ports/model-registry.ts';
@@ -88,7 +89,9 @@ export async function judgeSensor(
   const { document, body } = features;
   const state = startedAnew(known, document.ts, history, policy);
   if (document.ts < state.newestMs) return { state, skipped: 'late' };
-  if (body.operatingState === 'stopped' || body.operatingState === 'maintenance') {
+  // Maintenance that was noted after the features were computed counts as well.
+  const isMaintained = body.operatingState === 'maintenance' || maintenanceAt(readHistory(history), document.ts);
+  if (body.operatingState === 'stopped' || isMaintained) {
     return { state, skipped: 'not-running' };
   }
   const next = { ...state, newestMs: document.ts };

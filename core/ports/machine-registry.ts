@@ -1,5 +1,6 @@
 import type { CallOptions } from '../errors.ts';
 import type { MachineKey, SiteId, TenantId } from '../domain/ids.ts';
+import type { MachineEventKind } from '../domain/machine-history.ts';
 import type { Machine } from '../domain/plant.ts';
 
 /** Machines, where they stand, and what was done to them. */
@@ -26,10 +27,12 @@ export interface MachineRegistry {
   /** The tenant's unknown machines that sent something, latest sighting first. */
   listQuarantine(tenant: TenantId, options?: CallOptions): Promise<readonly QuarantinedMachine[]>;
 
-  /** Repair, bearing change, maintenance window: kept with the machine's history; a bearing change starts a new baseline. */
+  /** Kept with the machine's history, which core/domain/machine-history.ts reads. @throws PortError resource_exhausted when that is full. */
   addMachineEvent(event: MachineHistoryEvent, options?: CallOptions): Promise<void>;
   /** The machine's history, oldest first. */
   machineEvents(key: MachineKey, options?: CallOptions): Promise<readonly MachineHistoryEvent[]>;
+  /** Events of all machines, in order of key, then of time and id, strictly after `after`. */
+  listMachineEvents(query: MachineEventListQuery, options?: CallOptions): Promise<readonly MachineHistoryEvent[]>;
 
   /** Calls back, soon and at least once, after any change of machines; returns how to stop. Readers keep a copy and refresh it. */
   onChange(listener: () => void): () => void;
@@ -65,11 +68,18 @@ export interface QuarantinedMachine extends Sighting {
   readonly firstAtMs: number;
 }
 
+/** Events of the kinds; at most `limit`. */
+export interface MachineEventListQuery {
+  readonly kinds: readonly MachineEventKind[];
+  readonly after?: Pick<MachineHistoryEvent, 'key' | 'atMs' | 'id'>;
+  readonly limit: number;
+}
+
 /** Something that was done to a machine; `id` makes a repeated call harmless. */
 export interface MachineHistoryEvent {
   readonly id: string;
   readonly key: MachineKey;
-  readonly kind: 'repair' | 'bearing-change' | 'maintenance-start' | 'maintenance-end' | 'note';
+  readonly kind: MachineEventKind;
   readonly atMs: number;
   readonly by: string;
   readonly text: string;

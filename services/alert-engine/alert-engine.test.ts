@@ -343,6 +343,26 @@ describe('alert engine', () => {
     expect(await engine.attention['notifications']?.()).toBeUndefined();
   });
 
+  it('ends what is active when maintenance is noted, and judges again when it is over', async () => {
+    await plant.start();
+    const nowMs = Date.now();
+    const at = nowMs - T0;
+    const note = (id: string, kind: 'maintenance-start' | 'maintenance-end', atMs: number) =>
+      plant.machines.addMachineEvent({ id, key: PRESS, kind, atMs, by: 'maria', text: '' });
+    await plant.read(at - 5000, { heat: 81 });
+    await until(() => plant.notices.length === 1);
+    await note('s', 'maintenance-start', nowMs - 4000);
+    await until(() => plant.notices.length === 2);
+    expect(plant.notices[1]).toMatchObject({ alarm: { active: false, returnedAtMs: nowMs - 4000 } });
+    await note('e', 'maintenance-end', nowMs - 2000);
+    await plant.read(at - 3000, { heat: 99 });
+    for (let n = 0; plant.notices.length < 3; n++) {
+      await plant.read(at + n, { heat: 98 });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(plant.notices[2]?.alarm.parts).toMatchObject([{ active: true, value: 98 }]);
+  });
+
   it('alarms a running machine that has fallen silent', async () => {
     await plant.rules.put(
       TENANT,

@@ -49,7 +49,7 @@ export interface AlertEngineDependencies {
   readonly stream: EventStream;
   readonly journal: AlarmJournal & AlarmOutbox;
   readonly rules: RuleStore;
-  readonly machines: Pick<MachineRegistry, 'listMachines' | 'machineEvents' | 'onChange'>;
+  readonly machines: Pick<MachineRegistry, 'listMachines' | 'listMachineEvents' | 'onChange'>;
   readonly checkpoints: CheckpointStore;
   readonly notifiers: readonly Notifier[];
   readonly clock: Clock;
@@ -210,8 +210,6 @@ class AlertEngine implements Turn {
     const { journal, stream, notifiers, clock } = this.#dependencies;
     await this.#rulebook.open();
     await this.#recover(signal);
-    // Repairs that were noted before the machines were known again.
-    await this.#rulebook.restartBaselines();
     const outbox = { outbox: journal, clock, onProblem: (doing: string, error: unknown) => this.#warn(doing, error) };
     this.#pumps.push(
       pumpToStream(stream, outbox),
@@ -349,7 +347,7 @@ class AlertEngine implements Turn {
         await this.#serially(() => this.#keepLease());
         if (!(await this.#isBehind([ALERT_INPUTS[0]]))) {
           const waveformsWait = await this.#waveformsWait();
-          this.#judging.engine.tick(Math.min(nowMs - lastMs, MAX_TICK_MS), { waveformsWait });
+          this.#judging.engine.tick(Math.min(nowMs - lastMs, MAX_TICK_MS), { waveformsWait, nowMs: clock.nowMs() });
         }
         await this.#unshelve();
         await this.#flush();

@@ -1,5 +1,6 @@
 import { seedDefaultRules } from '#core/alerting/default-rules.ts';
 import type { RuleEngine } from '#core/alerting/rule-engine.ts';
+import { machineHistories } from '#core/derivation/machine-histories.ts';
 import { machineRef, type MachineKey, type RuleId, type TenantId } from '#core/domain/ids.ts';
 import type { VersionedRule } from '#core/domain/rule.ts';
 import type { MachineRegistry, RegisteredMachine } from '#core/ports/machine-registry.ts';
@@ -7,7 +8,7 @@ import type { RuleStore } from '#core/ports/rule-store.ts';
 
 export interface RulebookDependencies {
   readonly rules: RuleStore;
-  readonly machines: Pick<MachineRegistry, 'listMachines' | 'machineEvents' | 'onChange'>;
+  readonly machines: Pick<MachineRegistry, 'listMachines' | 'listMachineEvents' | 'onChange'>;
   readonly engine: RuleEngine;
   /** The engine has new rules or machines: what it decided by that waits to be made durable. */
   readonly onApplied: () => void;
@@ -15,6 +16,8 @@ export interface RulebookDependencies {
 }
 
 const PAGE = 500;
+/** What gates judging, and what ends a baseline. */
+const HISTORY_KINDS = ['repair', 'bearing-change', 'maintenance-start', 'maintenance-end'] as const;
 const SHORTEST_PAUSE_MS = 50;
 const FAILURE_PAUSE_MS = 1000;
 /** Changes of stores that come without pause cost at most this part of the time. */
@@ -72,23 +75,13 @@ export class Rulebook {
     this.#machineCount = machines.length;
     await this.#seed(machines);
     const rules = await this.#rules();
-    this.#dependencies.engine.setMachines(machines);
-    this.#dependencies.engine.setRules(rules);
-    await this.restartBaselines();
-    this.#dependencies.onApplied();
+    const histories = await machineHistories(this.#dependencies.machines, HISTORY_KINDS);
+    const { engine, onApplied } = this.#dependencies;
+    engine.setMachines(machines);
+    engine.setRules(rules);
+    engine.setHistories(histories);
+    onApplied();
     this.#pauseMs = Math.max(SHORTEST_PAUSE_MS, PAUSE_PER_LOAD * (performance.now() - startedMs));
-  }
-
-  /** A repair or a new bearing is the beginning of a new normal. */
-  async restartBaselines(): Promise<void> {
-    const { engine, machines } = this.#dependencies;
-    for (const key of engine.machinesWithBaselines()) {
-      const repairs = (await machines.machineEvents(key)).filter(
-        ({ kind }) => kind === 'bearing-change' || kind === 'repair',
-      );
-      const newestMs = Math.max(...repairs.map((event) => event.atMs));
-      if (newestMs > -Infinity) engine.restartBaselines(key, newestMs);
-    }
   }
 
   async #seed(machines: readonly RegisteredMachine[]): Promise<void> {

@@ -158,6 +158,38 @@ describe('machines', () => {
   });
 });
 
+describe('maintenance', () => {
+  const path = '/v1/machines/press-7/events';
+  const note = async (kind: string, atMs?: number) =>
+    (await platform.call('operator', 'POST', path, { body: { kind, text: 'new seal', ...(atMs && { atMs }) } })).json;
+
+  it('is the machine’s state from its start to its end, and says since when, by whom, and when it ends by itself', async () => {
+    const atMs = Date.now() - 60_000;
+    await note('maintenance-start', atMs);
+    await platform.until(async () => (await machineOf('/v1/machines/press-7')).operatingState === 'maintenance');
+    const expected = {
+      fromMs: atMs,
+      untilMs: atMs + 86_400_000,
+      endNoted: false,
+      by: 'operator-client',
+      text: 'new seal',
+    };
+    expect(await machineOf('/v1/machines/press-7')).toMatchObject({ maintenance: expected });
+    const { items } = (await get('/v1/machines?site=akron&search=press-7')).json as Fleet;
+    expect(items[0]?.operatingState).toBe('maintenance');
+    await note('maintenance-end');
+    await platform.until(async () => (await machineOf('/v1/machines/press-7')).operatingState !== 'maintenance');
+    expect(await machineOf('/v1/machines/press-7')).not.toHaveProperty('maintenance');
+  });
+
+  it('keeps an end that has no start, and says that it changes nothing', async () => {
+    const remark = expect.stringContaining('No maintenance was under way then');
+    expect(await note('maintenance-end', 5000)).toMatchObject({ kind: 'maintenance-end', remark });
+    const { items } = (await get(path)).json as { items: { atMs: number }[] };
+    expect(items.find((each) => each.atMs === 5000)).toMatchObject({ remark });
+  });
+});
+
 describe('the fleet', () => {
   it('shows a machine that sends as well, running by its own metric, and a machine with an alarm before it', async () => {
     const body = {

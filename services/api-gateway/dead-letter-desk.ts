@@ -2,7 +2,7 @@ import type { Clock } from '#core/clock.ts';
 import { replayDeadLetter, stageOf, type ReplayDependencies } from '#core/derivation/replay-dead-letter.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { CallOptions } from '#core/errors.ts';
-import { featurise } from '#core/features/featurise.ts';
+import { featurise, type FeaturiseDependencies } from '#core/features/featurise.ts';
 import { OperatingPoints, READING_MAX_DISTANCE_MS } from '#core/features/operating-points.ts';
 import type { AlarmOutbox, OutboxMessage } from '#core/ports/alarm-journal.ts';
 import type { DeadLetter } from '#core/ports/time-series-store.ts';
@@ -36,11 +36,16 @@ export class DeadLetterDesk {
     this.#outbox = alarms;
     const cache = { maxAgeMs: 1000, maxEntries: 1000 };
     const operatingPoints = new OperatingPoints(store, clock, { ...cache, maxDistanceMs: READING_MAX_DISTANCE_MS });
-    const machine: Parameters<typeof featurise>[1]['machine'] = (key, options) => machines.getMachine(key, options);
+    const featurising: FeaturiseDependencies = {
+      objects,
+      operatingPoints,
+      machine: (key, options) => machines.getMachine(key, options),
+      history: (key, options) => machines.machineEvents(key, options),
+    };
     this.#replaying = {
       store,
       stream: features ?? stream,
-      featurise: (event, options) => featurise(event, { objects, machine, operatingPoints }, options),
+      featurise: (event, options) => featurise(event, featurising, options),
     };
   }
 

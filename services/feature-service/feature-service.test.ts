@@ -269,6 +269,23 @@ describe('feature service', () => {
     expect(bodyOf(after)).toMatchObject({ isoZone: { group: 1 }, machineRevision: 2 });
   });
 
+  it('marks waveforms of maintenance that was noted, and gives them no zone', async () => {
+    await using plant = await Plant.open();
+    await plant.start();
+    const note = { key: PRESS, by: 'maria', text: '' };
+    await plant.machines.addMachineEvent({ ...note, id: 's', kind: 'maintenance-start', atMs: NOW_MS });
+    await plant.machines.addMachineEvent({ ...note, id: 'e', kind: 'maintenance-end', atMs: NOW_MS + 1000 });
+    await plant.send('w1');
+    await plant.send('w2', { ts: NOW_MS + 1000 });
+    const [during, after] = await plant.documents(2);
+    expect(bodyOf(during)).toMatchObject({
+      operatingState: 'maintenance',
+      isoZone: { verdict: 'none', codes: ['not_running'], reason: 'the machine is not running (maintenance)' },
+    });
+    expect(during?.values['acc.rms_g']).toBeGreaterThan(0);
+    expect(bodyOf(after)).toMatchObject({ operatingState: 'running', isoZone: { group: 2 } });
+  });
+
   it('leaves out a bearing that cannot be, and says so, rather than the waveform', async () => {
     await using plant = await Plant.open();
     const impossible = { ...press.bearings[0]!, elementDiameterMm: 50 };

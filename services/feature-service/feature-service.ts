@@ -9,7 +9,7 @@ import type { MachineKey } from '#core/domain/ids.ts';
 import { featurise, type FeaturiseDependencies } from '#core/features/featurise.ts';
 import { OperatingPoints } from '#core/features/operating-points.ts';
 import type { EventStream } from '#core/ports/event-stream.ts';
-import type { MachineRegistry } from '#core/ports/machine-registry.ts';
+import type { MachineHistoryEvent, MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
@@ -26,7 +26,7 @@ export const COMPUTE_GROUP = 'compute';
 export interface FeatureServiceDependencies {
   readonly stream: EventStream;
   readonly objects: Pick<ObjectStore, 'get'>;
-  readonly machines: Pick<MachineRegistry, 'getMachine' | 'onChange'>;
+  readonly machines: Pick<MachineRegistry, 'getMachine' | 'machineEvents' | 'onChange'>;
   readonly readings: Pick<TimeSeriesStore, 'latest'>;
   readonly deadLetter: DeadLetterSink;
   readonly clock: Clock;
@@ -56,6 +56,7 @@ class FeatureService {
   readonly #dependencies: FeatureServiceDependencies;
   readonly #featurising: FeaturiseDependencies;
   readonly #machines: RefreshingCache<MachineKey, Awaited<ReturnType<MachineRegistry['getMachine']>>>;
+  readonly #history: RefreshingCache<MachineKey, readonly MachineHistoryEvent[]>;
   readonly #computed: Counter<'outcome'>;
   readonly #duration: Histogram;
   #waitingFor: string | undefined;
@@ -69,13 +70,13 @@ class FeatureService {
       ...dependencies,
       stream: observedStream(stream, { metrics, tracing: tracing?.as('feature-service') }),
     };
-    this.#machines = new RefreshingCache((key, options) => machines.getMachine(key, options), clock, {
-      maxAgeMs: config.machineMaxAgeMs,
-      maxEntries,
-    });
+    const caching = { maxAgeMs: config.machineMaxAgeMs, maxEntries };
+    this.#machines = new RefreshingCache((key, options) => machines.getMachine(key, options), clock, caching);
+    this.#history = new RefreshingCache((key, options) => machines.machineEvents(key, options), clock, caching);
     this.#featurising = {
       objects,
       machine: (key, options) => this.#machines.get(key, options),
+      history: (key, options) => this.#history.get(key, options),
       operatingPoints: new OperatingPoints(readings, clock, {
         maxAgeMs: config.readingsMaxAgeMs,
         maxDistanceMs: config.readingMaxDistanceMs,
@@ -99,7 +100,10 @@ class FeatureService {
   async start(): Promise<RunningFeatureService> {
     const { stream, machines, deadLetter, logger } = this.#dependencies;
     await stream.declareGroup('raw-waveform', COMPUTE_GROUP);
-    const unsubscribe = machines.onChange(() => this.#machines.clear());
+    const unsubscribe = machines.onChange(() => {
+      this.#machines.clear();
+      this.#history.clear();
+    });
     const subscription = await runConsumer({
       stream,
       streamName: 'raw-waveform',

@@ -445,6 +445,18 @@ describe('ml-service', () => {
       expect(judged.body).toMatchObject({ verdict: 'healthy', model: { version: 2 } });
     });
 
+    it('neither learns from nor judges what was sent during maintenance that was noted', async () => {
+      await using plant = await Plant.open();
+      await plant.start();
+      await plant.parts.machines.addMachineEvent({ ...bearingChange(5), id: 's', kind: 'maintenance-start' });
+      await plant.parts.machines.addMachineEvent({ ...bearingChange(10), id: 'e', kind: 'maintenance-end' });
+      await plant.judge(...run(0, 5));
+      await plant.send(...run(5, 10, { ratio: 100 }));
+      const judged = await plant.judge(...run(10, 25));
+      expect(judged).toHaveLength(15);
+      expect(newest(judged).body).toMatchObject({ verdict: 'healthy', model: { version: 1 } });
+    });
+
     it('goes on with its baseline after a note, and after a change that lies ahead', async () => {
       await using plant = await Plant.open();
       await plant.start();

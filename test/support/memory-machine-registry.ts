@@ -1,6 +1,7 @@
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import type { Machine } from '#core/domain/plant.ts';
 import type {
+  MachineEventListQuery,
   MachineHistoryEvent,
   MachineListQuery,
   MachineRegistry,
@@ -50,10 +51,16 @@ export class MemoryMachineRegistry implements MachineRegistry {
 
   async addMachineEvent(event: MachineHistoryEvent): Promise<void> {
     this.#history.push(event);
+    this.#changed();
   }
 
   async machineEvents(key: MachineKey): Promise<readonly MachineHistoryEvent[]> {
     return this.#history.filter((event) => event.key === key);
+  }
+
+  async listMachineEvents({ kinds, after, limit }: MachineEventListQuery): Promise<readonly MachineHistoryEvent[]> {
+    const sorted = this.#history.filter(({ kind }) => kinds.includes(kind)).sort(inOrder);
+    return sorted.filter((event) => !after || inOrder(event, after) > 0).slice(0, limit);
   }
 
   onChange(listener: () => void): () => void {
@@ -64,4 +71,11 @@ export class MemoryMachineRegistry implements MachineRegistry {
   #changed(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+type Place = Pick<MachineHistoryEvent, 'key' | 'atMs' | 'id'>;
+
+function inOrder(left: Place, right: Place): number {
+  if (left.key !== right.key) return left.key < right.key ? -1 : 1;
+  return left.atMs - right.atMs || (left.id < right.id ? -1 : left.id > right.id ? 1 : 0);
 }

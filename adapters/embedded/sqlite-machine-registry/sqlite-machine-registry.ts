@@ -6,6 +6,7 @@ import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId
 import { machineSchema, type Machine } from '#core/domain/plant.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type {
+  MachineEventListQuery,
   MachineHistoryEvent,
   MachineListQuery,
   MachineRegistry,
@@ -183,14 +184,29 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
       .orderBy('at_ms')
       .orderBy('id')
       .execute();
-    return rows.map((row) => ({
-      id: row.id,
-      key: row.key as MachineKey,
-      kind: row.kind as MachineHistoryEvent['kind'],
-      atMs: row.at_ms,
-      by: row.by_whom,
-      text: row.text,
-    }));
+    return rows.map(historyEvent);
+  }
+
+  async listMachineEvents(
+    { kinds, after, limit }: MachineEventListQuery,
+    { signal }: CallOptions = {},
+  ): Promise<readonly MachineHistoryEvent[]> {
+    throwIfAborted(signal);
+    const rows = await this.#file.kysely
+      .selectFrom('machine_event')
+      .selectAll()
+      .where('kind', 'in', kinds)
+      .$if(after !== undefined, (query) =>
+        query.where((where) =>
+          where(where.refTuple('key', 'at_ms', 'id'), '>', where.tuple(after!.key as string, after!.atMs, after!.id)),
+        ),
+      )
+      .orderBy('key')
+      .orderBy('at_ms')
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    return rows.map(historyEvent);
   }
 
   onChange(listener: () => void): () => void {
@@ -241,5 +257,16 @@ function registeredMachine(row: Schema['machine']): RegisteredMachine {
     key: row.key as MachineKey,
     machine: machineSchema.parse(JSON.parse(row.description)),
     revision: row.revision,
+  };
+}
+
+function historyEvent(row: Schema['machine_event']): MachineHistoryEvent {
+  return {
+    id: row.id,
+    key: row.key as MachineKey,
+    kind: row.kind as MachineHistoryEvent['kind'],
+    atMs: row.at_ms,
+    by: row.by_whom,
+    text: row.text,
   };
 }

@@ -250,14 +250,16 @@ export class EventHub {
       ({ key, tsMs, metrics }) => tsMs !== undefined && fleet.get(key) && Object.keys(metrics).length > 0,
     );
     const items: ReadingsEvent['machines'] = [];
+    const nowMs = clock.nowMs();
     for (const live of backlog.take(changed, this.#options.maxMachinesPerEvent)) {
       const state = fleet.get(live.key);
       // It may have been removed while it waited.
       if (!state || live.tsMs === undefined) continue;
       const { tsMs, receivedAtMs: receivedMs, metrics } = live;
-      items.push({ ...placeOf(live.key), tsMs, receivedMs, operatingState: state.operatingState, metrics });
+      const operatingState = state.operatingStateAt(nowMs);
+      items.push({ ...placeOf(live.key), tsMs, receivedMs, operatingState, metrics });
     }
-    return items.length === 0 ? undefined : sseText('readings', { atMs: clock.nowMs(), machines: items });
+    return items.length === 0 ? undefined : sseText('readings', { atMs: nowMs, machines: items });
   }
 
   async #tellLedgers(): Promise<void> {

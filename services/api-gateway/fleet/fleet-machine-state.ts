@@ -1,5 +1,6 @@
 import type { Alarm } from '#core/domain/alarm.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
+import { maintenanceAt, NO_HISTORY, type MachineHistory } from '#core/domain/machine-history.ts';
 import { operatingStateOf } from '#core/domain/operating-state.ts';
 import { priorityRank } from '#core/domain/rule.ts';
 import type { LiveMachine } from '#core/live/live-feed.ts';
@@ -20,6 +21,7 @@ export class FleetMachineState {
   /** Of the metric that tells the operating state. */
   #stateValue: number | undefined;
   #lastSeenMs: number | undefined;
+  #history: MachineHistory = NO_HISTORY;
   #view: FleetMachine | undefined;
 
   constructor(registered: RegisteredMachine) {
@@ -35,7 +37,13 @@ export class FleetMachineState {
     return this.#lastSeenMs;
   }
 
-  get operatingState(): FleetMachine['operatingState'] {
+  get history(): MachineHistory {
+    return this.#history;
+  }
+
+  /** Maintenance that was noted; else what was received last. */
+  operatingStateAt(nowMs: number): FleetMachine['operatingState'] {
+    if (maintenanceAt(this.#history, nowMs)) return 'maintenance';
     return operatingStateOf(this.#registered.machine.operatingState, () => this.#stateValue) ?? 'unknown';
   }
 
@@ -43,6 +51,11 @@ export class FleetMachineState {
     if (registered.revision === this.#registered.revision) return;
     if (stateMetric(registered) !== stateMetric(this.#registered)) this.#stateValue = undefined;
     this.#registered = registered;
+    this.#view = undefined;
+  }
+
+  setHistory(history: MachineHistory): void {
+    this.#history = history;
     this.#view = undefined;
   }
 
@@ -75,11 +88,15 @@ export class FleetMachineState {
 
   view({ nowMs, staleAfterMs }: { readonly nowMs: number; readonly staleAfterMs: number }): FleetMachine {
     const stale = this.#lastSeenMs === undefined || nowMs - this.#lastSeenMs > staleAfterMs;
-    if (this.#view?.stale !== stale) this.#view = this.#make(stale);
+    const lastState = this.operatingStateAt(nowMs);
+    const operatingState = stale && lastState !== 'maintenance' ? 'unknown' : lastState;
+    if (this.#view?.stale !== stale || this.#view.operatingState !== operatingState) {
+      this.#view = this.#make(stale, operatingState);
+    }
     return this.#view;
   }
 
-  #make(stale: boolean): FleetMachine {
+  #make(stale: boolean, operatingState: FleetMachine['operatingState']): FleetMachine {
     const { machine } = this.#registered;
     const { name, area, line } = machine;
     return {
@@ -89,7 +106,7 @@ export class FleetMachineState {
       ...(area !== undefined && { area }),
       ...(line !== undefined && { line }),
       health: this.#health(stale),
-      operatingState: stale ? 'unknown' : this.operatingState,
+      operatingState,
       ...(this.#lastSeenMs !== undefined && { lastSeenMs: this.#lastSeenMs }),
       stale,
       openAlarms: {

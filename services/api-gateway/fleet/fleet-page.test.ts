@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import { readHistory } from '#core/domain/machine-history.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import type { AlarmPriority } from '#core/domain/rule.ts';
 import { FleetMachineState } from './fleet-machine-state.ts';
@@ -79,6 +80,14 @@ describe('a page of the fleet', () => {
     ],
   ])('judges a machine %s', (_what, given, status, reasons) => {
     expect(stateOf('a', given).view(at).health).toEqual({ status, reasons });
+  });
+
+  it('says that a machine is under maintenance as long as it is, also of one that sends nothing', () => {
+    const state = stateOf('a', { seenMs: undefined, alarm: undefined });
+    const note = { id: 'n', kind: 'maintenance-start', atMs: at.nowMs, by: 'maria', text: '' } as const;
+    state.setHistory(readHistory([note, { ...note, id: 'e', kind: 'maintenance-end', atMs: at.nowMs + 10 }]));
+    const seen = [-1, 0, 9, 10].map((after) => state.view({ ...at, nowMs: at.nowMs + after }).operatingState);
+    expect(seen).toEqual(['unknown', 'maintenance', 'maintenance', 'unknown']);
   });
 
   it('filters by status and by part of a name', () => {

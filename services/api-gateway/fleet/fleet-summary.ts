@@ -1,6 +1,8 @@
 import type { Clock } from '#core/clock.ts';
+import { machineHistories } from '#core/derivation/machine-histories.ts';
 import type { Alarm } from '#core/domain/alarm.ts';
 import { machineRef, type DeviceId, type MachineKey, type TenantId } from '#core/domain/ids.ts';
+import { NO_HISTORY } from '#core/domain/machine-history.ts';
 import type { DevicePresence, LiveFeed, LiveMachine } from '#core/live/live-feed.ts';
 import type { AlarmJournal } from '#core/ports/alarm-journal.ts';
 import type { MachineRegistry, RegisteredMachine } from '#core/ports/machine-registry.ts';
@@ -155,6 +157,10 @@ export class FleetSummary {
         }
         after = page.at(-1)?.key;
         if (page.length < PAGE) break;
+      }
+      const histories = await machineHistories(machines, ['maintenance-start', 'maintenance-end']);
+      for (const own of this.#tenants.values()) {
+        for (const [key, state] of own) state.setHistory(histories.get(key) ?? NO_HISTORY);
       }
     } catch (error) {
       this.#machinesChanged = true;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { machineRef, type SiteId } from '#core/domain/ids.ts';
+import { maintenanceAt, readHistory } from '#core/domain/machine-history.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import type { MachineHistoryEvent, RegisteredMachine } from '#core/ports/machine-registry.ts';
 import type { LatestValue } from '#core/ports/time-series-store.ts';
@@ -63,8 +64,10 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
         const latest = await services.store.latest(state.key, { signal });
         const at = { nowMs: services.clock.nowMs(), staleAfterMs: services.config.staleAfterMs };
         const { revision, machine } = state.registered;
+        const maintenance = maintenanceAt(state.history, at.nowMs);
+        const detail = { revision, description: machine, latest: latest.map(liveValue) };
         return {
-          json: { ...state.view(at), revision, description: machine, latest: latest.map(liveValue) },
+          json: { ...state.view(at), ...detail, ...(maintenance && { maintenance }) },
           headers: { etag: etagOf(revision) },
         };
       },
@@ -188,7 +191,8 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
         const items = found.slice(0, query.limit);
         const last = found.length > query.limit ? items.at(-1) : undefined;
         const nextCursor = last && encodeCursor('events', [last.atMs, last.id]);
-        return { json: { items: items.map(eventView), ...(nextCursor !== undefined && { nextCursor }) } };
+        const views = items.map(eventView(all));
+        return { json: { items: views, ...(nextCursor !== undefined && { nextCursor }) } };
       },
     }),
     route({
@@ -206,7 +210,7 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
         const { kind, text, atMs = services.clock.nowMs() } = body;
         const event = { id: randomUUID(), key, kind, text, atMs, by: principal.subject };
         await services.machines.addMachineEvent(event);
-        return { json: eventView(event) };
+        return { json: eventView(await services.machines.machineEvents(key))(event) };
       },
     }),
   ];
@@ -220,8 +224,12 @@ function registeredView({ key, revision, machine }: RegisteredMachine) {
   return { ...placeOf(key), revision, description: machine };
 }
 
-function eventView({ id, kind, atMs, by, text }: MachineHistoryEvent): MachineEventView {
-  return { id, kind, atMs, by, text };
+function eventView(history: readonly MachineHistoryEvent[]) {
+  const { remarks } = readHistory(history);
+  return ({ id, kind, atMs, by, text }: MachineHistoryEvent): MachineEventView => {
+    const remark = remarks.get(id);
+    return { id, kind, atMs, by, text, ...(remark !== undefined && { remark }) };
+  };
 }
 
 function idsDiffer(inBody: string, inPath: string): HttpProblem {

@@ -21,7 +21,7 @@ export const alarmPrioritySchema = z.enum(ALARM_PRIORITIES).meta({ id: 'AlarmPri
 
 export const alarmPartSchema = z
   .object({
-    kind: z.enum(['threshold', 'missing-data', 'iso-zone', 'feature', 'model-score']),
+    kind: z.enum(['threshold', 'missing-data', 'iso-zone', 'iso-baseline', 'feature', 'model-score']),
     source: z
       .object({ kind: z.enum(['rule', 'model']), id: z.string(), version: z.union([z.int(), z.string()]) })
       .meta({ description: 'What judged' }),
@@ -38,6 +38,14 @@ export const alarmPartSchema = z
     limit: z.number().optional(),
     unit: z.string().optional(),
     baseline: z.number().optional().meta({ description: 'What it was compared with, where the limit is relative' }),
+    baselineFromMs: instantMsSchema
+      .optional()
+      .meta({ description: 'Of the first data that the baseline was taken from' }),
+    baselineToMs: instantMsSchema.optional().meta({ description: 'Of the last' }),
+    boundary: z
+      .number()
+      .optional()
+      .meta({ description: 'Between the zones B and C of ISO 20816-3, in mm/s, where the limit depends on it' }),
     zone: z.string().optional().meta({ description: 'ISO 20816-3' }),
     fromMs: instantMsSchema.meta({ description: 'When the condition began' }),
     toMs: instantMsSchema.meta({ description: 'When it was decided' }),

@@ -33,7 +33,8 @@ export const machineDescriptionSchema = machineSchema.meta({
 
 export const operatingStateSchema = z.enum(['running', 'stopped', 'maintenance', 'unknown']).meta({
   id: 'OperatingState',
-  description: 'unknown: nothing that tells it has been received since the platform started',
+  description:
+    'maintenance: noted in the machine’s history, or told by its tag. unknown: nothing that tells it has been received since the platform started',
 });
 
 export const healthSchema = z
@@ -117,12 +118,23 @@ export const fleetSchema = pageSchema(fleetMachineSchema)
 export const machineAddressSchema = z.object({ machine: nameSchema });
 export const machineSiteQuerySchema = z.object({ site: siteQuerySchema });
 
+export const maintenanceSchema = z
+  .object({
+    fromMs: instantMsSchema,
+    untilMs: instantMsSchema,
+    endNoted: z.boolean().meta({ description: 'false: no end was noted yet, and it ends by itself at `untilMs`' }),
+    by: z.string(),
+    text: z.string(),
+  })
+  .meta({ id: 'Maintenance' });
+
 export const machineDetailSchema = z
   .object({
     ...fleetMachineSchema.shape,
     revision: z.int().meta({ description: 'Of the description; also the ETag' }),
     description: machineDescriptionSchema,
     latest: z.array(liveValueSchema).meta({ description: 'The newest value of each metric, by name' }),
+    maintenance: maintenanceSchema.optional().meta({ description: 'That is under way by the machine’s history' }),
   })
   .meta({ id: 'MachineDetail' });
 
@@ -180,6 +192,13 @@ export const machineEventSchema = z
     atMs: instantMsSchema,
     by: z.string(),
     text: z.string(),
+    remark: z
+      .string()
+      .optional()
+      .meta({
+        description: 'What there is to know of an event that did not do what its kind says',
+        examples: ['No maintenance was under way then: it changes nothing unless a start before it is noted.'],
+      }),
   })
   .meta({ id: 'MachineEvent' });
 
@@ -192,7 +211,12 @@ export const addMachineEventRequestSchema = z
     atMs: instantMsSchema.optional().meta({ description: 'Absent: now' }),
     text: z.string().max(2000).default(''),
   })
-  .meta({ id: 'AddMachineEvent', examples: [{ kind: 'bearing-change', text: 'drive end, 6205 by 6205-C3' }] });
+  .meta({
+    id: 'AddMachineEvent',
+    description:
+      'From a maintenance-start to the next maintenance-end, which may lie ahead, the machine is neither judged nor learned from. Without an end it is over after 24 hours; an end counts for 7 days after the newest start.',
+    examples: [{ kind: 'bearing-change', text: 'drive end, 6205 by 6205-C3' }],
+  });
 
 export const seriesQuerySchema = z.object({
   site: siteQuerySchema,

@@ -30,7 +30,12 @@ export function addMachineCommands(program: Command, action: Action): void {
         out.result(items, () =>
           table(
             ['when', 'what', 'by', 'details'],
-            items.map((each) => [instant(each.atMs), each.kind, each.by, each.text]),
+            items.map((each) => [
+              instant(each.atMs),
+              each.kind,
+              each.by,
+              [each.text, each.remark].filter(Boolean).join(' '),
+            ]),
           ),
         );
       }),
@@ -38,16 +43,22 @@ export function addMachineCommands(program: Command, action: Action): void {
 
   machine
     .command('note <machine> <kind>')
-    .description(`add to its history: ${KINDS}; after a bearing change its healthy baseline is learnt anew`)
+    .description(
+      `add to its history: ${KINDS}; after a repair or bearing change baselines are learnt anew, during maintenance nothing is judged`,
+    )
     .option('--text <text>', 'what exactly', '')
-    .option('--at <milliseconds>', 'when, in epoch milliseconds (default: now)')
+    .option('--at <milliseconds>', 'when, in epoch milliseconds, also ahead (default: now)')
     .option('--site <site>', 'where several sites have one of that name')
     .action(
       action(
         async ({ api, out }, name: string, kind: string, options: { text: string; at?: string; site?: string }) => {
           const body = { kind, text: options.text, ...(options.at !== undefined && { atMs: Number(options.at) }) };
           const noted = await api().request<MachineEventView>('POST', path(name, '/events', options), body);
-          out.result(noted, () => `${name}: ${noted.kind} at ${instant(noted.atMs)} by ${noted.by} is in its history`);
+          out.result(noted, () =>
+            [`${name}: ${noted.kind} at ${instant(noted.atMs)} by ${noted.by} is in its history`, noted.remark ?? []]
+              .flat()
+              .join('\n'),
+          );
         },
       ),
     );
@@ -59,9 +70,14 @@ function path(machine: string, rest: string, { site }: { readonly site?: string 
 }
 
 function describe(machine: MachineDetail): string {
-  const { health, openAlarms } = machine;
+  const { health, openAlarms, maintenance } = machine;
   return [
     `${machine.site}/${machine.machine} (${machine.class}): ${health.status}, ${machine.operatingState}${machine.stale ? ', stale' : ''}, last seen ${instant(machine.lastSeenMs) || 'never'}`,
+    ...(maintenance
+      ? [
+          `  under maintenance since ${instant(maintenance.fromMs)}, noted by ${maintenance.by}; until ${instant(maintenance.untilMs)}${maintenance.endNoted ? '' : ', when it ends by itself'}`,
+        ]
+      : []),
     ...health.reasons.map((reason) => `  because ${reason}`),
     `  ${openAlarms.total} open alarms, ${openAlarms.unacknowledged} not acknowledged`,
     table(

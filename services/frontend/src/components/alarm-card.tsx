@@ -1,7 +1,7 @@
 import { useState } from 'react';
-import type { AlarmView, JournalEntryView } from '../../../api-gateway/schemas/alarms.ts';
+import type { AlarmPartView, AlarmView, JournalEntryView } from '../../../api-gateway/schemas/alarms.ts';
 import { ApiError, call, useResource } from '../api.ts';
-import { capitalised, dateTime, time } from '../format.ts';
+import { capitalised, dateTime, number, time, unitText } from '../format.ts';
 import { machineLink } from '../route.ts';
 import { ResourceView } from './resource-view.tsx';
 
@@ -47,6 +47,7 @@ export function AlarmCard({
             <div className="muted">
               {part.sensor === undefined ? '' : `sensor ${part.sensor}, `}
               {part.source.kind} {part.source.id} version {part.source.version}, {windowText(part.fromMs, part.toMs)}
+              {baselineText(part)}
               {part.waveformId === undefined ? null : (
                 <>
                   , <a href={machineLink(alarm.site, alarm.machine, part.waveformId)}>waveform’s spectrum</a>
@@ -74,6 +75,18 @@ export function AlarmCard({
       {open ? <Journal id={alarm.id} /> : null}
     </article>
   );
+}
+
+/** What the limit is relative to: the value, when it was taken, and the ISO boundary that counts besides. */
+function baselineText({ baseline, baselineFromMs, baselineToMs, boundary, limit, unit }: AlarmPartView): string {
+  if (baseline === undefined) return '';
+  const inUnit = (value: number) => `${number(value)} ${unitText(unit)}`.trimEnd();
+  const taken =
+    baselineFromMs === undefined || baselineToMs === undefined
+      ? ''
+      : ` taken from ${dateTime(baselineFromMs)} to ${dateTime(baselineToMs)}`;
+  const between = boundary === undefined ? '' : `, zone C begins above ${inUnit(boundary)}`;
+  return `, baseline ${inUnit(baseline)}${taken}${between}${limit === undefined ? '' : `, limit ${inUnit(limit)}`}`;
 }
 
 function windowText(fromMs: number, toMs: number): string {

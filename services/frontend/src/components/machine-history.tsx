@@ -12,6 +12,12 @@ const KIND_WORDS: Readonly<Record<MachineEventView['kind'], string>> = {
   note: 'Note',
 };
 
+const EFFECTS: Readonly<Partial<Record<MachineEventView['kind'], string>>> = {
+  repair: 'The baselines of its rules are learnt anew from then on.',
+  'bearing-change': 'What is normal for it is learnt anew from then on, by rules and models.',
+  'maintenance-start': 'Nothing is judged or learned from until its end is noted, for at most 24 hours.',
+};
+
 /** What was done to the machine, newest first, and the way to add to it. */
 export function MachineHistory({
   site,
@@ -37,6 +43,7 @@ export function MachineHistory({
                 <li key={event.id}>
                   {dateTime(event.atMs)} <strong>{KIND_WORDS[event.kind]}</strong> by {event.by}
                   {event.text ? `: ${event.text}` : ''}
+                  {event.remark === undefined ? null : <span className="muted"> {event.remark}</span>}
                 </li>
               ))}
             </ul>
@@ -89,9 +96,7 @@ function AddEvent({ path, onAdded }: { readonly path: string; readonly onAdded: 
         onChange={(event) => setText(event.target.value)}
       />
       <button type="submit">Add to the history</button>
-      {kind === 'bearing-change' ? (
-        <span className="muted">Its healthy baseline is learnt anew from then on.</span>
-      ) : null}
+      {EFFECTS[kind] === undefined ? null : <span className="muted">{EFFECTS[kind]}</span>}
       {problem === undefined ? null : <span role="alert">{problem}</span>}
     </form>
   );

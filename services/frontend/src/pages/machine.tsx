@@ -5,6 +5,7 @@ import { call, useResource } from '../api.ts';
 import { Chart, type ChartMark } from '../components/chart.tsx';
 import { ResourceView } from '../components/resource-view.tsx';
 import { MachineHistory } from '../components/machine-history.tsx';
+import { UnderMaintenance } from '../components/under-maintenance.tsx';
 import { age, count, dateTime, metricName, number, unitText } from '../format.ts';
 import { useConnection, useLiveEvent } from '../live.tsx';
 import { machineLink } from '../route.ts';
@@ -45,6 +46,9 @@ export function MachinePage({
             {data.stale ? ', stale' : ''}
             {connection.state === 'lost' ? ', not live' : ''}
           </p>
+          {data.maintenance ? (
+            <UnderMaintenance site={site} machine={machine} maintenance={data.maintenance} canEnd={canAcknowledge} />
+          ) : null}
           <AlarmList query={`machine=${encodeURIComponent(machine)}&${query}`} canAcknowledge={canAcknowledge} />
           <MetricCharts site={site} machine={machine} detail={data} />
           {waveform === undefined ? (
@@ -340,5 +344,6 @@ function withoutHarmonicsOfOthers(marks: SpectrumView['marks']): SpectrumView['m
 }
 
 function stateText(state: MachineDetail['operatingState']): string {
+  if (state === 'maintenance') return 'under maintenance';
   return state === 'unknown' ? 'operating state unknown' : state;
 }
