@@ -1,6 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -8,17 +6,21 @@ import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { DEFAULT_RETENTION } from './config.ts';
 import { LmdbEventStream } from './lmdb-event-stream.ts';
+import { Children, type Child } from './testing/children.ts';
+import { IdListReader } from './testing/id-list.ts';
 
 let directory: string;
-let children: ChildProcess[];
+let children: Children;
+let lists: Record<string, IdListReader>;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'tribo-crash-'));
-  children = [];
+  children = new Children();
+  lists = {};
 });
 
 afterEach(async () => {
-  await Promise.all(children.map(kill));
+  await children.killAll();
   rmSync(directory, { recursive: true });
 });
 
@@ -39,12 +41,12 @@ describe('when publishers are killed without notice', () => {
     for (let round = 0; round < 6; round++) {
       const child = publisher('intake');
       const before = acknowledged('intake').length;
-      await waitUntil(() => acknowledged('intake').length > before);
+      await children.until(`something is acknowledged in round ${round}`, () => acknowledged('intake').length > before);
       await sleep(10 + 37 * round);
-      await kill(child);
+      await child.kill();
     }
     const ids = acknowledged('intake');
-    await waitUntil(() => delivered.length >= ids.length);
+    await children.until(`all ${ids.length} acknowledged events are delivered`, () => delivered.length >= ids.length);
     await drained(stream);
     await subscription.close();
 
@@ -56,23 +58,23 @@ describe('when publishers are killed without notice', () => {
     expectDenseSeqs(kept);
     expect(await stream.acceptedItems('metrics')).toEqual(new Map([['north', sumOfItems(kept)]]));
     await stream.close();
-  }, 60_000);
+  }, 180_000);
 
   it('lets the next publisher wait for the lock of the one that publishes, and take over once that is killed', async () => {
     let active = publisher('one');
-    await waitUntil(() => acknowledged('one').length > 0);
+    await children.until('one publishes', () => acknowledged('one').length > 0);
     for (let round = 0; round < 6; round++) {
       const [ending, waiting] = round % 2 === 0 ? ['one', 'two'] : ['two', 'one'];
       const before = acknowledged(waiting).length;
       const next = publisher(waiting);
       const published = acknowledged(ending).length;
-      await waitUntil(() => acknowledged(ending).length > published + 100);
+      await children.until(`${ending} goes on`, () => acknowledged(ending).length > published + 100);
       expect(acknowledged(waiting)).toHaveLength(before);
-      await kill(active);
-      await waitUntil(() => acknowledged(waiting).length > before);
+      await active.kill();
+      await children.until(`${waiting} takes over`, () => acknowledged(waiting).length > before);
       active = next;
     }
-    await kill(active);
+    await active.kill();
 
     const stream = open('reader');
     const kept = await readAll(stream);
@@ -82,23 +84,23 @@ describe('when publishers are killed without notice', () => {
     expectCumulativeItems(kept);
     expect(await stream.acceptedItems('metrics')).toEqual(new Map([['north', sumOfItems(kept)]]));
     await stream.close();
-  }, 60_000);
+  }, 180_000);
 
   it('tells a publisher that waited in vain who publishes, and what to do', async () => {
     const active = publisher('one');
-    await waitUntil(() => acknowledged('one').length > 0);
+    await children.until('one publishes', () => acknowledged('one').length > 0);
     const stream = new LmdbEventStream({ directory, source: 'two', streams: DEFAULT_RETENTION, writerWaitMs: 100 });
     await expect(stream.publish('metrics', [newEvent('e')])).rejects.toMatchObject({
       code: 'unavailable',
       message: expect.stringMatching(
-        new RegExp(`^process ${active.pid} \\(one\\) publishes to the stream metrics .*stop`),
+        new RegExp(`^process ${active.process.pid} \\(one\\) publishes to the stream metrics .*stop`),
       ),
     });
-    await kill(active);
+    await active.kill();
     await stream.publish('metrics', [newEvent('e')]);
     expect((await readAll(stream)).at(-1)!.eventId).toBe('e');
     await stream.close();
-  }, 30_000);
+  }, 120_000);
 });
 
 function open(source: string): LmdbEventStream {
@@ -110,26 +112,13 @@ function newEvent(eventId: string): MachineEvent {
   return { eventId, kind: 'telemetry', key, items: 1, acceptedAtMs: 1, payload: new Uint8Array(10) };
 }
 
-function publisher(source: string): ChildProcess {
-  const program = join(import.meta.dirname, 'processes', 'publisher.ts');
-  const child = spawn(process.execPath, [program, directory, source, join(directory, source)], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  children.push(child);
-  return child;
+function publisher(source: string): Child {
+  return children.start('publisher.ts', directory, source, join(directory, source));
 }
 
-async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-}
-
-/** The ids that the publishers of the source wrote down; a last line without an end was cut off. */
-function acknowledged(source: string): string[] {
-  const path = join(directory, source);
-  if (!existsSync(path)) return [];
-  return readFileSync(path, 'utf8').split('\n').slice(0, -1);
+/** The ids that the publishers of the source wrote down. */
+function acknowledged(source: string): readonly string[] {
+  return (lists[source] ??= new IdListReader(join(directory, source))).read();
 }
 
 async function readAll(stream: LmdbEventStream): Promise<StampedEvent[]> {
@@ -162,10 +151,6 @@ async function drained(stream: LmdbEventStream): Promise<void> {
     if (events === 0) return;
     await sleep(5);
   }
-}
-
-async function waitUntil(isDone: () => boolean): Promise<void> {
-  while (!isDone()) await sleep(5);
 }
 
 function sleep(ms: number): Promise<void> {

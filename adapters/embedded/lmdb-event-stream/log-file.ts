@@ -47,7 +47,7 @@ export interface LogFileOptions {
  * One process writes: it holds a lock of the operating system, which a killed one frees, from its first publish until its last client
  * closes. All others open the environment to read only, and may do so before the writer has made it. The clients of one process share one
  * LogFile: lmdb-js opens a file once a process, either to read or to write. A commit names the head that it follows, and does nothing
- * when another client was first. Opening and committing exclude each other, see CommitGate.
+ * when another client was first. Opening excludes committing and closing, see CommitGate.
  *
  * `overlappingSync: false` gives LMDB's own order: data pages, fdatasync, then the meta page through a synchronous descriptor; only then
  * do readers of any process see the transaction. So what is readable is durable. The map is made large enough at once, so it never moves.
@@ -60,7 +60,7 @@ export class LogFile {
   #environment: LogEnvironment | undefined;
   /** Held while the environment is open to write. */
   #writerLock: ExclusiveLock | undefined;
-  /** Of the writer: keeps its commits apart from the openings by other processes. */
+  /** Of the writer, and of whoever closes: keeps that apart from the openings by other processes. */
   #gate: CommitGate | undefined;
 
   private constructor(options: LogFileOptions) {
@@ -150,12 +150,12 @@ export class LogFile {
       try {
         this.#refuseAFullDisk();
         writeFileSync(this.#writerPath, `process ${process.pid} (${source})`);
-        // One that is open to read closes at once, so that whoever reads meets the one or the other.
-        void this.#environment?.root.close();
-        this.#environment = undefined;
-        this.#environment = whileNobodyCommits(this.#gatePath, () =>
-          openForWriting(this.directory, this.#options.mapSize, encodeHead(EMPTY)),
-        );
+        this.#environment = whileNobodyCommits(this.#gatePath, () => {
+          // One that is open to read closes at once, so that whoever reads meets the one or the other.
+          void this.#environment?.root.close();
+          this.#environment = undefined;
+          return openForWriting(this.directory, this.#options.mapSize, encodeHead(EMPTY));
+        });
         this.#gate = new CommitGate(this.#gatePath);
         this.#writerLock = lock;
       } finally {
@@ -292,12 +292,27 @@ export class LogFile {
   }
 
   async #close(): Promise<void> {
-    await this.#environment?.root.close();
+    try {
+      await this.#closeEnvironment();
+    } finally {
+      this.#gate?.close();
+      this.#gate = undefined;
+      this.#writerLock?.release();
+      this.#writerLock = undefined;
+    }
+  }
+
+  async #closeEnvironment(): Promise<void> {
+    const environment = this.#environment;
+    if (!environment) return;
     this.#environment = undefined;
-    this.#gate?.close();
-    this.#gate = undefined;
-    this.#writerLock?.release();
-    this.#writerLock = undefined;
+    const gate = (this.#gate ??= new CommitGate(this.#gatePath));
+    await gate.enter();
+    try {
+      await environment.root.close();
+    } finally {
+      gate.leave();
+    }
   }
 
   /** A store into a mapped page that the file system has no block for kills the process: LMDB makes its lock file so. */

@@ -7,12 +7,13 @@ const LONGEST_WAIT_MS = 10_000;
 const SQLITE_BUSY = 5;
 
 /**
- * Keeps the opening of a log and the commits to it apart. LMDB, as lmdb-js 3.5 ships it, stores in shared memory what every opener - a reader
- * too - has read from the file's header a moment before (`mdb_env_open2`): a commit in between would be taken back and overwritten by the
- * next, after it was acknowledged.
+ * Keeps the opening of a log apart from commits to it and from its closing. LMDB, as lmdb-js 3.5 ships it, stores in shared memory what every
+ * opener - a reader too - has read from the file's header a moment before (`mdb_env_open2`): a commit in between would be taken back and
+ * overwritten by the next, after it was acknowledged. And the last one to close destroys the mutexes in that memory (`mdb_env_close_active`),
+ * which one that opens meanwhile takes for whole: every call fails then, of all processes, until all have closed.
  *
- * A commit holds a shared lock of the operating system, an opener an exclusive one - through SQLite, because Node has no call for it, and
- * because SQLite lets no new shared lock in before an exclusive one that waits. A killed holder frees its lock at once.
+ * A commit or closing holds a shared lock of the operating system, an opener an exclusive one - through SQLite, because Node has no call for
+ * it, and because SQLite lets no new shared lock in before an exclusive one that waits. A killed holder frees its lock at once.
  */
 export class CommitGate {
   readonly #database: DatabaseSync;
@@ -24,7 +25,7 @@ export class CommitGate {
     this.#database = new DatabaseSync(path, { timeout: 0 });
   }
 
-  /** Waits until nobody opens the log. Each commit calls `leave` when it has ended, however it did. @throws PortError unavailable */
+  /** Waits until nobody opens the log. Each commit or closing calls `leave` when it has ended, however it did. @throws PortError unavailable */
   async enter(): Promise<void> {
     for (let waitedMs = 0; !this.#tryEnter(); waitedMs++) {
       if (waitedMs >= LONGEST_WAIT_MS) throw stillOpening(this.#path);
@@ -66,7 +67,7 @@ export class CommitGate {
   }
 }
 
-/** Opens a log while no process commits to it. @throws PortError unavailable */
+/** Opens a log while no process commits to it or closes it. @throws PortError unavailable */
 export function whileNobodyCommits<Result>(path: string, open: () => Result): Result {
   const database = new DatabaseSync(path, { timeout: LONGEST_WAIT_MS });
   try {

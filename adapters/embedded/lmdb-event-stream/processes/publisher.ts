@@ -3,18 +3,18 @@
  * file once it is acknowledged, synced, before it publishes on - at once, or after a pause.
  *   node publisher.ts <directory> <source> <file of acknowledged ids> [<pause in ms>]
  */
-import { openSync, writeSync } from 'node:fs';
 import type { MachineEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { DEFAULT_RETENTION } from '../config.ts';
 import { LmdbEventStream } from '../lmdb-event-stream.ts';
+import { IdListWriter } from '../testing/id-list.ts';
 
 const CALLERS = 8;
 const EVENTS_A_PUBLISH = 5;
 
 const [directory, source, acknowledged, pauseMs = '0'] = process.argv.slice(2) as [string, string, string, string?];
 const stream = new LmdbEventStream({ directory, source, streams: DEFAULT_RETENTION });
-const file = openSync(acknowledged, 'as');
+const list = new IdListWriter(acknowledged);
 const run = Date.now();
 
 await Promise.all(
@@ -22,7 +22,7 @@ await Promise.all(
     for (let round = 0; ; round++) {
       const events = Array.from({ length: EVENTS_A_PUBLISH }, (__, index) => newEvent(caller, round, index));
       await stream.publish('metrics', events);
-      writeSync(file, events.map((event) => `${event.eventId}\n`).join(''));
+      list.append(events.map((event) => event.eventId));
       if (pauseMs !== '0') await new Promise((resolve) => setTimeout(resolve, Number(pauseMs)));
     }
   }),
