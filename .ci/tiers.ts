@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 interface Tier {
   readonly name: string;
@@ -13,6 +13,35 @@ interface Tier {
   /** A test that was skipped is a failure: what it would have shown is not shown. */
   readonly whole?: true;
 }
+
+interface TierReport {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  /** Full names of the tests that failed, and the files that could not be run. */
+  readonly failures: readonly string[];
+  /** The files that took longest, with their seconds. */
+  readonly slowest: readonly string[];
+}
+
+/** What is used of jest's --json. */
+interface JestReport {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numFailedTestSuites: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly startTime: number;
+    readonly endTime: number;
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+  }[];
+}
+
+const TOTAL_BUDGET_MINUTES = 25;
+const NO_TESTS: TierReport = { passed: 0, failed: 0, skipped: 0, failures: [], slowest: [] };
 
 const tiers: readonly Tier[] = [
   { name: 'check', command: ['npm', 'run', '--silent', 'check'], budgetMinutes: 6 },
@@ -41,8 +70,10 @@ if (!existsSync(process.env['TRIBO_DATASETS'] ?? '')) {
 }
 
 const results = mkdtempSync(join(tmpdir(), 'tribo-ci-'));
+const startedMs = performance.now();
 let passed = 0;
 let failed = 0;
+const failures: string[] = [];
 for (const tier of tiers) {
   console.log(`\n=== ${tier.name}`);
   const outputFile = join(results, 'jest.json');
@@ -52,23 +83,31 @@ for (const tier of tiers) {
     tier.budgetMinutes,
   );
   const minutes = (performance.now() - began) / 60_000;
-  const counts = tier.jest
-    ? jestCounts(outputFile)
-    : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+  const report = tier.jest ? readReport(outputFile) : { ...NO_TESTS, passed: code === 0 ? 1 : 0 };
   rmSync(outputFile, { force: true });
   const problems = [
-    ...(counts.passed + counts.failed === 0 ? ['it ran no test'] : []),
-    ...(tier.whole && counts.skipped > 0 ? [`${counts.skipped} of its tests were skipped`] : []),
-    ...(code !== 0 && counts.failed === 0 ? [`it exited with ${String(code)}`] : []),
+    ...(tier.jest && report.passed + report.failed === 0 ? ['it ran no test'] : []),
+    ...(tier.whole && report.skipped > 0 ? [`${report.skipped} of its tests were skipped`] : []),
+    ...(code !== 0 && report.failed === 0 ? [`it exited with ${String(code)}`] : []),
     ...(minutes > tier.budgetMinutes ? [`it took more than its ${tier.budgetMinutes} minutes`] : []),
   ];
-  passed += counts.passed;
-  failed += counts.failed + problems.length;
+  passed += report.passed;
+  failed += report.failed + problems.length;
+  failures.push(...[...report.failures, ...problems].map((each) => `${tier.name}: ${each}`));
+  if (report.slowest.length > 0) console.log(`slowest: ${report.slowest.join(', ')}`);
   console.log(
-    `=== ${tier.name}: ${counts.passed} passed, ${counts.failed} failed, ${minutes.toFixed(1)} min${problems.map((each) => `; FAILED: ${each}`).join('')}`,
+    `=== ${tier.name}: ${report.passed} passed, ${report.failed} failed, ${minutes.toFixed(1)} min${problems.map((each) => `; FAILED: ${each}`).join('')}`,
   );
 }
 rmSync(results, { recursive: true });
+const totalMinutes = (performance.now() - startedMs) / 60_000;
+console.log(`\n=== all tiers: ${totalMinutes.toFixed(1)} min of at most ${TOTAL_BUDGET_MINUTES}`);
+if (totalMinutes > TOTAL_BUDGET_MINUTES) {
+  failed++;
+  failures.push(`the tiers took more than ${TOTAL_BUDGET_MINUTES} minutes`);
+}
+// Once more at the end: of a long output often only that is kept.
+for (const failure of failures) console.log(`FAILED: ${failure}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);
 
@@ -90,18 +129,24 @@ function run(command: readonly string[], budgetMinutes: number): Promise<number 
   });
 }
 
-function jestCounts(file: string): { passed: number; failed: number; skipped: number } {
-  if (!existsSync(file)) return { passed: 0, failed: 0, skipped: 0 };
-  const report = JSON.parse(readFileSync(file, 'utf8')) as {
-    numPassedTests: number;
-    numFailedTests: number;
-    numFailedTestSuites: number;
-    numPendingTests: number;
-    numTodoTests: number;
-  };
+function readReport(file: string): TierReport {
+  if (!existsSync(file)) return NO_TESTS;
+  const { testResults, ...counts } = JSON.parse(readFileSync(file, 'utf8')) as JestReport;
+  const files = testResults.map((result) => ({ ...result, path: relative(process.cwd(), result.name) }));
   return {
-    passed: report.numPassedTests,
-    failed: Math.max(report.numFailedTests, report.numFailedTestSuites),
-    skipped: report.numPendingTests + report.numTodoTests,
+    passed: counts.numPassedTests,
+    failed: Math.max(counts.numFailedTests, counts.numFailedTestSuites),
+    skipped: counts.numPendingTests + counts.numTodoTests,
+    failures: files.flatMap(({ path, status, assertionResults }) => {
+      const tests = assertionResults
+        .filter((test) => test.status === 'failed')
+        .map(({ fullName }) => `${path} › ${fullName}`);
+      return tests.length === 0 && status === 'failed' ? [`${path} could not be run`] : tests;
+    }),
+    slowest: files
+      .map(({ path, startTime, endTime }) => ({ path, seconds: (endTime - startTime) / 1000 }))
+      .sort((a, b) => b.seconds - a.seconds)
+      .slice(0, 5)
+      .map(({ path, seconds }) => `${path} ${seconds.toFixed(0)} s`),
   };
 }

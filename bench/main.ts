@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { runChartBench } from './chart.ts';
-import { runPipelineBench } from './pipeline.ts';
+import { runPipelineBench, shortcomings } from './pipeline.ts';
 import { profileTable, runProfile } from './profile.ts';
 import {
   chartMarkdown,
@@ -52,7 +52,8 @@ const benches: Readonly<Record<string, () => Promise<void> | void>> = {
     const options = { ...PLANT, ...(flags.short ? SHORT : FULL) };
     const result = await runPipelineBench(options);
     print('pipeline', pipelineMarkdown(result), { options, ...result });
-    if (result.runs.some(({ ledgerExact }) => !ledgerExact)) throw new Error('the ledger is not exact');
+    const failures = result.runs.flatMap(shortcomings);
+    if (failures.length > 0) throw new Error(failures.join('\n'));
   },
   chart: async () => {
     const result = await runChartBench({ machines: Number(flags.machines), charts: 100 });

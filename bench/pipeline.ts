@@ -62,6 +62,21 @@ export async function runPipelineBench(options: PipelineOptions): Promise<Pipeli
   return { floors, runs, ratioToFloorB: (runs[0]?.messagesPerS ?? 0) / (floors[1]?.messagesPerS ?? Number.NaN) };
 }
 
+/** What a run did not do that it owes whoever runs it, however fast it was: empty when nothing was lost. */
+export function shortcomings({ name, load, ...run }: PlatformRun): string[] {
+  // What was not answered any more may have been stored.
+  const excess = run.queryableReadings - run.acknowledgedReadings;
+  const isQueryable = excess >= 0 && excess <= load.unanswered * METRICS.length;
+  return [
+    ...(run.ledgerExact ? [] : ['the ledger is not exact']),
+    ...(isQueryable
+      ? []
+      : [`${run.queryableReadings} readings are queryable, ${run.acknowledgedReadings} were acknowledged`]),
+    ...(run.probes.alarmOnStreamMs.samples > 0 ? [] : ['no change of an alarm was seen']),
+    ...(run.probes.alarmsMissing === 0 ? [] : [`${run.probes.alarmsMissing} changes of alarms were not seen`]),
+  ].map((what) => `${name}: ${what}`);
+}
+
 export async function floorRun(
   kind: 'a' | 'b',
   {
