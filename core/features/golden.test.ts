@@ -69,6 +69,24 @@ describe.each(cases)('golden values of %s', (_, golden) => {
     expectRelative(frequencyStepHz, golden.envelope.stepHz, 1e-12);
     for (const [line, amplitude] of golden.envelope.strongest) expectRelative(amplitudes[line], amplitude, 2e-2);
   });
+
+  const families = Object.entries(golden.envelope.defects);
+  const marks = envelopeSpectrum(waveform, { machine, parameters: inBand }).marks;
+
+  for (const [kind, family] of families) {
+    it(`the amplitudes at ${kind} and its sidebands agree with the main lobes of SciPy’s periodogram`, () => {
+      const found = marks.filter((mark) => mark.kind === kind);
+      const lines = found.map(({ harmonic, sideband }) => [harmonic, sideband]);
+      expect(lines).toEqual((family?.lines ?? []).map(([harmonic, sideband]) => [harmonic, sideband]));
+      expectOptional(values[`env_${kind}_${suffix}`], family?.amplitude, 1e-2);
+      expectOptional(values[`env_${kind}_sideband_${suffix}`], family?.sidebandAmplitude ?? undefined, 1e-2);
+      const strongest = Math.max(...(family?.lines ?? []).map(([, , , amplitude]) => amplitude));
+      for (const [i, [, , hz, amplitude]] of (family?.lines ?? []).entries()) {
+        expectRelative(found[i]?.foundHz, hz, 1e-9);
+        expect(Math.abs(found[i]!.foundAmplitude - amplitude)).toBeLessThan(1e-2 * strongest);
+      }
+    });
+  }
 });
 
 interface Golden {
@@ -99,7 +117,15 @@ interface Golden {
     readonly rms: number;
     readonly stepHz: number;
     readonly strongest: readonly (readonly [number, number])[];
+    /** By kind; null: the record is too short to tell its lines apart. */
+    readonly defects: Readonly<Record<string, DefectFamily | null>>;
   };
+}
+
+interface DefectFamily {
+  readonly amplitude: number;
+  readonly sidebandAmplitude: number | null;
+  readonly lines: readonly (readonly [harmonic: number, sideband: number, hz: number, amplitude: number])[];
 }
 
 function decode({ codes, scale, sampleRateHz, unit, rpm }: Golden['waveform']): WaveformInput {
@@ -110,4 +136,9 @@ function decode({ codes, scale, sampleRateHz, unit, rpm }: Golden['waveform']): 
 
 function expectRelative(actual: number | undefined, expected: number, tolerance: number): void {
   expect(Math.abs((actual ?? NaN) - expected)).toBeLessThanOrEqual(tolerance * Math.abs(expected));
+}
+
+function expectOptional(actual: number | undefined, expected: number | undefined, tolerance: number): void {
+  if (expected === undefined) expect(actual).toBeUndefined();
+  else expectRelative(actual, expected, tolerance);
 }
