@@ -100,7 +100,7 @@ const AUTHOR = 'tribo';
 /** Gives a tenant those default rules that it has never had; what it changed or deleted stays so. Safe to call concurrently. */
 export async function seedDefaultRules(store: RuleStore, tenant: TenantId, options?: CallOptions): Promise<void> {
   for (const rule of DEFAULT_RULES) {
-    const history = await store.history(tenant, ruleId(rule), options);
+    const history = await store.history(tenant, ruleId(rule), { limit: 1 }, options);
     if (history.length > 0) continue;
     try {
       await store.put(tenant, rule, { by: AUTHOR, expectedVersion: 0 }, options);

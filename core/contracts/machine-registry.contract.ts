@@ -97,6 +97,63 @@ export const machineRegistryContract: Contract<MachineRegistryHarness> = {
       },
     },
     {
+      name: 'puts machines of a site together, in the order given',
+      async run({ registry, tenants: [tenant] }) {
+        const { revision } = await registry.putMachine(tenant, site, press);
+        const renamed = describe('press-7', { name: 'renamed' });
+        const put = await registry.putMachines(tenant, site, [
+          { machine: describe('pump-2'), expectedRevision: 0 },
+          { machine: renamed, expectedRevision: revision },
+          { machine: describe('fan-1') },
+        ]);
+        assert.deepEqual(
+          put.map(({ machine }) => machine.id),
+          ['pump-2', 'press-7', 'fan-1'],
+        );
+        assert.deepEqual(
+          [...(await registry.listMachines({ tenant, limit: 10 }))],
+          [...put].sort((a, b) => (a.key < b.key ? -1 : 1)),
+        );
+        assert.deepEqual((await registry.getMachine(keyOf(tenant, 'press-7')))?.machine, renamed);
+        assert.deepEqual([...(await registry.putMachines(tenant, site, []))], []);
+      },
+    },
+    {
+      name: 'puts none of the machines where one is refused, first or last',
+      async run({ registry, tenants: [tenant] }) {
+        const present = await registry.putMachine(tenant, site, press);
+        const overtaken = { machine: describe('press-7', { name: 'renamed' }), expectedRevision: present.revision + 1 };
+        const fresh = { machine: describe('pump-2') };
+        for (const changes of [
+          [overtaken, fresh],
+          [fresh, overtaken],
+        ]) {
+          await assert.rejects(registry.putMachines(tenant, site, changes), failsWith('failed_precondition'));
+        }
+        await assert.rejects(registry.putMachines(tenant, site, [fresh, fresh]), failsWith('invalid_argument'));
+        assert.deepEqual([...(await registry.listMachines({ tenant, limit: 10 }))], [present]);
+      },
+    },
+    {
+      name: 'lets one of two batches win that overlap and expect the same revision',
+      async run({ registry, tenants: [tenant] }) {
+        const results = await Promise.allSettled(
+          ['a', 'b'].map((name) =>
+            registry.putMachines(tenant, site, [
+              { machine: describe(`only-${name}`), expectedRevision: 0 },
+              { machine: describe('press-7', { name }), expectedRevision: 0 },
+            ]),
+          ),
+        );
+        const won = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+        assert.equal(won.length, 1);
+        assert.deepEqual(
+          (await registry.listMachines({ tenant, limit: 10 })).map(({ key }) => key),
+          won[0]?.map(({ key }) => key),
+        );
+      },
+    },
+    {
       name: 'lists in order of key, page by page, each machine once',
       async run({ registry, tenants: [tenant] }) {
         const ids = ['pump-2', 'press-7', 'fan-1', 'press-10', 'Motor_3'];
@@ -270,6 +327,10 @@ export const machineRegistryContract: Contract<MachineRegistryHarness> = {
       async run({ registry, tenants: [tenant] }) {
         const signal = AbortSignal.abort();
         await assert.rejects(registry.putMachine(tenant, site, press, { signal }), failsWith('cancelled'));
+        await assert.rejects(
+          registry.putMachines(tenant, site, [{ machine: press }], { signal }),
+          failsWith('cancelled'),
+        );
         await assert.rejects(registry.listMachines({ tenant, limit: 1 }, { signal }), failsWith('cancelled'));
       },
     },

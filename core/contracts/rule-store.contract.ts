@@ -85,7 +85,7 @@ export const ruleStoreContract: Contract<RuleStoreHarness> = {
         await assert.rejects(store.delete(tenant, idOf('hot'), { by }), failsWith('not_found'));
         const again = await store.put(tenant, rule('hot', 70), { by, expectedVersion: 0 });
         assert.equal(again.version, 3);
-        const history = await store.history(tenant, idOf('hot'));
+        const history = await store.history(tenant, idOf('hot'), { limit: 10 });
         assert.deepEqual(
           history.map((entry) => [entry.version, entry.by, entry.rule]),
           [
@@ -94,7 +94,10 @@ export const ruleStoreContract: Contract<RuleStoreHarness> = {
             [1, by, rule('hot')],
           ],
         );
-        assert.deepEqual(await store.history(tenant, idOf('unknown')), []);
+        assert.deepEqual(await store.history(tenant, idOf('hot'), { limit: 2 }), history.slice(0, 2));
+        assert.deepEqual(await store.history(tenant, idOf('hot'), { before: 2, limit: 2 }), history.slice(2));
+        assert.deepEqual(await store.history(tenant, idOf('hot'), { before: 1, limit: 2 }), []);
+        assert.deepEqual(await store.history(tenant, idOf('unknown'), { limit: 10 }), []);
       },
     },
     {

@@ -12,6 +12,17 @@ export interface MachineRegistry {
     machine: Machine,
     options?: CallOptions & { readonly expectedRevision?: number },
   ): Promise<RegisteredMachine>;
+  /**
+   * Puts machines of one site, all of them or none: where one is refused, none is changed. As many as a plant file may describe, each once;
+   * resolves in the order given.
+   * @throws PortError failed_precondition (of the first that is refused), invalid_argument (a machine is there twice).
+   */
+  putMachines(
+    tenant: TenantId,
+    site: SiteId,
+    changes: readonly MachineChange[],
+    options?: CallOptions,
+  ): Promise<readonly RegisteredMachine[]>;
   /** The machine, or undefined where there is none of that key. */
   getMachine(key: MachineKey, options?: CallOptions): Promise<RegisteredMachine | undefined>;
   /** In order of key, strictly after `after`. */
@@ -43,6 +54,12 @@ export interface RegisteredMachine {
   readonly key: MachineKey;
   readonly machine: Machine;
   readonly revision: number;
+}
+
+/** A description to put. `expectedRevision` makes it conditional: 0 where there must be no such machine yet. */
+export interface MachineChange {
+  readonly machine: Machine;
+  readonly expectedRevision?: number;
 }
 
 /** Machines of a tenant or a site, or all; at most `limit`. */

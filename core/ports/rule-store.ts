@@ -29,8 +29,16 @@ export interface RuleStore {
     options?: CallOptions,
   ): Promise<void>;
 
-  /** Every version that ever was, newest first; a deletion is an entry without a rule, with a version of its own. */
-  history(tenant: TenantId, id: RuleId, options?: CallOptions): Promise<readonly RuleHistoryEntry[]>;
+  /**
+   * Every version that ever was, newest first, strictly older than `before`; a deletion is an entry without a rule, with a version of its own.
+   * `limit` is 1 to 10,000.
+   */
+  history(
+    tenant: TenantId,
+    id: RuleId,
+    page: { readonly before?: number; readonly limit: number },
+    options?: CallOptions,
+  ): Promise<readonly RuleHistoryEntry[]>;
 
   /** Calls back, soon and at least once, after rules changed here or in another process; returns how to stop. */
   onChange(listener: () => void): () => void;

@@ -13,7 +13,7 @@ export interface TokenIssuer {
     request: TokenRequest,
     options?: CallOptions,
   ): Promise<{ readonly token: string; readonly record: TokenRecord }>;
-  /** What was issued to the tenant and has not expired, newest first; revoked tokens are marked. */
+  /** What was issued to the tenant and has not expired, newest first and those of one instant by id; revoked tokens are marked. */
   listTokens(tenant: TenantId, options?: CallOptions): Promise<readonly TokenRecord[]>;
   /** From when it resolves, verifiers of this process refuse the token; others soon. @throws PortError not_found. */
   revoke(tenant: TenantId, id: string, options?: CallOptions): Promise<void>;

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { GatewayPlatform, NORTH, SOUTH } from '#test/support/gateway-platform.ts';
 import { selfSignedCertificate } from '#test/support/self-signed-certificate.ts';
 import { startApiGateway } from './api-gateway.ts';
-import type { CreatedToken, Session, SignInLink } from './schemas/access.ts';
+import type { CreatedToken, Session, SignInLink, TokenView } from './schemas/access.ts';
 
 let platform: GatewayPlatform;
 let folder = '';
@@ -198,6 +198,34 @@ describe('tokens', () => {
     expect((await platform.call('admin', 'DELETE', `/v1/tokens/${id}`, {}, SOUTH)).status).toBe(404);
     expect((await platform.call('admin', 'DELETE', `/v1/tokens/${id}`)).status).toBe(204);
     expect((await platform.call('nobody', 'GET', '/v1/machines', { headers })).status).toBe(401);
+  });
+
+  it('are listed page by page, newest first, each once', async () => {
+    const names = Array.from({ length: 5 }, (_unused, i) => `paged-${i}`);
+    for (const name of names) {
+      expect((await platform.call('admin', 'POST', '/v1/tokens', { body: { name, roles: ['viewer'] } })).status).toBe(
+        201,
+      );
+    }
+    const seen: TokenView[] = [];
+    for (let cursor = ''; ;) {
+      const page = (await platform.call('admin', 'GET', `/v1/tokens?limit=2${cursor}`)).json as {
+        items: TokenView[];
+        nextCursor?: string;
+      };
+      expect(page.items.length).toBeLessThanOrEqual(2);
+      seen.push(...page.items);
+      if (page.nextCursor === undefined) break;
+      cursor = `&cursor=${page.nextCursor}`;
+    }
+    expect(
+      seen
+        .map(({ name }) => name)
+        .filter((name) => name.startsWith('paged-'))
+        .sort(),
+    ).toEqual(names);
+    const times = seen.map(({ createdMs }) => createdMs);
+    expect(times).toEqual(times.toSorted((a, b) => b - a));
   });
 
   it('of an expired life, another audience or another issuer are refused', async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { tableFromIPC } from '@uwdata/flechette';
 import type { AlarmFiguresView, AlarmView } from './schemas/alarms.ts';
 import type { DeadLetterView, LedgerView } from './schemas/ledger.ts';
-import type { Fleet, MachineDetail, Series } from './schemas/machines.ts';
+import type { Fleet, FleetMachine, MachineDetail, QuarantinedMachineView, Series } from './schemas/machines.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import type { ReadinessReport } from '#services/shared/http/readiness.ts';
@@ -18,6 +18,19 @@ afterAll(async () => {
 
 const get = (path: string, tenant = NORTH) => platform.call('viewer', 'GET', path, {}, tenant);
 const machineOf = async (path: string, tenant = NORTH) => (await get(path, tenant)).json as MachineDetail;
+/** All that a list has, its pages being as large as the query says. */
+async function pagesOf<Item>(path: string, role: 'viewer' | 'admin' = 'viewer'): Promise<Item[]> {
+  const items: Item[] = [];
+  for (let cursor: string | undefined; ;) {
+    const answer = await platform.call(role, 'GET', cursor === undefined ? path : `${path}&cursor=${cursor}`);
+    expect(answer.status).toBe(200);
+    const page = answer.json as { items: Item[]; nextCursor?: string };
+    expect(page.items.length).toBeLessThanOrEqual(Number(/limit=(\d+)/.exec(path)?.[1]));
+    items.push(...page.items);
+    cursor = page.nextCursor;
+    if (cursor === undefined) return items;
+  }
+}
 const pump = (id: string, more = {}) => ({ id, class: 'pump', ...more });
 
 describe('machines', () => {
@@ -109,14 +122,7 @@ describe('machines', () => {
   });
 
   it('are listed page by page, each once', async () => {
-    const seen: string[] = [];
-    for (let cursor: string | undefined; ;) {
-      const page = (await get(`/v1/machines?site=cork&limit=499${cursor === undefined ? '' : `&cursor=${cursor}`}`))
-        .json as Fleet;
-      seen.push(...page.items.map(({ machine }) => machine));
-      cursor = page.nextCursor;
-      if (cursor === undefined) break;
-    }
+    const seen = (await pagesOf<FleetMachine>('/v1/machines?site=cork&limit=499')).map(({ machine }) => machine);
     expect(seen).toHaveLength(1500);
     expect(new Set(seen).size).toBe(1500);
     expect((await get('/v1/machines?cursor=nonsense')).status).toBe(400);
@@ -145,6 +151,16 @@ describe('machines', () => {
       return (answer.json as { accepted: number }).accepted === 1;
     });
     expect((await get('/v1/quarantine')).json).toEqual({ items: [] });
+  });
+
+  it('that are quarantined are listed page by page, latest sighting first, each once', async () => {
+    const strays = Array.from({ length: 7 }, (_unused, i) => `unknown-${i}`);
+    for (const machine of strays) await platform.send([{ ts: Date.now(), metrics: { rpm: 1 } }], NORTH, machine);
+    const seen = await pagesOf<QuarantinedMachineView>('/v1/quarantine?limit=3');
+    expect(seen.map(({ machine }) => machine).sort()).toEqual(strays);
+    const times = seen.map(({ lastMs }) => lastMs);
+    expect(times).toEqual(times.toSorted((a, b) => b - a));
+    expect((await get('/v1/quarantine?cursor=bm9uZQ')).status).toBe(400);
   });
 
   it('keep what was done to them', async () => {
@@ -190,6 +206,94 @@ describe('maintenance', () => {
   });
 });
 
+describe('a plant', () => {
+  const put = (site: string, machines: unknown, headers = {}) =>
+    platform.call('engineer', 'PUT', '/v1/plant', { body: { site, machines }, headers });
+  const plantAt = async (site: string) => {
+    const answer = await get(`/v1/plant?site=${site}`);
+    return {
+      ...(answer.json as { machines: { id: string; name?: string }[] }),
+      etag: answer.headers.get('etag') ?? '',
+    };
+  };
+
+  it('is read whole, and replaced under its ETag alone', async () => {
+    expect(await plantAt('derby')).toEqual({ site: 'derby', machines: [], etag: '"0"' });
+    const made = await put('derby', [pump('a'), pump('b')], { 'if-none-match': '*' });
+    expect(made.status).toBe(200);
+    const before = await plantAt('derby');
+    expect(before).toMatchObject({ machines: [{ id: 'a' }, { id: 'b' }], etag: made.headers.get('etag') });
+
+    const named = pump('a', { name: 'Feed pump' });
+    expect((await put('derby', [named])).status).toBe(428);
+    expect((await put('derby', [named], { 'if-none-match': '*' })).status).toBe(412);
+    const changed = await put('derby', [named], { 'if-match': before.etag });
+    expect([changed.status, changed.json]).toEqual([200, { site: 'derby', machines: [{ machine: 'a', revision: 2 }] }]);
+    const overtaken = await put('derby', [pump('b', { name: 'Spare' })], { 'if-match': before.etag });
+    expect([overtaken.status, overtaken.json]).toEqual([
+      412,
+      expect.objectContaining({ pointer: 'header:if-match', remedy: expect.stringContaining('Read it again') }),
+    ]);
+    expect(await plantAt('derby')).toMatchObject({
+      machines: [{ id: 'a', name: 'Feed pump' }, { id: 'b' }],
+      etag: changed.headers.get('etag'),
+    });
+  });
+
+  it('is not changed, and needs no ETag, where its machines are so already or new', async () => {
+    const again = await put('derby', [pump('b'), pump('c')]);
+    expect([again.status, again.json]).toEqual([
+      200,
+      {
+        site: 'derby',
+        machines: [
+          { machine: 'b', revision: 1 },
+          { machine: 'c', revision: 1 },
+        ],
+      },
+    ]);
+    const { etag } = await plantAt('derby');
+    expect((await put('derby', [pump('b'), pump('c')])).headers.get('etag')).toBe(etag);
+  });
+
+  it('has another ETag once a machine of it was deleted and made anew', async () => {
+    const { etag } = await plantAt('derby');
+    const path = '/v1/machines/c?site=derby';
+    await platform.call('engineer', 'DELETE', path, { headers: { 'if-match': '"1"' } });
+    await platform.call('engineer', 'PUT', path, { body: pump('c', { name: 'Another' }) });
+    expect((await put('derby', [pump('c')], { 'if-match': etag })).status).toBe(412);
+  });
+
+  it('is left as it was where somebody changes one of its machines meanwhile, be it the last', async () => {
+    let meanwhile: (() => Promise<unknown>) | undefined;
+    await using own = await GatewayPlatform.start({}, (dependencies) => {
+      const { machines } = dependencies;
+      const list = machines.listMachines.bind(machines);
+      machines.listMachines = async (query) => {
+        const found = await list(query);
+        await meanwhile?.();
+        return found;
+      };
+      return dependencies;
+    });
+    const { machines } = own.dependencies;
+    const { headers } = await own.call('viewer', 'GET', `/v1/plant?site=${SITE}`);
+    meanwhile = async () => {
+      meanwhile = undefined;
+      await machines.putMachine(NORTH, SITE, machineSchema.parse(pump('press-7')));
+    };
+    const answer = await own.call('engineer', 'PUT', '/v1/plant', {
+      body: { site: SITE, machines: [pump('new-1'), pump('press-7', { name: 'mine' })] },
+      headers: { 'if-match': headers.get('etag') ?? '' },
+    });
+    expect(answer.status).toBe(412);
+    const now = await machines.listMachines({ tenant: NORTH, limit: 10 });
+    expect(now.map(({ machine, revision }) => [machine.id, machine.name, revision])).toEqual([
+      ['press-7', undefined, 2],
+    ]);
+  });
+});
+
 describe('the fleet', () => {
   it('shows a machine that sends as well, running by its own metric, and a machine with an alarm before it', async () => {
     const body = {
@@ -213,7 +317,12 @@ describe('the fleet', () => {
     const { items } = (await get('/v1/machines?site=akron')).json as Fleet;
     expect(items[0]).toMatchObject({
       machine: 'press-7',
-      health: { status: 'critical', reasons: ['Velocity too high'] },
+      health: {
+        status: 'critical',
+        reasons: ['Velocity too high'],
+        sinceMs: expect.any(Number),
+        action: expect.any(String),
+      },
       openAlarms: { total: 1, unacknowledged: 1, highestPriority: 'high' },
     });
     expect(items.at(-1)?.health.status).toBe('ok');
@@ -483,6 +592,9 @@ describe('rules', () => {
       [2, true],
       [1, true],
     ]);
+    const paged = await pagesOf<{ version: number }>('/v1/rules/hot/history?limit=2');
+    expect(paged.map(({ version }) => version)).toEqual([3, 2, 1]);
+    expect((await get('/v1/rules/unheard-of/history')).status).toBe(404);
   });
 
   it.each([

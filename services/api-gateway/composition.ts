@@ -105,10 +105,11 @@ function disconnect(port: Connected): void {
 }
 
 function settingsOf(configuration: Configuration): ApiGatewaySettings {
-  const { host, httpPort, insecure, tenant, telemetryRequestsPerS } = configuration;
+  const { host, httpPort, insecure, tenant, telemetryRequestsPerS, staleAfterS } = configuration;
   const tls = readTls(configuration);
   return {
     ...{ host, port: httpPort, insecure, tenant },
+    staleAfterMs: staleAfterS * 1000,
     rateLimits: { telemetryPerCaller: telemetryRequestsPerS },
     ...(tls && { tls }),
     ...(existsSync(PAGE) && { staticFolder: PAGE }),

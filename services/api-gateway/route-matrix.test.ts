@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
 import { mayAct, ROLES } from '#core/domain/role.ts';
 import { GatewayPlatform } from '#test/support/gateway-platform.ts';
 import { apiGatewayConfigSchema } from './config.ts';
@@ -23,6 +24,8 @@ const guarded = routes.filter((route) => route.access !== 'public');
 
 /** A path with names that nothing has, so that nobody does anything by it. */
 const pathOf = ({ path }: Route) => path.replaceAll(/\{\w+\}/g, 'nothing-of-that-name');
+
+const shapeOf = (schema: unknown): z.ZodRawShape => (schema instanceof z.ZodObject ? schema.shape : {});
 
 let platform: GatewayPlatform;
 beforeAll(async () => {
@@ -49,6 +52,21 @@ describe('route table', () => {
   it('takes a body only with a bound, and only to write', () => {
     for (const { method, body } of routes) {
       if (body) expect([method, body.maxBytes > 0]).toEqual([expect.stringMatching(/POST|PUT/), true]);
+    }
+  });
+
+  it('pages every list, in one envelope', () => {
+    const lists = routes.filter(({ response }) => shapeOf(response.schema)['items'] instanceof z.ZodArray);
+    expect(lists.length).toBeGreaterThan(10);
+    for (const list of lists) {
+      expect([nameOf(list), Object.keys(shapeOf(list.query))]).toEqual([
+        nameOf(list),
+        expect.arrayContaining(['limit', 'cursor']),
+      ]);
+      expect([nameOf(list), Object.keys(shapeOf(list.response.schema))]).toEqual([
+        nameOf(list),
+        expect.arrayContaining(['items', 'nextCursor']),
+      ]);
     }
   });
 

@@ -270,12 +270,14 @@ function plantOf(machines: readonly string[]) {
   return { tenant: 'demo', site: SITE, machines: machines.map((id) => ({ id, class: 'other' })) };
 }
 
-/** More than fits into whatever room the registry's own pages have left. */
+let newMachines = 0;
+
+/** More than fits into whatever room the registry's own pages have left; other machines each time, for what is so already is not written. */
 function putPlant(platform: PlatformProcess): Promise<HttpAnswer> {
   return request(platform, '/v1/plant', {
     method: 'PUT',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(plantOf(Array.from({ length: 2000 }, (_, at) => `new-${at}`))),
+    body: JSON.stringify(plantOf(Array.from({ length: 2000 }, () => `new-${newMachines++}`))),
   });
 }
 

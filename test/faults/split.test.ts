@@ -15,6 +15,7 @@ import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { readAddress } from '#services/shared/process/service-address.ts';
+import { unreadiness } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
 import { ResendingDevice, type DeviceSample } from '#test/support/resending-device.ts';
@@ -107,12 +108,7 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
       await sleep(500 + random() * 1000);
       await platform.kill();
       await platform.startAgain();
-      await until('the platform is ready', async () =>
-        platform.api.request('GET', '/health/ready').then(
-          () => true,
-          () => false,
-        ),
-      );
+      await until('the platform is ready', async () => Object.keys(await unreadiness(platform)).length === 0);
       await untilUnderLoad(devices());
     },
     TIMEOUT_MS,

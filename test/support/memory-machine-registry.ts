@@ -1,6 +1,7 @@
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import type { Machine } from '#core/domain/plant.ts';
 import type {
+  MachineChange,
   MachineEventListQuery,
   MachineHistoryEvent,
   MachineListQuery,
@@ -23,6 +24,14 @@ export class MemoryMachineRegistry implements MachineRegistry {
     this.#machines.set(key, registered);
     this.#changed();
     return registered;
+  }
+
+  async putMachines(
+    tenant: TenantId,
+    site: SiteId,
+    changes: readonly MachineChange[],
+  ): Promise<readonly RegisteredMachine[]> {
+    return Promise.all(changes.map(({ machine }) => this.putMachine(tenant, site, machine)));
   }
 
   async getMachine(key: MachineKey): Promise<RegisteredMachine | undefined> {

@@ -49,6 +49,18 @@ describe('SQLite machine registry', () => {
     expect((await opened.registry.putMachine(tenant, site, first!)).revision).toBe(2);
   });
 
+  it('puts none of the machines that do not all fit', async () => {
+    await using opened = await openInFolder({ maxMachines: 3 });
+    const [first, ...others] = numbered(4).map((machine) => ({ machine }));
+    await opened.registry.putMachine(tenant, site, first!.machine);
+    await expect(opened.registry.putMachines(tenant, site, others)).rejects.toMatchObject({
+      code: 'resource_exhausted',
+      message: expect.stringContaining('3 more do not fit'),
+    });
+    expect(await opened.registry.listMachines({ tenant, limit: 10 })).toHaveLength(1);
+    expect(await opened.registry.putMachines(tenant, site, others.slice(0, 2))).toHaveLength(2);
+  });
+
   it('lets one refused write of a group fail alone', async () => {
     await using opened = await openStore();
     const [first, second] = numbered(2);

@@ -6,6 +6,7 @@ import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId
 import { machineSchema, type Machine } from '#core/domain/plant.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type {
+  MachineChange,
   MachineEventListQuery,
   MachineHistoryEvent,
   MachineListQuery,
@@ -88,18 +89,40 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
     machine: Machine,
     { signal, expectedRevision }: CallOptions & { readonly expectedRevision?: number } = {},
   ): Promise<RegisteredMachine> {
+    const change = { machine, ...(expectedRevision !== undefined && { expectedRevision }) };
+    const [put] = await this.putMachines(tenant, site, [change], { ...(signal && { signal }) });
+    return put!;
+  }
+
+  async putMachines(
+    tenant: TenantId,
+    site: SiteId,
+    changes: readonly MachineChange[],
+    { signal }: CallOptions = {},
+  ): Promise<readonly RegisteredMachine[]> {
     throwIfAborted(signal);
-    const key = machineKey(tenant, site, machine.id as MachineId);
-    this.#quarantine.forget(key);
-    const description = JSON.stringify(machine);
+    const puts = changes.map((change) => ({
+      ...change,
+      key: machineKey(tenant, site, change.machine.id as MachineId),
+      description: JSON.stringify(change.machine),
+    }));
+    requireEachOnce(puts.map(({ key }) => key));
+    for (const { key } of puts) this.#quarantine.forget(key);
     return this.#commit.write((database) => {
       const { revision: select, put, forget } = (this.#statements ??= prepare(database));
-      const present = Number(select.get(key)?.['revision'] ?? 0);
-      requireRevision(key, present, expectedRevision);
-      if (present === 0) this.#requireRoom(database);
-      put.run(key, tenant, site, description, present + 1);
-      forget.run(key);
-      return { key, machine, revision: present + 1 };
+      // Checked before anything is changed: what is refused leaves the writes it is committed with alone.
+      const present = puts.map(({ key, expectedRevision }) => {
+        const revision = Number(select.get(key)?.['revision'] ?? 0);
+        requireRevision(key, revision, expectedRevision);
+        return revision;
+      });
+      this.#requireRoom(database, present.filter((revision) => revision === 0).length);
+      return puts.map(({ key, machine, description }, index) => {
+        const revision = present[index]! + 1;
+        put.run(key, tenant, site, description, revision);
+        forget.run(key);
+        return { key, machine, revision };
+      });
     });
   }
 
@@ -224,16 +247,29 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
   }
 
   /** Counts the machines again each time as many have been added as there was known room for, within what other processes may add. */
-  #requireRoom(database: DatabaseSync): void {
-    if (this.#knownRoom === 0) {
+  #requireRoom(database: DatabaseSync, added: number): void {
+    if (this.#knownRoom < added) {
+      const { maxMachines } = this.#config;
       const count = Number(database.prepare('select count(*) as n from machine').get()?.['n']);
-      this.#knownRoom = Math.min(MAX_KNOWN_ROOM, this.#config.maxMachines - count);
+      const room = Math.max(0, maxMachines - count);
+      this.#knownRoom = Math.min(Math.max(MAX_KNOWN_ROOM, added), room);
+      if (room < added) {
+        const remedy = 'remove some, or raise maxMachines';
+        throw new PortError(
+          'resource_exhausted',
+          `there are ${count} machines of at most ${maxMachines}: ${added} more do not fit; ${remedy}`,
+        );
+      }
     }
-    if (this.#knownRoom <= 0) {
-      this.#knownRoom = 0;
-      throw new PortError('resource_exhausted', `there are ${this.#config.maxMachines} machines already`);
-    }
-    this.#knownRoom--;
+    this.#knownRoom -= added;
+  }
+}
+
+function requireEachOnce(keys: readonly MachineKey[]): void {
+  const seen = new Set<MachineKey>();
+  for (const key of keys) {
+    if (seen.has(key)) throw new PortError('invalid_argument', `${key} is there twice`);
+    seen.add(key);
   }
 }
 

@@ -104,16 +104,22 @@ export class SqliteRuleStore implements RuleStore, AsyncDisposable {
     });
   }
 
-  async history(tenant: TenantId, id: RuleId, { signal }: CallOptions = {}): Promise<readonly RuleHistoryEntry[]> {
+  async history(
+    tenant: TenantId,
+    id: RuleId,
+    { before, limit }: { readonly before?: number; readonly limit: number },
+    { signal }: CallOptions = {},
+  ): Promise<readonly RuleHistoryEntry[]> {
     throwIfAborted(signal);
-    const rows = await this.#file.kysely
+    let select = this.#file.kysely
       .selectFrom('rule_version')
       .selectAll()
       .where('tenant', '=', tenant)
       .where('id', '=', id)
       .orderBy('version', 'desc')
-      .execute();
-    return rows.map(({ version, at_ms, by_whom, document }) => ({
+      .limit(limit);
+    if (before !== undefined) select = select.where('version', '<', before);
+    return (await select.execute()).map(({ version, at_ms, by_whom, document }) => ({
       version,
       atMs: at_ms,
       by: by_whom,

@@ -17,7 +17,8 @@ export class FleetMachineState {
   readonly key: MachineKey;
   #registered: RegisteredMachine;
   #counts: OpenCount | undefined;
-  #reasons: readonly string[] = [];
+  /** Worst first. */
+  #open: readonly Alarm[] = [];
   /** Of the metric that tells the operating state. */
   #stateValue: number | undefined;
   #lastSeenMs: number | undefined;
@@ -62,10 +63,7 @@ export class FleetMachineState {
   setAlarms(counts: OpenCount | undefined, open: readonly Alarm[]): void {
     if (!counts && !this.#counts) return;
     this.#counts = counts;
-    this.#reasons = open
-      .toSorted((a, b) => priorityRank(b.priority) - priorityRank(a.priority))
-      .slice(0, MAX_REASONS)
-      .map((alarm) => alarm.title);
+    this.#open = open.toSorted((a, b) => priorityRank(b.priority) - priorityRank(a.priority)).slice(0, MAX_REASONS);
     this.#view = undefined;
   }
 
@@ -120,10 +118,21 @@ export class FleetMachineState {
   #health(stale: boolean): Health {
     if (this.#counts) {
       const urgent = priorityRank(this.#counts.worstPriority) >= priorityRank('high');
-      return { status: urgent ? 'critical' : 'warning', reasons: [...this.#reasons] };
+      const [worst] = this.#open;
+      return {
+        status: urgent ? 'critical' : 'warning',
+        reasons: this.#open.map(({ title }) => title),
+        ...(worst && { sinceMs: worst.raisedAtMs, action: worst.response }),
+      };
     }
-    if (this.#lastSeenMs === undefined) return { status: 'unknown', reasons: ['Nothing was ever received'] };
-    if (stale) return { status: 'unknown', reasons: ['Nothing received for too long'] };
+    if (this.#lastSeenMs === undefined) {
+      const action = `Connect its device: npx tribo device add ${this.#registered.machine.id}`;
+      return { status: 'unknown', reasons: ['Nothing was ever received'], action };
+    }
+    if (stale) {
+      const action = 'Check power and network of its device, then the sensor.';
+      return { status: 'unknown', reasons: ['Nothing received for too long'], sinceMs: this.#lastSeenMs, action };
+    }
     return { status: 'ok', reasons: [] };
   }
 }

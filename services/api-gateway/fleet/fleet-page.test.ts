@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { readHistory } from '#core/domain/machine-history.ts';
 import { machineSchema } from '#core/domain/plant.ts';
-import type { AlarmPriority } from '#core/domain/rule.ts';
+import { priorityRank, type AlarmPriority } from '#core/domain/rule.ts';
+import type { Health } from '../schemas/machines.ts';
 import { FleetMachineState } from './fleet-machine-state.ts';
 import { fleetBoard, fleetPage } from './fleet-page.ts';
 
@@ -60,26 +61,52 @@ describe('a page of the fleet', () => {
         expect(seen.map(({ machine }) => machine).sort()).toEqual(given.map(({ id }) => id).sort());
         const ranks = seen.map(({ health }) => severity[health.status]);
         expect(ranks).toEqual(ranks.toSorted((a, b) => a - b));
+        const open = seen.flatMap(({ openAlarms: { highestPriority } }) => highestPriority ?? []);
+        expect(open).toEqual(open.toSorted((a, b) => priorityRank(b) - priorityRank(a)));
         const { totals } = fleetPage(board, { limit: 1 }, 0);
         expect(totals.critical + totals.warning + totals.ok + totals.unknown).toBe(given.length);
       }),
     );
   });
 
-  it.each<[string, Given, string, string[]]>([
-    ['never heard of', { seenMs: undefined, alarm: undefined }, 'unknown', ['Nothing was ever received']],
-    ['silent for too long', { seenMs: 1000, alarm: undefined }, 'unknown', ['Nothing received for too long']],
-    ['heard of, without an alarm', { seenMs: 999_000, alarm: undefined }, 'ok', []],
-    ['with a medium alarm', { seenMs: 999_000, alarm: { priority: 'medium', unacknowledged: 1 } }, 'warning', []],
-    ['with a high alarm', { seenMs: 999_000, alarm: { priority: 'high', unacknowledged: 0 } }, 'critical', []],
+  it.each<[string, Given, Health]>([
+    [
+      'never heard of',
+      { seenMs: undefined, alarm: undefined },
+      {
+        status: 'unknown',
+        reasons: ['Nothing was ever received'],
+        action: 'Connect its device: npx tribo device add a',
+      },
+    ],
+    [
+      'silent for too long',
+      { seenMs: 1000, alarm: undefined },
+      {
+        status: 'unknown',
+        reasons: ['Nothing received for too long'],
+        sinceMs: 1000,
+        action: 'Check power and network of its device, then the sensor.',
+      },
+    ],
+    ['heard of, without an alarm', { seenMs: 999_000, alarm: undefined }, { status: 'ok', reasons: [] }],
+    [
+      'with a medium alarm',
+      { seenMs: 999_000, alarm: { priority: 'medium', unacknowledged: 1 } },
+      { status: 'warning', reasons: [] },
+    ],
+    [
+      'with a high alarm',
+      { seenMs: 999_000, alarm: { priority: 'high', unacknowledged: 0 } },
+      { status: 'critical', reasons: [] },
+    ],
     [
       'silent, with a critical alarm',
       { seenMs: 1000, alarm: { priority: 'critical', unacknowledged: 1 } },
-      'critical',
-      [],
+      { status: 'critical', reasons: [] },
     ],
-  ])('judges a machine %s', (_what, given, status, reasons) => {
-    expect(stateOf('a', given).view(at).health).toEqual({ status, reasons });
+  ])('judges a machine %s', (_what, given, health) => {
+    expect(stateOf('a', given).view(at).health).toEqual(health);
   });
 
   it('says that a machine is under maintenance as long as it is, also of one that sends nothing', () => {

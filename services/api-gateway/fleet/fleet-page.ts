@@ -1,3 +1,4 @@
+import type { AlarmPriority } from '#core/domain/rule.ts';
 import { decodeCursor, encodeCursor } from '../http/cursor.ts';
 import type { Fleet, FleetMachine } from '../schemas/machines.ts';
 import type { FleetMachineState } from './fleet-machine-state.ts';
@@ -10,7 +11,7 @@ export interface FleetFilter {
   readonly cursor?: string | undefined;
 }
 
-const RANKS = 8;
+const RANKS = 12;
 
 /** A fleet in order, worst first, with its totals. */
 export interface FleetBoard {
@@ -83,16 +84,19 @@ function firstAfter(machines: readonly FleetMachine[], place: string): number {
   return low;
 }
 
-/** 0 is worst. Within a status, what nobody has acknowledged comes first. */
+/** 0 is worst. Of the same priority, what nobody has acknowledged comes first. */
 function rankOf({ health, openAlarms }: FleetMachine): number {
-  return STATUS_RANK[health.status] * 2 + (openAlarms.unacknowledged > 0 ? 0 : 1);
+  const { highestPriority, unacknowledged } = openAlarms;
+  const level = highestPriority === undefined ? WITHOUT_ALARM_RANK[health.status] : PRIORITY_RANK[highestPriority];
+  return level * 2 + (unacknowledged > 0 ? 0 : 1);
 }
 
-const STATUS_RANK: Readonly<Record<FleetMachine['health']['status'], number>> = {
-  critical: 0,
-  warning: 1,
-  unknown: 2,
-  ok: 3,
+const PRIORITY_RANK: Readonly<Record<AlarmPriority, number>> = { critical: 0, high: 1, medium: 2, low: 3 };
+const WITHOUT_ALARM_RANK: Readonly<Record<FleetMachine['health']['status'], number>> = {
+  critical: 1,
+  warning: 3,
+  unknown: 4,
+  ok: 5,
 };
 
 /** Machines that were added since the start are at the end of the map, so the order is checked, and restored only where it is needed. */

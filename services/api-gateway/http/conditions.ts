@@ -1,3 +1,4 @@
+import { isPortError } from '#core/errors.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import type { Call } from './route.ts';
 
@@ -44,6 +45,16 @@ export function expectedVersion(call: Pick<Call, 'header'>, present: number): nu
     throw preconditionFailed(present === 0 ? 'There is none.' : `At present its ETag is ${etagOf(present)}.`);
   }
   return expected;
+}
+
+/** Somebody else may have been faster between the reading and the writing. @throws HttpProblem precondition-failed. */
+export async function conditional<Result>(write: () => Promise<Result>): Promise<Result> {
+  try {
+    return await write();
+  } catch (error) {
+    if (isPortError(error) && error.code === 'failed_precondition') throw preconditionFailed(error.message);
+    throw error;
+  }
 }
 
 export function preconditionFailed(detail: string): HttpProblem {

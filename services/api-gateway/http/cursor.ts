@@ -5,6 +5,21 @@ export function encodeCursor(list: string, position: readonly (string | number)[
   return Buffer.from(JSON.stringify([list, ...position])).toString('base64url');
 }
 
+/**
+ * A page of a list, in the envelope that all lists have. `found` holds one item more than `limit` where there is more; `positionOf` says
+ * where a page that ends with an item ended.
+ */
+export function pageOf<Item, View>(
+  list: string,
+  found: readonly Item[],
+  limit: number,
+  { view, positionOf }: { view: (item: Item) => View; positionOf: (item: Item) => readonly (string | number)[] },
+): { readonly items: View[]; readonly nextCursor?: string } {
+  const items = found.slice(0, limit);
+  const last = found.length > limit ? items.at(-1) : undefined;
+  return { items: items.map(view), ...(last && { nextCursor: encodeCursor(list, positionOf(last)) }) };
+}
+
 /** The position of a cursor of this very list, with as many parts as `parts` tells the types of. @throws HttpProblem invalid-cursor. */
 export function decodeCursor<const Parts extends readonly ('string' | 'number')[]>(
   list: string,

@@ -2,6 +2,7 @@ import type { TokenIssuer, TokenRecord } from '#core/ports/token-issuer.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import type { Principal } from '../access/principal.ts';
 import { sessionCookie } from '../access/session-cookie.ts';
+import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Route } from '../http/route.ts';
 import {
   createdTokenSchema,
@@ -11,6 +12,7 @@ import {
   signInLinkSchema,
   signInRequestSchema,
   tokenAddressSchema,
+  tokenListQuerySchema,
   tokensSchema,
   type Session,
   type TokenView,
@@ -19,6 +21,8 @@ import type { GatewayServices } from '../services.ts';
 
 const TAG = 'Access';
 const DAY_MS = 86_400_000;
+const TOKEN_CURSOR = ['number', 'string'] as const;
+const NEWEST = [Infinity, ''] as const;
 
 /** Nobody is signed in yet who sends one. */
 const MAX_SIGN_IN_BYTES = 4096;
@@ -82,9 +86,17 @@ export function accessRoutes(limits: { readonly jsonBytes: number }): readonly R
       tag: TAG,
       summary: 'The bearer tokens that were issued and have not expired.',
       access: 'admin',
+      query: tokenListQuerySchema,
       response: { status: 200, description: 'Newest first', schema: tokensSchema },
-      handle: async ({ principal, signal }, services) => {
-        return { json: { items: (await issuerOf(services).listTokens(principal.tenant, { signal })).map(tokenView) } };
+      handle: async ({ query, principal, signal }, services) => {
+        const [createdMs, id] =
+          query.cursor === undefined ? NEWEST : decodeCursor('tokens', query.cursor, TOKEN_CURSOR);
+        const all = await issuerOf(services).listTokens(principal.tenant, { signal });
+        const found = all.filter(
+          (each) => each.createdAtMs < createdMs || (each.createdAtMs === createdMs && each.id > id),
+        );
+        const positionOf = (last: TokenRecord) => [last.createdAtMs, last.id];
+        return { json: pageOf('tokens', found, query.limit, { view: tokenView, positionOf }) };
       },
     }),
     route({

@@ -1,12 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { FIGURES_KEPT_MS } from '#core/alerting/alarm-figure-reader.ts';
-import type { OperatorAction, OperatorTransition } from '#core/domain/alarm.ts';
+import type { Alarm, JournalEntry, OperatorAction, OperatorTransition } from '#core/domain/alarm.ts';
 import type { AlarmId, SiteId } from '#core/domain/ids.ts';
 import type { Role } from '#core/domain/role.ts';
 import type { RecordedTransition } from '#core/ports/alarm-journal.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import { etagOf, expectationOf, preconditionFailed } from '../http/conditions.ts';
-import { decodeCursor, encodeCursor } from '../http/cursor.ts';
+import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Call, type Reply, type Route } from '../http/route.ts';
 import {
   alarmAddressSchema,
@@ -68,14 +68,8 @@ export function alarmRoutes(limits: { readonly jsonBytes: number }): readonly Ro
           },
           { signal },
         );
-        const items = found.slice(0, limit);
-        const last = found.length > limit ? items.at(-1) : undefined;
-        return {
-          json: {
-            items: items.map(alarmView),
-            ...(last && { nextCursor: encodeCursor('alarms', [last.raisedAtMs, last.id]) }),
-          },
-        };
+        const positionOf = (last: Alarm) => [last.raisedAtMs, last.id];
+        return { json: pageOf('alarms', found, limit, { view: alarmView, positionOf }) };
       },
     }),
     route({
@@ -122,10 +116,8 @@ export function alarmRoutes(limits: { readonly jsonBytes: number }): readonly Ro
         if (!(await alarms.alarm(principal.tenant, id, { signal }))) throw noSuchAlarm(id);
         const [afterSequence] = query.cursor === undefined ? [0] : decodeCursor('journal', query.cursor, ['number']);
         const found = await alarms.journal(id, { afterSequence, limit: query.limit + 1 }, { signal });
-        const items = found.slice(0, query.limit);
-        const last = found.length > query.limit ? items.at(-1) : undefined;
-        const nextCursor = last && encodeCursor('journal', [last.sequence]);
-        return { json: { items: items.map(journalEntryView), ...(nextCursor !== undefined && { nextCursor }) } };
+        const positionOf = ({ sequence }: JournalEntry) => [sequence];
+        return { json: pageOf('journal', found, query.limit, { view: journalEntryView, positionOf }) };
       },
     }),
     route({

@@ -8,7 +8,7 @@ import {
 } from '#core/domain/ids.ts';
 import type { Device } from '#core/ports/device-registry.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
-import { decodeCursor, encodeCursor } from '../http/cursor.ts';
+import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Route } from '../http/route.ts';
 import {
   addDeviceRequestSchema,
@@ -39,14 +39,8 @@ export function deviceRoutes(limits: { readonly jsonBytes: number }): readonly R
         const [after = ''] = query.cursor === undefined ? [] : decodeCursor('devices', query.cursor, ['string']);
         const all = await services.devices.listDevices(principal.tenant, { signal });
         const found = all.filter(({ id }) => id > after);
-        const items = found.slice(0, query.limit);
-        const last = found.length > query.limit ? items.at(-1) : undefined;
-        return {
-          json: {
-            items: items.map((device) => deviceView(device, services)),
-            ...(last && { nextCursor: encodeCursor('devices', [last.id]) }),
-          },
-        };
+        const view = (device: Device) => deviceView(device, services);
+        return { json: pageOf('devices', found, query.limit, { view, positionOf: ({ id }) => [id] }) };
       },
     }),
     route({

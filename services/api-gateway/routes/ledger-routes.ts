@@ -1,4 +1,4 @@
-import { decodeCursor, encodeCursor } from '../http/cursor.ts';
+import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Route } from '../http/route.ts';
 import {
   deadLetterAddressSchema,
@@ -74,15 +74,13 @@ export function ledgerRoutes(): readonly Route[] {
         const [after] = query.cursor === undefined ? [] : decodeCursor('rejections', query.cursor, ['string']);
         const page = { tenant, limit: query.limit + 1, ...(after !== undefined && { after }) };
         const found = await store.rejections(page, { signal });
-        const items = found.slice(0, query.limit);
-        const last = found.length > query.limit ? items.at(-1) : undefined;
         return {
-          json: {
-            items: items.map(({ id, machine, eventId, code, pointer, detail, atMs }) => {
+          json: pageOf('rejections', found, query.limit, {
+            view: ({ id, machine, eventId, code, pointer, detail, atMs }) => {
               return { id, ...placeOf(machine), eventId, code, pointer, detail, atMs };
-            }),
-            ...(last && { nextCursor: encodeCursor('rejections', [last.id]) }),
-          },
+            },
+            positionOf: ({ id }) => [id],
+          }),
         };
       },
     }),

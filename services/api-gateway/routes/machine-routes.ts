@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { machineRef, type SiteId } from '#core/domain/ids.ts';
 import { maintenanceAt, readHistory } from '#core/domain/machine-history.ts';
 import { machineSchema } from '#core/domain/plant.ts';
-import type { MachineHistoryEvent, RegisteredMachine } from '#core/ports/machine-registry.ts';
+import type { MachineHistoryEvent, QuarantinedMachine, RegisteredMachine } from '#core/ports/machine-registry.ts';
 import type { LatestValue } from '#core/ports/time-series-store.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import { etagOf, expectedVersion } from '../http/conditions.ts';
-import { decodeCursor, encodeCursor } from '../http/cursor.ts';
+import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Route } from '../http/route.ts';
 import {
   addMachineEventRequestSchema,
@@ -20,23 +20,21 @@ import {
   machineEventsQuerySchema,
   machineEventsSchema,
   machineSiteQuerySchema,
-  putPlantRequestSchema,
-  putPlantResponseSchema,
   quarantineAddressSchema,
+  quarantineListQuerySchema,
   quarantineSchema,
   registeredMachineSchema,
   type LiveValue,
   type MachineEventView,
+  type QuarantinedMachineView,
 } from '../schemas/machines.ts';
 import { placeOf } from '../views.ts';
 import { machineKeyOf, ownMachine, registeredMachine } from './machine-access.ts';
 
 const TAG = 'Machines';
-/** Bearings, sensors and metrics of 20,000 machines. */
-const MAX_PLANT_BYTES = 32 * 2 ** 20;
-const MACHINES_AT_ONCE = 1000;
-const EVENT_CURSOR = ['number', 'string'] as const;
+const INSTANT_CURSOR = ['number', 'string'] as const;
 const BEGINNING = [-Infinity, ''] as const;
+const LATEST = [Infinity, ''] as const;
 
 export function machineRoutes(limits: { readonly jsonBytes: number }): readonly Route[] {
   return [
@@ -112,44 +110,24 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
       },
     }),
     route({
-      method: 'PUT',
-      path: '/v1/plant',
-      tag: TAG,
-      summary: 'Creates or replaces all machines that a plant’s description names.',
-      access: 'engineer',
-      body: { kind: 'json', schema: putPlantRequestSchema, maxBytes: MAX_PLANT_BYTES },
-      response: { status: 200, description: 'The machines with their revisions', schema: putPlantResponseSchema },
-      handle: async ({ principal, body }, { machines, fleet }) => {
-        const { tenant } = principal;
-        if (body.tenant !== undefined && body.tenant !== tenant) throw foreignPlant(body.tenant);
-        const results: { machine: string; revision: number }[] = [];
-        for (let from = 0; from < body.machines.length; from += MACHINES_AT_ONCE) {
-          const some = body.machines.slice(from, from + MACHINES_AT_ONCE);
-          const put = await Promise.all(some.map((each) => machines.putMachine(tenant, body.site as SiteId, each)));
-          for (const each of put) fleet.put(each);
-          results.push(...put.map(({ machine, revision }) => ({ machine: machine.id, revision })));
-        }
-        return { json: { site: body.site, machines: results } };
-      },
-    }),
-    route({
       method: 'GET',
       path: '/v1/quarantine',
       tag: TAG,
       summary: 'Machines that nobody has described and that something was sent for.',
       access: 'viewer',
-      response: { status: 200, description: 'Newest first', schema: quarantineSchema },
-      handle: async ({ principal, signal }, { machines }) => {
-        const found = await machines.listQuarantine(principal.tenant, { signal });
-        const items = found.map(({ key, device, messages, firstAtMs, atMs, sample }) => ({
-          ...placeOf(key),
-          device,
-          messages,
-          firstMs: firstAtMs,
-          lastMs: atMs,
-          sample,
-        }));
-        return { json: { items } };
+      query: quarantineListQuerySchema,
+      response: {
+        status: 200,
+        description: 'Latest sighting first; what sends again while you page moves to the first page',
+        schema: quarantineSchema,
+      },
+      handle: async ({ query, principal, signal }, { machines }) => {
+        const { cursor, limit } = query;
+        const [atMs, key] = cursor === undefined ? LATEST : decodeCursor('quarantine', cursor, INSTANT_CURSOR);
+        const all = await machines.listQuarantine(principal.tenant, { signal });
+        const found = all.filter((each) => each.atMs < atMs || (each.atMs === atMs && each.key > key));
+        const positionOf = (last: QuarantinedMachine) => [last.atMs, last.key];
+        return { json: pageOf('quarantine', found, limit, { view: quarantinedView, positionOf }) };
       },
     }),
     route({
@@ -185,14 +163,12 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
       response: { status: 200, description: 'Oldest first', schema: machineEventsSchema },
       handle: async ({ params, query, principal, signal }, services) => {
         const { key } = ownMachine({ tenant: principal.tenant, ...query, ...params }, services);
-        const [atMs, id] = query.cursor === undefined ? BEGINNING : decodeCursor('events', query.cursor, EVENT_CURSOR);
+        const { cursor, limit } = query;
+        const [atMs, id] = cursor === undefined ? BEGINNING : decodeCursor('events', cursor, INSTANT_CURSOR);
         const all = await services.machines.machineEvents(key, { signal });
         const found = all.filter((event) => event.atMs > atMs || (event.atMs === atMs && event.id > id));
-        const items = found.slice(0, query.limit);
-        const last = found.length > query.limit ? items.at(-1) : undefined;
-        const nextCursor = last && encodeCursor('events', [last.atMs, last.id]);
-        const views = items.map(eventView(all));
-        return { json: { items: views, ...(nextCursor !== undefined && { nextCursor }) } };
+        const positionOf = (last: MachineHistoryEvent) => [last.atMs, last.id];
+        return { json: pageOf('events', found, limit, { view: eventView(all), positionOf }) };
       },
     }),
     route({
@@ -232,19 +208,22 @@ function eventView(history: readonly MachineHistoryEvent[]) {
   };
 }
 
+function quarantinedView({
+  key,
+  device,
+  messages,
+  firstAtMs,
+  atMs,
+  sample,
+}: QuarantinedMachine): QuarantinedMachineView {
+  return { ...placeOf(key), device, messages, firstMs: firstAtMs, lastMs: atMs, sample };
+}
+
 function idsDiffer(inBody: string, inPath: string): HttpProblem {
   return new HttpProblem('invalid-request', {
     detail: `The body describes ${inBody}, the path names ${inPath}.`,
     pointer: '/id',
     remedy: 'Make them the same. A machine cannot be renamed: its history is kept under its id.',
-  });
-}
-
-function foreignPlant(tenant: string): HttpProblem {
-  return new HttpProblem('invalid-request', {
-    detail: `The plant is described for the tenant ${tenant}, which is not yours.`,
-    pointer: '/tenant',
-    remedy: 'Leave tenant out, or use a token of that tenant.',
   });
 }
 

@@ -5,7 +5,7 @@ import { isPortError, type CallOptions } from '#core/errors.ts';
 import { modelKey, type ModelRef, type ModelRegistry, type ModelVersion } from '#core/ports/model-registry.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import { etagOf, expectedVersion, preconditionFailed } from '../http/conditions.ts';
-import { decodeCursor, encodeCursor } from '../http/cursor.ts';
+import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Call, type Reply, type Route } from '../http/route.ts';
 import {
   modelAddressSchema,
@@ -49,17 +49,15 @@ export function modelRoutes(limits: { readonly modelBytes: number; readonly json
         const [after] = query.cursor === undefined ? [] : decodeCursor('models', query.cursor, ['string']);
         const page = { tenant, limit: query.limit + 1, ...(after !== undefined && { after }) };
         const found = (await models?.listModels(page, { signal })) ?? [];
-        const items = found.slice(0, query.limit);
-        const last = found.length > query.limit ? items.at(-1) : undefined;
         return {
-          json: {
-            items: items.map(({ model, latestVersion, promotedVersion }) => ({
+          json: pageOf('models', found, query.limit, {
+            view: ({ model, latestVersion, promotedVersion }) => ({
               ...nameOf(model),
               latestVersion,
               ...(promotedVersion !== undefined && { promotedVersion }),
-            })),
-            ...(last && { nextCursor: encodeCursor('models', [modelKey(last.model)]) }),
-          },
+            }),
+            positionOf: ({ model }) => [modelKey(model)],
+          }),
         };
       },
     }),
@@ -92,13 +90,9 @@ export function modelRoutes(limits: { readonly modelBytes: number; readonly json
         const found = await registry.listVersions(ref, page, { signal });
         if (found.length === 0 && before === undefined) throw noSuchModel(ref);
         const promoted = await registry.getPromoted(ref, { signal });
-        const items = found.slice(0, query.limit);
-        const last = found.length > query.limit ? items.at(-1) : undefined;
+        const view = (version: ModelVersion) => versionView(version, promoted);
         return {
-          json: {
-            items: items.map((version) => versionView(version, promoted)),
-            ...(last && { nextCursor: encodeCursor('model-versions', [last.version]) }),
-          },
+          json: pageOf('model-versions', found, query.limit, { view, positionOf: ({ version }) => [version] }),
         };
       },
     }),

@@ -10,6 +10,7 @@ import { ledgerRoutes } from './ledger-routes.ts';
 import { machineRoutes } from './machine-routes.ts';
 import { modelRoutes } from './model-routes.ts';
 import { operationRoutes } from './operation-routes.ts';
+import { plantRoutes } from './plant-routes.ts';
 import { ruleRoutes } from './rule-routes.ts';
 import { seriesRoutes } from './series-routes.ts';
 import { telemetryRoutes } from './telemetry-routes.ts';
@@ -30,6 +31,7 @@ export function routeTable(
   const table: readonly Route[] = [
     ...telemetryRoutes(limits),
     ...machineRoutes(limits),
+    ...plantRoutes(),
     ...seriesRoutes(),
     ...waveformRoutes(),
     ...alarmRoutes(limits),

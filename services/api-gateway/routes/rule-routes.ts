@@ -1,9 +1,9 @@
 import type { RuleId } from '#core/domain/ids.ts';
-import { isPortError } from '#core/errors.ts';
 import type { VersionedRule } from '#core/domain/rule.ts';
+import type { RuleHistoryEntry } from '#core/ports/rule-store.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
-import { etagOf, expectedVersion, preconditionFailed } from '../http/conditions.ts';
-import { decodeCursor, encodeCursor } from '../http/cursor.ts';
+import { conditional, etagOf, expectedVersion } from '../http/conditions.ts';
+import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Reply, type Route } from '../http/route.ts';
 import {
   ruleAddressSchema,
@@ -31,10 +31,8 @@ export function ruleRoutes(limits: { readonly jsonBytes: number }): readonly Rou
         const [id] = query.cursor === undefined ? [] : decodeCursor('rules', query.cursor, ['string']);
         const after = id === undefined ? {} : { after: { tenant, id: id as RuleId } };
         const found = await rules.list({ tenant, limit: query.limit + 1, ...after }, { signal });
-        const items = found.slice(0, query.limit);
-        const last = found.length > query.limit ? items.at(-1) : undefined;
         return {
-          json: { items: items.map(ruleView), ...(last && { nextCursor: encodeCursor('rules', [last.rule.id]) }) },
+          json: pageOf('rules', found, query.limit, { view: ruleView, positionOf: ({ rule }) => [rule.id] }),
         };
       },
     }),
@@ -59,11 +57,15 @@ export function ruleRoutes(limits: { readonly jsonBytes: number }): readonly Rou
       summary: 'Every version that a rule ever had, with who made it.',
       access: 'viewer',
       params: ruleAddressSchema,
+      query: ruleListQuerySchema,
       response: { status: 200, description: 'Newest first', schema: ruleHistorySchema },
-      handle: async ({ params, principal, signal }, { rules }) => {
-        const found = await rules.history(principal.tenant, params.id as RuleId, { signal });
-        if (found.length === 0) throw noSuchRule(params.id);
-        return { json: { items: found } };
+      handle: async ({ params, query, principal, signal }, { rules }) => {
+        const [before] = query.cursor === undefined ? [] : decodeCursor('rule-history', query.cursor, ['number']);
+        const page = { limit: query.limit + 1, ...(before !== undefined && { before }) };
+        const found = await rules.history(principal.tenant, params.id as RuleId, page, { signal });
+        if (found.length === 0 && before === undefined) throw noSuchRule(params.id);
+        const positionOf = ({ version }: RuleHistoryEntry) => [version];
+        return { json: pageOf('rule-history', found, query.limit, { view: (entry) => entry, positionOf }) };
       },
     }),
     route({
@@ -103,16 +105,6 @@ export function ruleRoutes(limits: { readonly jsonBytes: number }): readonly Rou
       },
     }),
   ];
-}
-
-/** Somebody else may have been faster between the reading and the writing. */
-async function conditional<Result>(write: () => Promise<Result>): Promise<Result> {
-  try {
-    return await write();
-  } catch (error) {
-    if (isPortError(error) && error.code === 'failed_precondition') throw preconditionFailed(error.message);
-    throw error;
-  }
 }
 
 function ruleReply(rule: VersionedRule): Reply {

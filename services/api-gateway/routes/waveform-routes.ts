@@ -2,7 +2,7 @@ import { decodeSamples } from '#core/domain/waveform.ts';
 import type { CallOptions } from '#core/errors.ts';
 import type { StoredWaveform } from '#core/ports/time-series-store.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
-import { decodeCursor, encodeCursor } from '../http/cursor.ts';
+import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Route } from '../http/route.ts';
 import { machineAddressSchema } from '../schemas/machines.ts';
 import { waveformAddressSchema } from '../schemas/telemetry.ts';
@@ -53,15 +53,8 @@ export function waveformRoutes(): readonly Route[] {
           { signal },
         );
         const rest = found.toSorted(newestFirst).filter((each) => !after || isAfter(each, after));
-        const items = rest.slice(0, limit);
-        const last = items.at(-1);
-        const more = rest.length > limit && last;
-        return {
-          json: {
-            items: items.map(waveformMetadata),
-            ...(more && { nextCursor: encodeCursor('waveforms', [more.ts, more.waveformId]) }),
-          },
-        };
+        const positionOf = (last: StoredWaveform) => [last.ts, last.waveformId];
+        return { json: pageOf('waveforms', rest, limit, { view: waveformMetadata, positionOf }) };
       },
     }),
     route({

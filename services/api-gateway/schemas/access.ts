@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ROLES } from '#core/domain/role.ts';
-import { instantMsSchema, nameSchema } from './common.ts';
+import { instantMsSchema, nameSchema, pageQuerySchema, pageSchema } from './common.ts';
 
 /** What a caller may do. admin includes engineer, engineer includes operator and ingest, operator includes viewer. */
 export const roleSchema = z.enum(ROLES).meta({
@@ -57,7 +57,8 @@ export const createdTokenSchema = z
   })
   .meta({ id: 'CreatedToken' });
 
-export const tokensSchema = z.object({ items: z.array(tokenSchema) }).meta({ id: 'Tokens' });
+export const tokenListQuerySchema = z.object(pageQuerySchema(500, 100));
+export const tokensSchema = pageSchema(tokenSchema).meta({ id: 'Tokens', description: 'Newest first' });
 export const tokenAddressSchema = z.object({ id: z.string().min(1).max(64) });
 
 export type Session = z.infer<typeof sessionSchema>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { machineSchema, plantSchema } from '#core/domain/plant.ts';
+import { machineSchema, plantSchema as describedPlantSchema } from '#core/domain/plant.ts';
 import { alarmPrioritySchema } from './alarms.ts';
 import {
   commaListSchema,
@@ -46,6 +46,10 @@ export const healthSchema = z
     reasons: z
       .array(z.string())
       .meta({ description: 'Why, worst first, at most 3', examples: [['Bearing outer race energy above limit']] }),
+    sinceMs: instantMsSchema
+      .optional()
+      .meta({ description: 'Since when: the worst alarm was raised, or the last data received' }),
+    action: z.string().optional().meta({ description: 'What to do about the worst of it' }),
   })
   .meta({ id: 'Health' });
 
@@ -90,7 +94,12 @@ export const fleetMachineSchema = z
         name: 'Moulding press 7',
         class: 'press',
         line: 'line-2',
-        health: { status: 'warning', reasons: ['Velocity RMS in ISO zone C'] },
+        health: {
+          status: 'warning',
+          reasons: ['Velocity RMS in ISO zone C'],
+          sinceMs: 1_795_219_200_000,
+          action: 'Plan an inspection of balance and alignment.',
+        },
         operatingState: 'running',
         lastSeenMs: 1_795_222_800_000,
         stale: false,
@@ -142,7 +151,13 @@ export const registeredMachineSchema = z
   .object({ site: z.string(), machine: z.string(), revision: z.int(), description: machineDescriptionSchema })
   .meta({ id: 'RegisteredMachine' });
 
-export const putPlantRequestSchema = plantSchema
+export const plantQuerySchema = z.object({ site: nameSchema });
+
+export const plantSchema = z
+  .object({ site: z.string(), machines: z.array(machineDescriptionSchema) })
+  .meta({ id: 'SitePlant', description: 'All machines of a site, in order of id' });
+
+export const putPlantRequestSchema = describedPlantSchema
   .omit({ tenant: true })
   .extend({ tenant: nameSchema.optional().meta({ description: 'Where given, it must be your own' }) })
   .superRefine(({ machines }, context) => {
@@ -171,7 +186,11 @@ export const quarantinedMachineSchema = z
   })
   .meta({ id: 'QuarantinedMachine' });
 
-export const quarantineSchema = z.object({ items: z.array(quarantinedMachineSchema) }).meta({ id: 'Quarantine' });
+export const quarantineListQuerySchema = z.object(pageQuerySchema(500, 100));
+export const quarantineSchema = pageSchema(quarantinedMachineSchema).meta({
+  id: 'Quarantine',
+  description: 'Latest sighting first',
+});
 
 export const quarantineAddressSchema = z.object({ site: nameSchema, machine: nameSchema });
 

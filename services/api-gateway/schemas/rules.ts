@@ -19,17 +19,13 @@ export const ruleSchema = z
 
 export const ruleListSchema = pageSchema(ruleSchema).meta({ id: 'RuleList' });
 
-export const ruleHistorySchema = z
-  .object({
-    items: z.array(
-      z.object({
-        version: z.int(),
-        atMs: instantMsSchema,
-        by: z.string(),
-        rule: ruleDefinitionSchema.optional().meta({ description: 'Absent: it was deleted' }),
-      }),
-    ),
-  })
-  .meta({ id: 'RuleHistory' });
+export const ruleHistorySchema = pageSchema(
+  z.object({
+    version: z.int(),
+    atMs: instantMsSchema,
+    by: z.string(),
+    rule: ruleDefinitionSchema.optional().meta({ description: 'Absent: it was deleted' }),
+  }),
+).meta({ id: 'RuleHistory', description: 'Newest first' });
 
 export type RuleView = z.infer<typeof ruleSchema>;

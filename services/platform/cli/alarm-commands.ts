@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { AlarmFiguresView, AlarmView, JournalEntryView } from '#services/api-gateway/schemas/alarms.ts';
+import { allItems } from './all-items.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
 
@@ -19,12 +20,11 @@ export function addAlarmCommands(program: Command, action: Action): void {
     .action(
       action(async ({ api, out }, options: { machine?: string; state?: string; limit: string }) => {
         const query = new URLSearchParams({
-          limit: options.limit,
           ...(options.machine ? { machine: options.machine } : {}),
           ...(options.state ? { state: options.state } : {}),
         });
-        const { items } = await api().request<{ items: AlarmView[] }>('GET', `/v1/alarms?${query.toString()}`);
-        out.result(items, () =>
+        const path = `/v1/alarms?${query.toString()}`;
+        out.result(await allItems<AlarmView>(api(), path, Number(options.limit)), (items) =>
           table(
             ['raised', 'machine', 'priority', 'state', 'alarm', 'id'],
             items.map((each) => [
@@ -48,9 +48,9 @@ export function addAlarmCommands(program: Command, action: Action): void {
         const path = `/v1/alarms/${encodeURIComponent(id)}`;
         const [one, journal] = await Promise.all([
           api().request<AlarmView>('GET', path),
-          api().request<{ items: JournalEntryView[] }>('GET', `${path}/journal`),
+          allItems<JournalEntryView>(api(), `${path}/journal`),
         ]);
-        out.result({ ...one, journal: journal.items }, () => explain(one, journal.items));
+        out.result({ ...one, journal }, () => explain(one, journal));
       }),
     );
 

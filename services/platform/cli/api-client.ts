@@ -12,6 +12,9 @@ export interface PlatformAddress {
 
 export const ADDRESS_FILE = 'platform.json';
 
+/** Where the platform says whether it can do its work. */
+export const READINESS = '/health/ready';
+
 export interface ApiClient {
   readonly url: string;
   readonly token: string;
@@ -22,7 +25,10 @@ export interface ApiClient {
     path: string,
     body?: unknown,
     headers?: Readonly<Record<string, string>>,
+    withinMs?: number,
   ): Promise<Result>;
+  /** The ETag of what is at a path now, for a change that depends on it. */
+  etag(path: string): Promise<string>;
 }
 
 interface Problem {
@@ -40,31 +46,43 @@ export function apiClient(options: {
   readonly dataDir: string;
 }): ApiClient {
   const address = resolveAddress(options);
+  const exchange = async (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+    withinMs = 60_000,
+  ) => {
+    const response = await fetch(new URL(path, address.url), {
+      method,
+      headers: {
+        authorization: `Bearer ${address.token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(withinMs),
+    }).catch((error: unknown) => {
+      throw new CommandError(
+        'unreachable',
+        `no answer from ${address.url}: ${String((error as Error).cause ?? error)}`,
+        'is it running? Start it with: npm start',
+      );
+    });
+    const text = await response.text();
+    // The platform that is not ready says so with 503 and what it would say otherwise: that is an answer.
+    if (!response.ok && !(response.status === 503 && path === READINESS)) throw problemError(response.status, text);
+    return { text, etag: response.headers.get('etag') ?? '' };
+  };
   return {
     url: address.url,
     token: address.token,
     ...(address.mqttUrl !== undefined && { mqttUrl: address.mqttUrl }),
-    request: async (method, path, body, headers) => {
-      const response = await fetch(new URL(path, address.url), {
-        method,
-        headers: {
-          authorization: `Bearer ${address.token}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(60_000),
-      }).catch((error: unknown) => {
-        throw new CommandError(
-          'unreachable',
-          `no answer from ${address.url}: ${String((error as Error).cause ?? error)}`,
-          'is it running? Start it with: npm start',
-        );
-      });
-      const text = await response.text();
-      if (!response.ok) throw problemError(response.status, text);
+    request: async (...given) => {
+      const { text } = await exchange(...given);
       return (text === '' ? undefined : JSON.parse(text)) as never;
     },
+    etag: async (path) => (await exchange('GET', path)).etag,
   };
 }
 

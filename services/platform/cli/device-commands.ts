@@ -91,8 +91,7 @@ export function addDeviceCommands(program: Command, action: Action): void {
     .description('unknown machines that sent something, with how to adopt them')
     .action(
       action(async ({ api, out }) => {
-        const { items } = await api().request<{ items: QuarantinedMachineView[] }>('GET', '/v1/quarantine');
-        out.result(items, () =>
+        out.result(await allItems<QuarantinedMachineView>(api(), '/v1/quarantine'), (items) =>
           table(
             ['site/machine', 'device', 'messages', 'last', 'adopt it with'],
             items.map((each) => [

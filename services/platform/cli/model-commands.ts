@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { ModelDetail, ModelVersionView, ModelView } from '#services/api-gateway/schemas/models.ts';
+import { allItems } from './all-items.ts';
 import { readDescription, sendDescription } from './described-file.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
@@ -21,8 +22,7 @@ export function addModelCommands(program: Command, action: Action): void {
     .description('all models with their newest and their promoted version')
     .action(
       action(async ({ api, out }) => {
-        const { items } = await api().request<{ items: ModelView[] }>('GET', '/v1/models?limit=500');
-        out.result(items, () =>
+        out.result(await allItems<ModelView>(api(), '/v1/models'), (items) =>
           table(
             ['model', 'machine', 'sensor', 'newest', 'promoted'],
             items.map((each) => [
@@ -39,8 +39,7 @@ export function addModelCommands(program: Command, action: Action): void {
 
   scoped(model.command('versions <name>').description('the versions of a model, newest first')).action(
     action(async ({ api, out }, name: string, options: Scope) => {
-      const { items } = await api().request<{ items: ModelVersionView[] }>('GET', path(name, '/versions', options));
-      out.result(items, () =>
+      out.result(await allItems<ModelVersionView>(api(), path(name, '/versions', options)), (items) =>
         table(
           ['version', 'promoted', 'registered', 'by', 'trained on'],
           items.map((each) => [

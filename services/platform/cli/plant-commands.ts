@@ -1,8 +1,11 @@
 import type { Command } from 'commander';
-import type { Fleet } from '#services/api-gateway/schemas/machines.ts';
+import { stringify } from 'yaml';
+import type { FleetMachine } from '#services/api-gateway/schemas/machines.ts';
+import { allItems } from './all-items.ts';
 import { readDescription, sendDescription } from './described-file.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
+import { putPlant } from './put-plant.ts';
 
 /** `tribo plant ...`: machines as a file describes them, and how they are. */
 export function addPlantCommands(program: Command, action: Action): void {
@@ -14,14 +17,19 @@ export function addPlantCommands(program: Command, action: Action): void {
     .action(
       action(async ({ api, out }, file: string) => {
         const client = api();
-        const applied = await sendDescription(readDescription(file), (plant) =>
-          client.request<{ site: string; machines: { machine: string; revision: number }[] }>(
-            'PUT',
-            '/v1/plant',
-            plant,
-          ),
-        );
+        const applied = await sendDescription(readDescription(file), (plant) => putPlant(client, plant));
         out.result(applied, () => `site ${applied.site}: ${applied.machines.length} machines described`);
+      }),
+    );
+
+  plant
+    .command('show <site>')
+    .description('the machines of a site as YAML, which "plant apply" takes back')
+    .action(
+      action(async ({ api, out }, site: string) => {
+        out.result(await api().request<object>('GET', `/v1/plant?site=${encodeURIComponent(site)}`), (described) =>
+          stringify(described).trimEnd(),
+        );
       }),
     );
 
@@ -30,11 +38,10 @@ export function addPlantCommands(program: Command, action: Action): void {
     .description('the fleet, worst first')
     .action(
       action(async ({ api, out }) => {
-        const fleet = await api().request<Fleet>('GET', '/v1/machines?limit=500');
-        out.result(fleet, () =>
+        out.result(await allItems<FleetMachine>(api(), '/v1/machines'), (machines) =>
           table(
             ['site/machine', 'class', 'health', 'state', 'last seen', 'open alarms', 'why'],
-            fleet.items.map((each) => [
+            machines.map((each) => [
               `${each.site}/${each.machine}`,
               each.class,
               each.stale ? `${each.health.status} (stale)` : each.health.status,

@@ -8,10 +8,12 @@ import { isPortError } from '#core/errors.ts';
 import { REPLAY_FORMATS, type ReplayFormat } from '#services/edge-simulator/replay/formats.ts';
 import type { ReplayProgress, ReplayResult } from '#services/edge-simulator/replay/replay-tally.ts';
 import { replay } from '#services/edge-simulator/replay/replay.ts';
+import { allItems } from './all-items.ts';
 import { untilAnalysed, type Analysed } from './analysed.ts';
 import type { ApiClient } from './api-client.ts';
 import type { Action, CommandContext } from './main.ts';
 import { CommandError, table } from './output.ts';
+import { putPlant } from './put-plant.ts';
 import { replayReportTable, replayVerdicts, type ReplayedAlarm, type ReplayVerdict } from './replay-report.ts';
 
 interface ReplayFlags {
@@ -91,7 +93,9 @@ async function runReplay(context: CommandContext, folder: string, flags: ReplayF
     transport: { mode: 'http', url: client.url, token: () => currentToken(api, client.token) },
     journal,
     signal: interrupted.signal,
-    onPlant: async (plant) => client.request('PUT', '/v1/plant', plant),
+    onPlant: async (plant) => {
+      await putPlant(client, plant);
+    },
     onProgress: progress.update,
   })
     .catch((error: unknown) => {
@@ -194,32 +198,18 @@ function parseSpeed(text: string): number | 'max' {
 async function alarmsOf(client: ApiClient, site: string, { recordings }: ReplayResult): Promise<AlarmView[]> {
   const machines = new Set(recordings.flatMap((recording) => recording.machines));
   const from = new Date(Math.min(...recordings.map(({ beginMs }) => beginMs))).toISOString();
-  const query = new URLSearchParams({ site, from, limit: '500', state: ALL_STATES });
-  const alarms = await pages<AlarmView>(client, `/v1/alarms?${query.toString()}`);
+  const query = new URLSearchParams({ site, from, state: ALL_STATES });
+  const alarms = await allItems<AlarmView>(client, `/v1/alarms?${query.toString()}`);
   return alarms.filter(({ machine }) => machines.has(machine)).toSorted((a, b) => a.raisedMs - b.raisedMs);
 }
 
 async function withJournals(client: ApiClient, alarms: readonly AlarmView[]): Promise<ReplayedAlarm[]> {
   const all: ReplayedAlarm[] = [];
   for (const alarm of alarms) {
-    const journal = await pages<JournalEntryView>(
-      client,
-      `/v1/alarms/${encodeURIComponent(alarm.id)}/journal?limit=1000`,
-    );
+    const journal = await allItems<JournalEntryView>(client, `/v1/alarms/${encodeURIComponent(alarm.id)}/journal`);
     all.push({ ...alarm, journal });
   }
   return all;
-}
-
-async function pages<Item>(client: ApiClient, path: string): Promise<Item[]> {
-  const items: Item[] = [];
-  for (let cursor: string | undefined; ;) {
-    const next = cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`;
-    const page = await client.request<{ items: Item[]; nextCursor?: string }>('GET', `${path}${next}`);
-    items.push(...page.items);
-    cursor = page.nextCursor;
-    if (cursor === undefined) return items;
-  }
 }
 
 function describe(replayed: Replayed): string {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import type { RuleView } from '#services/api-gateway/schemas/rules.ts';
+import { allItems } from './all-items.ts';
 import { readDescription, sendDescription } from './described-file.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
@@ -15,8 +16,7 @@ export function addRuleCommands(program: Command, action: Action): void {
     .description('all rules')
     .action(
       action(async ({ api, out }) => {
-        const { items } = await api().request<{ items: RuleView[] }>('GET', '/v1/rules?limit=500');
-        out.result(items, () =>
+        out.result(await allItems<RuleView>(api(), '/v1/rules'), (items) =>
           table(
             ['rule', 'version', 'kind', 'changed', 'by'],
             items.map((each) => [

@@ -10,6 +10,7 @@ import type { SimulatorStats } from '#services/edge-simulator/simulator.ts';
 import type { ApiClient } from './api-client.ts';
 import type { Action, CommandContext } from './main.ts';
 import { CommandError } from './output.ts';
+import { putPlant } from './put-plant.ts';
 
 interface SimulateFlags {
   readonly site: string;
@@ -55,7 +56,7 @@ async function runSimulate({ api, configuration, out }: CommandContext, flags: S
   const machines = chosenMachines(flags.machines);
   const client = api();
   const plant = plantOf(tenant, flags.site, machines);
-  await client.request('PUT', '/v1/plant', plant);
+  await putPlant(client, plant);
   const stopped = untilStopped(forS);
   const simulator = await startSimulator({
     transport:

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { CreatedToken, SignInLink, TokenView } from '#services/api-gateway/schemas/access.ts';
+import { allItems } from './all-items.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
 
@@ -28,8 +29,7 @@ export function addTokenCommands(program: Command, action: Action): void {
     .description('all tokens, without their secrets')
     .action(
       action(async ({ api, out }) => {
-        const { items } = await api().request<{ items: TokenView[] }>('GET', '/v1/tokens');
-        out.result(items, () =>
+        out.result(await allItems<TokenView>(api(), '/v1/tokens'), (items) =>
           table(
             ['id', 'name', 'roles', 'expires', 'revoked'],
             items.map((each) => [

@@ -153,6 +153,13 @@ export const settings = {
     allowed: 'milliseconds, 0 to 86400000',
     help: 'How late a reading may be and still close a window or raise a live alarm.',
   },
+  staleAfterS: {
+    env: 'TRIBO_STALE_AFTER_S',
+    flag: 'stale-after-s',
+    schema: z.coerce.number().int().min(1).max(604_800).default(300),
+    allowed: 'whole seconds, 1 to 604800',
+    help: 'A machine that sent nothing for longer is shown as stale, and its health as unknown.',
+  },
   telemetryRequestsPerS: {
     env: 'TRIBO_TELEMETRY_REQUESTS_PER_S',
     flag: 'telemetry-requests-per-s',
