@@ -1,8 +1,8 @@
-import { AxeBuilder } from '@axe-core/playwright';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { Fleet } from '#services/api-gateway/schemas/machines.ts';
+import { expectAccessible, launchChromium } from '#test/support/chromium.ts';
 import { PlatformProcess, until } from '#test/support/platform-process.ts';
 
 const TIMEOUT_MS = 300_000;
@@ -20,16 +20,7 @@ let page: Page;
 beforeAll(async () => {
   [platform, browser] = await Promise.all([
     PlatformProcess.start({ demo: true, env: { TRIBO_DEMO_SPEED: '3' } }),
-    chromium.launch({
-      executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    }),
+    launchChromium(),
   ]);
   context = await browser.newContext();
   context.setDefaultTimeout(APPEARS_WITHIN_MS);
@@ -71,7 +62,7 @@ describe('the page', () => {
           .filter({ hasText: `${site}/${machine}` })
           .first()
           .waitFor();
-      await expectAccessible();
+      await expectAccessible(page);
     },
     TIMEOUT_MS,
   );
@@ -90,7 +81,7 @@ describe('the page', () => {
       const spectrum = page.getByRole('region', { name: 'Spectrum' });
       await spectrum.locator('canvas').first().waitFor();
       expect(await spectrum.textContent()).toContain('Envelope spectrum');
-      await expectAccessible();
+      await expectAccessible(page);
     },
     TIMEOUT_MS,
   );
@@ -105,7 +96,7 @@ describe('the page', () => {
       await history.getByRole('button', { name: 'Add to the history' }).click();
       await history.getByRole('listitem').filter({ hasText: 'Note' }).waitFor();
       expect(await history.getByRole('listitem').textContent()).toMatch(/by admin: listened to it$/);
-      await expectAccessible();
+      await expectAccessible(page);
     },
     TIMEOUT_MS,
   );
@@ -118,7 +109,7 @@ describe('the page', () => {
       expect(await page.getByText('not exact').count()).toBe(0);
       await page.getByRole('row', { name: 'accepted' }).first().waitFor();
       await page.getByRole('region', { name: 'Health' }).getByText('ok', { exact: true }).first().waitFor();
-      await expectAccessible();
+      await expectAccessible(page);
     },
     TIMEOUT_MS,
   );
@@ -131,7 +122,7 @@ describe('the page', () => {
       await page.getByText(/^Last 24 hours: \d+ calls/).waitFor();
       const acknowledge = page.getByRole('button', { name: 'Acknowledge' }).first();
       await acknowledge.waitFor({ timeout: ALARM_WITHIN_MS });
-      await expectAccessible();
+      await expectAccessible(page);
       // With those back to normal: the machine's may have returned by the time it is looked at.
       await page.getByLabel('also those back to normal').check();
       const alarm = page.getByRole('article').filter({ has: page.getByRole('button', { name: 'Acknowledge' }) });
@@ -144,7 +135,24 @@ describe('the page', () => {
         `/v1/alarms?limit=500&state=${ALL_STATES}`,
       );
       expect(items.filter(({ comment }) => comment === 'seen by the browser test')).toHaveLength(1);
-      await expectAccessible();
+      await expectAccessible(page);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'says why the platform is not ready while its store hangs, and recovers by itself',
+    async () => {
+      const store = platform.runningPid('timeseries-service');
+      process.kill(store, 'SIGSTOP');
+      try {
+        const notice = page.getByRole('alert').filter({ hasText: 'The platform is not ready.' });
+        await notice.getByText(/^time-series-store: .*(answer|went away)/).waitFor();
+        await expectAccessible(page);
+      } finally {
+        process.kill(store, 'SIGCONT');
+      }
+      await page.getByText('The platform is not ready.').waitFor({ state: 'hidden' });
     },
     TIMEOUT_MS,
   );
@@ -161,7 +169,7 @@ describe('the page', () => {
         .first()
         .waitFor();
       expect(await page.locator('main table').count()).toBe(0);
-      await expectAccessible();
+      await expectAccessible(page);
     },
     TIMEOUT_MS,
   );
@@ -181,11 +189,4 @@ async function machineWithWaveforms(): Promise<{ readonly site: string; readonly
     return found !== undefined;
   });
   return found as { site: string; machine: string };
-}
-
-/** Without findings of axe that are serious or critical. */
-async function expectAccessible(): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const grave = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  expect(grave.map(({ id, nodes }) => ({ id, at: nodes.map((node) => node.target.join(' ')) }))).toEqual([]);
 }

@@ -4,9 +4,10 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { runCommand } from '#test/support/platform-process.ts';
+import { unreadiness } from '#test/support/edge-requests.ts';
+import { PlatformProcess, runCommand, until } from '#test/support/platform-process.ts';
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 180_000;
 
 interface Check {
   readonly name: string;
@@ -83,6 +84,33 @@ describe('tribo doctor where no platform runs', () => {
         expect(code).toBe(70);
       } finally {
         holder.close();
+      }
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('tribo doctor where the platform is not ready', () => {
+  it.each([
+    ['its services together', {}, 'timeseries-service', 'time-series-store'],
+    ['a process for each service', { TRIBO_SPLIT: 'true' }, 'feature-service', 'feature-service'],
+  ])(
+    'says which part is not, and why, with %s',
+    async (_how, env, stopped, check) => {
+      await using platform = await PlatformProcess.start({ env });
+      process.kill(platform.runningPid(stopped), 'SIGSTOP');
+      try {
+        await until('the platform says that it is not ready', async () => check in (await unreadiness(platform)));
+        const { code, stdout } = await platform.command('--json', 'doctor');
+        const checks = JSON.parse(stdout) as Check[];
+        expect(checks).toContainEqual({ name: check, ok: false, detail: expect.stringMatching(/answer|went away/) });
+        expect(checks).toContainEqual({ name: 'platform', ok: true, detail: `answers at ${platform.url}` });
+        expect(checks.map(({ name }) => name)).toContain('ledger');
+        expect(code).toBe(70);
+        const { stdout: text } = await platform.command('doctor');
+        expect(text).toMatch(new RegExp(`^FAIL ${check}: .*(answer|went away)`, 'm'));
+      } finally {
+        process.kill(platform.runningPid(stopped), 'SIGCONT');
       }
     },
     TIMEOUT_MS,

@@ -1,4 +1,3 @@
-import { useCallback, useEffect, useRef, useState } from 'react';
 import type { Problem } from '../../api-gateway/schemas/problem.ts';
 import type { Session } from '../../api-gateway/schemas/access.ts';
 
@@ -14,7 +13,19 @@ export class ApiError extends Error {
   }
 }
 
+/** A platform that is not ready says why with 503: that is an answer, and no failure of the call. */
+export const READINESS = '/health/ready';
+const ANSWERS_WITHIN_MS = 15_000;
+/** The Date header has whole seconds. */
+const CLOCK_TOLERANCE_MS = 2000;
+
 let csrfToken = '';
+let serverAheadMs = 0;
+
+/** The platform's time: ages are told by it, for the clock of a browser may be wrong. */
+export function serverNowMs(): number {
+  return Date.now() + serverAheadMs;
+}
 
 export async function signIn(code: string): Promise<Session> {
   return remember(await call<Session>('POST', '/v1/session', { code }));
@@ -28,64 +39,39 @@ export async function signOut(): Promise<void> {
   await call('DELETE', '/v1/session');
 }
 
+/** @throws ApiError for a refusal, and where nothing answers in time; what the signal was aborted with. */
 export async function call<Result>(
   method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
   body?: unknown,
   signal?: AbortSignal,
 ): Promise<Result> {
-  const response = await fetch(path, {
-    method,
-    credentials: 'same-origin',
-    headers: {
-      accept: 'application/json',
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(method === 'GET' ? {} : { 'x-csrf-token': csrfToken }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    ...(signal ? { signal } : {}),
-  }).catch((error: unknown) => {
-    if (signal?.aborted) throw error;
+  const overdue = AbortSignal.timeout(ANSWERS_WITHIN_MS);
+  try {
+    const response = await fetch(path, {
+      method,
+      credentials: 'same-origin',
+      headers: {
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(method === 'GET' ? {} : { 'x-csrf-token': csrfToken }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: signal ? AbortSignal.any([signal, overdue]) : overdue,
+    });
+    const text = await response.text();
+    noteServerTime(response.headers.get('date'));
+    if (!response.ok && !(response.status === 503 && path === READINESS)) throw toError(response.status, text);
+    return (text === '' ? undefined : JSON.parse(text)) as Result;
+  } catch (error) {
+    if (error instanceof ApiError || signal?.aborted) throw error;
     throw new ApiError('The platform does not answer.', undefined, 'Is it running? This page tries again by itself.');
-  });
-  const text = await response.text();
-  if (!response.ok) throw toError(response.status, text);
-  return (text === '' ? undefined : JSON.parse(text)) as Result;
+  }
 }
 
-export type Resource<Data> =
-  | { readonly state: 'loading' }
-  | { readonly state: 'ready'; readonly data: Data; readonly atMs: number }
-  | { readonly state: 'error'; readonly error: ApiError };
-
-/** Reads a path now, every `refreshMs`, and whenever `reload` is called. An error replaces the data: old numbers are never shown as current. */
-export function useResource<Data>(path: string | undefined, refreshMs: number): [Resource<Data>, () => void] {
-  const [resource, setResource] = useState<Resource<Data>>({ state: 'loading' });
-  const [generation, setGeneration] = useState(0);
-  const shownPath = useRef(path);
-  useEffect(() => {
-    if (path === undefined) return undefined;
-    if (shownPath.current !== path) setResource({ state: 'loading' });
-    shownPath.current = path;
-    const controller = new AbortController();
-    const read = () => {
-      call<Data>('GET', path, undefined, controller.signal).then(
-        (data) => setResource({ state: 'ready', data, atMs: Date.now() }),
-        (error: unknown) => {
-          if (!controller.signal.aborted)
-            setResource({ state: 'error', error: error instanceof ApiError ? error : new ApiError(String(error)) });
-        },
-      );
-    };
-    read();
-    const timer = setInterval(read, refreshMs);
-    return () => {
-      clearInterval(timer);
-      controller.abort();
-    };
-  }, [path, refreshMs, generation]);
-  const reload = useCallback(() => setGeneration((current) => current + 1), []);
-  return [resource, reload];
+function noteServerTime(date: string | null): void {
+  const aheadMs = date === null ? Number.NaN : Date.parse(date) - Date.now();
+  if (Number.isFinite(aheadMs)) serverAheadMs = Math.abs(aheadMs) > CLOCK_TOLERANCE_MS ? aheadMs : 0;
 }
 
 function remember(session: Session): Session {

@@ -1,12 +1,14 @@
 import { useEffect, useState } from 'react';
 import type { Session } from '../../api-gateway/schemas/access.ts';
-import { ApiError, currentSession, signIn, signOut } from './api.ts';
+import type { Readiness } from '../../api-gateway/schemas/operation.ts';
+import { ApiError, currentSession, READINESS, signIn, signOut } from './api.ts';
 import { dateTime } from './format.ts';
 import { LiveProvider, useConnection } from './live.tsx';
 import { AlarmsPage } from './pages/alarms.tsx';
 import { FleetPage } from './pages/fleet.tsx';
 import { LedgerPage } from './pages/ledger.tsx';
 import { MachinePage } from './pages/machine.tsx';
+import { SIGNED_OUT, useResource } from './resource.ts';
 import { useRoute, type Route } from './route.ts';
 
 type SignInState =
@@ -17,14 +19,28 @@ type SignInState =
 export function App() {
   const [signInState, setSignInState] = useState<SignInState>({ state: 'checking' });
   useEffect(() => {
-    begin().then(
-      (session) => setSignInState({ state: 'signed-in', session }),
-      (error: unknown) =>
-        setSignInState({
-          state: 'signed-out',
-          reason: error instanceof ApiError ? error : new ApiError(String(error)),
-        }),
-    );
+    let retry: ReturnType<typeof setTimeout> | undefined;
+    let isShown = true;
+    const attempt = () => {
+      begin().then(
+        (session) => isShown && setSignInState({ state: 'signed-in', session }),
+        (error: unknown) => {
+          if (!isShown) return;
+          const reason = error instanceof ApiError ? error : new ApiError(String(error));
+          setSignInState({ state: 'signed-out', reason });
+          if (reason.status === undefined || reason.status >= 500) retry = setTimeout(attempt, RETRY_MS);
+        },
+      );
+    };
+    const onSignedOut = () =>
+      setSignInState({ state: 'signed-out', reason: new ApiError('The session is over.', 401) });
+    addEventListener(SIGNED_OUT, onSignedOut);
+    attempt();
+    return () => {
+      isShown = false;
+      clearTimeout(retry);
+      removeEventListener(SIGNED_OUT, onSignedOut);
+    };
   }, []);
   if (signInState.state === 'checking') return <p className="notice">Signing in…</p>;
   if (signInState.state === 'signed-out') return <SignedOut reason={signInState.reason} />;
@@ -35,15 +51,20 @@ export function App() {
   );
 }
 
-/** Starting twice must not use a one-time code twice. */
+const RETRY_MS = 2000;
+
+/** Starting twice must not use a one-time code twice; one that did not arrive may be sent again. */
 let beginning: Promise<Session> | undefined;
+let code: string | null | undefined;
 function begin(): Promise<Session> {
-  beginning ??= (async () => {
-    const code = new URLSearchParams(location.search).get('code');
-    if (location.pathname !== '/sign-in' || code === null) return currentSession();
-    history.replaceState(null, '', '/');
-    return signIn(code);
-  })();
+  if (code === undefined) {
+    code = location.pathname === '/sign-in' ? new URLSearchParams(location.search).get('code') : null;
+    if (code !== null) history.replaceState(null, '', '/');
+  }
+  beginning ??= (code === null ? currentSession() : signIn(code)).catch((error: unknown) => {
+    beginning = undefined;
+    throw error;
+  });
   return beginning;
 }
 
@@ -99,6 +120,7 @@ function Shell({ session }: { readonly session: Session }) {
         </span>
       </header>
       <ConnectionNotice />
+      <ReadinessNotice />
       <main>{pageOf(route, canAcknowledge)}</main>
     </>
   );
@@ -132,5 +154,25 @@ function ConnectionNotice() {
     <p className="banner" role="alert">
       Disconnected since {dateTime(connection.sinceMs)}. What is shown as live may be old; trying to reconnect.
     </p>
+  );
+}
+
+/** On every page, for whatever is shown there may be incomplete. Where nothing answers at all, the page says that itself. */
+function ReadinessNotice() {
+  const [readiness] = useResource<Readiness>(READINESS, 5000);
+  if (readiness.state !== 'ready' || readiness.data.status === 'ready') return null;
+  return (
+    <div className="banner" role="alert">
+      <strong>The platform is not ready.</strong> What is shown may be incomplete.
+      <ul>
+        {readiness.data.checks
+          .filter(({ ok }) => !ok)
+          .map(({ name, reason }) => (
+            <li key={name}>
+              {name}: {reason}
+            </li>
+          ))}
+      </ul>
+    </div>
   );
 }

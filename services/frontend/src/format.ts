@@ -22,10 +22,14 @@ export function dateTime(ms: number): string {
 }
 
 export function age(ms: number, nowMs: number): string {
-  const seconds = Math.max(0, Math.round((nowMs - ms) / 1000));
-  if (seconds < 60) return `${seconds} s ago`;
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
-  return seconds < 86_400 ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / 86_400)} d ago`;
+  return `${duration(nowMs - ms)} ago`;
+}
+
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  return seconds < 86_400 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
 }
 
 const SHOWN_UNITS: Readonly<Record<string, string>> = {

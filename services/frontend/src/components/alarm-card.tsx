@@ -1,7 +1,8 @@
 import { useState } from 'react';
 import type { AlarmPartView, AlarmView, JournalEntryView } from '../../../api-gateway/schemas/alarms.ts';
-import { ApiError, call, useResource } from '../api.ts';
+import { ApiError, call } from '../api.ts';
 import { capitalised, dateTime, number, time, unitText } from '../format.ts';
+import { useResource } from '../resource.ts';
 import { machineLink } from '../route.ts';
 import { ResourceView } from './resource-view.tsx';
 

@@ -12,21 +12,26 @@ export interface ChartProps {
   readonly title: string;
   readonly xUnit: 'time' | 'Hz';
   readonly yUnit: string;
+  /** What is said beside the title; absent parts are left out. */
+  readonly note?: readonly (string | undefined)[];
   readonly xs: readonly number[];
   readonly ys: readonly number[];
   readonly marks?: readonly ChartMark[];
   readonly heightPx?: number;
-  readonly xMax?: number;
+  /** By default as far as there are points. */
+  readonly xRange?: readonly [number, number];
 }
 
 /** A line chart on a canvas. What it shows is said in text for those who cannot see it. */
-export function Chart({ title, xUnit, yUnit, xs, ys, marks, heightPx = 180, xMax }: ChartProps) {
+export function Chart({ title, xUnit, yUnit, note = [], xs, ys, marks, heightPx = 180, xRange }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const shownMarks = useRef<readonly ChartMark[]>([]);
-  const range = useRef<number | undefined>(undefined);
+  const range = useRef<readonly [number, number] | undefined>(undefined);
   shownMarks.current = marks ?? [];
-  range.current = xMax;
+  const toScale = xUnit === 'time' ? 0.001 : 1;
+  const [from, to] = xRange ?? [];
+  range.current = from === undefined || to === undefined ? undefined : [from * toScale, to * toScale];
 
   useEffect(() => {
     const element = host.current;
@@ -42,16 +47,20 @@ export function Chart({ title, xUnit, yUnit, xs, ys, marks, heightPx = 180, xMax
         legend: { show: false },
         cursor: { drag: { x: true, y: false } },
         scales: {
-          x:
-            xUnit === 'time'
-              ? { time: true }
-              : { time: false, range: (_plot, min, max) => [min, range.current ?? max] },
+          x: { time: xUnit === 'time', range: (_plot, min, max) => [...(range.current ?? [min, max])] },
         },
         axes: [
           xUnit === 'time' ? { ...axis, values: timeLabels, incrs: TIME_STEPS_S, space: 52 } : axis,
           { ...axis, size: 64, values: valueLabels },
         ],
-        series: [{}, { stroke: style.getPropertyValue('--accent'), width: 1.5, points: { show: false } }],
+        series: [
+          {},
+          {
+            stroke: style.getPropertyValue('--accent'),
+            width: 1.5,
+            points: { size: 4, show: (self) => xUnit === 'time' && self.data[0].length <= FEW_POINTS },
+          },
+        ],
         hooks: { draw: [(self) => drawMarks(self, shownMarks.current, style)] },
       },
       [[], []],
@@ -67,17 +76,41 @@ export function Chart({ title, xUnit, yUnit, xs, ys, marks, heightPx = 180, xMax
   }, [xUnit, heightPx]);
 
   useEffect(() => {
-    plot.current?.setData([xUnit === 'time' ? xs.map((ms) => ms / 1000) : [...xs], [...ys]]);
-  }, [xs, ys, xUnit, marks]);
+    plot.current?.setData(xUnit === 'time' ? withGaps(xs, ys) : [[...xs], [...ys]]);
+  }, [xs, ys, xUnit, marks, from, to]);
 
   return (
     <figure className="chart">
       <figcaption>
-        {title} <span className="unit">{yUnit}</span>
+        {title} <span className="unit">{note.filter((part) => part !== undefined).join(', ')}</span>
       </figcaption>
       <div ref={host} role="img" aria-label={describe(title, yUnit, xs, ys)} />
     </figure>
   );
+}
+
+/** A line through one or two points is none. */
+const FEW_POINTS = 60;
+/** Nothing for so long is a gap, where readings do not come as slowly as that. */
+const GAP_S = 30;
+const GAP_STEPS = 5;
+
+/** In seconds, with a hole wherever nothing came for long: a line across would show values that nobody measured. */
+function withGaps(xs: readonly number[], ys: readonly number[]): [number[], (number | null)[]] {
+  const seconds = xs.map((ms) => ms / 1000);
+  const steps = seconds.slice(1).map((second, index) => second - (seconds[index] ?? second));
+  const gapS = Math.max(GAP_S, GAP_STEPS * (steps.toSorted((a, b) => a - b)[steps.length >> 1] ?? 0));
+  const out: [number[], (number | null)[]] = [[], []];
+  for (const [index, second] of seconds.entries()) {
+    const step = steps[index - 1] ?? 0;
+    if (step > gapS) {
+      out[0].push(second - step / 2);
+      out[1].push(null);
+    }
+    out[0].push(second);
+    out[1].push(ys[index] ?? null);
+  }
+  return out;
 }
 
 const TIME_STEPS_S = [1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400];

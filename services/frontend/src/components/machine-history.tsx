@@ -1,8 +1,9 @@
 import { useState } from 'react';
 import type { MachineEventView } from '../../../api-gateway/schemas/machines.ts';
-import { ApiError, call, useResource } from '../api.ts';
+import { ApiError, call } from '../api.ts';
 import { dateTime } from '../format.ts';
 import { ResourceView } from './resource-view.tsx';
+import { useResource } from '../resource.ts';
 
 const KIND_WORDS: Readonly<Record<MachineEventView['kind'], string>> = {
   repair: 'Repair',

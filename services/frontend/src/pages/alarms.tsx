@@ -1,10 +1,10 @@
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import type { AlarmFiguresView, AlarmView } from '../../../api-gateway/schemas/alarms.ts';
-import { useResource } from '../api.ts';
 import { AlarmCard } from '../components/alarm-card.tsx';
 import { ResourceView } from '../components/resource-view.tsx';
 import { count, number } from '../format.ts';
 import { useLiveEvent } from '../live.tsx';
+import { useList, useResource } from '../resource.ts';
 
 /** Alarms with why they were raised, newest first. */
 export function AlarmsPage({ canAcknowledge }: { readonly canAcknowledge: boolean }) {
@@ -24,6 +24,12 @@ export function AlarmsPage({ canAcknowledge }: { readonly canAcknowledge: boolea
             : ''
         }
         canAcknowledge={canAcknowledge}
+        whenEmpty={
+          <>
+            No alarm calls for anything. One appears here when a rule or a model finds something;{' '}
+            <code>npx tribo rule list</code> shows what is watched.
+          </>
+        }
       />
     </>
   );
@@ -54,19 +60,37 @@ function AlarmFigures() {
   );
 }
 
-export function AlarmList({ query, canAcknowledge }: { readonly query: string; readonly canAcknowledge: boolean }) {
-  const [alarms, reload] = useResource<{ items: AlarmView[] }>(`/v1/alarms?limit=100&${query}`, 5000);
+interface AlarmPage {
+  readonly items: readonly AlarmView[];
+  readonly nextCursor?: string | undefined;
+}
+
+export function AlarmList({
+  query,
+  canAcknowledge,
+  whenEmpty,
+}: {
+  readonly query: string;
+  readonly canAcknowledge: boolean;
+  readonly whenEmpty: ReactNode;
+}) {
+  const [alarms, reload, more] = useList<AlarmPage>(`/v1/alarms?limit=100&${query}`, 5000);
   useLiveEvent('alarm', reload);
   return (
     <ResourceView resource={alarms} what="the alarms">
-      {({ items }) =>
+      {({ items, nextCursor }) =>
         items.length === 0 ? (
-          <p className="notice">No alarms.</p>
+          <p className="notice">{whenEmpty}</p>
         ) : (
           <div className="alarms">
             {items.map((alarm) => (
               <AlarmCard key={alarm.id} alarm={alarm} canAcknowledge={canAcknowledge} onChanged={reload} />
             ))}
+            {nextCursor === undefined ? null : (
+              <button type="button" className="quiet" onClick={more}>
+                Show older alarms
+              </button>
+            )}
           </div>
         )
       }

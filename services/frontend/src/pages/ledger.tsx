@@ -1,13 +1,14 @@
 import type { LedgerView } from '../../../api-gateway/schemas/ledger.ts';
 import type { Readiness } from '../../../api-gateway/schemas/operation.ts';
-import { useResource } from '../api.ts';
+import { READINESS } from '../api.ts';
 import { ResourceView } from '../components/resource-view.tsx';
 import { count, time } from '../format.ts';
+import { useResource } from '../resource.ts';
 
 /** What became of every acknowledged item, and whether the parts of the platform are well. */
 export function LedgerPage() {
   const [ledger] = useResource<LedgerView>('/v1/ledger', 1000);
-  const [readiness] = useResource<Readiness>('/health/ready', 2000);
+  const [readiness] = useResource<Readiness>(READINESS, 2000);
   return (
     <>
       <h1>Ledger and health</h1>
@@ -26,14 +27,16 @@ export function LedgerPage() {
         <ResourceView resource={readiness} what="the health of the platform">
           {({ checks }) => (
             <ul className="checks">
-              {checks.map((check) => (
-                <li key={check.name}>
-                  <span className={`tag ${check.ok ? 'health-ok' : 'health-critical'}`}>
-                    {check.ok ? 'ok' : 'not ok'}
-                  </span>{' '}
-                  {check.name} <span className="muted">{check.reason}</span>
-                </li>
-              ))}
+              {checks
+                .toSorted((one, other) => Number(one.ok) - Number(other.ok))
+                .map((check) => (
+                  <li key={check.name}>
+                    <span className={`tag ${check.ok ? 'health-ok' : 'health-critical'}`}>
+                      {check.ok ? 'ok' : 'not ok'}
+                    </span>{' '}
+                    {check.name} <span className="muted">{check.reason}</span>
+                  </li>
+                ))}
             </ul>
           )}
         </ResourceView>
@@ -70,6 +73,12 @@ function LedgerTable({ sum }: { readonly sum: LedgerView }) {
         at {time(sum.atMs)}. Outside the sum: {count(sum.refused)} refused, {count(sum.conflicts)} conflicts.
         {sum.lost > 0 && <strong> {count(sum.lost)} events are lost: please report it.</strong>}
       </p>
+      {sum.accepted === 0 ? (
+        <p className="notice">
+          Nothing was received yet. Connect a device, and see here what becomes of all that it sends:{' '}
+          <code>npx tribo device add press-7</code>
+        </p>
+      ) : null}
     </>
   );
 }

@@ -1,18 +1,24 @@
 import { useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import type { LiveValue, MachineDetail, Series } from '../../../api-gateway/schemas/machines.ts';
 import type { Spectra, SpectrumView, WaveformList } from '../../../api-gateway/schemas/waveforms.ts';
-import { call, useResource } from '../api.ts';
+import { serverNowMs } from '../api.ts';
 import { Chart, type ChartMark } from '../components/chart.tsx';
 import { ResourceView } from '../components/resource-view.tsx';
 import { MachineHistory } from '../components/machine-history.tsx';
 import { UnderMaintenance } from '../components/under-maintenance.tsx';
-import { age, count, dateTime, metricName, number, unitText } from '../format.ts';
-import { useConnection, useLiveEvent } from '../live.tsx';
+import { age, count, dateTime, duration, metricName, number, unitText } from '../format.ts';
+import { useLiveEvent } from '../live.tsx';
+import { useNow } from '../now.ts';
+import { useResource } from '../resource.ts';
 import { machineLink } from '../route.ts';
 import { AlarmList } from './alarms.tsx';
 
 const WINDOW_MS = 10 * 60_000;
 const CHARTS_AT_MOST = 8;
+/** Read once, and again after a failure: what is newer comes live. */
+const ONCE_MS = 86_400_000;
+/** A value that is older says so beside it. */
+const OLD_VALUE_MS = 60_000;
 
 /** One machine: its values and charts as they come, the latest spectrum with its defect frequencies, its alarms. */
 export function MachinePage({
@@ -29,27 +35,19 @@ export function MachinePage({
 }) {
   const query = `site=${encodeURIComponent(site)}`;
   const [detail] = useResource<MachineDetail>(`/v1/machines/${encodeURIComponent(machine)}?${query}`, 2000);
-  const connection = useConnection();
   return (
     <ResourceView resource={detail} what={`machine ${machine}`}>
       {(data) => (
         <>
-          <h1>
-            {data.name ?? machine} <span className={`tag health-${data.health.status}`}>{data.health.status}</span>
-          </h1>
-          <p className="muted">
-            {site}/{machine}, {data.class}, <strong>{stateText(data.operatingState)}</strong>,{' '}
-            {data.description.nominalRpm === undefined
-              ? 'speed unknown'
-              : `nominal ${data.description.nominalRpm} r/min`}
-            , {data.lastSeenMs === undefined ? 'never seen' : `last seen ${age(data.lastSeenMs, Date.now())}`}
-            {data.stale ? ', stale' : ''}
-            {connection.state === 'lost' ? ', not live' : ''}
-          </p>
+          <MachineHead detail={data} />
           {data.maintenance ? (
             <UnderMaintenance site={site} machine={machine} maintenance={data.maintenance} canEnd={canAcknowledge} />
           ) : null}
-          <AlarmList query={`machine=${encodeURIComponent(machine)}&${query}`} canAcknowledge={canAcknowledge} />
+          <AlarmList
+            query={`machine=${encodeURIComponent(machine)}&${query}`}
+            canAcknowledge={canAcknowledge}
+            whenEmpty="No alarm calls for anything at this machine."
+          />
           <MetricCharts site={site} machine={machine} detail={data} />
           {waveform === undefined ? (
             <LatestSpectrum site={site} machine={machine} />
@@ -63,25 +61,65 @@ export function MachinePage({
   );
 }
 
+/** What it is and how it is, and where nothing comes of it, since when and what to do. */
+function MachineHead({ detail }: { readonly detail: MachineDetail }) {
+  const { site, machine, name, health, description, operatingState, lastSeenMs, stale } = detail;
+  useNow();
+  const nowMs = serverNowMs();
+  return (
+    <>
+      <h1>
+        {name ?? machine} <span className={`tag health-${health.status}`}>{health.status}</span>
+      </h1>
+      <p className="muted">
+        {site}/{machine}, {detail.class}, <strong>{stateText(operatingState)}</strong>,{' '}
+        {description.nominalRpm === undefined ? 'speed unknown' : `nominal ${count(description.nominalRpm)} r/min`},{' '}
+        {lastSeenMs === undefined ? 'never seen' : `last seen ${age(lastSeenMs, nowMs)}`}
+      </p>
+      {stale && lastSeenMs !== undefined ? (
+        <p className="old" role="status">
+          <strong>Silent for {duration(nowMs - lastSeenMs)}.</strong> What is shown is how it was then, not how it is
+          now. Check power and network of its device, then the sensor.
+        </p>
+      ) : null}
+    </>
+  );
+}
+
 function MetricCharts({
   site,
   machine,
-  detail: { latest, stale, description },
+  detail: { latest, description },
 }: {
   readonly site: string;
   readonly machine: string;
   readonly detail: MachineDetail;
 }) {
+  useNow();
+  const nowMs = serverNowMs();
+  if (latest.length === 0) {
+    return (
+      <p className="notice">
+        No readings yet. Ready lines to send some with: <code>npx tribo device add {machine}</code>
+      </p>
+    );
+  }
   const catalogue = new Map(description.metrics.map(({ name, unit }) => [name, unit]));
   const plain = latest.filter((each) => !each.metric.includes('.'));
   const derived = latest.filter((each) => /\.(anomaly_score|health|velocity_rms_mm_s|kurtosis)$/.test(each.metric));
   const shown = [...derived, ...plain].slice(0, CHARTS_AT_MOST);
-  if (latest.length === 0) return <p className="notice">No readings yet.</p>;
+  const newestMs = Math.max(...latest.map(({ tsMs }) => tsMs));
+  // Of one that is silent for longer, or was imported, the last that there is; else up to now, so that a gap is seen.
+  const endedMs = nowMs - newestMs > WINDOW_MS ? newestMs : undefined;
   return (
     <section aria-label="Readings">
       <h2>
-        Readings <span className="muted">last 10 minutes, local time</span>{' '}
-        {stale ? <span className="tag health-unknown">stale</span> : null}
+        Readings{' '}
+        <span className="muted">
+          {endedMs === undefined
+            ? 'last 10 minutes, local time'
+            : `the 10 minutes before ${dateTime(endedMs)}, ${age(endedMs, nowMs)}`}
+        </span>
       </h2>
       <div className="charts">
         {shown.map((value) => (
@@ -91,9 +129,15 @@ function MetricCharts({
             machine={machine}
             value={value}
             unit={value.unit ?? catalogue.get(value.metric)}
+            endedMs={endedMs}
           />
         ))}
       </div>
+      {shown.length < plain.length + derived.length ? (
+        <p className="muted">
+          {count(plain.length + derived.length - shown.length)} more metrics are not shown here; the API has them all.
+        </p>
+      ) : null}
     </section>
   );
 }
@@ -103,57 +147,73 @@ function MetricChart({
   machine,
   value,
   unit,
+  endedMs,
 }: {
   readonly site: string;
   readonly machine: string;
   readonly value: LiveValue;
   readonly unit: string | undefined;
+  /** Where the chart ends; absent: now. */
+  readonly endedMs: number | undefined;
 }) {
   const { metric } = value;
-  const [points, setPoints] = useState<{ readonly xs: readonly number[]; readonly ys: readonly number[] }>({
-    xs: [],
-    ys: [],
-  });
-  const [failure, setFailure] = useState<string>();
-  useEffect(() => {
-    const controller = new AbortController();
-    const now = Date.now();
-    const path = `/v1/machines/${encodeURIComponent(machine)}/series?site=${encodeURIComponent(site)}&metric=${encodeURIComponent(metric)}&from=${now - WINDOW_MS}&to=${now + 60_000}&step=0&limit=5000`;
-    call<Series>('GET', path, undefined, controller.signal).then(
-      (series) => setPoints({ xs: series.ts, ys: series.columns['value'] ?? [] }),
-      (error: unknown) => {
-        if (!controller.signal.aborted) setFailure((error as Error).message);
-      },
-    );
-    return () => controller.abort();
-  }, [site, machine, metric]);
-  useEffect(() => setPoints((current) => append(current, value.tsMs, value.value)), [value.tsMs, value.value]);
+  const path = useMemo(() => {
+    const endMs = endedMs ?? serverNowMs();
+    const query = new URLSearchParams({
+      ...{ site, metric, step: '0', limit: '5000' },
+      from: String(Math.round(endMs - WINDOW_MS)),
+      to: String(Math.round(endMs + 60_000)),
+    });
+    return `/v1/machines/${encodeURIComponent(machine)}/series?${query.toString()}`;
+  }, [site, machine, metric, endedMs]);
+  const [series] = useResource<Series>(path, ONCE_MS);
+  const [live, setLive] = useState<Points>({ xs: [], ys: [] });
+  useEffect(() => setLive((current) => append(current, value.tsMs, value.value)), [value.tsMs, value.value]);
   useLiveEvent('readings', (event) => {
     const own = event.machines.find((each) => each.site === site && each.machine === machine);
     const reading = own?.metrics[metric];
-    if (own && reading !== undefined) setPoints((current) => append(current, own.tsMs, reading));
+    if (own && reading !== undefined) setLive((current) => append(current, own.tsMs, reading));
   });
-  if (failure !== undefined) {
-    return (
-      <p className="failure" role="alert">
-        Cannot show {metric}. {failure}
-      </p>
-    );
-  }
+  const read = series.state === 'ready' ? series.data : undefined;
+  const points = useMemo(() => joined({ xs: read?.ts ?? [], ys: read?.columns['value'] ?? [] }, live), [read, live]);
   const { name, sensor } = metricName(metric);
   const shownUnit = unitText(unit);
+  const nowMs = serverNowMs();
+  const endMs = endedMs ?? nowMs;
   return (
-    <Chart
-      title={`${name}: ${number(value.value)}${shownUnit && ` ${shownUnit}`}`}
-      xUnit="time"
-      yUnit={sensor ?? ''}
-      xs={points.xs}
-      ys={points.ys}
-    />
+    <ResourceView resource={series} what={name}>
+      {() => (
+        <Chart
+          title={`${name}: ${number(value.value)}${shownUnit && ` ${shownUnit}`}`}
+          note={[
+            sensor,
+            nowMs - value.tsMs > OLD_VALUE_MS ? age(value.tsMs, nowMs) : undefined,
+            value.quality === 'good' ? undefined : `quality ${value.quality}`,
+          ]}
+          yUnit={shownUnit}
+          xUnit="time"
+          xs={points.xs}
+          ys={points.ys}
+          xRange={[endMs - WINDOW_MS, endMs]}
+        />
+      )}
+    </ResourceView>
   );
 }
 
-function append(points: { readonly xs: readonly number[]; readonly ys: readonly number[] }, x: number, y: number) {
+interface Points {
+  readonly xs: readonly number[];
+  readonly ys: readonly number[];
+}
+
+/** What was read, and of what came meanwhile the newer. */
+function joined(read: Points, live: Points): Points {
+  const last = read.xs.at(-1) ?? -Infinity;
+  const from = live.xs.findIndex((x) => x > last);
+  return from < 0 ? read : { xs: [...read.xs, ...live.xs.slice(from)], ys: [...read.ys, ...live.ys.slice(from)] };
+}
+
+function append(points: Points, x: number, y: number): Points {
   const last = points.xs.at(-1);
   if (last !== undefined && x <= last) return points;
   const from = points.xs.findIndex((each) => each >= x - WINDOW_MS);
@@ -167,11 +227,19 @@ function LatestSpectrum({ site, machine }: { readonly site: string; readonly mac
     5000,
   );
   const newest = waveforms.state === 'ready' ? waveforms.data.items[0] : undefined;
-  if (waveforms.state === 'ready' && !newest) return null;
   return (
     <SpectrumSection title="Latest spectrum">
       <ResourceView resource={waveforms} what="the waveforms">
-        {() => (newest ? <SpectraView waveform={newest.id} /> : null)}
+        {() =>
+          newest ? (
+            <SpectraView waveform={newest.id} />
+          ) : (
+            <p className="notice">
+              No waveform yet. Send the samples of a vibration sensor to <code>/v1/waveforms</code> or the topic{' '}
+              <code>…/waveform/sensor-name</code>, and its spectrum is shown here.
+            </p>
+          )
+        }
       </ResourceView>
     </SpectrumSection>
   );
@@ -208,7 +276,7 @@ function SpectrumSection({ title, children }: { readonly title: string; readonly
 function SpectraView({ waveform }: { readonly waveform: string }) {
   const [spectra] = useResource<Spectra>(
     `/v1/waveforms/${encodeURIComponent(waveform)}/spectrum?kind=amplitude,envelope&maxLines=${MAX_LINES}`,
-    3_600_000,
+    ONCE_MS,
   );
   // The spectrum before stays until the next one is there: a page that is empty for a moment with every waveform cannot be read.
   const shown = useRef<Spectra | undefined>(undefined);
@@ -233,7 +301,7 @@ function SpectraView({ waveform }: { readonly waveform: string }) {
   );
 }
 
-const READY = (data: Spectra) => ({ state: 'ready', data, atMs: 0 }) as const;
+const READY = (data: Spectra) => ({ state: 'ready', data, atMs: 0, staleAtMs: Infinity }) as const;
 /** So many times the shaft's speed are looked at first; blades and gears are further up. */
 const SHAFT_HARMONICS_SHOWN = 12;
 /** A line that stands out of the others so far is worth a name. */
@@ -263,12 +331,13 @@ function SpectrumChart({ spectrum }: { readonly spectrum: SpectrumView }) {
       <Chart
         title={kind === 'envelope' ? 'Envelope spectrum' : 'Amplitude spectrum'}
         xUnit="Hz"
-        yUnit={`${unitText(spectrum.unit)} peak, against Hz`}
+        yUnit={unitText(spectrum.unit)}
+        note={[`${unitText(spectrum.unit)} peak, against Hz`]}
         xs={xs}
         ys={amplitudes}
         marks={lines}
         heightPx={240}
-        {...(isNear && { xMax: nearHz })}
+        {...(isNear && { xRange: [0, nearHz] as const })}
       />
       {nearHz !== undefined && nearHz < topHz ? (
         <button type="button" className="quiet" onClick={() => setFull(!full)}>
