@@ -50,7 +50,7 @@ describe('SQLite machine registry', () => {
   });
 
   it('puts none of the machines that do not all fit', async () => {
-    await using opened = await openInFolder({ maxMachines: 3 });
+    await using opened = await openStore({ maxMachines: 3 });
     const [first, ...others] = numbered(4).map((machine) => ({ machine }));
     await opened.registry.putMachine(tenant, site, first!.machine);
     await expect(opened.registry.putMachines(tenant, site, others)).rejects.toMatchObject({

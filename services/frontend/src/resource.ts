@@ -100,7 +100,7 @@ function useReading<Data>(
       isReading = false;
       if (signal.aborted) return;
       setResource(shown);
-      if (shown.state === 'ready') {
+      if (shown.state !== 'error') {
         isAway = false;
         readIn(isWantedAgain() ? 0 : refreshMs);
         return;
