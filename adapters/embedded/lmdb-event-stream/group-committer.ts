@@ -47,8 +47,11 @@ export interface SizedEventBlock extends EventBlock {
 export class GroupCommitter {
   readonly #options: GroupCommitterOptions;
   readonly #settled: SettledBound;
-  readonly #epoch: number;
+  /** Of what is appended from now on. */
+  #epoch: number;
   #nextSeq = 1;
+  /** True after a commit that failed: its events may be durable all the same, so that no other event may have their numbers. */
+  #isEpochSpent = false;
   #head: LogHead;
   /** What is known of tenants' items at `#head`. */
   readonly #tenantItems = new Map<string, number>();
@@ -65,7 +68,7 @@ export class GroupCommitter {
   constructor(options: GroupCommitterOptions) {
     this.#options = options;
     this.#settled = new SettledBound(options.file.groups, options.clock, options.onFailure);
-    this.#epoch = options.file.takeEpoch(options.source, options.clock.nowMs());
+    this.#epoch = this.#takeEpoch();
     options.file.refresh();
     this.#head = options.file.readHead();
   }
@@ -155,14 +158,14 @@ export class GroupCommitter {
   }
 
   async #commit(pending: PendingCommit): Promise<void> {
-    const { file, clock, onCommitted, wantsBlocks } = this.#options;
+    const { clock, onCommitted, wantsBlocks } = this.#options;
     for (;;) {
       if (this.#isStale) this.#reload();
       const sealed = this.#seal(pending, clock.nowMs());
       const removed = this.#planRemoval(sealed.bytes);
       this.#refuseWithoutRoom(sealed, removed);
       const commit: LogCommit = { after: this.#head, frames: sealed.frames, tenantItems: sealed.tenantItems, removed };
-      if (await file.commit(commit)) {
+      if (await this.#tryCommit(commit)) {
         const blocks = wantsBlocks() ? this.#blocksOf(pending) : [];
         this.#advance(commit, sealed);
         onCommitted(this.#head, blocks);
@@ -170,6 +173,16 @@ export class GroupCommitter {
       }
       // Another client of this process has committed since: its events come first.
       this.#isStale = true;
+    }
+  }
+
+  /** False where another client has committed since. */
+  async #tryCommit(commit: LogCommit): Promise<boolean> {
+    try {
+      return await this.#options.file.commit(commit);
+    } catch (error) {
+      this.#isEpochSpent = true;
+      throw error;
     }
   }
 
@@ -264,7 +277,17 @@ export class GroupCommitter {
     };
   }
 
+  #takeEpoch(): number {
+    const { file, source, clock } = this.#options;
+    return file.takeEpoch(source, clock.nowMs());
+  }
+
   #reload(): void {
+    if (this.#isEpochSpent) {
+      this.#epoch = this.#takeEpoch();
+      this.#nextSeq = 1;
+      this.#isEpochSpent = false;
+    }
     this.#tenantItems.clear();
     this.#options.file.refresh();
     this.#head = this.#options.file.readHead();

@@ -6,10 +6,12 @@ import { open as openLmdb } from 'lmdb';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
+import { PortError } from '#core/errors.ts';
 import type { BatchHandler } from '#core/ports/event-stream.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { DEFAULT_RETENTION, type LmdbEventStreamConfig, type StreamRetention } from './config.ts';
 import { LmdbEventStream, type LmdbEventStreamParts } from './lmdb-event-stream.ts';
+import { LogFile } from './log-file.ts';
 
 const DAY_MS = 86_400_000;
 const NOW_MS = 1_795_222_800_000;
@@ -141,6 +143,32 @@ describe('publishing', () => {
     });
     await stream.publish('alarms', [newEvent('e', 1)]);
     expect(await readAll(stream)).toEqual([]);
+  });
+
+  it.each([
+    ['became durable all the same', true, ['e-0', 'e-1', 'e-2', 'e-3']],
+    ['did not become durable', false, ['e-0', 'e-2', 'e-3']],
+  ])('numbers no two events alike after a commit that failed and %s', async (_outcome, isDurable, kept) => {
+    const stream = open();
+    await stream.declareGroup('metrics', 'store');
+    await stream.publish('metrics', [newEvent('e-0', 10)]);
+    const file = await LogFile.open({ directory: join(directory, 'metrics'), mapSize: 0, freeSpaceReserveBytes: 0 });
+    const commit = file.commit.bind(file);
+    file.commit = async (given) => {
+      file.commit = commit;
+      if (isDurable) await commit(given);
+      throw new PortError('unavailable', 'the disk did not answer');
+    };
+    await expect(stream.publish('metrics', [newEvent('e-1', 10)])).rejects.toMatchObject({ code: 'unavailable' });
+    await stream.publish('metrics', [newEvent('e-2', 10)]);
+    await stream.publish('metrics', [newEvent('e-3', 10)]);
+    const received = await collect(stream, 'store', kept.length);
+    await file.release();
+    expect(received.map(({ eventId }) => eventId)).toEqual(kept);
+    expect(received.map(({ cumulativeItems }) => cumulativeItems)).toEqual(kept.map((_, index) => index + 1));
+    expect(new Set(received.map(({ source, epoch, seq }) => `${source} ${epoch} ${seq}`)).size).toBe(kept.length);
+    for (const own of Map.groupBy(received, ({ epoch }) => epoch).values())
+      expect(own.map(({ seq }) => seq)).toEqual(own.map((_, index) => index + 1));
   });
 
   it('opens a higher epoch also where the folder was lost', async () => {
