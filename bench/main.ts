@@ -28,7 +28,7 @@ const USAGE = `npm run bench -- <name>:
   report                   pipeline, chart, scale, soak, profiles and features into docs/performance.md; about 25 minutes
   replay [format...]       recordings through the platform: pronostia, skab, nab, cwru, cmapss; --write puts the table into docs/performance.md
   pronostia                the same, of PRONOSTIA alone: an alarm before the end of life of each bearing
-  features, ingestion, rules, store   parts on their own`;
+  features, ingestion, rules, store, waveforms   parts on their own`;
 
 const PLANT = { machines: 200, connections: 20, maxInFlight: 100 } as const;
 const SHORT = { seconds: 8, floorSeconds: 3, warmUpSeconds: 1.5, steadyRates: [5000] };
@@ -79,7 +79,7 @@ const benches: Readonly<Record<string, () => Promise<void> | void>> = {
     const result = await runFeaturesBench();
     print('features', featuresBenchTable(result), result);
   },
-  ...Object.fromEntries(['ingestion', 'rules', 'store'].map((name) => [name, () => runAlone(name)])),
+  ...Object.fromEntries(['ingestion', 'rules', 'store', 'waveforms'].map((name) => [name, () => runAlone(name)])),
 };
 
 const bench = benches[positionals[0] ?? ''];
