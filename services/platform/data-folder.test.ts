@@ -14,8 +14,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DATA_FORMAT } from '#services/shared/process/data-format.ts';
+import { holderOf } from '#services/shared/process/folder-locks.ts';
 import { processOf } from '#services/shared/process/process-mark.ts';
-import { holderOf, openDataFolder, type DataFormats } from './data-folder.ts';
+import { openDataFolder, type DataFormats } from './data-folder.ts';
 
 let parent: string;
 let folder: string;

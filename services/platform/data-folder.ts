@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   DATA_FORMAT,
@@ -8,10 +8,8 @@ import {
   refuseNewerFormat,
   type DataFormat,
 } from '#services/shared/process/data-format.ts';
-import { isRunning, processOf, type ProcessMark } from '#services/shared/process/process-mark.ts';
+import { lockDataFolder } from '#services/shared/process/folder-locks.ts';
 import { finishSwap } from './folder-swap.ts';
-
-export const LOCK_FILE = 'platform.pid';
 
 /** A step from one format to the next. It leaves the folder as the next format expects it, or unchanged when it fails. */
 export type Migration = (folder: string) => void;
@@ -53,13 +51,6 @@ export function openDataFolder(
   return release;
 }
 
-/** The process id of the Tribo that has the folder. */
-export function holderOf(folder: string): number | undefined {
-  const path = join(folder, LOCK_FILE);
-  const holder = existsSync(path) ? holderIn(readFileSync(path, 'utf8')) : undefined;
-  return holder && isRunning(holder) ? holder.pid : undefined;
-}
-
 function migrate(folder: string, softwareVersion: string, formats: DataFormats, notice: (text: string) => void): void {
   const { current, migrations } = formats;
   const path = join(folder, FORMAT_FILE);
@@ -82,35 +73,4 @@ function migrate(folder: string, softwareVersion: string, formats: DataFormats, 
 function writeFormat(path: string, format: number, createdBy: string): void {
   writeFileSync(`${path}.new`, `${JSON.stringify({ format, createdBy } satisfies DataFormat)}\n`);
   renameSync(`${path}.new`, path);
-}
-
-/**
- * Takes the folder for this process, without opening it: one Tribo a folder. A lock whose process is gone is taken over: a crash leaves it
- * behind. Returns how to give it back.
- */
-export function lockDataFolder(folder: string): () => void {
-  const path = join(folder, LOCK_FILE);
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      const { startTicks = '' } = processOf(process.pid) ?? {};
-      writeFileSync(path, `${process.pid} ${startTicks}`.trimEnd(), { flag: 'wx' });
-      return () => rmSync(path, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const holder = holderIn(readFileSync(path, 'utf8'));
-    if (holder.pid !== process.pid && isRunning(holder)) {
-      throw new DataFolderError(
-        `${folder} is in use by another Tribo (process ${holder.pid}): stop it, or set TRIBO_DATA_DIR to another folder`,
-      );
-    }
-    rmSync(path, { force: true });
-  }
-  throw new DataFolderError(`${folder} is being taken by another Tribo at this moment: try again`);
-}
-
-/** Of the process that wrote the lock: its id and, where the system tells it, its start. */
-function holderIn(lock: string): ProcessMark {
-  const [pid = '', startTicks] = lock.trim().split(' ');
-  return { pid: Number(pid), ...(startTicks !== undefined && { startTicks: Number(startTicks) }) };
 }

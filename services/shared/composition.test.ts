@@ -2,14 +2,14 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { PortName } from '#core/ports/tokens.ts';
-import { composeAlertEngine } from '#services/alert-engine/composition.ts';
+import type { BoundPorts, PortName } from '#core/ports/tokens.ts';
+import { composeAlertEngine, wireAlertEngine } from '#services/alert-engine/composition.ts';
 import { composeApiGateway } from '#services/api-gateway/composition.ts';
 import { composeFeatureService } from '#services/feature-service/composition.ts';
-import { composeIngestionService } from '#services/ingestion-service/composition.ts';
+import { composeIngestionService, wireIngestion } from '#services/ingestion-service/composition.ts';
 import { composeMlService } from '#services/ml-service/composition.ts';
 import { composeTimeseriesService } from '#services/timeseries-service/composition.ts';
-import { openRuntime } from './composition.ts';
+import { openRuntime, type ServiceRuntime } from './composition.ts';
 import { loadConfiguration } from './config/load.ts';
 import type { ReadinessReport } from './http/readiness.ts';
 import { DATA_FORMAT } from './process/data-format.ts';
@@ -55,6 +55,37 @@ describe('the runtime of a process', () => {
     await again.close();
   });
 });
+
+describe('a service that needs a power which the bound adapter lacks', () => {
+  it.each([
+    ['alert-engine', wireAlertEngine, 'MeasuredStream and ReadableTail'],
+    ['ingestion-service', wireIngestion, 'MeasuredStream and ReadableTail'],
+  ] as const)(
+    '%s does not start, and says which power of which adapter, and what to do',
+    async (name, wire, powers) => {
+      const runtime = openRuntime(configuration(), 'test');
+      try {
+        const bare = new StreamWithoutPowers() as unknown as BoundPorts['eventStream'];
+        const port = async (asked: PortName) => (asked === 'eventStream' ? bare : runtime.port(asked));
+        await expect(wire({ ...runtime, port: port as ServiceRuntime['port'] })).rejects.toMatchObject({
+          code: 'failed_precondition',
+          message:
+            `${name} needs the capability ${powers} of the port eventStream, which the adapter StreamWithoutPowers does not have: ` +
+            'bind an adapter that has it (docs/capability-matrix.md says which do), or leave the service out at this site',
+        });
+      } finally {
+        await runtime.close();
+      }
+    },
+  );
+});
+
+/** A provider's stream of which the port's own methods are not asked here, and that has no other. */
+class StreamWithoutPowers {
+  async close(): Promise<void> {
+    // Holds nothing.
+  }
+}
 
 describe('a service as a process of its own', () => {
   const services = [

@@ -9,6 +9,7 @@ import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
 import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
 import type { QuarantinedMachineView, Series } from '#services/api-gateway/schemas/machines.ts';
 import type { IntakeReceiptView } from '#services/api-gateway/schemas/telemetry.ts';
+import { LoneService } from '#test/support/lone-service.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { processGroup } from '#test/support/process-group.ts';
 import { PlatformProcess, runCommand, SITE, until } from '#test/support/platform-process.ts';
@@ -48,6 +49,18 @@ describe('a platform that runs', () => {
       const series = await readSeries(platform, 'press-7', 'velocity_rms', ts);
       expect(series.ts).toEqual([ts, ts + 1000]);
       expect(series.columns).toEqual({ value: [2.31, 2.5] });
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'refuses a service that is started by itself on its folder, those that run in its own process too',
+    async () => {
+      for (const name of ['timeseries-service', 'ingestion-service']) {
+        await using service = new LoneService(name, platform.dataDir);
+        expect(await service.ended).toBe(1);
+        expect(service.words).toContain(`is in use by another Tribo (process ${platform.pid}): stop it`);
+      }
     },
     TIMEOUT_MS,
   );
@@ -172,6 +185,27 @@ describe('a platform that was started on another Node.js', () => {
       for (const { pid } of wrappers()) process.kill(pid, 'SIGINT');
       await until('all have ended', async () => platform.processes().length === 0);
       expect(['platform.pid', 'platform.json'].filter((name) => existsSync(join(platform.dataDir, name)))).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('a data folder on which a service runs by itself', () => {
+  it(
+    'is refused with the process that has it',
+    async () => {
+      const dataDir = mkdtempSync(join(tmpdir(), 'tribo-e2e-'));
+      try {
+        await using service = await LoneService.started('ml-service', dataDir);
+        const started = await runCommand(['start', '--no-demo', '--data-dir', dataDir], {
+          TRIBO_MQTT_PORT: '0',
+          TRIBO_HTTP_PORT: '0',
+        });
+        expect(started.stderr).toContain(`is in use by another ml-service (process ${service.pid}): stop it`);
+        expect(started.code).toBeGreaterThan(0);
+      } finally {
+        rmSync(dataDir, { recursive: true, force: true });
+      }
     },
     TIMEOUT_MS,
   );

@@ -9,7 +9,7 @@ import { runningServices } from '#services/shared/process/service-address.ts';
 import { BackupError, type BackupSize } from '../backup/manifest.ts';
 import { checkBackup, stageRestore } from '../backup/stage-restore.ts';
 import { takeBackup, type TakenBackup } from '../backup/take-backup.ts';
-import { holderOf, LOCK_FILE, lockDataFolder } from '../data-folder.ts';
+import { holderOf, LOCK_FILE, lockDataFolder } from '#services/shared/process/folder-locks.ts';
 import { restoredFolder, swapFolder } from '../folder-swap.ts';
 import { connectControl, type RestoreOutcome } from '../platform-control.ts';
 import { softwareVersion } from '../software-version.ts';

@@ -10,7 +10,7 @@ import {
   type TenantId,
 } from '#core/domain/ids.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
-import { holderOf, lockDataFolder } from '../data-folder.ts';
+import { holderOf, lockDataFolder } from '#services/shared/process/folder-locks.ts';
 import type { Action } from './main.ts';
 import { CommandError } from './output.ts';
 import { progressBar, untilInterrupted } from './progress.ts';

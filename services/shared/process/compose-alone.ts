@@ -5,6 +5,7 @@ import { serveOperation } from '../http/operation-server.ts';
 import { Readiness, type ReadinessCheck } from '../http/readiness.ts';
 import type { Logger } from '../observability/logger.ts';
 import { requirePresentFormat } from './data-format.ts';
+import { lockService } from './folder-locks.ts';
 import { processOf } from './process-mark.ts';
 import type { RunningService } from './run-service.ts';
 import { publishAddress, type ServiceAddress } from './service-address.ts';
@@ -32,7 +33,8 @@ export interface ServiceAlone<Service> extends RunningService {
 
 /**
  * Starts a service as all of a process: on a runtime of the process's own, with health and metrics on loopback, at an address that is published
- * in the data folder. What was opened is closed again when the start fails; a data folder of another format is left alone.
+ * in the data folder, and a lock there for as long as it runs. What was opened is closed again when the start fails; a data folder of another
+ * format, and one on which the service runs already, is left alone.
  */
 export async function composeAlone<Runtime extends OwnRuntime, Service extends ReadyService>(
   name: string,
@@ -42,9 +44,13 @@ export async function composeAlone<Runtime extends OwnRuntime, Service extends R
 ): Promise<ServiceAlone<Service>> {
   const { configuration, metrics, logger } = runtime;
   const parts = new AsyncDisposableStack();
+  let unlock: () => void = () => undefined;
+  // After all that it guards.
+  parts.defer(() => unlock());
   parts.defer(() => runtime.close());
   try {
     requirePresentFormat(configuration.dataDir);
+    unlock = await lockService(configuration.dataDir, name);
     const service = await start(runtime);
     parts.defer(() => service.close());
     const readiness = new Readiness(service.readiness, systemClock, service.attention);
