@@ -3,7 +3,7 @@ import type { AlarmJournal, AlarmOutbox } from './alarm-journal.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { MakeDeviceGateway } from './device-gateway.ts';
 import type { DeviceRegistry } from './device-registry.ts';
-import type { EventStream, MeasuredStream, ReadableTail } from './event-stream.ts';
+import type { EventStream } from './event-stream.ts';
 import type { IdentityVerifier } from './identity-verifier.ts';
 import type { MachineRegistry } from './machine-registry.ts';
 import type { ModelInference } from './model-inference.ts';
@@ -20,7 +20,8 @@ export interface BoundPorts {
   readonly clock: Clock;
   /** Makes the gateway that devices connect to. */
   readonly deviceGateway: MakeDeviceGateway;
-  readonly eventStream: EventStream & MeasuredStream & ReadableTail;
+  /** A service that needs an extra power of it asks for that by `streamWith` (core/delivery/stream-capabilities.ts). */
+  readonly eventStream: EventStream;
   /** The store itself, for the one process that owns it; the others reach that process. */
   readonly timeSeriesStore: OwnedTimeSeriesStore;
   readonly objectStore: ObjectStore;

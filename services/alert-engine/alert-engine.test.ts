@@ -23,7 +23,6 @@ import { machineSchema } from '#core/domain/plant.ts';
 import { ruleSchema, type RuleDescription } from '#core/domain/rule.ts';
 import { PortError } from '#core/errors.ts';
 import type { AlarmNotice } from '#core/ports/alarm-journal.ts';
-import type { EventStream } from '#core/ports/event-stream.ts';
 import type { DerivedDocument } from '#core/ports/time-series-store.ts';
 import { startHttpReceiver } from '#test/support/http-receiver.ts';
 import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
@@ -611,24 +610,5 @@ describe('alert engine after a crash', () => {
     await settled(crashing);
     expect(await crashing.history()).toEqual(expected.history);
     expect(windowsOf(crashing)).toEqual(expected.windows);
-  });
-
-  it('goes on exactly where the stream’s tail cannot be read, too', async () => {
-    const cloud = await openPlant(...delayed);
-    const forwardOnly = (stream: EventStream): EventStream => ({
-      publish: (...given) => stream.publish(...given),
-      declareGroup: (...given) => stream.declareGroup(...given),
-      subscribe: (...given) => stream.subscribe(...given),
-      close: () => stream.close(),
-    });
-    const first = await cloud.start({ stream: forwardOnly(cloud.stream) });
-    await feed(cloud, 0, 100);
-    await first.close();
-    await feed(cloud, 100, 150);
-    await cloud.start({ stream: forwardOnly(cloud.stream) });
-    await feed(cloud, 150, HISTORY.length);
-    await settled(cloud);
-    expect(await cloud.history()).toEqual(expected.history);
-    expect(windowsOf(cloud)).toEqual(expected.windows);
   });
 });

@@ -10,7 +10,7 @@ import type { StampedEvent, StreamName } from '#core/domain/event.ts';
 import { isPortError, messageOf, PortError } from '#core/errors.ts';
 import type { AlarmJournal, AlarmOutbox, RecordedTransition } from '#core/ports/alarm-journal.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
-import type { EventStream, MeasuredStream, ReadableTail, Subscription } from '#core/ports/event-stream.ts';
+import type { MeasuredStream, ReadableTail, Subscription } from '#core/ports/event-stream.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { Notifier } from '#core/ports/notifier.ts';
 import type { RuleStore } from '#core/ports/rule-store.ts';
@@ -46,7 +46,8 @@ interface Input {
 }
 
 export interface AlertEngineDependencies {
-  readonly stream: EventStream;
+  /** Its lag tells silence from delay; its tail is what state that was saved is brought up to date with. */
+  readonly stream: MeasuredStream & ReadableTail;
   readonly journal: AlarmJournal & AlarmOutbox;
   readonly rules: RuleStore;
   readonly machines: Pick<MachineRegistry, 'listMachines' | 'listMachineEvents' | 'onChange'>;
@@ -82,8 +83,7 @@ const SHELVINGS_AT_ONCE = 100;
  * notifiers; on the way it makes windows of readings, on `windows`. Declares its groups before it returns.
  *
  * An event is acknowledged once what it led to is durable. State is saved now and then; after a crash the events since are read again from the
- * stream's tail and decide the same, under the same ids, which the journal has. On a stream whose tail cannot be read, state is saved
- * before every acknowledgement instead.
+ * stream's tail and decide the same, under the same ids, which the journal has.
  *
  * One process judges at a time: a second one waits for the lease, without being ready, and so does one that lost it, which then begins
  * anew from what is stored. Closes none of the parts it was given.
@@ -123,7 +123,6 @@ class AlertEngine implements Turn {
   readonly #state: SavedState;
   readonly #rulebook: Rulebook;
   readonly #metrics: AlertEngineMetrics;
-  readonly #tail: ReadableTail | undefined;
   readonly #notifierNames: readonly string[];
   readonly #stopping = new AbortController();
   readonly #subscriptions: Subscription[] = [];
@@ -139,7 +138,7 @@ class AlertEngine implements Turn {
   #closed: Promise<void> | undefined;
 
   constructor(config: AlertEngineConfig, dependencies: AlertEngineDependencies, lease: Lease) {
-    const { stream, rules, machines, checkpoints, notifiers, clock, metrics, journal } = dependencies;
+    const { rules, machines, checkpoints, notifiers, clock, metrics, journal } = dependencies;
     this.#config = config;
     this.#dependencies = dependencies;
     this.#lease = lease;
@@ -164,7 +163,6 @@ class AlertEngine implements Turn {
       onApplied: () => void this.#flush().catch((error: unknown) => this.#report('record alarms', error)),
       onProblem: (doing, error) => this.#report(doing, error),
     });
-    this.#tail = 'readTail' in stream ? (stream as ReadableTail) : undefined;
     this.#notifierNames = notifiers.map((notifier) => notifier.name);
     this.#metrics = new AlertEngineMetrics(metrics, this.#judging, journal);
   }
@@ -238,9 +236,9 @@ class AlertEngine implements Turn {
       const { stream } = input;
       const untilMs = saved?.[stream];
       this.#takenUntilMs[stream] = untilMs ?? (await this.#oldestWaitingMs(input));
-      if (untilMs === undefined || !this.#tail) continue;
+      if (untilMs === undefined) continue;
       const limits = { maxEvents: Number.MAX_SAFE_INTEGER, sinceMs: untilMs - TAIL_MARGIN_MS };
-      for await (const events of this.#tail.readTail(stream, limits, { signal })) {
+      for await (const events of this.#dependencies.stream.readTail(stream, limits, { signal })) {
         this.#take(stream, events);
         await this.#flush();
       }
@@ -260,7 +258,6 @@ class AlertEngine implements Turn {
     const process = async (events: readonly StampedEvent[]): Promise<void> => {
       this.#take(streamName, events);
       await this.#flush();
-      if (!this.#tail) await this.#save(Infinity);
       this.#recovered();
     };
     return runConsumer({
@@ -352,7 +349,7 @@ class AlertEngine implements Turn {
         await this.#unshelve();
         await this.#flush();
         const isDue = nowMs - savedMs >= this.#config.saveEveryMs - TICK_MS / 2;
-        if (this.#tail && (isDue || this.#state.isSaving)) {
+        if (isDue || this.#state.isSaving) {
           if (!this.#state.isSaving) savedMs = nowMs;
           await this.#save(this.#config.saveBudgetMs);
         }
@@ -399,11 +396,10 @@ class AlertEngine implements Turn {
     }
   }
 
-  /** When the oldest event that waits to be taken was accepted; now where none waits, or where the stream cannot tell. */
+  /** When the oldest event that waits to be taken was accepted; now where none waits. */
   async #oldestWaitingMs({ stream: name, group }: Input): Promise<number> {
     const { stream, clock } = this.#dependencies;
-    if (!('lag' in stream)) return clock.nowMs();
-    const { events, oldestAgeMs } = await (stream as MeasuredStream).lag(name, group);
+    const { events, oldestAgeMs } = await stream.lag(name, group);
     return clock.nowMs() - (events > 0 ? oldestAgeMs : 0);
   }
 

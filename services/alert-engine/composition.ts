@@ -1,3 +1,4 @@
+import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { composeAlone, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
@@ -16,7 +17,7 @@ export async function wireAlertEngine(runtime: ServiceRuntime): Promise<RunningA
   const { configuration, port, logger, metrics, tracing } = runtime;
   const { latenessMs } = configuration;
   return startAlertEngine(alertEngineConfigSchema.parse({ latenessMs }), {
-    stream: await port('eventStream'),
+    stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream', 'ReadableTail'),
     journal: await port('alarmJournal'),
     rules: await port('ruleStore'),
     machines: await port('machineRegistry'),

@@ -1,4 +1,5 @@
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
@@ -43,7 +44,7 @@ async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
   const service = await startTimeseriesService(
     {
       store,
-      stream: await port('eventStream'),
+      stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream'),
       checkpoints: await port('checkpointStore'),
       objects: await port('objectStore'),
       clock: await port('clock'),
