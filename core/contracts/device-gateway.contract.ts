@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { PortError } from '../errors.ts';
 import type { DeviceId, MachineKey, TenantId } from '../domain/ids.ts';
+import { BackPressure, intakeKindOf } from '../ingestion/back-pressure.ts';
 import type {
   DeviceCommand,
   DeviceGateway,
   DeviceIntake,
   DeviceMessage,
+  IntakeKind,
   IntakeReceipt,
   PresenceListener,
 } from '../ports/device-gateway.ts';
@@ -49,12 +51,11 @@ class RecordingIntake implements DeviceIntake, PresenceListener {
   readonly presences: { device: DeviceId; machines: readonly MachineKey[]; online: boolean }[] = [];
   refusals = 0;
   held: Hold | undefined;
-  #ready = true;
-  #opened = hold();
+  readonly #pressure = new BackPressure<'told'>();
 
   async accept(message: DeviceMessage): Promise<IntakeReceipt> {
-    if (this.refusals > 0) {
-      this.refusals--;
+    if (this.refusals > 0 || !this.isReady(intakeKindOf(message.content))) {
+      this.refusals = Math.max(0, this.refusals - 1);
       throw new PortError('resource_exhausted', 'not now');
     }
     const { content } = message;
@@ -63,18 +64,21 @@ class RecordingIntake implements DeviceIntake, PresenceListener {
     return { accepted: 1, duplicate: 0, rejected: [] };
   }
 
-  get ready(): boolean {
-    return this.#ready;
+  isReady(kind?: IntakeKind): boolean {
+    return this.#pressure.isOpen(kind);
   }
 
-  set ready(ready: boolean) {
-    this.#ready = ready;
-    if (!ready) this.#opened = hold();
-    else this.#opened.resolve(undefined);
+  whenReady(kind?: IntakeKind): Promise<void> {
+    return this.#pressure.whenOpen(kind);
   }
 
-  whenReady(): Promise<void> {
-    return this.#ready ? Promise.resolve() : this.#opened.promise;
+  /** Takes no more of the kind, or of any. */
+  shut(kind?: IntakeKind): void {
+    this.#pressure.set('told', true, kind);
+  }
+
+  open(kind?: IntakeKind): void {
+    this.#pressure.set('told', false, kind);
   }
 
   presence(event: { device: DeviceId; machines: readonly MachineKey[]; online: boolean }): void {
@@ -176,13 +180,39 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
         const intake = await started(harness);
         const { device } = await connected(harness);
         await device.publish(harness.machines[0], bytes('0'));
-        intake.ready = false;
+        intake.shut();
         const published = [1, 2, 3].map((i) => device.publish(harness.machines[0], bytes(String(i))));
         assert.ok(await isPending(Promise.all(published), 300));
         assert.deepEqual(intake.payloads(), ['0']);
-        intake.ready = true;
+        intake.open();
         await Promise.all(published);
         assert.deepEqual(intake.payloads(), ['0', '1', '2', '3']);
+      },
+    },
+    {
+      name: "goes on with a device's readings while its waveforms are refused, which wait unacknowledged, and the other way round",
+      async run(harness) {
+        const intake = await started(harness);
+        const { device } = await connected(harness);
+        const [machine] = harness.machines;
+        const ways = {
+          telemetry: () => device.publish(machine, bytes('{}')),
+          waveform: () => device.publishWaveform(machine, 'de-horizontal', bytes('{}')),
+        };
+        for (const [refused, taken] of [
+          ['waveform', 'telemetry'],
+          ['telemetry', 'waveform'],
+        ] as const) {
+          intake.shut(refused);
+          const waiting = ways[refused]();
+          for (let i = 0; i < 20; i++) await ways[taken]();
+          assert.ok(await isPending(waiting));
+          assert.deepEqual([...new Set(intake.messages.map(({ content }) => intakeKindOf(content)))], [taken]);
+          intake.open(refused);
+          await waiting;
+          assert.equal(intake.messages.length, 21);
+          intake.messages.length = 0;
+        }
       },
     },
     {

@@ -544,9 +544,10 @@ export const measuredStreamContract: Contract<MeasuredStreamHarness> = {
         const behind = await harness.stream.lag(harness.streamName, group);
         assert.equal(behind.events, 25);
         assert.ok(behind.oldestAgeMs >= 0 && behind.oldestAgeMs < 60_000);
+        assert.ok(behind.fullness > 0 && behind.fullness < 1);
         await collect(harness, group, 25);
         const lag = await harness.stream.lag(harness.streamName, group);
-        assert.deepEqual(lag, { events: 0, oldestAgeMs: 0 });
+        assert.deepEqual(lag, { events: 0, oldestAgeMs: 0, fullness: 0 });
         await assert.rejects(harness.stream.lag(harness.streamName, `no-${harness.suffix}`), failsWith('not_found'));
       },
     },

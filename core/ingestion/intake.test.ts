@@ -6,8 +6,10 @@ import { MemoryObjectStore } from '#test/support/memory-object-store.ts';
 import { PortError } from '../errors.ts';
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '../domain/ids.ts';
 import { machineSchema } from '../domain/plant.ts';
+import type { StreamName } from '../domain/event.ts';
 import { decodeSamples, type WaveformReference } from '../domain/waveform.ts';
 import type { DeviceMessage } from '../ports/device-gateway.ts';
+import type { Backlog, ReadBacklogs } from './backlog-watch.ts';
 import { Intake, INTAKE_DEFAULTS, type IntakeOptions } from './intake.ts';
 
 const NOW_MS = Date.parse('2026-11-21T01:00:00.000Z');
@@ -35,7 +37,7 @@ afterEach(async () => {
   }
 });
 
-async function open(options: Partial<IntakeOptions> = {}, lag?: () => Promise<{ events: number }>): Promise<World> {
+async function open(options: Partial<IntakeOptions> = {}, backlogs?: ReadBacklogs): Promise<World> {
   const stream = new MemoryEventStream();
   const objects = new MemoryObjectStore();
   const machines = new MemoryMachineRegistry();
@@ -57,7 +59,7 @@ async function open(options: Partial<IntakeOptions> = {}, lag?: () => Promise<{ 
         receiptKey: Uint8Array.from({ length: 16 }, () => ++incarnation),
         incarnation: `i${incarnation}`,
         onProblem: (_what, error) => problems.push(error),
-        ...(lag === undefined ? {} : { lag }),
+        ...(backlogs && { backlogs }),
       },
       { ...INTAKE_DEFAULTS, retryDelayMs: 20, ...options, ...changed },
     );
@@ -129,12 +131,12 @@ describe('acknowledgement', () => {
     const world = await open();
     world.stream.failure = { error: new PortError('resource_exhausted', 'the disk is full') };
     await expect(world.intake.accept(telemetry(message('a')))).rejects.toMatchObject({ code: 'resource_exhausted' });
-    expect(world.intake.ready).toBe(false);
-    expect(world.intake.notReadyReasons).toEqual(['append-failing']);
+    expect(world.intake.refusalReasons('telemetry')).toEqual(['append-failing']);
+    expect(world.intake.refusalReasons('waveform')).toEqual([]);
     await expect(world.intake.accept(telemetry(message('b')))).rejects.toMatchObject({ code: 'resource_exhausted' });
 
     world.stream.failure = undefined;
-    await world.intake.whenReady();
+    await world.intake.whenReady('telemetry');
     expect(await world.intake.accept(telemetry(message('a')))).toMatchObject({ accepted: 2 });
     expect(log(world)).toEqual(['telemetry a 2']);
   });
@@ -144,7 +146,7 @@ describe('acknowledgement', () => {
     world.stream.failure = { error: new PortError('unavailable', 'no answer'), alsoAppends: true };
     await expect(world.intake.accept(telemetry(message('a')))).rejects.toMatchObject({ code: 'unavailable' });
     world.stream.failure = undefined;
-    await world.intake.whenReady();
+    await world.intake.whenReady('telemetry');
     await world.intake.accept(telemetry(message('a')));
     await world.intake.accept(telemetry(message('b', NOW_MS + 1)));
     expect(world.stream.events('metrics').map(({ eventId, verifyStored }) => [eventId, verifyStored === true])).toEqual(
@@ -396,25 +398,92 @@ describe('back-pressure', () => {
     world.stream.hold();
     const first = Array.from({ length: 10 }, (_, i) => world.intake.accept(telemetry(message(`m-${i}`))));
     await new Promise((resolve) => setImmediate(resolve));
-    expect(world.intake.notReadyReasons).toEqual(['in-flight']);
+    expect(world.intake.refusalReasons('telemetry')).toEqual(['in-flight']);
+    expect(world.intake.refusalReasons('waveform')).toEqual(['in-flight']);
     await expect(world.intake.accept(telemetry(message('x')))).rejects.toMatchObject({ code: 'resource_exhausted' });
     world.stream.release();
-    await world.intake.whenReady();
+    await world.intake.whenReady('telemetry');
     await Promise.all(first);
     expect(await world.intake.accept(telemetry(message('x')))).toMatchObject({ accepted: 2 });
   });
 
-  it('refuses while the consumers are too far behind', async () => {
-    let events = 100;
-    const world = await open({ maxPendingEvents: 100, lagProbeEveryMs: 5 }, async () => ({ events }));
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    expect(world.intake.notReadyReasons).toEqual(['lag']);
-    events = 51;
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    expect(world.intake.ready).toBe(false);
-    events = 50;
-    await world.intake.whenReady();
-    expect(world.intake.ready).toBe(true);
+  const behind = (stream: StreamName, group: string, events: number, fullness = 0) => ({
+    stream,
+    group,
+    events,
+    fullness,
+  });
+  it.each([
+    ['telemetry', 'waveform', behind('metrics', 'store', 100), behind('metrics', 'store', 51)],
+    ['telemetry', 'waveform', behind('windows', 'alerts', 1, 0.75), behind('windows', 'alerts', 1, 0.4)],
+    ['waveform', 'telemetry', behind('raw-waveform', 'compute', 100), behind('raw-waveform', 'compute', 51)],
+    ['waveform', 'telemetry', behind('features', 'ml', 9, 0.8), behind('features', 'ml', 9, 0.38)],
+  ] as const)(
+    'refuses %s and goes on with %s while $2.group is too far behind on $2.stream, until half is worked off',
+    async (refused, taken, atBound, aboveHalf) => {
+      const messages = {
+        telemetry: (id: string) => world.intake.accept(telemetry(message(id))),
+        waveform: (id: string) => world.intake.accept(waveform({ id })),
+      };
+      let backlog: Backlog = { ...atBound, events: 0, fullness: 0 };
+      const looked = { times: 0 };
+      const world = await open({ maxPendingEvents: 100, maxFullness: 0.75, probeEveryMs: 2 }, async (kind) => {
+        looked.times++;
+        return kind === refused ? [behind('metrics', 'compute', 3), backlog] : [];
+      });
+      const afterALook = async () => {
+        const until = looked.times + 4;
+        while (looked.times < until) await new Promise((resolve) => setTimeout(resolve, 2));
+      };
+      await messages[refused]('a');
+      backlog = atBound;
+      await afterALook();
+      const why = new RegExp(
+        `no more ${refused}.*the group ${atBound.group} has ${atBound.events} events of the stream ${atBound.stream}`,
+      );
+      await expect(messages[refused]('b')).rejects.toMatchObject({
+        code: 'resource_exhausted',
+        message: expect.stringMatching(why),
+      });
+      expect([world.intake.isReady(), world.intake.isReady(refused), world.intake.isReady(taken)]).toEqual([
+        true,
+        false,
+        true,
+      ]);
+      await messages[taken]('a');
+      backlog = aboveHalf;
+      await afterALook();
+      await expect(messages[refused]('b')).rejects.toMatchObject({ code: 'resource_exhausted' });
+      backlog = { ...atBound, events: 1, fullness: 0.1 };
+      await world.intake.whenReady(refused);
+      await messages[refused]('b');
+    },
+  );
+
+  it('goes on with the other kind while one stream takes no more', async () => {
+    const world = await open();
+    world.stream.failure = { error: new PortError('resource_exhausted', 'the stream is full') };
+    await expect(world.intake.accept(waveform({ id: 'a' }))).rejects.toMatchObject({ code: 'resource_exhausted' });
+    world.stream.failure = undefined;
+    await expect(world.intake.accept(waveform({ id: 'a' }))).rejects.toThrow(
+      /events cannot be made durable: the stream is full/,
+    );
+    await world.intake.accept(telemetry(message('a')));
+    await world.intake.whenReady('waveform');
+    await world.intake.accept(waveform({ id: 'a' }));
+  });
+
+  it('keeps what it knows while the consumers cannot be asked', async () => {
+    let isAway = false;
+    const world = await open({ maxPendingEvents: 100, probeEveryMs: 2 }, async () => {
+      if (isAway) throw new PortError('unavailable', 'away');
+      return [behind('metrics', 'store', 100)];
+    });
+    isAway = true;
+    while (world.problems.length < 4) await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(world.intake.isReady()).toBe(false);
+    isAway = false;
+    world.problems.length = 0;
   });
 
   it('takes nothing after stop, and stop waits for what was taken', async () => {

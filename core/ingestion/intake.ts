@@ -5,13 +5,14 @@ import { LEDGERED_STREAMS, type MachineEvent, type StreamName } from '../domain/
 import { isName, machineRef, type MachineKey, type SensorId, type TenantId } from '../domain/ids.ts';
 import type { Rejection } from '../domain/reading.ts';
 import type { WaveformReference } from '../domain/waveform.ts';
-import type { DeviceIntake, DeviceMessage, IntakeReceipt } from '../ports/device-gateway.ts';
+import type { DeviceIntake, DeviceMessage, IntakeKind, IntakeReceipt } from '../ports/device-gateway.ts';
 import type { EventStream, ReadableTail } from '../ports/event-stream.ts';
 import type { MachineRegistry } from '../ports/machine-registry.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import { Acknowledgement } from './acknowledgement.ts';
 import type { AdmissionRules } from './admission-rules.ts';
-import { BackPressure, type PressureReason } from './back-pressure.ts';
+import { BackPressure, intakeKindOf, type PressureReason } from './back-pressure.ts';
+import { BacklogWatch, type ReadBacklogs } from './backlog-watch.ts';
 import { IntakeCounters, NO_TENANT, type RefusalReason, type TenantIntakeCounts } from './intake-counters.ts';
 import { MachineDirectory, type InFlightEvent, type MachineState, type RegisteredState } from './machine-directory.ts';
 import { QuarantineReporter } from './quarantine-reporter.ts';
@@ -37,9 +38,10 @@ export interface IntakeOptions {
   readonly maxInFlightBytes: number;
   /** Pause after a failed append. */
   readonly retryDelayMs: number;
-  /** Durable but not yet settled, as the lag probe tells: above this intake takes no more until half of it is settled. */
+  /** Durable but not yet worked off, by any consumer: see BacklogBounds. */
   readonly maxPendingEvents: number;
-  readonly lagProbeEveryMs: number;
+  readonly maxFullness: number;
+  readonly probeEveryMs: number;
   readonly maxTelemetryBytes: number;
   readonly waveformCompleteWithinMs: number;
   readonly maxOpenWaveforms: number;
@@ -56,7 +58,8 @@ export const INTAKE_DEFAULTS: IntakeOptions = {
   maxInFlightBytes: 16 * 1024 * 1024,
   retryDelayMs: 500,
   maxPendingEvents: 1_000_000,
-  lagProbeEveryMs: 500,
+  maxFullness: 0.75,
+  probeEveryMs: 500,
   maxTelemetryBytes: 8 * 1024 * 1024,
   waveformCompleteWithinMs: 60_000,
   maxOpenWaveforms: 1024,
@@ -74,8 +77,8 @@ export interface IntakeDependencies {
   readonly receiptKey: Uint8Array;
   /** Unique to this process and short: part of the ids of rejections. */
   readonly incarnation: string;
-  /** Events that the slowest consumer has still to settle. */
-  readonly lag?: () => Promise<{ readonly events: number }>;
+  /** How far the consumers are behind; without it intake is bounded by its streams alone. */
+  readonly backlogs?: ReadBacklogs;
   /** Hears of what went wrong without a caller to tell. */
   readonly onProblem: (what: string, error: unknown) => void;
 }
@@ -96,14 +99,15 @@ export class Intake implements DeviceIntake {
   readonly #publisher: TurnPublisher;
   readonly #assembly: WaveformAssembly;
   readonly #quarantine: QuarantineReporter;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #backlogs: BacklogWatch | undefined;
+  #sweepTimer: NodeJS.Timeout | undefined;
   readonly #startedWallMs: number;
   readonly #startedMonotonicMs: number;
   #rejections = 0;
   #sweeping = false;
 
   constructor(dependencies: IntakeDependencies, options: IntakeOptions = INTAKE_DEFAULTS) {
-    const { stream, machines, objects, clock, receiptKey, onProblem } = dependencies;
+    const { stream, machines, objects, clock, receiptKey, backlogs, onProblem } = dependencies;
     this.#options = options;
     this.#dependencies = dependencies;
     this.#clock = clock;
@@ -115,6 +119,7 @@ export class Intake implements DeviceIntake {
     const shared = { registry: machines, receipts: this.#receipts, counters: this.#counters, clock, onProblem };
     this.#machines = new MachineDirectory(shared);
     this.#publisher = new TurnPublisher(stream, this.#pressure, options);
+    this.#backlogs = backlogs && new BacklogWatch(backlogs, this.#pressure, options, onProblem);
     this.#quarantine = new QuarantineReporter(machines, onProblem);
     this.#assembly = new WaveformAssembly(objects, clock, {
       completeWithinMs: options.waveformCompleteWithinMs,
@@ -130,10 +135,8 @@ export class Intake implements DeviceIntake {
     for (const waveform of await this.#assembly.recover()) {
       await this.#completeRecovered(waveform);
     }
-    this.#timers.push(setInterval(() => void this.#sweep(), SWEEP_EVERY_MS));
-    if (this.#dependencies.lag !== undefined) {
-      this.#timers.push(setInterval(() => void this.#probeLag(), this.#options.lagProbeEveryMs));
-    }
+    this.#sweepTimer = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
+    await this.#backlogs?.start();
     this.#pressure.set('starting', false);
   }
 
@@ -163,33 +166,39 @@ export class Intake implements DeviceIntake {
   /** Takes no more and resolves when everything it took is durable or refused. */
   async stop(): Promise<void> {
     this.#pressure.set('stopping', true);
-    for (const timer of this.#timers) clearInterval(timer);
+    clearInterval(this.#sweepTimer);
+    this.#backlogs?.close();
     this.#machines.close();
     await this.#publisher.settle();
     this.#publisher.close();
   }
 
-  get ready(): boolean {
-    return this.#pressure.ready;
+  isReady(kind?: IntakeKind): boolean {
+    return this.#pressure.isOpen(kind);
   }
 
-  whenReady(): Promise<void> {
-    return this.#pressure.whenReady();
+  whenReady(kind?: IntakeKind): Promise<void> {
+    return this.#pressure.whenOpen(kind);
   }
 
-  /** Why intake is not ready; empty when it is. */
-  get notReadyReasons(): readonly PressureReason[] {
-    return this.#pressure.reasons;
+  /** Why intake takes no messages of the kind; empty while it does. */
+  refusalReasons(kind: IntakeKind): readonly PressureReason[] {
+    return this.#pressure.reasons(kind);
   }
 
-  /** The same in words, with the cause; undefined while intake takes messages. */
-  problem(): string | undefined {
-    if (this.#pressure.ready) return undefined;
-    const why = this.#pressure.reasons.map((reason) => {
-      const cause = reason === 'append-failing' ? this.#publisher.failure?.message : undefined;
+  /** The same in words, with the cause; undefined while intake takes messages of the kind. */
+  problem(kind: IntakeKind): string | undefined {
+    if (this.#pressure.isOpen(kind)) return undefined;
+    const why = this.#pressure.reasons(kind).map((reason) => {
+      const cause = this.#causeOf(reason, kind);
       return cause === undefined ? PRESSURE_IN_WORDS[reason] : `${PRESSURE_IN_WORDS[reason]}: ${cause}`;
     });
-    return `intake takes no more for now: ${why.join('; ')}`;
+    return `intake takes no more ${kind === 'waveform' ? 'waveforms' : 'telemetry'} for now: ${why.join('; ')}`;
+  }
+
+  #causeOf(reason: PressureReason, kind: IntakeKind): string | undefined {
+    if (reason === 'append-failing') return this.#publisher.failure(kind)?.message;
+    return reason === 'backlog' ? this.#backlogs?.problem(kind) : undefined;
   }
 
   /** For gateways: traffic that was turned away without an acknowledgement. */
@@ -216,14 +225,15 @@ export class Intake implements DeviceIntake {
   }
 
   accept(message: DeviceMessage): Promise<IntakeReceipt> {
-    if (!this.#pressure.ready) return Promise.reject(this.#refusal());
+    const kind = intakeKindOf(message.content);
+    if (!this.#pressure.isOpen(kind)) return Promise.reject(this.#refusal(kind));
     const machine = this.#machines.find(message.machine);
     if (machine === undefined) return this.#acceptUnknown(message);
     return this.#acceptKnown(machine, message);
   }
 
-  #refusal(): PortError {
-    return new PortError('resource_exhausted', `${this.problem() ?? 'intake takes no more for now'}; try again`);
+  #refusal(kind: IntakeKind): PortError {
+    return new PortError('resource_exhausted', `${this.problem(kind) ?? 'intake takes no more for now'}; try again`);
   }
 
   #acceptKnown(machine: RegisteredState, message: DeviceMessage): Promise<IntakeReceipt> {
@@ -355,7 +365,7 @@ export class Intake implements DeviceIntake {
     const machine = await this.#machines.lookUp(message.machine);
     if (machine !== undefined) return this.#acceptKnown(machine, message);
     this.#quarantine.report(message, this.#clock.nowMs());
-    const stream = message.content.kind.startsWith('waveform') ? 'raw-waveform' : 'metrics';
+    const stream = intakeKindOf(message.content) === 'waveform' ? 'raw-waveform' : 'metrics';
     const detail = `nobody has described ${message.machine}: adopt it from the quarantine list, or correct the name`;
     return this.#rejectWhole(stream, message.machine, rejection('unknown_machine', '', detail));
   }
@@ -451,7 +461,7 @@ export class Intake implements DeviceIntake {
 
   async #sweep(): Promise<void> {
     this.#receipts.advance(this.#clock.monotonicMs());
-    if (this.#sweeping || !this.#pressure.ready) return;
+    if (this.#sweeping || !this.#pressure.isOpen('waveform')) return;
     this.#sweeping = true;
     try {
       for (const waveform of this.#assembly.expired()) {
@@ -465,17 +475,6 @@ export class Intake implements DeviceIntake {
       this.#dependencies.onProblem('rejecting incomplete waveforms', error);
     } finally {
       this.#sweeping = false;
-    }
-  }
-
-  async #probeLag(): Promise<void> {
-    try {
-      const lag = await this.#dependencies.lag?.();
-      if (lag === undefined) return;
-      if (lag.events >= this.#options.maxPendingEvents) this.#pressure.set('lag', true);
-      else if (lag.events * 2 <= this.#options.maxPendingEvents) this.#pressure.set('lag', false);
-    } catch (error) {
-      this.#dependencies.onProblem('reading how far the consumers are', error);
     }
   }
 
@@ -540,7 +539,7 @@ const PRESSURE_IN_WORDS: Readonly<Record<PressureReason, string>> = {
   stopping: 'it is being stopped',
   'append-failing': 'events cannot be made durable',
   'in-flight': 'more waits for the disk than may wait',
-  lag: 'more waits to be stored than may wait',
+  backlog: 'more waits to be worked off than may wait',
 };
 const NO_PAYLOAD = new Uint8Array(0);
 const SWEEP_EVERY_MS = 1000;

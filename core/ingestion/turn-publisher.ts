@@ -1,5 +1,6 @@
 import type { MachineEvent, StreamName } from '../domain/event.ts';
 import { isPortError, PortError } from '../errors.ts';
+import type { IntakeKind } from '../ports/device-gateway.ts';
 import type { EventStream } from '../ports/event-stream.ts';
 import type { BackPressure } from './back-pressure.ts';
 
@@ -13,7 +14,7 @@ export interface TurnPublisherOptions {
   /** Above these, appended but not yet durable, intake takes no more until half of it is durable. */
   readonly maxInFlightEvents: number;
   readonly maxInFlightBytes: number;
-  /** After a failed append intake pauses this long before the next attempt shows whether appending works again. */
+  /** After a failed append intake pauses this long, for what goes to that stream, before the next attempt shows whether appending works again. */
   readonly retryDelayMs: number;
 }
 
@@ -30,8 +31,8 @@ export class TurnPublisher {
   #scheduled = false;
   #inFlightEvents = 0;
   #inFlightBytes = 0;
-  #retryTimer: NodeJS.Timeout | undefined;
-  #failure: PortError | undefined;
+  readonly #retryTimers = new Map<IntakeKind, NodeJS.Timeout>();
+  readonly #failures = new Map<IntakeKind, PortError>();
 
   constructor(stream: EventStream, pressure: BackPressure, options: TurnPublisherOptions) {
     this.#stream = stream;
@@ -66,16 +67,16 @@ export class TurnPublisher {
   }
 
   close(): void {
-    clearTimeout(this.#retryTimer);
+    for (const timer of this.#retryTimers.values()) clearTimeout(timer);
   }
 
   get inFlight(): { readonly events: number; readonly bytes: number } {
     return { events: this.#inFlightEvents, bytes: this.#inFlightBytes };
   }
 
-  /** Why the newest append failed; undefined once one has succeeded. */
-  get failure(): PortError | undefined {
-    return this.#failure;
+  /** Why the newest append of a message of the kind failed; undefined once one has succeeded. */
+  failure(kind: IntakeKind): PortError | undefined {
+    return this.#failures.get(kind);
   }
 
   #flush(): void {
@@ -94,9 +95,9 @@ export class TurnPublisher {
     this.#inFlightBytes -= batch.bytes;
     this.#weighInFlight();
     if (failure === undefined) {
-      this.#failure = undefined;
+      this.#failures.delete(kindOn(stream));
       for (const listener of batch.listeners) listener.durable();
-    } else this.#report(batch, failure);
+    } else this.#report(kindOn(stream), batch, failure);
   }
 
   /** Why an event is not durable, by its index; undefined when all are. */
@@ -115,25 +116,24 @@ export class TurnPublisher {
     }
   }
 
-  #report(batch: Batch, failureOf: FailureOf): void {
-    this.#pause();
+  #report(kind: IntakeKind, batch: Batch, failureOf: FailureOf): void {
+    this.#pause(kind);
     for (const [index, listener] of batch.listeners.entries()) {
       const error = failureOf(index);
       if (error === undefined) listener.durable();
       else {
-        this.#failure = error;
+        this.#failures.set(kind, error);
         listener.failed(error);
       }
     }
   }
 
   /** Shuts the gate for a while; the first append after it opens is the probe. */
-  #pause(): void {
-    this.#pressure.set('append-failing', true);
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(() => {
-      this.#pressure.set('append-failing', false);
-    }, this.#options.retryDelayMs);
+  #pause(kind: IntakeKind): void {
+    this.#pressure.set('append-failing', true, kind);
+    clearTimeout(this.#retryTimers.get(kind));
+    const reopen = (): void => this.#pressure.set('append-failing', false, kind);
+    this.#retryTimers.set(kind, setTimeout(reopen, this.#options.retryDelayMs));
   }
 
   #weighInFlight(): void {
@@ -150,6 +150,11 @@ interface Batch {
   readonly events: MachineEvent[];
   readonly listeners: AppendListener[];
   bytes: number;
+}
+
+/** The messages that are appended to the stream. */
+function kindOn(stream: StreamName): IntakeKind {
+  return stream === 'raw-waveform' ? 'waveform' : 'telemetry';
 }
 
 type FailureOf = (index: number) => PortError | undefined;

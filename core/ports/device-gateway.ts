@@ -36,14 +36,20 @@ export interface DeviceIntake {
   /**
    * Resolves once every accepted item is durable: only then may the gateway acknowledge. Never throws for bad content: that is
    * acknowledged and rejected.
-   * @throws PortError resource_exhausted or unavailable: not accepted, the device should try again later.
+   * @throws PortError resource_exhausted or unavailable: not accepted, the device should try again later. Messages of one kind may be refused
+   * while those of the other are accepted.
    */
   accept(message: DeviceMessage): Promise<IntakeReceipt>;
-  /** False while the platform takes no more: a gateway stops reading from its connections until it is true. */
-  readonly ready: boolean;
-  /** Resolves when `ready` turns true. */
-  whenReady(): Promise<void>;
+  /**
+   * Whether messages of the kind are taken; without a kind, those of any. While none are, a gateway stops reading from its connections.
+   */
+  isReady(kind?: IntakeKind): boolean;
+  /** Resolves when {@link isReady} turns true. */
+  whenReady(kind?: IntakeKind): Promise<void>;
 }
+
+/** What intake takes or refuses by itself, each by the consumers behind it. */
+export type IntakeKind = 'telemetry' | 'waveform';
 
 /** One message as it came in, from a sender that may speak for the machine. */
 export interface DeviceMessage {

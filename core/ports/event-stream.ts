@@ -82,12 +82,21 @@ export interface PublishResult {
 export interface MeasuredStream extends EventStream {
   /** Items ever made durable on the stream, by tenant: the cumulative count at its durable head. */
   acceptedItems(stream: StreamName, options?: CallOptions): Promise<ReadonlyMap<TenantId, number>>;
-  /** Events after the group's checkpoint, and the age of the oldest: for back-pressure and lag, not for the ledger. */
-  lag(
-    stream: StreamName,
-    group: string,
-    options?: CallOptions,
-  ): Promise<{ readonly events: number; readonly oldestAgeMs: number }>;
+  /**
+   * How far the group is behind: for back-pressure, not for the ledger.
+   * @throws PortError not_found for a group that was never declared.
+   */
+  lag(stream: StreamName, group: string, options?: CallOptions): Promise<StreamLag>;
+}
+
+/** What a group has still to settle of a stream. */
+export interface StreamLag {
+  /** Events after the group's checkpoint. */
+  readonly events: number;
+  /** The age of the oldest of them; 0 without any. */
+  readonly oldestAgeMs: number;
+  /** How much they take of what the stream can hold, 0 to 1, about: at 1 publish is refused, or a provider lets go of the oldest. */
+  readonly fullness: number;
 }
 
 /** A stream whose recent past can be read again without a group: receipts are rebuilt from it at start. */

@@ -112,7 +112,7 @@ async function gatewayServices(
     events: new EventHub({ clock, alarms: dependencies.alarms, fleet, ledger, metrics, onProblem }, eventOptions),
     readiness: new Readiness(
       {
-        intake: () => (intake.ready ? undefined : 'it takes no more for now; what waits is being worked off'),
+        intake: () => (intake.isReady() ? undefined : 'it takes no more for now; what waits is being worked off'),
         'time-series-store': async () => {
           await store.settled();
           return undefined;
@@ -120,7 +120,7 @@ async function gatewayServices(
         ...dependencies.checks,
       },
       clock,
-      { ledger: () => lossIn(store) },
+      { ledger: () => lossIn(store), ...dependencies.attention },
     ),
     bodies: new BodyBudget(config.maxBodyBytesHeld),
     idempotency: new IdempotencyStore(clock),

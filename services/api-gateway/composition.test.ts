@@ -23,7 +23,7 @@ it('runs as a process of its own, with intake, live data and the store behind so
       received.push(message);
       return { accepted: 1, duplicate: 0, rejected: [] };
     },
-    ready: true,
+    isReady: () => true,
     whenReady: async () => undefined,
   };
   const servers = await Promise.all([

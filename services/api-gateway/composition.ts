@@ -4,6 +4,7 @@ import { isPublished, issuerDocument } from '#adapters/embedded/local-token-issu
 import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
 import type { DeviceIntake } from '#core/ports/device-gateway.ts';
+import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { readTls } from '#services/shared/config/tls.ts';
@@ -41,17 +42,18 @@ export function composeApiGateway(configuration: Configuration): Promise<Service
   return composeAlone(NAME, runtime, startConnected, ({ url }) => ({ url }));
 }
 
-/** The gateway on the ports of the process that it runs in. `checks` are further reasons not to be ready. */
+/** The gateway on the ports of the process that it runs in. `checks` are further reasons not to be ready, `attention` what to look at besides. */
 export async function wireApiGateway(
   runtime: ServiceRuntime,
   { intake, live, refused, features }: IntakeSide,
   checks: Readonly<Record<string, ReadinessCheck>>,
+  attention: Readonly<Record<string, ReadinessCheck>> = {},
 ): Promise<ApiGateway> {
   const { configuration, port, store, logger, metrics, tracing } = runtime;
   const issuer = await port('tokenIssuer');
   return startApiGateway(settingsOf(configuration), {
     clock: await port('clock'),
-    ...{ logger, tracing, metrics, intake, store, refused, issuer, checks },
+    ...{ logger, tracing, metrics, intake, store, refused, issuer, checks, attention },
     machines: await port('machineRegistry'),
     devices: await port('deviceRegistry'),
     objects: await port('objectStore'),
@@ -59,7 +61,7 @@ export async function wireApiGateway(
     rules: await port('ruleStore'),
     models: await port('modelRegistry'),
     inference: await port('modelInference'),
-    stream: await port('eventStream'),
+    stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream'),
     ...(features && { features }),
     live: [live],
     secrets: await port('secretStore'),
@@ -90,7 +92,7 @@ async function startConnected(runtime: ServiceRuntime): Promise<ApiGateway & Rea
   const server = await servePort(socketPath(dataDir, GATEWAY_PORT), GATEWAY_PORT, served);
   opened.defer(() => server.close());
   const parts = opened.move();
-  const intakeCheck = (): string | undefined => (intake.ready ? undefined : 'it takes no more for now, or is away');
+  const intakeCheck = (): string | undefined => (intake.isReady() ? undefined : 'it takes no more for now, or is away');
   return { ...gateway, readiness: { intake: intakeCheck, ...ofItself }, close: () => parts.disposeAsync() };
 }
 

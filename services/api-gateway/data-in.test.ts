@@ -24,10 +24,8 @@ beforeAll(async () => {
     ...dependencies,
     intake: {
       accept: (message) => (refuse ? Promise.reject(refuse) : dependencies.intake.accept(message)),
-      get ready() {
-        return dependencies.intake.ready;
-      },
-      whenReady: () => dependencies.intake.whenReady(),
+      isReady: (kind) => dependencies.intake.isReady(kind),
+      whenReady: (kind) => dependencies.intake.whenReady(kind),
     },
   }));
 });
@@ -275,10 +273,8 @@ describe('many large bodies at once', () => {
             await open.promise;
             return dependencies.intake.accept(message);
           },
-          get ready() {
-            return dependencies.intake.ready;
-          },
-          whenReady: () => dependencies.intake.whenReady(),
+          isReady: (kind) => dependencies.intake.isReady(kind),
+          whenReady: (kind) => dependencies.intake.whenReady(kind),
         },
       }));
       const refused: Answer[] = [];

@@ -79,6 +79,8 @@ export interface ApiGatewayDependencies {
   readonly refused?: () => Promise<ReadonlyMap<TenantId, number>>;
   /** More reasons not to be ready. */
   readonly checks?: Readonly<Record<string, ReadinessCheck>>;
+  /** What somebody has to look at although all works. */
+  readonly attention?: Readonly<Record<string, ReadinessCheck>>;
 }
 
 /** What handlers work with. */

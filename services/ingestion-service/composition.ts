@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { LiveState } from '#core/live/live-state.ts';
 import type { DeviceGateway } from '#core/ports/device-gateway.ts';
+import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { composeAlone, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
@@ -30,15 +31,15 @@ export function composeIngestionService(configuration: Configuration): Promise<S
 /** Ingestion on the ports of the process that it runs in. */
 export async function wireIngestion(runtime: ServiceRuntime): Promise<BrokerIngestion> {
   const { configuration, port, logger, metrics, tracing } = runtime;
-  const { mappingFile, acceptAgeDays } = configuration;
+  const { mappingFile, acceptAgeDays, maxPendingEvents } = configuration;
   const mapping = mappingFile === undefined ? undefined : loadMapping(mappingFile);
   const clock = await port('clock');
   const makeGateway = await port('deviceGateway');
   const live = new LiveState({ incarnation: randomUUID() });
   const ingestion = await startIngestion(
-    { acceptAgeMs: acceptAgeDays * DAY_MS },
+    { acceptAgeMs: acceptAgeDays * DAY_MS, maxPendingEvents },
     {
-      stream: await port('eventStream'),
+      stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream', 'ReadableTail'),
       machines: await port('machineRegistry'),
       objects: await port('objectStore'),
       ...{ clock, logger, metrics, tracing },

@@ -1,10 +1,18 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Clock } from '#core/clock.ts';
-import { LEDGERED_STREAMS, type MachineEvent } from '#core/domain/event.ts';
+import { LEDGERED_STREAMS, type MachineEvent, type StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
+import { INTAKE_KINDS } from '#core/ingestion/back-pressure.ts';
+import type { Backlog } from '#core/ingestion/backlog-watch.ts';
 import { Intake, INTAKE_DEFAULTS, type IntakeOptions } from '#core/ingestion/intake.ts';
-import type { DeviceGateway, DeviceIntake, GatewayHooks, PresenceListener } from '#core/ports/device-gateway.ts';
+import type {
+  DeviceGateway,
+  DeviceIntake,
+  GatewayHooks,
+  IntakeKind,
+  PresenceListener,
+} from '#core/ports/device-gateway.ts';
 import type { EventStream, MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
@@ -12,11 +20,18 @@ import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
 import { observeIntake } from '#services/shared/observability/observed-intake.ts';
 import { observedStream } from '#services/shared/observability/observed-stream.ts';
+import { lagOf, STREAM_GROUPS } from '#services/shared/observability/stream-lag.ts';
 import type { Tracing } from '#services/shared/observability/tracing.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
 
-/** The group that settles what intake appends, and by whose progress intake knows how far behind the platform is. */
+/** The group that settles what intake appends. */
 const SETTLING_GROUP = 'store';
+
+/** Where messages of a kind go: what is appended for them, and what is derived from that. Who stands still there must not fill a stream. */
+const STREAMS_BEHIND: Readonly<Record<IntakeKind, readonly StreamName[]>> = {
+  telemetry: ['metrics', 'windows'],
+  waveform: ['raw-waveform', 'features', 'inference-results'],
+};
 
 /** Hears of devices and of what became durable, for people who watch. */
 export interface IngestionWatcher extends PresenceListener {
@@ -40,6 +55,8 @@ export interface RunningIngestion<Gateway extends DeviceGateway> extends Running
   readonly intake: DeviceIntake;
   readonly gateway: Gateway;
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
+  /** Which kind of message is refused while the other is taken. */
+  readonly attention: Readonly<Record<string, ReadinessCheck>>;
   /** Messages and connections turned away without an acknowledgement, by tenant. */
   readonly refused: () => ReadonlyMap<TenantId, number>;
 }
@@ -62,7 +79,7 @@ export async function startIngestion<Gateway extends DeviceGateway>(
       clock,
       receiptKey: randomBytes(16),
       incarnation: randomUUID().slice(0, 8),
-      lag: () => stream.lag('metrics', SETTLING_GROUP),
+      backlogs: (kind) => backlogsBehind(stream, kind),
       onProblem,
     },
     { ...INTAKE_DEFAULTS, ...options },
@@ -84,8 +101,9 @@ export async function startIngestion<Gateway extends DeviceGateway>(
     intake: observed,
     gateway,
     readiness: {
-      intake: () => intake.problem(),
+      intake: () => (intake.isReady() ? undefined : refusals(intake)),
     },
+    attention: { 'back-pressure': () => (intake.isReady() ? refusals(intake) : undefined) },
     refused: () => refusedByTenant(intake),
     close: async () => {
       // What devices have in flight is acknowledged before intake stops taking.
@@ -109,6 +127,23 @@ function watched(stream: EventStream, watcher: IngestionWatcher): EventStream {
   };
 }
 
+/** Of every group that there is: that of a service that was never started here holds nobody up. */
+async function backlogsBehind(stream: MeasuredStream, kind: IntakeKind): Promise<readonly Backlog[]> {
+  const groups = STREAM_GROUPS.filter(([name]) => STREAMS_BEHIND[kind].includes(name));
+  const backlogs = await Promise.all(
+    groups.map(async ([name, group]) => {
+      const lag = await lagOf(stream, name, group);
+      return lag === undefined ? [] : [{ stream: name, group, ...lag }];
+    }),
+  );
+  return backlogs.flat();
+}
+
+function refusals(intake: Intake): string | undefined {
+  const reasons = INTAKE_KINDS.flatMap((kind) => intake.problem(kind) ?? []);
+  return reasons.length === 0 ? undefined : reasons.join('; ');
+}
+
 function refusedByTenant(intake: Intake): ReadonlyMap<TenantId, number> {
   return new Map(
     [...intake.counts()].map(([tenant, { refused }]) => [
@@ -126,10 +161,11 @@ function register(metrics: Registry, intake: Intake): void {
   const registers = [metrics];
   new Gauge({
     name: 'tribo_intake_ready',
-    help: '1 while intake takes messages',
+    help: '1 while intake takes messages of the kind',
+    labelNames: ['kind'],
     registers,
     collect() {
-      this.set(intake.ready ? 1 : 0);
+      for (const kind of INTAKE_KINDS) this.set({ kind }, intake.isReady(kind) ? 1 : 0);
     },
   });
   new Gauge({

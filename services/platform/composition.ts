@@ -9,6 +9,7 @@ import { wireIngestion } from '#services/ingestion-service/composition.ts';
 import { wireMlService } from '#services/ml-service/composition.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
+import { lockService } from '#services/shared/process/folder-locks.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
 import { childEnvironment } from './child-environment.ts';
 import { demoOptions, registerDemoPlant } from './demo-plant.ts';
@@ -17,6 +18,8 @@ import { startSplit } from './split-platform.ts';
 import { supervise } from './supervisor.ts';
 
 const PROCESS = 'platform';
+/** Those that run in this process unless it is split. */
+const OWN_SERVICES = ['alert-engine', 'ml-service', 'feature-service', 'ingestion-service', 'api-gateway'] as const;
 const TIMESERIES_ENTRY = fileURLToPath(new URL('../timeseries-service/main.ts', import.meta.url));
 
 /**
@@ -60,6 +63,7 @@ async function startTogether(
     signal,
   );
   opened.defer(() => storeProcess.stop());
+  for (const service of OWN_SERVICES) opened.defer(await lockService(configuration.dataDir, service));
   const alertEngine = await running(wireAlertEngine(runtime));
   const ml = await running(wireMlService(runtime));
   const features = await running(wireFeatureService(runtime));
@@ -77,6 +81,7 @@ async function startTogether(
         ...alertEngine.readiness,
         'timeseries-service': async () => (storeProcess.ready() ? store.problem() : 'it is being started again'),
       },
+      { ...ingestion.attention, ...alertEngine.attention },
     ),
   );
   if (configuration.demo) {

@@ -113,7 +113,7 @@ class OpenIntake implements DeviceIntake, PresenceListener {
     return { accepted: 1, duplicate: 0, rejected: [] };
   }
 
-  get ready(): boolean {
+  isReady(): boolean {
     return this.#gate === undefined;
   }
 

@@ -5,6 +5,7 @@ import { Aedes, type AedesOptions, type AuthenticateError, type Client, type Pub
 import type { Clock } from '#core/clock.ts';
 import { isName, machineRef, type DeviceId, type MachineKey } from '#core/domain/ids.ts';
 import { isRetryable, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import { intakeKindOf } from '#core/ingestion/back-pressure.ts';
 import type { RefusalReason } from '#core/ingestion/intake-counters.ts';
 import type {
   DeviceCommand,
@@ -54,6 +55,8 @@ export class AedesDeviceGateway implements DeviceGateway {
   #closing: Promise<void> | undefined;
   #withAcknowledgements: DeviceConnection[] = [];
   #continuing: TakenMessage[] = [];
+  /** Of messages that intake refused, and that are offered again. */
+  #heldBytes = 0;
 
   constructor(config: AedesDeviceGatewayConfig, dependencies: AedesDeviceGatewayDependencies) {
     this.#config = config;
@@ -67,7 +70,8 @@ export class AedesDeviceGateway implements DeviceGateway {
       },
       maxInFlightMessages: config.maxInFlightMessages,
       maxInFlightBytes: config.maxInFlightBytes,
-      mayRead: () => this.#intake.ready && this.#closing === undefined,
+      mayRead: () => this.#intake.isReady() && this.#closing === undefined,
+      mayHoldMore: () => this.#heldBytes < config.maxHeldBytes,
       waits: (connection) => this.#waitForIntake(connection),
       refused: (connection) => dependencies.refuse('oversize', connection.device?.tenant),
     };
@@ -142,10 +146,10 @@ export class AedesDeviceGateway implements DeviceGateway {
     await running.queue.close();
   }
 
-  /** Waits until what was read is acknowledged, or given up. */
+  /** Waits until what was read and not refused is acknowledged, or given up. */
   async #drain(): Promise<void> {
     const untilMs = this.#dependencies.clock.monotonicMs() + this.#config.drainMs;
-    const isBusy = () => [...this.#connections].some((connection) => connection.inFlightMessages > 0);
+    const isBusy = () => [...this.#connections].some((each) => each.inFlightMessages > each.heldMessages);
     while (isBusy() && this.#dependencies.clock.monotonicMs() < untilMs) await delay(DRAIN_POLL_MS);
     // Acknowledgements are written after the messages of a turn are settled.
     await new Promise((resolve) => setImmediate(resolve));
@@ -317,7 +321,8 @@ export class AedesDeviceGateway implements DeviceGateway {
   /** Ends in a PUBACK or in silence, never in a PUBACK for what is not durable. */
   #take(connection: DeviceConnection, message: DeviceMessage, packet: PublishPacket, callback: () => void): void {
     const bytes = message.content.payload.length;
-    const taken = { connection, bytes, packetId: packet.qos === 1 ? packet.messageId : undefined, callback };
+    const packetId = packet.qos === 1 ? packet.messageId : undefined;
+    const taken: TakenMessage = { connection, bytes, packetId, isQos2: packet.qos === 2, callback };
     // The gateway acknowledges QoS 1 itself, many messages in one write: aedes takes six calls and a turn of the event loop for each.
     if (packet.qos === 1) packet.qos = 0;
     // aedes keeps a QoS 2 packet until PUBREL; its content is durable by then.
@@ -326,7 +331,7 @@ export class AedesDeviceGateway implements DeviceGateway {
     this.#intake.accept(message).then(
       () => this.#settled(taken),
       (refusal: unknown) => {
-        this.#offerAgain(connection, message, refusal).then(
+        this.#hold(taken, message, refusal).then(
           (isAccepted) => (isAccepted ? this.#settled(taken) : connection.end(bytes)),
           (error: unknown) => {
             connection.end(bytes);
@@ -347,17 +352,38 @@ export class AedesDeviceGateway implements DeviceGateway {
       this.#continuing = [];
       for (const { connection, bytes, callback } of continuing) {
         connection.end(bytes);
-        callback();
+        callback?.();
       }
     });
   }
 
-  /** Holds a message that intake refused and offers it again, until it is accepted (true) or the connection is gone (false). */
+  /**
+   * Offers a message that intake refused again, until it is accepted (true) or the connection is gone (false). Where messages of another kind
+   * are taken, aedes reads on meanwhile; but not past a QoS 2 packet, which it acknowledges itself.
+   */
+  async #hold(taken: TakenMessage, message: DeviceMessage, refusal: unknown): Promise<boolean> {
+    const { connection, bytes, callback } = taken;
+    this.#heldBytes += bytes;
+    connection.heldMessages++;
+    if (this.#intake.isReady() && !taken.isQos2) {
+      taken.callback = undefined;
+      callback?.();
+    }
+    try {
+      return await this.#offerAgain(connection, message, refusal);
+    } finally {
+      this.#heldBytes -= bytes;
+      connection.heldMessages--;
+    }
+  }
+
   async #offerAgain(connection: DeviceConnection, message: DeviceMessage, refusal: unknown): Promise<boolean> {
+    const kind = intakeKindOf(message.content);
     let error = refusal;
     while (isRetryable(error)) {
-      await delay(this.#config.offerAgainMs);
-      await this.#intake.whenReady();
+      if (this.#intake.isReady(kind)) await delay(this.#config.offerAgainMs);
+      // Those that wait go on in the order in which they came.
+      await this.#intake.whenReady(kind);
       if (connection.socket.destroyed || this.#closing !== undefined) return false;
       try {
         await this.#intake.accept(message);
@@ -480,7 +506,9 @@ interface TakenMessage {
   readonly bytes: number;
   /** Of a QoS 1 packet: what its PUBACK names. */
   readonly packetId: number | undefined;
-  readonly callback: () => void;
+  readonly isQos2: boolean;
+  /** Makes aedes read on; absent once it has been called. */
+  callback: (() => void) | undefined;
 }
 
 const CONNACK_IDENTIFIER_REJECTED = 2;

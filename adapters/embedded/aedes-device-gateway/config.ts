@@ -28,6 +28,11 @@ export const aedesDeviceGatewayConfigSchema = z
       .int()
       .min(1024)
       .default(2 ** 20),
+    /** Of all connections: above it one with messages that intake refused is not read until one of them is taken. */
+    maxHeldBytes: z
+      .int()
+      .min(1024)
+      .default(32 * 2 ** 20),
     /** A message that intake refused is offered again after this, or when intake is ready. */
     offerAgainMs: z.int().min(1).default(250),
     maxQueuedCommandsPerMachine: z.int().min(1).default(1000),

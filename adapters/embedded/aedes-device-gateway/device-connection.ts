@@ -15,6 +15,8 @@ export interface ConnectionHost {
   readonly maxInFlightBytes: number;
   /** False while nothing may be read from any connection. */
   mayRead(): boolean;
+  /** False while so much that intake refused is held that a connection with some of it is not read. */
+  mayHoldMore(): boolean;
   /** The connection waits to read; the host calls `resume` when it may. */
   waits(connection: DeviceConnection): void;
   /** A packet too long or malformed; the connection is closed next. */
@@ -41,6 +43,8 @@ export class DeviceConnection {
   #lastReadMs: number;
   #lastUnaskedPingMs = 0;
   #blockedFromMs: number | undefined;
+  /** Of its messages in flight, those that intake refused and that are offered again. */
+  heldMessages = 0;
   #inFlightMessages = 0;
   #inFlightBytes = 0;
   #acknowledged: number[] = [];
@@ -179,6 +183,8 @@ export class DeviceConnection {
     if (this.socket.writableNeedDrain) return false;
     const { maxInFlightMessages, maxInFlightBytes } = this.#host;
     if (this.#inFlightMessages >= maxInFlightMessages || this.#inFlightBytes >= maxInFlightBytes) return false;
+    // Reads on when one of them has been taken.
+    if (this.heldMessages > 0 && !this.#host.mayHoldMore()) return false;
     if (this.#host.mayRead()) return true;
     this.#host.waits(this);
     return false;

@@ -7,6 +7,7 @@ import type {
   MeasuredStream,
   PublishResult,
   ReadableTail,
+  StreamLag,
   SubscribeOptions,
   Subscription,
 } from '#core/ports/event-stream.ts';
@@ -80,11 +81,7 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
     return log.acceptedItems() as ReadonlyMap<string, number> as ReadonlyMap<TenantId, number>;
   }
 
-  async lag(
-    stream: StreamName,
-    group: string,
-    options: CallOptions = {},
-  ): Promise<{ readonly events: number; readonly oldestAgeMs: number }> {
+  async lag(stream: StreamName, group: string, options: CallOptions = {}): Promise<StreamLag> {
     checkGroupName(group);
     const log = await this.#open(stream, options);
     return log.lag(group);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '#core/clock.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import { PortError, throwIfAborted } from '#core/errors.ts';
-import type { BatchHandler, SubscribeOptions, Subscription } from '#core/ports/event-stream.ts';
+import type { BatchHandler, StreamLag, SubscribeOptions, Subscription } from '#core/ports/event-stream.ts';
 import type { LmdbEventStreamConfig, StreamRetention } from './config.ts';
 import { decodeFrame, readFrameHeader } from './frame-codec.ts';
 import { GroupCommitter } from './group-committer.ts';
@@ -101,15 +101,20 @@ export class StreamLog {
     return this.#file.readAllTenantItems();
   }
 
-  lag(group: string): { events: number; oldestAgeMs: number } {
+  lag(group: string): StreamLag {
     this.#monitor.look();
-    const { firstPosition, nextPosition } = this.#monitor.head;
+    const { firstPosition, nextPosition, bytes } = this.#monitor.head;
     const checkpoint = Math.max(this.#checkpointOf(group), firstPosition);
     const events = nextPosition - checkpoint;
-    if (events <= 0) return { events: 0, oldestAgeMs: 0 };
+    if (events <= 0) return { events: 0, oldestAgeMs: 0, fullness: 0 };
     const frame = this.#file.readFrame(this.#file.findFrame(checkpoint) ?? checkpoint);
     const committedAtMs = frame ? readFrameHeader(frame).committedAtMs : Infinity;
-    return { events, oldestAgeMs: Math.max(0, this.#options.clock.nowMs() - committedAtMs) };
+    return {
+      events,
+      oldestAgeMs: Math.max(0, this.#options.clock.nowMs() - committedAtMs),
+      // As if events were all of one size: exact for the group that keeps a stream from letting go of anything.
+      fullness: Math.min(1, ((events / (nextPosition - firstPosition)) * bytes) / this.#options.retention.hardMaxBytes),
+    };
   }
 
   /** Blocks of the newest events, oldest first. */

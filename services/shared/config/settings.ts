@@ -185,6 +185,13 @@ export const settings = {
     allowed: 'bytes, at least 16 MiB',
     help: 'How large each event stream may grow on disk.',
   },
+  maxPendingEvents: {
+    env: 'TRIBO_MAX_PENDING_EVENTS',
+    flag: 'max-pending-events',
+    schema: z.coerce.number().int().min(100).default(1_000_000),
+    allowed: 'a whole number, at least 100',
+    help: 'How many events of a stream may wait for a service that is slow or away; above it, or when a stream is three quarters full of them, devices are refused until half is worked off.',
+  },
   rawDays: {
     env: 'TRIBO_RAW_DAYS',
     flag: 'raw-days',

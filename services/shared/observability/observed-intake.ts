@@ -70,9 +70,7 @@ export function observeIntake(
   return {
     accept: (message) =>
       message.traceparent !== undefined || Math.random() < tracing.sampleRatio ? traced(message) : measured(message),
-    get ready() {
-      return intake.ready;
-    },
-    whenReady: () => intake.whenReady(),
+    isReady: (kind) => intake.isReady(kind),
+    whenReady: (kind) => intake.whenReady(kind),
   };
 }

@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { StreamName } from '#core/domain/event.ts';
 import { isPortError } from '#core/errors.ts';
-import type { MeasuredStream } from '#core/ports/event-stream.ts';
+import type { MeasuredStream, StreamLag } from '#core/ports/event-stream.ts';
 
 /** Name of the gauge; a command that waits for the platform to have judged what it was sent reads it from `/metrics`. */
 export const STREAM_LAG = 'tribo_stream_lag_events';
@@ -30,13 +30,23 @@ export function observeStreamLag(stream: Pick<MeasuredStream, 'lag'>, metrics: R
     registers: [metrics],
     async collect() {
       for (const [name, group] of STREAM_GROUPS) {
-        const lag = await stream.lag(name, group).catch((error: unknown) => {
-          // A service that was never started here declared no group.
-          if (isPortError(error) && error.code === 'not_found') return undefined;
-          throw error;
-        });
+        const lag = await lagOf(stream, name, group);
         if (lag) this.set({ stream: name, group }, lag.events);
       }
     },
   });
+}
+
+/** Undefined where nobody declared the group: a service that was never started here. */
+export async function lagOf(
+  stream: Pick<MeasuredStream, 'lag'>,
+  name: StreamName,
+  group: string,
+): Promise<StreamLag | undefined> {
+  try {
+    return await stream.lag(name, group);
+  } catch (error) {
+    if (isPortError(error) && error.code === 'not_found') return undefined;
+    throw error;
+  }
 }

@@ -40,7 +40,7 @@ const message: DeviceMessage = {
 function intakeThat(accept: (message: DeviceMessage) => { accepted: number }): DeviceIntake {
   return {
     accept: async (each) => ({ duplicate: 0, rejected: [], ...accept(each) }),
-    ready: true,
+    isReady: () => true,
     whenReady: async () => undefined,
   };
 }

@@ -1,5 +1,6 @@
 import type { TenantId } from '#core/domain/ids.ts';
-import type { DeviceIntake, DeviceMessage, IntakeReceipt } from '#core/ports/device-gateway.ts';
+import { BackPressure, INTAKE_KINDS } from '#core/ingestion/back-pressure.ts';
+import type { DeviceIntake, DeviceMessage, IntakeKind, IntakeReceipt } from '#core/ports/device-gateway.ts';
 import { connectPort } from './port-client.ts';
 
 /** The sockets by which the process that owns intake offers it, and what it sees live. */
@@ -11,7 +12,7 @@ const PROBE_EVERY_MS = 500;
 /** Intake with methods alone, as {@link servePort} can offer it. */
 interface ServedIntake {
   accept(message: DeviceMessage): Promise<IntakeReceipt>;
-  isReady(): Promise<boolean>;
+  isReady(kind: IntakeKind): Promise<boolean>;
   refused(): Promise<ReadonlyMap<TenantId, number>>;
 }
 
@@ -19,7 +20,7 @@ interface ServedIntake {
 export function servedIntake(intake: DeviceIntake, refused: () => ReadonlyMap<TenantId, number>): ServedIntake {
   return {
     accept: (message) => intake.accept(message),
-    isReady: async () => intake.ready,
+    isReady: async (kind) => intake.isReady(kind),
     refused: async () => refused(),
   };
 }
@@ -33,20 +34,19 @@ export interface ConnectedIntake extends DeviceIntake {
 /** Intake of another process. Whether it is ready is asked twice a second; one that does not answer is not. */
 export function connectIntake(path: string): ConnectedIntake {
   const port = connectPort<ServedIntake>(path, 'intake', { waitMs: 1000 });
-  let ready = true;
-  const waiting: (() => void)[] = [];
+  const pressure = new BackPressure<'refused'>();
   const probe = async () => {
-    ready = await port.isReady().catch(() => false);
-    if (ready) for (const resolve of waiting.splice(0)) resolve();
+    for (const kind of INTAKE_KINDS) {
+      const isReady = await port.isReady(kind).catch(() => false);
+      pressure.set('refused', !isReady, kind);
+    }
   };
   const timer = setInterval(() => void probe(), PROBE_EVERY_MS);
   return {
     accept: (message) => port.accept(message),
     refused: () => port.refused(),
-    get ready() {
-      return ready;
-    },
-    whenReady: () => (ready ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+    isReady: (kind) => pressure.isOpen(kind),
+    whenReady: (kind) => pressure.whenOpen(kind),
     disconnect: () => {
       clearInterval(timer);
       port.disconnect();
