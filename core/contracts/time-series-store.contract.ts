@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { EventKind, StampedEvent } from '../domain/event.ts';
-import { machineKey, parseName, type MachineId, type MachineKey, type SiteId, type TenantId } from '../domain/ids.ts';
+import type { MachineKey, TenantId } from '../domain/ids.ts';
 import { NOTHING_SETTLED, type SettledItems } from '../domain/ledger.ts';
 import { isPortError, type PortErrorCode } from '../errors.ts';
 import type {
@@ -29,12 +29,11 @@ export interface TimeSeriesStoreHarness {
 
 const T0 = Date.UTC(2026, 0, 15, 12);
 const DAY_MS = 86_400_000;
-const acme = parseName<TenantId>('tenant', 'acme');
-const globex = parseName<TenantId>('tenant', 'globex');
-const site = parseName<SiteId>('site', 'akron');
-const press = machineKey(acme, site, parseName<MachineId>('machine', 'press-7'));
-const pump = machineKey(acme, site, parseName<MachineId>('machine', 'pump-1'));
-const foreignPress = machineKey(globex, site, parseName<MachineId>('machine', 'press-7'));
+const acme = 'acme' as TenantId;
+const globex = 'globex' as TenantId;
+const press = 'acme/akron/press-7' as MachineKey;
+const pump = 'acme/akron/pump-1' as MachineKey;
+const foreignPress = 'globex/akron/press-7' as MachineKey;
 
 /** A publisher: stamps events densely, and counts items by tenant as the stream does. */
 class Publisher {
@@ -753,7 +752,7 @@ const listings = [
   contractCase(
     'the rejection of a machine that nobody has described is counted, and listed under its name, after a reopen too',
     async (store, edge, harness) => {
-      const stranger = machineKey(acme, site, parseName<MachineId>('machine', 'stranger'));
+      const stranger = 'acme/akron/stranger' as MachineKey;
       const rejections = [{ code: 'unknown_machine', pointer: '', detail: 'nobody has described it' }];
       await store.settle(
         batch([

@@ -12,7 +12,7 @@ import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-stor
 import { systemClock } from '#core/clock.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import type { EventKind, MachineEvent } from '#core/domain/event.ts';
-import { machineKey, parseName, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import { NOTHING_SETTLED, type SettledItems } from '#core/domain/ledger.ts';
 import type { WaveformReference } from '#core/domain/waveform.ts';
 import { PortError } from '#core/errors.ts';
@@ -23,8 +23,8 @@ import { createMetricsRegistry } from '#services/shared/observability/metrics.ts
 import { startTimeseriesService, type TimeseriesService, type TimeseriesServiceSettings } from './service.ts';
 
 const DAY_MS = 86_400_000;
-const acme = parseName<TenantId>('tenant', 'acme');
-const press = machineKey(acme, parseName<SiteId>('site', 'akron'), parseName<MachineId>('machine', 'press-7'));
+const acme = 'acme' as TenantId;
+const press = 'acme/akron/press-7' as MachineKey;
 const retention = { rawDays: 7, rollup1mDays: 90, rollup1hDays: 3650, waveformDays: 30 };
 
 /** The parts of one machine's platform that this service works with, all real, in a folder of their own. */

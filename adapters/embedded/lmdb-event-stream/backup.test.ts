@@ -4,16 +4,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
-import { machineKey, parseName, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import { backUpGroups, backUpLogs } from './backup.ts';
 import { DEFAULT_RETENTION } from './config.ts';
 import { LmdbEventStream } from './lmdb-event-stream.ts';
 
-const key = machineKey(
-  parseName<TenantId>('tenant', 'acme'),
-  parseName<SiteId>('site', 'akron'),
-  parseName<MachineId>('machine', 'press-7'),
-);
+const key = 'acme/akron/press-7' as MachineKey;
 
 let folder: string;
 let stream: LmdbEventStream;

@@ -1,24 +1,15 @@
 import { stampedEvent } from '#core/contracts/sample-event.ts';
-import {
-  machineKey,
-  parseName,
-  type MachineId,
-  type MachineKey,
-  type SiteId,
-  type TenantId,
-} from '#core/domain/ids.ts';
+import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import type { EventOutcome, SettleBatch } from '#core/ports/time-series-store.ts';
 
 const MACHINES = 20;
 export const METRICS_A_MESSAGE = 3;
 const START_MS = Date.UTC(2026, 0, 15);
 
-export const TENANT = parseName<TenantId>('tenant', 'acme');
+export const TENANT = 'acme' as TenantId;
 
 /** The machines that {@link messages} come from. */
-export const MACHINE_KEYS: readonly MachineKey[] = Array.from({ length: MACHINES }, (_, i) =>
-  machineKey(TENANT, parseName<SiteId>('site', 'akron'), parseName<MachineId>('machine', `machine-${i}`)),
-);
+export const MACHINE_KEYS = Array.from({ length: MACHINES }, (_, i) => `${TENANT}/akron/machine-${i}` as MachineKey);
 
 /** The messages `fromSeq` to `toSeq` of one publisher: the same every time, a few of them late. */
 export function messages(fromSeq: number, toSeq: number): EventOutcome[] {
