@@ -207,7 +207,7 @@ export const eventStreamContract: Contract<EventStreamHarness> = {
           harness.streamName,
           group,
           async (batch) => {
-            const failing = isHealed ? [] : indexesOf(batch, poisoned);
+            const failing = isHealed ? [] : placesFrom(batch, poisoned);
             hasFailed ||= failing.length > 0;
             order.push(...batch.events.filter((_, index) => !failing.includes(index)).map((event) => event.eventId));
             if (failing.length > 0) await batch.nack(failing, { delayMs: 20 });
@@ -726,9 +726,11 @@ async function readTail(harness: ReadableTailHarness, maxEvents: number, sinceMs
   return events;
 }
 
-function indexesOf(batch: DeliveryBatch, event: MachineEvent): number[] {
+/** Where the batch has the event: its place and those of its machine's later ones, which came with it and must wait for it. */
+function placesFrom(batch: DeliveryBatch, event: MachineEvent): number[] {
   const index = batch.events.findIndex((each) => each.eventId === event.eventId);
-  return index < 0 ? [] : [index];
+  if (index < 0) return [];
+  return [...batch.events.keys()].filter((place) => place >= index && batch.events[place]!.key === event.key);
 }
 
 /** Every event came; the first time each came is in the order in which its machine's events were published. */

@@ -46,7 +46,7 @@ export class AlarmFeed {
       const id = entryId(entry);
       if (this.#seen.has(id)) continue;
       this.#remember(id);
-      this.#newestMs = entry.recordedAtMs;
+      this.#newestMs = Math.max(this.#newestMs, entry.recordedAtMs);
       if (this.#begun || entry.recordedAtMs >= this.#madeAtMs) fresh.push(entry);
     }
     this.#begun = true;
