@@ -7,7 +7,7 @@ import { systemClock } from '#core/clock.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import { AedesDeviceGateway } from './aedes-device-gateway/aedes-device-gateway.ts';
-import { aedesDeviceGatewayConfigSchema } from './aedes-device-gateway/config.ts';
+import { aedesDeviceGatewayConfigSchema, type OnTlsRenewal } from './aedes-device-gateway/config.ts';
 import { DuckDbTimeSeriesStore } from './duckdb-time-series-store/duckdb-time-series-store.ts';
 import { FileObjectStore } from './file-object-store/file-object-store.ts';
 import { FileSecretStore } from './file-secret-store/file-secret-store.ts';
@@ -48,6 +48,9 @@ export interface EmbeddedSettings {
   readonly webhook?: { readonly url: string; readonly secret: string };
   /** How devices connect: the MQTT broker's address, certificates and limits. */
   readonly gateway?: Omit<z.input<typeof aedesDeviceGatewayConfigSchema>, 'commandDatabasePath'>;
+  readonly onTlsRenewal?: OnTlsRenewal;
+  /** The origin of the page, for links in notifications. */
+  readonly publicUrl?: string | undefined;
   readonly mail?: { readonly url: string; readonly from: string; readonly to: readonly string[] };
 }
 
@@ -59,7 +62,7 @@ export interface EmbeddedModule {
 
 /** Every port of one machine: opened when it is first asked for, once a process. */
 export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
-  const { dataDir } = settings;
+  const { dataDir, publicUrl } = settings;
   const clock = systemClock;
   const closers: (() => Promise<unknown>)[] = [];
   const closing = <Part extends { close(): Promise<unknown> }>(part: Part): Part => {
@@ -99,7 +102,7 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
             ...settings.gateway,
             commandDatabasePath: join(dataDir, 'commands.db'),
           }),
-          { ...hooks, devices, clock },
+          { ...hooks, devices, clock, onTlsRenewal: settings.onTlsRenewal },
         );
     });
     provide('timeSeriesStore', async () =>
@@ -140,9 +143,11 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
     provide('notifiers', () => [
       ...(settings.log ? [new LogNotifier(settings.log)] : []),
       ...(settings.webhook
-        ? [closing(new WebhookNotifier(webhookNotifierConfigSchema.parse(settings.webhook), clock))]
+        ? [closing(new WebhookNotifier(webhookNotifierConfigSchema.parse({ ...settings.webhook, publicUrl }), clock))]
         : []),
-      ...(settings.mail ? [closing(new SmtpNotifier(smtpNotifierConfigSchema.parse(settings.mail)))] : []),
+      ...(settings.mail
+        ? [closing(new SmtpNotifier(smtpNotifierConfigSchema.parse({ ...settings.mail, publicUrl })))]
+        : []),
     ]);
     const openIssuer = once(async (get: Get) =>
       closing(

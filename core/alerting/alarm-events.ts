@@ -3,6 +3,7 @@ import { derivedId } from '../derivation/derived-event.ts';
 import type { MachineEvent } from '../domain/event.ts';
 import { machineRef } from '../domain/ids.ts';
 import type { AlarmChange, AlarmNotice, OutboxMessage } from '../ports/alarm-journal.ts';
+import { machinePage } from './machine-page.ts';
 
 /** The event on the stream `alarms` that tells of a journal entry; its payload is the {@link AlarmNotice} as JSON. */
 export function alarmEvent({ id, machine, notice }: OutboxMessage): MachineEvent {
@@ -49,8 +50,8 @@ const TYPES: Readonly<Record<AlarmChange, string>> = {
   unsilenced: 'io.tribo.alarm.unsilenced',
 };
 
-/** An alarm's change as a CloudEvent. Of an alarm too large for one, the data says how many parts were left out. */
-export function alarmCloudEvent(id: string, { change, entry, alarm }: AlarmNotice): CloudEvent {
+/** An alarm's change as a CloudEvent; with the origin of the page its data has a link to the machine there. Of an alarm too large for one, the data says how many parts were left out. */
+export function alarmCloudEvent(id: string, { change, entry, alarm }: AlarmNotice, publicUrl?: string): CloudEvent {
   const { tenant, site, machine } = machineRef(alarm.machine);
   const eventWith = (parts: number): CloudEvent => ({
     specversion: '1.0',
@@ -64,6 +65,7 @@ export function alarmCloudEvent(id: string, { change, entry, alarm }: AlarmNotic
       change,
       tenant,
       site,
+      ...(publicUrl !== undefined && { page: machinePage(publicUrl, alarm.machine) }),
       alarm: { ...alarm, machine, parts: alarm.parts.slice(0, parts) },
       ...(parts < alarm.parts.length && { partsLeftOut: alarm.parts.length - parts }),
       by: 'by' in entry.transition ? entry.transition.by : undefined,

@@ -260,7 +260,7 @@ describe('limits', () => {
 });
 
 describe('over TLS', () => {
-  it('is served with a cookie that only HTTPS carries, and tells browsers to stay with it', async () => {
+  it('is served with a cookie that only HTTPS carries', async () => {
     const tls = selfSignedCertificate();
     await using secure = await GatewayPlatform.start({ host: '127.0.0.1', tls });
     const link = secure.gateway.signInLink();
@@ -279,9 +279,29 @@ describe('over TLS', () => {
     expect(answer.headers['set-cookie']?.[0]).toMatch(
       /^__Host-tribo_session=[^;]+; .*; HttpOnly; Secure; SameSite=Strict$/,
     );
-    expect(answer.headers['strict-transport-security']).toContain('max-age=31536000');
     await expect(fetch(`${secure.gateway.url.replace('https', 'http')}/health/live`)).rejects.toThrow();
   });
+
+  it('that something before it ends, is known by the public address: links, cookies, and no way back to HTTP', async () => {
+    await using behind = await GatewayPlatform.start({ publicUrl: 'https://tribo.example' });
+    const link = behind.gateway.signInLink();
+    expect(link).toMatch(/^https:\/\/tribo\.example\/sign-in\?code=/);
+    const { headers } = await behind.call('nobody', 'POST', '/v1/session', { body: { code: codeOf(link) } });
+    expect(headers.get('set-cookie')).toMatch(/^__Host-tribo_session=[^;]+; .*; Secure; /);
+    expect(headers.get('strict-transport-security')).toContain('max-age=31536000');
+    expect((await behind.call('nobody', 'GET', '/.well-known/openid-configuration')).json).toMatchObject({
+      jwks_uri: 'https://tribo.example/.well-known/jwks.json',
+    });
+  });
+
+  it.each([undefined, 'http://tribo.example', 'https://tribo.example:8443'])(
+    'does not speak for other ports of the host (%s)',
+    async (publicUrl) => {
+      await using other = await GatewayPlatform.start({ publicUrl });
+      const { headers } = await other.call('nobody', 'GET', '/health/live');
+      expect(headers.get('strict-transport-security')).toBeNull();
+    },
+  );
 });
 
 describe('listening', () => {

@@ -1,21 +1,18 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { AlarmFigureReader } from '#core/alerting/alarm-figure-reader.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
+import { requireSafeListening } from '../shared/config/safe-listening.ts';
 import { Readiness } from '../shared/http/readiness.ts';
+import type { TlsTexts } from '../shared/tls/certificates.ts';
 import { observeStreamLag } from '../shared/observability/stream-lag.ts';
 import { Authenticator } from './access/authenticator.ts';
 import { sessionCookieName } from './access/session-cookie.ts';
 import { Sessions } from './access/sessions.ts';
 import { SignInCodes } from './access/sign-in-codes.ts';
-import {
-  apiGatewayConfigSchema,
-  requireSafeListening,
-  type ApiGatewayConfig,
-  type ApiGatewaySettings,
-} from './config.ts';
+import { apiGatewayConfigSchema, type ApiGatewayConfig, type ApiGatewaySettings } from './config.ts';
 import { DeadLetterDesk } from './dead-letter-desk.ts';
 import { EventHub } from './events/event-hub.ts';
 import { FleetSummary } from './fleet/fleet-summary.ts';
@@ -29,7 +26,7 @@ import { routeTable } from './routes/route-table.ts';
 import type { ApiGatewayDependencies, GatewayServices } from './services.ts';
 
 export interface ApiGateway {
-  /** Where it listens. */
+  /** Where it listens, as an address to connect to. */
   readonly url: string;
   /** A one-time link for the first administrator of the configured tenant; each call makes a new one. */
   signInLink(): string;
@@ -56,9 +53,9 @@ export async function startApiGateway(
   const services = await gatewayServices(config, dependencies);
   const { fleet, events, readiness, signInCodes } = services;
   let url = '';
-  const baseUrl = () => config.publicUrl?.replace(/\/+$/, '') ?? url;
+  const baseUrl = () => config.publicUrl ?? url;
   const app = createApp(routeTable(config), services, baseUrl);
-  const server = config.tls ? createTlsServer(config.tls, app) : createServer(app);
+  const server = config.tls ? secureServer(config.tls, app, dependencies) : createServer(app);
   limit(server, config);
   try {
     await fleet.start();
@@ -83,6 +80,12 @@ export async function startApiGateway(
     },
     close: () => (closing ??= close()),
   };
+}
+
+function secureServer(tls: TlsTexts, app: RequestListener, { onTlsRenewal }: ApiGatewayDependencies): Server {
+  const server = createTlsServer(tls, app);
+  onTlsRenewal?.((renewed) => server.setSecureContext(renewed));
+  return server;
 }
 
 async function gatewayServices(
@@ -143,7 +146,7 @@ function limit(server: Server, { maxConnections }: ApiGatewayConfig): void {
   server.maxHeadersCount = 100;
 }
 
-async function listen(server: Server, { host, port, tls }: ApiGatewayConfig): Promise<string> {
+async function listen(server: Server, { host, port, tls, linkHost = host }: ApiGatewayConfig): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port }, () => {
@@ -153,7 +156,7 @@ async function listen(server: Server, { host, port, tls }: ApiGatewayConfig): Pr
   }).catch((error: unknown) => {
     throw listenError(error, host, port);
   });
-  const shown = host.includes(':') ? `[${host}]` : host;
+  const shown = linkHost.includes(':') ? `[${linkHost}]` : linkHost;
   return `${tls ? 'https' : 'http'}://${shown}:${(server.address() as AddressInfo).port}`;
 }
 

@@ -7,7 +7,7 @@ import type { DeviceIntake } from '#core/ports/device-gateway.ts';
 import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
-import { readTls } from '#services/shared/config/tls.ts';
+import { localHost, platformAddresses } from '#services/shared/config/addresses.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import { observeIntake } from '#services/shared/observability/observed-intake.ts';
 import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
@@ -31,6 +31,8 @@ export interface IntakeSide {
   readonly intake: DeviceIntake;
   readonly live: LiveFeed;
   readonly refused: () => Promise<ReadonlyMap<TenantId, number>>;
+  /** Where it listens for devices, where that is known better than by the configuration. */
+  readonly mqttPort?: number;
   /** Publishes what becomes of a replayed dead letter, where another process writes that stream. Default: this one. */
   readonly features?: FeaturesPublisher;
 }
@@ -45,13 +47,13 @@ export function composeApiGateway(configuration: Configuration): Promise<Service
 /** The gateway on the ports of the process that it runs in. `checks` are further reasons not to be ready, `attention` what to look at besides. */
 export async function wireApiGateway(
   runtime: ServiceRuntime,
-  { intake, live, refused, features }: IntakeSide,
+  { intake, live, refused, features, mqttPort }: IntakeSide,
   checks: Readonly<Record<string, ReadinessCheck>>,
   attention: Readonly<Record<string, ReadinessCheck>> = {},
 ): Promise<ApiGateway> {
-  const { configuration, port, store, logger, metrics, tracing } = runtime;
+  const { port, store, logger, metrics, tracing } = runtime;
   const issuer = await port('tokenIssuer');
-  return startApiGateway(settingsOf(configuration), {
+  return startApiGateway(settingsOf(runtime, mqttPort), {
     clock: await port('clock'),
     ...{ logger, tracing, metrics, intake, store, refused, issuer, checks, attention },
     machines: await port('machineRegistry'),
@@ -64,6 +66,7 @@ export async function wireApiGateway(
     stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream'),
     ...(features && { features }),
     live: [live],
+    onTlsRenewal: runtime.certificates.onRenewal,
     secrets: await port('secretStore'),
     verifier: await port('identityVerifier'),
     ...(isPublished(issuer) && { issuerDocument: (path, baseUrl) => issuerDocument(issuer, path, baseUrl) }),
@@ -106,14 +109,19 @@ function disconnect(port: Connected): void {
   port.disconnect();
 }
 
-function settingsOf(configuration: Configuration): ApiGatewaySettings {
-  const { host, httpPort, insecure, tenant, telemetryRequestsPerS, staleAfterS } = configuration;
-  const tls = readTls(configuration);
+function settingsOf(
+  { configuration, certificates }: ServiceRuntime,
+  mqttPort = configuration.mqttPort,
+): ApiGatewaySettings {
+  const { host, httpPort, insecure, tenant, telemetryRequestsPerS, staleAfterS, publicUrl } = configuration;
+  const tls = certificates.current;
+  const { mqttUrl } = platformAddresses(configuration, tls, { httpPort, mqttPort }).everywhere;
   return {
-    ...{ host, port: httpPort, insecure, tenant },
+    ...{ host, port: httpPort, insecure, tenant, linkHost: localHost(configuration, tls), mqttUrl },
     staleAfterMs: staleAfterS * 1000,
     rateLimits: { telemetryPerCaller: telemetryRequestsPerS },
     ...(tls && { tls }),
+    ...(publicUrl !== undefined && { publicUrl }),
     ...(existsSync(PAGE) && { staticFolder: PAGE }),
   };
 }

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { PortError } from '#core/errors.ts';
 import { MAX_ARTIFACT_BYTES } from '#core/ports/model-registry.ts';
 import { DEFAULT_RATE_LIMITS } from './http/rate-limits.ts';
 
@@ -13,8 +12,12 @@ export const apiGatewayConfigSchema = z.object({
   tls: z.object({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
   /** Listens off loopback without TLS: only behind something that ends TLS. */
   insecure: z.boolean().default(false),
-  /** The address that people reach the gateway by, for links; by default what it listens on. */
+  /** The origin that people reach the gateway by, for links; by default what it listens on. */
   publicUrl: z.url().optional(),
+  /** Where devices reach the broker, for the document that describes it. */
+  mqttUrl: z.url({ protocol: /^mqtts?$/ }).default('mqtt://127.0.0.1:1883'),
+  /** The host of links where there is no such address, because one that is listened on is none to connect to. */
+  linkHost: z.string().min(1).optional(),
   /** Whom the first sign-in link is for. */
   tenant: z.string().min(1).default('demo'),
   /** The built page; absent serves none. */
@@ -70,16 +73,3 @@ export const apiGatewayConfigSchema = z.object({
 
 export type ApiGatewayConfig = z.infer<typeof apiGatewayConfigSchema>;
 export type ApiGatewaySettings = z.input<typeof apiGatewayConfigSchema>;
-
-/** @throws PortError failed_precondition: secrets and readings do not leave the machine in the clear by accident. */
-export function requireSafeListening({ host, tls, insecure }: ApiGatewayConfig): void {
-  if (tls || insecure || isLoopback(host)) return;
-  throw new PortError(
-    'failed_precondition',
-    `host ${host} is not loopback, and there is no TLS: set TRIBO_TLS_CERT and TRIBO_TLS_KEY, listen on 127.0.0.1, or (only behind something that ends TLS) start with --insecure`,
-  );
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}

@@ -27,6 +27,7 @@ import type { DeadLetterDesk } from './dead-letter-desk.ts';
 import type { EventHub } from './events/event-hub.ts';
 import type { FleetSummary } from './fleet/fleet-summary.ts';
 import type { BodyBudget } from './http/body-budget.ts';
+import type { Certificates } from '../shared/tls/certificates.ts';
 import type { IdempotencyStore } from './http/idempotency.ts';
 import type { RateLimits } from './http/rate-limits.ts';
 import type { LedgerReader } from './ledger-reader.ts';
@@ -77,6 +78,8 @@ export interface ApiGatewayDependencies {
   readonly issuerDocument?: (path: string, baseUrl: string) => object | undefined;
   /** Messages that other gateways turned away without an acknowledgement, by tenant. */
   readonly refused?: () => Promise<ReadonlyMap<TenantId, number>>;
+  /** Has the listener told of each certificate that takes the place of the one before. */
+  readonly onTlsRenewal?: Certificates['onRenewal'];
   /** More reasons not to be ready. */
   readonly checks?: Readonly<Record<string, ReadinessCheck>>;
   /** What somebody has to look at although all works. */

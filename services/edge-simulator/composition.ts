@@ -6,6 +6,7 @@ import type { Clock } from '#core/clock.ts';
 import { createLogger } from '#services/shared/observability/logger.ts';
 import { createMetricsRegistry } from '#services/shared/observability/metrics.ts';
 import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
+import { trustAuthority } from '#services/shared/tls/authority.ts';
 import type { SimulatorProcessOptions } from './config.ts';
 import type { MachineSpec } from './machine-spec.ts';
 import { machineOfLine } from './messages.ts';
@@ -30,11 +31,14 @@ type SimulatorTransport =
       readonly url: string;
       /** Each with its own credential and connection; together they speak for the machines that are simulated. Absent: one a machine, without secret. */
       readonly devices?: readonly MqttDevice[] | undefined;
-      readonly caPem?: string | undefined;
+      /** PEM file of the authority to trust, read at each connection; absent where the system knows it. */
+      readonly caFile?: string | undefined;
     }
   | {
       readonly mode: 'http';
       readonly url: string;
+      /** As above, for a process that simulates and does nothing else: within another one HTTP trusts what that trusts. */
+      readonly caFile?: string | undefined;
       readonly token?: string | (() => string | Promise<string>) | undefined;
     };
 
@@ -65,7 +69,8 @@ const NAME = 'edge-simulator';
 
 /** The simulator as a process of its own, with health and metrics: ready while its devices are connected. */
 export function composeSimulator(options: SimulatorProcessOptions): Promise<ServiceAlone<ReadyService>> {
-  const { dataDir, operationPort, logLevel } = options;
+  const { dataDir, operationPort, logLevel, transport } = options;
+  if (transport.mode === 'http' && transport.caFile !== undefined) trustAuthority(transport.caFile);
   const logger = createLogger({ service: NAME, level: logLevel, destination: pino.destination(2) });
   const metrics = createMetricsRegistry(NAME);
   const runtime = { configuration: { dataDir, operationPort }, logger, metrics, close: async () => undefined };
@@ -155,7 +160,7 @@ function planDevices({ transport, tenant, site, machines = DEMO_MACHINES }: Simu
     const { url, token } = transport;
     return [{ id: 'http', uplink: new HttpUplink({ url, site, ...(token === undefined ? {} : { token }) }), machines }];
   }
-  const { url, caPem, devices = machines.map(({ description: { id } }) => ({ id, machines: [id] })) } = transport;
+  const { url, caFile, devices = machines.map(({ description: { id } }) => ({ id, machines: [id] })) } = transport;
   const homeless = machines.filter(
     ({ description }) => !devices.some((device) => device.machines.includes(description.id)),
   );
@@ -169,7 +174,7 @@ function planDevices({ transport, tenant, site, machines = DEMO_MACHINES }: Simu
     for (const { description } of own) spokenFor.add(description.id);
     if (own.length === 0) return [];
     const speaker = { ...device, machines: own.map(({ description }) => description.id) };
-    const uplink = new MqttUplink({ url, tenant, site, device: speaker, ...(caPem === undefined ? {} : { caPem }) });
+    const uplink = new MqttUplink({ url, tenant, site, device: speaker, ...(caFile === undefined ? {} : { caFile }) });
     return [{ id: device.id, uplink, machines: own }];
   });
 }

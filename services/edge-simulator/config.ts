@@ -48,7 +48,7 @@ const SIMULATOR_SETTINGS = {
     env: 'SIMULATOR_CA',
     schema: text.optional(),
     allowed: 'the path of a PEM file',
-    help: 'Authority to trust (MQTT; for HTTP set NODE_EXTRA_CA_CERTS).',
+    help: 'Authority to trust, where systems do not know it.',
   },
   tenant: { env: 'TRIBO_TENANT', schema: name.default('demo'), allowed: NAME, help: 'Tenant of the plant.' },
   site: { env: 'TRIBO_SITE', schema: name.default('plant-1'), allowed: NAME, help: 'Site of the plant.' },
@@ -205,19 +205,23 @@ function parseValues(
 }
 
 function transportOf(values: Values): SimulatorOptions['transport'] {
+  const { ca: caFile } = values;
+  // It is read when it is needed: a file that is not there is said now.
+  if (caFile !== undefined) readNamedFile('ca', caFile);
   if (values.mode === 'http') {
     const tokenFile = values['token-file'];
     return {
       mode: 'http',
       url: `${values.tls === 'true' ? 'https' : 'http'}://${values.host}:${values['http-port']}`,
       token: tokenFile === undefined ? undefined : readNamedFile('token-file', tokenFile).trim(),
+      caFile,
     };
   }
   return {
     mode: 'mqtt',
     url: `${values.tls === 'true' ? 'mqtts' : 'mqtt'}://${values.host}:${values['mqtt-port']}`,
     devices: values.credentials === undefined ? undefined : readCredentials(values.credentials),
-    caPem: values.ca === undefined ? undefined : readNamedFile('ca', values.ca),
+    caFile,
   };
 }
 

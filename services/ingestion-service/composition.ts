@@ -4,6 +4,7 @@ import type { DeviceGateway } from '#core/ports/device-gateway.ts';
 import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
+import { requireSafeListening } from '#services/shared/config/safe-listening.ts';
 import { composeAlone, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
 import { INTAKE_PORT, LIVE_PORT, servedIntake } from '#services/shared/rpc/intake-port.ts';
 import { servePort } from '#services/shared/rpc/port-server.ts';
@@ -31,7 +32,8 @@ export function composeIngestionService(configuration: Configuration): Promise<S
 /** Ingestion on the ports of the process that it runs in. */
 export async function wireIngestion(runtime: ServiceRuntime): Promise<BrokerIngestion> {
   const { configuration, port, logger, metrics, tracing } = runtime;
-  const { mappingFile, acceptAgeDays, maxPendingEvents } = configuration;
+  const { mappingFile, acceptAgeDays, maxPendingEvents, host, insecure } = configuration;
+  requireSafeListening({ host, insecure, tls: runtime.certificates.current });
   const mapping = mappingFile === undefined ? undefined : loadMapping(mappingFile);
   const clock = await port('clock');
   const makeGateway = await port('deviceGateway');

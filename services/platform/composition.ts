@@ -8,12 +8,15 @@ import { wireFeatureService } from '#services/feature-service/composition.ts';
 import { wireIngestion } from '#services/ingestion-service/composition.ts';
 import { wireMlService } from '#services/ml-service/composition.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
+import { platformAddresses, portOf } from '#services/shared/config/addresses.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { lockService } from '#services/shared/process/folder-locks.ts';
+import { authorityFile } from '#services/shared/tls/authority.ts';
+import { renewCertificates } from '#services/shared/tls/renew-certificates.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
 import { childEnvironment } from './child-environment.ts';
 import { demoOptions, registerDemoPlant } from './demo-plant.ts';
-import type { Platform } from './platform.ts';
+import type { Platform, StartedPlatform } from './platform.ts';
 import { startSplit } from './split-platform.ts';
 import { supervise } from './supervisor.ts';
 
@@ -40,6 +43,7 @@ export async function composePlatform(configuration: Configuration, signal: Abor
     ...started,
     commandToken: async (lifetimeMs) =>
       (await issuer.issue({ tenant, subject: 'command-line', roles: ['admin'], lifetimeMs })).token,
+    caFile: authorityFile(configuration, runtime.certificates.current),
     close: () => parts.disposeAsync(),
   };
 }
@@ -48,8 +52,8 @@ async function startTogether(
   runtime: ServiceRuntime,
   opened: AsyncDisposableStack,
   signal: AbortSignal,
-): Promise<Omit<Platform, 'commandToken' | 'close'>> {
-  const { configuration, logger, store } = runtime;
+): Promise<StartedPlatform> {
+  const { configuration, logger, store, certificates } = runtime;
   const running = async <Service extends RunningService>(starting: Promise<Service>): Promise<Service> => {
     const service = await starting;
     opened.defer(() => service.close());
@@ -84,10 +88,16 @@ async function startTogether(
       { ...ingestion.attention, ...alertEngine.attention },
     ),
   );
+  const addresses = platformAddresses(configuration, certificates.current, { httpPort: portOf(gateway.url), mqttPort });
   if (configuration.demo) {
     const device = await registerDemoPlant(runtime);
-    const simulator = await startSimulator(demoOptions(runtime, device, mqttPort));
+    const simulator = await startSimulator(demoOptions(runtime, device, addresses.here));
     opened.defer(() => simulator.stop());
   }
-  return { url: gateway.url, mqttPort, signInLink: async () => gateway.signInLink() };
+  return {
+    addresses,
+    mqttPort,
+    signInLink: async () => gateway.signInLink(),
+    renewCertificates: () => renewCertificates(certificates, logger),
+  };
 }

@@ -13,7 +13,8 @@ import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { SimulatorOptions } from '#services/edge-simulator/composition.ts';
 import { demoPlant } from '#services/edge-simulator/plant.ts';
 import type { ServiceRuntime } from '#services/shared/composition.ts';
-import { readTls } from '#services/shared/config/tls.ts';
+import type { Addresses } from '#services/shared/config/addresses.ts';
+import { authorityFile } from '#services/shared/tls/authority.ts';
 
 /** The device that speaks for all machines of the demo plant. */
 export interface DemoDevice {
@@ -71,13 +72,12 @@ export function simulatorFolder(dataDir: string): string {
 
 /** How the demo's machines send to this platform. */
 export function demoOptions(
-  { configuration, logger }: ServiceRuntime,
+  { configuration, certificates, logger }: ServiceRuntime,
   device: DemoDevice,
-  mqttPort: number,
+  { mqttUrl: url }: Addresses,
 ): SimulatorOptions {
-  const { tenant, site, host, dataDir, demoSpeed: speed } = configuration;
-  const caPem = readTls(configuration)?.cert;
-  const url = `${caPem === undefined ? 'mqtt' : 'mqtts'}://${host}:${mqttPort}`;
-  const transport = { mode: 'mqtt', url, devices: [device], caPem } as const;
+  const { tenant, site, dataDir, demoSpeed: speed } = configuration;
+  const caFile = authorityFile(configuration, certificates.current);
+  const transport = { mode: 'mqtt', url, devices: [device], caFile } as const;
   return { transport, tenant, site, dataDir: simulatorFolder(dataDir), speed, log: logger };
 }

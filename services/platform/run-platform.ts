@@ -1,6 +1,8 @@
 import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { isatty } from 'node:tty';
 import { systemClock } from '#core/clock.ts';
+import type { Addresses } from '#services/shared/config/addresses.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { DataFolderError } from '#services/shared/process/data-format.ts';
 import { ADDRESS_FILE, type PlatformAddress } from './cli/api-client.ts';
@@ -73,10 +75,14 @@ async function serve(
   { asked, began }: { readonly asked: Promise<void>; readonly began: number },
 ): Promise<void> {
   const { dataDir } = configuration;
-  const { url, mqttPort } = platform;
+  const { addresses, mqttPort, caFile } = platform;
+  const { url, mqttUrl } = addresses.everywhere;
   await using opened = new AsyncDisposableStack();
   const control = await serveControl(dataDir, restores);
   opened.defer(() => control.close());
+  const onHangUp = (): void => platform.renewCertificates();
+  process.on('SIGHUP', onHangUp);
+  opened.defer(() => void process.off('SIGHUP', onHangUp));
   const addressFile = join(dataDir, ADDRESS_FILE);
   opened.defer(() => rmSync(addressFile, { force: true }));
   let issuedMs = 0;
@@ -84,11 +90,8 @@ async function serve(
     const nowMs = systemClock.nowMs();
     // Also after a jump of the clock, which a timer of an hour would not notice.
     if (Math.abs(nowMs - issuedMs) < TOKEN_EVERY_MS) return;
-    writeOwnerOnly(addressFile, {
-      url,
-      token: await platform.commandToken(2 * TOKEN_EVERY_MS),
-      mqttUrl: `${configuration.tlsCert === undefined ? 'mqtt' : 'mqtts'}://${configuration.host}:${mqttPort}`,
-    });
+    const token = await platform.commandToken(2 * TOKEN_EVERY_MS);
+    writeOwnerOnly(addressFile, { ...addresses.here, token, everywhere: addresses.everywhere, caFile });
     issuedMs = nowMs;
   };
   await writeAddress();
@@ -97,8 +100,8 @@ async function serve(
   const link = await platform.signInLink();
   const seconds = (performance.now() - began) / 1000;
   restores.runs(url);
-  out.result({ url, signInLink: link, mqttPort, dataDir, pid: process.pid }, () =>
-    banner(configuration, platform, link, seconds),
+  out.result({ url, signInLink: link, mqttUrl, mqttPort, dataDir, pid: process.pid }, () =>
+    banner(configuration, addresses.everywhere, link, seconds),
   );
   await Promise.race([asked, restores.requested]);
 }
@@ -120,12 +123,7 @@ function writeOwnerOnly(path: string, address: PlatformAddress): void {
   renameSync(beside, path);
 }
 
-function banner(
-  { host, dataDir, demo }: Configuration,
-  { url, mqttPort }: Platform,
-  link: string,
-  seconds: number,
-): string {
+function banner({ dataDir, demo }: Configuration, { url, mqttUrl }: Addresses, link: string, seconds: number): string {
   return [
     '',
     `Tribo is running (ready in ${seconds.toFixed(1)} s). Everything is kept in ${dataDir}.`,
@@ -133,7 +131,7 @@ function banner(
     `  Dashboard   ${link}`,
     '              (signs you in as admin, once; for another link: npx tribo token sign-in admin --role admin)',
     `  API         ${url}/openapi.json`,
-    `  MQTT        ${host}:${mqttPort}`,
+    `  MQTT        ${mqttUrl}`,
     '',
     demo
       ? '  The demo plant is sending. Within two minutes the bearing of its pump gets worse and raises an alarm.'
@@ -145,6 +143,7 @@ function banner(
 }
 
 function untilAskedToStop(): Promise<void> {
+  const isInTerminal = isatty(0);
   return new Promise((resolve) => {
     const stop = (): void => {
       // A second Ctrl-C must not be swallowed: it ends the process as it would any other.
@@ -152,6 +151,10 @@ function untilAskedToStop(): Promise<void> {
       resolve();
     };
     process.on('SIGINT', stop).on('SIGTERM', stop);
+    // A terminal that is closed says so by the same signal as whoever has renewed certificates.
+    process.on('SIGHUP', () => {
+      if (isInTerminal && !isatty(0)) stop();
+    });
   });
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Counter, Gauge } from 'prom-client';
 import type { ServiceRuntime } from '#services/shared/composition.ts';
+import { platformAddresses, portOf, type Addresses } from '#services/shared/config/addresses.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { serveOperation } from '#services/shared/http/operation-server.ts';
 import { Readiness, type ReadinessCheck } from '#services/shared/http/readiness.ts';
@@ -11,9 +12,10 @@ import { publishAddress, readAddress, readinessOf } from '#services/shared/proce
 import { GATEWAY_PORT, type ServedGateway } from '#services/shared/rpc/gateway-port.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
+import { authorityFile } from '#services/shared/tls/authority.ts';
 import { childEnvironment } from './child-environment.ts';
 import { registerDemoPlant, simulatorFolder } from './demo-plant.ts';
-import type { Platform } from './platform.ts';
+import type { StartedPlatform } from './platform.ts';
 import { stopInOrder, supervise, type Supervised } from './supervisor.ts';
 
 /**
@@ -36,8 +38,8 @@ export async function startSplit(
   runtime: ServiceRuntime,
   opened: AsyncDisposableStack,
   signal: AbortSignal,
-): Promise<Omit<Platform, 'commandToken' | 'close'>> {
-  const { configuration, logger } = runtime;
+): Promise<StartedPlatform> {
+  const { configuration, logger, certificates } = runtime;
   const { dataDir } = configuration;
   const children: Supervised[] = [];
   opened.defer(() => stopInOrder(children.toReversed()));
@@ -53,12 +55,19 @@ export async function startSplit(
     known = { ...known, mqttPort, httpPort: url === undefined ? known.httpPort : portOf(url) };
   };
   for (const name of SERVICES) await start(name);
-  if (configuration.demo) await start(SIMULATOR, await simulatorEnvironment(runtime));
+  const addresses = platformAddresses(configuration, certificates.current, known);
+  if (configuration.demo) await start(SIMULATOR, await simulatorEnvironment(runtime, addresses.here));
   await serveHealth(runtime, opened, children);
   const gateway = connectPort<ServedGateway>(socketPath(dataDir, GATEWAY_PORT), 'the API gateway');
   opened.defer(() => gateway.disconnect());
-  const { url = '' } = readAddress(dataDir, 'api-gateway') ?? {};
-  return { url, mqttPort: known.mqttPort, signInLink: () => gateway.signInLink() };
+  return {
+    addresses,
+    mqttPort: known.mqttPort,
+    signInLink: () => gateway.signInLink(),
+    renewCertificates: () => {
+      for (const child of children) child.renewCertificates();
+    },
+  };
 }
 
 /** The platform's health and metrics: of each service, whether it runs and is ready. */
@@ -103,8 +112,14 @@ async function serveHealth(
 }
 
 /** The demo's machines: their credentials go by a file that only this user can read, never by the environment. */
-async function simulatorEnvironment(runtime: ServiceRuntime): Promise<Readonly<Record<string, string>>> {
-  const { dataDir, tlsCert } = runtime.configuration;
+async function simulatorEnvironment(
+  runtime: ServiceRuntime,
+  { mqttUrl }: Addresses,
+): Promise<Readonly<Record<string, string>>> {
+  const { configuration, certificates } = runtime;
+  const { dataDir } = configuration;
+  const { protocol, hostname, port } = new URL(mqttUrl);
+  const caFile = authorityFile(configuration, certificates.current);
   const folder = simulatorFolder(dataDir);
   const credentials = join(folder, 'credentials.json');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -113,7 +128,10 @@ async function simulatorEnvironment(runtime: ServiceRuntime): Promise<Readonly<R
   return {
     SIMULATOR_DATA_DIR: folder,
     SIMULATOR_CREDENTIALS: credentials,
-    ...(tlsCert !== undefined && { SIMULATOR_TLS: 'true', SIMULATOR_CA: tlsCert }),
+    SIMULATOR_TLS: String(protocol === 'mqtts:'),
+    TRIBO_HOST: hostname,
+    TRIBO_MQTT_PORT: port,
+    ...(caFile !== undefined && { SIMULATOR_CA: caFile }),
   };
 }
 
@@ -128,9 +146,4 @@ function folderOf(dataDir: string, name: string): string {
 
 function entryOf(name: string): string {
   return fileURLToPath(new URL(`../${name}/main.ts`, import.meta.url));
-}
-
-function portOf(url: string): number {
-  const { port, protocol } = new URL(url);
-  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
 }

@@ -27,6 +27,8 @@ export interface Supervised {
   pid(): number | undefined;
   restarts(): number;
   ready(): boolean;
+  /** Has it read its certificate files again. One that is just being started does so by itself, and could not take the signal yet. */
+  renewCertificates(): void;
   /** Asks it to stop; after 10 s, or as long as is said the first time, it is killed. It is not started again. */
   stop(withinMs?: number): Promise<void>;
 }
@@ -95,6 +97,9 @@ export async function supervise(
     pid: () => (child?.exitCode === null && child.signalCode === null ? child.pid : undefined),
     restarts: () => restarts,
     ready: () => isReady,
+    renewCertificates: () => {
+      if (isReady) child?.kill('SIGHUP');
+    },
     stop: (withinMs = STOP_WITHIN_MS) => (stopping ??= stop(withinMs)),
   };
 

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { BoundPorts, PortName } from '#core/ports/tokens.ts';
 import { composeAlertEngine, wireAlertEngine } from '#services/alert-engine/composition.ts';
@@ -9,7 +11,9 @@ import { composeFeatureService } from '#services/feature-service/composition.ts'
 import { composeIngestionService, wireIngestion } from '#services/ingestion-service/composition.ts';
 import { composeMlService } from '#services/ml-service/composition.ts';
 import { composeTimeseriesService } from '#services/timeseries-service/composition.ts';
+import { selfSignedCertificate } from '#test/support/self-signed-certificate.ts';
 import { openRuntime, type ServiceRuntime } from './composition.ts';
+import { portOf } from './config/addresses.ts';
 import { loadConfiguration } from './config/load.ts';
 import type { ReadinessReport } from './http/readiness.ts';
 import { DATA_FORMAT } from './process/data-format.ts';
@@ -41,8 +45,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dataDir, { recursive: true }));
 
-const configuration = () =>
-  loadConfiguration({ env: {}, flags: { dataDir, mqttPort: '0', httpPort: '0', logLevel: 'silent', demo: 'false' } });
+const configuration = (further: Readonly<Record<string, string>> = {}) =>
+  loadConfiguration({
+    env: {},
+    flags: { dataDir, mqttPort: '0', httpPort: '0', logLevel: 'silent', demo: 'false', ...further },
+  });
 
 describe('the runtime of a process', () => {
   it('opens every port, each once, and closes them', async () => {
@@ -122,3 +129,52 @@ describe('a service as a process of its own', () => {
     await expect(fetch(`${operationUrl}/health/live`)).rejects.toThrow();
   });
 });
+
+describe('a service that devices or people connect to', () => {
+  const servers = [
+    ['ingestion-service', composeIngestionService],
+    ['api-gateway', composeApiGateway],
+  ] as const;
+
+  it.each(servers)('%s refuses to listen off loopback in the clear', async (_name, compose) => {
+    await expect(compose(configuration({ host: '0.0.0.0' }))).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringMatching(/0\.0\.0\.0 is not loopback.* set TRIBO_TLS_CERT .* start with --insecure$/),
+    });
+  });
+
+  it.each(servers)('%s presents a renewed certificate without a restart', async (name, compose) => {
+    const [tlsCert, tlsKey] = [join(dataDir, 'tribo.pem'), join(dataDir, 'tribo.key')];
+    const present = ({ cert, key }: ReturnType<typeof selfSignedCertificate>): void => {
+      writeFileSync(tlsCert, cert);
+      writeFileSync(tlsKey, key);
+    };
+    const [first, next] = [selfSignedCertificate(), selfSignedCertificate()];
+    present(first);
+    const service = await compose(configuration({ tlsCert, tlsKey }));
+    try {
+      const { mqttPort, url } = readAddress(dataDir, name) ?? {};
+      const port = mqttPort ?? portOf(url ?? '');
+      await handshake(port, first.cert);
+      present(next);
+      service.renewCertificates?.();
+      await handshake(port, next.cert);
+      await expect(handshake(port, first.cert)).rejects.toThrow('self-signed certificate');
+      writeFileSync(tlsCert, 'x');
+      service.renewCertificates?.();
+      await handshake(port, next.cert);
+    } finally {
+      await service.close();
+    }
+  });
+});
+
+/** @throws Error where the server presents another certificate. */
+async function handshake(port: number, ca: string): Promise<void> {
+  const socket = connect({ host: '127.0.0.1', port, ca });
+  try {
+    await once(socket, 'secureConnect');
+  } finally {
+    socket.destroy();
+  }
+}

@@ -7,13 +7,13 @@ import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { notificationSettings } from './config/notification-settings.ts';
 import type { Configuration } from './config/settings.ts';
-import { readTls } from './config/tls.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createMetricsRegistry } from './observability/metrics.ts';
 import { Tracing } from './observability/tracing.ts';
 import { connectPort } from './rpc/port-client.ts';
 import { socketPath } from './rpc/socket-path.ts';
 import { TIME_SERIES_PORT } from './rpc/time-series-port.ts';
+import { Certificates } from './tls/certificates.ts';
 
 /** The time-series store as another process's owner of it offers it. */
 export type RemoteStore = TimeSeriesStore & {
@@ -27,6 +27,8 @@ export interface ServiceRuntime {
   readonly logger: Logger;
   readonly metrics: Registry;
   readonly tracing: Tracing;
+  /** Of the servers that devices and people connect to. */
+  readonly certificates: Certificates;
   /** Reached over a socket in the data folder, which is connected at the first call. */
   readonly store: RemoteStore;
   /** A port of this site's provider, opened when it is first asked for. */
@@ -46,9 +48,10 @@ export function openRuntime(
   processName: string,
   { publishes }: { readonly publishes?: readonly StreamName[] } = {},
 ): ServiceRuntime {
-  const { dataDir, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes, host, mqttPort, insecure } =
+  const { dataDir, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes, host, mqttPort, insecure, publicUrl } =
     configuration;
-  const tls = readTls(configuration);
+  const certificates = new Certificates(configuration);
+  const tls = certificates.current;
   // Standard output belongs to results: a child shares it with the command that started it.
   const logger = createLogger({ service: processName, level: logLevel, destination: pino.destination(2) });
   const tracing = new Tracing({ service: processName, endpoint: otlpEndpoint });
@@ -60,6 +63,8 @@ export function openRuntime(
     streamMaxBytes,
     log: logger,
     gateway: { host, port: mqttPort, insecure, ...(tls && { tls }) },
+    onTlsRenewal: certificates.onRenewal,
+    publicUrl,
     ...notificationSettings(configuration),
   });
   const container = new Container();
@@ -70,6 +75,7 @@ export function openRuntime(
     logger,
     metrics: createMetricsRegistry(processName),
     tracing,
+    certificates,
     store,
     port: (name) => container.getAsync(portToken(name)),
     close: async () => {

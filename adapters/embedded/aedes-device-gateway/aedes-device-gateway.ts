@@ -19,12 +19,14 @@ import type {
 import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
 import { CommandDispatcher } from './command-dispatcher.ts';
 import { CommandQueue } from './command-queue.ts';
-import type { AedesDeviceGatewayConfig } from './config.ts';
+import type { AedesDeviceGatewayConfig, Certificate, OnTlsRenewal } from './config.ts';
 import { ConnectionEnded, DeviceConnection, type ConnectionHost } from './device-connection.ts';
 
 export interface AedesDeviceGatewayDependencies extends GatewayHooks {
   readonly devices: DeviceRegistry;
   readonly clock: Clock;
+  /** Has the listener told of each certificate that takes the place of the one before. */
+  readonly onTlsRenewal?: OnTlsRenewal | undefined;
 }
 
 /**
@@ -220,14 +222,17 @@ export class AedesDeviceGateway implements DeviceGateway {
       this.#connectionOf.set(broker.handle(socket), connection);
     };
     const { tls, connectTimeoutMs } = this.#config;
-    const server =
-      tls === undefined
-        ? createServer(onSocket)
-        : createTlsServer({ ...tls, handshakeTimeout: connectTimeoutMs }, onSocket).on('tlsClientError', () =>
-            this.#dependencies.refuse('protocol-error'),
-          );
+    const server = tls === undefined ? createServer(onSocket) : this.#createTlsServer(tls, connectTimeoutMs, onSocket);
     server.maxConnections = this.#config.maxConnections;
     server.on('drop', () => this.#dependencies.refuse('too-many-connections'));
+    return server;
+  }
+
+  #createTlsServer(tls: Certificate, handshakeTimeout: number, onSocket: (socket: Socket) => void): Server {
+    const server = createTlsServer({ ...tls, handshakeTimeout }, onSocket);
+    server.on('tlsClientError', () => this.#dependencies.refuse('protocol-error'));
+    // Connections that there are go on with the certificate that they began with.
+    this.#dependencies.onTlsRenewal?.((renewed) => server.setSecureContext(renewed));
     return server;
   }
 

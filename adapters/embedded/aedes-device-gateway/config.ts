@@ -45,6 +45,15 @@ export const aedesDeviceGatewayConfigSchema = z
     path: ['tls'],
   });
 
+/** PEM texts of a certificate chain and its key. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Has the listener told of each certificate that takes the place of the one before. */
+export type OnTlsRenewal = (listener: (renewed: Certificate) => void) => void;
+
 export type AedesDeviceGatewayConfig = z.infer<typeof aedesDeviceGatewayConfigSchema>;
 
 function isLoopback(host: string): boolean {

@@ -6,6 +6,8 @@ export const smtpNotifierConfigSchema = z.object({
   url: z.url({ protocol: /^smtps?$/ }),
   from: z.email(),
   to: z.array(z.email()).min(1).max(50),
+  /** The origin of the page, for links. */
+  publicUrl: z.url().optional(),
   timeoutMs: z.int().min(100).max(60_000).default(20_000),
 });
 

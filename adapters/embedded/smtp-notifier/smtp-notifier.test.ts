@@ -6,7 +6,7 @@ import { smtpNotifierConfigSchema } from './config.ts';
 import { SmtpNotifier } from './smtp-notifier.ts';
 import { startSmtpTestServer } from './smtp-test-server.ts';
 
-async function openServer(userInfo = '') {
+async function openServer(userInfo = '', publicUrl?: string) {
   const server = await startSmtpTestServer();
   const notifier = new SmtpNotifier(
     smtpNotifierConfigSchema.parse({
@@ -14,6 +14,7 @@ async function openServer(userInfo = '') {
       from: 'tribo@example.org',
       to: ['reliability@example.org', 'shift@example.org'],
       timeoutMs: 300,
+      publicUrl,
     }),
   );
   return {
@@ -104,6 +105,16 @@ describe('mail notifier', () => {
       tenant: 'north',
     };
     expect(body).toBe(JSON.stringify(expected, null, 2));
+  });
+
+  it('links to the machine and its spectra where the address of the page is known', async () => {
+    await using opened = await openServer('', 'https://tribo.example:8443');
+    await opened.notifier.send({ id: 'n1', notice });
+    const [mail = ''] = await opened.received();
+    expect(JSON.parse(mail.slice(mail.indexOf('\n\n')))).toMatchObject({
+      page: 'https://tribo.example:8443/#/machines/akron/press-7',
+      reasons: [{ spectrum: 'https://tribo.example:8443/v1/waveforms/w%2F1/spectrum' }],
+    });
   });
 
   it('signs in where the address has a user, on this machine without TLS', async () => {

@@ -45,11 +45,11 @@ export class SmtpNotifier implements Notifier {
   async send({ id, notice }: Notification, { signal }: CallOptions = {}): Promise<void> {
     throwIfAborted(signal);
     if (this.#closed) throw new PortError('failed_precondition', 'the mail notifier is closed');
-    const { from, to } = this.#config;
+    const { from, to, publicUrl } = this.#config;
     const sending = this.#transport.sendMail({
       from,
       to,
-      ...alarmMail(notice),
+      ...alarmMail(notice, publicUrl),
       messageId: `<${createHash('sha256').update(id).digest('hex').slice(0, 32)}@${from.slice(from.indexOf('@') + 1)}>`,
       headers: { 'Auto-Submitted': 'auto-generated' },
     });

@@ -5,6 +5,8 @@ export const webhookNotifierConfigSchema = z.object({
   url: z.url({ protocol: /^https?$/ }),
   /** Key of the signature; the receiver has the same. */
   secret: z.string().min(16),
+  /** The origin of the page, for links. */
+  publicUrl: z.url().optional(),
   timeoutMs: z.int().min(100).max(60_000).default(10_000),
 });
 

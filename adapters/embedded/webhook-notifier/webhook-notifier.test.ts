@@ -19,7 +19,7 @@ interface Received {
 }
 
 /** A real receiver on loopback that answers as it is told. */
-async function openReceiver({ timeoutMs = 2000 } = {}) {
+async function openReceiver({ timeoutMs = 2000, publicUrl }: { timeoutMs?: number; publicUrl?: string } = {}) {
   const requests: Received[] = [];
   let answer: number | 'never' = 202;
   const server = await startHttpReceiver(({ headers }, response, body) => {
@@ -28,7 +28,7 @@ async function openReceiver({ timeoutMs = 2000 } = {}) {
     response.writeHead(answer, answer >= 300 && answer < 400 ? { location: 'http://169.254.169.254/' } : {}).end('ok');
   });
   const url = `${server.url}/hook`;
-  const config = webhookNotifierConfigSchema.parse({ url, secret: SECRET, timeoutMs });
+  const config = webhookNotifierConfigSchema.parse({ url, secret: SECRET, timeoutMs, publicUrl });
   const notifier = new WebhookNotifier(config, new HeldClock(NOW_MS));
   return {
     notifier,
@@ -49,7 +49,7 @@ async function openReceiver({ timeoutMs = 2000 } = {}) {
   };
 }
 
-describeContract(notifierContract, 'webhook', openReceiver);
+describeContract(notifierContract, 'webhook', () => openReceiver());
 
 function raised(parts = 1): AlarmNotice {
   const activation = (i: number) =>
@@ -81,6 +81,14 @@ describe('webhook notifier', () => {
       time: new Date(NOW_MS).toISOString(),
       datacontenttype: 'application/json',
       data: { change: 'raised', alarm: { priority: 'high', parts: [{ rule: { id: 'rule-0', version: 3 } }] } },
+    });
+  });
+
+  it('links to the machine where the address of the page is known', async () => {
+    await using receiver = await openReceiver({ publicUrl: 'https://tribo.example' });
+    await receiver.notifier.send({ id: 'n1', notice: raised() });
+    expect(JSON.parse(receiver.requests[0]!.body)).toMatchObject({
+      data: { page: 'https://tribo.example/#/machines/akron/press-7' },
     });
   });
 

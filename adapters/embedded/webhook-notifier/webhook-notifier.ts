@@ -38,7 +38,7 @@ export class WebhookNotifier implements Notifier {
   async send({ id, notice }: Notification, { signal }: CallOptions = {}): Promise<void> {
     throwIfAborted(signal);
     if (this.#closing.signal.aborted) throw new PortError('failed_precondition', 'the webhook notifier is closed');
-    const body = JSON.stringify(alarmCloudEvent(id, notice));
+    const body = JSON.stringify(alarmCloudEvent(id, notice, this.#config.publicUrl));
     const response = await this.#post(id, body, signal);
     await response.body?.cancel().catch(() => undefined);
     const { status } = response;

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Addresses } from '../../shared/config/addresses.ts';
 import { SSE_EVENTS } from '../schemas/events.ts';
 import { statusPayloadSchema, telemetryPayloadSchema, waveformPayloadSchema } from '../schemas/mqtt.ts';
 import { ComponentSchemas } from './json-schemas.ts';
@@ -48,8 +49,11 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   sensor: 'A sensor of the machine',
 };
 
-/** MQTT topics and the event stream as AsyncAPI 3. The topic of commands joins them when something sends commands. */
-export function asyncApiDocument(): object {
+const DEFAULT_ADDRESSES: Addresses = { url: 'http://127.0.0.1:8080', mqttUrl: 'mqtt://127.0.0.1:1883' };
+
+/** MQTT topics and the event stream as AsyncAPI 3, at these addresses. The topic of commands joins them when something sends commands. */
+export function asyncApiDocument({ url, mqttUrl } = DEFAULT_ADDRESSES): object {
+  const [http, mqtt] = [new URL(url), new URL(mqttUrl)];
   const schemas = new ComponentSchemas('#/components/schemas/');
   const channels: Record<string, object> = {};
   const operations: Record<string, object> = {};
@@ -84,12 +88,12 @@ export function asyncApiDocument(): object {
     info: { title: 'Tribo', version: '1', license: { name: 'Apache-2.0' } },
     servers: {
       mqtt: {
-        host: '127.0.0.1:1883',
-        protocol: 'mqtt',
+        host: mqtt.host,
+        protocol: mqtt.protocol === 'mqtts:' ? 'secure-mqtt' : 'mqtt',
         protocolVersion: '3.1.1',
         description: 'User name: device id; password: its secret',
       },
-      http: { host: '127.0.0.1:8080', protocol: 'http' },
+      http: { host: http.host, protocol: http.protocol.slice(0, -1) },
     },
     defaultContentType: 'application/json',
     channels,

@@ -46,7 +46,7 @@ function expressPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1');
 }
 
-function securityHeaders({ tls }: ApiGatewayConfig) {
+function securityHeaders({ publicUrl }: ApiGatewayConfig) {
   return helmet({
     contentSecurityPolicy: {
       useDefaults: false,
@@ -64,11 +64,16 @@ function securityHeaders({ tls }: ApiGatewayConfig) {
         objectSrc: ["'none'"],
       },
     },
-    strictTransportSecurity: tls !== undefined && { maxAge: 31_536_000 },
+    strictTransportSecurity: ownsHost(publicUrl) && { maxAge: 31_536_000 },
     referrerPolicy: { policy: 'no-referrer' },
     crossOriginResourcePolicy: { policy: 'same-origin' },
     xFrameOptions: { action: 'deny' },
   });
+}
+
+/** Browsers apply it to all ports of a host: on another port than HTTPS's own there may be others on the host, that speak plain HTTP. */
+function ownsHost(publicUrl: string | undefined): boolean {
+  return publicUrl?.startsWith('https:') === true && new URL(publicUrl).port === '';
 }
 
 /** The built page. Its assets carry a hash in their names and may be kept for ever, the page itself not at all. */

@@ -1,3 +1,4 @@
+import type { Addresses } from '../../shared/config/addresses.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import type { ReadinessReport } from '../../shared/http/readiness.ts';
 import { route, type Route } from '../http/route.ts';
@@ -8,7 +9,7 @@ const TAG = 'Operation';
 /** What monitors, browsers and client generators read without being signed in. None of it holds data of a tenant. */
 export function operationRoutes(documents: {
   readonly openapi: () => object;
-  readonly asyncapi: () => object;
+  readonly asyncapi: (addresses: Addresses) => object;
 }): readonly Route[] {
   return [
     route({
@@ -59,7 +60,9 @@ export function operationRoutes(documents: {
       summary: 'MQTT topics and the event stream, as AsyncAPI 3.',
       access: 'public',
       response: { status: 200, description: 'The document', schema: documentSchema },
-      handle: async () => ({ json: documents.asyncapi() }),
+      handle: async ({ baseUrl }, { config }) => ({
+        json: documents.asyncapi({ url: baseUrl, mqttUrl: config.mqttUrl }),
+      }),
     }),
     ...['/.well-known/openid-configuration', '/.well-known/jwks.json'].map((path) =>
       route({

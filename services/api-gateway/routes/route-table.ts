@@ -43,7 +43,7 @@ export function routeTable(
     ...eventRoutes(),
     ...operationRoutes({
       openapi: () => (openapi ??= openApiDocument(table)),
-      asyncapi: () => (asyncapi ??= asyncApiDocument()),
+      asyncapi: (addresses) => (asyncapi ??= asyncApiDocument(addresses)),
     }),
   ];
   return table;

@@ -49,7 +49,7 @@ type ReplayTransport =
       readonly url: string;
       /** A device that is bound to the machines of the replay. */
       readonly device: { readonly id: string; readonly secret?: string | undefined };
-      readonly caPem?: string | undefined;
+      readonly caFile?: string | undefined;
     }
   | {
       readonly mode: 'http';
@@ -344,7 +344,7 @@ function openUplink({ transport, tenant, site }: ReplayOptions, plant: PlantDesc
     const { url, token } = transport;
     return new HttpUplink({ url, site, imported, ...(token === undefined ? {} : { token }) });
   }
-  const { url, device, caPem } = transport;
+  const { url, device, caFile } = transport;
   return new MqttUplink({
     url,
     tenant,
@@ -354,6 +354,6 @@ function openUplink({ transport, tenant, site }: ReplayOptions, plant: PlantDesc
       ...(device.secret === undefined ? {} : { secret: device.secret }),
       machines: plant.machines.map(({ id }) => id),
     },
-    ...(caPem === undefined ? {} : { caPem }),
+    ...(caFile === undefined ? {} : { caFile }),
   });
 }

@@ -1,4 +1,5 @@
 import { PortError, throwIfAborted } from '#core/errors.ts';
+import { certificateRemedy } from '#services/shared/tls/authority.ts';
 import type { CallOptions, PortErrorCode } from '#core/errors.ts';
 import { systemErrorCode } from '../system-error.ts';
 import type { WaveformMessage } from '../messages.ts';
@@ -43,7 +44,9 @@ export class HttpUplink implements Uplink {
       if (error instanceof PortError) throw error;
       if (stop.aborted) throw new PortError('cancelled', 'the caller stopped waiting', { cause: error });
       if (timeout.aborted) throw new PortError('deadline_exceeded', `no answer from ${this.#options.url} in time`);
-      throw new PortError('unavailable', `no connection to ${this.#options.url}: ${networkReason(error)}`, {
+      const remedy = certificateRemedy(error);
+      const what = remedy === undefined ? '' : `; ${remedy}`;
+      throw new PortError('unavailable', `no connection to ${this.#options.url}: ${networkReason(error)}${what}`, {
         cause: error,
       });
     }

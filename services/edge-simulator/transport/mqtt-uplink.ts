@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import mqtt from 'mqtt';
 import type { MqttClient } from 'mqtt';
 import { PortError, throwIfAborted } from '#core/errors.ts';
 import type { CallOptions } from '#core/errors.ts';
+import { certificateRemedy } from '#services/shared/tls/authority.ts';
+import { systemErrorCode } from '../system-error.ts';
 import { waveformJson } from '../messages.ts';
 import { telemetryPayload } from './uplink.ts';
 import type { Batch, SendReceipt, Uplink } from './uplink.ts';
@@ -12,8 +15,8 @@ export interface MqttUplinkOptions {
   readonly tenant: string;
   readonly site: string;
   readonly device: MqttDevice;
-  /** PEM of the authority that signed the broker's certificate, when the system does not know it. */
-  readonly caPem?: string;
+  /** PEM file of the authority that signed the broker's certificate, when the system does not know it; read at each connection. */
+  readonly caFile?: string;
   readonly keepAliveS?: number;
   readonly connectTimeoutMs?: number;
   /** How long to wait for a PUBACK before the connection counts as dead. */
@@ -99,14 +102,14 @@ export class MqttUplink implements Uplink {
     return this.#connection;
   }
 
-  #connect(): Promise<MqttClient> {
-    const { url, device, caPem, keepAliveS = 30, connectTimeoutMs = 10_000 } = this.#options;
+  async #connect(): Promise<MqttClient> {
+    const { url, device, caFile, keepAliveS = 30, connectTimeoutMs = 10_000 } = this.#options;
     const [first] = device.machines;
     const client = mqtt.connect(url, {
       clientId: device.id,
       username: device.id,
       ...(device.secret === undefined ? {} : { password: device.secret }),
-      ...(caPem === undefined ? {} : { ca: caPem }),
+      ...(caFile === undefined ? {} : { ca: readAuthority(caFile) }),
       protocolVersion: 4,
       clean: true,
       keepalive: keepAliveS,
@@ -188,6 +191,17 @@ export class MqttUplink implements Uplink {
   }
 }
 
+function readAuthority(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = systemErrorCode(error) ?? 'unknown';
+    throw new PortError('unavailable', `the authority to trust cannot be read from ${path} (${reason})`, {
+      cause: error,
+    });
+  }
+}
+
 /** The connecting goes on for others that wait for it. */
 async function orAbort<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (!signal) return promise;
@@ -224,5 +238,7 @@ function connectionError(url: string, device: string, reason: Error | undefined)
     );
   }
   const why = reason ? `: ${reason.message || String(code)}` : '';
-  return new PortError('unavailable', `no connection of device ${device} to ${url}${why}`, { cause: reason });
+  const remedy = certificateRemedy(reason);
+  const what = remedy === undefined ? '' : `; ${remedy}`;
+  return new PortError('unavailable', `no connection of device ${device} to ${url}${why}${what}`, { cause: reason });
 }

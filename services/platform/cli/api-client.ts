@@ -1,13 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Addresses } from '#services/shared/config/addresses.ts';
+import { certificateRemedy, trustAuthority } from '#services/shared/tls/authority.ts';
 import { CommandError } from './output.ts';
 
 /** Where a running platform can be reached from this machine: the platform writes it into its data folder, readable by its owner alone. */
 export interface PlatformAddress {
   readonly url: string;
   readonly token: string;
-  /** Of its broker. */
-  readonly mqttUrl?: string;
+  readonly mqttUrl: string;
+  /** By which people and devices reach it. */
+  readonly everywhere: Addresses;
+  /** Authority that clients are to trust; undefined where they know it. */
+  readonly caFile: string | undefined;
 }
 
 export const ADDRESS_FILE = 'platform.json';
@@ -15,11 +20,10 @@ export const ADDRESS_FILE = 'platform.json';
 /** Where the platform says whether it can do its work. */
 export const READINESS = '/health/ready';
 
-export interface ApiClient {
-  readonly url: string;
-  readonly token: string;
-  /** Of the broker of the platform that runs on the data folder; unknown of another one. */
-  readonly mqttUrl?: string;
+/** The address of a platform; of one that does not run on the data folder the broker is not known. */
+type KnownAddress = Pick<PlatformAddress, 'url' | 'token'> & Partial<PlatformAddress>;
+
+export interface ApiClient extends KnownAddress {
   request<Result>(
     method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     path: string,
@@ -39,13 +43,21 @@ interface Problem {
   readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
 }
 
-/** A client of the API: `--url` and `--token` (or TRIBO_URL and TRIBO_TOKEN), else of the platform that runs on this data folder. */
-export function apiClient(options: {
+interface ClientOptions {
   readonly url?: string;
   readonly token?: string;
   readonly dataDir: string;
-}): ApiClient {
+  /** Of the platform's; default: what the one on the data folder says. */
+  readonly caFile?: string | undefined;
+}
+
+/**
+ * A client of the API: `--url` and `--token` (or TRIBO_URL and TRIBO_TOKEN), else of the platform that runs on this data folder. From then on
+ * this process trusts the platform's authority.
+ */
+export function apiClient(options: ClientOptions): ApiClient {
   const address = resolveAddress(options);
+  if (address.caFile !== undefined) trust(address.caFile);
   const exchange = async (
     method: string,
     path: string,
@@ -66,7 +78,7 @@ export function apiClient(options: {
       throw new CommandError(
         'unreachable',
         `no answer from ${address.url}: ${String((error as Error).cause ?? error)}`,
-        'is it running? Start it with: npm start',
+        certificateRemedy(error) ?? 'is it running? Start it with: npm start',
       );
     });
     const text = await response.text();
@@ -75,9 +87,7 @@ export function apiClient(options: {
     return { text, etag: response.headers.get('etag') ?? '' };
   };
   return {
-    url: address.url,
-    token: address.token,
-    ...(address.mqttUrl !== undefined && { mqttUrl: address.mqttUrl }),
+    ...address,
     request: async (...given) => {
       const { text } = await exchange(...given);
       return (text === '' ? undefined : JSON.parse(text)) as never;
@@ -86,14 +96,23 @@ export function apiClient(options: {
   };
 }
 
-function resolveAddress(options: {
-  readonly url?: string;
-  readonly token?: string;
-  readonly dataDir: string;
-}): PlatformAddress {
+function trust(caFile: string): void {
+  try {
+    trustAuthority(caFile);
+  } catch (error) {
+    throw new CommandError(
+      'configuration',
+      `the authority to trust cannot be read: ${(error as Error).message}`,
+      'set TRIBO_TLS_CA_FILE to its certificate, here and where the platform runs',
+    );
+  }
+}
+
+function resolveAddress(options: ClientOptions): KnownAddress {
   const url = options.url ?? process.env['TRIBO_URL'];
   const token = options.token ?? process.env['TRIBO_TOKEN'];
-  if (url !== undefined && token !== undefined) return { url, token };
+  const { caFile } = options;
+  if (url !== undefined && token !== undefined) return { url, token, caFile };
   const path = join(options.dataDir, ADDRESS_FILE);
   if (!existsSync(path)) {
     throw new CommandError(
@@ -103,7 +122,7 @@ function resolveAddress(options: {
     );
   }
   const local = JSON.parse(readFileSync(path, 'utf8')) as PlatformAddress;
-  return { ...(url === undefined ? local : { url }), token: token ?? local.token };
+  return { ...(url === undefined ? local : { url }), token: token ?? local.token, caFile: caFile ?? local.caFile };
 }
 
 function problemError(status: number, text: string): CommandError {

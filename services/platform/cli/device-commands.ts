@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import type { AddedDevice, DeviceView } from '#services/api-gateway/schemas/devices.ts';
 import type { QuarantinedMachineView } from '#services/api-gateway/schemas/machines.ts';
 import { allItems } from './all-items.ts';
+import { unbracketed } from '#services/shared/config/addresses.ts';
+import { brokerOf } from './broker-of.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
 
@@ -19,17 +21,19 @@ export function addDeviceCommands(program: Command, action: Action): void {
     .action(
       action(async ({ api, configuration, out }, machines: string[], options: { id?: string; site?: string }) => {
         const client = api();
-        const { host, site: defaultSite, ...configured } = configuration();
-        const mqttPort = client.mqttUrl === undefined ? configured.mqttPort : Number(new URL(client.mqttUrl).port);
+        const { site: defaultSite, ...settings } = configuration();
         const site = options.site ?? defaultSite;
         for (const machine of machines) await createIfAbsent(client, site, machine);
         const added = await client.request<AddedDevice>('POST', '/v1/devices', {
           id: options.id ?? machines[0],
           machines: machines.map((machine) => ({ site, machine })),
         });
-        // The platform that runs knows its port also where any free one was asked for.
-        const broker = new URL(client.mqttUrl ?? `mqtt://${host}:${mqttPort}`);
-        out.result(added, () => usage(added, { apiUrl: client.url, broker, site, machine: machines[0] ?? '' }));
+        const at = {
+          apiUrl: client.everywhere?.url ?? client.url,
+          broker: new URL(brokerOf(client, settings)),
+          caFile: client.caFile,
+        };
+        out.result(added, () => usage(added, { ...at, site, machine: machines[0] ?? '' }));
       }),
     );
 
@@ -141,20 +145,37 @@ async function createIfAbsent(
     });
 }
 
-function usage(added: AddedDevice, at: { apiUrl: string; broker: URL; site: string; machine: string }): string {
+interface Reached {
+  readonly apiUrl: string;
+  readonly broker: URL;
+  readonly caFile: string | undefined;
+  readonly site: string;
+  readonly machine: string;
+}
+
+function usage(added: AddedDevice, at: Reached): string {
   const topic = added.topics[0] ?? '';
   const message = '{"ts":\'$(date +%s%3N)\',"metrics":{"velocity_rms":2.31,"temperature":61.2}}';
   const body = `{"site":"${at.site}","machine":"${at.machine}","messages":[${message}]}`;
+  const trusting = at.caFile === undefined ? undefined : quoted(at.caFile);
+  const mqttTrust =
+    at.broker.protocol === 'mqtts:' ? ` ${trusting ? `--cafile ${trusting}` : '--tls-use-os-certs'}` : '';
+  const httpTrust = at.apiUrl.startsWith('https:') && trusting ? ` --cacert ${trusting}` : '';
   return [
     `Device ${added.device.id} may speak for ${added.device.machines.map((each) => `${each.site}/${each.machine}`).join(', ')}.`,
     `Its secret is shown this once: ${added.secret}`,
     '',
     'By MQTT:',
-    `  mosquitto_pub -h ${at.broker.hostname} -p ${at.broker.port} -i ${added.device.id} -u ${added.device.id} -P ${added.secret} -q 1 -t ${topic} -m '${message}'`,
+    `  mosquitto_pub -h ${unbracketed(at.broker.hostname)} -p ${at.broker.port}${mqttTrust} -i ${added.device.id} -u ${added.device.id} -P ${added.secret} -q 1 -t ${topic} -m '${message}'`,
     '',
     'By HTTP:',
-    `  curl -sS ${new URL('/v1/telemetry', at.apiUrl).href} -u ${added.device.id}:${added.secret} -H 'content-type: application/json' -d '${body}'`,
+    `  curl -sS${httpTrust} ${new URL('/v1/telemetry', at.apiUrl).href} -u ${added.device.id}:${added.secret} -H 'content-type: application/json' -d '${body}'`,
     '',
     `Then look at ${new URL('/', at.apiUrl).href}`,
   ].join('\n');
+}
+
+/** As one word of a shell. */
+function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -7,19 +7,14 @@ import type { Readiness } from '#services/api-gateway/schemas/operation.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { DATA_FORMAT, formatOf, refuseNewerFormat } from '#services/shared/process/data-format.ts';
 import { ADDRESS_FILE, READINESS, type ApiClient } from './api-client.ts';
+import { certificateChecks, servedCertificateChecks } from './certificate-checks.ts';
+import type { Check } from './doctor-check.ts';
 import type { Action } from './main.ts';
 import { CommandError } from './output.ts';
 import { dirname, join, resolve } from 'node:path';
 
 /** The ledger is read from the store, which may be what hangs. */
 const LEDGER_WITHIN_MS = 10_000;
-
-interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  readonly remedy?: string;
-}
 
 /** `tribo doctor`: whether this machine can run the platform, and whether the one that runs is well. */
 export function addDoctorCommand(program: Command, action: Action): void {
@@ -36,8 +31,9 @@ export function addDoctorCommand(program: Command, action: Action): void {
           folderCheck(settings.dataDir),
           formatCheck(settings.dataDir),
           diskCheck(settings.dataDir),
+          ...certificateChecks(settings, Date.now()),
         ];
-        if (running) checks.push(...(await platformChecks(api())));
+        if (running) checks.push(...(await platformChecks(settings, api)));
         else checks.push(...(await portChecks(settings)));
         out.result(checks, () =>
           checks
@@ -137,11 +133,13 @@ function isFree(host: string, port: number): Promise<boolean> {
 }
 
 /** Why it is not ready, where it is not; the ledger cannot always be read then, which keeps nothing else from being told. */
-async function platformChecks(client: ApiClient): Promise<Check[]> {
+async function platformChecks(settings: Configuration, api: () => ApiClient): Promise<Check[]> {
   try {
+    const client = api();
     const { checks } = await client.request<Readiness>('GET', READINESS);
     return [
       { name: 'platform', ok: true, detail: `answers at ${client.url}` },
+      ...(await servedCertificateChecks(settings, client)),
       ...checks.map(({ name, ok, reason = 'ready' }) => ({ name, ok, detail: reason })),
       await ledgerCheck(client).catch((error: unknown) => failed('ledger', error)),
     ];

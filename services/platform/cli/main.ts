@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { ConfigurationError, loadConfiguration } from '#services/shared/config/load.ts';
 import { settings, type Configuration, type Setting, type SettingKey } from '#services/shared/config/settings.ts';
@@ -51,12 +52,15 @@ const action: Action =
         flags: { ...settingFlags(given), ...(global.dataDir === undefined ? {} : { dataDir: global.dataDir }) },
         ...(global.config === undefined ? {} : { file: global.config }),
       });
-    const api = () =>
-      apiClient({
-        dataDir: configuration().dataDir,
+    const api = () => {
+      const { dataDir, tlsCaFile } = configuration();
+      return apiClient({
+        dataDir,
+        caFile: tlsCaFile === undefined ? undefined : resolve(tlsCaFile),
         ...(global.url === undefined ? {} : { url: global.url }),
         ...(global.token === undefined ? {} : { token: global.token }),
       });
+    };
     try {
       loadEnvFile('.env', process.env);
       await run({ configuration, api, out: output(global.json) }, ...given);

@@ -8,6 +8,7 @@ import { DEMO_MACHINES, demoPlant } from '#services/edge-simulator/plant.ts';
 import { PROFILES, type ProfileName } from '#services/edge-simulator/profiles.ts';
 import type { SimulatorStats } from '#services/edge-simulator/simulator.ts';
 import type { ApiClient } from './api-client.ts';
+import { brokerOf } from './broker-of.ts';
 import type { Action, CommandContext } from './main.ts';
 import { CommandError } from './output.ts';
 import { putPlant } from './put-plant.ts';
@@ -48,7 +49,7 @@ export function addSimulateCommand(program: Command, action: Action): void {
 }
 
 async function runSimulate({ api, configuration, out }: CommandContext, flags: SimulateFlags): Promise<void> {
-  const { tenant, dataDir, host, mqttPort } = configuration();
+  const { tenant, dataDir, ...settings } = configuration();
   const speed = positive('--speed', flags.speed, 1000);
   const seed = positive('--seed', flags.seed, 2 ** 31);
   const forS = flags.for === undefined ? undefined : positive('--for', flags.for, 1e6);
@@ -64,7 +65,8 @@ async function runSimulate({ api, configuration, out }: CommandContext, flags: S
         ? { mode: 'http', url: client.url, token: () => tokenOf(api, client.token) }
         : {
             mode: 'mqtt',
-            url: client.mqttUrl ?? `mqtt://${new URL(client.url).hostname || host}:${mqttPort}`,
+            url: client.mqttUrl ?? brokerOf(client, settings),
+            caFile: client.caFile,
             devices: [await deviceFor(client, plant, flags)],
           },
     tenant,

@@ -57,6 +57,24 @@ describe('configuration', () => {
     [{ TRIBO_DEMO: 'maybe' }, /^demo must be true or false, got "maybe"/],
     [{ TRIBO_LOG_LEVEL: 'loud' }, /^logLevel must be trace, debug, .* got "loud"/],
     [{ TRIBO_HTTPPORT: '80' }, /^there is no setting TRIBO_HTTPPORT/],
+    [
+      { TRIBO_PUBLIC_URL: 'tribo.example' },
+      /^publicUrl must be http:\/\/ or https:\/\/ .* got "tribo.example"; set TRIBO_PUBLIC_URL/,
+    ],
+    [{ TRIBO_PUBLIC_URL: 'ftp://tribo.example' }, /^publicUrl must be/],
+    [{ TRIBO_PUBLIC_URL: 'https://tribo.example/plant' }, /^publicUrl must be .* no path/],
+    [{ TRIBO_PUBLIC_URL: 'https://me:secret@tribo.example' }, /^publicUrl must be/],
+    [{ TRIBO_PUBLIC_URL: 'https://tribo.example?x=1' }, /^publicUrl must be/],
+    [{ TRIBO_PUBLIC_URL: 'https://tribo.example:99999' }, /^publicUrl must be/],
+    [{ TRIBO_PUBLIC_MQTT_URL: 'https://tribo.example' }, /^publicMqttUrl must be mqtt:\/\/ or mqtts:\/\//],
+    [
+      { TRIBO_TLS_CERT: 'a.pem', TRIBO_TLS_KEY: 'a.key', TRIBO_PUBLIC_URL: 'http://tribo.example' },
+      /^publicUrl must begin with https:\/\/ where TRIBO_TLS_CERT is set; correct TRIBO_PUBLIC_URL$/,
+    ],
+    [
+      { TRIBO_TLS_CERT: 'a.pem', TRIBO_TLS_KEY: 'a.key', TRIBO_PUBLIC_MQTT_URL: 'mqtt://tribo.example' },
+      /^publicMqttUrl must begin with mqtts:/,
+    ],
     [{ TRIBO_TLS_CERT: 'a.pem' }, /^tlsCert and tlsKey go together/],
     [
       { TRIBO_WEBHOOK_URL: 'https://x.example', TRIBO_WEBHOOK_SECRET: 'short' },
@@ -64,6 +82,23 @@ describe('configuration', () => {
     ],
   ])('answers %j with key, value, what is allowed and where to change it', (env, expected) => {
     expect(problemsOf({ env })).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
+  });
+
+  it.each([
+    ['https://Tribo.Example:8443/', 'https://tribo.example:8443'],
+    ['https://tribo.example:443', 'https://tribo.example'],
+    ['http://[::1]:8080', 'http://[::1]:8080'],
+  ])('takes %s as the origin %s', (given, publicUrl) => {
+    expect(loadConfiguration({ env: { TRIBO_PUBLIC_URL: given } })).toMatchObject({ publicUrl });
+    expect(loadConfiguration({ env: { TRIBO_PUBLIC_URL: publicUrl } })).toMatchObject({ publicUrl });
+  });
+
+  it.each([
+    ['mqtts://tribo.example', 'mqtts://tribo.example:8883'],
+    ['mqtt://tribo.example', 'mqtt://tribo.example:1883'],
+    ['mqtts://tribo.example:18883', 'mqtts://tribo.example:18883'],
+  ])('takes %s as the broker at %s', (given, publicMqttUrl) => {
+    expect(loadConfiguration({ env: { TRIBO_PUBLIC_MQTT_URL: given } })).toMatchObject({ publicMqttUrl });
   });
 
   it('lists all problems at once', () => {

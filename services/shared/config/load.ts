@@ -58,8 +58,16 @@ function contradictions(values: Record<string, unknown>): string[] {
     (values[first] === undefined) === (values[second] === undefined)
       ? []
       : [`${first} and ${second} go together: set both ${settings[first].env} and ${settings[second].env}, or neither`];
+  const encrypted = (key: 'publicUrl' | 'publicMqttUrl', scheme: string) => {
+    const { tlsCert, [key]: address } = values;
+    return tlsCert === undefined || typeof address !== 'string' || address.startsWith(scheme)
+      ? []
+      : [`${key} must begin with ${scheme} where ${settings.tlsCert.env} is set; correct ${settings[key].env}`];
+  };
   return [
     ...together('tlsCert', 'tlsKey'),
+    ...encrypted('publicUrl', 'https://'),
+    ...encrypted('publicMqttUrl', 'mqtts://'),
     ...together('webhookUrl', 'webhookSecret'),
     ...together('smtpUrl', 'mailTo'),
     ...together('smtpUrl', 'mailFrom'),

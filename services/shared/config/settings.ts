@@ -19,6 +19,21 @@ const text = z.string().min(1);
 const flag = z
   .union([z.boolean(), z.enum(['true', 'false', '1', '0', 'yes', 'no'])])
   .transform((value) => value === true || value === 'true' || value === '1' || value === 'yes');
+/** Normal form: without a path, and the port given where the scheme is not HTTP's. */
+const origin = (schemes: readonly string[]) =>
+  text
+    .transform((value, context) => {
+      const url = URL.parse(value);
+      const isOrigin = url?.host && schemes.includes(url.protocol.slice(0, -1)) && /^[^/]+\/\/[^/?#@]+\/?$/.test(value);
+      if (isOrigin) return `${url.protocol}//${url.hostname}${portOf(url)}`;
+      context.addIssue({ code: 'custom', message: 'no origin' });
+      return z.NEVER;
+    })
+    .optional();
+const portOf = ({ protocol, port: given }: URL): string => {
+  const usual = { 'mqtt:': '1883', 'mqtts:': '8883' }[protocol] ?? '';
+  return (given || usual) && `:${given || usual}`;
+};
 const PORT = 'a port number, 0 to 65535 (0 takes any free one)';
 const DAYS = 'whole days, 1 to 3650';
 const SWITCH = 'true or false';
@@ -123,6 +138,30 @@ export const settings = {
     allowed: 'the path of a PEM file',
     help: 'Private key of that certificate.',
     example: 'certs/tribo.key',
+  },
+  tlsCaFile: {
+    env: 'TRIBO_TLS_CA_FILE',
+    flag: 'tls-ca-file',
+    schema: text.optional(),
+    allowed: 'the path of a PEM file',
+    help: 'Authority that clients are to trust: commands, the demo plant, the lines that are printed for devices. Not needed for a certificate that is self-signed, or of an authority that systems know.',
+    example: 'certs/authority.pem',
+  },
+  publicUrl: {
+    env: 'TRIBO_PUBLIC_URL',
+    flag: 'public-url',
+    schema: origin(['http', 'https']),
+    allowed: 'http:// or https:// with a host and, where it has one, a port, and no path',
+    help: 'Where people and devices reach the API and the page, for links; without it, where the platform listens.',
+    example: 'https://tribo.plant.example:8443',
+  },
+  publicMqttUrl: {
+    env: 'TRIBO_PUBLIC_MQTT_URL',
+    flag: 'public-mqtt-url',
+    schema: origin(['mqtt', 'mqtts']),
+    allowed: 'mqtt:// or mqtts:// with a host and, where it has one, a port, and no path',
+    help: 'Where devices reach the broker; without it, the host of the public URL and the port that the broker listens on.',
+    example: 'mqtts://tribo.plant.example:8883',
   },
   logLevel: {
     env: 'TRIBO_LOG_LEVEL',

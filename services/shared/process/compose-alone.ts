@@ -4,6 +4,8 @@ import type { Configuration } from '../config/settings.ts';
 import { serveOperation } from '../http/operation-server.ts';
 import { Readiness, type ReadinessCheck } from '../http/readiness.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { Certificates } from '../tls/certificates.ts';
+import { renewCertificates } from '../tls/renew-certificates.ts';
 import { requirePresentFormat } from './data-format.ts';
 import { lockService } from './folder-locks.ts';
 import { processOf } from './process-mark.ts';
@@ -22,6 +24,8 @@ interface OwnRuntime extends RunningService {
   readonly configuration: Pick<Configuration, 'dataDir' | 'operationPort'>;
   readonly logger: Logger;
   readonly metrics: Registry;
+  /** Where it has servers for devices or people. */
+  readonly certificates?: Certificates;
 }
 
 /** A service as a process of its own. Closing it closes the service, and then all that the process had opened. */
@@ -42,7 +46,7 @@ export async function composeAlone<Runtime extends OwnRuntime, Service extends R
   start: (runtime: Runtime) => Promise<Service>,
   addressOf: (service: Service) => Pick<ServiceAddress, 'url' | 'mqttPort'> = () => ({}),
 ): Promise<ServiceAlone<Service>> {
-  const { configuration, metrics, logger } = runtime;
+  const { configuration, metrics, logger, certificates } = runtime;
   const parts = new AsyncDisposableStack();
   let unlock: () => void = () => undefined;
   // After all that it guards.
@@ -58,7 +62,12 @@ export async function composeAlone<Runtime extends OwnRuntime, Service extends R
     const address = { pid: process.pid, ...processOf(process.pid), operationUrl: operation.url, ...addressOf(service) };
     parts.defer(publishAddress(configuration.dataDir, name, address));
     logger.info({ url: operation.url }, 'health and metrics');
-    return { service, operationUrl: operation.url, close: () => parts.disposeAsync() };
+    return {
+      service,
+      operationUrl: operation.url,
+      ...(certificates && { renewCertificates: () => renewCertificates(certificates, logger) }),
+      close: () => parts.disposeAsync(),
+    };
   } catch (error) {
     await parts.disposeAsync();
     throw error;

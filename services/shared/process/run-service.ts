@@ -3,6 +3,8 @@ import { messageOf } from '#core/errors.ts';
 export interface RunningService {
   /** Drains and stops within 10 s, losing nothing that was acknowledged. */
   close(): Promise<void>;
+  /** Reads the files of certificates again, where the process has servers that present one. */
+  renewCertificates?(): void;
 }
 
 const CLOSE_WITHIN_MS = 9_500;
@@ -11,7 +13,7 @@ const START_WITHIN_MS = 3_000;
 
 /**
  * Runs a service as this process: starts it, tells a supervising parent that it is ready or why not, and stops it on SIGTERM, on SIGINT, or
- * when the parent is gone (a child without its parent would hold its store's lock for ever).
+ * when the parent is gone (a child without its parent would hold its store's lock for ever). SIGHUP renews certificates.
  */
 export async function runService(name: string, start: () => Promise<RunningService>): Promise<void> {
   const started = Promise.withResolvers<RunningService | undefined>();
@@ -39,6 +41,7 @@ export async function runService(name: string, start: () => Promise<RunningServi
   process.on('SIGINT', () => {
     if (!process.connected) stop('SIGINT');
   });
+  process.on('SIGHUP', () => void started.promise.then((running) => running?.renewCertificates?.()));
   process.on('disconnect', () => stop("its parent's end"));
   try {
     started.resolve(await start());
