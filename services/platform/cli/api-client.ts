@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '#core/errors.ts';
 import type { Addresses } from '#services/shared/config/addresses.ts';
 import { certificateRemedy, trustAuthority } from '#services/shared/tls/authority.ts';
 import { CommandError } from './output.ts';
@@ -102,7 +103,7 @@ function trust(caFile: string): void {
   } catch (error) {
     throw new CommandError(
       'configuration',
-      `the authority to trust cannot be read: ${(error as Error).message}`,
+      `the authority to trust cannot be read: ${messageOf(error)}`,
       'set TRIBO_TLS_CA_FILE to its certificate, here and where the platform runs',
     );
   }

@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
+import { messageOf } from '#core/errors.ts';
 import { certificateProblem, platformAddresses, unbracketed } from '#services/shared/config/addresses.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { ownCertificate, readPem, readTls, type TlsTexts } from '#services/shared/tls/certificates.ts';
@@ -20,7 +21,7 @@ export function certificateChecks(settings: Configuration, nowMs: number): Check
     tls = readTls(settings);
     if (settings.tlsCaFile !== undefined) ownCertificate(readPem(settings.tlsCaFile, 'TRIBO_TLS_CA_FILE'));
   } catch (error) {
-    return [{ name: 'certificate', ok: false, detail: (error as Error).message }];
+    return [{ name: 'certificate', ok: false, detail: messageOf(error) }];
   }
   return tls ? [validityCheck(ownCertificate(tls.cert), nowMs), namesCheck(settings, tls)] : [];
 }

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import { PortError } from '#core/errors.ts';
+import { messageOf, PortError } from '#core/errors.ts';
 import type { Configuration } from '../config/settings.ts';
 
 /** PEM texts of the certificate chain, the own certificate first, and its key. */
@@ -90,6 +90,6 @@ function parsed<Value>(problem: string, remedy: string, parse: () => Value): Val
   try {
     return parse();
   } catch (error) {
-    throw new PortError('failed_precondition', `${problem} (${(error as Error).message}): ${remedy}`, { cause: error });
+    throw new PortError('failed_precondition', `${problem} (${messageOf(error)}): ${remedy}`, { cause: error });
   }
 }
