@@ -26,6 +26,11 @@ export class ProgressMarks {
     return true;
   }
 
+  /** Whether the event, of whichever stream, was taken in. */
+  covers({ source, epoch, seq }: StampedEvent): boolean {
+    return this.#marks.some((mark) => mark.epoch === epoch && mark.source === source && seq <= mark.seq);
+  }
+
   state(): readonly ProgressMark[] {
     return this.#marks.map(({ stream, source, epoch, seq }) => [stream, source, epoch, seq]);
   }

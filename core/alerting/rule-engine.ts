@@ -82,7 +82,10 @@ export interface MachineSnapshot {
   readonly judges: readonly JudgeState[];
 }
 
-type Origin = Pick<MachineEvent, 'key' | 'acceptedAtMs' | 'imported' | 'traceparent'>;
+type Origin = Pick<MachineEvent, 'key' | 'acceptedAtMs' | 'imported' | 'traceparent'> & {
+  /** It came long ago and could not be judged then: it opens no mode, and nobody is heard by it. */
+  readonly again?: true;
+};
 
 const DEFAULT_DOCUMENT_LATENESS_MS = 900_000;
 const DEFAULT_MAX_MACHINES = 100_000;
@@ -123,6 +126,7 @@ export class RuleEngine {
   #silenceClockMs = 0;
   /** Of the event that is being judged. */
   #traceparent: string | undefined;
+  #isAgain = false;
 
   constructor(options: RuleEngineOptions, emit: TransitionSink) {
     this.#latenessMs = options.latenessMs;
@@ -180,6 +184,7 @@ export class RuleEngine {
   observe(origin: Origin, body: TelemetryBody): void {
     const judges = this.#machines.get(origin.key) ?? this.#add(origin.key);
     this.#traceparent = origin.traceparent;
+    this.#isAgain = origin.again === true;
     if (!judges || !this.#admit(judges, origin, body.ts)) return;
     this.#counts.judged++;
     expireState(judges, judges.newestMs);
@@ -203,6 +208,7 @@ export class RuleEngine {
   observeDocument(origin: Origin, document: DerivedDocument): void {
     const judges = this.#machines.get(origin.key) ?? this.#add(origin.key);
     this.#traceparent = origin.traceparent;
+    this.#isAgain = origin.again === true;
     if (!judges || (judges.documentRules.length === 0 && judges.silences.length === 0)) return;
     if (!this.#admitDocument(judges, origin, document)) return;
     this.#counts.judged++;
@@ -245,6 +251,19 @@ export class RuleEngine {
         if (judge.watch.check(this.#silenceClockMs)) this.#silent(judges, judge);
       }
     }
+  }
+
+  /** Whether a condition is still as a transition left it: then that may be recorded late, and nothing that is over is. */
+  holds(transition: ConditionTransition): boolean {
+    const { machine, atMs, type, replayed } = transition;
+    const judges = this.#machines.get(machine);
+    const key = type === 'activate' ? transition.part.key : transition.partKey;
+    const active = [...(judges?.judges() ?? [])].find(
+      (judge) => isActive(judge) && partKey(judge.versioned.rule.id, judge.metric, judge.sensor) === key,
+    );
+    if (type === 'return' || !active) return type === 'return' && !active;
+    const { decidedMs } = 'watch' in active ? active.watch : active.condition;
+    return decidedMs === atMs && (judges?.mode === 'replay') === replayed;
   }
 
   /** What is known of a machine; undefined for one that was never judged. */
@@ -340,6 +359,10 @@ export class RuleEngine {
   #admit(judges: MachineJudges, { imported, acceptedAtMs }: Origin, ts: number): boolean {
     const mode = imported ? 'replay' : 'live';
     if (judges.mode !== mode) {
+      if (this.#isAgain && judges.mode !== 'new') {
+        this.#counts.late++;
+        return false;
+      }
       if (imported && judges.mode === 'live' && (ts <= judges.newestMs || [...judges.judges()].some(isActive))) {
         this.#counts.imported++;
         return false;
@@ -421,6 +444,7 @@ export class RuleEngine {
   }
 
   #hearMachine(judges: MachineJudges, ts: number): void {
+    if (this.#isAgain) return;
     for (const judge of judges.machineSilences) this.#hear(judges, judge, ts);
     if (judges.expectsAll) return;
     judges.expectsAll = true;
@@ -433,6 +457,7 @@ export class RuleEngine {
   }
 
   #hear(judges: MachineJudges, judge: SilenceJudge, ts: number): void {
+    if (this.#isAgain) return;
     if (judge.watch.hear(ts, this.#silenceClockMs)) this.#return(judges, judge.watch.decidedMs, judge, 'condition');
   }
 

@@ -1,10 +1,13 @@
-import { derivedEvent, derivedId } from '../derivation/derived-event.ts';
-import type { MachineEvent, StampedEvent } from '../domain/event.ts';
+import { derivedEvent, derivedId, type DerivedFrom } from '../derivation/derived-event.ts';
+import type { MachineEvent } from '../domain/event.ts';
 import type { WindowResult } from '../features/windows.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 
 /** Of the values' definition; part of the documents' ids. */
 const WINDOWS_VERSION = '1';
+
+/** In one document, at about 400 bytes each: a machine may have more metrics than an event has room for. */
+const MAX_METRICS = 1000;
 
 /** The body of a `window` document: its values are those of the metrics over [fromMs, toMs). */
 export interface WindowBody {
@@ -15,11 +18,11 @@ export interface WindowBody {
 }
 
 /**
- * The windows that one event closed or corrected, as events for the stream `windows`: one document for all metrics of the same window and
- * revision, its time the window's end, its values `<metric>_mean`, `_deviation`, `_min`, `_max`, `_slope` (per second) and `_ewma`. What is
+ * The windows that were closed or corrected together, as events for the stream `windows`: one document for all metrics (1000 at most) of the same window
+ * and revision, its time the window's end, its values `<metric>_mean`, `_deviation`, `_min`, `_max`, `_slope` (per second) and `_ewma`. What is
  * not defined (the deviation of one reading) is absent.
  */
-export function windowEvents(origin: StampedEvent, results: readonly WindowResult[]): MachineEvent[] {
+export function windowEvents(origin: DerivedFrom, results: readonly WindowResult[]): MachineEvent[] {
   const windows = new Map<string, WindowResult[]>();
   for (const result of results) {
     const key = `${result.startMs}/${result.endMs}/${result.revision}`;
@@ -27,10 +30,17 @@ export function windowEvents(origin: StampedEvent, results: readonly WindowResul
     if (together) together.push(result);
     else windows.set(key, [result]);
   }
-  return [...windows.values()].map((together) => derivedEvent(origin, 'features', windowDocument(origin, together)));
+  return [...windows.values()].flatMap((together) => {
+    const documents: MachineEvent[] = [];
+    for (let at = 0; at < together.length; at += MAX_METRICS) {
+      const document = windowDocument(origin, together.slice(at, at + MAX_METRICS));
+      documents.push(derivedEvent(origin, 'features', document));
+    }
+    return documents;
+  });
 }
 
-function windowDocument({ key }: StampedEvent, results: readonly WindowResult[]): DerivedDocument {
+function windowDocument({ key }: DerivedFrom, results: readonly WindowResult[]): DerivedDocument {
   const { startMs, endMs, revision } = results[0]!;
   const values: Record<string, number> = {};
   const counts: Record<string, number> = {};

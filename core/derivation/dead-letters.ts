@@ -2,12 +2,14 @@ import type { StampedEvent, StreamName } from '../domain/event.ts';
 import { codeOf, messageOf, type CallOptions } from '../errors.ts';
 import type { TimeSeriesStore } from '../ports/time-series-store.ts';
 
+/** Why an event became one: a stable code, and words with what, where and why. */
+export interface DeadLetterReason {
+  readonly code: string;
+  readonly detail: string;
+}
+
 /** Takes an event that a derived stage can never process; resolves once that is durable. Taking the same one again is harmless. */
-export type DeadLetterSink = (
-  event: StampedEvent,
-  reason: { readonly code: string; readonly detail: string },
-  options?: CallOptions,
-) => Promise<void>;
+export type DeadLetterSink = (event: StampedEvent, reason: DeadLetterReason, options?: CallOptions) => Promise<void>;
 
 /**
  * Keeps them among the store's dead letters, listed under the stream that the stage writes to, because that is what misses an event. They
@@ -24,7 +26,8 @@ export function deadLettersInStore(
         group: `${stage.group}.dead-letters`,
         fence: 0,
         sparse: true,
-        outcomes: [{ type: 'deadLettered', event: { ...event, items: 0 }, code, detail }],
+        // Not to be looked for among what other stages could not process: that is of the same event.
+        outcomes: [{ type: 'deadLettered', event: { ...event, items: 0, verifyStored: false }, code, detail }],
       },
       options,
     );
@@ -32,6 +35,6 @@ export function deadLettersInStore(
 }
 
 /** A stable code and words for an error that was not foreseen. */
-export function reasonOf(error: unknown): { readonly code: string; readonly detail: string } {
+export function reasonOf(error: unknown): DeadLetterReason {
   return { code: codeOf(error), detail: messageOf(error) };
 }

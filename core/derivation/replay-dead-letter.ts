@@ -8,12 +8,14 @@ import { settlementOutcome } from '../settlement/outcomes.ts';
 import { publishAll } from './publish-all.ts';
 
 /** The part of the platform that could not process an event. */
-export type DeadLetterStage = 'store' | 'features' | 'inference';
+export type DeadLetterStage = 'store' | 'features' | 'inference' | 'alerting';
 
 export interface ReplayDependencies {
   readonly store: Pick<TimeSeriesStore, 'settleDeadLetter'>;
   readonly stream: Pick<EventStream, 'publish'>;
   readonly featurise: (event: StampedEvent, options: CallOptions) => Promise<Featurised>;
+  /** Resolves once what comes of it is durable. Whatever was judged, recorded or over meanwhile raises no alarm. */
+  readonly judgeAgain: (event: StampedEvent) => Promise<ReplayOutcome>;
 }
 
 /**
@@ -23,12 +25,15 @@ export interface ReplayDependencies {
 export type ReplayOutcome =
   | { readonly outcome: Exclude<keyof SettledItems, 'deadLettered'> }
   | { readonly outcome: 'published'; readonly stream: StreamName }
+  /** `detail` where no alarm can come of it any more. */
+  | { readonly outcome: 'judged'; readonly detail?: string }
   | { readonly outcome: 'deadLettered'; readonly detail: string };
 
 /** Which stage it was: a stage lists what it cannot process under the stream it writes to, and the store under the stream it reads. */
 export function stageOf({ stream, event }: Pick<DeadLetter, 'stream' | 'event'>): DeadLetterStage {
   if (stream === 'features' && event.kind === 'waveform') return 'features';
   if (stream === 'inference-results' && event.kind === 'features') return 'inference';
+  if (stream === 'alarms') return 'alerting';
   return 'store';
 }
 
@@ -51,6 +56,8 @@ export async function replayDeadLetter(
     case 'inference':
       // The stage keeps a state of each machine that no other process may touch: it must see the event by itself.
       return publishInstead(letter, 'features', unstamped(letter.event), dependencies, options);
+    case 'alerting':
+      return judge(letter, dependencies, options);
   }
 }
 
@@ -75,6 +82,16 @@ async function featuriseAgain(
   const result = await dependencies.featurise({ ...letter.event, items: 1 }, options);
   if (!result.ok) return { outcome: 'deadLettered', detail: result.detail };
   return publishInstead(letter, 'features', result.event, dependencies, options);
+}
+
+async function judge(
+  { id, event }: DeadLetter,
+  { store, judgeAgain }: ReplayDependencies,
+  options: CallOptions,
+): Promise<ReplayOutcome> {
+  const result = await judgeAgain(event);
+  if (result.outcome !== 'deadLettered') await store.settleDeadLetter(id, { type: 'duplicate', event }, options);
+  return result;
 }
 
 async function publishInstead(

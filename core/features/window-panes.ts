@@ -111,8 +111,17 @@ export class PaneRing {
     if (this.#newestPane !== NO_PANE) {
       for (let start = this.#nextStart; start <= last; start++) this.#give(start, emit);
     }
-    this.#nextStart = closed + 1;
-    this.#nextCloseMs = (this.#nextStart + panesPerWindow) * hopMs;
+    this.#closeFrom(closed + 1);
+  }
+
+  /**
+   * Gives the windows that have a reading and were not given yet, without moving the watermark: what comes for them later corrects them for as
+   * long as if they were open still.
+   */
+  close(emit: WindowSink): void {
+    if (this.#newestPane === NO_PANE || this.#newestPane < this.#nextStart) return;
+    for (let start = this.#nextStart; start <= this.#newestPane; start++) this.#give(start, emit);
+    this.#closeFrom(this.#newestPane + 1);
   }
 
   toSnapshot(): PaneRingSnapshot {
@@ -128,17 +137,25 @@ export class PaneRing {
 
   static fromSnapshot(shape: WindowShape, machine: string, snapshot: PaneRingSnapshot): PaneRing {
     const ring = new PaneRing(shape, machine, snapshot.metric);
+    // Windows are given in order, so that the newest one given tells what was closed before the watermark reached its end.
+    let given = NO_PANE;
     for (const pane of snapshot.panes) {
       const at = ring.#placeOf(pane[INDEX]!);
       for (const [field, value] of pane.entries()) ring.#panes[at + field] = value;
       if (pane[COUNT]! > 0) ring.#newestPane = Math.max(ring.#newestPane, pane[INDEX]!);
+      if (pane[RESULTS]! > 0) given = Math.max(given, pane[INDEX]!);
     }
     if (snapshot.watermarkMs !== null) {
       ring.#watermarkMs = snapshot.watermarkMs;
-      ring.#nextStart = Math.floor(snapshot.watermarkMs / shape.hopMs) - shape.panesPerWindow + 1;
-      ring.#nextCloseMs = (ring.#nextStart + shape.panesPerWindow) * shape.hopMs;
+      const closed = Math.floor(snapshot.watermarkMs / shape.hopMs) - shape.panesPerWindow;
+      ring.#closeFrom(Math.max(closed, given) + 1);
     }
     return ring;
+  }
+
+  #closeFrom(start: number): void {
+    this.#nextStart = start;
+    this.#nextCloseMs = (start + this.#shape.panesPerWindow) * this.#shape.hopMs;
   }
 
   /** True when the window that starts with this pane, the last one that holds it, is past correction. */

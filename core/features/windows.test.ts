@@ -119,15 +119,31 @@ describe('rolling windows', () => {
     expect(results.map(({ startMs }) => startMs)).toEqual([-2000, -1000, 0, 1e12 - 2000, 1e12 - 1000, 1e12]);
   });
 
-  it('closes the windows of a machine that stopped sending when its watermark is advanced', () => {
-    const { windows, results } = collect(TUMBLING, [at(100, 1)]);
-    windows.advance('press-7', 999);
-    expect(results).toHaveLength(0);
-    windows.advance('press-7', 1000);
-    expect(results).toHaveLength(1);
-    windows.advance('press-7', 500);
-    expect(windows.update('press-7', 'velocity_rms', 150, 4)).toBe('late');
-    expect(results[1]).toMatchObject({ revision: 1, count: 2 });
+  it('closes the open windows of a machine that stopped sending once, when asked to, and goes on after them', () => {
+    const { windows, results } = collect({ ...TUMBLING, watermarkDelayMs: 500 }, [at(100, 1), at(1100, 2)]);
+    windows.close('press-7');
+    windows.close('press-7');
+    windows.close('unheard-of');
+    expect(results.map(({ startMs, revision, count }) => [startMs, revision, count])).toEqual([
+      [0, 0, 1],
+      [1000, 0, 1],
+    ]);
+    expect(windows.update('press-7', 'velocity_rms', 1200, 4)).toBe('late');
+    expect(windows.update('press-7', 'velocity_rms', 2100, 5)).toBe('counted');
+    expect(windows.update('press-7', 'velocity_rms', 3500, 5)).toBe('counted');
+    expect(results.slice(2).map(({ startMs, revision, count }) => [startMs, revision, count])).toEqual([
+      [1000, 1, 2],
+      [2000, 0, 1],
+    ]);
+  });
+
+  it('takes late data after closing for as long as before: the watermark has not moved', () => {
+    const { windows } = collect(TUMBLING, [at(2900, 1)]);
+    windows.close('press-7');
+    expect(windows.update('press-7', 'velocity_rms', 0, 1)).toBe('late');
+    windows.update('press-7', 'velocity_rms', 3000, 1);
+    windows.close('press-7');
+    expect(windows.update('press-7', 'velocity_rms', 0, 1)).toBe('too_late');
   });
 
   it('keeps series apart and refuses more of them than it may hold', () => {
@@ -180,14 +196,17 @@ describe('rolling windows, for any readings', () => {
   );
   const shapes = fc.constantFrom(TUMBLING, HOPPING, { ...HOPPING, hopMs: 500, allowedLatenessMs: 0 });
 
-  it('the last revision of each window equals a batch computation over all readings in it, in whatever order they came', () => {
+  it('the last revision of each window equals a batch computation over all readings in it, in whatever order they came and whenever it was closed', () => {
     fc.assert(
-      fc.property(shapes, readings, (shape, all) => {
+      fc.property(shapes, readings, fc.nat(200), (shape, all, closedAt) => {
         const last = new Map<number, WindowResult>();
         const options = { ...shape, allowedLatenessMs: 30_000 };
         const windows = new RollingWindows(options, (result) => last.set(result.startMs, result));
-        for (const { ts, value } of all) windows.update('m', 'x', ts, value);
-        windows.advance('m', 40_000);
+        all.forEach(({ ts, value }, i) => {
+          if (i === closedAt) windows.close('m');
+          windows.update('m', 'x', ts, value);
+        });
+        windows.close('m');
         for (let startMs = -options.sizeMs; startMs <= 20_000; startMs += options.hopMs) {
           const inside = all.filter(({ ts }) => ts >= startMs && ts < startMs + options.sizeMs);
           const result = last.get(startMs);
@@ -213,9 +232,11 @@ describe('rolling windows, for any readings', () => {
 
   it('going on from a snapshot that went through JSON gives what going on without one gives', () => {
     fc.assert(
-      fc.property(shapes, readings, fc.nat(200), (options, all, cut) => {
-        const { results: straight } = collect(options, all);
+      fc.property(shapes, readings, fc.nat(200), fc.boolean(), (options, all, cut, closes) => {
+        const { windows: uninterrupted, results: straight } = collect(options, all.slice(0, cut));
         const { windows, results: before } = collect(options, all.slice(0, cut));
+        for (const each of closes ? [uninterrupted, windows] : []) each.close('press-7');
+        for (const { ts, value } of all.slice(cut)) uninterrupted.update('press-7', 'velocity_rms', ts, value);
         const snapshot = windows.snapshotMachine('press-7');
         const after: WindowResult[] = [];
         const restored = new RollingWindows(options, (result) => after.push(result));

@@ -27,8 +27,8 @@ export interface MachineWindowsSnapshot {
  * Rolling features of metrics over event-time windows: mean, deviation, minimum, maximum, slope, exponentially weighted mean.
  *
  * Each series has its own watermark, the newest time seen less `watermarkDelayMs`; a window closes once the watermark reaches its end.
- * Results depend on the order of each series' readings alone, neither on batches nor on the clock: the same readings after
- * {@link RollingWindows.restoreMachine} give the same results with the same ids and revisions.
+ * Results depend on the order of each series' readings, and of {@link RollingWindows.close}, alone, neither on batches nor on the clock: the
+ * same after {@link RollingWindows.restoreMachine} give the same results with the same ids and revisions.
  *
  * Timestamps are taken as they are: one far ahead closes every open window of its series. The edge rejects such readings.
  */
@@ -66,11 +66,11 @@ export class RollingWindows {
   }
 
   /**
-   * Moves the watermark of all series of a machine forward to at least `watermarkMs`, closing windows that no reading would close: for a
-   * machine that stopped sending. Deterministic as long as the caller's times are (they should come from events).
+   * Gives the open windows of a machine, for one that stopped sending: nothing that comes would close them. Late readings correct them as they
+   * would have after a reading had. The caller's clock decides, so that the same readings do not decide it again: see {@link Judging}.
    */
-  advance(machine: string, watermarkMs: number): void {
-    for (const ring of this.#machines.get(machine)?.rings.values() ?? []) ring.advance(watermarkMs, this.#emit);
+  close(machine: string): void {
+    for (const ring of this.#machines.get(machine)?.rings.values() ?? []) ring.close(this.#emit);
   }
 
   /** Readings of a machine by outcome; `undefined` for a machine that is not held. */

@@ -4,6 +4,8 @@ import type { AlarmOutbox, RecordedTransition } from '#core/ports/alarm-journal.
 
 /** Figures of judging and telling. Those that the engine counts itself are read when they are scraped. */
 export class AlertEngineMetrics {
+  /** Counted when it becomes a dead letter. */
+  readonly dropped: Counter<'reason'>;
   readonly #transitions: Counter<'type' | 'outcome'>;
   readonly #registry: Registry;
   readonly #scraped: readonly string[];
@@ -16,6 +18,12 @@ export class AlertEngineMetrics {
       labelNames: ['type', 'outcome'],
       registers: [registry],
     });
+    this.dropped = new Counter({
+      name: 'tribo_alert_dropped_total',
+      help: 'Events that could not be judged, and transitions and windows that could not be recorded: given up until their dead letter is replayed',
+      labelNames: ['reason'],
+      registers: [registry],
+    });
     const events = new Gauge({
       name: 'tribo_judged_events',
       help: 'Messages and documents since the start, by what became of them; unitMismatch: readings in a unit that a rule could not judge',
@@ -24,7 +32,6 @@ export class AlertEngineMetrics {
       collect: () => {
         const { counts } = judging.engine;
         for (const [outcome, count] of Object.entries({ ...counts })) events.set({ outcome }, count);
-        events.set({ outcome: 'undecodable' }, judging.undecodable);
       },
     });
     const windowed = new Gauge({
@@ -51,6 +58,7 @@ export class AlertEngineMetrics {
     });
     this.#scraped = [
       'tribo_alarm_transitions_total',
+      'tribo_alert_dropped_total',
       'tribo_judged_events',
       'tribo_window_readings',
       'tribo_alarm_outbox_messages',

@@ -5,6 +5,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/gl
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
+import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
 import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
 import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
 import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
@@ -17,13 +18,13 @@ import { DEFAULT_RULES } from '#core/alerting/default-rules.ts';
 import { systemClock } from '#core/clock.ts';
 import { until } from '#core/contracts/until.ts';
 import { foldJournal, type Alarm, type AlarmState } from '#core/domain/alarm.ts';
-import type { MachineEvent } from '#core/domain/event.ts';
+import type { MachineEvent, StreamName } from '#core/domain/event.ts';
 import { machineKey, type MachineId, type RuleId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import { ruleSchema, type RuleDescription } from '#core/domain/rule.ts';
 import { PortError } from '#core/errors.ts';
 import type { AlarmNotice } from '#core/ports/alarm-journal.ts';
-import type { DerivedDocument } from '#core/ports/time-series-store.ts';
+import type { DeadLetter, DerivedDocument } from '#core/ports/time-series-store.ts';
 import { startHttpReceiver } from '#test/support/http-receiver.ts';
 import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
 import {
@@ -60,6 +61,9 @@ class Plant {
   journal!: SqliteAlarmJournal;
   rules!: SqliteRuleStore;
   checkpoints!: SqliteCheckpointStore;
+  /** Why the time-series store settles nothing. */
+  storeProblem: PortError | undefined;
+  #store: Promise<DuckDbTimeSeriesStore> | undefined;
   #published = 0;
   readonly #closing: (() => Promise<unknown>)[] = [];
 
@@ -113,6 +117,12 @@ class Plant {
         rules: this.rules,
         machines: this.machines,
         checkpoints: this.checkpoints,
+        store: {
+          settle: async (...given) => {
+            if (this.storeProblem) throw this.storeProblem;
+            return (await this.store()).settle(...given);
+          },
+        },
         notifiers: [],
         clock: systemClock,
         logger: pino({ level: 'silent' }),
@@ -125,6 +135,37 @@ class Plant {
     const closeAll = () => (closed ??= close().then(() => engineStream.close()));
     this.#closing.push(closeAll);
     return Object.assign(engine, { close: closeAll });
+  }
+
+  store(): Promise<DuckDbTimeSeriesStore> {
+    return (this.#store ??= DuckDbTimeSeriesStore.open({ directory: join(this.folder, 'time-series') }));
+  }
+
+  /** The dead letters, the oldest first. */
+  async letters(): Promise<readonly DeadLetter[]> {
+    return [...(await (await this.store()).deadLetters({ tenant: TENANT, limit: 100 }))].reverse();
+  }
+
+  /** Publishes what nobody can read. */
+  poison(stream: StreamName, kind: MachineEvent['kind']): Promise<unknown> {
+    return this.stream.publish(stream, [{ ...this.message(0, {}), kind, payload: Buffer.from('{') }]);
+  }
+
+  /** A journal whose recording is another; all else is as it is. */
+  journalThat(record: SqliteAlarmJournal['record']): SqliteAlarmJournal {
+    const journal = Object.create(this.journal) as SqliteAlarmJournal;
+    journal.record = record;
+    for (const name of [
+      'activeAlarms',
+      'onChange',
+      'pendingMessages',
+      'markDelivered',
+      'dueShelvings',
+      'outboxCounts',
+    ] as const) {
+      Object.defineProperty(journal, name, { value: this.journal[name].bind(this.journal) });
+    }
+    return journal;
   }
 
   /** A device message at so many milliseconds after T0. */
@@ -204,6 +245,7 @@ class Plant {
   async dispose(): Promise<void> {
     for (const close of this.#closing.reverse()) await close();
     await this.stream.close();
+    await (await this.#store)?.close();
     for (const store of [this.journal, this.rules, this.checkpoints]) await store.close();
     rmSync(this.folder, { recursive: true });
   }
@@ -455,32 +497,26 @@ describe('alert engine', () => {
     expect(await metrics.metrics()).toContain('tribo_window_readings{outcome="refused"} 0');
   });
 
-  it('waits for a journal that is away, says so, and loses nothing', async () => {
+  it.each([
+    new PortError('unavailable', 'the journal is away'),
+    new PortError('resource_exhausted', 'the disk is full'),
+    new PortError('internal', 'SQLite: something else'),
+  ])('waits for a journal that takes nothing ($code), says so, and loses nothing', async (problem) => {
     let isAway = true;
-    const journal = Object.create(plant.journal) as SqliteAlarmJournal;
-    journal.record = (...given) => {
-      if (isAway) throw new PortError('unavailable', 'the journal is away');
+    const journal = plant.journalThat((...given) => {
+      if (isAway) throw problem;
       return plant.journal.record(...given);
-    };
-    for (const name of [
-      'activeAlarms',
-      'onChange',
-      'pendingMessages',
-      'markDelivered',
-      'dueShelvings',
-      'outboxCounts',
-    ] as const) {
-      Object.defineProperty(journal, name, { value: plant.journal[name].bind(plant.journal) });
-    }
+    });
     const engine = await plant.start({ journal });
     await plant.read(0, { heat: 81 });
     await plant.read(1000, { heat: 20 });
     await until(() => engine.readiness['alert-engine']?.() !== undefined);
-    expect(engine.readiness['alert-engine']?.()).toMatch(/the journal is away/);
+    expect(engine.readiness['alert-engine']?.()).toContain(problem.message);
     isAway = false;
     await until(() => plant.notices.length === 2);
     await until(() => engine.readiness['alert-engine']?.() === undefined);
     expect((await plant.alarms())[0]?.state).toBe('rtn-unacknowledged');
+    expect(await plant.letters()).toEqual([]);
   });
 
   it('lets one process judge at a time: a second waits for the first to end', async () => {
@@ -540,6 +576,173 @@ describe('alert engine', () => {
     const startedMs = performance.now();
     await Promise.all([engine.close(), engine.close()]);
     expect(performance.now() - startedMs).toBeLessThan(10_000);
+  });
+});
+
+describe('what the alert engine cannot judge or record', () => {
+  it('is a dead letter, whichever stream it came on, and holds nothing up', async () => {
+    const metrics = new Registry();
+    const engine = await plant.start({ metrics });
+    for (let i = 0; i < 3; i++) await plant.poison('metrics', 'telemetry');
+    await plant.read(0, { heat: 81 });
+    await plant.poison('inference-results', 'prediction');
+    await plant.predict(0, 4);
+    await until(() => plant.notices.length === 2);
+    await until(async () => (await plant.letters()).length === 4);
+    const letters = await plant.letters();
+    expect(letters.map(({ event }) => event.kind).sort()).toEqual([
+      'prediction',
+      'telemetry',
+      'telemetry',
+      'telemetry',
+    ]);
+    for (const { stream, machine, code, event } of letters)
+      expect([stream, machine, code, event.items]).toEqual(['alarms', PRESS, 'undecodable_payload', 0]);
+    expect(await metrics.metrics()).toContain('tribo_alert_dropped_total{reason="undecodable_payload"} 4');
+    expect(engine.readiness['alert-engine']?.()).toBeUndefined();
+  });
+
+  it('waits for a time-series store that is away, over a restart too, while alarms are raised, and is kept once', async () => {
+    plant.storeProblem = new PortError('unavailable', 'the store is away');
+    const first = await plant.start();
+    await plant.poison('metrics', 'telemetry');
+    await plant.predict(0, 4);
+    await until(() => plant.notices.length === 1);
+    await until(() => first.readiness['alert-engine']?.() !== undefined);
+    expect(first.readiness['alert-engine']?.()).toContain('the store is away');
+    await first.close();
+    const second = await plant.start();
+    await plant.predict(1000, 5);
+    plant.storeProblem = undefined;
+    await plant.read(1000, { heat: 81 });
+    await until(() => plant.notices.length === 2);
+    await until(async () => (await plant.letters()).length === 1);
+    await second.close();
+    await plant.start();
+    await plant.read(2000, { heat: 20 });
+    await until(() => plant.notices.length === 3);
+    expect(await plant.letters()).toHaveLength(1);
+  });
+
+  it('is judged when somebody replays it, raises its alarm once, and none when it is late by then', async () => {
+    const engine = await plant.start();
+    for (let i = 0; i < 2; i++) await plant.poison('metrics', 'telemetry');
+    await until(async () => (await plant.letters()).length === 2);
+    const [first, second] = await plant.letters();
+    await until(() => engine.readiness['alert-engine']?.() === undefined);
+    expect(await engine.judgeAgain(first!.event)).toMatchObject({ outcome: 'deadLettered' });
+    const readable = (letter: DeadLetter, atMs: number) => ({
+      ...letter.event,
+      payload: Buffer.from(JSON.stringify({ ts: T0 + atMs, metrics: { heat: 81 } })),
+    });
+    expect(await engine.judgeAgain(readable(first!, 0))).toEqual({ outcome: 'judged' });
+    expect(await engine.judgeAgain(readable(first!, 0))).toEqual({ outcome: 'duplicate' });
+    // It is not only in memory: what comes after a crash knows of it.
+    await engine.close();
+    const again = await plant.start();
+    expect(await again.judgeAgain(readable(first!, 0))).toEqual({ outcome: 'duplicate' });
+    await plant.read(60_000, { heat: 20 });
+    await until(async () => (await plant.history()).length === 2);
+    expect(await again.judgeAgain(readable(second!, 1000))).toMatchObject({
+      detail: expect.stringMatching(/too late/),
+    });
+    expect((await plant.history()).map((each) => each.split(' ')[0])).toEqual(['activate', 'return']);
+  });
+
+  it('is a transition that the journal refuses: the others are recorded, and it is when replayed, unless it is over', async () => {
+    await plant.rules.put(TENANT, ruleSchema.parse({ ...hot, id: 'loud', metric: 'noise' }), { by: 'asha' });
+    let refusing = 'hot|heat|';
+    const journal = plant.journalThat((transitions, options) => {
+      if (transitions.some((each) => each.type === 'activate' && each.part.key === refusing))
+        throw new PortError('invalid_argument', 'on purpose');
+      return plant.journal.record(transitions, options);
+    });
+    const engine = await plant.start({ journal });
+    await plant.read(0, { heat: 81, noise: 81 });
+    await until(async () => (await plant.letters()).length === 1);
+    const [letter] = await plant.letters();
+    expect(letter).toMatchObject({
+      stream: 'alarms',
+      machine: PRESS,
+      code: 'invalid_argument',
+      event: { kind: 'alarm' },
+    });
+    expect((await plant.alarms()).map((alarm) => alarm.parts.map((part) => part.rule.id))).toEqual([['loud']]);
+    expect(await engine.judgeAgain(letter!.event)).toEqual({ outcome: 'deadLettered', detail: 'on purpose' });
+    refusing = '';
+    expect(await engine.judgeAgain(letter!.event)).toEqual({ outcome: 'judged' });
+    expect(await engine.judgeAgain(letter!.event)).toEqual({ outcome: 'duplicate' });
+    await plant.read(1000, { heat: 20 });
+    await until(() => plant.notices.length === 3);
+    expect(await engine.judgeAgain(letter!.event)).toMatchObject({ detail: expect.stringMatching(/changed since/) });
+    expect(await plant.history()).toHaveLength(3);
+  });
+});
+
+describe('the last window of a machine that stops', () => {
+  const warm: RuleDescription = {
+    kind: 'feature',
+    source: 'window',
+    id: 'warm',
+    text: 'Warm',
+    feature: 'heat_mean',
+    direction: 'above',
+    limit: 50,
+  };
+
+  it('is closed, published and judged, once, also over a restart', async () => {
+    await plant.rules.put(TENANT, ruleSchema.parse(warm), { by: 'asha' });
+    const first = await plant.start({}, { windowIdleMs: 1000 });
+    await plant.read(0, { heat: 60 });
+    await plant.read(1000, { heat: 62 });
+    await until(() => plant.notices.length === 1);
+    expect(plant.notices[0]?.alarm.parts[0]).toMatchObject({ metric: 'heat_mean', value: 61 });
+    await first.close();
+    await plant.start({}, { windowIdleMs: 1000 });
+    await plant.read(60_000, { heat: 10 });
+    await until(() => plant.notices.length === 2);
+    expect(plant.windows.map(({ revision, values }) => [revision, values['heat_mean']])).toEqual([
+      [0, 61],
+      [0, 10],
+    ]);
+  });
+
+  it('comes out the same after a crash between its closing and its publishing, and what came since corrects it', async () => {
+    let isDown = false;
+    const checkpoints = Object.create(plant.checkpoints) as SqliteCheckpointStore;
+    for (const name of ['load', 'acquireLease', 'renewLease', 'releaseLease'] as const) {
+      Object.defineProperty(checkpoints, name, { value: plant.checkpoints[name].bind(plant.checkpoints) });
+    }
+    // It goes down in the moment in which the state with the closed window is durable.
+    const isClosed = (state: Uint8Array) => Buffer.from(state).toString().includes('"closed"');
+    checkpoints.save = async (name, state, version) => {
+      if (isDown) throw new PortError('unavailable', 'crashed');
+      const saved = await plant.checkpoints.save(name, state, version);
+      isDown = isClosed(state);
+      return saved;
+    };
+    const stream = new Proxy(plant.stream, {
+      get: (target, property) => {
+        const value: unknown = Reflect.get(target, property, target);
+        if (typeof value !== 'function') return value;
+        return (...given: unknown[]) => {
+          if (property === 'publish' && isDown) throw new PortError('unavailable', 'crashed');
+          return (value as (...all: unknown[]) => unknown).apply(target, given);
+        };
+      },
+    });
+    const first = await plant.start({ checkpoints, stream }, { windowIdleMs: 1000 });
+    await plant.read(0, { heat: 60 });
+    await until(() => isDown);
+    await plant.read(1000, { heat: 62 });
+    await first.close();
+    expect(plant.windows).toEqual([]);
+    await plant.start({}, { windowIdleMs: 1000 });
+    await until(() => plant.windows.length === 2);
+    expect(plant.windows.map(({ revision, values }) => [revision, values['heat_mean']])).toEqual([
+      [0, 60],
+      [1, 61],
+    ]);
   });
 });
 

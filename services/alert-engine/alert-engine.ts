@@ -4,22 +4,26 @@ import { Judging } from '#core/alerting/judging.ts';
 import { pumpToNotifier, pumpToStream, type OutboxPump } from '#core/alerting/outbox-pump.ts';
 import type { Clock } from '#core/clock.ts';
 import { runConsumer } from '#core/delivery/consumer.ts';
+import { reasonOf } from '#core/derivation/dead-letters.ts';
 import { publishAll } from '#core/derivation/publish-all.ts';
-import type { ConditionTransition, OperatorTransition } from '#core/domain/alarm.ts';
-import type { StampedEvent, StreamName } from '#core/domain/event.ts';
-import { isPortError, messageOf, PortError } from '#core/errors.ts';
+import type { ReplayDependencies, ReplayOutcome } from '#core/derivation/replay-dead-letter.ts';
+import type { AlarmTransition, ConditionTransition } from '#core/domain/alarm.ts';
+import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
+import { isPortError, isRetryable, messageOf, PortError } from '#core/errors.ts';
 import type { AlarmJournal, AlarmOutbox, RecordedTransition } from '#core/ports/alarm-journal.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
 import type { MeasuredStream, ReadableTail, Subscription } from '#core/ports/event-stream.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { Notifier } from '#core/ports/notifier.ts';
 import type { RuleStore } from '#core/ports/rule-store.ts';
+import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
 import { observedStream } from '#services/shared/observability/observed-stream.ts';
 import type { Tracing } from '#services/shared/observability/tracing.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
 import { AlertEngineMetrics } from './alert-engine-metrics.ts';
+import { AlertLetters } from './alert-letters.ts';
 import type { AlertEngineConfig } from './config.ts';
 import { Rulebook } from './rulebook.ts';
 import { SavedState, type TakenUntil } from './saved-state.ts';
@@ -52,6 +56,8 @@ export interface AlertEngineDependencies {
   readonly rules: RuleStore;
   readonly machines: Pick<MachineRegistry, 'listMachines' | 'listMachineEvents' | 'onChange'>;
   readonly checkpoints: CheckpointStore;
+  /** Takes what cannot be judged or recorded. */
+  readonly store: Pick<TimeSeriesStore, 'settle'>;
   readonly notifiers: readonly Notifier[];
   readonly clock: Clock;
   readonly logger: Logger;
@@ -60,6 +66,11 @@ export interface AlertEngineDependencies {
 }
 
 export interface RunningAlertEngine extends RunningService {
+  /**
+   * Judges, records or publishes once more what was dead-lettered.
+   * @throws PortError unavailable where another process judges; that of a port that is away: then it can be called again.
+   */
+  readonly judgeAgain: ReplayDependencies['judgeAgain'];
   /** Why it cannot judge or tell of alarms now. */
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   /** What somebody has to look at although it works: notifications that will not be sent unless they are retried. */
@@ -82,8 +93,9 @@ const SHELVINGS_AT_ONCE = 100;
  * Judges readings, features and predictions by the tenants' rules, keeps the alarm journal, and tells of alarms on the stream `alarms` and by the
  * notifiers; on the way it makes windows of readings, on `windows`. Declares its groups before it returns.
  *
- * An event is acknowledged once what it led to is durable. State is saved now and then; after a crash the events since are read again from the
- * stream's tail and decide the same, under the same ids, which the journal has.
+ * An event is acknowledged once what it led to is durable, or it is a dead letter itself; what is away is waited for. State is saved now and
+ * then; after a crash the events since are read again from the stream's tail and decide the same, under the same ids, which the journal
+ * has.
  *
  * One process judges at a time: a second one waits for the lease, without being ready, and so does one that lost it, which then begins
  * anew from what is stored. Closes none of the parts it was given.
@@ -111,6 +123,10 @@ export async function startAlertEngine(
       'alarm-stream': () => turns.turn?.streamProblem(),
     },
     attention: { notifications: () => deadNotifications(journal) },
+    judgeAgain: async (event) => {
+      if (turns.turn) return turns.turn.judgeAgain(event);
+      throw new PortError('unavailable', `no alarms are judged here now (${turns.problem()}); try again`);
+    },
     close: () => turns.close(),
   };
 }
@@ -123,6 +139,7 @@ class AlertEngine implements Turn {
   readonly #state: SavedState;
   readonly #rulebook: Rulebook;
   readonly #metrics: AlertEngineMetrics;
+  readonly #letters: AlertLetters;
   readonly #notifierNames: readonly string[];
   readonly #stopping = new AbortController();
   readonly #subscriptions: Subscription[] = [];
@@ -147,6 +164,8 @@ class AlertEngine implements Turn {
       latenessMs: config.latenessMs,
       onUnitMismatch: (mismatch) =>
         dependencies.logger.warn(mismatch, 'a rule judges no readings in this unit: it does not convert to the rule’s'),
+      onUnjudged: (stream, event, reason) => this.#letters.add(stream, event, reason),
+      windowIdleMs: config.windowIdleMs,
       windows: {
         sizeMs: config.windowMs,
         hopMs: config.windowMs,
@@ -165,6 +184,8 @@ class AlertEngine implements Turn {
     });
     this.#notifierNames = notifiers.map((notifier) => notifier.name);
     this.#metrics = new AlertEngineMetrics(metrics, this.#judging, journal);
+    const { store, logger } = dependencies;
+    this.#letters = new AlertLetters(clock.nowMs(), { store, logger, dropped: this.#metrics.dropped });
   }
 
   get lost(): Promise<unknown> {
@@ -251,13 +272,21 @@ class AlertEngine implements Turn {
       if (page.length < ADOPT_PAGE) break;
     }
     await this.#flush();
+    // From the first event on, a crash finds since when events have to be taken again.
+    if (!saved) await this.#save(Infinity);
   }
 
   #consume({ stream: streamName, group }: (typeof ALERT_INPUTS)[number]): Promise<Subscription> {
     const { stream } = this.#dependencies;
     const process = async (events: readonly StampedEvent[]): Promise<void> => {
       this.#take(streamName, events);
-      await this.#flush();
+      try {
+        await this.#flush();
+        await this.#letters.bury([streamName, 'alarms']);
+      } catch (error) {
+        // What an event alone is to blame for has become a dead letter: this is the ports' trouble, and passes with it.
+        throw isRetryable(error) ? error : new PortError('unavailable', messageOf(error), { cause: error });
+      }
       this.#recovered();
     };
     return runConsumer({
@@ -266,9 +295,8 @@ class AlertEngine implements Turn {
       group,
       maxBatchEvents: this.#config.maxBatchEvents,
       process,
-      // The store keeps what cannot be read among its dead letters; here it cannot happen that one event fails and another does not.
-      deadLetter: async (event, error) =>
-        this.#report('judge an event', error, { eventId: event.eventId, machine: event.key }),
+      // Not asked for: `process` passes over what an event is to blame for, and waits for everything else.
+      deadLetter: (_event, error) => Promise.reject(new PortError('internal', messageOf(error), { cause: error })),
       onRetry: (error) => this.#report('record alarms', error),
     });
   }
@@ -300,10 +328,16 @@ class AlertEngine implements Turn {
       try {
         while (recorded < transitions.length) {
           const batch = transitions.slice(recorded, recorded + RECORD_AT_ONCE);
-          await this.#record(batch);
+          const refused = (each: ConditionTransition, error: unknown) =>
+            this.#letters.addOwn(transitionEvent(each), reasonOf(error));
+          await eachOrAlone(batch, (some) => this.#record(some), refused);
           recorded += batch.length;
         }
-        await publishAll(this.#dependencies.stream, 'windows', windowEvents);
+        await eachOrAlone(
+          windowEvents,
+          (some) => publishAll(this.#dependencies.stream, 'windows', some),
+          (each, error) => this.#letters.addOwn(each, reasonOf(error)),
+        );
       } catch (error) {
         this.#judging.putBack({ transitions: transitions.slice(recorded), windowEvents });
         throw error;
@@ -311,26 +345,46 @@ class AlertEngine implements Turn {
     }
   }
 
-  async #record(transitions: readonly (ConditionTransition | OperatorTransition)[]): Promise<void> {
+  async #record(transitions: readonly AlarmTransition[]): Promise<readonly RecordedTransition[]> {
     const { correlationWindowMs } = this.#config;
-    let results: readonly RecordedTransition[];
-    try {
-      results = await this.#dependencies.journal.record(transitions, {
-        correlationWindowMs,
-        notify: this.#notifierNames,
-      });
-    } catch (error) {
-      // What the journal will never take must not hold up the rest.
-      if (!isPortError(error) || error.code !== 'invalid_argument') throw error;
-      const [first, ...others] = transitions;
-      if (others.length === 0) {
-        this.#report('record a transition', error, { transition: first?.id });
-        return;
-      }
-      for (const transition of transitions) await this.#record([transition]);
-      return;
-    }
+    const options = { correlationWindowMs, notify: this.#notifierNames };
+    const results = await this.#dependencies.journal.record(transitions, options);
     this.#metrics.recorded(results);
+    return results;
+  }
+
+  async judgeAgain(event: StampedEvent): Promise<ReplayOutcome> {
+    if (this.#problem !== undefined)
+      throw new PortError('unavailable', `the alert engine is not ready: ${this.#problem}`);
+    if (AlertLetters.isOwn(event)) return this.#serially(() => this.#makeAgain(event));
+    const judged = this.#judging.judgeAgain(event);
+    // The letter is about to go: what came of it must not be only in memory.
+    await this.#serially(async () => {
+      await this.#keepLease();
+      await this.#state.saveMachine(event.key, () => this.#quiesce());
+    });
+    return judged;
+  }
+
+  /** Of what the engine made itself: a transition of an alarm, or a window. */
+  async #makeAgain(event: StampedEvent): Promise<ReplayOutcome> {
+    await this.#keepLease();
+    try {
+      if (event.kind !== 'alarm') {
+        await publishAll(this.#dependencies.stream, 'windows', [event]);
+        return { outcome: 'published', stream: 'windows' };
+      }
+      await this.#flushOnce();
+      const transition = JSON.parse(Buffer.from(event.payload).toString()) as ConditionTransition;
+      if (!this.#judging.engine.holds(transition)) {
+        return { outcome: 'judged', detail: 'its condition has changed since: nothing is recorded of it' };
+      }
+      const [result] = await this.#record([transition]);
+      return { outcome: result?.outcome === 'duplicate' ? 'duplicate' : 'judged' };
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      return { outcome: 'deadLettered', detail: messageOf(error) };
+    }
   }
 
   async #run(): Promise<void> {
@@ -344,7 +398,7 @@ class AlertEngine implements Turn {
         await this.#serially(() => this.#keepLease());
         if (!(await this.#isBehind([ALERT_INPUTS[0]]))) {
           const waveformsWait = await this.#waveformsWait();
-          this.#judging.engine.tick(Math.min(nowMs - lastMs, MAX_TICK_MS), { waveformsWait, nowMs: clock.nowMs() });
+          this.#judging.tick(Math.min(nowMs - lastMs, MAX_TICK_MS), { waveformsWait, nowMs: clock.nowMs() });
         }
         await this.#unshelve();
         await this.#flush();
@@ -352,7 +406,10 @@ class AlertEngine implements Turn {
         if (isDue || this.#state.isSaving) {
           if (!this.#state.isSaving) savedMs = nowMs;
           await this.#save(this.#config.saveBudgetMs);
+          // Windows of machines that stopped.
+          await this.#flush();
         }
+        await this.#letters.bury();
         this.#recovered();
       } catch (error) {
         this.#report('keep alarms', error);
@@ -422,14 +479,16 @@ class AlertEngine implements Turn {
 
   #save(budgetMs: number): Promise<void> {
     const takenUntilMs: TakenUntil = { ...this.#takenUntilMs };
-    const quiesce = async (): Promise<boolean> => {
-      await this.#flushOnce();
-      return !this.#judging.hasOutputs;
-    };
     return this.#serially(async () => {
       await this.#keepLease();
-      await this.#state.save(takenUntilMs, budgetMs, quiesce);
+      await this.#state.save(takenUntilMs, budgetMs, () => this.#quiesce());
     });
+  }
+
+  /** Whether all that was decided is durable; then it is so in the turn in which this resolves. */
+  async #quiesce(): Promise<boolean> {
+    await this.#flushOnce();
+    return !this.#judging.hasOutputs && this.#letters.isEmpty;
   }
 
   #recovered(): void {
@@ -446,6 +505,34 @@ class AlertEngine implements Turn {
   #warn(doing: string, error: unknown, about: object = {}): void {
     this.#dependencies.logger.warn({ err: error, ...about }, `cannot ${doing}`);
   }
+}
+
+/** Does it with all at once; where one of them will never be taken, with each alone, so that it does not hold up the rest. */
+async function eachOrAlone<Item>(
+  items: readonly Item[],
+  act: (items: readonly Item[]) => Promise<unknown>,
+  refused: (item: Item, error: unknown) => void,
+): Promise<void> {
+  try {
+    await act(items);
+  } catch (error) {
+    if (!isPoison(error)) throw error;
+    for (const item of items) {
+      if (items.length === 1) refused(item, error);
+      else await eachOrAlone([item], act, refused);
+    }
+  }
+}
+
+/** Only what a port says of the thing itself: anything else may be its own trouble, and is waited for. */
+function isPoison(error: unknown): boolean {
+  return isPortError(error) && error.code === 'invalid_argument';
+}
+
+/** A transition as a dead letter carries it. */
+function transitionEvent(transition: ConditionTransition): MachineEvent {
+  const { id: eventId, machine: key, atMs: acceptedAtMs } = transition;
+  return { eventId, kind: 'alarm', key, items: 0, acceptedAtMs, payload: Buffer.from(JSON.stringify(transition)) };
 }
 
 async function deadNotifications(outbox: Pick<AlarmOutbox, 'outboxCounts'>): Promise<string | undefined> {

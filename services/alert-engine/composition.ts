@@ -2,6 +2,9 @@ import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { composeAlone, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
+import { ALERTING_PORT } from '#services/shared/rpc/alerting-port.ts';
+import { servePort } from '#services/shared/rpc/port-server.ts';
+import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { startAlertEngine, type RunningAlertEngine } from './alert-engine.ts';
 import { alertEngineConfigSchema } from './config.ts';
 
@@ -9,19 +12,34 @@ const NAME = 'alert-engine';
 
 /** The alert engine as a process of its own. */
 export function composeAlertEngine(configuration: Configuration): Promise<ServiceAlone<RunningAlertEngine>> {
-  return composeAlone(NAME, openRuntime(configuration, NAME), wireAlertEngine);
+  return composeAlone(NAME, openRuntime(configuration, NAME), startServing);
+}
+
+/** With a socket by which the gateway has dead letters judged again. */
+async function startServing(runtime: ServiceRuntime): Promise<RunningAlertEngine> {
+  await using opened = new AsyncDisposableStack();
+  const service = await wireAlertEngine(runtime);
+  opened.defer(() => service.close());
+  const { judgeAgain } = service;
+  const server = await servePort(socketPath(runtime.configuration.dataDir, ALERTING_PORT), ALERTING_PORT, {
+    judgeAgain,
+  });
+  opened.defer(() => server.close());
+  const parts = opened.move();
+  return { ...service, close: () => parts.disposeAsync() };
 }
 
 /** The alert engine on the ports of the process that it runs in. */
 export async function wireAlertEngine(runtime: ServiceRuntime): Promise<RunningAlertEngine> {
-  const { configuration, port, logger, metrics, tracing } = runtime;
-  const { latenessMs } = configuration;
-  return startAlertEngine(alertEngineConfigSchema.parse({ latenessMs }), {
+  const { configuration, port, store, logger, metrics, tracing } = runtime;
+  const { latenessMs, windowIdleMs } = configuration;
+  return startAlertEngine(alertEngineConfigSchema.parse({ latenessMs, windowIdleMs }), {
     stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream', 'ReadableTail'),
     journal: await port('alarmJournal'),
     rules: await port('ruleStore'),
     machines: await port('machineRegistry'),
     checkpoints: await port('checkpointStore'),
+    store,
     notifiers: await port('notifiers'),
     clock: await port('clock'),
     ...{ logger, metrics, tracing },

@@ -9,6 +9,11 @@ export const alertEngineConfigSchema = z.object({
   /** Rolling features of metrics: the length of a window, and for how long after its end late readings correct it. */
   windowMs: z.int().min(1000).max(86_400_000).default(60_000),
   windowCorrectedForMs: z.int().min(0).max(86_400_000).default(60_000),
+  /**
+   * A machine that sends nothing for so long, while the engine is not behind, has its open windows closed: no reading would. It counts from
+   * when readings come, not by their times, so that a slow back-fill closes none early; what comes after a longer pause corrects them.
+   */
+  windowIdleMs: z.int().min(1000).max(86_400_000).default(120_000),
   /** Metrics of machines that windows are kept of; further ones have none. */
   maxWindowSeries: z.int().min(1).default(250_000),
   maxBatchEvents: z.int().min(1).max(10_000).default(2000),

@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { Judging, SavedMachine } from '#core/alerting/judging.ts';
 import type { StreamName } from '#core/domain/event.ts';
+import type { MachineKey } from '#core/domain/ids.ts';
+import { PortError } from '#core/errors.ts';
 import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 
 /** Until when, by stream, every event accepted is in the saved state. */
@@ -32,6 +34,8 @@ export class SavedState {
   readonly #judging: Judging;
   readonly #versions = new Map<string, number>();
   #pass: Pass | undefined;
+  /** Into so many the shards that would be restored are divided. */
+  #savedShards = 0;
 
   constructor(checkpoints: Pick<CheckpointStore, 'load' | 'save'>, judging: Judging) {
     this.#checkpoints = checkpoints;
@@ -45,6 +49,7 @@ export class SavedState {
   async load(machines: number): Promise<TakenUntil | undefined> {
     const manifest = (await this.#load(MANIFEST)) as Manifest | undefined;
     const shards = manifest?.shards ?? 0;
+    this.#savedShards = shards;
     this.#judging.divide(Math.max(shards, shardsFor(machines)));
     for (let shard = 0; shard < shards; shard++) {
       const saved = (await this.#load(nameOf(shard, shards))) as readonly SavedMachine[] | undefined;
@@ -76,11 +81,9 @@ export class SavedState {
         return;
       }
       const startedMs = performance.now();
-      const state = Buffer.from(JSON.stringify(this.#judging.saveShard(shard)));
       try {
-        await this.#save(nameOf(shard, this.#judging.shardCount), state);
+        await this.#saveShard(shard);
       } catch (error) {
-        this.#judging.spoilShard(shard);
         left.push(shard);
         throw error;
       }
@@ -91,6 +94,28 @@ export class SavedState {
     const manifest: Manifest = { format: 1, shards: this.#judging.shardCount, takenUntilMs: this.#pass.takenUntilMs };
     this.#pass = undefined;
     await this.#save(MANIFEST, Buffer.from(JSON.stringify(manifest)));
+    this.#savedShards = manifest.shards;
+  }
+
+  /** Saves what is known of one machine, and of those of its shard. @throws PortError unavailable when it is not to be had now. */
+  async saveMachine(key: MachineKey, quiesce: () => Promise<boolean>): Promise<void> {
+    if (!(await quiesce())) throw new PortError('unavailable', 'what was decided is not durable yet; try again');
+    const shard = this.#judging.shardOf(key);
+    if (shard !== undefined) await this.#saveShard(shard);
+  }
+
+  /** To be called in the turn in which all is quiet. */
+  async #saveShard(shard: number): Promise<void> {
+    const { shardCount } = this.#judging;
+    const state = Buffer.from(JSON.stringify(this.#judging.saveShard(shard)));
+    try {
+      await this.#save(nameOf(shard, shardCount), state);
+    } catch (error) {
+      this.#judging.spoilShard(shard);
+      throw error;
+    }
+    // Before the manifest says so, the shards of another division are restored.
+    if (shardCount === this.#savedShards) this.#judging.shardSaved(shard);
   }
 
   async #load(name: string): Promise<unknown> {

@@ -12,6 +12,7 @@ import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import { observeIntake } from '#services/shared/observability/observed-intake.ts';
 import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
 import { readinessOf } from '#services/shared/process/service-address.ts';
+import { ALERTING_PORT, type AlertingDesk } from '#services/shared/rpc/alerting-port.ts';
 import { FEATURES_PORT, type FeaturesPublisher } from '#services/shared/rpc/features-port.ts';
 import { GATEWAY_PORT, type ServedGateway } from '#services/shared/rpc/gateway-port.ts';
 import { connectIntake, INTAKE_PORT, LIVE_PORT, type ConnectedIntake } from '#services/shared/rpc/intake-port.ts';
@@ -26,13 +27,14 @@ const PAGE = fileURLToPath(new URL('../frontend/dist', import.meta.url));
 /** Whose health the platform's includes, where each is a process of its own. */
 const OTHER_SERVICES = ['timeseries-service', 'alert-engine', 'ml-service', 'feature-service', 'ingestion-service'];
 
-/** What the gateway needs of the process that takes data in. */
+/** What the gateway needs of the processes that take data in, and that write the streams. */
 export interface IntakeSide {
   readonly intake: DeviceIntake;
   readonly live: LiveFeed;
   readonly refused: () => Promise<ReadonlyMap<TenantId, number>>;
   /** Where it listens for devices, where that is known better than by the configuration. */
   readonly mqttPort?: number;
+  readonly alerting: AlertingDesk;
   /** Publishes what becomes of a replayed dead letter, where another process writes that stream. Default: this one. */
   readonly features?: FeaturesPublisher;
 }
@@ -47,7 +49,7 @@ export function composeApiGateway(configuration: Configuration): Promise<Service
 /** The gateway on the ports of the process that it runs in. `checks` are further reasons not to be ready, `attention` what to look at besides. */
 export async function wireApiGateway(
   runtime: ServiceRuntime,
-  { intake, live, refused, features, mqttPort }: IntakeSide,
+  { intake, live, refused, alerting, features, mqttPort }: IntakeSide,
   checks: Readonly<Record<string, ReadinessCheck>>,
   attention: Readonly<Record<string, ReadinessCheck>> = {},
 ): Promise<ApiGateway> {
@@ -55,7 +57,7 @@ export async function wireApiGateway(
   const issuer = await port('tokenIssuer');
   return startApiGateway(settingsOf(runtime, mqttPort), {
     clock: await port('clock'),
-    ...{ logger, tracing, metrics, intake, store, refused, issuer, checks, attention },
+    ...{ logger, tracing, metrics, intake, store, refused, alerting, issuer, checks, attention },
     machines: await port('machineRegistry'),
     devices: await port('deviceRegistry'),
     objects: await port('objectStore'),
@@ -83,11 +85,15 @@ async function startConnected(runtime: ServiceRuntime): Promise<ApiGateway & Rea
     connectPort<FeaturesPublisher>(socketPath(dataDir, FEATURES_PORT), 'the feature service'),
     disconnect,
   );
+  const alerting = opened.adopt(
+    connectPort<AlertingDesk>(socketPath(dataDir, ALERTING_PORT), 'the alert engine'),
+    disconnect,
+  );
   const ofItself = { 'timeseries-service': () => store.problem() };
   const ofOthers = Object.fromEntries(OTHER_SERVICES.map((name) => [name, readinessOf(dataDir, name)]));
   const gateway = await wireApiGateway(
     runtime,
-    { intake: observeIntake(intake, { tracing, metrics }), live, refused: lastRefused(intake), features },
+    { intake: observeIntake(intake, { tracing, metrics }), live, refused: lastRefused(intake), alerting, features },
     split ? ofOthers : ofItself,
   );
   opened.defer(() => gateway.close());

@@ -31,7 +31,8 @@ export class DeadLetterDesk {
   readonly #outbox: Pick<AlarmOutbox, 'deadMessages' | 'retryDead'>;
   readonly #replaying: ReplayDependencies;
 
-  constructor({ store, alarms, stream, features, objects, machines }: ApiGatewayDependencies, clock: Clock) {
+  constructor(dependencies: ApiGatewayDependencies, clock: Clock) {
+    const { store, alarms, stream, features, alerting, objects, machines } = dependencies;
     this.#store = store;
     this.#outbox = alarms;
     const cache = { maxAgeMs: 1000, maxEntries: 1000 };
@@ -46,6 +47,7 @@ export class DeadLetterDesk {
       store,
       stream: features ?? stream,
       featurise: (event, options) => featurise(event, featurising, options),
+      judgeAgain: (event) => alerting.judgeAgain(event),
     };
   }
 

@@ -1,8 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { stampedEvent } from '#core/contracts/sample-event.ts';
 import { deadLettersInStore } from '#core/derivation/dead-letters.ts';
-import type { StampedEvent, StreamName } from '#core/domain/event.ts';
+import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
+import { ruleSchema } from '#core/domain/rule.ts';
+import { startAlertEngine, type RunningAlertEngine } from '#services/alert-engine/alert-engine.ts';
+import { alertEngineConfigSchema } from '#services/alert-engine/config.ts';
 import { GatewayPlatform, NORTH, pressOf, SITE, SOUTH } from '#test/support/gateway-platform.ts';
 import type { DeadLetterView, LedgerView } from './schemas/ledger.ts';
 
@@ -102,6 +109,78 @@ describe('dead letters of the inference stage', () => {
     const [again] = await nextEvents('features', 'ml');
     expect([again?.eventId, Buffer.from(again!.payload).toString()]).toEqual([event.eventId, '{"kind":"features"}']);
     expect(await ofStage('inference')).toEqual([]);
+  });
+});
+
+describe('dead letters of alerting', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tribo-alerting-'));
+  let judged: GatewayPlatform;
+  let checkpoints: SqliteCheckpointStore;
+  let engine: RunningAlertEngine;
+  beforeAll(async () => {
+    judged = await GatewayPlatform.start({}, (dependencies) => ({
+      ...dependencies,
+      alerting: { judgeAgain: (event) => engine.judgeAgain(event) },
+    }));
+    const { dependencies, stream, store, alarms } = judged;
+    const { rules, machines, clock, logger, metrics } = dependencies;
+    checkpoints = await SqliteCheckpointStore.open({ databasePath: join(folder, 'state.db') }, clock);
+    const hot = { kind: 'threshold', id: 'hot', text: 'Hot', metric: 'heat', direction: 'above', limit: 80 };
+    await rules.put(NORTH, ruleSchema.parse(hot), { by: 'asha' });
+    const ports = { stream, store, journal: alarms, rules, machines, checkpoints, notifiers: [] };
+    engine = await startAlertEngine(alertEngineConfigSchema.parse({}), { ...ports, clock, logger, metrics });
+  });
+  afterAll(async () => {
+    await engine.close();
+    await checkpoints.close();
+    await judged[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+  });
+
+  const telemetry = (eventId: string, payload: string): MachineEvent => ({
+    ...{ eventId, kind: 'telemetry', key: `${NORTH}/${SITE}/press-7` as never, items: 1, acceptedAtMs: Date.now() },
+    payload: Buffer.from(payload),
+  });
+  const listed = async (eventId: string) => {
+    const { items } = (await judged.call('viewer', 'GET', '/v1/dead-letters?limit=500')).json as {
+      items: readonly DeadLetterView[];
+    };
+    return items.filter((letter) => letter.eventId === eventId && letter.stage === 'alerting');
+  };
+  const replayed = async (letter: DeadLetterView) =>
+    (await judged.call('engineer', 'POST', pathOf(letter, '/replay'))).json as { outcome: string };
+
+  it('are listed beside that of settlement for the same event, with why, and stay where nothing has changed', async () => {
+    await judged.stream.publish('metrics', [telemetry('odd-9', '{')]);
+    await judged.until(async () => (await listed('odd-9')).length === 1);
+    const [letter] = await listed('odd-9');
+    expect(letter).toMatchObject({ machine: 'press-7', stream: 'alarms', items: 0, code: 'undecodable_payload' });
+    const detail = await judged.call('engineer', 'GET', pathOf(letter!));
+    expect(detail.json).toMatchObject({ stage: 'alerting', payload: '{', payloadBytes: 1 });
+    expect(await replayed(letter!)).toMatchObject({ outcome: 'deadLettered', detail: expect.stringContaining('JSON') });
+    expect(await listed('odd-9')).toEqual([letter]);
+  });
+
+  it('are judged on replay: the alarm is raised once, however many replay them at the same time, and the letter goes', async () => {
+    const stamp = { source: 'edge', epoch: 1, seq: 1, cumulativeItems: 1 };
+    const reading = telemetry('hot-9', JSON.stringify({ ts: Date.now(), metrics: { heat: 81 } }));
+    const dead = deadLettersInStore(judged.store, { writesTo: 'alarms', group: 'alerts.metrics' });
+    await dead({ ...reading, ...stamp }, { code: 'internal', detail: 'on purpose' });
+    const [letter] = await listed('hot-9');
+    const answers = await Promise.all([1, 2, 3].map(() => judged.call('engineer', 'POST', pathOf(letter!, '/replay'))));
+    expect(answers.map(({ json }) => (json as { outcome?: string }).outcome)).toContain('judged');
+    expect(await listed('hot-9')).toEqual([]);
+    const { items } = (await judged.call('viewer', 'GET', '/v1/alarms')).json as { items: readonly unknown[] };
+    expect(items).toMatchObject([{ machine: 'press-7', parts: [{ value: 81, occurrences: 1 }] }]);
+  });
+
+  it('stay while no process judges, and can be replayed later', async () => {
+    await judged.stream.publish('metrics', [telemetry('odd-10', '{')]);
+    await judged.until(async () => (await listed('odd-10')).length === 1);
+    const [letter] = await listed('odd-10');
+    await engine.close();
+    expect((await judged.call('engineer', 'POST', pathOf(letter!, '/replay'))).status).toBe(503);
+    expect(await listed('odd-10')).toEqual([letter]);
   });
 });
 

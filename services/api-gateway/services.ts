@@ -16,6 +16,7 @@ import type { RuleStore } from '#core/ports/rule-store.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { TokenIssuer } from '#core/ports/token-issuer.ts';
+import type { AlertingDesk } from '../shared/rpc/alerting-port.ts';
 import type { Readiness, ReadinessCheck } from '../shared/http/readiness.ts';
 import type { Logger } from '../shared/observability/logger.ts';
 import type { Tracing } from '../shared/observability/tracing.ts';
@@ -68,6 +69,8 @@ export interface ApiGatewayDependencies {
   readonly stream: Pick<MeasuredStream & EventStream, 'acceptedItems' | 'lag' | 'publish'>;
   /** Takes that in place of the stream, where another process is the one that publishes features. */
   readonly features?: Pick<EventStream, 'publish'>;
+  /** Judges what was dead-lettered once more. */
+  readonly alerting: AlertingDesk;
   /** One a process that sees raw streams or devices. */
   readonly live: readonly LiveFeed[];
   readonly secrets: SecretStore;

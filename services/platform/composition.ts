@@ -77,7 +77,7 @@ async function startTogether(
   const gateway = await running(
     wireApiGateway(
       runtime,
-      { ...ingestion, refused },
+      { ...ingestion, refused, alerting: alertEngine },
       {
         ...ingestion.readiness,
         ...features.readiness,

@@ -132,12 +132,20 @@ describe('a platform that runs with --split', () => {
     TIMEOUT_MS,
   );
 
+  const published = { outcome: 'published', stream: 'features' };
   it.each([
-    { stage: 'features', kind: 'waveform', writesTo: 'features', group: 'compute' },
-    { stage: 'inference', kind: 'features', writesTo: 'inference-results', group: 'ml' },
+    { stage: 'features', kind: 'waveform', writesTo: 'features', group: 'compute', becomes: published },
+    { stage: 'inference', kind: 'features', writesTo: 'inference-results', group: 'ml', becomes: published },
+    {
+      stage: 'alerting',
+      kind: 'features',
+      writesTo: 'alarms',
+      group: 'alerts.features',
+      becomes: { outcome: 'judged' },
+    },
   ] as const)(
-    'replays a dead letter of $stage, by the service that publishes what becomes of it',
-    async ({ stage, kind, writesTo, group }) => {
+    'replays a dead letter of $stage, by the service whose stage it is',
+    async ({ stage, kind, writesTo, group, becomes }) => {
       const pump = `demo/${SITE}/pump-1` as MachineKey;
       const store = connectPort<TimeSeriesStore>(socketPath(platform.dataDir, TIME_SERIES_PORT), 'the store');
       const letters = async () =>
@@ -156,7 +164,7 @@ describe('a platform that runs with --split', () => {
         const letter = (await letters()).find(({ eventId }) => eventId === event.eventId);
         expect(letter).toMatchObject({ stage });
         const path = `/v1/dead-letters/${encodeURIComponent(letter!.id)}/replay`;
-        expect(await platform.api.request('POST', path)).toMatchObject({ outcome: 'published', stream: 'features' });
+        expect(await platform.api.request('POST', path)).toMatchObject(becomes);
         expect(await letters()).not.toContainEqual(letter);
       } finally {
         store.disconnect();

@@ -28,6 +28,7 @@ import type { Activation, PartDetails } from '#core/domain/alarm.ts';
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import type { Role } from '#core/domain/role.ts';
+import { PortError } from '#core/errors.ts';
 import { Intake } from '#core/ingestion/intake.ts';
 import { LiveState } from '#core/live/live-state.ts';
 import type { EventOutcome } from '#core/ports/time-series-store.ts';
@@ -165,6 +166,7 @@ export class GatewayPlatform implements AsyncDisposable {
       models,
       inference,
       stream,
+      alerting: { judgeAgain: () => Promise.reject(new PortError('unavailable', 'this test judges nothing')) },
       live: [live],
       secrets,
       verifier,

@@ -62,7 +62,7 @@ export const lostPageQuerySchema = z.object(pageQuerySchema(500, 100));
 export const deadLetterSchema = z
   .object({
     id: z.string(),
-    stage: z.enum(['store', 'features', 'inference', 'notification']).meta({
+    stage: z.enum(['store', 'features', 'inference', 'alerting', 'notification']).meta({
       description: 'What could not process it; notification: a notifier that could not be told of an alarm',
     }),
     site: z.string(),
@@ -94,9 +94,9 @@ export const deadLetterDetailSchema = z
 export const replayResultSchema = z
   .object({
     id: z.string(),
-    outcome: z.enum(['stored', 'duplicate', 'rejected', 'deadLettered', 'published', 'queued']).meta({
+    outcome: z.enum(['stored', 'duplicate', 'rejected', 'deadLettered', 'published', 'judged', 'queued']).meta({
       description:
-        'Where its items are now; published: what the stage made of it, or the event itself, is on the stream; queued: the notifier tries again',
+        'Where its items are now; published: what the stage made of it, or the event itself, is on the stream; judged: by the rules, detail says where no alarm can come of it any more; queued: the notifier tries again',
     }),
     stream: z.string().optional().meta({ description: 'Where it was published' }),
     detail: z.string().optional(),

@@ -32,7 +32,7 @@ export function addLedgerCommands(program: Command, action: Action): void {
 
   letters
     .command('list', { isDefault: true })
-    .description('all of them: settlement, features, inference, notifications')
+    .description('all of them: settlement, features, inference, alerting, notifications')
     .option('--limit <count>', 'at most this many', '100')
     .action(
       action(async ({ api, out }, options: { limit: string }) => {
@@ -98,6 +98,7 @@ function describe({ payload, payloadBytes, ...letter }: DeadLetterDetail): strin
 
 function outcomeText({ outcome, stream, detail }: ReplayResult): string {
   if (outcome === 'published') return `published on ${stream}`;
+  if (outcome === 'judged' && detail !== undefined) return `judged: ${detail}`;
   if (outcome === 'queued') return 'the notifier tries again';
   return outcome === 'deadLettered' ? `dead as before: ${detail}` : outcome;
 }

@@ -192,6 +192,13 @@ export const settings = {
     allowed: 'milliseconds, 0 to 86400000',
     help: 'How late a reading may be and still close a window or raise a live alarm.',
   },
+  windowIdleMs: {
+    env: 'TRIBO_WINDOW_IDLE_MS',
+    flag: 'window-idle-ms',
+    schema: z.coerce.number().int().min(1000).max(86_400_000).default(120_000),
+    allowed: 'milliseconds, 1000 to 86400000',
+    help: 'After how long without readings of a machine its last window is closed and judged.',
+  },
   staleAfterS: {
     env: 'TRIBO_STALE_AFTER_S',
     flag: 'stale-after-s',
