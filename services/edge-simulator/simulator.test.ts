@@ -73,7 +73,8 @@ describe('the simulator', () => {
     const metricsByMqtt = new Map(
       broker.published
         .filter(({ topic }) => topic.endsWith('/telemetry'))
-        .map(({ payload }) => JSON.parse(payload) as TelemetryMessage)
+        // One message, or those that waited together as an array.
+        .flatMap(({ payload }) => JSON.parse(payload) as TelemetryMessage | TelemetryMessage[])
         .map(({ id, metrics }) => [id, Object.keys(metrics)]),
     );
     const metricsByHttp = new Map(
