@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
-import { request, sendTelemetry, unreadiness, type HttpAnswer } from '#test/support/edge-requests.ts';
+import { attention, request, sendTelemetry, unreadiness, type HttpAnswer } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { acknowledgedIds, readingsSent, startLoad } from '#test/support/load-process.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
@@ -61,8 +61,9 @@ const places: readonly Place[] = [
       await until('the refusal names the disk', async () =>
         /file system|disk/.test((await probeByHttp(platform)).problem?.detail ?? ''),
       );
-      await until('readiness names the disk', async () =>
-        /file system|disk/.test((await unreadiness(platform))['intake'] ?? ''),
+      // No waveform came yet, so that intake is ready for those.
+      await until('what calls for attention names the disk', async () =>
+        /file system|disk/.test((await attention(platform))['back-pressure'] ?? ''),
       );
       let isAcknowledged = false;
       const waiting = device.publishTo(topic, probe('waits-for-space')).then(() => (isAcknowledged = true));

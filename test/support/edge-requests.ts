@@ -40,9 +40,18 @@ export async function request(platform: PlatformProcess, path: string, init: Req
 }
 
 /** Why the platform says that it is not ready, by the part that says so; empty when it is. */
-export async function unreadiness(platform: PlatformProcess): Promise<Readonly<Record<string, string>>> {
+export function unreadiness(platform: PlatformProcess): Promise<Readonly<Record<string, string>>> {
+  return reasonsOf(platform, false);
+}
+
+/** What the platform says calls for attention although it is ready, by the part that says so. */
+export function attention(platform: PlatformProcess): Promise<Readonly<Record<string, string>>> {
+  return reasonsOf(platform, true);
+}
+
+async function reasonsOf(platform: PlatformProcess, isOk: boolean): Promise<Readonly<Record<string, string>>> {
   const { checks } = (await request(platform, '/health/ready')).body as {
     readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly reason?: string }[];
   };
-  return Object.fromEntries(checks.filter(({ ok }) => !ok).map(({ name, reason }) => [name, reason ?? '']));
+  return Object.fromEntries(checks.filter(({ ok }) => ok === isOk).map(({ name, reason }) => [name, reason ?? '']));
 }
