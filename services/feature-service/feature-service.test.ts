@@ -305,6 +305,16 @@ describe('feature service', () => {
     expect(bodyOf(document).isoZone).toMatchObject({ verdict: 'none' });
   });
 
+  it('leaves what intake had before or rejected to the ledger: it is no dead letter', async () => {
+    await using plant = await Plant.open();
+    await plant.start();
+    await plant.send('again', {}, { kind: 'duplicate', payload: new Uint8Array(0) });
+    await plant.send('refused', {}, { kind: 'rejection', payload: Buffer.from('[{"code":"too_large"}]') });
+    await plant.send('good');
+    expect(await plant.documents(1)).toHaveLength(1);
+    expect(plant.deadLetters).toEqual([]);
+  });
+
   it.each<{ what: string; change: Partial<WaveformReference>; event?: Partial<MachineEvent>; code: string }>([
     { what: 'has no samples in the object store', change: { objectKey: 'waveforms/gone' }, code: 'missing_object' },
     { what: 'has other samples than announced', change: { sha256: '0'.repeat(64) }, code: 'undecodable_waveform' },
@@ -312,7 +322,7 @@ describe('feature service', () => {
     { what: 'has a negative speed', change: { rpm: -5 }, code: 'undecodable_waveform' },
     { what: 'turns into NaN by its scale', change: { scale: 1e300 * 1e300 }, code: 'undecodable_payload' },
     { what: 'is no JSON', change: {}, event: { payload: Buffer.from('{"ts":') }, code: 'undecodable_payload' },
-    { what: 'is another kind of event', change: {}, event: { kind: 'duplicate' }, code: 'undecodable_payload' },
+    { what: 'is another kind of event', change: {}, event: { kind: 'telemetry' }, code: 'undecodable_payload' },
   ])('dead-letters a waveform that $what, with the reason, and goes on', async ({ change, event, code }) => {
     await using plant = await Plant.open();
     await plant.start();

@@ -133,6 +133,8 @@ class FeatureService {
     const computed: MachineEvent[] = [];
     for (const event of events) {
       signal.throwIfAborted();
+      // What intake had before or rejected is on the stream for the ledger alone.
+      if (event.kind === 'duplicate' || event.kind === 'rejection') continue;
       const features = await this.#featurise(event, signal);
       if (features) computed.push(features);
       await breathe();

@@ -88,17 +88,17 @@ describe('a service that stands still holds up only what needs it, at the edge, 
       const pid = platform.runningPid(service);
       await stopBetweenWrites(pid, platform.dataDir);
       try {
-        let answer: HttpAnswer | undefined;
-        await until(`${refused} is refused`, async () => (answer = await send(refused)).status !== 202);
-        const reason = expect.stringMatching(
-          new RegExp(
-            `no more ${refused}.* the group ${group} has \\d+ events of the stream ${stream} still to work off`,
-          ),
+        const reason = new RegExp(
+          `no more ${refused}.* the group ${group} has \\d+ events of the stream ${stream} still to work off`,
         );
-        expect(answer).toMatchObject({ status: 429, retryAfterS: 1, problem: { detail: reason } });
+        // On a busy machine another group may be the slowest for a moment.
+        await until(`${refused} is refused because of ${group}`, async () => {
+          const { status, retryAfterS, problem } = await send(refused);
+          return status === 429 && retryAfterS === 1 && reason.test(problem?.detail ?? '');
+        });
         const atRefusal = devices[refused].acknowledged.length;
         await progress(taken, 50);
-        expect(await send(taken)).toMatchObject({ status: 202 });
+        await until(`${taken} is taken`, async () => (await send(taken)).status === 202);
         // Those that were on their way when the gate shut.
         expect(devices[refused].acknowledged.length - atRefusal).toBeLessThanOrEqual(25);
         expect(await send(refused)).toMatchObject({ status: 429 });
