@@ -90,7 +90,7 @@ export function Chart({ title, xUnit, yUnit, note = [], xs, ys, marks, heightPx 
 }
 
 /** A line through one or two points is none. */
-const FEW_POINTS = 60;
+const FEW_POINTS = 20;
 /** Nothing for so long is a gap, where readings do not come as slowly as that. */
 const GAP_S = 30;
 const GAP_STEPS = 5;

@@ -63,8 +63,8 @@ function Totals({ fleet }: { readonly fleet: Fleet }) {
   return (
     <p className="totals">
       <strong>{count(machines)}</strong> {machines === 1 ? 'machine' : 'machines'}:{' '}
-      <span className="tag health-critical">{count(critical)} critical</span>{' '}
-      <span className="tag health-warning">{count(warning)} warning</span>{' '}
+      <span className={`tag health-${critical === 0 ? 'unknown' : 'critical'}`}>{count(critical)} critical</span>{' '}
+      <span className={`tag health-${warning === 0 ? 'unknown' : 'warning'}`}>{count(warning)} warning</span>{' '}
       <span className="tag health-ok">{count(ok)} ok</span>{' '}
       <span className="tag health-unknown">{count(unknown)} unknown</span>{' '}
       {stale === 0 ? null : <span className="muted">{count(stale)} silent</span>}
@@ -112,7 +112,7 @@ function MachineRow({ machine, nowMs }: { readonly machine: FleetMachine; readon
         <span className={`tag health-${health.status}`}>{health.status}</span> {worst}
         {others.length === 0 ? null : <div className="muted">also: {others.join(', ')}</div>}
       </td>
-      <td data-label="Since">
+      <td data-label="Since" className={health.sinceMs === undefined ? 'nothing' : undefined}>
         {health.sinceMs === undefined ? (
           '–'
         ) : (
@@ -121,13 +121,15 @@ function MachineRow({ machine, nowMs }: { readonly machine: FleetMachine; readon
           </time>
         )}
       </td>
-      <td data-label="What to do">{health.action ?? '–'}</td>
+      <td data-label="What to do" className={health.action === undefined ? 'nothing' : undefined}>
+        {health.action ?? '–'}
+      </td>
       <td data-label="State">{machine.operatingState}</td>
       <td data-label="Last seen">
         {lastSeenMs === undefined ? 'never' : age(lastSeenMs, nowMs)}{' '}
         {machine.stale && lastSeenMs !== undefined ? <span className="tag health-unknown">silent</span> : null}
       </td>
-      <td data-label="Open alarms">
+      <td data-label="Open alarms" className={openAlarms.total === 0 ? 'nothing' : undefined}>
         {openAlarms.total === 0
           ? '–'
           : `${count(openAlarms.total)} (${count(openAlarms.unacknowledged)} not acknowledged)`}

@@ -14,7 +14,10 @@ import { machineLink } from '../route.ts';
 import { AlarmList } from './alarms.tsx';
 
 const WINDOW_MS = 10 * 60_000;
+const SHORTEST_WINDOW_MS = 60_000;
 const CHARTS_AT_MOST = 8;
+/** What is computed of a metric over a window goes without a chart beside the metric’s own. */
+const OF_A_WINDOW = /(?<=.)_(mean|min|max|deviation|slope|ewma)$/;
 /** Read once, and again after a failure: what is newer comes live. */
 const ONCE_MS = 86_400_000;
 /** A value that is older says so beside it. */
@@ -105,7 +108,10 @@ function MetricCharts({
     );
   }
   const catalogue = new Map(description.metrics.map(({ name, unit }) => [name, unit]));
-  const plain = latest.filter((each) => !each.metric.includes('.'));
+  const names = new Set(latest.map(({ metric }) => metric));
+  const plain = latest.filter(
+    ({ metric }) => !metric.includes('.') && !(OF_A_WINDOW.test(metric) && names.has(metric.replace(OF_A_WINDOW, ''))),
+  );
   const derived = latest.filter((each) => /\.(anomaly_score|health|velocity_rms_mm_s|kurtosis)$/.test(each.metric));
   const shown = [...derived, ...plain].slice(0, CHARTS_AT_MOST);
   const newestMs = Math.max(...latest.map(({ tsMs }) => tsMs));
@@ -133,9 +139,9 @@ function MetricCharts({
           />
         ))}
       </div>
-      {shown.length < plain.length + derived.length ? (
+      {shown.length < latest.length ? (
         <p className="muted">
-          {count(plain.length + derived.length - shown.length)} more metrics are not shown here; the API has them all.
+          {count(latest.length - shown.length)} more metrics are not shown here; the API has them all.
         </p>
       ) : null}
     </section>
@@ -180,6 +186,8 @@ function MetricChart({
   const shownUnit = unitText(unit);
   const nowMs = serverNowMs();
   const endMs = endedMs ?? nowMs;
+  // What began to send a minute ago fills its chart; what fell silent leaves the rest of it empty.
+  const beginMs = Math.min(Math.max(endMs - WINDOW_MS, points.xs[0] ?? 0), endMs - SHORTEST_WINDOW_MS);
   return (
     <ResourceView resource={series} what={name}>
       {() => (
@@ -194,7 +202,7 @@ function MetricChart({
           xUnit="time"
           xs={points.xs}
           ys={points.ys}
-          xRange={[endMs - WINDOW_MS, endMs]}
+          xRange={[beginMs, endMs]}
         />
       )}
     </ResourceView>
