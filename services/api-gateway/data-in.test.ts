@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { machineKey, type MachineId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import {
   GatewayPlatform,
@@ -10,10 +11,13 @@ import {
 } from '#test/support/gateway-platform.ts';
 import type { IntakeReceiptView } from './schemas/telemetry.ts';
 import type { LedgerView } from './schemas/ledger.ts';
+import type { WaveformFeaturesView, WaveformList } from './schemas/waveforms.ts';
 
 const JSON_TYPE = 'application/json';
 const NDJSON = 'application/x-ndjson';
 const OCTETS = 'application/octet-stream';
+
+const PRESS = machineKey(NORTH, SITE, 'press-7' as MachineId);
 
 let platform: GatewayPlatform;
 let refuse: PortError | undefined;
@@ -381,6 +385,37 @@ describe('POST /v1/waveforms', () => {
     expect(both.spectra.map(({ kind }) => kind)).toEqual(['amplitude', 'envelope']);
     expect((await platform.call('viewer', 'GET', path, {}, SOUTH)).status).toBe(404);
     expect((await platform.call('viewer', 'GET', `${path}/spectrum`, {}, SOUTH)).status).toBe(404);
+  });
+
+  it('say their zone of ISO 20816-3, or why they have none', async () => {
+    const ts = Date.now() - 60_000;
+    await send(describe({ id: 'w-iso', ts: String(ts) }));
+    await platform.settled();
+    const query = `/v1/machines/press-7/waveforms?from=${ts}&to=${ts + 1}`;
+    const [waveform] = ((await platform.call('viewer', 'GET', query)).json as WaveformList).items;
+    const path = `/v1/waveforms/${waveform!.id}/features`;
+    const features = async () => (await platform.call('viewer', 'GET', path)).json as WaveformFeaturesView;
+    expect(await features()).toMatchObject({
+      waveform: { sensor: 'acc' },
+      isoZone: { verdict: 'none', codes: ['no_features'], reason: expect.stringContaining('not computed yet') },
+      operatingState: 'unknown',
+      values: {},
+    });
+
+    const none = { verdict: 'none', codes: ['unknown_support'], reason: 'whether the support is rigid is not known' };
+    const [boundaries, bandHz] = [{ abMmPerS: 1.4, bcMmPerS: 2.8, cdMmPerS: 4.5 }, [10, 1000]];
+    const zone = { verdict: 'B', velocityRmsMmPerS: 2, group: 2, support: 'rigid', boundaries, bandHz, basis: 'ISO' };
+    for (const [revision, isoZone] of [none, zone].entries()) {
+      const body = { waveformId: waveform!.id, isoZone, operatingState: 'running', provenance: { rpm: 1480 } };
+      const values = { 'acc.velocity_rms_mm_s': 2 };
+      const document = { kind: 'features', id: 'f-iso', revision, ts, sensor: 'acc', values, body } as const;
+      const event = { eventId: `f-iso-${revision}`, kind: 'features', key: PRESS, items: 0, acceptedAtMs: ts } as const;
+      const stamp = { source: 'test', epoch: 1, seq: revision + 1, cumulativeItems: 0, payload: new Uint8Array() };
+      const outcomes = [{ type: 'document', event: { ...event, ...stamp }, document }] as const;
+      await platform.store.settle({ stream: 'features', group: 'store', fence: 1, outcomes });
+      expect(await features()).toMatchObject({ isoZone, values, operatingState: 'running', provenance: { rpm: 1480 } });
+    }
+    expect((await platform.call('viewer', 'GET', path, {}, SOUTH)).status).toBe(404);
   });
 
   it.each([

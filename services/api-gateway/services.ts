@@ -42,6 +42,7 @@ export type ReadableStore = Pick<
   | 'latest'
   | 'waveforms'
   | 'waveform'
+  | 'documents'
   | 'deadLetters'
   | 'deadLetter'
   | 'rejections'

@@ -3,10 +3,12 @@ import type { Alarm, AlarmPart, JournalEntry } from '#core/domain/alarm.ts';
 import { machineRef, type MachineKey } from '#core/domain/ids.ts';
 import type { VersionedRule } from '#core/domain/rule.ts';
 import { BYTES_PER_SAMPLE } from '#core/domain/waveform.ts';
-import type { StoredWaveform } from '#core/ports/time-series-store.ts';
+import type { FeaturesBody } from '#core/features/featurise.ts';
+import type { StoredDocument, StoredWaveform } from '#core/ports/time-series-store.ts';
 import type { AlarmFiguresView, AlarmPartView, AlarmView, JournalEntryView } from './schemas/alarms.ts';
 import type { RuleView } from './schemas/rules.ts';
 import type { WaveformMetadata } from './schemas/telemetry.ts';
+import type { IsoVerdict, WaveformFeaturesView } from './schemas/waveforms.ts';
 
 /** `site` and `machine` of a key, as answers name a machine: the tenant is the caller's own. */
 export function placeOf(key: MachineKey): { readonly site: string; readonly machine: string } {
@@ -148,6 +150,26 @@ export function waveformMetadata(waveform: StoredWaveform): WaveformMetadata {
     sha256: waveform.sha256,
   };
 }
+
+/** Without a document: it is not there yet, or never will be. */
+export function waveformFeatures(waveform: StoredWaveform, document: StoredDocument | undefined): WaveformFeaturesView {
+  const body = document?.body as FeaturesBody | undefined;
+  return {
+    waveform: waveformMetadata(waveform),
+    isoZone: body ? ({ ...body.isoZone } as IsoVerdict) : NOT_COMPUTED,
+    operatingState: body?.operatingState ?? 'unknown',
+    values: document?.values ?? {},
+    units: document?.units ?? {},
+    problems: [...(body?.problems ?? [])],
+    provenance: { ...body?.provenance },
+  };
+}
+
+const NOT_COMPUTED: IsoVerdict = {
+  verdict: 'none',
+  codes: ['no_features'],
+  reason: 'its features are not computed yet, or could not be: then it is among the dead letters',
+};
 
 export function bytesOf(waveform: StoredWaveform): number {
   return waveform.sampleCount * BYTES_PER_SAMPLE[waveform.encoding];

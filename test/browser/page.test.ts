@@ -81,6 +81,7 @@ describe('the page', () => {
       const spectrum = page.getByRole('region', { name: 'Spectrum' });
       await spectrum.locator('canvas').first().waitFor();
       expect(await spectrum.textContent()).toContain('Envelope spectrum');
+      await spectrum.getByText(/^(Zone [A-D] of|No zone by) ISO 20816-3:$/).waitFor();
       await expectAccessible(page);
     },
     TIMEOUT_MS,
@@ -97,6 +98,23 @@ describe('the page', () => {
       await history.getByRole('listitem').filter({ hasText: 'Note' }).waitFor();
       expect(await history.getByRole('listitem').textContent()).toMatch(/by admin: listened to it$/);
       await expectAccessible(page);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'shows that a machine is under maintenance, until a person ends it',
+    async () => {
+      const history = page.getByRole('region', { name: 'Machine history' });
+      await history.getByLabel('What was done').selectOption('maintenance-start');
+      await history.getByRole('button', { name: 'Add to the history' }).click();
+      const maintenance = page.getByRole('region', { name: 'Maintenance' });
+      await maintenance.getByText(/noted by admin.*It ends by itself at/).waitFor();
+      await page.getByText('under maintenance', { exact: true }).waitFor();
+      await expectAccessible(page);
+      await maintenance.getByRole('button', { name: 'End maintenance' }).click();
+      await maintenance.waitFor({ state: 'detached' });
+      await history.getByRole('listitem').filter({ hasText: 'Maintenance ends' }).waitFor();
     },
     TIMEOUT_MS,
   );

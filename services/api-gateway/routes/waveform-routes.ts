@@ -1,5 +1,6 @@
 import { decodeSamples } from '#core/domain/waveform.ts';
 import type { CallOptions } from '#core/errors.ts';
+import type { FeaturesBody } from '#core/features/featurise.ts';
 import type { StoredWaveform } from '#core/ports/time-series-store.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import { decodeCursor, pageOf } from '../http/cursor.ts';
@@ -9,13 +10,14 @@ import { waveformAddressSchema } from '../schemas/telemetry.ts';
 import {
   spectraSchema,
   spectrumQuerySchema,
+  waveformFeaturesSchema,
   waveformListQuerySchema,
   waveformListSchema,
   waveformQueryForOneSchema,
   waveformSchema,
 } from '../schemas/waveforms.ts';
 import type { GatewayServices } from '../services.ts';
-import { bytesOf, waveformMetadata } from '../views.ts';
+import { bytesOf, waveformFeatures, waveformMetadata } from '../views.ts';
 import { ownMachine } from './machine-access.ts';
 import { SpectrumReader } from './spectrum-reader.ts';
 
@@ -84,6 +86,26 @@ export function waveformRoutes(): readonly Route[] {
         const width = bytesOf(waveform) / waveform.sampleCount;
         const first = bytes.subarray(0, query.maxSamples * width);
         return { json: { ...metadata, samples: Array.from(decodeSamples(first, waveform.encoding, waveform.scale)) } };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/waveforms/{id}/features',
+      tag: TAG,
+      summary: 'What was computed of a waveform, with its zone of ISO 20816-3 or why it has none.',
+      access: 'viewer',
+      params: waveformAddressSchema,
+      response: { status: 200, description: 'The features', schema: waveformFeaturesSchema },
+      handle: async ({ params, principal, signal }, services) => {
+        const waveform = await services.store.waveform(principal.tenant, params.id, { signal });
+        if (!waveform) throw noSuchWaveform(params.id);
+        const { machine, sensor, ts } = waveform;
+        const documents = await services.store.documents(
+          { machine, sensor, kind: 'features', fromMs: ts, toMs: ts + 1, limit: MAX_AT_ONE_INSTANT },
+          { signal },
+        );
+        const own = documents.find(({ body }) => (body as FeaturesBody).waveformId === waveform.waveformId);
+        return { json: waveformFeatures(waveform, own) };
       },
     }),
     route({

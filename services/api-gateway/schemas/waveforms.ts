@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { commaListSchema, instantQuerySchema, nameSchema, siteQuerySchema } from './common.ts';
+import { operatingStateSchema } from './machines.ts';
 import { waveformMetadataSchema } from './telemetry.ts';
 
 export const waveformListQuerySchema = z.object({
@@ -76,6 +77,43 @@ export const spectraSchema = z
   })
   .meta({ id: 'Spectra' });
 
+const boundaryMmPerS = z.number().meta({ description: 'mm/s' });
+
+export const isoVerdictSchema = z
+  .discriminatedUnion('verdict', [
+    z.object({
+      verdict: z.enum(['A', 'B', 'C', 'D']),
+      velocityRmsMmPerS: z.number(),
+      group: z.union([z.literal(1), z.literal(2)]),
+      support: z.enum(['rigid', 'flexible']),
+      boundaries: z.object({ abMmPerS: boundaryMmPerS, bcMmPerS: boundaryMmPerS, cdMmPerS: boundaryMmPerS }),
+      bandHz: z.array(z.number()).meta({ description: 'From, to' }),
+      basis: z.string().meta({ description: 'The table and what it assumes' }),
+    }),
+    z.object({
+      verdict: z.literal('none'),
+      codes: z.array(z.string()).meta({ examples: [['record_too_short', 'unknown_support']] }),
+      reason: z.string().meta({ description: 'Every reason why there is no zone, in one sentence' }),
+    }),
+  ])
+  .meta({ id: 'IsoVerdict', description: 'The zone of ISO 20816-3, or why there is none. Nothing is guessed.' });
+
+export const waveformFeaturesSchema = z
+  .object({
+    waveform: waveformMetadataSchema,
+    isoZone: isoVerdictSchema,
+    operatingState: operatingStateSchema,
+    values: z
+      .record(z.string(), z.number())
+      .meta({ description: 'By name, as in the machine’s series; empty while they are not computed' }),
+    units: z.record(z.string(), z.string()).meta({ description: 'UCUM codes of the values' }),
+    problems: z.array(z.string()).meta({ description: 'Parts of the machine’s description that could not be used' }),
+    provenance: z.record(z.string(), z.unknown()).meta({ description: 'What they were computed with' }),
+  })
+  .meta({ id: 'WaveformFeatures' });
+
+export type IsoVerdict = z.infer<typeof isoVerdictSchema>;
+export type WaveformFeaturesView = z.infer<typeof waveformFeaturesSchema>;
 export type WaveformList = z.infer<typeof waveformListSchema>;
 export type SpectrumView = z.infer<typeof spectrumSchema>;
 export type Spectra = z.infer<typeof spectraSchema>;

@@ -1,6 +1,11 @@
 import { useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import type { LiveValue, MachineDetail, Series } from '../../../api-gateway/schemas/machines.ts';
-import type { Spectra, SpectrumView, WaveformList } from '../../../api-gateway/schemas/waveforms.ts';
+import type {
+  Spectra,
+  SpectrumView,
+  WaveformFeaturesView,
+  WaveformList,
+} from '../../../api-gateway/schemas/waveforms.ts';
 import { serverNowMs } from '../api.ts';
 import { Chart, type ChartMark } from '../components/chart.tsx';
 import { ResourceView } from '../components/resource-view.tsx';
@@ -298,6 +303,7 @@ function SpectraView({ waveform }: { readonly waveform: string }) {
             Sensor {sensor}, {dateTime(tsMs)}, {count(sampleCount)} samples at {count(sampleRateHz)} Hz
             {rpm === undefined ? '' : `, ${number(rpm)} r/min`}
           </p>
+          <IsoZone waveform={waveform} />
           <div className="charts wide">
             {views.map((spectrum) => (
               <SpectrumChart key={spectrum.kind} spectrum={spectrum} />
@@ -305,6 +311,28 @@ function SpectraView({ waveform }: { readonly waveform: string }) {
           </div>
         </>
       )}
+    </ResourceView>
+  );
+}
+
+/** The zone of ISO 20816-3, or why there is none. */
+function IsoZone({ waveform }: { readonly waveform: string }) {
+  const [features] = useResource<WaveformFeaturesView>(`/v1/waveforms/${encodeURIComponent(waveform)}/features`, 5000);
+  return (
+    <ResourceView resource={features} what="the vibration zone">
+      {({ isoZone }) =>
+        isoZone.verdict === 'none' ? (
+          <p>
+            <strong>No zone by ISO 20816-3:</strong> {isoZone.reason}.
+          </p>
+        ) : (
+          <p>
+            <strong>Zone {isoZone.verdict} of ISO 20816-3:</strong> velocity RMS {number(isoZone.velocityRmsMmPerS)}{' '}
+            mm/s; zone C begins above {number(isoZone.boundaries.bcMmPerS)}, zone D above{' '}
+            {number(isoZone.boundaries.cdMmPerS)} mm/s. <span className="muted">{isoZone.basis}</span>
+          </p>
+        )
+      }
     </ResourceView>
   );
 }
