@@ -2,6 +2,7 @@ import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import { systemClock } from '#core/clock.ts';
+import { isPortError } from '#core/errors.ts';
 import type { Addresses } from '#services/shared/config/addresses.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { DataFolderError } from '#services/shared/process/data-format.ts';
@@ -159,6 +160,8 @@ function untilAskedToStop(): Promise<void> {
 }
 
 function asCommandError(error: unknown): unknown {
-  if (error instanceof DataFolderError) return new CommandError('configuration', error.message);
-  return error;
+  // A port that is taken, or an address that wants TLS: the message names the setting.
+  const isConfiguration =
+    error instanceof DataFolderError || (isPortError(error) && error.code === 'failed_precondition');
+  return isConfiguration ? new CommandError('configuration', error.message) : error;
 }

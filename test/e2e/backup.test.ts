@@ -87,7 +87,7 @@ describe('backup, restore and export of a platform that runs', () => {
     'a restore without --force is refused and names the process',
     async () => {
       expect(await platform.command('restore', join(folder, 'whole'))).toMatchObject({
-        code: 77,
+        code: 73,
         stderr: expect.stringContaining(`a platform (process ${platform.pid}) runs on ${platform.dataDir}`),
       });
     },
@@ -144,7 +144,7 @@ describe('backup, restore and export of a platform that runs', () => {
       const backup = join(folder, 'stopped');
       expect(await platform.command('backup', backup)).toMatchObject({ code: 0 });
       expect(await platform.command('restore', backup)).toMatchObject({
-        code: 77,
+        code: 73,
         stderr: expect.stringContaining('is not empty'),
       });
       expect(await platform.command('restore', '--force', backup)).toMatchObject({ code: 0 });
@@ -187,7 +187,7 @@ describe('a restore into a folder that services run on without a platform', () =
         publishAddress(dataDir, 'feature-service', { ...processOf(process.pid), pid: process.pid, operationUrl });
         const services = `services run on ${dataDir}: feature-service (process ${process.pid})\n`;
         expect(await runCommand(['restore', 'any-backup', '--force', '--data-dir', dataDir])).toMatchObject({
-          code: 77,
+          code: 73,
           stderr: expect.stringContaining(services),
         });
         expect(readdirSync(dataDir)).toEqual(['run']);

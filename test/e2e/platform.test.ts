@@ -225,8 +225,7 @@ describe('a port that is taken', () => {
           TRIBO_HTTP_PORT: '0',
           [variable]: port,
         });
-        expect(started.code).not.toBe(0);
-        expect(started.code).not.toBeNull();
+        expect(started.code).toBe(78);
         expect(started.stderr).toContain(port);
         expect(started.stderr).toContain(variable);
         expect(started.stderr).not.toContain('    at ');

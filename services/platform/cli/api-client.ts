@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '#core/errors.ts';
 import type { Addresses } from '#services/shared/config/addresses.ts';
+import type { Problem } from '#services/shared/http/problem-types.ts';
 import { certificateRemedy, trustAuthority } from '#services/shared/tls/authority.ts';
 import { CommandError } from './output.ts';
 
@@ -34,14 +35,6 @@ export interface ApiClient extends KnownAddress {
   ): Promise<Result>;
   /** The ETag of what is at a path now, for a change that depends on it. */
   etag(path: string): Promise<string>;
-}
-
-interface Problem {
-  readonly title: string;
-  readonly detail?: string;
-  readonly remedy?: string;
-  readonly pointer?: string;
-  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
 }
 
 interface ClientOptions {
@@ -127,17 +120,30 @@ function resolveAddress(options: ClientOptions): KnownAddress {
 }
 
 function problemError(status: number, text: string): CommandError {
+  const kind = KIND_OF_STATUS[status] ?? 'failed';
   try {
-    const problem = JSON.parse(text) as Problem;
-    const where = problem.pointer === undefined ? '' : ` (${problem.pointer})`;
-    return new CommandError(
-      status === 404 ? 'not-found' : 'refused',
-      `${problem.title}${where}: ${problem.detail ?? ''}`,
-      problem.remedy,
-      problem.errors ??
-        (problem.pointer === undefined ? [] : [{ pointer: problem.pointer, detail: problem.detail ?? problem.title }]),
-    );
+    const { type, title, detail, remedy, pointer, errors } = JSON.parse(text) as Problem;
+    const where = pointer === undefined ? '' : ` (${pointer})`;
+    return new CommandError(kind, `${title}${where}: ${detail}`, remedy, {
+      type,
+      errors: errors ?? (pointer === undefined ? [] : [{ pointer, detail }]),
+    });
   } catch {
-    return new CommandError('refused', `the platform answered ${status}`, undefined);
+    return new CommandError(kind, `the platform answered ${status}`, undefined);
   }
 }
+
+/** What a refused request is to a command; what is not here failed. */
+const KIND_OF_STATUS: Readonly<Record<number, CommandError['kind']>> = {
+  400: 'data',
+  401: 'refused',
+  403: 'refused',
+  404: 'not-found',
+  409: 'conflict',
+  412: 'conflict',
+  413: 'data',
+  415: 'data',
+  422: 'data',
+  429: 'unreachable',
+  503: 'unreachable',
+};

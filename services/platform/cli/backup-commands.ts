@@ -139,13 +139,13 @@ async function restore(backup: string, dataDir: string, isForced: boolean, out: 
 function refuseOverwriting(dataDir: string, holder: number | undefined): void {
   if (holder !== undefined)
     throw new CommandError(
-      'refused',
+      'conflict',
       `a platform (process ${holder}) runs on ${dataDir}`,
       'with --force it is stopped, restored and started again; what it has now is kept beside the folder',
     );
   if (existsSync(dataDir) && readdirSync(dataDir).length > 0)
     throw new CommandError(
-      'refused',
+      'conflict',
       `${dataDir} is not empty`,
       'with --force it is replaced, and what it holds is kept beside it; or name another folder with --into',
     );
@@ -156,7 +156,7 @@ function refuseUnderServices(dataDir: string): void {
   const services = runningServices(dataDir).map(({ name, pid }) => `${name} (process ${pid})`);
   if (services.length === 0) return;
   throw new CommandError(
-    'refused',
+    'conflict',
     `without a platform, services run on ${dataDir}: ${services.join(', ')}`,
     'stop them, then restore',
   );

@@ -24,6 +24,8 @@ machines:
   - class: pump
 `;
 
+const type = 'urn:tribo:problem:invalid-request';
+
 describe('a file that a person wrote', () => {
   it.each([
     ['a wrong value', '/machines/0/bearings/0/elements', 7, 'machines[0].bearings[0].elements'],
@@ -32,7 +34,9 @@ describe('a file that a person wrote', () => {
   ])('is answered with the line of %s', async (_what, pointer, line, field) => {
     const file = readDescription(fileOf(PLANT));
     const refuse = () =>
-      Promise.reject(new CommandError('refused', 'not valid', undefined, [{ pointer, detail: 'is wrong' }]));
+      Promise.reject(
+        new CommandError('data', 'not valid', undefined, { type, errors: [{ pointer, detail: 'is wrong' }] }),
+      );
     await expect(sendDescription(file, refuse)).rejects.toMatchObject({
       kind: 'data',
       message: `${file.path}:${line}: ${field}: is wrong`,
@@ -42,7 +46,9 @@ describe('a file that a person wrote', () => {
   it('is answered with every wrong part, one a line', async () => {
     const file = readDescription(fileOf(PLANT));
     const parts = ['/machines/0/class', '/machines/1'].map((pointer) => ({ pointer, detail: 'is wrong' }));
-    const sent = sendDescription(file, () => Promise.reject(new CommandError('refused', 'no', undefined, parts)));
+    const sent = sendDescription(file, () =>
+      Promise.reject(new CommandError('data', 'no', undefined, { type, errors: parts })),
+    );
     await expect(sent).rejects.toMatchObject({
       message: `${file.path}:4: machines[0].class: is wrong\n${file.path}:8: machines[1]: is wrong`,
     });

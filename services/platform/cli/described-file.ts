@@ -41,12 +41,18 @@ export async function sendDescription<Result>(file: DescribedFile, send: (value:
   try {
     return await send(file.value);
   } catch (error) {
-    const wrong = error instanceof CommandError ? error.parts.filter(({ pointer }) => /^(\/|$)/.test(pointer)) : [];
+    if (!(error instanceof CommandError)) throw error;
+    const wrong = error.problem?.errors.filter(({ pointer }) => /^(\/|$)/.test(pointer)) ?? [];
     if (wrong.length === 0) throw error;
     const where = wrong.map(
       ({ pointer, detail }) => `${file.path}:${file.lineOf(pointer)}: ${fieldOf(pointer)}${detail}`,
     );
-    throw new CommandError('data', where.join('\n'), 'correct the file and try again; nothing of it was taken');
+    throw new CommandError(
+      'data',
+      where.join('\n'),
+      'correct the file and try again; nothing of it was taken',
+      error.problem,
+    );
   }
 }
 

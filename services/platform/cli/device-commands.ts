@@ -5,7 +5,7 @@ import { allItems } from './all-items.ts';
 import { unbracketed } from '#services/shared/config/addresses.ts';
 import { brokerOf } from './broker-of.ts';
 import type { Action } from './main.ts';
-import { instant, table } from './output.ts';
+import { CommandError, instant, table } from './output.ts';
 
 /** `tribo device ...`: credentials of devices and the machines they may speak for. */
 export function addDeviceCommands(program: Command, action: Action): void {
@@ -141,7 +141,8 @@ async function createIfAbsent(
       { 'if-none-match': '*' },
     )
     .catch((error: unknown) => {
-      if (!(error instanceof Error && error.message.startsWith('It was changed in the meantime'))) throw error;
+      if (!(error instanceof CommandError && error.problem?.type === 'urn:tribo:problem:precondition-failed'))
+        throw error;
     });
 }
 

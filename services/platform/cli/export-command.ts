@@ -124,7 +124,7 @@ function requireNoExport(folder: string): void {
   if (!existsSync(folder)) return;
   const found = readdirSync(folder).find((name) => name.endsWith('.parquet'));
   if (found !== undefined)
-    throw new CommandError('refused', `${folder} holds an export already (${found})`, 'name another folder');
+    throw new CommandError('conflict', `${folder} holds an export already (${found})`, 'name another folder');
 }
 
 function keyOf(tenant: string, site: string, machine: string): MachineKey {

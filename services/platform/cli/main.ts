@@ -12,7 +12,7 @@ import { addExportCommand } from './export-command.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addMachineCommands } from './machine-commands.ts';
 import { addModelCommands } from './model-commands.ts';
-import { CommandError, fail, output, type Output } from './output.ts';
+import { CommandError, EXIT_CODES, EXIT_CODES_HELP, fail, output, type Output } from './output.ts';
 import { addPlantCommands } from './plant-commands.ts';
 import { addReplayCommands } from './replay-commands.ts';
 import { addRuleCommands } from './rule-commands.ts';
@@ -32,6 +32,9 @@ export type Action = <Arguments extends unknown[]>(
   run: (context: CommandContext, ...given: Arguments) => Promise<void>,
 ) => (...given: Arguments) => Promise<void>;
 
+/** Known before the rest is parsed, so that what cannot be parsed is told in the form that was asked for. */
+const isJson = process.argv.includes('--json');
+
 const program = new Command('tribo')
   .description('Predictive maintenance for rotating machines: run the platform, feed it, ask it.')
   .option('--json', 'print results and errors as JSON', false)
@@ -39,7 +42,9 @@ const program = new Command('tribo')
   .option('--token <token>', 'bearer token for it (TRIBO_TOKEN)')
   .option('--config <file>', 'settings as YAML (default: tribo.yaml where it is there; TRIBO_CONFIG)')
   .option('--data-dir <folder>', settings.dataDir.help)
-  .showHelpAfterError('(tribo --help shows what there is)')
+  .addHelpText('after', `\n${EXIT_CODES_HELP}`)
+  // Its errors are told as all others are, below; where no command is named its help is one, too.
+  .configureOutput({ outputError: () => undefined, ...(isJson && { writeErr: () => undefined }) })
   .exitOverride();
 
 const action: Action =
@@ -88,7 +93,16 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? 0 : 64;
+  if (error.exitCode !== 0) tellUsageError(error);
+}
+
+function tellUsageError({ code, message }: CommanderError): void {
+  // Without a command commander has shown what there is.
+  if (code === 'commander.help' && !isJson) process.exitCode = EXIT_CODES.usage;
+  else {
+    const what = code === 'commander.help' ? 'no command was given' : message.replace(/^error: /, '');
+    fail(new CommandError('usage', what, 'tribo --help shows what there is'), isJson);
+  }
 }
 
 /** One option a setting, so that `--help` lists them; parsing and checking stay with the schema. */

@@ -1,30 +1,45 @@
 import { messageOf } from '#core/errors.ts';
-/** Exit codes, as sysexits has them where it has one. */
-const EXIT_CODES = {
+import type { Problem } from '#services/shared/http/problem-types.ts';
+
+/** What commands end with, as sysexits has it where it has one. */
+export const EXIT_CODES = {
   usage: 64,
   data: 65,
-  unreachable: 69,
-  failed: 70,
   'not-found': 66,
+  failed: 70,
+  conflict: 73,
+  unreachable: 75,
   refused: 77,
   configuration: 78,
   // What a shell sees of a process that Ctrl-C ended.
   interrupted: 130,
 } as const;
 
+/** For `--help`, in the order of the codes. */
+export const EXIT_CODES_HELP = `Exit codes:
+  0 done   64 wrong use   65 wrong data, or a sum that is not exact   66 no such thing   70 failed
+  73 it is there already, or was changed in the meantime   75 no answer or overloaded: try again
+  77 not allowed   78 wrong configuration   130 interrupted`;
+
+/** What the platform said of it, for a program to branch on. */
+export interface AnsweredProblem {
+  readonly type: Problem['type'];
+  /** The parts of what was sent that are wrong, by JSON pointer or as `query:name`. */
+  readonly errors: NonNullable<Problem['errors']>;
+}
+
 /** What a command ends with when it cannot do its work: said in one line, with the remedy in the next. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly kind: keyof typeof EXIT_CODES;
   readonly remedy: string | undefined;
-  /** The parts of what was sent that are wrong, by JSON pointer. */
-  readonly parts: readonly { readonly pointer: string; readonly detail: string }[];
+  readonly problem: AnsweredProblem | undefined;
 
-  constructor(kind: keyof typeof EXIT_CODES, message: string, remedy?: string, parts: CommandError['parts'] = []) {
+  constructor(kind: keyof typeof EXIT_CODES, message: string, remedy?: string, problem?: AnsweredProblem) {
     super(message);
     this.kind = kind;
     this.remedy = remedy;
-    this.parts = parts;
+    this.problem = problem;
   }
 
   get exitCode(): number {
@@ -66,10 +81,9 @@ export function instant(ms: number | undefined): string {
 export function fail(error: unknown, json: boolean): void {
   const known = error instanceof CommandError ? error : undefined;
   const message = messageOf(error);
-  if (json)
-    process.stderr.write(
-      `${JSON.stringify({ error: message, ...(known?.remedy === undefined ? {} : { remedy: known.remedy }) })}\n`,
-    );
-  else process.stderr.write(`tribo: ${message}\n${known?.remedy === undefined ? '' : `  ${known.remedy}\n`}`);
+  if (json) {
+    const { kind = 'failed', remedy, problem } = known ?? {};
+    process.stderr.write(`${JSON.stringify({ error: message, kind, remedy, ...problem })}\n`);
+  } else process.stderr.write(`tribo: ${message}\n${known?.remedy === undefined ? '' : `  ${known.remedy}\n`}`);
   process.exitCode = known?.exitCode ?? EXIT_CODES.failed;
 }
