@@ -146,7 +146,7 @@ describe('a consumer that starts before any publisher', () => {
       await batch.ack();
     };
     const subscription = await stream.subscribe('metrics', 'store', handler, { maxBatchEvents: 100 });
-    expect(await stream.lag('metrics', 'store')).toEqual({ events: 0, oldestAgeMs: 0 });
+    expect(await stream.lag('metrics', 'store')).toEqual({ events: 0, oldestAgeMs: 0, fullness: 0 });
     expect(await stream.acceptedItems('metrics')).toEqual(new Map());
     expect(await readAll(stream)).toEqual([]);
     expect(existsSync(dataPath(join(directory, 'metrics')))).toBe(false);
