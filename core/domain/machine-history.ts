@@ -1,5 +1,12 @@
 /** What was done to a machine; a maintenance-start and the next maintenance-end bound a {@link MaintenancePeriod}. */
-export type MachineEventKind = 'repair' | 'bearing-change' | 'maintenance-start' | 'maintenance-end' | 'note';
+export const MACHINE_EVENT_KINDS = [
+  'repair',
+  'bearing-change',
+  'maintenance-start',
+  'maintenance-end',
+  'note',
+] as const;
+export type MachineEventKind = (typeof MACHINE_EVENT_KINDS)[number];
 
 /** A time in which people work at the machine: what it sends then is neither judged nor learned from. */
 export interface MaintenancePeriod {

@@ -327,7 +327,7 @@ describe('the fleet', () => {
     });
     expect(items.at(-1)?.health.status).toBe('ok');
     expect(((await get('/v1/machines', SOUTH)).json as Fleet).items[0]).toMatchObject({ openAlarms: { total: 0 } });
-    await platform.call('operator', 'POST', `/v1/alarms/${id}/acknowledge`);
+    await platform.call('operator', 'POST', `/v1/alarms/${id}/acknowledge`, { body: { comment: 'seen' } });
     await platform.until(async () => (await machineOf('/v1/machines/press-7')).openAlarms.unacknowledged === 0);
   });
 });
@@ -418,6 +418,13 @@ describe('alarms', () => {
       acknowledged: false,
       parts: [{ source: { kind: 'rule', id: 'high', version: 1 }, value: 7.4, limit: 7.1, waveformId: 'w-1' }],
     });
+    for (const options of [{ body: {} }, { body: { comment: ' ' } }]) {
+      const refused = await act(id, 'acknowledge', options);
+      expect([refused.status, refused.json]).toEqual([
+        422,
+        expect.objectContaining({ pointer: '/comment', detail: expect.stringContaining('say what you saw') }),
+      ]);
+    }
     const answer = await act(id, 'acknowledge', { body: { comment: 'seen, greased' } });
     expect([answer.status, answer.headers.get('etag')]).toEqual([200, '"2"']);
     expect(answer.json).toMatchObject({
@@ -484,13 +491,13 @@ describe('alarms', () => {
 
   it('of another tenant are not there, whatever is tried', async () => {
     const id = await platform.raise('mine-1');
-    for (const [method, path] of [
-      ['GET', `/v1/alarms/${id}`],
-      ['GET', `/v1/alarms/${id}/journal`],
-      ['POST', `/v1/alarms/${id}/acknowledge`],
-      ['POST', `/v1/alarms/${id}/shelve`],
+    for (const [method, path, options] of [
+      ['GET', `/v1/alarms/${id}`, {}],
+      ['GET', `/v1/alarms/${id}/journal`, {}],
+      ['POST', `/v1/alarms/${id}/acknowledge`, { body: { comment: 'seen' } }],
+      ['POST', `/v1/alarms/${id}/shelve`, {}],
     ] as const) {
-      expect((await platform.call('admin', method, path, {}, SOUTH)).status).toBe(404);
+      expect((await platform.call('admin', method, path, options, SOUTH)).status).toBe(404);
     }
     expect((await get('/v1/alarms', SOUTH)).json).toEqual({ items: [] });
     expect((await get(`/v1/alarms/${id}`)).json).toMatchObject({ state: 'unacknowledged' });

@@ -9,6 +9,7 @@ import { etagOf, expectationOf, preconditionFailed } from '../http/conditions.ts
 import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Call, type Reply, type Route } from '../http/route.ts';
 import {
+  acknowledgeRequestSchema,
   alarmAddressSchema,
   alarmCommentRequestSchema,
   alarmFiguresQuerySchema,
@@ -32,7 +33,7 @@ const DAY_MS = 86_400_000;
 const ACTIONS: Readonly<
   Record<Exclude<OperatorAction, 'shelve'>, { readonly access: Role; readonly summary: string }>
 > = {
-  acknowledge: { access: 'operator', summary: 'Says that the alarm was seen, and by whom.' },
+  acknowledge: { access: 'operator', summary: 'Says that the alarm was seen, by whom, and why.' },
   unshelve: { access: 'operator', summary: 'Takes the alarm back from the shelf.' },
   reset: { access: 'operator', summary: 'Ends a latched alarm.' },
   're-alarm': { access: 'operator', summary: 'Makes an acknowledged alarm call again.' },
@@ -144,7 +145,12 @@ export function alarmRoutes(limits: { readonly jsonBytes: number }): readonly Ro
         summary,
         access,
         params: alarmAddressSchema,
-        body: { kind: 'json', schema: alarmCommentRequestSchema, maxBytes: limits.jsonBytes, optional: true },
+        body: {
+          ...{ kind: 'json', maxBytes: limits.jsonBytes },
+          ...(action === 'acknowledge'
+            ? { schema: acknowledgeRequestSchema }
+            : { schema: alarmCommentRequestSchema, optional: true }),
+        },
         response: { status: 200, description: 'The alarm as it is now', schema: alarmSchema, etag: true },
         handle: async (call, services) => {
           const type = action as keyof typeof ACTIONS;

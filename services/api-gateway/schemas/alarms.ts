@@ -143,6 +143,18 @@ export const alarmFiguresSchema = z
 
 const comment = z.string().max(1000).default('').meta({ description: 'Why; kept in the journal' });
 
+const SEEN = 'say what you saw: an acknowledgement is kept with who and why';
+
+export const acknowledgeRequestSchema = z
+  .strictObject({
+    comment: z
+      .string({ error: SEEN })
+      .trim()
+      .min(1, SEEN)
+      .max(1000)
+      .meta({ description: 'What was seen; kept in the journal' }),
+  })
+  .meta({ id: 'AcknowledgeRequest', examples: [{ comment: 'seen, greased' }] });
 export const alarmCommentRequestSchema = z.strictObject({ comment }).meta({ id: 'AlarmComment' });
 export const shelveRequestSchema = z
   .strictObject({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MACHINE_EVENT_KINDS } from '#core/domain/machine-history.ts';
 import { machineSchema, plantSchema as describedPlantSchema } from '#core/domain/plant.ts';
 import { alarmPrioritySchema } from './alarms.ts';
 import {
@@ -207,7 +208,7 @@ export const adoptRequestSchema = z
 export const machineEventSchema = z
   .object({
     id: z.string(),
-    kind: z.enum(['repair', 'bearing-change', 'maintenance-start', 'maintenance-end', 'note']),
+    kind: z.enum(MACHINE_EVENT_KINDS),
     atMs: instantMsSchema,
     by: z.string(),
     text: z.string(),

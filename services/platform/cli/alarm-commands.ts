@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { AlarmFiguresView, AlarmView, JournalEntryView } from '#services/api-gateway/schemas/alarms.ts';
+import { ALARM_STATES } from '#core/domain/alarm.ts';
 import { allItems } from './all-items.ts';
+import { count, listOf, numberUpTo, words } from './arguments.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
 
@@ -12,19 +14,16 @@ export function addAlarmCommands(program: Command, action: Action): void {
     .command('list')
     .description('alarms, newest first; by default those that are not normal')
     .option('--machine <machine>', 'of this machine alone')
-    .option(
-      '--state <states>',
-      'unacknowledged,acknowledged,rtn-unacknowledged,latched,shelved,suppressed-by-design,out-of-service,normal',
-    )
-    .option('--limit <count>', 'at most this many', '50')
+    .option('--state <states>', `${ALARM_STATES.join(', ')}; several with commas`, listOf(ALARM_STATES))
+    .option('--limit <count>', 'at most this many', count, 50)
     .action(
-      action(async ({ api, out }, options: { machine?: string; state?: string; limit: string }) => {
+      action(async ({ api, out }, options: { machine?: string; state?: string; limit: number }) => {
         const query = new URLSearchParams({
           ...(options.machine ? { machine: options.machine } : {}),
           ...(options.state ? { state: options.state } : {}),
         });
         const path = `/v1/alarms?${query.toString()}`;
-        out.result(await allItems<AlarmView>(api(), path, Number(options.limit)), (items) =>
+        out.result(await allItems<AlarmView>(api(), path, options.limit), (items) =>
           table(
             ['raised', 'machine', 'priority', 'state', 'alarm', 'id'],
             items.map((each) => [
@@ -46,11 +45,12 @@ export function addAlarmCommands(program: Command, action: Action): void {
     .action(
       action(async ({ api, out }, id: string) => {
         const path = `/v1/alarms/${encodeURIComponent(id)}`;
+        const client = api();
         const [one, journal] = await Promise.all([
-          api().request<AlarmView>('GET', path),
-          allItems<JournalEntryView>(api(), `${path}/journal`),
+          client.request<AlarmView>('GET', path),
+          allItems<JournalEntryView>(client, `${path}/journal`),
         ]);
-        out.result({ ...one, journal }, () => explain(one, journal));
+        out.result({ ...one, journal }, () => explain(one, journal, (client.everywhere ?? client).url));
       }),
     );
 
@@ -67,22 +67,28 @@ export function addAlarmCommands(program: Command, action: Action): void {
       }),
     );
 
-  for (const [verb, what] of [
-    ['acknowledge', 'say that it was seen'],
-    ['shelve', 'put it aside for a time, or until it returns to normal'],
-    ['unshelve', 'take it back from the shelf'],
-  ] as const) {
-    const command = alarm
-      .command(`${verb} <id>`)
-      .description(what)
-      .option('--comment <text>', 'why; kept in the journal', '');
-    if (verb === 'shelve') command.option('--minutes <minutes>', 'for how long; without it until it returns to normal');
+  const acknowledge = alarm
+    .command('acknowledge <id>')
+    .description('say that it was seen')
+    .requiredOption('--comment <text>', 'what was seen; kept in the journal with your name', words);
+  const shelve = alarm
+    .command('shelve <id>')
+    .description('put it aside for a time, or until it returns to normal')
+    .option('--comment <text>', 'why; kept in the journal', '')
+    .option(
+      '--minutes <minutes>',
+      'for how long, at most a week; without it until it returns to normal',
+      numberUpTo(10_080),
+    );
+  const unshelve = alarm
+    .command('unshelve <id>')
+    .description('take it back from the shelf')
+    .option('--comment <text>', 'why; kept in the journal', '');
+  for (const command of [acknowledge, shelve, unshelve]) {
+    const verb = command.name();
     command.action(
-      action(async ({ api, out }, id: string, options: { comment: string; minutes?: string }) => {
-        const body = {
-          comment: options.comment,
-          ...(options.minutes === undefined ? {} : { forMinutes: Number(options.minutes) }),
-        };
+      action(async ({ api, out }, id: string, { comment, minutes }: { comment: string; minutes?: number }) => {
+        const body = { comment, ...(minutes !== undefined && { forMinutes: minutes }) };
         const changed = await api().request<AlarmView>('POST', `/v1/alarms/${encodeURIComponent(id)}/${verb}`, body);
         out.result(changed, () => `${changed.title} on ${changed.site}/${changed.machine}: ${changed.state}`);
       }),
@@ -90,13 +96,16 @@ export function addAlarmCommands(program: Command, action: Action): void {
   }
 }
 
-function explain(alarm: AlarmView, journal: readonly JournalEntryView[]): string {
+function explain(alarm: AlarmView, journal: readonly JournalEntryView[], url: string): string {
   return [
     `${alarm.title} (${alarm.priority}, ${alarm.state}) on ${alarm.site}/${alarm.machine}, raised ${instant(alarm.raisedMs)}`,
-    ...alarm.parts.map(
-      (part) =>
-        `  because ${part.message} [${part.source.kind} ${part.source.id} version ${part.source.version}]${part.waveformId === undefined ? '' : ` waveform ${part.waveformId}`}`,
-    ),
+    ...alarm.parts.flatMap(({ message, source, fromMs, toMs, waveformId }) => [
+      `  because ${message} [${source.kind} ${source.id} version ${source.version}]`,
+      `    ${fromMs === toMs ? `at ${instant(toMs)}` : `from ${instant(fromMs)} to ${instant(toMs)}`}`,
+      ...(waveformId === undefined ? [] : [`    spectrum ${url}/v1/waveforms/${waveformId}/spectrum`]),
+    ]),
+    `  it means: ${alarm.consequence}`,
+    `  what to do: ${alarm.response}`,
     ...journal.map(
       (entry) =>
         `  ${instant(entry.atMs)} ${entry.action} by ${entry.by}${entry.comment ? `: ${entry.comment}` : ''} -> ${entry.stateAfter}`,

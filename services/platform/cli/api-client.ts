@@ -123,7 +123,7 @@ function problemError(status: number, text: string): CommandError {
   const kind = KIND_OF_STATUS[status] ?? 'failed';
   try {
     const { type, title, detail, remedy, pointer, errors } = JSON.parse(text) as Problem;
-    const where = pointer === undefined ? '' : ` (${pointer})`;
+    const where = pointer ? ` (${pointer.replace(/^(path|query|header):/, '')})` : '';
     return new CommandError(kind, `${title}${where}: ${detail}`, remedy, {
       type,
       errors: errors ?? (pointer === undefined ? [] : [{ pointer, detail }]),

@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { machineSchema } from '#core/domain/plant.ts';
 import type { AddedDevice, DeviceView } from '#services/api-gateway/schemas/devices.ts';
 import type { QuarantinedMachineView } from '#services/api-gateway/schemas/machines.ts';
 import { allItems } from './all-items.ts';
@@ -6,6 +7,8 @@ import { unbracketed } from '#services/shared/config/addresses.ts';
 import { brokerOf } from './broker-of.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
+
+const MACHINE_CLASSES = machineSchema.shape.class.options;
 
 /** `tribo device ...`: credentials of devices and the machines they may speak for. */
 export function addDeviceCommands(program: Command, action: Action): void {
@@ -113,7 +116,7 @@ export function addDeviceCommands(program: Command, action: Action): void {
   device
     .command('adopt <site> <machine>')
     .description('make a machine of what was quarantined')
-    .option('--class <class>', 'pump, fan, motor, gearbox, press, ...', 'other')
+    .addOption(new Option('--class <class>', 'what it is').choices(MACHINE_CLASSES).default('other'))
     .action(
       action(async ({ api, out }, site: string, machine: string, options: { class: string }) => {
         const adopted = await api().request(

@@ -8,6 +8,24 @@ describe('a command that is given in a wrong way', () => {
     { given: ['nonsense'], says: /^unknown command 'nonsense'/ },
     { given: ['alarm', 'list', '--nonsense'], says: /^unknown option '--nonsense'/ },
     { given: ['device', 'add'], says: /^missing required argument 'machine'/ },
+    {
+      given: ['alarm', 'list', '--state', 'normal,broken'],
+      says: /--state <states>.*There is no broken; allowed are normal, unack/,
+    },
+    { given: ['alarm', 'list', '--limit', 'many'], says: /--limit <count>.*whole number of at least 1/ },
+    { given: ['alarm', 'acknowledge', 'a-1'], says: /^required option '--comment <text>' not specified/ },
+    { given: ['alarm', 'acknowledge', 'a-1', '--comment', ' '], says: /--comment <text>.*must say something/ },
+    { given: ['alarm', 'shelve', 'a-1', '--minutes', 'long'], says: /--minutes <minutes>.*above 0 and at most 10080/ },
+    {
+      given: ['machine', 'note', 'pump-1', 'repaired'],
+      says: /'repaired' is invalid.*Allowed choices are repair, bear/,
+    },
+    {
+      given: ['device', 'adopt', 'akron', 'x', '--class', 'pumps'],
+      says: /'pumps' is invalid.*Allowed choices are pump/,
+    },
+    { given: ['model', 'promote', 'bearing', 'newest'], says: /'newest' is invalid.*whole number/ },
+    { given: ['token', 'create', 'x', '--role', 'boss'], says: /There is no boss; allowed are viewer/ },
     { given: ['device'], says: /^no command was given/ },
   ])(
     '$given ends with 64 and, with --json, one JSON object',

@@ -6,6 +6,7 @@ import type {
   ReplayResult,
 } from '#services/api-gateway/schemas/ledger.ts';
 import { allItems } from './all-items.ts';
+import { count } from './arguments.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
 
@@ -33,10 +34,10 @@ export function addLedgerCommands(program: Command, action: Action): void {
   letters
     .command('list', { isDefault: true })
     .description('all of them: settlement, features, inference, alerting, notifications')
-    .option('--limit <count>', 'at most this many', '100')
+    .option('--limit <count>', 'at most this many', count, 100)
     .action(
-      action(async ({ api, out }, options: { limit: string }) => {
-        out.result(await allItems<DeadLetterView>(api(), DEAD_LETTERS, Number(options.limit)), (items) =>
+      action(async ({ api, out }, options: { limit: number }) => {
+        out.result(await allItems<DeadLetterView>(api(), DEAD_LETTERS, options.limit), (items) =>
           table(
             ['id', 'when', 'stage', 'machine', 'items', 'code', 'detail'],
             items.map((each) => [

@@ -1,10 +1,10 @@
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
+import { MACHINE_EVENT_KINDS } from '#core/domain/machine-history.ts';
 import type { MachineDetail, MachineEventView } from '#services/api-gateway/schemas/machines.ts';
 import { allItems } from './all-items.ts';
+import { count } from './arguments.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
-
-const KINDS = 'repair, bearing-change, maintenance-start, maintenance-end, note';
 
 /** `tribo machine ...`: how one machine is, and what was done to it. */
 export function addMachineCommands(program: Command, action: Action): void {
@@ -42,17 +42,18 @@ export function addMachineCommands(program: Command, action: Action): void {
     );
 
   machine
-    .command('note <machine> <kind>')
+    .command('note <machine>')
+    .addArgument(new Argument('<kind>').choices(MACHINE_EVENT_KINDS))
     .description(
-      `add to its history: ${KINDS}; after a repair or bearing change baselines are learnt anew, during maintenance nothing is judged`,
+      `add to its history: ${MACHINE_EVENT_KINDS.join(', ')}; after a repair or bearing change baselines are learnt anew, during maintenance nothing is judged`,
     )
     .option('--text <text>', 'what exactly', '')
-    .option('--at <milliseconds>', 'when, in epoch milliseconds, also ahead (default: now)')
+    .option('--at <milliseconds>', 'when, in epoch milliseconds, also ahead (default: now)', count)
     .option('--site <site>', 'where several sites have one of that name')
     .action(
       action(
-        async ({ api, out }, name: string, kind: string, options: { text: string; at?: string; site?: string }) => {
-          const body = { kind, text: options.text, ...(options.at !== undefined && { atMs: Number(options.at) }) };
+        async ({ api, out }, name: string, kind: string, options: { text: string; at?: number; site?: string }) => {
+          const body = { kind, text: options.text, ...(options.at !== undefined && { atMs: options.at }) };
           const noted = await api().request<MachineEventView>('POST', path(name, '/events', options), body);
           out.result(noted, () =>
             [`${name}: ${noted.kind} at ${instant(noted.atMs)} by ${noted.by} is in its history`, noted.remark ?? []]

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { ModelDetail, ModelVersionView, ModelView } from '#services/api-gateway/schemas/models.ts';
 import { allItems } from './all-items.ts';
 import { readDescription, sendDescription } from './described-file.ts';
+import { count } from './arguments.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
 
@@ -81,12 +82,13 @@ export function addModelCommands(program: Command, action: Action): void {
 
   scoped(
     model
-      .command('promote <name> <version>')
+      .command('promote <name>')
+      .argument('<version>', 'of those that "model versions" shows', count)
       .description('make a version the one that runs')
       .option('--reason <text>', 'why; kept with the decision', ''),
   ).action(
-    action(async ({ api, out }, name: string, version: string, options: Scope & { reason: string }) => {
-      const body = { version: Number(version), reason: options.reason };
+    action(async ({ api, out }, name: string, version: number, options: Scope & { reason: string }) => {
+      const body = { version, reason: options.reason };
       out.result(await decide(api(), name, 'promote', options, body), promotedText);
     }),
   );

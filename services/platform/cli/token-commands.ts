@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { CreatedToken, SignInLink, TokenView } from '#services/api-gateway/schemas/access.ts';
+import { ROLES } from '#core/domain/role.ts';
 import { allItems } from './all-items.ts';
+import { count, listOf } from './arguments.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
 
@@ -11,14 +13,14 @@ export function addTokenCommands(program: Command, action: Action): void {
   token
     .command('create <name>')
     .description('make a bearer token; it is shown once')
-    .option('--role <roles>', 'viewer, operator, engineer, admin or ingest; several with commas', 'viewer')
-    .option('--days <days>', 'how long it is valid', '90')
+    .option('--role <roles>', `${ROLES.join(', ')}; several with commas`, listOf(ROLES), 'viewer')
+    .option('--days <days>', 'how long it is valid', count, 90)
     .action(
-      action(async ({ api, out }, name: string, options: { role: string; days: string }) => {
+      action(async ({ api, out }, name: string, options: { role: string; days: number }) => {
         const created = await api().request<CreatedToken>('POST', '/v1/tokens', {
           name,
           roles: options.role.split(','),
-          lifetimeDays: Number(options.days),
+          lifetimeDays: options.days,
         });
         out.result(created, () => created.token);
       }),
@@ -57,7 +59,7 @@ export function addTokenCommands(program: Command, action: Action): void {
   token
     .command('sign-in <person>')
     .description('make a one-time sign-in link for the page')
-    .option('--role <roles>', 'viewer, operator, engineer or admin; several with commas', 'operator')
+    .option('--role <roles>', `${ROLES.join(', ')}; several with commas`, listOf(ROLES), 'operator')
     .action(
       action(async ({ api, out }, subject: string, options: { role: string }) => {
         const link = await api().request<SignInLink>('POST', '/v1/sign-in-links', {

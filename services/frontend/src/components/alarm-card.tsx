@@ -118,7 +118,10 @@ function Acknowledge({ alarm, onChanged }: { readonly alarm: AlarmView; readonly
     >
       <input
         aria-label={`Comment on ${alarm.title}`}
-        placeholder="What did you see? (optional)"
+        placeholder="What did you see?"
+        required
+        pattern=".*\S.*"
+        title="What you saw; it is kept with your name"
         value={comment}
         maxLength={1000}
         onChange={(event) => setComment(event.target.value)}
