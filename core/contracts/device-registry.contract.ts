@@ -84,6 +84,16 @@ export const deviceRegistryContract: Contract<DeviceRegistryHarness> = {
       },
     },
     {
+      name: 'replaces a secret: the new one authenticates, the former does not, and the rest of the device stays',
+      async run(harness) {
+        const { device, secret } = await harness.registry.addDevice(newDevice(harness, 'gateway'));
+        const replaced = await harness.registry.replaceSecret(device.id);
+        assert.notEqual(replaced, secret);
+        assert.equal(await harness.registry.authenticate(device.id, secret), undefined);
+        assert.deepEqual(await harness.registry.authenticate(device.id, replaced), device);
+      },
+    },
+    {
       name: 'does not authenticate a disabled device, and does again when it is enabled',
       async run(harness) {
         const { device, secret } = await harness.registry.addDevice(newDevice(harness, 'gateway'));
@@ -111,6 +121,7 @@ export const deviceRegistryContract: Contract<DeviceRegistryHarness> = {
         assert.equal(await harness.registry.getDevice(id), undefined);
         await assert.rejects(harness.registry.bindMachines(id, machines), failsWith('not_found'));
         await assert.rejects(harness.registry.setEnabled(id, false), failsWith('not_found'));
+        await assert.rejects(harness.registry.replaceSecret(id), failsWith('not_found'));
       },
     },
     {

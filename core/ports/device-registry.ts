@@ -11,6 +11,11 @@ export interface DeviceRegistry {
   listDevices(tenant: TenantId, options?: CallOptions): Promise<readonly Device[]>;
   /** Replaces the device's bindings. @throws PortError not_found. */
   bindMachines(id: DeviceId, machines: readonly MachineKey[], options?: CallOptions): Promise<Device>;
+  /**
+   * Gives the device a new secret, shown this once; the former authenticates no more, and what connected with it stays connected.
+   * @throws PortError not_found.
+   */
+  replaceSecret(id: DeviceId, options?: CallOptions): Promise<string>;
   /** A disabled device does not authenticate; its secret and bindings are kept. @throws PortError not_found. */
   setEnabled(id: DeviceId, enabled: boolean, options?: CallOptions): Promise<void>;
   /** Forgets the device and its secret; one that is not there is no error. */

@@ -624,6 +624,7 @@ describe('devices', () => {
       ['PUT', '/v1/devices/theirs/machines', { body: { machines: body.machines } }],
       ['POST', '/v1/devices/theirs/disable', {}],
       ['POST', '/v1/devices/theirs/enable', {}],
+      ['POST', '/v1/devices/theirs/secret', {}],
       ['DELETE', '/v1/devices/theirs', {}],
     ] as const) {
       expect((await platform.call('admin', method, path, more)).status).toBe(404);

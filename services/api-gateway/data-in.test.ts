@@ -330,6 +330,19 @@ describe('a device’s own credentials', () => {
     expect((await send('press-7')).status).toBe(401);
     expect((await platform.call('engineer', 'POST', '/v1/devices/gateway-1/enable')).status).toBe(200);
     expect((await send('press-7')).status).toBe(202);
+
+    const renewed = await platform.call('engineer', 'POST', '/v1/devices/gateway-1/secret');
+    expect([renewed.status, renewed.json]).toEqual([
+      200,
+      { ...(added.json as object), secret: expect.stringMatching(/^.{43}$/) },
+    ]);
+    const former = await send('press-7');
+    expect([former.status, former.json]).toEqual([
+      401,
+      expect.objectContaining({ remedy: expect.stringContaining('npx tribo device secret') }),
+    ]);
+    Object.assign(headers, basic('gateway-1', (renewed.json as { secret: string }).secret));
+    expect((await send('press-7')).status).toBe(202);
   });
 
   it.each([

@@ -1,9 +1,11 @@
+import { execFile, spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
 import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
@@ -71,6 +73,55 @@ describe('a platform that runs', () => {
       const { stdout } = await platform.command('device', 'add', 'press-8');
       expect(stdout).toContain(`mosquitto_pub -h 127.0.0.1 -p ${platform.mqttPort} `);
       expect(stdout).toContain(`curl -sS ${platform.url}/v1/telemetry `);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'makes nothing of a device that it refuses, and gives one that is there a new secret',
+    async () => {
+      const { secret } = await addDevice(platform, 'press-9');
+      const taken = await platform.command('device', 'add', 'other-1', '--id', 'press-9', '--json');
+      expect(taken).toMatchObject({ code: 73, stdout: '' });
+      expect(JSON.parse(taken.stderr)).toMatchObject({
+        error: 'there is a device press-9 already',
+        kind: 'conflict',
+        type: 'urn:tribo:problem:conflict',
+        remedy: expect.stringContaining('npx tribo device secret press-9'),
+      });
+      const wrong = await platform.command('device', 'add', 'other-1', 'not a name');
+      expect(wrong).toMatchObject({ code: 65, stderr: expect.stringContaining('/machines/1/machine') });
+      await expect(platform.api.request('GET', `/v1/machines/other-1?site=${SITE}`)).rejects.toMatchObject({
+        kind: 'not-found',
+      });
+
+      const { stdout } = await platform.command('device', 'secret', 'press-9', '--json');
+      const renewed = JSON.parse(stdout) as AddedDevice;
+      expect(renewed.secret).not.toBe(secret);
+      expect(await sendByHttp(platform, renewed, [{ ts: Date.now(), metrics: { rpm: 1480 } }])).toMatchObject({
+        accepted: 1,
+      });
+    },
+    TIMEOUT_MS,
+  );
+
+  const isInstalled = (name: string) => spawnSync(name, ['--help']).error === undefined;
+  const senders = Map.groupBy(['curl', 'mosquitto_pub'], isInstalled);
+  for (const absent of senders.get(false) ?? []) {
+    process.stderr.write(`${absent} is not installed: the line that is printed for it is not tried\n`);
+  }
+  it.each(senders.get(true) ?? [])(
+    'prints a line of %s that works as pasted into bash',
+    async (sender) => {
+      const machine = `pasted-${sender.replace('_', '-')}`;
+      const { stdout } = await platform.command('device', 'add', machine);
+      const line = stdout.split('\n').find((each) => each.startsWith(`  ${sender} `)) ?? '';
+      const before = Date.now();
+      await promisify(execFile)('bash', ['-c', line]);
+      await until('its reading is stored', async () => {
+        const series = await readSeries(platform, machine, 'velocity_rms', before - 1000);
+        return series.columns['value']?.[0] === 2.31;
+      });
     },
     TIMEOUT_MS,
   );

@@ -93,6 +93,13 @@ export class SqliteDeviceRegistry implements DeviceRegistry, AsyncDisposable {
     return { ...deviceOf(row), machines: checked };
   }
 
+  async replaceSecret(id: DeviceId, { signal }: CallOptions = {}): Promise<string> {
+    throwIfAborted(signal);
+    const secret = generateDeviceSecret();
+    await this.#update(id, { secret_hash: hashDeviceSecret(secret) });
+    return secret;
+  }
+
   async setEnabled(id: DeviceId, enabled: boolean, { signal }: CallOptions = {}): Promise<void> {
     throwIfAborted(signal);
     await this.#update(id, { enabled: enabled ? 1 : 0 });
@@ -148,7 +155,10 @@ export class SqliteDeviceRegistry implements DeviceRegistry, AsyncDisposable {
       .execute();
   }
 
-  async #update(id: DeviceId, values: Partial<Pick<DeviceTable, 'machines' | 'enabled'>>): Promise<void> {
+  async #update(
+    id: DeviceId,
+    values: Partial<Pick<DeviceTable, 'machines' | 'enabled' | 'secret_hash'>>,
+  ): Promise<void> {
     const { numUpdatedRows } = await this.#file.kysely
       .updateTable('device')
       .set(values)

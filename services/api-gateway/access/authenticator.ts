@@ -59,7 +59,12 @@ export class Authenticator {
     const separator = text.indexOf(':');
     const id = text.slice(0, Math.max(0, separator));
     const device = await this.#devices.authenticate(id, text.slice(separator + 1));
-    if (!device) throw unauthenticated('No enabled device has this id and secret.');
+    if (!device) {
+      throw unauthenticated(
+        'No enabled device has this id and secret.',
+        'Check the id and the secret: npx tribo device list shows which are enabled, npx tribo device secret <id> replaces a lost secret.',
+      );
+    }
     const { tenant, machines } = device;
     return {
       kind: 'device',
@@ -79,10 +84,9 @@ export class Authenticator {
   }
 }
 
-function unauthenticated(detail: string): HttpProblem {
-  return new HttpProblem('unauthenticated', {
-    detail,
-    remedy:
-      'Send a valid token as "Authorization: Bearer ...", or sign in at the page with a one-time link (npx tribo token sign-in).',
-  });
+function unauthenticated(
+  detail: string,
+  remedy = 'Send a valid token as "Authorization: Bearer ...", or sign in at the page with a one-time link (npx tribo token sign-in).',
+): HttpProblem {
+  return new HttpProblem('unauthenticated', { detail, remedy });
 }

@@ -54,8 +54,7 @@ export function deviceRoutes(limits: { readonly jsonBytes: number }): readonly R
       handle: async ({ body, principal: { tenant } }, services) => {
         const machines = keysOf(tenant, body.machines);
         const { device, secret } = await services.devices.addDevice({ id: body.id as DeviceId, tenant, machines });
-        const topics = machines.map((key) => `tribo/v1/${key}/telemetry`);
-        return { json: { device: deviceView(device, services), secret, topics } };
+        return { json: { device: deviceView(device, services), secret, topics: topicsOf(device) } };
       },
     }),
     route({
@@ -83,6 +82,20 @@ export function deviceRoutes(limits: { readonly jsonBytes: number }): readonly R
         const { id } = await ownDevice(tenant, params.device, services);
         const bound = await services.devices.bindMachines(id, keysOf(tenant, body.machines));
         return { json: deviceView(bound, services) };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/devices/{device}/secret',
+      tag: TAG,
+      summary: 'Gives a device a new secret, for one that was lost. The former is refused from now on.',
+      access: 'engineer',
+      params: deviceAddressSchema,
+      response: { status: 200, description: 'The device and its new secret', schema: addedDeviceSchema },
+      handle: async ({ params, principal }, services) => {
+        const device = await ownDevice(principal.tenant, params.device, services);
+        const secret = await services.devices.replaceSecret(device.id);
+        return { json: { device: deviceView(device, services), secret, topics: topicsOf(device) } };
       },
     }),
     ...([true, false] as const).map((enabled) =>
@@ -130,6 +143,10 @@ async function ownDevice(tenant: TenantId, id: string, { devices }: GatewayServi
 
 function keysOf(tenant: TenantId, machines: readonly { site: string; machine: string }[]): readonly MachineKey[] {
   return machines.map(({ site, machine }) => machineKey(tenant, site as SiteId, machine as MachineId));
+}
+
+function topicsOf({ machines }: Device): string[] {
+  return machines.map((key) => `tribo/v1/${key}/telemetry`);
 }
 
 function deviceView({ id, machines, enabled, createdAtMs }: Device, { fleet }: GatewayServices): DeviceView {

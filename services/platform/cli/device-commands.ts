@@ -4,6 +4,7 @@ import type { AddedDevice, DeviceView } from '#services/api-gateway/schemas/devi
 import type { QuarantinedMachineView } from '#services/api-gateway/schemas/machines.ts';
 import { allItems } from './all-items.ts';
 import { unbracketed } from '#services/shared/config/addresses.ts';
+import type { ApiClient } from './api-client.ts';
 import { brokerOf } from './broker-of.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
@@ -24,19 +25,21 @@ export function addDeviceCommands(program: Command, action: Action): void {
     .action(
       action(async ({ api, configuration, out }, machines: string[], options: { id?: string; site?: string }) => {
         const client = api();
-        const { site: defaultSite, ...settings } = configuration();
-        const site = options.site ?? defaultSite;
-        for (const machine of machines) await createIfAbsent(client, site, machine);
-        const added = await client.request<AddedDevice>('POST', '/v1/devices', {
-          id: options.id ?? machines[0],
-          machines: machines.map((machine) => ({ site, machine })),
-        });
-        const at = {
-          apiUrl: client.everywhere?.url ?? client.url,
-          broker: new URL(brokerOf(client, settings)),
-          caFile: client.caFile,
-        };
-        out.result(added, () => usage(added, { ...at, site, machine: machines[0] ?? '' }));
+        const site = options.site ?? configuration().site;
+        const id = options.id ?? machines[0] ?? '';
+        const added = await addDevice(client, id, site, machines);
+        out.result(added, () => usage(added, reached(client, configuration())));
+      }),
+    );
+
+  device
+    .command('secret <device>')
+    .description('replace a lost secret and print the lines to send with anew; the former is refused from now on')
+    .action(
+      action(async ({ api, configuration, out }, id: string) => {
+        const client = api();
+        const renewed = await client.request<AddedDevice>('POST', `/v1/devices/${encodeURIComponent(id)}/secret`);
+        out.result(renewed, () => usage(renewed, reached(client, configuration())));
       }),
     );
 
@@ -129,23 +132,31 @@ export function addDeviceCommands(program: Command, action: Action): void {
     );
 }
 
-async function createIfAbsent(
-  client: {
-    request: (method: 'PUT', path: string, body: unknown, headers: Record<string, string>) => Promise<unknown>;
-  },
-  site: string,
-  machine: string,
-): Promise<void> {
-  await client
-    .request(
-      'PUT',
-      `/v1/machines/${encodeURIComponent(machine)}?site=${encodeURIComponent(site)}`,
-      { id: machine, class: 'other' },
-      { 'if-none-match': '*' },
-    )
+/** The device first: what is wrong with an id, or taken, is refused before a machine is made. */
+async function addDevice(client: ApiClient, id: string, site: string, machines: readonly string[]) {
+  const added = await client
+    .request<AddedDevice>('POST', '/v1/devices', { id, machines: machines.map((machine) => ({ site, machine })) })
     .catch((error: unknown) => {
-      if (!(error instanceof CommandError && error.problem?.type === 'urn:tribo:problem:precondition-failed'))
-        throw error;
+      if (!(error instanceof CommandError && error.kind === 'conflict')) throw error;
+      const remedy = `npx tribo device secret ${id} replaces its secret, npx tribo device bind ${id} ... its machines`;
+      throw new CommandError('conflict', `there is a device ${id} already`, remedy, error.problem);
+    });
+  try {
+    for (const machine of machines) await createIfAbsent(client, site, machine);
+  } catch (error) {
+    await client.request('DELETE', `/v1/devices/${encodeURIComponent(id)}`).catch(() => undefined);
+    throw error;
+  }
+  return added;
+}
+
+async function createIfAbsent(client: ApiClient, site: string, machine: string): Promise<void> {
+  const path = `/v1/machines/${encodeURIComponent(machine)}?site=${encodeURIComponent(site)}`;
+  await client
+    .request('PUT', path, { id: machine, class: 'other' }, { 'if-none-match': '*' })
+    .catch((error: unknown) => {
+      const isThere = error instanceof CommandError && error.problem?.type === 'urn:tribo:problem:precondition-failed';
+      if (!isThere) throw error;
     });
 }
 
@@ -153,14 +164,21 @@ interface Reached {
   readonly apiUrl: string;
   readonly broker: URL;
   readonly caFile: string | undefined;
-  readonly site: string;
-  readonly machine: string;
+}
+
+function reached(client: ApiClient, settings: Parameters<typeof brokerOf>[1]): Reached {
+  return {
+    apiUrl: client.everywhere?.url ?? client.url,
+    broker: new URL(brokerOf(client, settings)),
+    caFile: client.caFile,
+  };
 }
 
 function usage(added: AddedDevice, at: Reached): string {
   const topic = added.topics[0] ?? '';
+  const { site = '', machine = '' } = added.device.machines[0] ?? {};
   const message = '{"ts":\'$(date +%s%3N)\',"metrics":{"velocity_rms":2.31,"temperature":61.2}}';
-  const body = `{"site":"${at.site}","machine":"${at.machine}","messages":[${message}]}`;
+  const body = `{"site":"${site}","machine":"${machine}","messages":[${message}]}`;
   const trusting = at.caFile === undefined ? undefined : quoted(at.caFile);
   const mqttTrust =
     at.broker.protocol === 'mqtts:' ? ` ${trusting ? `--cafile ${trusting}` : '--tls-use-os-certs'}` : '';
