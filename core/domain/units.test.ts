@@ -16,6 +16,10 @@ describe('unit conversion', () => {
     [25, 'Hz', '/min', 1500],
     [50, '%', '1', 0.5],
     [7, 'rpm', '/min', 7],
+    [212, 'Fahrenheit', 'Celsius', 100],
+    [5, 'Amp', 'mA', 5000],
+    [1, 'ips', 'mm/s', 25.4],
+    [1500, 'RPM', 'hertz', 25],
     [7, '{pieces}', '{pieces}', 7],
   ])('%p %s is %s %p', (value, from, to, expected) => {
     expect(convertUnit(value, from, to)).toBeCloseTo(expected, 9);
@@ -25,6 +29,8 @@ describe('unit conversion', () => {
     ['another quantity', 'Cel', 'mm/s'],
     ['an unknown unit', 'furlong', 'mm'],
     ['an unknown target', 'mm', '{pieces}'],
+    ['degrees from coulombs', 'C', 'Cel'],
+    ['degrees from farads', 'F', '[degF]'],
     ['a prototype key', 'constructor', 'mm'],
   ])('knows no way to %s', (_reason, from, to) => {
     expect(convertUnit(1, from, to)).toBeUndefined();

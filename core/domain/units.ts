@@ -26,7 +26,7 @@ export function isUnitText(unit: unknown): unit is string {
 
 const UNIT_TEXT = /^[!#-[\]-~]{1,32}$/;
 
-/** What devices write for a UCUM code. */
+/** What devices write for a UCUM code, as far as it can mean nothing else: `C` is the coulomb, `F` the farad. */
 const SYNONYMS: ReadonlyMap<string, string> = new Map([
   ['degC', 'Cel'],
   ['degF', '[degF]'],
@@ -42,7 +42,29 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map([
   ['/s', 'Hz'],
   ['m/s^2', 'm/s2'],
   ['hp', '[HP]'],
+  ['ips', '[in_i]/s'],
+  ['mils', '[mil_i]'],
+  ['RPM', '/min'],
+  ['PSI', '[psi]'],
+  ['deg_C', 'Cel'],
+  ['deg_F', '[degF]'],
+  ...inWords('celsius', 'Cel'),
+  ...inWords('fahrenheit', '[degF]'),
+  ...inWords('kelvin', 'K'),
+  ...inWords('amp', 'A'),
+  ...inWords('amps', 'A'),
+  ...inWords('ampere', 'A'),
+  ...inWords('volt', 'V'),
+  ...inWords('volts', 'V'),
+  ...inWords('watt', 'W'),
+  ...inWords('hertz', 'Hz'),
+  ...inWords('percent', '%'),
 ]);
+
+/** Small, and with a capital first letter. */
+function inWords(word: string, code: string): [string, string][] {
+  return [word, word.charAt(0).toUpperCase() + word.slice(1)].map((spelling) => [spelling, code]);
+}
 
 interface UnitDefinition {
   readonly quantity: string;

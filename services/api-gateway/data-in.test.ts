@@ -12,6 +12,7 @@ import {
 import type { IntakeReceiptView } from './schemas/telemetry.ts';
 import type { LedgerView } from './schemas/ledger.ts';
 import type { WaveformFeaturesView, WaveformList } from './schemas/waveforms.ts';
+import type { MachineDetail } from './schemas/machines.ts';
 
 const JSON_TYPE = 'application/json';
 const NDJSON = 'application/x-ndjson';
@@ -59,6 +60,23 @@ describe('POST /v1/telemetry', () => {
       latest: { metric: string; value: number }[];
     };
     expect(latest).toEqual(expect.arrayContaining([expect.objectContaining({ metric: 'velocity_rms', value: 2.31 })]));
+  });
+
+  it('keeps a value in a unit that does not convert to a rule’s, and the machine says that the rule does not judge it', async () => {
+    const rule = {
+      ...{ kind: 'threshold', id: 'too-hot', text: 'Too hot', metric: 'temperature_mean' },
+      ...{ direction: 'above', limit: 80, unit: 'Cel' },
+    };
+    expect((await platform.call('engineer', 'PUT', '/v1/rules/too-hot', { body: rule })).status).toBe(200);
+    const unjudgedIn = async (unit: string) => {
+      const answer = await platform.send([message({ temperature_mean: { value: 95, unit } })]);
+      expect(receipt(answer)).toMatchObject({ accepted: 1, rejected: [] });
+      return ((await platform.call('viewer', 'GET', '/v1/machines/press-7')).json as MachineDetail).unjudged;
+    };
+    expect(await unjudgedIn('C')).toEqual([
+      { rule: 'too-hot', metric: 'temperature_mean', readingUnit: 'C', ruleUnit: 'Cel' },
+    ]);
+    expect(await unjudgedIn('Celsius')).toEqual([]);
   });
 
   it('keeps the good metrics of a partly bad message, and points at the bad one', async () => {

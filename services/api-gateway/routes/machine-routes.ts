@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { unjudgedReadings } from '#core/alerting/unjudged-readings.ts';
 import { machineRef, type SiteId } from '#core/domain/ids.ts';
 import { maintenanceAt, readHistory } from '#core/domain/machine-history.ts';
 import { machineSchema } from '#core/domain/plant.ts';
@@ -35,6 +36,9 @@ const TAG = 'Machines';
 const INSTANT_CURSOR = ['number', 'string'] as const;
 const BEGINNING = [-Infinity, ''] as const;
 const LATEST = [Infinity, ''] as const;
+/** What the rule store gives at once. */
+const RULES_AT_MOST = 10_000;
+const UNJUDGED_AT_MOST = 20;
 
 export function machineRoutes(limits: { readonly jsonBytes: number }): readonly Route[] {
   return [
@@ -59,11 +63,15 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
       response: { status: 200, description: 'The machine', schema: machineDetailSchema, etag: true },
       handle: async ({ params, query, principal, signal }, services) => {
         const state = ownMachine({ tenant: principal.tenant, ...query, ...params }, services);
-        const latest = await services.store.latest(state.key, { signal });
+        const [latest, rules] = await Promise.all([
+          services.store.latest(state.key, { signal }),
+          services.rules.list({ tenant: principal.tenant, limit: RULES_AT_MOST }, { signal }),
+        ]);
         const at = { nowMs: services.clock.nowMs(), staleAfterMs: services.config.staleAfterMs };
         const { revision, machine } = state.registered;
         const maintenance = maintenanceAt(state.history, at.nowMs);
-        const detail = { revision, description: machine, latest: latest.map(liveValue) };
+        const unjudged = unjudgedReadings(state.registered, latest, rules).slice(0, UNJUDGED_AT_MOST);
+        const detail = { revision, description: machine, latest: latest.map(liveValue), unjudged };
         return {
           json: { ...state.view(at), ...detail, ...(maintenance && { maintenance }) },
           headers: { etag: etagOf(revision) },

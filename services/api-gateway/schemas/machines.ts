@@ -138,12 +138,25 @@ export const maintenanceSchema = z
   })
   .meta({ id: 'Maintenance' });
 
+export const unjudgedReadingSchema = z
+  .object({
+    rule: z.string(),
+    metric: z.string(),
+    readingUnit: z.string().meta({ description: 'As it was sent, else the catalogue’s', examples: ['C'] }),
+    ruleUnit: z.string().meta({ examples: ['Cel'] }),
+  })
+  .meta({ id: 'UnjudgedReading' });
+
 export const machineDetailSchema = z
   .object({
     ...fleetMachineSchema.shape,
     revision: z.int().meta({ description: 'Of the description; also the ETag' }),
     description: machineDescriptionSchema,
     latest: z.array(liveValueSchema).meta({ description: 'The newest value of each metric, by name' }),
+    unjudged: z.array(unjudgedReadingSchema).meta({
+      description:
+        'The first 20 rules that do not judge a newest value, as its unit does not convert to the rule’s: send the unit’s UCUM code, or change the rule',
+    }),
     maintenance: maintenanceSchema.optional().meta({ description: 'That is under way by the machine’s history' }),
   })
   .meta({ id: 'MachineDetail' });

@@ -84,7 +84,7 @@ export function Chart({ title, xUnit, yUnit, note = [], xs, ys, marks, heightPx 
       <figcaption>
         {title} <span className="unit">{note.filter((part) => part !== undefined).join(', ')}</span>
       </figcaption>
-      <div ref={host} role="img" aria-label={describe(title, yUnit, xs, ys)} />
+      <div ref={host} role="img" aria-label={`${describe(title, yUnit, xs, ys)}${describeMarks(marks)}`} />
     </figure>
   );
 }
@@ -128,6 +128,14 @@ function describe(title: string, unit: string, xs: readonly number[], ys: readon
   const last = ys.at(-1);
   if (last === undefined) return `${title}: no data`;
   return `${title} in ${unit}: ${xs.length} points, from ${Math.min(...ys).toPrecision(3)} to ${Math.max(...ys).toPrecision(3)}, last ${last.toPrecision(3)}`;
+}
+
+/** The first of each kind at its place: the others are its multiples. */
+function describeMarks(marks: readonly ChartMark[] = []): string {
+  const firsts = marks.filter(({ kind }, index) => marks.findIndex((other) => other.kind === kind) === index);
+  return firsts.length === 0
+    ? ''
+    : `; marked: ${firsts.map(({ label, at }) => `${label} at ${number(at)} Hz`).join(', ')}`;
 }
 
 function drawMarks(plot: uPlot, marks: readonly ChartMark[], style: CSSStyleDeclaration): void {

@@ -56,6 +56,7 @@ export function MachinePage({
             canAcknowledge={canAcknowledge}
             whenEmpty="No alarm calls for anything at this machine."
           />
+          <Unjudged readings={data.unjudged} />
           <MetricCharts site={site} machine={machine} detail={data} />
           {waveform === undefined ? (
             <LatestSpectrum site={site} machine={machine} />
@@ -91,6 +92,25 @@ function MachineHead({ detail }: { readonly detail: MachineDetail }) {
         </p>
       ) : null}
     </>
+  );
+}
+
+/** A limit that watches nothing: nobody would know of it otherwise. */
+function Unjudged({ readings }: { readonly readings: MachineDetail['unjudged'] }) {
+  if (readings.length === 0) return null;
+  return (
+    <section className="old" role="status" aria-label="Not judged">
+      <strong>Not every reading is judged.</strong>
+      <ul>
+        {readings.map(({ rule, metric, readingUnit, ruleUnit }) => (
+          <li key={rule}>
+            Rule <code>{rule}</code> does not judge <code>{metric}</code>: it comes in <code>{readingUnit}</code>, which
+            does not convert to the rule’s <code>{ruleUnit}</code>.
+          </li>
+        ))}
+      </ul>
+      Send the unit’s UCUM code (degrees Celsius are <code>Cel</code>), or change the rule.
+    </section>
   );
 }
 
