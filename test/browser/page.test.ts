@@ -3,7 +3,8 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { Fleet } from '#services/api-gateway/schemas/machines.ts';
 import { expectAccessible, launchChromium } from '#test/support/chromium.ts';
-import { PlatformProcess, until } from '#test/support/platform-process.ts';
+import { sendTelemetry } from '#test/support/edge-requests.ts';
+import { PlatformProcess, SITE, until } from '#test/support/platform-process.ts';
 
 const TIMEOUT_MS = 300_000;
 /** The machine may be busy: it only bounds what would wait for ever. */
@@ -11,6 +12,10 @@ const APPEARS_WITHIN_MS = 60_000;
 const ALARM_WITHIN_MS = 180_000;
 const ALL_STATES =
   'normal,unacknowledged,acknowledged,rtn-unacknowledged,latched,shelved,suppressed-by-design,out-of-service';
+/** The machine of the demo plant whose drive-end bearing fails first. */
+const PUMP = 'pump-1';
+/** What the model says of the sensor on that bearing, once it fails. */
+const BEARING_WORDS = /The score of \S+ .*is above .*sensor de-radial/s;
 
 let platform: PlatformProcess;
 let browser: Browser;
@@ -68,19 +73,38 @@ describe('the page', () => {
   );
 
   it(
-    'shows the charts and the spectrum of a machine',
+    'shows the charts of a machine, which go on by themselves',
     async () => {
-      const { site, machine } = await machineWithWaveforms();
-      await page.goto(`${platform.url}/#/`);
       await page
         .getByRole('row')
-        .filter({ hasText: `${site}/${machine}` })
+        .filter({ hasText: `${SITE}/${PUMP}` })
         .getByRole('link')
         .click();
-      await page.getByRole('region', { name: 'Readings' }).locator('canvas').first().waitFor();
+      const current = page
+        .getByRole('region', { name: 'Readings' })
+        .getByRole('img', { name: /^Current: .* [1-9]\d* points/ });
+      await current.locator('canvas').first().waitFor();
+      const points = async () => Number(/(\d+) points/.exec((await current.getAttribute('aria-label')) ?? '')?.[1]);
+      for (const time of ['first', 'second']) {
+        const before = await points();
+        await until(`the chart advances for the ${time} time`, async () => (await points()) > before);
+      }
+      await expectAccessible(page);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'marks and names the defect frequencies of the pump’s bearing in its spectrum',
+    async () => {
       const spectrum = page.getByRole('region', { name: 'Spectrum' });
-      await spectrum.locator('canvas').first().waitFor();
-      expect(await spectrum.textContent()).toContain('Envelope spectrum');
+      const envelope = spectrum.getByRole('img', { name: /^Envelope spectrum.*; marked: / });
+      await envelope.locator('canvas').first().waitFor();
+      const said = (await envelope.getAttribute('aria-label')) ?? '';
+      for (const defect of ['BPFO', 'BPFI', '2xBSF', 'FTF']) {
+        expect(said).toMatch(new RegExp(`[ ,]${defect} 1x at [1-9][\\d.,]* Hz`));
+      }
+      expect(await spectrum.textContent()).not.toContain('No defect frequencies are marked');
       await spectrum.getByText(/^(Zone [A-D] of|No zone by) ISO 20816-3:$/).waitFor();
       await expectAccessible(page);
     },
@@ -115,6 +139,23 @@ describe('the page', () => {
       await maintenance.getByRole('button', { name: 'End maintenance' }).click();
       await maintenance.waitFor({ state: 'detached' });
       await history.getByRole('listitem').filter({ hasText: 'Maintenance ends' }).waitFor();
+      await expectAccessible(page);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'says which rule does not judge a reading because of its unit, and what to do',
+    async () => {
+      const machine = 'unit-of-its-own';
+      await platform.api.request('PUT', `/v1/machines/${machine}?site=${SITE}`, { id: machine, class: 'pump' });
+      const reading = { ts: Date.now(), metrics: { temperature_mean: { value: 95, unit: 'C' } } };
+      expect(await sendTelemetry(platform, machine, [reading])).toMatchObject({ status: 202, body: { accepted: 1 } });
+      await page.goto(`${platform.url}/#/machines/${SITE}/${machine}`);
+      const notice = page.getByRole('status', { name: 'Not judged' });
+      await notice.getByText('Rule temperature-mean-high does not judge temperature_mean').waitFor();
+      expect(await notice.textContent()).toContain('Send the unit’s UCUM code');
+      await expectAccessible(page);
     },
     TIMEOUT_MS,
   );
@@ -133,26 +174,31 @@ describe('the page', () => {
   );
 
   it(
-    'shows an alarm of the demo plant with its reason, and a person acknowledges it there',
+    'shows the alarm of the pump’s bearing with its reason, and a person acknowledges it there',
     async () => {
       await page.getByRole('link', { name: 'Alarms', exact: true }).click();
       await page.getByRole('heading', { name: 'Alarms' }).waitFor();
       await page.getByText(/^Last 24 hours: \d+ calls/).waitFor();
-      const acknowledge = page.getByRole('button', { name: 'Acknowledge' }).first();
-      await acknowledge.waitFor({ timeout: ALARM_WITHIN_MS });
-      await expectAccessible(page);
       // With those back to normal: the machine's may have returned by the time it is looked at.
       await page.getByLabel('also those back to normal').check();
-      const alarm = page.getByRole('article').filter({ has: page.getByRole('button', { name: 'Acknowledge' }) });
-      expect(await alarm.first().getByRole('listitem').first().textContent()).toMatch(/version \d+/);
-      await alarm.first().getByRole('textbox').fill('seen by the browser test');
-      await alarm.first().getByRole('button', { name: 'Acknowledge' }).click();
+      const alarm = page
+        .getByRole('article')
+        .filter({ hasText: `${SITE}/${PUMP}` })
+        .filter({ hasText: BEARING_WORDS })
+        .filter({ has: page.getByRole('button', { name: 'Acknowledge' }) })
+        .first();
+      await alarm.waitFor({ timeout: ALARM_WITHIN_MS });
+      await expectAccessible(page);
+      expect(await alarm.getByRole('listitem').first().textContent()).toMatch(/version \d+/);
+      await alarm.getByRole('textbox').fill('seen by the browser test');
+      await alarm.getByRole('button', { name: 'Acknowledge' }).click();
       await page.getByText(/^Acknowledged by \S+: seen by the browser test$/).waitFor();
       const { items } = await platform.api.request<{ items: AlarmView[] }>(
         'GET',
         `/v1/alarms?limit=500&state=${ALL_STATES}`,
       );
-      expect(items.filter(({ comment }) => comment === 'seen by the browser test')).toHaveLength(1);
+      const acknowledged = items.filter(({ comment }) => comment === 'seen by the browser test');
+      expect(acknowledged).toMatchObject([{ site: SITE, machine: PUMP }]);
       await expectAccessible(page);
     },
     TIMEOUT_MS,
@@ -192,19 +238,3 @@ describe('the page', () => {
     TIMEOUT_MS,
   );
 });
-
-async function machineWithWaveforms(): Promise<{ readonly site: string; readonly machine: string }> {
-  let found: { site: string; machine: string } | undefined;
-  await until('a machine has a waveform', async () => {
-    const { items } = await platform.api.request<Fleet>('GET', '/v1/machines?limit=500');
-    for (const { site, machine } of items) {
-      const { items: waveforms } = await platform.api.request<{ items: unknown[] }>(
-        'GET',
-        `/v1/machines/${machine}/waveforms?site=${site}&limit=1`,
-      );
-      if (waveforms.length > 0) found = { site, machine };
-    }
-    return found !== undefined;
-  });
-  return found as { site: string; machine: string };
-}
