@@ -133,6 +133,10 @@ describe('backup, restore and export of a platform that runs', () => {
       expect(await parquetRows(all)).toHaveLength(4);
       const none = ['--from', '2001-01-01', '--to', '2001-01-03'];
       expect(await platform.command('export', join(folder, 'none'), ...none)).toMatchObject({ code: 66 });
+      expect(await platform.command('export', join(folder, 'none'), '--machine', 'nobody')).toMatchObject({
+        code: 66,
+        stderr: expect.stringContaining('There is no machine nobody.'),
+      });
     },
     TIMEOUT_MS,
   );

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { AlarmFiguresView, AlarmView, JournalEntryView } from '#services/api-gateway/schemas/alarms.ts';
 import { ALARM_STATES } from '#core/domain/alarm.ts';
-import { allItems } from './all-items.ts';
+import { allItems, firstItems } from './all-items.ts';
 import { count, listOf, numberUpTo, words } from './arguments.ts';
 import type { Action } from './main.ts';
 import { instant, table } from './output.ts';
@@ -23,7 +23,7 @@ export function addAlarmCommands(program: Command, action: Action): void {
           ...(options.state ? { state: options.state } : {}),
         });
         const path = `/v1/alarms?${query.toString()}`;
-        out.result(await allItems<AlarmView>(api(), path, options.limit), (items) =>
+        out.result(await firstItems<AlarmView>(api(), path, options.limit), (items) =>
           table(
             ['raised', 'machine', 'priority', 'state', 'alarm', 'id'],
             items.map((each) => [

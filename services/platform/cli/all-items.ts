@@ -21,5 +21,13 @@ export async function allItems<Item>(client: ApiClient, path: string, limit = In
   }
 }
 
+/** At most `limit` of a list; says so on standard error where there are more. */
+export async function firstItems<Item>(client: ApiClient, path: string, limit: number): Promise<readonly Item[]> {
+  const found = await allItems<Item>(client, path, limit + 1);
+  if (found.length <= limit) return found;
+  process.stderr.write(`There are more than these ${limit}: --limit <count> shows them.\n`);
+  return found.slice(0, limit);
+}
+
 /** That every list gives. */
 const LARGEST_PAGE = 500;

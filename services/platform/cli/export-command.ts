@@ -11,8 +11,9 @@ import {
 } from '#core/domain/ids.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { holderOf, lockDataFolder } from '#services/shared/process/folder-locks.ts';
+import type { ApiClient } from './api-client.ts';
 import type { Action } from './main.ts';
-import { CommandError } from './output.ts';
+import { CommandError, counted } from './output.ts';
 import { progressBar, untilInterrupted } from './progress.ts';
 
 const DAY_MS = 86_400_000;
@@ -45,7 +46,7 @@ export function addExportCommand(program: Command, action: Action): void {
     )
     .option('--to <instant>', 'first instant that is left out (default: now)')
     .action(
-      action(async ({ configuration, out }, given: string, flags: ExportFlags) => {
+      action(async ({ api, configuration, out }, given: string, flags: ExportFlags) => {
         const settings = configuration();
         const folder = resolve(given);
         const nowMs = Date.now();
@@ -66,13 +67,14 @@ export function addExportCommand(program: Command, action: Action): void {
           ).finally(() => store.close());
           bar.stop();
           const rows = sum(files);
+          if (rows === 0 && isRunning) await requireMachines(api(), flags.site ?? settings.site, flags.machine);
           if (rows === 0)
             throw new CommandError(
               'not-found',
               `there are no readings from ${new Date(fromMs).toISOString()} to ${new Date(toMs).toISOString()}${machines ? ` of ${machines.join(', ')}` : ''}`,
             );
           out.result({ folder, rows, files }, () =>
-            [`${rows.toLocaleString('en')} readings in ${files.length} files:`, ...files.map(({ path }) => path)].join(
+            [`${counted(rows, 'reading')} in ${counted(files.length, 'file')}:`, ...files.map(({ path }) => path)].join(
               '\n',
             ),
           );
@@ -125,6 +127,11 @@ function requireNoExport(folder: string): void {
   const found = readdirSync(folder).find((name) => name.endsWith('.parquet'));
   if (found !== undefined)
     throw new CommandError('conflict', `${folder} holds an export already (${found})`, 'name another folder');
+}
+
+/** @throws CommandError not-found for a machine that the platform does not have. */
+async function requireMachines(client: ApiClient, site: string, machines: readonly string[] = []): Promise<void> {
+  for (const machine of machines) await client.request('GET', `/v1/machines/${machine}?site=${site}`);
 }
 
 function keyOf(tenant: string, site: string, machine: string): MachineKey {

@@ -5,7 +5,7 @@ import type {
   LedgerView,
   ReplayResult,
 } from '#services/api-gateway/schemas/ledger.ts';
-import { allItems } from './all-items.ts';
+import { allItems, firstItems } from './all-items.ts';
 import { count } from './arguments.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
@@ -37,7 +37,7 @@ export function addLedgerCommands(program: Command, action: Action): void {
     .option('--limit <count>', 'at most this many', count, 100)
     .action(
       action(async ({ api, out }, options: { limit: number }) => {
-        out.result(await allItems<DeadLetterView>(api(), DEAD_LETTERS, options.limit), (items) =>
+        out.result(await firstItems<DeadLetterView>(api(), DEAD_LETTERS, options.limit), (items) =>
           table(
             ['id', 'when', 'stage', 'machine', 'items', 'code', 'detail'],
             items.map((each) => [

@@ -73,6 +73,11 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return rows.length === 0 ? '(none)' : [line(header), ...rows.map(line)].join('\n');
 }
 
+/** `1 machine`, `2 machines`. */
+export function counted(many: number, what: string): string {
+  return `${many.toLocaleString('en')} ${what}${many === 1 ? '' : 's'}`;
+}
+
 export function instant(ms: number | undefined): string {
   return ms === undefined ? '' : new Date(ms).toISOString().replace('T', ' ').slice(0, 19);
 }

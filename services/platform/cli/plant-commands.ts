@@ -4,7 +4,7 @@ import type { FleetMachine } from '#services/api-gateway/schemas/machines.ts';
 import { allItems } from './all-items.ts';
 import { readDescription, sendDescription } from './described-file.ts';
 import type { Action } from './main.ts';
-import { instant, table } from './output.ts';
+import { counted, instant, table } from './output.ts';
 import { putPlant } from './put-plant.ts';
 
 /** `tribo plant ...`: machines as a file describes them, and how they are. */
@@ -18,7 +18,7 @@ export function addPlantCommands(program: Command, action: Action): void {
       action(async ({ api, out }, file: string) => {
         const client = api();
         const applied = await sendDescription(readDescription(file), (plant) => putPlant(client, plant));
-        out.result(applied, () => `site ${applied.site}: ${applied.machines.length} machines described`);
+        out.result(applied, () => `site ${applied.site}: ${counted(applied.machines.length, 'machine')} described`);
       }),
     );
 

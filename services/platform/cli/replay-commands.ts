@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { SingleBar, Presets } from 'cli-progress';
 import { Option, type Command } from 'commander';
 import type { AlarmView, JournalEntryView } from '#services/api-gateway/schemas/alarms.ts';
 import { isPortError } from '#core/errors.ts';
@@ -12,8 +11,9 @@ import { allItems } from './all-items.ts';
 import { untilAnalysed, type Analysed } from './analysed.ts';
 import type { ApiClient } from './api-client.ts';
 import type { Action, CommandContext } from './main.ts';
-import { CommandError, table } from './output.ts';
+import { CommandError, counted, table } from './output.ts';
 import { putPlant } from './put-plant.ts';
+import { replayProgress } from './replay-progress.ts';
 import { replayReportTable, replayVerdicts, type ReplayedAlarm, type ReplayVerdict } from './replay-report.ts';
 
 interface ReplayFlags {
@@ -76,7 +76,7 @@ async function runReplay(context: CommandContext, folder: string, flags: ReplayF
   if (flags.anew) rmSync(journal, { force: true });
   const goesOn = existsSync(journal);
   if (goesOn && !out.json) process.stderr.write('Going on where it was interrupted (--anew begins again).\n');
-  const progress = progressBar(process.stderr.isTTY && !out.json);
+  const progress = replayProgress({ isTerminal: process.stderr.isTTY, json: out.json });
   const interrupted = interruption();
   const result = await replay({
     format: flags.format,
@@ -168,25 +168,6 @@ function currentToken(api: () => ApiClient, last: string): string {
   }
 }
 
-function progressBar(isShown: boolean) {
-  const bar = new SingleBar(
-    { format: '{bar} {percentage}% | {messages} messages | {rate}/s', clearOnComplete: true, noTTYOutput: false },
-    Presets.shades_classic,
-  );
-  let latest: ReplayProgress | undefined;
-  if (isShown) bar.start(100, 0, { messages: 0, rate: 0 });
-  return {
-    latest: () => latest,
-    stop: () => bar.stop(),
-    update: (progress: ReplayProgress): void => {
-      latest = progress;
-      if (!isShown) return;
-      const { fraction, messages, elapsedS } = progress;
-      bar.update(Math.round(fraction * 100), { messages, rate: Math.round(messages / Math.max(elapsedS, 0.001)) });
-    },
-  };
-}
-
 function parseSpeed(text: string): number | 'max' {
   if (text === 'max') return 'max';
   const speed = Number(text);
@@ -216,7 +197,7 @@ function describe(replayed: Replayed): string {
   const { ledger, report, alarms, ...result } = replayed;
   const per = (value: number) => Math.round(value).toLocaleString('en');
   return [
-    `${per(result.messages)} messages (${per(result.items)} items) of ${result.machines} machines in ${result.seconds.toFixed(1)} s${result.resumed ? ', the rest of an interrupted replay' : ''}`,
+    `${per(result.messages)} messages (${per(result.items)} items) of ${counted(result.machines, 'machine')} in ${result.seconds.toFixed(1)} s${result.resumed ? ', the rest of an interrupted replay' : ''}`,
     `Items a second: ${per(result.itemsPerS)} acknowledged, ${per(result.storedPerS)} stored, ${per(result.judgedPerS)} judged`,
     ...(result.duplicateItems > 0
       ? [`${per(result.duplicateItems)} items were there already, and are stored once`]

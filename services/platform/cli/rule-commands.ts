@@ -2,13 +2,15 @@ import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import type { RuleView } from '#services/api-gateway/schemas/rules.ts';
 import { allItems } from './all-items.ts';
-import { readDescription, sendDescription } from './described-file.ts';
+import { readDescription, sendDescription, type DescribedFile } from './described-file.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
 
 /** `tribo rule ...`: rules are versioned data; a change takes effect without a restart. */
 export function addRuleCommands(program: Command, action: Action): void {
-  const rule = program.command('rule').description('rules: list, show, put, delete');
+  const rule = program
+    .command('rule')
+    .description('rules: list, show, put (environments/rule-example.yaml is one), delete');
   const path = (id: string) => `/v1/rules/${encodeURIComponent(id)}`;
 
   rule
@@ -43,9 +45,10 @@ export function addRuleCommands(program: Command, action: Action): void {
 
   rule
     .command('put <id> <file>')
-    .description('create or change a rule from a YAML or JSON file')
+    .description('create or change a rule from a YAML or JSON file (environments/rule-example.yaml is one)')
     .action(
       action(async ({ api, out }, id: string, file: string) => {
+        const described = namedRule(readDescription(file), id);
         const client = api();
         const current = await client.request<RuleView>('GET', path(id)).catch((error: unknown) => {
           if (error instanceof CommandError && error.kind === 'not-found') return undefined;
@@ -54,7 +57,7 @@ export function addRuleCommands(program: Command, action: Action): void {
         const condition: Record<string, string> = current
           ? { 'if-match': `"${current.version}"` }
           : { 'if-none-match': '*' };
-        const stored = await sendDescription(readDescription(file), (body) =>
+        const stored = await sendDescription(described, (body) =>
           client.request<RuleView>('PUT', path(id), body, condition),
         );
         out.result(stored, () => `${stored.id} is at version ${stored.version}, in force now`);
@@ -71,4 +74,17 @@ export function addRuleCommands(program: Command, action: Action): void {
         out.result({ id }, () => `${id} is no longer in force`);
       }),
     );
+}
+
+/** The file's rule with the id of the command, which the file may leave out. @throws CommandError where it has another. */
+export function namedRule(file: DescribedFile, id: string): DescribedFile {
+  const { value } = file;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return file;
+  if (!('id' in value)) return { ...file, value: { ...value, id } };
+  if (value.id === id) return file;
+  throw new CommandError(
+    'data',
+    `${file.path}:${file.lineOf('/id')}: id: the rule is ${String(value.id)}, but the command names ${id}`,
+    'leave the id out of the file, or name the same in both',
+  );
 }
