@@ -7,6 +7,7 @@ import type {
   DeviceGateway,
   DeviceIntake,
   DeviceMessage,
+  DevicePresence,
   IntakeKind,
   IntakeReceipt,
   PresenceListener,
@@ -48,7 +49,7 @@ function hold() {
 /** An intake that remembers, and can be told to refuse for a while or to take its time. */
 class RecordingIntake implements DeviceIntake, PresenceListener {
   readonly messages: DeviceMessage[] = [];
-  readonly presences: { device: DeviceId; machines: readonly MachineKey[]; online: boolean }[] = [];
+  readonly presences: DevicePresence[] = [];
   refusals = 0;
   held: Hold | undefined;
   readonly #pressure = new BackPressure<'told'>();
@@ -81,7 +82,7 @@ class RecordingIntake implements DeviceIntake, PresenceListener {
     this.#pressure.set('told', false, kind);
   }
 
-  presence(event: { device: DeviceId; machines: readonly MachineKey[]; online: boolean }): void {
+  presence(event: DevicePresence): void {
     this.presences.push(event);
   }
 
@@ -295,8 +296,8 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
         await device.disconnect();
         await until(() => intake.presences.length === 2, 'the device is told offline');
         assert.deepEqual(
-          intake.presences.map((presence) => [presence.device, presence.online, [...presence.machines].sort()]),
-          [true, false].map((online) => ['gauge-1', online, harness.machines.slice(0, 2).sort()]),
+          intake.presences.map(({ device, by, online, machines }) => [device, by, online, [...machines].sort()]),
+          [true, false].map((online) => ['gauge-1', 'connection', online, harness.machines.slice(0, 2).sort()]),
         );
       },
     },

@@ -1,5 +1,6 @@
-import type { DeviceId, MachineKey } from '../domain/ids.ts';
+import type { MachineKey } from '../domain/ids.ts';
 import type { CallOptions } from '../errors.ts';
+import type { DevicePresence } from '../ports/device-gateway.ts';
 
 /**
  * What is happening now, for people who watch: a sample of the newest readings, when each machine was last heard of, and which devices are
@@ -24,11 +25,4 @@ export interface LiveMachine {
   readonly tsMs?: number;
   /** The newest value of each metric that changed. Their units are the machine's catalogue's. */
   readonly metrics: Readonly<Record<string, number>>;
-}
-
-export interface DevicePresence {
-  readonly device: DeviceId;
-  readonly machines: readonly MachineKey[];
-  readonly online: boolean;
-  readonly atMs: number;
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { stampedEvent } from '../contracts/sample-event.ts';
 import type { StampedEvent } from '../domain/event.ts';
 import type { DeviceId, MachineKey } from '../domain/ids.ts';
+import type { DevicePresence } from '../ports/device-gateway.ts';
 import { LiveState } from './live-state.ts';
 
 const press = 'demo/akron/press-7' as MachineKey;
@@ -110,8 +111,8 @@ describe('live state', () => {
   it('stays within its bounds', async () => {
     const state = live({ maxMachines: 1, maxMetricsPerMachine: 2, maxDevices: 1 });
     state.observe([event(press, 1000, reading(900, { a: 1, b: 2, c: 3 })), event(pump, 1000, reading(900, { a: 1 }))]);
-    state.presence({ device: 'one' as DeviceId, machines: [press], online: true, atMs: 1 });
-    state.presence({ device: 'two' as DeviceId, machines: [press], online: true, atMs: 2 });
+    state.presence({ device: 'one' as DeviceId, machines: [press], by: 'connection', online: true, atMs: 1 });
+    state.presence({ device: 'two' as DeviceId, machines: [press], by: 'connection', online: true, atMs: 2 });
     const { machines, presence } = await state.changes();
     expect(machines).toHaveLength(1);
     expect(machines[0]?.metrics).toEqual({ a: 1, b: 2 });
@@ -120,11 +121,20 @@ describe('live state', () => {
 
   it('tells which devices came and went', async () => {
     const state = live();
-    const presence = { device: 'gateway' as DeviceId, machines: [press], online: true, atMs: 1000 };
+    const presence: DevicePresence = {
+      device: 'gateway' as DeviceId,
+      machines: [press, pump],
+      by: 'connection',
+      online: true,
+      atMs: 1000,
+    };
     state.presence(presence);
-    const first = await state.changes();
-    expect(first.presence).toEqual([presence]);
+    expect((await state.changes()).presence).toEqual([presence]);
+    const ofPump: DevicePresence = { ...presence, machines: [pump], by: 'status', online: false };
+    state.presence(ofPump);
+    const second = await state.changes();
+    expect(second.presence).toEqual([presence, ofPump]);
     state.presence({ ...presence, online: false, atMs: 2000 });
-    expect((await state.changes(first.cursor)).presence).toEqual([{ ...presence, online: false, atMs: 2000 }]);
+    expect((await state.changes(second.cursor)).presence).toEqual([{ ...presence, online: false, atMs: 2000 }]);
   });
 });

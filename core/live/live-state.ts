@@ -1,10 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { throwIfAborted, type CallOptions } from '../errors.ts';
 import type { MachineEvent } from '../domain/event.ts';
-import type { DeviceId, MachineKey } from '../domain/ids.ts';
+import type { MachineKey } from '../domain/ids.ts';
 import type { TelemetryBody } from '../domain/reading.ts';
-import type { PresenceListener } from '../ports/device-gateway.ts';
-import type { DevicePresence, LiveChanges, LiveFeed, LiveMachine } from './live-feed.ts';
+import type { DevicePresence, PresenceListener } from '../ports/device-gateway.ts';
+import type { LiveChanges, LiveFeed, LiveMachine } from './live-feed.ts';
 
 export interface LiveStateOptions {
   /** Tells this process's cursors from those of the one before. */
@@ -42,7 +42,8 @@ export class LiveState implements LiveFeed, PresenceListener {
   readonly #maxMetrics: number;
   readonly #sampleEveryMs: number;
   readonly #machines = new Map<MachineKey, WatchedMachine>();
-  readonly #devices = new Map<DeviceId, DevicePresence & { readonly version: number }>();
+  /** By device, and by device and machine what status topics said. */
+  readonly #presence = new Map<string, DevicePresence & { readonly version: number }>();
   #version = 0;
   /** Batches since somebody last asked. */
   #unasked = 0;
@@ -79,12 +80,13 @@ export class LiveState implements LiveFeed, PresenceListener {
     }
   }
 
-  presence({ device, machines, online, atMs }: DevicePresence): void {
-    this.#devices.delete(device);
-    this.#devices.set(device, { device, machines, online, atMs, version: ++this.#version });
-    if (this.#devices.size > this.#maxDevices) {
-      for (const oldest of this.#devices.keys()) {
-        this.#devices.delete(oldest);
+  presence({ device, machines, by, online, atMs }: DevicePresence): void {
+    const name = by === 'connection' ? device : `${device} ${machines.join(' ')}`;
+    this.#presence.delete(name);
+    this.#presence.set(name, { device, machines, by, online, atMs, version: ++this.#version });
+    if (this.#presence.size > this.#maxDevices) {
+      for (const oldest of this.#presence.keys()) {
+        this.#presence.delete(oldest);
         break;
       }
     }
@@ -99,7 +101,7 @@ export class LiveState implements LiveFeed, PresenceListener {
       if (machine.version > since) machines.push(this.#changesOf(key, machine, since));
     }
     const presence: DevicePresence[] = [];
-    for (const { version, ...device } of this.#devices.values()) if (version > since) presence.push(device);
+    for (const { version, ...device } of this.#presence.values()) if (version > since) presence.push(device);
     return { cursor: `${this.#incarnation}:${this.#version}`, machines, presence };
   }
 

@@ -86,15 +86,21 @@ export interface IntakeReceipt {
   readonly rejected: readonly Rejection[];
 }
 
+/** Whether a device, or a machine behind it, is there. */
+export interface DevicePresence {
+  readonly device: DeviceId;
+  /** Of `connection`: all that the device is bound to. Of `status`: the one whose status topic said it. */
+  readonly machines: readonly MachineKey[];
+  readonly by: 'connection' | 'status';
+  readonly online: boolean;
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+}
+
 /** Hears which devices are there. */
 export interface PresenceListener {
   /** A device came, went, or said so by its status topic. */
-  presence(event: {
-    readonly device: DeviceId;
-    readonly machines: readonly MachineKey[];
-    readonly online: boolean;
-    readonly atMs: number;
-  }): void;
+  presence(event: DevicePresence): void;
 }
 
 /** Something for a machine to do. It is dropped, unsent, after `expiresAtMs` (milliseconds since 1970). */

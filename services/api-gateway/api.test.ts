@@ -643,7 +643,9 @@ describe('devices', () => {
       secret: expect.stringMatching(/^.{43}$/),
     });
     expect((await platform.call('engineer', 'POST', '/v1/devices', { body: { id: 'gw', machines } })).status).toBe(409);
-    platform.live.presence({ device: 'gw' as never, machines: [pressOf(NORTH)], online: true, atMs: 1 });
+    const press = { device: 'gw' as never, machines: [pressOf(NORTH)], atMs: 1 };
+    platform.live.presence({ ...press, by: 'connection', online: true });
+    platform.live.presence({ ...press, by: 'status', online: false });
     await platform.until(async () => ((await get('/v1/devices/gw')).json as { online?: boolean }).online === true);
     const more = [...machines, { site: SITE, machine: 'pump-9' }];
     expect(

@@ -18,7 +18,13 @@ import {
   type TenantId,
 } from '#core/domain/ids.ts';
 import { TopicMapping } from '#core/ingestion/mapping.ts';
-import type { DeviceIntake, DeviceMessage, IntakeReceipt, PresenceListener } from '#core/ports/device-gateway.ts';
+import type {
+  DeviceIntake,
+  DeviceMessage,
+  DevicePresence,
+  IntakeReceipt,
+  PresenceListener,
+} from '#core/ports/device-gateway.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { selfSignedCertificate } from '#test/support/self-signed-certificate.ts';
@@ -130,8 +136,8 @@ class OpenIntake implements DeviceIntake, PresenceListener {
     await this.#gate?.promise;
   }
 
-  presence(event: { machines: readonly MachineKey[]; online: boolean }): void {
-    this.presences.push(`${event.machines.join()} ${event.online ? 'online' : 'offline'}`);
+  presence({ machines, by, online }: DevicePresence): void {
+    this.presences.push(`${by}: ${machines.join()} ${online ? 'online' : 'offline'}`);
   }
 
   payloads(): string[] {
@@ -428,7 +434,7 @@ describe('presence', () => {
     await device.publishTo(status, 'nonsense');
     device.cut();
     await until(() => world.intake.presences.filter((line) => line.endsWith('offline')).length === 2);
-    expect(world.intake.presences.slice(0, 2)).toEqual([`${PRESS} online`, `${PRESS} online`]);
+    expect(world.intake.presences.slice(0, 2)).toEqual([`connection: ${PRESS} online`, `status: ${PRESS} online`]);
   });
 
   it('does not flap when a device takes its own connection over', async () => {
@@ -436,7 +442,7 @@ describe('presence', () => {
     await world.connect('press-7', world.secret);
     await world.connect('press-7', world.secret);
     await pause(50);
-    expect(world.intake.presences).toEqual([`${PRESS} online`]);
+    expect(world.intake.presences).toEqual([`connection: ${PRESS} online`]);
     expect(world.gateway.connections).toBe(1);
   });
 });
@@ -487,7 +493,7 @@ describe('storms', () => {
     expect(acknowledged).toBe(600);
     const payloads = new Set(world.intake.payloads());
     for (let i = 0; i < 300; i++) expect([payloads.has(`${i}a`), payloads.has(`${i}b`)]).toEqual([true, true]);
-    expect(world.intake.presences.at(-1)).toBe(`${PRESS} offline`);
+    expect(world.intake.presences.at(-1)).toBe(`connection: ${PRESS} offline`);
     expect(world.problems).toEqual([]);
   });
 });

@@ -283,7 +283,7 @@ export class AedesDeviceGateway implements DeviceGateway {
     if (connection.socket.destroyed) throw connackError(CONNACK_UNAVAILABLE, 'the connection is gone');
     connection.identify(device);
     this.#byDevice.set(device.id, others.add(connection));
-    if (others.size === 1) this.#tellPresence(device, device.machines, true);
+    if (others.size === 1) this.#tellConnection(device, true);
   }
 
   #onClosed(connection: DeviceConnection): void {
@@ -294,11 +294,11 @@ export class AedesDeviceGateway implements DeviceGateway {
     const ofDevice = device && this.#byDevice.get(device.id);
     if (device === undefined || !ofDevice?.delete(connection) || ofDevice.size > 0) return;
     this.#byDevice.delete(device.id);
-    if (this.#closing === undefined) this.#tellPresence(device, device.machines, false);
+    if (this.#closing === undefined) this.#tellConnection(device, false);
   }
 
-  #tellPresence(device: Device, machines: readonly MachineKey[], online: boolean): void {
-    this.#presence.presence({ device: device.id, machines, online, atMs: this.#dependencies.clock.nowMs() });
+  #tellConnection({ id: device, machines }: Device, online: boolean): void {
+    this.#presence.presence({ device, machines, by: 'connection', online, atMs: this.#dependencies.clock.nowMs() });
   }
 
   #onPublish(client: Client | null, packet: PublishPacket, callback: (error?: Error | null) => void): void {
@@ -423,13 +423,15 @@ export class AedesDeviceGateway implements DeviceGateway {
   }
 
   /** What a device says of itself. Anything but `{"online": true|false}` says nothing. */
-  #onStatus(device: Device, machine: MachineKey, packet: PublishPacket): void {
+  #onStatus({ id: device, tenant }: Device, machine: MachineKey, packet: PublishPacket): void {
     if (packet.payload.length > MAX_STATUS_BYTES) return;
     try {
       const status = JSON.parse(packet.payload.toString()) as { readonly online?: unknown } | null;
-      if (typeof status?.online === 'boolean') this.#tellPresence(device, [machine], status.online);
+      if (typeof status?.online !== 'boolean') return;
+      const atMs = this.#dependencies.clock.nowMs();
+      this.#presence.presence({ device, machines: [machine], by: 'status', online: status.online, atMs });
     } catch {
-      this.#dependencies.refuse('protocol-error', device.tenant);
+      this.#dependencies.refuse('protocol-error', tenant);
     }
   }
 

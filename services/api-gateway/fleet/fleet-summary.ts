@@ -3,7 +3,8 @@ import { machineHistories } from '#core/derivation/machine-histories.ts';
 import type { Alarm } from '#core/domain/alarm.ts';
 import { machineRef, type DeviceId, type MachineKey, type TenantId } from '#core/domain/ids.ts';
 import { NO_HISTORY } from '#core/domain/machine-history.ts';
-import type { DevicePresence, LiveFeed, LiveMachine } from '#core/live/live-feed.ts';
+import type { LiveFeed, LiveMachine } from '#core/live/live-feed.ts';
+import type { DevicePresence } from '#core/ports/device-gateway.ts';
 import type { AlarmJournal } from '#core/ports/alarm-journal.ts';
 import type { MachineRegistry, RegisteredMachine } from '#core/ports/machine-registry.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
@@ -207,7 +208,7 @@ export class FleetSummary {
         if (own) own.push(machine);
         else pulse.set(tenant, [machine]);
       }
-      for (const device of changes.presence) this.#presence.set(device.device, device);
+      for (const each of changes.presence) if (each.by === 'connection') this.#presence.set(each.device, each);
       presence.push(...changes.presence);
     }
     for (const listener of this.#listeners) listener(pulse, presence);

@@ -85,10 +85,13 @@ export const presenceEventSchema = z
   .object({
     device: z.string(),
     machines: z.array(z.object({ site: z.string(), machine: z.string() })),
+    by: z
+      .enum(['connection', 'status'])
+      .meta({ description: 'Its connection, of all its machines; or the status topic of one machine' }),
     online: z.boolean(),
     atMs: instantMsSchema,
   })
-  .meta({ id: 'PresenceEvent', description: 'A device came or went' });
+  .meta({ id: 'PresenceEvent', description: 'A device, or a machine behind it, came or went' });
 
 export const resyncEventSchema = z
   .object({ topic: z.literal('alarms'), reason: z.string() })
