@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { runChartBench } from './chart.ts';
-import { runPipelineBench, shortcomings } from './pipeline.ts';
+import { runPipelineBench, shortcomings, type PipelineResult } from './pipeline.ts';
 import { profileTable, runProfile } from './profile.ts';
 import {
   chartMarkdown,
@@ -52,8 +52,7 @@ const benches: Readonly<Record<string, () => Promise<void> | void>> = {
     const options = { ...PLANT, ...(flags.short ? SHORT : FULL) };
     const result = await runPipelineBench(options);
     print('pipeline', pipelineMarkdown(result), { options, ...result });
-    const failures = result.runs.flatMap(shortcomings);
-    if (failures.length > 0) throw new Error(failures.join('\n'));
+    refuseShortcomings(result);
   },
   chart: async () => {
     const result = await runChartBench({ machines: Number(flags.machines), charts: 100 });
@@ -95,7 +94,8 @@ async function report(): Promise<void> {
     console.log(`\n## ${name}\n\n${markdown}`);
     writeSection(name, markdown);
   };
-  section('pipeline', pipelineMarkdown(await runPipelineBench({ ...PLANT, ...FULL })));
+  const pipeline = await runPipelineBench({ ...PLANT, ...FULL });
+  section('pipeline', pipelineMarkdown(pipeline));
   section('chart', chartMarkdown(await runChartBench({ machines: Number(flags.machines), charts: 100 })));
   section('scale', scaleMarkdown(await runScaleBench(SCALE)));
   const peak = await runProfile({ ...PLANT, seconds: PROFILE_S });
@@ -104,6 +104,12 @@ async function report(): Promise<void> {
   const { featuresBenchTable, runFeaturesBench } = await import('./features.ts');
   section('features', `\`\`\`\n${featuresBenchTable(await runFeaturesBench())}\n\`\`\``);
   section('soak', soakMarkdown(await runSoakBench({ ...PLANT, minutes: Number(flags.minutes), ...rate() })));
+  refuseShortcomings(pipeline);
+}
+
+function refuseShortcomings({ runs }: PipelineResult): void {
+  const failures = runs.flatMap(shortcomings);
+  if (failures.length > 0) throw new Error(failures.join('\n'));
 }
 
 async function replays(formats: readonly ReplayedFormat[]): Promise<void> {

@@ -10,6 +10,9 @@ import { Probes, type ProbeResult } from './probes.ts';
 import { PeakMemory } from './process-tree.ts';
 import { firstLine, SITE, startPlatform, type Device, type RunningPlatform } from './running-platform.ts';
 
+/** What any machine is to reach; a laptop reaches several times as much. */
+const LEAST_MESSAGES_PER_S = 10_000;
+
 export interface PipelineOptions {
   readonly seconds: number;
   readonly floorSeconds: number;
@@ -67,7 +70,9 @@ export function shortcomings({ name, load, ...run }: PlatformRun): string[] {
   // What was not answered any more may have been stored.
   const excess = run.queryableReadings - run.acknowledgedReadings;
   const isQueryable = excess >= 0 && excess <= load.unanswered * METRICS.length;
+  const isSlow = run.ratePerS === undefined && run.messagesPerS < LEAST_MESSAGES_PER_S;
   return [
+    ...(isSlow ? [`${Math.round(run.messagesPerS)} messages/s, less than ${LEAST_MESSAGES_PER_S}`] : []),
     ...(run.ledgerExact ? [] : ['the ledger is not exact']),
     ...(isQueryable
       ? []

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { PortError } from '../errors.ts';
-import type { DeviceId, MachineKey, TenantId } from '../domain/ids.ts';
+import type { MachineKey, TenantId } from '../domain/ids.ts';
 import { BackPressure, intakeKindOf } from '../ingestion/back-pressure.ts';
 import type {
   DeviceCommand,
