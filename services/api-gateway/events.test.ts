@@ -126,7 +126,13 @@ describe('GET /v1/events', () => {
       ],
     });
     await platform.raise('isolated-1');
-    platform.live.presence({ device: 'gw' as DeviceId, machines: [pressOf(NORTH)], by: 'connection', online: false, atMs: Date.now() });
+    platform.live.presence({
+      device: 'gw' as DeviceId,
+      machines: [pressOf(NORTH)],
+      by: 'connection',
+      online: false,
+      atMs: Date.now(),
+    });
     await north.next('alarm');
     expect((await north.next('presence')).data).toMatchObject({
       device: 'gw',
