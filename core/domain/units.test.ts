@@ -16,6 +16,7 @@ describe('unit conversion', () => {
     [25, 'Hz', '/min', 1500],
     [50, '%', '1', 0.5],
     [7, 'rpm', '/min', 7],
+    [7, '{rpm}', '/min', 7],
     [212, 'Fahrenheit', 'Celsius', 100],
     [5, 'Amp', 'mA', 5000],
     [1, 'ips', 'mm/s', 25.4],

@@ -35,6 +35,7 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map([
   ['in', '[in_i]'],
   ['psi', '[psi]'],
   ['rpm', '/min'],
+  ['{rpm}', '/min'],
   ['r/min', '/min'],
   ['1/min', '/min'],
   ['{rev}/min', '/min'],

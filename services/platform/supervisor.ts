@@ -56,8 +56,8 @@ export async function supervise(
     const startedAt = performance.now();
     isReady = false;
     const started = fork(service.entry, [], {
-      // DuckDB's threads leave memory behind in as many arenas as there are.
-      env: { MALLOC_ARENA_MAX: '2', ...process.env, ...service.env() },
+      // DuckDB's threads leave memory behind in as many arenas as there are; with two they wait for one another.
+      env: { MALLOC_ARENA_MAX: '8', ...process.env, ...service.env() },
       execArgv: ['--disable-warning=ExperimentalWarning', YOUNG_GENERATION],
       stdio: ['ignore', 2, 2, 'ipc'],
     });
