@@ -33,7 +33,7 @@ export interface MaintenanceReport {
 
 /** When the steps are due. */
 export interface MaintenanceLimits {
-  /** An open part with so many readings is sorted and closed: the most that a query has to search unsorted, some 8 ms a million. */
+  /** An open part with so many readings is sorted and closed: the most that a query has to search unsorted, some 8 ms a million. Twice as many no longer sort within the memory that the store may use. */
   readonly sealRows: number;
   /** An open part of rollups with so many rows is joined and closed. */
   readonly joinRollupRows: number;
@@ -49,7 +49,7 @@ export interface MaintenanceLimits {
 }
 
 export const DEFAULT_LIMITS: MaintenanceLimits = {
-  sealRows: 1_000_000,
+  sealRows: 500_000,
   joinRollupRows: 1_000_000,
   rollUpRows: 100_000,
   rollUpAfterMs: 10_000,
