@@ -6,7 +6,6 @@ export type SiteId = Branded<'SiteId'>;
 export type MachineId = Branded<'MachineId'>;
 export type SensorId = Branded<'SensorId'>;
 export type DeviceId = Branded<'DeviceId'>;
-export type MetricName = Branded<'MetricName'>;
 export type RuleId = Branded<'RuleId'>;
 export type AlarmId = Branded<'AlarmId'>;
 /** `tenant/site/machine`: the partition key of every stream. */

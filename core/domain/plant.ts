@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isName } from './ids.ts';
+import { unitProblem } from './units.ts';
 
 const name = z.string().refine(isName, 'must be 1 to 64 of A-Z a-z 0-9 _ . - (and not . or ..)');
 
@@ -100,12 +101,25 @@ export const machineSchema = z
     }
   });
 
+/**
+ * A machine as somebody describes it: {@link machineSchema}, with units that are known. What is kept is read without that, lest a unit that an
+ * earlier Tribo took keep the machine from being read.
+ */
+export const describedMachineSchema = machineSchema.superRefine((machine, context) => {
+  for (const list of ['metrics', 'sensors'] as const) {
+    for (const [index, { unit }] of machine[list].entries()) {
+      const message = unitProblem(unit);
+      if (message !== undefined) context.addIssue({ code: 'custom', path: [list, index, 'unit'], message });
+    }
+  }
+});
+
 /** A plant as a file describes it: one tenant's site with its machines. */
 export const plantSchema = z.strictObject({
   tenant: name,
   site: name,
   name: z.string().max(120).optional(),
-  machines: z.array(machineSchema).max(20_000),
+  machines: z.array(describedMachineSchema).max(20_000),
 });
 
 function requireUnique(names: readonly string[], list: string, field: string, context: z.RefinementCtx): void {

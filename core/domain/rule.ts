@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isName, type RuleId, type TenantId } from './ids.ts';
 import { machineSchema } from './plant.ts';
-import { isKnownUnit } from './units.ts';
+import { unitProblem } from './units.ts';
 
 /** From least to most urgent; ISA-18.2 expects about 80 % low and medium, 15 % high, 5 % critical. */
 export const ALARM_PRIORITIES = ['low', 'medium', 'high', 'critical'] as const;
@@ -71,7 +71,10 @@ const thresholdRule = z.strictObject({
   unit: z
     .string()
     .max(32)
-    .refine(isKnownUnit, 'no reading converts to this unit: write a UCUM code such as Cel or mm/s, or leave it out')
+    .superRefine((unit, context) => {
+      const message = unitProblem(unit);
+      if (message !== undefined) context.addIssue({ code: 'custom', message });
+    })
     .optional(),
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { convertUnit, isUnitText, sameUnit } from './units.ts';
+import { convertUnit, isUnitText, sameUnit, unitProblem } from './units.ts';
 
 describe('unit conversion', () => {
   it.each([
@@ -22,6 +22,15 @@ describe('unit conversion', () => {
     [1, 'ips', 'mm/s', 25.4],
     [1500, 'RPM', 'hertz', 25],
     [7, '{pieces}', '{pieces}', 7],
+    [157.07963267948966, 'rad/s', '/min', 1500],
+    [1500, 'r/min', 'Hz', 25],
+    [2, 'm/s²', 'mm/s2', 2000],
+    [5, 'µm', 'mm', 0.005],
+    [5, 'μm/s', 'um/s', 5],
+    [1, '[g]', 'm/s²', 9.80665],
+    [25, '°C', 'K', 298.15],
+    [3.6, 'm³/h', 'L/s', 1],
+    [1, '[lb_av]/s/[psi]', '[lb_av]/s/[psi]', 1],
   ])('%p %s is %s %p', (value, from, to, expected) => {
     expect(convertUnit(value, from, to)).toBeCloseTo(expected, 9);
   });
@@ -46,11 +55,35 @@ describe('unit conversion', () => {
     ]);
   });
 
-  it.each(['mm/s', '[degF]', '{rev}/min', '%', 'm/s2'])('accepts the text %s', (text) => {
+  it.each(['mm/s', '[degF]', '{rev}/min', '%', 'm/s2', 'µm', '°C', 'm/s²'])('accepts the text %s', (text) => {
     expect(isUnitText(text)).toBe(true);
   });
 
-  it.each(['', 'a"b', 'a\\b', 'mm s', 'µm', 'x'.repeat(33), 5, null])('refuses the text %p', (text) => {
+  it.each(['', 'a"b', 'a\\b', 'mm s', 'grün', 'x'.repeat(33), 5, null])('refuses the text %p', (text) => {
     expect(isUnitText(text)).toBe(false);
+  });
+
+  it.each(['mm/s', 'µm/s', '°C', 'rpm', '{pieces}', 'kg/m3', 'mV/g', '[lb_av]/s/[psi]', '/h', '1'])(
+    'knows %s',
+    (unit) => {
+      expect(unitProblem(unit)).toBeUndefined();
+    },
+  );
+
+  it.each([
+    ['MM/S', 'mm/s'],
+    ['mm/sec', 'mm/s'],
+    ['m/s/s', undefined],
+    ['C', 'Cel'],
+    ['Grad', 'rad'],
+    ['bars', 'bar'],
+    ['degrees', 'deg'],
+    ['furlong', 'known are Cel, mm/s, m/s2, bar, A...'],
+    ['{}', 'known are'],
+    ['', 'known are'],
+    ['constructor', 'known are'],
+  ])('of %p it says what may be meant: %p', (unit, meant) => {
+    if (meant === undefined) expect(unitProblem(unit)).toBeUndefined();
+    else expect(unitProblem(unit)).toContain(meant);
   });
 });

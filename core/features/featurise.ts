@@ -168,9 +168,9 @@ function featureMachine(
 
 /** UCUM units by the end of the feature's name; what ends in none is a ratio. */
 function unitsOf(values: Readonly<Record<string, number>>, unit: string): Record<string, string> {
-  const suffix = `_${sampleUnit(unit).suffix}`;
+  const { suffix, code } = sampleUnit(unit);
   const unitOf = (name: string): string => {
-    if (name.endsWith(suffix)) return unit;
+    if (name.endsWith(`_${suffix}`)) return code;
     return name.endsWith('_mm_s') ? 'mm/s' : '1';
   };
   return Object.fromEntries(Object.keys(values).map((name) => [name, unitOf(name)]));

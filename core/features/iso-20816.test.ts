@@ -79,6 +79,10 @@ describe('the velocity RMS of a waveform', () => {
     ['mm/s2', 1000, 1000],
     ['g', 1, 9806.65],
     ['[g]', 1, 9806.65],
+    ['m/s²', 1, 1000],
+    ['m/s^2', 1, 1000],
+    ['m_g', 1000, 9806.65],
+    ['[in_i]/s2', 1, 25.4],
   ])('of a tone in %s is its amplitude over its angular frequency', (unit, amplitude, inMillimetres) => {
     const expected = inMillimetres / (2 * Math.PI * 80 * Math.SQRT2);
     expect(Math.abs(features(tone(amplitude, 80), unit).values['velocity_rms_mm_s']! / expected - 1)).toBeLessThan(
@@ -94,6 +98,8 @@ describe('the velocity RMS of a waveform', () => {
   it.each([
     ['mm/s', 3],
     ['m/s', 0.003],
+    ['µm/s', 3000],
+    ['ips', 3 / 25.4],
   ])('of a tone in %s is its RMS', (unit, amplitude) => {
     expect(features(tone(amplitude, 100), unit).values['velocity_rms_mm_s']).toBeCloseTo(3 / Math.SQRT2, 6);
   });
@@ -120,6 +126,7 @@ describe('the velocity RMS of a waveform', () => {
     ['a record of 0.1 s', tone(1, 80, 25600, 0.1), 25600, 'g', 'record_too_short'],
     ['1999 samples/s', tone(1, 80, 1999, 1), 1999, 'g', 'sample_rate_too_low'],
     ['an unknown unit', tone(1, 80), 4096, 'V', 'unknown_unit'],
+    ['a displacement', tone(1, 80), 4096, 'µm', 'unknown_unit'],
   ])('is absent for %s, and so is the zone', (_, samples, sampleRateHz, unit, code) => {
     const { values, isoZone: zone } = features(samples, unit, sampleRateHz);
     expect(zone).toMatchObject({ verdict: 'none', codes: [code] });

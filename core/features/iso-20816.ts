@@ -1,5 +1,5 @@
 import { firstLineFrom, lastLineUpTo, type PowerSpectrum } from './power-spectrum.ts';
-import type { SampleUnit } from './units.ts';
+import { givesVelocity, type SampleUnit } from './units.ts';
 import type { FeatureMachine } from './waveform.ts';
 
 export type IsoZoneLetter = 'A' | 'B' | 'C' | 'D';
@@ -62,8 +62,12 @@ export function velocityObstacle(
   sampleRateHz: number,
   bandHz: readonly [number, number],
 ): NoZone | undefined {
-  if (unit.quantity === 'other') {
-    return { code: 'unknown_unit', reason: 'the samples are in no unit of acceleration or velocity that is known' };
+  if (!givesVelocity(unit)) {
+    const reason =
+      unit.quantity === 'displacement'
+        ? `the samples are a displacement, in ${unit.code}; ISO 20816-3 is judged by acceleration or velocity`
+        : `the samples are in no unit of acceleration or velocity that is known: ${unit.code}`;
+    return { code: 'unknown_unit', reason };
   }
   const needed = MIN_PERIODS_OF_LOWER_EDGE / bandHz[0];
   if (durationSeconds < needed) {

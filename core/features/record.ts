@@ -4,7 +4,7 @@ import { velocityBandHz } from './iso-20816.ts';
 import { powerSpectrum, type PowerSpectrum } from './power-spectrum.ts';
 import { defectsOf, type Defect } from './spectral-lines.ts';
 import { buffer } from './transform-cache.ts';
-import { sampleUnit, type SampleUnit } from './units.ts';
+import { givesVelocity, sampleUnit, type SampleUnit } from './units.ts';
 import {
   FEATURES_VERSION,
   MAX_RPM,
@@ -24,7 +24,6 @@ export interface VibrationRecord {
   readonly centred: Float64Array;
   readonly mean: number;
   readonly sampleRateHz: number;
-  readonly unitCode: string;
   readonly unit: SampleUnit;
   readonly machine: FeatureMachine;
   readonly parameters: FeatureParameters;
@@ -51,7 +50,6 @@ export function prepareRecord(waveform: WaveformInput, { machine, parameters }: 
   return {
     ...centre(samples),
     sampleRateHz,
-    unitCode: waveform.unit,
     unit: sampleUnit(waveform.unit),
     machine,
     parameters: resolveParameters(parameters),
@@ -108,7 +106,7 @@ export function provenanceOf(
   return {
     softwareVersion: FEATURES_VERSION,
     parameters,
-    unit: record.unitCode,
+    unit: record.unit.code,
     sampleRateHz: record.sampleRateHz,
     samples,
     zeroPaddedTo: nextEvenSmooth(samples),
@@ -116,7 +114,7 @@ export function provenanceOf(
     rpmSource: record.rpmSource,
     envelopeBandHz: envelope?.bandHz,
     envelopeBandSource: !envelope ? 'none' : parameters.envelopeBandHz ? 'parameter' : 'spectral-kurtosis',
-    velocityBandHz: record.unit.quantity === 'other' ? undefined : velocityBandHz(record.rpm),
+    velocityBandHz: givesVelocity(record.unit) ? velocityBandHz(record.rpm) : undefined,
     amplitudeStepHz: amplitude?.stepHz,
     envelopeStepHz: envelope?.spectrum.stepHz,
     scaling:

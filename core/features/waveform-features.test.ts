@@ -69,6 +69,8 @@ describe('waveform features', () => {
     ['%', 'rms_unit'],
     ['V/[g]', 'rms_V_g'],
     ['', 'rms_unit'],
+    ['m/s²', 'rms_m_s2'],
+    ['µm', 'rms_um'],
   ])('of a signal in the unit %p are named after it: %s', (unit, name) => {
     expect(valuesOf(noise(64), BARE, unit)).toHaveProperty([name]);
   });

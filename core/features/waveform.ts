@@ -7,8 +7,8 @@ export interface WaveformInput {
   readonly samples: Float64Array | Float32Array;
   readonly sampleRateHz: number;
   /**
-   * UCUM code of the samples. Acceleration: `g` (read as `[g]`, standard gravity), `[g]`, `m/s2`, `mm/s2`; velocity: `mm/s`, `m/s`.
-   * Any other unit is carried into the feature names as it is, and gives no velocity and no zone: units are never guessed.
+   * Of the samples: a UCUM code or a customary spelling of one, as in core/domain/units.ts. `g` is standard gravity. What is neither an
+   * acceleration nor a velocity is carried into the feature names, and gives no velocity and no zone: units are never guessed.
    */
   readonly unit: string;
   /** Shaft speed while recording, in revolutions per minute; else the machine's nominal speed is taken. */
@@ -112,7 +112,7 @@ export interface FeatureProvenance {
 }
 
 /** Version of the feature algorithms: raised whenever the same waveform would give another value. */
-export const FEATURES_VERSION = 'tribo-features/1.0.1';
+export const FEATURES_VERSION = 'tribo-features/1.0.2';
 
 /**
  * The defaults with a context's overrides.

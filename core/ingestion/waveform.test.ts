@@ -28,6 +28,10 @@ describe('a waveform as JSON', () => {
     });
   });
 
+  it.each(['m/s²', 'µm', 'mm/s', '[g]'])('may be in %s', (unit) => {
+    expect(readJson({ unit })).toMatchObject({ header: { unit } });
+  });
+
   it('gives back any samples that were sent', () => {
     const samples = fc.uint8Array({ minLength: 2, maxLength: 600 }).map((bytes) => bytes.subarray(bytes.length % 2));
     fc.assert(

@@ -96,9 +96,22 @@ describe('machines', () => {
       { ...pump('pump-3'), bearings: [{ id: 'de', elements: 2, elementDiameterMm: 1, pitchDiameterMm: 3 }] },
       '/bearings/0/elements',
     ],
-  ])('are refused with %s, which is pointed at', async (_what, body, pointer) => {
+    [
+      'a metric in an unknown unit',
+      { ...pump('pump-3'), metrics: [{ name: 'v', unit: 'mm/s' }, { name: 't', unit: 'Celcius' }] }, // prettier-ignore
+      '/metrics/1/unit',
+      '"Celcius" is no unit that is known: did you mean Cel',
+    ],
+    [
+      'a sensor in an unknown unit',
+      { ...pump('pump-3'), sensors: [{ id: 'de', kind: 'acceleration', unit: 'mm/sec²' }] },
+      '/sensors/0/unit',
+      'did you mean mm/s2',
+    ],
+  ])('are refused with %s, which is pointed at', async (_what, body, pointer, detail = '') => {
     const answer = await platform.call('engineer', 'PUT', '/v1/machines/pump-3?site=akron', { body });
-    expect([answer.status, answer.json]).toEqual([422, expect.objectContaining({ pointer })]);
+    const problem = { pointer, detail: expect.stringContaining(detail) as unknown };
+    expect([answer.status, answer.json]).toEqual([422, expect.objectContaining(problem)]);
   });
 
   it('of the same name at two sites are told apart by site', async () => {

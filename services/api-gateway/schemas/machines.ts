@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MACHINE_EVENT_KINDS } from '#core/domain/machine-history.ts';
-import { machineSchema, plantSchema as describedPlantSchema } from '#core/domain/plant.ts';
+import { describedMachineSchema, machineSchema, plantSchema as describedPlantSchema } from '#core/domain/plant.ts';
 import { alarmPrioritySchema } from './alarms.ts';
 import {
   commaListSchema,
@@ -12,7 +12,7 @@ import {
   siteQuerySchema,
 } from './common.ts';
 
-export const machineDescriptionSchema = machineSchema.meta({
+export const machineDescriptionSchema = describedMachineSchema.meta({
   id: 'Machine',
   examples: [
     {

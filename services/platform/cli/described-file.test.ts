@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { plantSchema } from '#core/domain/plant.ts';
-import { isKnownUnit } from '#core/domain/units.ts';
 import { readDescription, sendDescription } from './described-file.ts';
 import { CommandError } from './output.ts';
 
@@ -30,11 +29,10 @@ machines:
 const type = 'urn:tribo:problem:invalid-request';
 
 describe('the plant that ships as an example', () => {
-  it('is one, and every unit in it is known', () => {
+  it('is one, with the unit of its speed', () => {
     const path = fileURLToPath(new URL('../../../environments/example-plant.yaml', import.meta.url));
     const { machines } = plantSchema.parse(readDescription(path).value);
     const units = machines.flatMap(({ metrics, sensors }) => [...metrics, ...sensors].map(({ unit }) => unit));
-    expect(units.filter((unit) => !isKnownUnit(unit))).toEqual([]);
     expect(units).toContain('/min');
   });
 });
