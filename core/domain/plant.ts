@@ -4,15 +4,28 @@ import { unitProblem } from './units.ts';
 
 const name = z.string().refine(isName, 'must be 1 to 64 of A-Z a-z 0-9 _ . - (and not . or ..)');
 
+/** Fastest speed that is believed, in revolutions per minute. */
+export const MAX_RPM = 1e6;
+
+/** What a rolling bearing may be: for what is within, there are defect frequencies and a spectrum that marks them. */
+export const BEARING_LIMITS = {
+  minElements: 3,
+  maxElements: 200,
+  /** Degrees; at 90 the load is axial alone, and the kinematics of a radial bearing say nothing. */
+  belowContactAngleDeg: 90,
+  /** More cannot be told apart. */
+  perMachine: 16,
+} as const;
+
 /** Geometry of a rolling bearing, from which its defect frequencies follow (core/features/bearing.ts). */
 export const bearingSchema = z
   .strictObject({
     id: name,
     designation: z.string().max(64).optional(),
-    elements: z.int().min(3).max(200),
+    elements: z.int().min(BEARING_LIMITS.minElements).max(BEARING_LIMITS.maxElements),
     elementDiameterMm: z.number().positive(),
     pitchDiameterMm: z.number().positive(),
-    contactAngleDeg: z.number().min(0).max(90).default(0),
+    contactAngleDeg: z.number().min(0).lt(BEARING_LIMITS.belowContactAngleDeg).default(0),
   })
   .refine(({ elementDiameterMm, pitchDiameterMm }) => elementDiameterMm < pitchDiameterMm, {
     path: ['elementDiameterMm'],
@@ -66,11 +79,11 @@ export const machineSchema = z
       'other',
     ]),
     powerKw: z.number().positive().optional(),
-    nominalRpm: z.number().positive().optional(),
+    nominalRpm: z.number().positive().max(MAX_RPM).optional(),
     shaftHeightMm: z.number().positive().optional(),
     support: z.enum(['rigid', 'flexible']).optional(),
     gearTeeth: z.int().positive().optional(),
-    bearings: z.array(bearingSchema).max(32).default([]),
+    bearings: z.array(bearingSchema).max(BEARING_LIMITS.perMachine).default([]),
     sensors: z.array(sensorSchema).max(128).default([]),
     metrics: z.array(metricDefinitionSchema).max(512).default([]),
     operatingState: operatingStateSourceSchema.default({ from: 'always', state: 'running' }),

@@ -1,3 +1,5 @@
+import { BEARING_LIMITS } from '../domain/plant.ts';
+
 /** A rolling bearing as its catalogue page gives it; what its defect frequencies follow from. */
 export interface BearingGeometry {
   /** Name of this bearing on its machine, for instance `drive-end`; appears in feature names and chart marks. */
@@ -34,16 +36,17 @@ export interface DefectFrequencies {
  */
 export function defectOrders(bearing: BearingGeometry): DefectFrequencies {
   const { elements, elementDiameterMm, pitchDiameterMm, contactAngleDeg = 0 } = bearing;
-  if (!Number.isInteger(elements) || elements < 2 || elements > 1000) {
-    throw new RangeError(`elements must be a whole number from 2 to 1000, got ${elements}`);
+  const { minElements, maxElements, belowContactAngleDeg } = BEARING_LIMITS;
+  if (!Number.isInteger(elements) || elements < minElements || elements > maxElements) {
+    throw new RangeError(`elements must be a whole number from ${minElements} to ${maxElements}, got ${elements}`);
   }
   if (!(elementDiameterMm > 0 && pitchDiameterMm > elementDiameterMm && Number.isFinite(pitchDiameterMm))) {
     throw new RangeError(
       `elementDiameterMm must be above 0 and below pitchDiameterMm, got ${elementDiameterMm} and ${pitchDiameterMm}`,
     );
   }
-  if (!(contactAngleDeg >= 0 && contactAngleDeg < 90)) {
-    throw new RangeError(`contactAngleDeg must be from 0 to below 90, got ${contactAngleDeg}`);
+  if (!(contactAngleDeg >= 0 && contactAngleDeg < belowContactAngleDeg)) {
+    throw new RangeError(`contactAngleDeg must be from 0 to below ${belowContactAngleDeg}, got ${contactAngleDeg}`);
   }
   const ratio = (elementDiameterMm / pitchDiameterMm) * Math.cos((contactAngleDeg * Math.PI) / 180);
   return {

@@ -3,19 +3,18 @@ import { derivedEvent, derivedId } from '../derivation/derived-event.ts';
 import type { MachineEvent, StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { maintenanceAt, readHistory } from '../domain/machine-history.ts';
-import type { Machine, OperatingState, OperatingStateSource } from '../domain/plant.ts';
+import type { OperatingState, OperatingStateSource } from '../domain/plant.ts';
 import { decodeSamples, type WaveformReference } from '../domain/waveform.ts';
-import { messageOf } from '../errors.ts';
 import type { CallOptions } from '../errors.ts';
 import type { MachineHistoryEvent, RegisteredMachine } from '../ports/machine-registry.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { settlementOutcome } from '../settlement/outcomes.ts';
-import { defectOrders } from './bearing.ts';
+import { featureMachine } from './feature-machine.ts';
 import type { OperatingPoint, OperatingPoints } from './operating-points.ts';
 import { sampleUnit } from './units.ts';
-import { computeWaveformFeatures, type FeatureMachine, type WaveformFeatures } from './waveform-features.ts';
-import { FEATURES_VERSION } from './waveform.ts';
+import { computeWaveformFeatures, type WaveformFeatures } from './waveform-features.ts';
+import { FEATURES_VERSION, type FeatureProvenance } from './waveform.ts';
 
 /** What {@link featurise} needs to know. */
 export interface FeaturiseDependencies {
@@ -41,7 +40,7 @@ export interface FeaturesBody {
   /** Undefined where no reading tells, and no maintenance was noted. */
   readonly operatingState?: OperatingState;
   /** Where the speed came from; `reading` is the machine's newest `rpm` at about that time. */
-  readonly rpmFrom: 'waveform' | 'reading' | 'machine' | 'unknown';
+  readonly rpmFrom: FeatureProvenance['rpmSource'];
   readonly provenance: WaveformFeatures['provenance'];
   /** The description that the waveform was read against; absent for an unregistered machine. */
   readonly machineRevision?: number;
@@ -106,17 +105,18 @@ function featuresDocument(
   point: OperatingPoint,
 ): DerivedDocument {
   const { sensor, waveformId, ts, sampleRateHz, unit } = waveform;
-  const { rpm } = point;
+  const { rpm, rpmReadAtMs } = point;
+  const rpmSource = waveform.rpm === undefined ? 'reading' : 'waveform';
   const { machine, problems: ofMachine } = featureMachine(registered?.machine, sensor, point.state);
   const problems = point.problem === undefined ? ofMachine : [...ofMachine, point.problem];
   const { values, isoZone, provenance } = computeWaveformFeatures(
-    { samples, sampleRateHz, unit, ...(rpm !== undefined && { rpm }) },
+    { samples, sampleRateHz, unit, rpm, rpmSource, rpmReadAtMs },
     { machine },
   );
   const body: FeaturesBody = {
     waveformId,
     isoZone,
-    rpmFrom: waveform.rpm === undefined && point.rpm !== undefined ? 'reading' : provenance.rpmSource,
+    rpmFrom: provenance.rpmSource,
     provenance,
     ...(point.state !== undefined && { operatingState: point.state }),
     ...(registered && { machineRevision: registered.revision }),
@@ -132,38 +132,6 @@ function featuresDocument(
     units: prefixed(unitsOf(values, unit), sensor),
     body,
   };
-}
-
-/** Most bearings that the features of one waveform tell apart. */
-const MAX_BEARINGS = 16;
-
-/** The facts that count for this sensor. A bearing with an impossible geometry costs its own features, not the waveform's. */
-function featureMachine(
-  machine: Machine | undefined,
-  sensor: string,
-  operatingState: OperatingState | undefined,
-): { readonly machine: FeatureMachine; readonly problems: readonly string[] } {
-  if (!machine) return { machine: { bearings: [], operatingState }, problems: [] };
-  const problems: string[] = [];
-  const heard = machine.sensors.find((each) => each.id === sensor)?.bearing;
-  const usable = machine.bearings.filter((bearing) => {
-    if (heard !== undefined && bearing.id !== heard) return false;
-    try {
-      defectOrders(bearing);
-      return true;
-    } catch (error) {
-      problems.push(`bearing ${bearing.id} is left out: ${messageOf(error)}`);
-      return false;
-    }
-  });
-  if (usable.length > MAX_BEARINGS) {
-    problems.push(
-      `${usable.length - MAX_BEARINGS} bearings are left out: a sensor tells at most ${MAX_BEARINGS} apart`,
-    );
-  }
-  const { powerKw, nominalRpm, shaftHeightMm, support } = machine;
-  const bearings = usable.slice(0, MAX_BEARINGS);
-  return { machine: { powerKw, nominalRpm, shaftHeightMm, support, bearings, operatingState }, problems };
 }
 
 /** UCUM units by the end of the feature's name; what ends in none is a ratio. */

@@ -2,15 +2,16 @@ import { RefreshingCache, type RefreshingCacheOptions } from '../derivation/refr
 import type { Clock } from '../clock.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { operatingStateOf, SPEED_METRIC } from '../domain/operating-state.ts';
-import type { OperatingState, OperatingStateSource } from '../domain/plant.ts';
+import { MAX_RPM, type OperatingState, type OperatingStateSource } from '../domain/plant.ts';
 import type { CallOptions } from '../errors.ts';
 import type { LatestValue, TimeSeriesStore } from '../ports/time-series-store.ts';
-import { MAX_RPM } from './waveform.ts';
 
 /** What a machine was doing at a time. Undefined where nothing tells. */
 export interface OperatingPoint {
   /** Of a reading its magnitude: a drive in reverse reports a negative speed. */
   readonly rpm: number | undefined;
+  /** Time of the reading that told the speed; absent where none did. */
+  readonly rpmReadAtMs?: number;
   readonly state: OperatingState | undefined;
   /** Why a reading that is there does not tell. */
   readonly problem?: string;
@@ -41,20 +42,22 @@ export class OperatingPoints {
     options: CallOptions,
   ): Promise<OperatingPoint> {
     const latest = await this.#latest.get(key, options);
-    const valueOf = (metric: string): number | undefined => {
-      if (metric === SPEED_METRIC && asked.rpm !== undefined) return asked.rpm;
+    const readingOf = (metric: string): LatestValue | undefined => {
       const found = latest.find((each) => each.metric === metric && each.quality !== 'bad');
-      return found && Math.abs(found.ts - asked.tsMs) <= this.#maxDistanceMs ? found.value : undefined;
+      return found && Math.abs(found.ts - asked.tsMs) <= this.#maxDistanceMs ? found : undefined;
     };
-    const state = operatingStateOf(asked.source, valueOf);
-    const speed = valueOf(SPEED_METRIC);
-    if (speed === undefined || asked.rpm !== undefined) return { rpm: speed, state };
-    const rpm = Math.abs(speed);
-    if (rpm <= MAX_RPM) return { rpm, state };
+    const state = operatingStateOf(asked.source, (metric) =>
+      metric === SPEED_METRIC && asked.rpm !== undefined ? asked.rpm : readingOf(metric)?.value,
+    );
+    if (asked.rpm !== undefined) return { rpm: asked.rpm, state };
+    const speed = readingOf(SPEED_METRIC);
+    if (!speed) return { rpm: undefined, state };
+    const rpm = Math.abs(speed.value);
+    if (rpm <= MAX_RPM) return { rpm, rpmReadAtMs: speed.ts, state };
     return {
       rpm: undefined,
       state,
-      problem: `the reading ${SPEED_METRIC} = ${speed} is left out: no speed is above ${MAX_RPM}`,
+      problem: `the reading ${SPEED_METRIC} = ${speed.value} is left out: no speed is above ${MAX_RPM}`,
     };
   }
 }

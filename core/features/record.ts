@@ -1,3 +1,4 @@
+import { BEARING_LIMITS, MAX_RPM } from '../domain/plant.ts';
 import { bandEnvelope, fixedBand, mostImpulsiveBand, transformRecord, type Band, type Envelope } from './envelope.ts';
 import { nextEvenSmooth } from './fft.ts';
 import { velocityBandHz } from './iso-20816.ts';
@@ -7,7 +8,6 @@ import { buffer } from './transform-cache.ts';
 import { givesVelocity, sampleUnit, type SampleUnit } from './units.ts';
 import {
   FEATURES_VERSION,
-  MAX_RPM,
   MAX_SAMPLES,
   MIN_SAMPLES,
   resolveParameters,
@@ -29,6 +29,7 @@ export interface VibrationRecord {
   readonly parameters: FeatureParameters;
   readonly rpm: number | undefined;
   readonly rpmSource: FeatureProvenance['rpmSource'];
+  readonly rpmReadAtMs: number | undefined;
   /** Defects of the machine's bearings at that speed; none when the speed is unknown or zero. */
   readonly defects: readonly Defect[];
 }
@@ -42,8 +43,8 @@ export function prepareRecord(waveform: WaveformInput, { machine, parameters }: 
   if (!(sampleRateHz > 0 && sampleRateHz <= 1e9)) {
     throw new RangeError(`sampleRateHz must be above 0 and at most 1e9, got ${sampleRateHz}`);
   }
-  if (machine.bearings.length > MAX_BEARINGS) {
-    throw new RangeError(`a machine has at most ${MAX_BEARINGS} bearings, got ${machine.bearings.length}`);
+  if (machine.bearings.length > BEARING_LIMITS.perMachine) {
+    throw new RangeError(`a machine has at most ${BEARING_LIMITS.perMachine} bearings, got ${machine.bearings.length}`);
   }
   const rpm = waveform.rpm ?? machine.nominalRpm;
   if (rpm !== undefined && !(rpm >= 0 && rpm <= MAX_RPM)) throw new RangeError(`rpm must be 0..1e6, got ${rpm}`);
@@ -54,12 +55,12 @@ export function prepareRecord(waveform: WaveformInput, { machine, parameters }: 
     machine,
     parameters: resolveParameters(parameters),
     rpm,
-    rpmSource: waveform.rpm !== undefined ? 'waveform' : rpm !== undefined ? 'machine' : 'unknown',
+    rpmSource:
+      waveform.rpm !== undefined ? (waveform.rpmSource ?? 'waveform') : rpm !== undefined ? 'machine' : 'unknown',
+    rpmReadAtMs: waveform.rpmReadAtMs,
     defects: rpm === undefined || rpm === 0 ? [] : defectsOf(machine.bearings, rpm),
   };
 }
-
-const MAX_BEARINGS = 16;
 
 /** The record's amplitude spectrum as power, by the taper, segments and overlap of its parameters. */
 export function amplitudePower(record: VibrationRecord): PowerSpectrum {
@@ -112,6 +113,7 @@ export function provenanceOf(
     zeroPaddedTo: nextEvenSmooth(samples),
     rpm: record.rpm,
     rpmSource: record.rpmSource,
+    rpmReadAtMs: record.rpmReadAtMs,
     envelopeBandHz: envelope?.bandHz,
     envelopeBandSource: !envelope ? 'none' : parameters.envelopeBandHz ? 'parameter' : 'spectral-kurtosis',
     velocityBandHz: givesVelocity(record.unit) ? velocityBandHz(record.rpm) : undefined,

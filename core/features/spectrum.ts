@@ -12,7 +12,15 @@ export interface Spectrum {
   readonly amplitudes: Float64Array;
   /** Shaft and defect frequencies; empty when the speed is unknown or the record too short to tell them apart. */
   readonly marks: readonly SpectrumMark[];
+  /** Why the shaft or a defect has no mark. */
+  readonly unmarked: readonly Unmarked[];
   readonly provenance: FeatureProvenance;
+}
+
+/** What a spectrum does not mark, and why, as a sentence without its full stop. */
+export interface Unmarked {
+  readonly kind: 'shaft' | 'bearing';
+  readonly reason: string;
 }
 
 /** A frequency to mark in a chart of a spectrum. */
@@ -47,7 +55,7 @@ export function amplitudeSpectrum(waveform: WaveformInput, context: FeatureConte
     unit: waveform.unit,
     frequencyStepHz: power.stepHz,
     amplitudes: lineAmplitudes(power),
-    marks: marksIn(power, record),
+    ...marksIn(power, record),
     provenance: provenanceOf(record, power, undefined),
   };
 }
@@ -66,23 +74,58 @@ export function envelopeSpectrum(waveform: WaveformInput, context: FeatureContex
     unit: waveform.unit,
     frequencyStepHz: envelope?.spectrum.stepHz ?? 0,
     amplitudes: envelope ? lineAmplitudes(envelope.spectrum) : new Float64Array(0),
-    marks: envelope ? marksIn(envelope.spectrum, record) : [],
+    ...(envelope ? marksIn(envelope.spectrum, record) : NO_ENVELOPE),
     provenance: provenanceOf(record, undefined, envelope),
   };
 }
 
-function marksIn(spectrum: PowerSpectrum, { parameters, rpm, defects }: VibrationRecord): SpectrumMark[] {
-  if (rpm === undefined || !isResolved(rpm / 60, spectrum)) return defectMarks();
-  const shaft = measureShaft(spectrum, rpm / 60, parameters);
-  return [...shaft.map((line) => mark('shaft', undefined, line, parameters.speedTolerance)), ...defectMarks()];
+const NO_ENVELOPE = {
+  marks: [],
+  unmarked: [{ kind: 'bearing', reason: 'the record is too short for an envelope, or does not move' }],
+} as const satisfies Pick<Spectrum, 'marks' | 'unmarked'>;
 
-  function defectMarks(): SpectrumMark[] {
-    return defects.flatMap((defect) => {
-      const measured = measureDefect(spectrum, defect, parameters);
-      const lines = measured ? [...measured.harmonics, ...measured.sidebands] : [];
-      return lines.map((line) => mark(defect.kind, defect.bearing, line, parameters.slipTolerance));
-    });
+function marksIn(spectrum: PowerSpectrum, record: VibrationRecord): Pick<Spectrum, 'marks' | 'unmarked'> {
+  const { parameters, rpm, machine, defects } = record;
+  const unmarked: Unmarked[] = [];
+  if (machine.bearings.length === 0) {
+    unmarked.push({ kind: 'bearing', reason: 'no bearing with a possible geometry is described for this sensor' });
   }
+  if (rpm === undefined || rpm === 0) {
+    const reason = rpm === 0 ? 'the speed is 0 r/min' : 'the speed is not known';
+    return { marks: [], unmarked: [{ kind: 'shaft', reason }, { kind: 'bearing', reason }, ...unmarked] };
+  }
+  const shaft = measureShaft(spectrum, rpm / 60, parameters);
+  const marks = shaft.map((line) => mark('shaft', undefined, line, parameters.speedTolerance));
+  if (shaft.length === 0) unmarked.push({ kind: 'shaft', reason: whyUnmarked('the shaft', rpm / 60, spectrum) });
+  for (const defect of defects) {
+    const { kind, bearing, frequencyHz } = defect;
+    const measured = measureDefect(spectrum, defect, parameters);
+    if (measured) {
+      const lines = [...measured.harmonics, ...measured.sidebands];
+      marks.push(...lines.map((line) => mark(kind, bearing, line, parameters.slipTolerance)));
+    } else {
+      const what = `${nameOf(kind)} of ${bearing}`;
+      unmarked.push({ kind: 'bearing', reason: whyUnmarked(what, frequencyHz, spectrum) });
+    }
+  }
+  return { marks, unmarked };
+}
+
+function whyUnmarked(what: string, frequencyHz: number, spectrum: PowerSpectrum): string {
+  const place = `${what} is expected at ${rounded(frequencyHz)} Hz`;
+  if (isResolved(frequencyHz, spectrum)) {
+    return `${place}, above the end of the spectrum at ${rounded((spectrum.meanSquares.length - 1) * spectrum.stepHz)} Hz`;
+  }
+  return `${place}, too low for a record so short: its lines are ${rounded(spectrum.resolutionHz)} Hz wide`;
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(4));
+}
+
+function nameOf(kind: LineKind): string {
+  if (kind === 'shaft') return kind;
+  return kind === '2xbsf' ? '2xBSF' : kind.toUpperCase();
 }
 
 function mark(kind: LineKind, bearing: string | undefined, line: MeasuredLine, tolerance: number): SpectrumMark {
@@ -93,7 +136,7 @@ function mark(kind: LineKind, bearing: string | undefined, line: MeasuredLine, t
     ...(bearing === undefined ? {} : { bearing }),
     harmonic,
     sideband,
-    label: `${kind === '2xbsf' ? '2xBSF' : kind === 'shaft' ? 'shaft' : kind.toUpperCase()} ${order}`,
+    label: `${nameOf(kind)} ${order}`,
     frequencyHz: expectedHz,
     toleranceHz: expectedHz * tolerance,
     foundHz: line.frequencyHz,

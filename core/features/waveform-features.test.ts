@@ -242,6 +242,32 @@ describe('spectra', () => {
     expect(short.amplitudes).toHaveLength(0);
   });
 
+  it.each([
+    ['the speed is not known', WITH_BEARING, undefined, 4096, ['shaft', 'bearing'], /speed is not known/],
+    ['the machine stands still', WITH_BEARING, 0, 4096, ['shaft', 'bearing'], /speed is 0 r\/min/],
+    ['no bearing is described', BARE, RPM, 25600, ['bearing'], /no bearing .* is described/],
+    ['the record is too short for slow lines', WITH_BEARING, RPM, 4096, ['bearing'], /FTF of b1.* too low/],
+    ['they lie above the spectrum', WITH_BEARING, 900_000, 4096, ['shaft', 'bearing'], /BPFI of b1.* above the end/],
+  ] as const)('say why there is no mark where %s', (_why, context, rpm, length, kinds, reason) => {
+    const { marks, unmarked } = amplitudeSpectrum(
+      { samples: noise(length), sampleRateHz: RATE, unit: 'g', rpm },
+      context,
+    );
+    expect(new Set(unmarked.map(({ kind }) => kind))).toEqual(new Set(kinds));
+    const said = unmarked.map((each) => each.reason).join('; ');
+    expect(said).toMatch(reason);
+    for (const { label } of marks.filter(({ kind }) => kind !== 'shaft'))
+      expect(said).not.toContain(label.split(' ')[0]);
+  });
+
+  it('say nothing where all is marked, and why an envelope is missing', () => {
+    const waveform = { samples: noise(25_600), sampleRateHz: RATE, unit: 'g', rpm: RPM };
+    expect(amplitudeSpectrum(waveform, WITH_BEARING).unmarked).toEqual([]);
+    expect(envelopeSpectrum({ ...waveform, samples: noise(64) }, WITH_BEARING).unmarked).toEqual([
+      { kind: 'bearing', reason: 'the record is too short for an envelope, or does not move' },
+    ]);
+  });
+
   it('of a tone peak at its line with its amplitude, under every taper', () => {
     const tapers = fc.constantFrom('hann', 'flat-top', 'rectangular');
     const lengths = fc.constantFrom(256, 1000, 2560, 4096);

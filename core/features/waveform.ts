@@ -13,6 +13,10 @@ export interface WaveformInput {
   readonly unit: string;
   /** Shaft speed while recording, in revolutions per minute; else the machine's nominal speed is taken. */
   readonly rpm?: number | undefined;
+  /** Where `rpm` comes from: the waveform itself, unless it is the machine's own reading at about that time. */
+  readonly rpmSource?: 'waveform' | 'reading' | undefined;
+  /** Time of that reading, where it is known. */
+  readonly rpmReadAtMs?: number | undefined;
 }
 
 /** Shortest waveform that is accepted. */
@@ -20,9 +24,6 @@ export const MIN_SAMPLES = 16;
 
 /** Longest waveform that is accepted: 16 MiB of 16-bit samples, the largest body the HTTP entry takes. */
 export const MAX_SAMPLES = 8_388_608;
-
-/** Fastest speed that is believed, in revolutions per minute. */
-export const MAX_RPM = 1e6;
 
 /** What a machine is doing; only `running` (or unknown) is judged by ISO 20816-3. */
 export type OperatingState = 'running' | 'stopped' | 'maintenance';
@@ -36,7 +37,7 @@ export interface FeatureMachine {
   /** Shaft height H, in millimetres. */
   readonly shaftHeightMm?: number | undefined;
   readonly support?: 'rigid' | 'flexible' | undefined;
-  /** At most 16. */
+  /** At most {@link BEARING_LIMITS.perMachine}. */
   readonly bearings: readonly BearingGeometry[];
   readonly operatingState?: OperatingState | undefined;
 }
@@ -98,7 +99,9 @@ export interface FeatureProvenance {
   readonly zeroPaddedTo: number;
   /** Shaft speed that was used, in revolutions per minute, and where it came from. */
   readonly rpm?: number | undefined;
-  readonly rpmSource: 'waveform' | 'machine' | 'unknown';
+  readonly rpmSource: 'waveform' | 'reading' | 'machine' | 'unknown';
+  /** Time of the reading that told the speed. */
+  readonly rpmReadAtMs?: number | undefined;
   /** Band the envelope was taken in; absent when the record is too short for one. */
   readonly envelopeBandHz?: readonly [number, number] | undefined;
   readonly envelopeBandSource: 'parameter' | 'spectral-kurtosis' | 'none';

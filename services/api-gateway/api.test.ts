@@ -536,6 +536,15 @@ describe('descriptions of machines', () => {
       '/machines/0/bearings/0/elementDiameterMm',
     ],
     [
+      'a bearing that bears along its shaft alone',
+      [
+        pump('refused-1', {
+          bearings: [{ id: 'de', elements: 9, elementDiameterMm: 8, pitchDiameterMm: 39, contactAngleDeg: 90 }],
+        }),
+      ],
+      '/machines/0/bearings/0/contactAngleDeg',
+    ],
+    [
       'a metric with its limits the wrong way round',
       [pump('refused-1', { metrics: [{ name: 'rpm', unit: '/min', min: 10, max: 1 }] })],
       '/machines/0/metrics/0/max',

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { machineKey, type MachineId } from '#core/domain/ids.ts';
+import { machineSchema } from '#core/domain/plant.ts';
 import { PortError } from '#core/errors.ts';
 import {
   GatewayPlatform,
@@ -11,7 +12,7 @@ import {
 } from '#test/support/gateway-platform.ts';
 import type { IntakeReceiptView } from './schemas/telemetry.ts';
 import type { LedgerView } from './schemas/ledger.ts';
-import type { WaveformFeaturesView, WaveformList } from './schemas/waveforms.ts';
+import type { Spectra, WaveformFeaturesView, WaveformList } from './schemas/waveforms.ts';
 import type { MachineDetail } from './schemas/machines.ts';
 
 const JSON_TYPE = 'application/json';
@@ -416,6 +417,42 @@ describe('POST /v1/waveforms', () => {
     expect(both.spectra.map(({ kind }) => kind)).toEqual(['amplitude', 'envelope']);
     expect((await platform.call('viewer', 'GET', path, {}, SOUTH)).status).toBe(404);
     expect((await platform.call('viewer', 'GET', `${path}/spectrum`, {}, SOUTH)).status).toBe(404);
+  });
+
+  it('have a spectrum at the speed that their features were computed with, which says who told it and why marks are missing', async () => {
+    const bearing = { id: 'de', elements: 9, elementDiameterMm: 8, pitchDiameterMm: 39, contactAngleDeg: 0 };
+    const described = machineSchema.parse({ id: 'pump-s', class: 'pump', nominalRpm: 1500, bearings: [bearing] });
+    const impossible = { ...bearing, id: 'nde', contactAngleDeg: 90 };
+    // As it may have been kept before there were limits.
+    const old = { ...described, bearings: [...described.bearings, impossible] };
+    await platform.call('engineer', 'PUT', `/v1/machines/pump-s?site=${SITE}`, { body: described });
+    const { key } = await platform.dependencies.machines.putMachine(NORTH, SITE, old);
+    const ts = Date.now() - 50_000;
+    await send(describe({ id: 'w-speed', machine: 'pump-s', ts: String(ts) }));
+    await platform.settled();
+    const query = `/v1/machines/pump-s/waveforms?from=${ts}&to=${ts + 1}`;
+    const [waveform] = ((await platform.call('viewer', 'GET', query)).json as WaveformList).items;
+    const spectrum = async () => {
+      const path = `/v1/waveforms/${waveform!.id}/spectrum?kind=amplitude`;
+      return ((await platform.call('viewer', 'GET', path)).json as Spectra).spectra[0]!;
+    };
+    const nominal = await spectrum();
+    expect(nominal.provenance).toMatchObject({ rpm: 1500, rpmSource: 'machine' });
+    expect(nominal.unmarked).toEqual([
+      { kind: 'bearing', reason: expect.stringMatching(/^bearing nde is left out: contactAngleDeg must be/) },
+    ]);
+
+    const provenance = { rpm: 1200, rpmSource: 'reading', rpmReadAtMs: ts - 300 };
+    const body = { waveformId: waveform!.id, isoZone: { verdict: 'none' }, rpmFrom: 'reading', provenance };
+    const document = { kind: 'features', id: 'f-speed', revision: 1, ts, sensor: 'acc', values: {}, body } as const;
+    const event = { eventId: 'f-speed', kind: 'features', key, items: 0, acceptedAtMs: ts } as const;
+    const stamp = { source: 'test-speed', epoch: 1, seq: 1, cumulativeItems: 0, payload: new Uint8Array() };
+    const outcomes = [{ type: 'document', event: { ...event, ...stamp }, document }] as const;
+    await platform.store.settle({ stream: 'features', group: 'store', fence: 1, outcomes });
+    const read = await spectrum();
+    expect(read.provenance).toMatchObject(provenance);
+    const shaftHz = read.marks.find(({ label }) => label === 'shaft 1x')?.frequencyHz;
+    expect(shaftHz).toBe(20);
   });
 
   it('say their zone of ISO 20816-3, or why they have none', async () => {

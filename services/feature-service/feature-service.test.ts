@@ -243,6 +243,8 @@ describe('feature service', () => {
     await plant.send('w1', rpm === undefined ? {} : { rpm });
     const body = bodyOf((await plant.documents(1))[0]);
     expect([body.rpmFrom, body.provenance.rpm, body.operatingState]).toEqual(expected);
+    expect(body.provenance).toMatchObject({ rpmSource: body.rpmFrom });
+    expect(body.provenance.rpmReadAtMs).toBe(body.rpmFrom === 'reading' ? NOW_MS : undefined);
   });
 
   it('leaves a reading out that can be no speed, and says so, rather than the waveform', async () => {

@@ -49,6 +49,16 @@ describe('SQLite machine registry', () => {
     expect((await opened.registry.putMachine(tenant, site, first!)).revision).toBe(2);
   });
 
+  it('reads a machine that was described before a limit was set, as it was kept', async () => {
+    await using opened = await openStore();
+    const bearing = { id: 'de', elements: 9, elementDiameterMm: 8, pitchDiameterMm: 39, contactAngleDeg: 90 };
+    const old = { ...numbered(1)[0]!, bearings: [bearing] };
+    expect(machineSchema.safeParse(old).success).toBe(false);
+    const { key } = await opened.registry.putMachine(tenant, site, old);
+    expect((await opened.registry.getMachine(key))?.machine).toEqual(old);
+    expect(await opened.registry.listMachines({ tenant, limit: 10 })).toHaveLength(1);
+  });
+
   it('puts none of the machines that do not all fit', async () => {
     await using opened = await openStore({ maxMachines: 3 });
     const [first, ...others] = numbered(4).map((machine) => ({ machine }));

@@ -291,9 +291,16 @@ function prepare(database: DatabaseSync) {
 function registeredMachine(row: Schema['machine']): RegisteredMachine {
   return {
     key: row.key as MachineKey,
-    machine: machineSchema.parse(JSON.parse(row.description)),
+    machine: described(row.description),
     revision: row.revision,
   };
+}
+
+/** What today's limits refuse was taken by yesterday's: it stays as it was kept, until somebody changes it. */
+function described(description: string): Machine {
+  const kept: unknown = JSON.parse(description);
+  const parsed = machineSchema.safeParse(kept);
+  return parsed.success ? parsed.data : (kept as Machine);
 }
 
 function historyEvent(row: Schema['machine_event']): MachineHistoryEvent {

@@ -1,5 +1,8 @@
-import { amplitudeSpectrum, envelopeSpectrum, type Spectrum } from '#core/features/waveform-features.ts';
 import { decodeSamples } from '#core/domain/waveform.ts';
+import { featureMachine } from '#core/features/feature-machine.ts';
+import type { FeaturesBody } from '#core/features/featurise.ts';
+import { amplitudeSpectrum, envelopeSpectrum, type Spectrum } from '#core/features/waveform-features.ts';
+import type { WaveformInput } from '#core/features/waveform.ts';
 import type { RegisteredMachine } from '#core/ports/machine-registry.ts';
 import type { StoredWaveform } from '#core/ports/time-series-store.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
@@ -15,6 +18,8 @@ export interface SpectrumRequest {
   readonly waveform: StoredWaveform;
   /** Absent where the machine was forgotten since: then nothing is marked. */
   readonly registered: RegisteredMachine | undefined;
+  /** Of its features; absent while there are none. */
+  readonly features: FeaturesBody | undefined;
   readonly kinds: readonly Kind[];
   readonly maxLines: number;
   readonly read: () => Promise<Uint8Array>;
@@ -56,24 +61,28 @@ export class SpectrumReader {
   }
 }
 
-function cacheKey({ waveform, registered, maxLines }: SpectrumRequest, kind: Kind): string {
-  return [kind, waveform.machine, waveform.waveformId, waveform.sha256, registered?.revision ?? 0, maxLines].join(' ');
+function cacheKey(request: SpectrumRequest, kind: Kind): string {
+  const { waveform, registered, maxLines } = request;
+  const { machine, waveformId, sha256 } = waveform;
+  const { rpm, rpmSource } = speedOf(request);
+  return [kind, machine, waveformId, sha256, registered?.revision ?? 0, rpm, rpmSource, maxLines].join(' ');
 }
 
-function transform({ waveform, registered }: SpectrumRequest, kind: Kind, samples: Float64Array): Spectrum {
-  const { sampleRateHz, unit, rpm } = waveform;
-  const { bearings = [], sensors = [], powerKw, nominalRpm, shaftHeightMm, support } = registered?.machine ?? {};
-  const heard = sensors.find((sensor) => sensor.id === waveform.sensor)?.bearing;
-  const machine = {
-    powerKw,
-    nominalRpm,
-    shaftHeightMm,
-    support,
-    bearings: heard === undefined ? bearings : bearings.filter((bearing) => bearing.id === heard),
-  };
+/** The speed that the features were computed with, where a reading told it; else the waveform's own, or the nominal one. */
+function speedOf({ waveform, features }: SpectrumRequest): Pick<WaveformInput, 'rpm' | 'rpmSource' | 'rpmReadAtMs'> {
+  if (waveform.rpm !== undefined || features?.rpmFrom !== 'reading') return { rpm: waveform.rpm };
+  const { rpm, rpmReadAtMs } = features.provenance;
+  return { rpm, rpmSource: 'reading', rpmReadAtMs };
+}
+
+function transform(request: SpectrumRequest, kind: Kind, samples: Float64Array): Spectrum {
+  const { sampleRateHz, unit, sensor } = request.waveform;
+  const { machine, problems } = featureMachine(request.registered?.machine, sensor);
   const compute = kind === 'amplitude' ? amplitudeSpectrum : envelopeSpectrum;
   try {
-    return compute({ samples, sampleRateHz, unit, rpm }, { machine });
+    const spectrum = compute({ samples, sampleRateHz, unit, ...speedOf(request) }, { machine });
+    const leftOut = problems.map((reason) => ({ kind: 'bearing', reason }) as const);
+    return { ...spectrum, unmarked: [...leftOut, ...spectrum.unmarked] };
   } catch (error) {
     if (error instanceof RangeError) throw cannot(`The ${kind} spectrum cannot be made: ${error.message}.`);
     throw error;
@@ -82,11 +91,11 @@ function transform({ waveform, registered }: SpectrumRequest, kind: Kind, sample
 
 /** Merges neighbouring lines into one that keeps their highest amplitude, so that no peak is lost. Line k stays at k times the step. */
 function reduced(
-  { kind, unit, frequencyStepHz, amplitudes, marks, provenance }: Spectrum,
+  { kind, unit, frequencyStepHz, amplitudes, marks, unmarked, provenance }: Spectrum,
   maxLines: number,
 ): SpectrumView {
   const mergedLines = Math.ceil(amplitudes.length / maxLines);
-  const shared = { kind, unit, marks: marks.map((mark) => ({ ...mark })), provenance: { ...provenance } };
+  const shared = { kind, unit, marks: [...marks], unmarked: [...unmarked], provenance: { ...provenance } };
   if (mergedLines <= 1) return { ...shared, frequencyStepHz, mergedLines: 1, amplitudes: Array.from(amplitudes) };
   const merged = new Array<number>(Math.ceil(amplitudes.length / mergedLines)).fill(0);
   for (let line = 0; line < amplitudes.length; line++) {

@@ -1,7 +1,7 @@
 import { decodeSamples } from '#core/domain/waveform.ts';
 import type { CallOptions } from '#core/errors.ts';
 import type { FeaturesBody } from '#core/features/featurise.ts';
-import type { StoredWaveform } from '#core/ports/time-series-store.ts';
+import type { StoredDocument, StoredWaveform } from '#core/ports/time-series-store.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Route } from '../http/route.ts';
@@ -99,13 +99,7 @@ export function waveformRoutes(): readonly Route[] {
       handle: async ({ params, principal, signal }, services) => {
         const waveform = await services.store.waveform(principal.tenant, params.id, { signal });
         if (!waveform) throw noSuchWaveform(params.id);
-        const { machine, sensor, ts } = waveform;
-        const documents = await services.store.documents(
-          { machine, sensor, kind: 'features', fromMs: ts, toMs: ts + 1, limit: MAX_AT_ONE_INSTANT },
-          { signal },
-        );
-        const own = documents.find(({ body }) => (body as FeaturesBody).waveformId === waveform.waveformId);
-        return { json: waveformFeatures(waveform, own) };
+        return { json: waveformFeatures(waveform, await featuresOf(waveform, services, { signal })) };
       },
     }),
     route({
@@ -121,9 +115,16 @@ export function waveformRoutes(): readonly Route[] {
       handle: async ({ params, query, principal, signal }, services) => {
         const waveform = await services.store.waveform(principal.tenant, params.id, { signal });
         if (!waveform) throw noSuchWaveform(params.id);
-        const registered = await services.machines.getMachine(waveform.machine, { signal });
+        const [registered, own] = await Promise.all([
+          services.machines.getMachine(waveform.machine, { signal }),
+          featuresOf(waveform, services, { signal }),
+        ]);
+        const features = own?.body as FeaturesBody | undefined;
         const read = () => samplesOf(waveform, services, { signal });
-        const views = await spectra.read({ waveform, registered, kinds: query.kind, maxLines: query.maxLines, read });
+        const views = await spectra.read({
+          ...{ waveform, registered, features, read },
+          ...{ kinds: query.kind, maxLines: query.maxLines },
+        });
         return { json: { waveform: waveformMetadata(waveform), spectra: views } };
       },
     }),
@@ -132,6 +133,18 @@ export function waveformRoutes(): readonly Route[] {
 
 /** Sensors that record at the same instant. */
 const MAX_AT_ONE_INSTANT = 128;
+
+async function featuresOf(
+  { waveformId, machine, sensor, ts }: StoredWaveform,
+  { store }: GatewayServices,
+  options: CallOptions,
+): Promise<StoredDocument | undefined> {
+  const documents = await store.documents(
+    { machine, sensor, kind: 'features', fromMs: ts, toMs: ts + 1, limit: MAX_AT_ONE_INSTANT },
+    options,
+  );
+  return documents.find(({ body }) => (body as FeaturesBody).waveformId === waveformId);
+}
 
 function newestFirst(a: StoredWaveform, b: StoredWaveform): number {
   return b.ts - a.ts || (a.waveformId < b.waveformId ? -1 : 1);

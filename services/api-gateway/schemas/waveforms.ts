@@ -51,6 +51,15 @@ export const spectrumMarkSchema = z
   })
   .meta({ id: 'SpectrumMark' });
 
+const provenanceSchema = z.looseObject({
+  rpm: z.number().optional().meta({ description: 'Shaft speed that was used, in r/min' }),
+  rpmSource: z.enum(['waveform', 'reading', 'machine', 'unknown']).optional().meta({
+    description:
+      'Who told the speed: the waveform, the machine’s reading `rpm` at about that time, or its nominal speed',
+  }),
+  rpmReadAtMs: z.number().optional().meta({ description: 'Time of that reading' }),
+});
+
 export const spectrumSchema = z
   .object({
     kind: z.enum(['amplitude', 'envelope']),
@@ -60,10 +69,11 @@ export const spectrumSchema = z
       .int()
       .meta({ description: 'How many lines of the transform one line stands for; 1: none were merged' }),
     amplitudes: z.array(z.number()).meta({ description: 'Peak amplitude of a tone at each line, in `unit`' }),
-    marks: z
-      .array(spectrumMarkSchema)
-      .meta({ description: 'Shaft and bearing defect frequencies; empty when the speed is unknown' }),
-    provenance: z.record(z.string(), z.unknown()).meta({
+    marks: z.array(spectrumMarkSchema).meta({ description: 'Shaft and bearing defect frequencies' }),
+    unmarked: z
+      .array(z.object({ kind: z.enum(['shaft', 'bearing']), reason: z.string() }))
+      .meta({ description: 'Why the shaft or a bearing’s defect has no mark' }),
+    provenance: provenanceSchema.meta({
       description:
         'What it was computed with: software version, parameters, speed and its source, envelope band, scaling',
     }),
@@ -108,7 +118,7 @@ export const waveformFeaturesSchema = z
       .meta({ description: 'By name, as in the machine’s series; empty while they are not computed' }),
     units: z.record(z.string(), z.string()).meta({ description: 'UCUM codes of the values' }),
     problems: z.array(z.string()).meta({ description: 'Parts of the machine’s description that could not be used' }),
-    provenance: z.record(z.string(), z.unknown()).meta({ description: 'What they were computed with' }),
+    provenance: provenanceSchema.meta({ description: 'What they were computed with' }),
   })
   .meta({ id: 'WaveformFeatures' });
 

@@ -11,7 +11,7 @@ import { Chart, type ChartMark } from '../components/chart.tsx';
 import { ResourceView } from '../components/resource-view.tsx';
 import { MachineHistory } from '../components/machine-history.tsx';
 import { UnderMaintenance } from '../components/under-maintenance.tsx';
-import { age, count, dateTime, duration, metricName, number, unitText } from '../format.ts';
+import { age, count, dateTime, duration, metricName, number, time, unitText } from '../format.ts';
 import { useLiveEvent } from '../live.tsx';
 import { useNow } from '../now.ts';
 import { useResource } from '../resource.ts';
@@ -309,7 +309,7 @@ function SpectrumSection({ title, children }: { readonly title: string; readonly
 function SpectraView({ waveform }: { readonly waveform: string }) {
   const [spectra] = useResource<Spectra>(
     `/v1/waveforms/${encodeURIComponent(waveform)}/spectrum?kind=amplitude,envelope&maxLines=${MAX_LINES}`,
-    ONCE_MS,
+    SPECTRA_MS,
   );
   // The spectrum before stays until the next one is there: a page that is empty for a moment with every waveform cannot be read.
   const shown = useRef<Spectra | undefined>(undefined);
@@ -317,11 +317,11 @@ function SpectraView({ waveform }: { readonly waveform: string }) {
   const resource = spectra.state === 'loading' && shown.current ? READY(shown.current) : spectra;
   return (
     <ResourceView resource={resource} what="the spectrum">
-      {({ waveform: { sensor, tsMs, sampleCount, sampleRateHz, rpm }, spectra: views }) => (
+      {({ waveform: { sensor, tsMs, sampleCount, sampleRateHz }, spectra: views }) => (
         <>
           <p className="muted">
             Sensor {sensor}, {dateTime(tsMs)}, {count(sampleCount)} samples at {count(sampleRateHz)} Hz
-            {rpm === undefined ? '' : `, ${number(rpm)} r/min`}
+            {speedText(views[0]?.provenance)}
           </p>
           <IsoZone waveform={waveform} />
           <div className="charts wide">
@@ -363,6 +363,8 @@ const SHAFT_HARMONICS_SHOWN = 12;
 /** A line that stands out of the others so far is worth a name. */
 const REMARKABLE_RATIO = 4;
 const MAX_LINES = 8000;
+/** Its samples never change, but the speed may: the features, which find the reading of it, come a little later. */
+const SPECTRA_MS = 30_000;
 
 function SpectrumChart({ spectrum }: { readonly spectrum: SpectrumView }) {
   const { amplitudes, frequencyStepHz, marks, kind } = spectrum;
@@ -375,6 +377,9 @@ function SpectrumChart({ spectrum }: { readonly spectrum: SpectrumView }) {
       ),
     [marks, kind],
   );
+  const unmarked = spectrum.unmarked
+    .filter((each) => each.kind === (kind === 'envelope' ? 'bearing' : 'shaft'))
+    .map(({ reason }) => reason);
   const lines = useMemo<ChartMark[]>(
     () => own.map((mark) => ({ at: mark.frequencyHz, label: mark.label, kind: mark.kind })),
     [own],
@@ -400,21 +405,24 @@ function SpectrumChart({ spectrum }: { readonly spectrum: SpectrumView }) {
           {isNear ? `Show all, to ${count(Math.round(topHz))} Hz` : `Show to ${count(Math.round(nearHz))} Hz`}
         </button>
       ) : null}
-      {own.length === 0 ? (
-        <p className="muted">
-          {kind === 'envelope'
-            ? 'No defect frequencies are marked: the speed or the bearing is not known.'
-            : 'No shaft speed is marked: it is not known.'}
-        </p>
-      ) : (
-        <Remarkable marks={own} amplitudes={amplitudes} unit={unitText(spectrum.unit)} />
-      )}
+      {own.length === 0 ? null : <Remarkable marks={own} amplitudes={amplitudes} unit={unitText(spectrum.unit)} />}
+      {unmarked.length === 0 ? null : <p className="muted">Not marked: {unmarked.join('; ')}.</p>}
       <details>
         <summary>How it was computed</summary>
         <pre>{JSON.stringify(spectrum.provenance, null, 2)}</pre>
       </details>
     </div>
   );
+}
+
+const SPEED_FROM = { waveform: 'as the waveform says', reading: 'as it was read', machine: 'its nominal speed' };
+
+/** At which speed the marks stand, and who told it. */
+function speedText(provenance: SpectrumView['provenance'] | undefined): string {
+  const { rpm, rpmSource, rpmReadAtMs } = provenance ?? {};
+  if (rpm === undefined || rpmSource === undefined || rpmSource === 'unknown') return ', speed unknown';
+  const at = rpmReadAtMs === undefined ? '' : ` at ${time(rpmReadAtMs)}`;
+  return `, ${number(rpm)} r/min (${SPEED_FROM[rpmSource]}${at})`;
 }
 
 function nearRangeHz(own: SpectrumView['marks'], kind: SpectrumView['kind']): number | undefined {
