@@ -169,7 +169,7 @@ describe('the configuration', () => {
   });
 
   it('lets a flag win over the environment', () => {
-    const env = { INGESTION_MODE: 'http', TRIBO_HTTP_PORT: '81', SIMULATOR_PROFILE: 'low-rate' };
+    const env = { INGESTION_MODE: 'http', TRIBO_HTTP_PORT: '81', TRIBO_SIMULATOR_PROFILE: 'low-rate' };
     expect(parseSimulatorConfig(['--http-port', '82', '--machines', 'pump-1'], env)).toMatchObject({
       transport: { mode: 'http', url: 'http://127.0.0.1:82' },
       profile: 'low-rate',
@@ -194,7 +194,7 @@ describe('the configuration', () => {
     { args: ['--sped', '1'], says: "Unknown option '--sped'" },
     {
       args: ['--credentials', '/nowhere/c.json'],
-      says: '/nowhere/c.json cannot be read (ENOENT); correct SIMULATOR_CREDENTIALS or --credentials',
+      says: '/nowhere/c.json cannot be read (ENOENT); correct TRIBO_SIMULATOR_CREDENTIALS or --credentials',
     },
   ])('answers $args with what is wrong and where to change it', ({ args, says }) => {
     expect(() => parseSimulatorConfig(args, {})).toThrow(SimulatorConfigError);

@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Counter, Gauge } from 'prom-client';
+import { OWN_SIMULATOR_SETTINGS } from '#services/edge-simulator/settings.ts';
 import type { ServiceRuntime } from '#services/shared/composition.ts';
 import { platformAddresses, portOf, type Addresses } from '#services/shared/config/addresses.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
@@ -111,7 +112,10 @@ async function serveHealth(
   );
 }
 
-/** The demo's machines: their credentials go by a file that only this user can read, never by the environment. */
+/**
+ * The demo's machines: their credentials go by a file that only this user can read, never by the environment. What this process was given
+ * for a simulator of the user's own is taken away.
+ */
 async function simulatorEnvironment(
   runtime: ServiceRuntime,
   { mqttUrl }: Addresses,
@@ -126,12 +130,13 @@ async function simulatorEnvironment(
   rmSync(credentials, { force: true });
   writeFileSync(credentials, JSON.stringify({ devices: [await registerDemoPlant(runtime)] }), { mode: 0o600 });
   return {
-    SIMULATOR_DATA_DIR: folder,
-    SIMULATOR_CREDENTIALS: credentials,
-    SIMULATOR_TLS: String(protocol === 'mqtts:'),
+    ...Object.fromEntries(OWN_SIMULATOR_SETTINGS.map(({ env }) => [env, ''])),
+    TRIBO_SIMULATOR_DATA_DIR: folder,
+    TRIBO_SIMULATOR_CREDENTIALS: credentials,
+    TRIBO_SIMULATOR_TLS: String(protocol === 'mqtts:'),
     TRIBO_HOST: hostname,
     TRIBO_MQTT_PORT: port,
-    ...(caFile !== undefined && { SIMULATOR_CA: caFile }),
+    ...(caFile !== undefined && { TRIBO_SIMULATOR_CA: caFile }),
   };
 }
 

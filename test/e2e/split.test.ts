@@ -29,7 +29,14 @@ const SERVICES = [
 describe('a platform that runs with --split', () => {
   let platform: PlatformProcess;
   beforeAll(async () => {
-    platform = await PlatformProcess.start({ env: { TRIBO_SPLIT: 'true', TRIBO_DEMO_SPEED: '3' }, demo: true });
+    // What is set for a simulator of one's own must not reach the demo's.
+    const simulator = {
+      INGESTION_MODE: 'http',
+      TRIBO_SIMULATOR_MACHINES: 'fan-1',
+      TRIBO_SIMULATOR_TOKEN_FILE: '/none',
+    };
+    const env = { TRIBO_SPLIT: 'true', TRIBO_DEMO_SPEED: '3', ...simulator };
+    platform = await PlatformProcess.start({ env, demo: true });
   }, TIMEOUT_MS);
   afterAll(async () => {
     await platform[Symbol.asyncDispose]();

@@ -245,6 +245,19 @@ describe('hostile connections', () => {
     await until(() => world.intake.messages.length === 1);
   });
 
+  it.each(['telemetry', 'waveform/de'])(
+    'may send exactly 128 KiB to %s; one byte more is refused, counted, and closes',
+    async (topic) => {
+      const world = await start();
+      const device = await world.connect('press-7', world.secret);
+      await device.publishTo(`tribo/v1/${PRESS}/${topic}`, 'x'.repeat(131_072));
+      expect(world.intake.messages).toHaveLength(1);
+      await expect(device.publishTo(`tribo/v1/${PRESS}/${topic}`, 'x'.repeat(131_073))).rejects.toThrow('closed');
+      expect(world.refusals).toEqual(['oversize acme']);
+      expect(world.intake.messages).toHaveLength(1);
+    },
+  );
+
   it('are turned away beyond the number that may be open', async () => {
     const world = await start({ maxConnections: 1 });
     await world.connect('press-7', world.secret);

@@ -407,6 +407,8 @@ export class AedesDeviceGateway implements DeviceGateway {
     packet: PublishPacket,
   ): DeviceMessage | RefusalReason {
     const payload = packet.payload as Buffer;
+    // A frame may be longer by the longest topic.
+    if (payload.length > this.#config.maxPayloadBytes) return 'oversize';
     const { tenant, id: sender } = device;
     if (typeof topic === 'object') {
       let content: MessageContent;

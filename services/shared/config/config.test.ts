@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { SIMULATOR_SETTINGS } from '#services/edge-simulator/settings.ts';
 import { envExample } from './env-example.ts';
 import { ConfigurationError, loadConfiguration, type ConfigurationSources } from './load.ts';
 import { settings } from './settings.ts';
@@ -77,6 +78,12 @@ describe('configuration', () => {
     ],
     [{ TRIBO_TLS_CERT: 'a.pem' }, /^tlsCert and tlsKey go together/],
     [
+      { TRIBO_ACCEPT_AGE_DAYS: '8' },
+      /^acceptAgeDays must be at most streamRetentionDays, got 8 and 7; lower TRIBO_ACCEPT_AGE_DAYS, or raise TRIBO_STREAM_RETENTION_DAYS/,
+    ],
+    [{ TRIBO_STREAM_RETENTION_DAYS: '3' }, /TRIBO_ACCEPT_AGE_DAYS.*TRIBO_STREAM_RETENTION_DAYS/],
+    [{ TRIBO_SIMULATOR_SEEDS: '1' }, /^there is no setting TRIBO_SIMULATOR_SEEDS/],
+    [
       { TRIBO_WEBHOOK_URL: 'https://x.example', TRIBO_WEBHOOK_SECRET: 'short' },
       /^webhookSecret must be at least 16 characters, got a value that is not shown/,
     ],
@@ -101,6 +108,15 @@ describe('configuration', () => {
     expect(loadConfiguration({ env: { TRIBO_PUBLIC_MQTT_URL: given } })).toMatchObject({ publicMqttUrl });
   });
 
+  it('takes readings as old as the streams keep what was processed', () => {
+    const env = { TRIBO_ACCEPT_AGE_DAYS: '3', TRIBO_STREAM_RETENTION_DAYS: '3' };
+    expect(loadConfiguration({ env })).toMatchObject({ acceptAgeDays: 3, streamRetentionDays: 3 });
+  });
+
+  it('leaves the settings of a simulator of one’s own alone', () => {
+    expect(problemsOf({ env: { TRIBO_SIMULATOR_SEED: '7', INGESTION_MODE: 'http' } })).toEqual([]);
+  });
+
   it('lists all problems at once', () => {
     expect(problemsOf({ env: { TRIBO_HTTP_PORT: 'x', TRIBO_RAW_DAYS: '0' } })).toHaveLength(2);
   });
@@ -123,5 +139,6 @@ describe('configuration', () => {
     const text = readFileSync(new URL('../../../.env.example', import.meta.url), 'utf8');
     expect(text).toBe(envExample());
     for (const setting of Object.values(settings)) expect(text).toContain(`# ${setting.env}=`);
+    for (const setting of Object.values(SIMULATOR_SETTINGS)) expect(text).toContain(`# ${setting.env}=`);
   });
 });

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
+import { OWN_SIMULATOR_SETTINGS } from '#services/edge-simulator/settings.ts';
 import { settings, type Configuration, type Setting, type SettingKey } from './settings.ts';
 
 /** Everything that is wrong with the configuration, one line each: what, its value, what is allowed, where to change it. */
@@ -24,6 +25,7 @@ export interface ConfigurationSources {
 const DEFAULT_FILE = 'tribo.yaml';
 const OWN_VARIABLES = new Set([
   ...Object.values(settings).map((setting: Setting) => setting.env),
+  ...OWN_SIMULATOR_SETTINGS.map(({ env }) => env),
   'TRIBO_CONFIG',
   'TRIBO_DATASETS',
   'TRIBO_TOKEN',
@@ -64,7 +66,15 @@ function contradictions(values: Record<string, unknown>): string[] {
       ? []
       : [`${key} must begin with ${scheme} where ${settings.tlsCert.env} is set; correct ${settings[key].env}`];
   };
+  const { acceptAgeDays, streamRetentionDays } = values as Partial<Configuration>;
+  const isAcceptedAfterRetention =
+    acceptAgeDays !== undefined && streamRetentionDays !== undefined && acceptAgeDays > streamRetentionDays
+      ? [
+          `acceptAgeDays must be at most streamRetentionDays, got ${acceptAgeDays} and ${streamRetentionDays}; lower ${settings.acceptAgeDays.env}, or raise ${settings.streamRetentionDays.env} (7 at most)`,
+        ]
+      : [];
   return [
+    ...isAcceptedAfterRetention,
     ...together('tlsCert', 'tlsKey'),
     ...encrypted('publicUrl', 'https://'),
     ...encrypted('publicMqttUrl', 'mqtts://'),

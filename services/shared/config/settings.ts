@@ -175,7 +175,7 @@ export const settings = {
     flag: 'accept-age-days',
     schema: days.default(7),
     allowed: DAYS,
-    help: 'Readings older than this come by import only.',
+    help: 'Readings older than this come by import only. At most as long as the streams keep.',
   },
   mappingFile: {
     env: 'TRIBO_MAPPING_FILE',
