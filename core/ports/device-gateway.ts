@@ -12,7 +12,12 @@ export interface DeviceGateway {
   readonly port?: number;
   /** Starts to listen. @throws PortError failed_precondition when the port is taken (the message names port and setting). */
   start(intake: DeviceIntake, presence: PresenceListener): Promise<void>;
-  /** Sends a command to whichever device speaks for the machine; queued for an offline device within its expiry. @throws PortError not_found. */
+  /**
+   * Sends a command to whichever device speaks for the machine. Resolves once it is kept durably: for a device that is away until it
+   * expires. The same id twice, while the first waits, is sent once.
+   * @throws PortError not_found where no device speaks for the machine; failed_precondition where it is away and the gateway keeps nothing;
+   * resource_exhausted where too many wait for it; invalid_argument for one that is too large or has expired.
+   */
   sendCommand(machine: MachineKey, command: DeviceCommand, options?: CallOptions): Promise<void>;
   /** Stops accepting, acknowledges what is durable, closes connections. */
   close(): Promise<void>;

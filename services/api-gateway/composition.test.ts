@@ -37,7 +37,7 @@ it('runs as a process of its own, with intake, live data and the store behind so
     servePort(
       socketPath(dataDir, INTAKE_PORT),
       INTAKE_PORT,
-      servedIntake(intake, () => new Map([['demo' as TenantId, 3]])),
+      servedIntake(intake, () => new Map([['demo' as TenantId, 3]]), { sendCommand: async () => undefined }),
     ),
   ]);
   const configuration = loadConfiguration({ env: {}, flags: { dataDir, httpPort: '0', logLevel: 'silent' } });

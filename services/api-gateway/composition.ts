@@ -15,7 +15,13 @@ import { readinessOf } from '#services/shared/process/service-address.ts';
 import { ALERTING_PORT, type AlertingDesk } from '#services/shared/rpc/alerting-port.ts';
 import { FEATURES_PORT, type FeaturesPublisher } from '#services/shared/rpc/features-port.ts';
 import { GATEWAY_PORT, type ServedGateway } from '#services/shared/rpc/gateway-port.ts';
-import { connectIntake, INTAKE_PORT, LIVE_PORT, type ConnectedIntake } from '#services/shared/rpc/intake-port.ts';
+import {
+  connectIntake,
+  INTAKE_PORT,
+  LIVE_PORT,
+  type CommandSender,
+  type ConnectedIntake,
+} from '#services/shared/rpc/intake-port.ts';
 import { connectPort, type Connected } from '#services/shared/rpc/port-client.ts';
 import { servePort } from '#services/shared/rpc/port-server.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
@@ -32,6 +38,7 @@ export interface IntakeSide {
   readonly intake: DeviceIntake;
   readonly live: LiveFeed;
   readonly refused: () => Promise<ReadonlyMap<TenantId, number>>;
+  readonly commands: CommandSender;
   /** Where it listens for devices, where that is known better than by the configuration. */
   readonly mqttPort?: number;
   readonly alerting: AlertingDesk;
@@ -49,7 +56,7 @@ export function composeApiGateway(configuration: Configuration): Promise<Service
 /** The gateway on the ports of the process that it runs in. `checks` are further reasons not to be ready, `attention` what to look at besides. */
 export async function wireApiGateway(
   runtime: ServiceRuntime,
-  { intake, live, refused, alerting, features, mqttPort }: IntakeSide,
+  { intake, live, refused, commands, alerting, features, mqttPort }: IntakeSide,
   checks: Readonly<Record<string, ReadinessCheck>>,
   attention: Readonly<Record<string, ReadinessCheck>> = {},
 ): Promise<ApiGateway> {
@@ -57,7 +64,7 @@ export async function wireApiGateway(
   const issuer = await port('tokenIssuer');
   return startApiGateway(settingsOf(runtime, mqttPort), {
     clock: await port('clock'),
-    ...{ logger, tracing, metrics, intake, store, refused, alerting, issuer, checks, attention },
+    ...{ logger, tracing, metrics, intake, store, refused, commands, alerting, issuer, checks, attention },
     machines: await port('machineRegistry'),
     devices: await port('deviceRegistry'),
     objects: await port('objectStore'),
@@ -93,7 +100,12 @@ async function startConnected(runtime: ServiceRuntime): Promise<ApiGateway & Rea
   const ofOthers = Object.fromEntries(OTHER_SERVICES.map((name) => [name, readinessOf(dataDir, name)]));
   const gateway = await wireApiGateway(
     runtime,
-    { intake: observeIntake(intake, { tracing, metrics }), live, refused: lastRefused(intake), alerting, features },
+    {
+      intake: observeIntake(intake, { tracing, metrics }),
+      commands: intake,
+      refused: lastRefused(intake),
+      ...{ live, alerting, features },
+    },
     split ? ofOthers : ofItself,
   );
   opened.defer(() => gateway.close());

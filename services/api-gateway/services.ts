@@ -17,6 +17,7 @@ import type { SecretStore } from '#core/ports/secret-store.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { TokenIssuer } from '#core/ports/token-issuer.ts';
 import type { AlertingDesk } from '../shared/rpc/alerting-port.ts';
+import type { CommandSender } from '../shared/rpc/intake-port.ts';
 import type { Readiness, ReadinessCheck } from '../shared/http/readiness.ts';
 import type { Logger } from '../shared/observability/logger.ts';
 import type { Tracing } from '../shared/observability/tracing.ts';
@@ -56,6 +57,7 @@ export interface ApiGatewayDependencies {
   readonly tracing: Tracing;
   readonly metrics: Registry;
   readonly intake: DeviceIntake;
+  readonly commands: CommandSender;
   readonly machines: MachineRegistry;
   readonly devices: DeviceRegistry;
   readonly store: ReadableStore;

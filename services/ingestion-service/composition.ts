@@ -57,9 +57,9 @@ async function startServed(runtime: ServiceRuntime): Promise<BrokerIngestion> {
   await using opened = new AsyncDisposableStack();
   const ingestion = await wireIngestion(runtime);
   opened.defer(() => ingestion.close());
-  const { intake, refused, live } = ingestion;
+  const { intake, refused, live, gateway } = ingestion;
   for (const [name, served] of [
-    [INTAKE_PORT, servedIntake(intake, refused)],
+    [INTAKE_PORT, servedIntake(intake, refused, gateway)],
     [LIVE_PORT, live],
   ] as const) {
     const server = await servePort(socketPath(dataDir, name), name, served);

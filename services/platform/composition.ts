@@ -77,7 +77,7 @@ async function startTogether(
   const gateway = await running(
     wireApiGateway(
       runtime,
-      { ...ingestion, refused, alerting: alertEngine },
+      { ...ingestion, refused, commands: ingestion.gateway, alerting: alertEngine },
       {
         ...ingestion.readiness,
         ...features.readiness,

@@ -166,6 +166,7 @@ export class GatewayPlatform implements AsyncDisposable {
       models,
       inference,
       stream,
+      commands: { sendCommand: () => Promise.reject(new PortError('unavailable', 'this test has no broker')) },
       alerting: { judgeAgain: () => Promise.reject(new PortError('unavailable', 'this test judges nothing')) },
       live: [live],
       secrets,

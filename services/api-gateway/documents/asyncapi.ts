@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Addresses } from '../../shared/config/addresses.ts';
+import { commandPayloadSchema } from '../schemas/commands.ts';
 import { SSE_EVENTS } from '../schemas/events.ts';
 import { statusPayloadSchema, telemetryPayloadSchema, waveformPayloadSchema } from '../schemas/mqtt.ts';
 import { ComponentSchemas } from './json-schemas.ts';
@@ -40,6 +41,15 @@ const TOPICS: Readonly<Record<string, Topic>> = {
     retain: false,
     payload: statusPayloadSchema,
   },
+  command: {
+    address: 'tribo/v1/{tenant}/{site}/{machine}/command',
+    action: 'send',
+    summary:
+      'What the machine is to do (`POST /v1/machines/{machine}/commands`). Kept for a device that is away until it expires; sent again until the PUBACK.',
+    qos: 1,
+    retain: false,
+    payload: commandPayloadSchema,
+  },
 };
 
 const PARAMETERS: Readonly<Record<string, string>> = {
@@ -51,7 +61,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
 
 const DEFAULT_ADDRESSES: Addresses = { url: 'http://127.0.0.1:8080', mqttUrl: 'mqtt://127.0.0.1:1883' };
 
-/** MQTT topics and the event stream as AsyncAPI 3, at these addresses. The topic of commands joins them when something sends commands. */
+/** MQTT topics and the event stream as AsyncAPI 3, at these addresses. */
 export function asyncApiDocument({ url, mqttUrl } = DEFAULT_ADDRESSES): object {
   const [http, mqtt] = [new URL(url), new URL(mqttUrl)];
   const schemas = new ComponentSchemas('#/components/schemas/');

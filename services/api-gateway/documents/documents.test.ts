@@ -69,6 +69,7 @@ describe('generated documents', () => {
       'telemetry',
       'waveform',
       'status',
+      'command',
       'events',
     ]);
     expect(JSON.stringify(documents.asyncapi)).not.toMatch(/"retain":true|[Rr]etained/);

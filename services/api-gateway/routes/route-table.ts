@@ -4,6 +4,7 @@ import { openApiDocument } from '../documents/openapi.ts';
 import type { Route } from '../http/route.ts';
 import { accessRoutes } from './access-routes.ts';
 import { alarmRoutes } from './alarm-routes.ts';
+import { commandRoutes } from './command-routes.ts';
 import { deviceRoutes } from './device-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { ledgerRoutes } from './ledger-routes.ts';
@@ -38,6 +39,7 @@ export function routeTable(
     ...ruleRoutes(limits),
     ...modelRoutes(limits),
     ...deviceRoutes(limits),
+    ...commandRoutes(),
     ...accessRoutes(limits),
     ...ledgerRoutes(),
     ...eventRoutes(),

@@ -1,5 +1,7 @@
 import { Option, type Command } from 'commander';
 import { machineSchema } from '#core/domain/plant.ts';
+import { messageOf } from '#core/errors.ts';
+import type { SentCommand } from '#services/api-gateway/schemas/commands.ts';
 import type { AddedDevice, DeviceView } from '#services/api-gateway/schemas/devices.ts';
 import type { QuarantinedMachineView } from '#services/api-gateway/schemas/machines.ts';
 import { allItems } from './all-items.ts';
@@ -81,6 +83,23 @@ export function addDeviceCommands(program: Command, action: Action): void {
       }),
     );
 
+  device
+    .command('command <device> <json>')
+    .description('send a command, a JSON object, to a device; one that is away gets it when it comes back in time')
+    .option('--machine <machine>', 'for which of its machines (default: the only one)')
+    .option('--site <site>', 'site of that machine, where several have one of its name')
+    .option('--expires-in <seconds>', 'how long it may wait for the device', '300')
+    .action(
+      action(async ({ api, out }, id: string, json: string, options: CommandOptions) => {
+        const sent = await sendCommand(api(), id, parsedCommand(json), options);
+        out.result(
+          sent,
+          () =>
+            `command ${sent.id} for ${sent.site}/${sent.machine} is kept until the device takes it or ${instant(sent.expiresMs)}`,
+        );
+      }),
+    );
+
   for (const [verb, enabled] of [
     ['enable', true],
     ['disable', false],
@@ -130,6 +149,44 @@ export function addDeviceCommands(program: Command, action: Action): void {
         out.result(adopted, () => `${site}/${machine} is a machine now; what it sends from here on is stored`);
       }),
     );
+}
+
+interface CommandOptions {
+  readonly machine?: string;
+  readonly site?: string;
+  readonly expiresIn: string;
+}
+
+function parsedCommand(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    throw new CommandError(
+      'data',
+      `the command is not JSON: ${messageOf(error)}`,
+      `an example: '{"action":"restart"}'`,
+    );
+  }
+}
+
+async function sendCommand(
+  client: ApiClient,
+  id: string,
+  command: unknown,
+  options: CommandOptions,
+): Promise<SentCommand> {
+  const { machines } = await client.request<DeviceView>('GET', `/v1/devices/${encodeURIComponent(id)}`);
+  const { machine, site } = options;
+  const meant = machines.filter(
+    (each) => (machine === undefined || each.machine === machine) && (site === undefined || each.site === site),
+  );
+  const [at] = meant;
+  if (at === undefined || meant.length > 1) {
+    const bound = machines.map((each) => `${each.site}/${each.machine}`).join(', ');
+    throw new CommandError('usage', `${id} speaks for ${bound}`, 'say for which by --machine and --site');
+  }
+  const path = `/v1/machines/${encodeURIComponent(at.machine)}/commands?site=${encodeURIComponent(at.site)}`;
+  return client.request<SentCommand>('POST', path, { command, expiresInS: Number(options.expiresIn) });
 }
 
 /** The device first: what is wrong with an id, or taken, is refused before a machine is made. */

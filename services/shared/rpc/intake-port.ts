@@ -1,6 +1,12 @@
 import type { TenantId } from '#core/domain/ids.ts';
 import { BackPressure, INTAKE_KINDS } from '#core/ingestion/back-pressure.ts';
-import type { DeviceIntake, DeviceMessage, IntakeKind, IntakeReceipt } from '#core/ports/device-gateway.ts';
+import type {
+  DeviceGateway,
+  DeviceIntake,
+  DeviceMessage,
+  IntakeKind,
+  IntakeReceipt,
+} from '#core/ports/device-gateway.ts';
 import { connectPort } from './port-client.ts';
 
 /** The sockets by which the process that owns intake offers it, and what it sees live. */
@@ -9,23 +15,31 @@ export const LIVE_PORT = 'live';
 
 const PROBE_EVERY_MS = 500;
 
-/** Intake with methods alone, as {@link servePort} can offer it. */
-interface ServedIntake {
+/** The way to devices, where it alone is wanted of their gateway. */
+export type CommandSender = Pick<DeviceGateway, 'sendCommand'>;
+
+/** Intake, and the way back to devices, with methods alone, as {@link servePort} can offer it. */
+interface ServedIntake extends CommandSender {
   accept(message: DeviceMessage): Promise<IntakeReceipt>;
   isReady(kind: IntakeKind): Promise<boolean>;
   refused(): Promise<ReadonlyMap<TenantId, number>>;
 }
 
 /** @param refused messages and connections that were turned away unacknowledged, by tenant */
-export function servedIntake(intake: DeviceIntake, refused: () => ReadonlyMap<TenantId, number>): ServedIntake {
+export function servedIntake(
+  intake: DeviceIntake,
+  refused: () => ReadonlyMap<TenantId, number>,
+  devices: CommandSender,
+): ServedIntake {
   return {
     accept: (message) => intake.accept(message),
     isReady: async (kind) => intake.isReady(kind),
     refused: async () => refused(),
+    sendCommand: (machine, command, options) => devices.sendCommand(machine, command, options),
   };
 }
 
-export interface ConnectedIntake extends DeviceIntake {
+export interface ConnectedIntake extends DeviceIntake, CommandSender {
   /** Messages and connections that the other process turned away unacknowledged, by tenant. @throws PortError unavailable */
   refused(): Promise<ReadonlyMap<TenantId, number>>;
   disconnect(): void;
@@ -45,6 +59,7 @@ export function connectIntake(path: string): ConnectedIntake {
   return {
     accept: (message) => port.accept(message),
     refused: () => port.refused(),
+    sendCommand: (...given) => port.sendCommand(...given),
     isReady: (kind) => pressure.isOpen(kind),
     whenReady: (kind) => pressure.whenOpen(kind),
     disconnect: () => {
