@@ -71,13 +71,15 @@ function parseValues(
   env: Readonly<Record<string, string | undefined>>,
 ): Values {
   const problems: string[] = [];
-  const values = Object.entries<SimulatorSetting>(SIMULATOR_SETTINGS).map(([flag, { env: variable, schema, allowed }]) => {
-    const given = flags[flag] ?? (env[variable] === '' ? undefined : env[variable]);
-    const result = schema.safeParse(given);
-    if (!result.success)
-      problems.push(`${flag} must be ${allowed}, got ${JSON.stringify(given)}; set ${variable} or --${flag}`);
-    return [flag, result.data];
-  });
+  const values = Object.entries<SimulatorSetting>(SIMULATOR_SETTINGS).map(
+    ([flag, { env: variable, schema, allowed }]) => {
+      const given = flags[flag] ?? (env[variable] === '' ? undefined : env[variable]);
+      const result = schema.safeParse(given);
+      if (!result.success)
+        problems.push(`${flag} must be ${allowed}, got ${JSON.stringify(given)}; set ${variable} or --${flag}`);
+      return [flag, result.data];
+    },
+  );
   if (problems.length > 0) throw new SimulatorConfigError(problems.join('\n'));
   return Object.fromEntries(values) as Values;
 }
