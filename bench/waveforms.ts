@@ -3,6 +3,8 @@ import { mkdir, open } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { MachineKey } from '#core/domain/ids.ts';
+import { waveformKey, waveformObject } from '#core/domain/waveform-object.ts';
 import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
 
 export interface WaveformBench {
@@ -14,6 +16,12 @@ export interface WaveformBench {
   readonly syncedFilesPerSecond: number;
 }
 
+const T0 = Date.UTC(2026, 10, 21);
+const DESCRIBED = {
+  ...{ sensor: 'de', sampleRateHz: 25_600, unit: 'g', encoding: 'f32le' as const, scale: 1, sampleCount: 8192 },
+  sha256: '0'.repeat(64),
+};
+
 /** Each sender puts one waveform after the other, of a machine of its own, as intake does before it publishes the reference. */
 export async function runWaveformBench({ senders = 20, bytes = 32_768, seconds = 5 } = {}): Promise<WaveformBench> {
   const directory = mkdtempSync(join(tmpdir(), 'tribo-waveforms-'));
@@ -21,7 +29,10 @@ export async function runWaveformBench({ senders = 20, bytes = 32_768, seconds =
   try {
     const store = new FileObjectStore({ directory: join(directory, 'objects') });
     const put = async (sender: number, count: number): Promise<void> => {
-      await store.put(`waveforms/bench/plant-1/m-${sender}/de/2026-11-21/${count}`, samples, { ifAbsent: true });
+      const machine = `bench/plant-1/m-${sender}` as MachineKey;
+      const described = { ...DESCRIBED, ts: T0 + count, waveformId: `w-${count}` };
+      const reference = { ...described, objectKey: waveformKey(machine, described) };
+      await store.put(reference.objectKey, waveformObject(machine, reference, samples), { ifAbsent: true });
     };
     return {
       ...{ senders, bytes },

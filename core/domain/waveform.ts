@@ -13,8 +13,9 @@ export interface WaveformReference {
   readonly scale: number;
   readonly sampleCount: number;
   readonly rpm?: number;
-  /** Where the samples are, and their SHA-256 in hex. */
+  /** Where the samples are, behind their description: see waveform-object.ts. */
   readonly objectKey: string;
+  /** Of the samples as they were sent, in hex. */
   readonly sha256: string;
 }
 

@@ -4,6 +4,7 @@ import type { MachineEvent, StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { maintenanceAt, readHistory } from '../domain/machine-history.ts';
 import type { OperatingState, OperatingStateSource } from '../domain/plant.ts';
+import { storedSamples } from '../domain/waveform-object.ts';
 import { decodeSamples, type WaveformReference } from '../domain/waveform.ts';
 import type { CallOptions } from '../errors.ts';
 import type { MachineHistoryEvent, RegisteredMachine } from '../ports/machine-registry.ts';
@@ -64,8 +65,8 @@ export async function featurise(
     return { ok: false, code: 'undecodable_payload', detail: `a ${origin.kind} event is no waveform` };
   }
   const { waveform } = outcome;
-  const bytes = await dependencies.objects.get(waveform.objectKey, options);
-  if (!bytes) {
+  const object = await dependencies.objects.get(waveform.objectKey, options);
+  if (!object) {
     return { ok: false, code: 'missing_object', detail: `there is no object ${waveform.objectKey}` };
   }
   const registered = await dependencies.machine(origin.key, options);
@@ -75,7 +76,7 @@ export async function featurise(
   const history = readHistory(await dependencies.history(origin.key, options));
   const point = maintenanceAt(history, waveform.ts) ? { ...told, state: 'maintenance' as const } : told;
   try {
-    const samples = checkedSamples(bytes, waveform);
+    const samples = checkedSamples(object, waveform);
     const document = featuresDocument(origin.key, waveform, samples, registered, point);
     return { ok: true, event: derivedEvent(origin, 'features', document) };
   } catch (error) {
@@ -86,7 +87,8 @@ export async function featurise(
 
 const ALWAYS_RUNNING: OperatingStateSource = { from: 'always', state: 'running' };
 
-function checkedSamples(bytes: Uint8Array, waveform: WaveformReference): Float64Array {
+function checkedSamples(object: Uint8Array, waveform: WaveformReference): Float64Array {
+  const bytes = storedSamples(waveform.objectKey, object);
   if (createHash('sha256').update(bytes).digest('hex') !== waveform.sha256.toLowerCase()) {
     throw new RangeError(`the stored samples have another SHA-256 than the waveform's ${waveform.sha256}`);
   }

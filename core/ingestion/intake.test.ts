@@ -7,7 +7,8 @@ import { PortError } from '../errors.ts';
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '../domain/ids.ts';
 import { machineSchema } from '../domain/plant.ts';
 import type { StreamName } from '../domain/event.ts';
-import { decodeSamples, type WaveformReference } from '../domain/waveform.ts';
+import { parseWaveformObject, WAVEFORM_KEY } from '../domain/waveform-object.ts';
+import type { WaveformReference } from '../domain/waveform.ts';
 import type { DeviceMessage } from '../ports/device-gateway.ts';
 import type { Backlog, ReadBacklogs } from './backlog-watch.ts';
 import { Intake, INTAKE_DEFAULTS, type IntakeOptions } from './intake.ts';
@@ -545,8 +546,11 @@ describe('a waveform', () => {
     expect(event).toMatchObject({ kind: 'waveform', eventId: 'waveform/de-horizontal/w-1', items: 1 });
     const reference = JSON.parse(Buffer.from(event?.payload ?? []).toString()) as WaveformReference;
     expect(reference).toMatchObject({ ts: NOW_MS, sampleCount: 4, rpm: 1797, objectKey: key });
-    const bytes = await world.objects.get(reference.objectKey);
-    expect([...decodeSamples(bytes ?? new Uint8Array(0), 'f32le', reference.scale)]).toEqual([1, -2, 3.5, 0]);
+    expect(reference.objectKey).toMatch(WAVEFORM_KEY);
+    const { description, samples } = parseWaveformObject((await world.objects.get(reference.objectKey))!);
+    expect([...samples]).toEqual([1, -2, 3.5, 0]);
+    const { objectKey: _where, ...described } = reference;
+    expect(description).toMatchObject({ ...described, tenant: 'acme', site: 'akron', machine: 'press-7' });
   });
 
   it('twice is stored once', async () => {
@@ -599,7 +603,7 @@ describe('a waveform in parts', () => {
   const stored = async (world: World) => {
     const [event] = world.stream.events('raw-waveform').filter(({ kind }) => kind === 'waveform');
     const reference = JSON.parse(Buffer.from(event?.payload ?? []).toString()) as WaveformReference;
-    return [...decodeSamples((await world.objects.get(reference.objectKey)) ?? new Uint8Array(0), 'f32le', 1)];
+    return [...parseWaveformObject((await world.objects.get(reference.objectKey))!).samples];
   };
   const partsLeft = async (world: World) => (await world.objects.list({ prefix: 'parts/', limit: 10 })).length;
 

@@ -4,6 +4,7 @@ import { isPortError, PortError } from '../errors.ts';
 import { LEDGERED_STREAMS, type MachineEvent, type StreamName } from '../domain/event.ts';
 import { isName, machineRef, type MachineKey, type SensorId, type TenantId } from '../domain/ids.ts';
 import type { Rejection } from '../domain/reading.ts';
+import { waveformKey, waveformObject } from '../domain/waveform-object.ts';
 import type { WaveformReference } from '../domain/waveform.ts';
 import type { DeviceIntake, DeviceMessage, IntakeKind, IntakeReceipt } from '../ports/device-gateway.ts';
 import type { EventStream, ReadableTail } from '../ports/event-stream.ts';
@@ -423,7 +424,8 @@ export class Intake implements DeviceIntake {
       const event = this.#event(context, 'waveform', eventId, 1, Buffer.from(JSON.stringify(reference)), header.ts);
       const pending = new PendingEvent(this.#receipts, machine, event, header.ts, acknowledgement);
       try {
-        await this.#dependencies.objects.put(reference.objectKey, bytes, { ifAbsent: true });
+        const object = waveformObject(machine.key, reference, bytes);
+        await this.#dependencies.objects.put(reference.objectKey, object, { ifAbsent: true });
         this.#publisher.append('raw-waveform', event, pending);
       } catch (error) {
         pending.failed(isPortError(error) ? error : new PortError('internal', 'storing samples', { cause: error }));
@@ -637,10 +639,6 @@ function readWaveformContent(
   return 'code' in waveform ? waveform : { sensor: sensor as SensorId, waveform };
 }
 
-/**
- * The samples' key holds the waveform's time besides the hash of its content: two waveforms that happen to be equal, such as a dead sensor's
- * zeros, do not share an object that the retention of one would delete.
- */
 function waveformReference(
   machine: MachineKey,
   sensor: SensorId,
@@ -649,8 +647,7 @@ function waveformReference(
 ): WaveformReference {
   const { id, ts, sampleRateHz, unit, encoding, scale, rpm } = header;
   const sha256 = hash('sha256', bytes, 'hex');
-  const day = new Date(ts).toISOString().slice(0, 10);
-  return {
+  const described = {
     waveformId: hash('sha256', `${machine}/${sensor}/${id ?? `~${ts}/${sha256}`}`, 'hex').slice(0, 32),
     sensor,
     ts,
@@ -660,7 +657,7 @@ function waveformReference(
     scale,
     sampleCount: bytes.length / (encoding === 'f32le' ? 4 : 2),
     ...(rpm === undefined ? {} : { rpm }),
-    objectKey: `waveforms/${machine}/${sensor}/${day}/${ts}-${sha256.slice(0, 32)}`,
     sha256,
   };
+  return { ...described, objectKey: waveformKey(machine, described) };
 }

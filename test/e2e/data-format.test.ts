@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +7,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { Series } from '#services/api-gateway/schemas/machines.ts';
 import type { RuleView } from '#services/api-gateway/schemas/rules.ts';
+import type { WaveformList } from '#services/api-gateway/schemas/waveforms.ts';
 import { DATA_FORMAT } from '#services/shared/process/data-format.ts';
 import type { ExpectedContent } from '#test/fixtures/data-format/expected-content.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
@@ -48,6 +50,7 @@ describe('data folders of every format', () => {
         comment: expected.alarm.comment,
         acknowledged: true,
       });
+      await expectSamples(platform, machine, site);
       const { rule } = await api.request<RuleView>('GET', `/v1/rules/${expected.rule.id}`);
       expect(rule).toMatchObject({ limit: expected.rule.limit });
 
@@ -65,6 +68,17 @@ describe('data folders of every format', () => {
     TIMEOUT_MS,
   );
 });
+
+/** Samples come back as they were sent, also of objects from before they described themselves. */
+async function expectSamples({ api, url }: PlatformProcess, machine: string, site: string): Promise<void> {
+  const { items } = await api.request<WaveformList>('GET', `/v1/machines/${machine}/waveforms?site=${site}`);
+  expect(items.length).toBeGreaterThan(0);
+  for (const { id, sha256 } of items) {
+    const headers = { authorization: `Bearer ${api.token}`, accept: 'application/octet-stream' };
+    const response = await fetch(new URL(`/v1/waveforms/${id}`, url), { headers });
+    expect(hash('sha256', new Uint8Array(await response.arrayBuffer()), 'hex')).toBe(sha256);
+  }
+}
 
 function unpack(from: string, dataDir: string): void {
   for (const entry of readdirSync(from, { recursive: true, withFileTypes: true })) {

@@ -1,4 +1,5 @@
 import { decodeSamples } from '#core/domain/waveform.ts';
+import { storedSamples } from '#core/domain/waveform-object.ts';
 import type { CallOptions } from '#core/errors.ts';
 import type { FeaturesBody } from '#core/features/featurise.ts';
 import type { StoredDocument, StoredWaveform } from '#core/ports/time-series-store.ts';
@@ -159,8 +160,8 @@ async function samplesOf(
   { objects }: GatewayServices,
   options: CallOptions,
 ): Promise<Uint8Array> {
-  const bytes = await objects.get(waveform.objectKey, options);
-  if (bytes) return bytes;
+  const object = await objects.get(waveform.objectKey, options);
+  if (object) return storedSamples(waveform.objectKey, object);
   throw new HttpProblem('not-found', {
     detail: `The samples of the waveform ${waveform.waveformId} are no longer kept.`,
     remedy: 'Raise waveformDays to keep samples longer; their features are kept.',
