@@ -25,6 +25,8 @@ import { onnxModelInferenceConfigSchema } from './onnx-model-inference/config.ts
 import { OnnxModelInference } from './onnx-model-inference/onnx-model-inference.ts';
 import { SqliteAlarmJournal } from './sqlite-alarm-journal/sqlite-alarm-journal.ts';
 import { sqliteAlarmJournalConfigSchema } from './sqlite-alarm-journal/config.ts';
+import { SqliteAuditTrail } from './sqlite-audit-trail/sqlite-audit-trail.ts';
+import { sqliteAuditTrailConfigSchema } from './sqlite-audit-trail/config.ts';
 import { SqliteCheckpointStore } from './sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { sqliteDeviceRegistryConfigSchema } from './sqlite-device-registry/config.ts';
 import { SqliteDeviceRegistry } from './sqlite-device-registry/sqlite-device-registry.ts';
@@ -128,6 +130,11 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
           sqliteAlarmJournalConfigSchema.parse({ databasePath: join(dataDir, 'alarms.db') }),
           clock,
         ),
+      ),
+    );
+    provide('auditTrail', async () =>
+      closing(
+        await SqliteAuditTrail.open(sqliteAuditTrailConfigSchema.parse({ databasePath: join(dataDir, 'audit.db') })),
       ),
     );
     provide('modelRegistry', async (get) =>

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { AlarmJournal, AlarmOutbox } from './alarm-journal.ts';
+import type { AuditTrail } from './audit-trail.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { MakeDeviceGateway } from './device-gateway.ts';
 import type { DeviceRegistry } from './device-registry.ts';
@@ -31,6 +32,7 @@ export interface BoundPorts {
   readonly deviceRegistry: DeviceRegistry;
   readonly ruleStore: RuleStore;
   readonly alarmJournal: AlarmJournal & AlarmOutbox;
+  readonly auditTrail: AuditTrail;
   readonly modelRegistry: ModelRegistry;
   readonly modelInference: ModelInference;
   readonly notifiers: readonly Notifier[];

@@ -8,6 +8,7 @@ import { requireSafeListening } from '../shared/config/safe-listening.ts';
 import { Readiness } from '../shared/http/readiness.ts';
 import type { TlsTexts } from '../shared/tls/certificates.ts';
 import { observeStreamLag } from '../shared/observability/stream-lag.ts';
+import { Auditor } from './audit/auditor.ts';
 import { Authenticator } from './access/authenticator.ts';
 import { sessionCookieName } from './access/session-cookie.ts';
 import { Sessions } from './access/sessions.ts';
@@ -51,23 +52,26 @@ export async function startApiGateway(
   const config = apiGatewayConfigSchema.parse(settings);
   requireSafeListening(config);
   const services = await gatewayServices(config, dependencies);
-  const { fleet, events, readiness, signInCodes } = services;
+  const { auditor, fleet, events, readiness, signInCodes } = services;
   let url = '';
   const baseUrl = () => config.publicUrl ?? url;
   const app = createApp(routeTable(config), services, baseUrl);
   const server = config.tls ? secureServer(config.tls, app, dependencies) : createServer(app);
   limit(server, config);
   try {
+    await auditor.start();
     await fleet.start();
     events.start();
     url = await listen(server, config);
   } catch (error) {
+    auditor.stop();
     await Promise.all([events.close(), fleet.close()]);
     throw error;
   }
   let closing: Promise<void> | undefined;
   const close = async () => {
     readiness.stopping();
+    auditor.stop();
     await events.close();
     await closeServer(server);
     await fleet.close();
@@ -111,6 +115,7 @@ async function gatewayServices(
     fleet,
     ledger,
     deadLetters: new DeadLetterDesk(dependencies, clock),
+    auditor: new Auditor(dependencies.auditTrail, clock, { keepMs: config.auditMs, onProblem }),
     alarmFigures: new AlarmFigureReader(dependencies.alarms, clock),
     events: new EventHub({ clock, alarms: dependencies.alarms, fleet, ledger, metrics, onProblem }, eventOptions),
     readiness: new Readiness(

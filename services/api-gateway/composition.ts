@@ -70,6 +70,7 @@ export async function wireApiGateway(
     objects: await port('objectStore'),
     alarms: await port('alarmJournal'),
     rules: await port('ruleStore'),
+    auditTrail: await port('auditTrail'),
     models: await port('modelRegistry'),
     inference: await port('modelInference'),
     stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream'),
@@ -131,12 +132,13 @@ function settingsOf(
   { configuration, certificates }: ServiceRuntime,
   mqttPort = configuration.mqttPort,
 ): ApiGatewaySettings {
-  const { host, httpPort, insecure, tenant, telemetryRequestsPerS, staleAfterS, publicUrl } = configuration;
+  const { host, httpPort, insecure, tenant, telemetryRequestsPerS, staleAfterS, auditDays, publicUrl } = configuration;
   const tls = certificates.current;
   const { mqttUrl } = platformAddresses(configuration, tls, { httpPort, mqttPort }).everywhere;
   return {
     ...{ host, port: httpPort, insecure, tenant, linkHost: localHost(configuration, tls), mqttUrl },
     staleAfterMs: staleAfterS * 1000,
+    auditMs: auditDays * 86_400_000,
     rateLimits: { telemetryPerCaller: telemetryRequestsPerS },
     ...(tls && { tls }),
     ...(publicUrl !== undefined && { publicUrl }),

@@ -28,6 +28,11 @@ export const apiGatewayConfigSchema = z.object({
     .default(7 * 86_400_000),
   /** A machine that sent nothing for longer is stale, and its health unknown. */
   staleAfterMs: z.int().min(1000).default(300_000),
+  /** How long the audit trail is kept. */
+  auditMs: z
+    .int()
+    .min(1000)
+    .default(400 * 86_400_000),
   maxTelemetryBytes: z.int().default(4 * 2 ** 20),
   maxWaveformBytes: z.int().default(16 * 2 ** 20),
   /** Of a model's artifact. */

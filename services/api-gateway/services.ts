@@ -4,6 +4,7 @@ import type { Clock } from '#core/clock.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
 import type { AlarmJournal, AlarmOutbox } from '#core/ports/alarm-journal.ts';
+import type { AuditTrail } from '#core/ports/audit-trail.ts';
 import type { DeviceIntake } from '#core/ports/device-gateway.ts';
 import type { DeviceRegistry } from '#core/ports/device-registry.ts';
 import type { EventStream, MeasuredStream } from '#core/ports/event-stream.ts';
@@ -24,6 +25,7 @@ import type { Tracing } from '../shared/observability/tracing.ts';
 import type { Authenticator } from './access/authenticator.ts';
 import type { Sessions } from './access/sessions.ts';
 import type { SignInCodes } from './access/sign-in-codes.ts';
+import type { Auditor } from './audit/auditor.ts';
 import type { ApiGatewayConfig } from './config.ts';
 import type { DeadLetterDesk } from './dead-letter-desk.ts';
 import type { EventHub } from './events/event-hub.ts';
@@ -64,6 +66,7 @@ export interface ApiGatewayDependencies {
   readonly objects: ObjectStore;
   readonly alarms: AlarmJournal & Pick<AlarmOutbox, 'deadMessages' | 'retryDead'>;
   readonly rules: RuleStore;
+  readonly auditTrail: AuditTrail;
   /** Absent where no models are used. */
   readonly models?: ModelRegistry;
   /** Proves a model before it is registered; absent where none may be. */
@@ -102,6 +105,7 @@ export interface GatewayServices extends ApiGatewayDependencies {
   readonly ledger: LedgerReader;
   readonly deadLetters: DeadLetterDesk;
   readonly alarmFigures: AlarmFigureReader;
+  readonly auditor: Auditor;
   readonly events: EventHub;
   readonly readiness: Readiness;
   readonly bodies: BodyBudget;

@@ -31,6 +31,7 @@ const PORTS = Object.keys({
   machineRegistry: true,
   deviceRegistry: true,
   ruleStore: true,
+  auditTrail: true,
   alarmJournal: true,
   modelRegistry: true,
   modelInference: true,

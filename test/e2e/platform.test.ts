@@ -78,6 +78,19 @@ describe('a platform that runs', () => {
   );
 
   it(
+    'tells who added which device, and not its secret',
+    async () => {
+      const { secret } = await addDevice(platform, 'press-11');
+      const { stdout } = await platform.command('audit', '--target', 'press-11', '--json');
+      const added = { action: 'device.add', target: 'press-11', actor: 'command-line', outcome: 'done' };
+      expect(JSON.parse(stdout)).toEqual([expect.objectContaining(added)]);
+      expect(stdout).not.toContain(secret);
+      expect((await platform.command('audit', '--target', 'press-11')).stdout).toContain('device.add');
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'makes nothing of a device that it refuses, and gives one that is there a new secret',
     async () => {
       const { secret } = await addDevice(platform, 'press-9');

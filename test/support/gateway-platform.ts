@@ -12,6 +12,8 @@ import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.t
 import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
 import { onnxModelInferenceConfigSchema } from '#adapters/embedded/onnx-model-inference/config.ts';
 import { OnnxModelInference } from '#adapters/embedded/onnx-model-inference/onnx-model-inference.ts';
+import { sqliteAuditTrailConfigSchema } from '#adapters/embedded/sqlite-audit-trail/config.ts';
+import { SqliteAuditTrail } from '#adapters/embedded/sqlite-audit-trail/sqlite-audit-trail.ts';
 import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
 import { sqliteDeviceRegistryConfigSchema } from '#adapters/embedded/sqlite-device-registry/config.ts';
 import { SqliteDeviceRegistry } from '#adapters/embedded/sqlite-device-registry/sqlite-device-registry.ts';
@@ -93,6 +95,7 @@ export class GatewayPlatform implements AsyncDisposable {
     const devices = await SqliteDeviceRegistry.open(sqliteDeviceRegistryConfigSchema.parse({ databasePath }));
     const alarms = await SqliteAlarmJournal.open({ databasePath, changePollMs: 20 }, clock);
     const rules = await SqliteRuleStore.open(sqliteRuleStoreConfigSchema.parse({ databasePath }), clock);
+    const auditTrail = await SqliteAuditTrail.open(sqliteAuditTrailConfigSchema.parse({ databasePath }));
     const secrets = new FileSecretStore({ directory: join(folder, 'secrets') });
     const objects = new FileObjectStore({ directory: join(folder, 'objects') });
     const models = await SqliteModelRegistry.open(
@@ -163,6 +166,7 @@ export class GatewayPlatform implements AsyncDisposable {
       objects,
       alarms,
       rules,
+      auditTrail,
       models,
       inference,
       stream,
@@ -188,6 +192,7 @@ export class GatewayPlatform implements AsyncDisposable {
       () => issuer.close(),
       () => alarms.close(),
       () => rules.close(),
+      () => auditTrail.close(),
       () => models.close(),
       () => inference.close(),
       () => machines.close(),

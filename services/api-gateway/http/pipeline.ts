@@ -6,6 +6,7 @@ import { HttpProblem, problemBody, problemOf } from '../../shared/http/problem.t
 import type { Problem } from '../../shared/http/problem-types.ts';
 import { DURATION_BUCKETS_S } from '../../shared/observability/metrics.ts';
 import { activeSpanContext, parseTraceparent, traceparentOf } from '../../shared/observability/trace-context.ts';
+import { auditedChange } from '../audit/audited-changes.ts';
 import type { Principal } from '../access/principal.ts';
 import type { GatewayServices } from '../services.ts';
 import type { HeldBody } from './body-budget.ts';
@@ -91,7 +92,9 @@ export class Pipeline {
       header: (name) => request.header(name),
       accepts: (types) => accepted(request, types),
     };
-    const work = () => route.handle(call, this.#services);
+    const change = auditedChange(route);
+    const handle = () => route.handle(call, this.#services);
+    const work = change ? () => this.#services.auditor.record(change, call, principal, this.#services, handle) : handle;
     const { idempotencyKey: key } = call;
     if (key === undefined || !isRemembered(route) || !principal) return await work();
     const target = `${request.method} ${request.originalUrl} ${request.header('if-match') ?? ''}`;

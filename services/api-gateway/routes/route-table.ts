@@ -4,6 +4,7 @@ import { openApiDocument } from '../documents/openapi.ts';
 import type { Route } from '../http/route.ts';
 import { accessRoutes } from './access-routes.ts';
 import { alarmRoutes } from './alarm-routes.ts';
+import { auditRoutes } from './audit-routes.ts';
 import { commandRoutes } from './command-routes.ts';
 import { deviceRoutes } from './device-routes.ts';
 import { eventRoutes } from './event-routes.ts';
@@ -41,6 +42,7 @@ export function routeTable(
     ...deviceRoutes(limits),
     ...commandRoutes(),
     ...accessRoutes(limits),
+    ...auditRoutes(),
     ...ledgerRoutes(),
     ...eventRoutes(),
     ...operationRoutes({

@@ -36,7 +36,7 @@ export async function openTimeSeriesStore(
  * 2. State that was derived from the streams, the younger first: settled readings, then consumers' snapshots and leases, then the alarm
  *    journal, which is written before the snapshot that holds its outcome.
  * 3. The streams: they hold everything that this state has not seen yet, and everything that it says was published.
- * 4. What events refer to: machines, devices, rules and models, then samples and model files, whose bytes are there before anything
+ * 4. What events refer to: machines, devices, rules and models with who changed them, then samples and model files, whose bytes are there before anything
  *    names them; and the keys that what was copied was signed with.
  *
  * After a restore the platform takes up its work as after a power cut at the moment when the streams were copied.
@@ -63,7 +63,7 @@ export function backupParts(dataDir: string, store: Pick<TimeSeriesStore, 'backu
       copy: (target, onBytes) =>
         whileWatching(join(target, 'streams'), onBytes, () => backUpLogs(streams, join(target, 'streams'))),
     },
-    sqlitePart('registries', dataDir, ['registry.db', 'identity.db', 'commands.db']),
+    sqlitePart('registries', dataDir, ['registry.db', 'identity.db', 'commands.db', 'audit.db']),
     filesPart('objects', dataDir),
     filesPart('secrets', dataDir),
     {

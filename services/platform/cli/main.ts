@@ -4,6 +4,7 @@ import { ConfigurationError, loadConfiguration } from '#services/shared/config/l
 import { settings, type Configuration, type Setting, type SettingKey } from '#services/shared/config/settings.ts';
 import { addAlarmCommands } from './alarm-commands.ts';
 import { apiClient, type ApiClient } from './api-client.ts';
+import { addAuditCommand } from './audit-command.ts';
 import { addBackupCommands } from './backup-commands.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { addDoctorCommand } from './doctor-command.ts';
@@ -85,6 +86,7 @@ addAlarmCommands(program, action);
 addModelCommands(program, action);
 addLedgerCommands(program, action);
 addTokenCommands(program, action);
+addAuditCommand(program, action);
 addBackupCommands(program, action);
 addExportCommand(program, action);
 addDoctorCommand(program, action);

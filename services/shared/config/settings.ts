@@ -266,6 +266,13 @@ export const settings = {
     allowed: DAYS,
     help: 'How long waveforms are kept.',
   },
+  auditDays: {
+    env: 'TRIBO_AUDIT_DAYS',
+    flag: 'audit-days',
+    schema: days.default(400),
+    allowed: DAYS,
+    help: 'How long it is kept who changed devices, tokens, machines, rules, models and alarms.',
+  },
   webhookUrl: {
     env: 'TRIBO_WEBHOOK_URL',
     flag: 'webhook-url',
