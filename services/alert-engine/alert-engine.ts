@@ -361,7 +361,7 @@ class AlertEngine implements Turn {
     // The letter is about to go: what came of it must not be only in memory.
     await this.#serially(async () => {
       await this.#keepLease();
-      await this.#state.saveMachine(event.key, () => this.#quiesce());
+      await this.#state.saveMachine(event.key, { ...this.#takenUntilMs }, () => this.#quiesce());
     });
     return judged;
   }

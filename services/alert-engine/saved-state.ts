@@ -24,6 +24,7 @@ const MANIFEST = 'alert-engine/manifest';
 /** Saving a shard of so many takes about 3 ms of this thread, during which nothing is judged. */
 const MACHINES_PER_SHARD = 64;
 const MAX_SHARDS = 1024;
+const NO_MACHINES = Buffer.from('[]');
 
 /**
  * The state of judging in a checkpoint store: its shards, saved one by one, and a manifest that says since when events have to be taken again,
@@ -55,10 +56,7 @@ export class SavedState {
       const saved = (await this.#load(nameOf(shard, shards))) as readonly SavedMachine[] | undefined;
       if (saved) this.#judging.restore(saved);
     }
-    if (shards !== this.#judging.shardCount) {
-      for (let shard = 0; shard < this.#judging.shardCount; shard++)
-        await this.#load(nameOf(shard, this.#judging.shardCount));
-    }
+    if (shards !== this.#judging.shardCount) await this.#loadVersions(this.#judging.shardCount);
     return manifest?.takenUntilMs;
   }
 
@@ -72,7 +70,10 @@ export class SavedState {
    * same turn as its caller goes on, when all that judging has decided is durable; false when that is not to be had now.
    */
   async save(takenUntilMs: TakenUntil, budgetMs: number, quiesce: () => Promise<boolean>): Promise<void> {
-    this.#pass ??= { takenUntilMs, left: [...this.#judging.dirtyShards()] };
+    if (!this.#pass) {
+      await this.#growShards();
+      this.#pass = { takenUntilMs, left: [...this.#judging.dirtyShards()] };
+    }
     const { left } = this.#pass;
     let spentMs = 0;
     for (let shard = left.pop(); shard !== undefined; shard = left.pop()) {
@@ -94,11 +95,15 @@ export class SavedState {
     const manifest: Manifest = { format: 1, shards: this.#judging.shardCount, takenUntilMs: this.#pass.takenUntilMs };
     this.#pass = undefined;
     await this.#save(MANIFEST, Buffer.from(JSON.stringify(manifest)));
+    const outgrown = this.#savedShards === manifest.shards ? 0 : this.#savedShards;
     this.#savedShards = manifest.shards;
+    for (let shard = 0; shard < outgrown; shard++) await this.#save(nameOf(shard, outgrown), NO_MACHINES);
   }
 
   /** Saves what is known of one machine, and of those of its shard. @throws PortError unavailable when it is not to be had now. */
-  async saveMachine(key: MachineKey, quiesce: () => Promise<boolean>): Promise<void> {
+  async saveMachine(key: MachineKey, takenUntilMs: TakenUntil, quiesce: () => Promise<boolean>): Promise<void> {
+    // Shards of a division that no manifest names would not be restored.
+    if (this.#judging.shardCount !== this.#savedShards) await this.save(takenUntilMs, Infinity, quiesce);
     if (!(await quiesce())) throw new PortError('unavailable', 'what was decided is not durable yet; try again');
     const shard = this.#judging.shardOf(key);
     if (shard !== undefined) await this.#saveShard(shard);
@@ -116,6 +121,19 @@ export class SavedState {
     }
     // Before the manifest says so, the shards of another division are restored.
     if (shardCount === this.#savedShards) this.#judging.shardSaved(shard);
+  }
+
+  /** A shard of a plant that grew would be long to save, and nothing is judged meanwhile. */
+  async #growShards(): Promise<void> {
+    const shards = shardsFor(this.#judging.machineCount);
+    if (shards <= this.#judging.shardCount) return;
+    await this.#loadVersions(shards);
+    this.#judging.divide(shards);
+  }
+
+  /** An unfinished pass of an earlier process may have saved some of the shards. */
+  async #loadVersions(shards: number): Promise<void> {
+    for (let shard = 0; shard < shards; shard++) await this.#load(nameOf(shard, shards));
   }
 
   async #load(name: string): Promise<unknown> {
