@@ -16,7 +16,7 @@ export interface RulesBenchResult {
 const tenant = 'bench' as TenantId;
 const METRICS = ['velocity_rms', 'temperature', 'current', 'rpm', 'pressure', 'flow', 'torque', 'oil', 'noise', 'load'];
 
-/** A threshold on each of half the metrics, and silence of the machine: more than the defaults ask of telemetry. */
+/** A threshold on each of half the metrics, silence of the machine and of each metric: more than the defaults ask of telemetry. */
 function rules(): VersionedRule[] {
   const thresholds = METRICS.slice(0, 5).map((metric): RuleDescription => ({
     kind: 'threshold',
@@ -29,7 +29,8 @@ function rules(): VersionedRule[] {
     onDelayMs: 2000,
   }));
   const silence: RuleDescription = { kind: 'missing-data', id: 'silent', text: 'silent', afterMs: 60_000 };
-  return [...thresholds, silence].map((description) => ({
+  const everyMetric: RuleDescription = { ...silence, id: 'missing', metric: '*', afterMs: 900_000 };
+  return [...thresholds, silence, everyMetric].map((description) => ({
     tenant,
     rule: ruleSchema.parse(description),
     version: 1,
@@ -74,7 +75,7 @@ export function runRulesBench({ machines = 200, readings = 2_000_000 } = {}): Ru
   return {
     machines,
     metricsPerMessage: METRICS.length,
-    rulesPerMachine: 6,
+    rulesPerMachine: 7,
     readings: judged,
     nsPerReading: (elapsedMs * 1e6) / judged,
     readingsPerSecond: judged / (elapsedMs / 1000),

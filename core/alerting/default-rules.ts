@@ -90,6 +90,17 @@ const DESCRIPTIONS: readonly RuleDescription[] = [
     consequence: 'Nobody sees what happens to the machine.',
     response: 'Check power and network of the device, then the sensor.',
   },
+  {
+    kind: 'missing-data',
+    id: 'metric-missing',
+    text: 'A sensor has stopped',
+    metric: '*',
+    afterMs: 900_000,
+    priority: 'medium',
+    consequence: 'What it measured is not watched any more: no limit on it can raise an alarm.',
+    response:
+      'Check the sensor and its wiring. One that was removed, or sends only now and then, is to be declared optional among the metrics of the machine’s description.',
+  },
 ];
 
 /** The rules that a tenant begins with. They are its own from then on: changed and deleted like any other. */

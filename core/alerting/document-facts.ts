@@ -12,6 +12,10 @@ export interface DocumentFacts {
   readonly zoning?: {
     readonly velocityMmPerS: number;
     readonly beginsAboveMmPerS: Readonly<Record<'B' | 'C' | 'D', number>>;
+    /** The machine's kind, by which the boundaries are chosen: `group 2, rigid support`. Absent where the document does not say. */
+    readonly machineKind?: string;
+    /** The table and its assumptions. */
+    readonly basis?: string;
   };
   readonly waveformId?: string;
   /** Of a window of readings. */
@@ -59,11 +63,18 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
   };
 }
 
-function zoningOf({ velocityRmsMmPerS, boundaries }: Readonly<Record<string, unknown>>): DocumentFacts['zoning'] {
+function zoningOf(isoZone: Readonly<Record<string, unknown>>): DocumentFacts['zoning'] {
+  const { velocityRmsMmPerS, boundaries, group, support, basis } = isoZone;
   const { abMmPerS, bcMmPerS, cdMmPerS } = recordOf(boundaries);
   if (typeof velocityRmsMmPerS !== 'number') return undefined;
   if (typeof abMmPerS !== 'number' || typeof bcMmPerS !== 'number' || typeof cdMmPerS !== 'number') return undefined;
-  return { velocityMmPerS: velocityRmsMmPerS, beginsAboveMmPerS: { B: abMmPerS, C: bcMmPerS, D: cdMmPerS } };
+  return {
+    velocityMmPerS: velocityRmsMmPerS,
+    beginsAboveMmPerS: { B: abMmPerS, C: bcMmPerS, D: cdMmPerS },
+    ...(typeof group === 'number' &&
+      typeof support === 'string' && { machineKind: `group ${group}, ${support} support` }),
+    ...(typeof basis === 'string' && { basis }),
+  };
 }
 
 function leadingOf(contributions: unknown): DocumentFacts['leading'] {

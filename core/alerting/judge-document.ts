@@ -135,12 +135,7 @@ function partOf(
     ...(facts.waveformId !== undefined && { waveformId: facts.waveformId }),
     ...(facts.model && { model: facts.model }),
   };
-  if (rule.kind === 'iso-zone') {
-    const message = `vibration velocity is in zone ${facts.zone!} of ISO 20816-3, ${rule.zone} or worse`;
-    const velocity = facts.values['velocity_rms_mm_s'];
-    const measured = velocity === undefined ? {} : { value: velocity, unit: 'mm/s' };
-    return partDetails(versioned, { ...common, message, zone: facts.zone!, ...measured });
-  }
+  if (rule.kind === 'iso-zone') return partDetails(versioned, { ...common, ...zoneJudgement(rule.zone, facts, limit) });
   const normal = baseline?.median;
   const baselineWindow = baseline?.window;
   const learned = { ...(normal !== undefined && { baseline: normal }), ...(baselineWindow && { baselineWindow }) };
@@ -148,7 +143,7 @@ function partOf(
     const measured = { value, limit, unit: 'mm/s', boundary };
     const compared = comparison({ name: 'vibration velocity', direction: 'above', ...measured });
     const message = `${compared}: ${isoLimitText(rule, normal, boundary, baselineWindow?.toMs)}`;
-    return partDetails(versioned, { ...common, ...learned, ...measured, message });
+    return partDetails(versioned, { ...common, ...learned, ...measured, ...basisOf(facts), message });
   }
   const direction = rule.kind === 'feature' ? rule.direction : 'above';
   const unit = metric === undefined ? undefined : facts.units[metric];
@@ -163,6 +158,24 @@ function partOf(
     ...(unit !== undefined && { unit }),
     ...learned,
   });
+}
+
+/** By the velocity and the boundary that it is above; a document that tells its zone alone has neither. */
+function zoneJudgement(
+  asked: 'B' | 'C' | 'D',
+  { zone, zoning }: DocumentFacts,
+  limit: number,
+): Pick<Judgement, 'message' | 'zone' | 'value' | 'limit' | 'unit' | 'basis'> {
+  if (!zoning) return { message: `vibration is in zone ${zone!} of ISO 20816-3, ${asked} or worse`, zone: zone! };
+  const measured = { value: zoning.velocityMmPerS, limit, unit: 'mm/s' };
+  const compared = comparison({ name: 'vibration velocity', direction: 'above', ...measured });
+  const of = zoning.machineKind === undefined ? '' : ` for ${zoning.machineKind}`;
+  const message = `${compared}, where zone ${asked} of ISO 20816-3 begins${of}: it is in zone ${zone!}`;
+  return { message, zone: zone!, ...measured, ...basisOf({ zoning }) };
+}
+
+function basisOf({ zoning }: Pick<DocumentFacts, 'zoning'>): Pick<Judgement, 'basis'> {
+  return zoning?.basis === undefined ? {} : { basis: zoning.basis };
 }
 
 /** Of what the limit is made. */

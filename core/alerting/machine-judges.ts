@@ -4,6 +4,8 @@ import type { Machine, OperatingState } from '../domain/plant.ts';
 import type { RuleOf, VersionedRule } from '../domain/rule.ts';
 import { Baseline, type BaselineState } from './baseline.ts';
 import { Condition, type ConditionState } from './condition.ts';
+import { MetricRoster, type WatchedMetric } from './metric-roster.ts';
+import type { MetricWatch } from './metric-watch.ts';
 import { SilenceWatch, type SilenceState } from './silence-watch.ts';
 
 /** A rule bound to what it judges on one machine. */
@@ -25,8 +27,11 @@ export interface ThresholdJudge extends JudgeOf<'threshold'> {
 }
 
 export interface SilenceJudge extends JudgeOf<'missing-data'> {
-  readonly watch: SilenceWatch;
+  readonly watch: SilenceWatch | MetricWatch;
 }
+
+/** Of one metric, one sensor or the whole machine, on the clock of silence. */
+type ClockedSilence = SilenceJudge & { readonly watch: SilenceWatch };
 
 export type DocumentRule = VersionedRule & {
   readonly rule: RuleOf<'iso-zone' | 'iso-baseline' | 'feature' | 'model-score'>;
@@ -42,7 +47,7 @@ export type Judge = ThresholdJudge | SilenceJudge | DocumentJudge;
 /** What is judged by one metric of one machine. */
 export interface MetricJudges {
   readonly thresholds: ThresholdJudge[];
-  readonly silences: SilenceJudge[];
+  readonly silences: ClockedSilence[];
 }
 
 /** Documents can name what they like: a machine has at most this many values under judgement. */
@@ -81,13 +86,17 @@ export class MachineJudges {
   stateAtMs = -Infinity;
   /** Whether silences with a metric or a sensor of their own were told that the machine sends. */
   expectsAll = false;
+  /** Event time of its newest waveform in live mode. */
+  newestWaveformMs = -Infinity;
   /** Only metrics that a rule names: whatever else a machine sends costs one look-up. */
   readonly byMetric = new Map<string, MetricJudges>();
   /** Silences of the machine as a whole. */
   readonly machineSilences: SilenceJudge[] = [];
   /** Silences of the waveforms of one sensor. */
   readonly sensorSilences: SilenceJudge[] = [];
-  readonly silences: SilenceJudge[] = [];
+  readonly silences: ClockedSilence[] = [];
+  /** Silences of each metric that matches a pattern. */
+  rosters: readonly MetricRoster[] = [];
   readonly thresholds: ThresholdJudge[] = [];
   documentRules: readonly DocumentRule[] = [];
   readonly documents = new Map<string, DocumentJudge>();
@@ -108,14 +117,17 @@ export class MachineJudges {
     const before = new Map<string, Judge>();
     for (const judge of [...this.thresholds, ...this.silences]) before.set(identity(judge), judge);
     this.#clear();
+    const rosters: MetricRoster[] = [];
     for (const versioned of rules) {
       const { rule } = versioned;
       if (rule.kind === 'threshold') this.#addThreshold(before, { ...versioned, rule });
-      else if (rule.kind === 'missing-data') this.#addSilence(before, { ...versioned, rule });
+      else if (rule.kind !== 'missing-data') continue;
+      else if (rule.metric?.includes('*')) rosters.push(this.#rosterOf({ ...versioned, rule }));
+      else this.#addSilence(before, { ...versioned, rule });
     }
     this.documentRules = rules.filter(isDocumentRule);
     const current = new Set(this.documentRules.map((each) => `${each.rule.id}@${each.version}`));
-    const gone = [...before.values()];
+    const gone = [...before.values(), ...this.#takeRosters(rosters)];
     for (const [key, judge] of this.documents) {
       if (current.has(`${judge.versioned.rule.id}@${judge.versioned.version}`)) continue;
       this.documents.delete(key);
@@ -148,6 +160,7 @@ export class MachineJudges {
   *judges(): Generator<Judge> {
     yield* this.thresholds;
     yield* this.silences;
+    for (const roster of this.rosters) yield* roster.watched();
     yield* this.documents.values();
   }
 
@@ -168,6 +181,23 @@ export class MachineJudges {
     this.documentJudge(successor, metric, sensor)?.baseline?.restore(known);
   }
 
+  /** The roster of a rule: its own, or with what that of another version knew. */
+  #rosterOf(versioned: SilenceJudge['versioned']): MetricRoster {
+    const known = this.rosters.find((roster) => roster.versioned.rule.id === versioned.rule.id);
+    if (known?.versioned.version === versioned.version) return known;
+    const roster = new MetricRoster(versioned, gateOf(versioned));
+    if (known) roster.restore(known.state());
+    return roster;
+  }
+
+  /** Puts rosters in place of those before. Returns what is watched no longer. */
+  #takeRosters(rosters: readonly MetricRoster[]): WatchedMetric[] {
+    const gone = this.rosters.flatMap((roster) => (rosters.includes(roster) ? [] : [...roster.watched()]));
+    this.rosters = rosters;
+    for (const roster of rosters) gone.push(...roster.describe(this.machine));
+    return gone;
+  }
+
   #addThreshold(before: Map<string, Judge>, versioned: ThresholdJudge['versioned']): void {
     const { metric, direction, limit, deadband, onDelayMs, offDelayMs, unit } = versioned.rule;
     const kept = take(before, versioned, metric) as ThresholdJudge | undefined;
@@ -183,8 +213,8 @@ export class MachineJudges {
 
   #addSilence(before: Map<string, Judge>, versioned: SilenceJudge['versioned']): void {
     const { metric, sensor, afterMs } = versioned.rule;
-    const kept = take(before, versioned, metric) as SilenceJudge | undefined;
-    const judge: SilenceJudge = {
+    const kept = take(before, versioned, metric) as ClockedSilence | undefined;
+    const judge: ClockedSilence = {
       versioned,
       gate: gateOf(versioned),
       watch: kept?.watch ?? new SilenceWatch(afterMs),
@@ -215,10 +245,11 @@ export interface JudgeState {
   readonly baseline?: BaselineState;
 }
 
-/** Undefined for a judge that has seen nothing worth keeping. */
+/** Undefined for a judge that has seen nothing worth keeping, and for those of a roster, which has a state of its own. */
 export function judgeState(judge: Judge, silenceClockMs: number): JudgeState | undefined {
   const condition = 'condition' in judge ? judge.condition.state() : undefined;
-  const silence = 'watch' in judge ? judge.watch.state(silenceClockMs) : undefined;
+  const silence =
+    'watch' in judge && judge.watch instanceof SilenceWatch ? judge.watch.state(silenceClockMs) : undefined;
   const baseline = 'baseline' in judge ? judge.baseline.state() : undefined;
   if (!condition && !silence && !baseline) return undefined;
   const { metric, sensor, versioned } = judge;

@@ -16,6 +16,7 @@ export type Judgement = Pick<PartDetails, 'message' | 'window'> &
       | 'baselineWindow'
       | 'boundary'
       | 'zone'
+      | 'basis'
       | 'waveformId'
       | 'documentId'
     >

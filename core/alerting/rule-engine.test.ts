@@ -6,6 +6,7 @@ import { readHistory, type MachineEventKind } from '../domain/machine-history.ts
 import { machineSchema } from '../domain/plant.ts';
 import type { TelemetryBody } from '../domain/reading.ts';
 import { ruleSchema, type RuleDescription, type VersionedRule } from '../domain/rule.ts';
+import { isoZone } from '../features/iso-20816.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { DEFAULT_RULES } from './default-rules.ts';
 import { RuleEngine, type MachineSnapshot } from './rule-engine.ts';
@@ -505,6 +506,187 @@ describe('missing-data rule', () => {
   });
 });
 
+describe('missing-data rule for every metric', () => {
+  const rule: RuleDescription = { kind: 'missing-data', id: 'dead', text: 'Dead', metric: '*', afterMs: 60_000 };
+  /** Both metrics each second, or what the time says, from one second to another, both included. */
+  const run = (bench: Bench, fromS: number, toS: number, metricsAt?: (s: number) => TelemetryBody['metrics']) => {
+    for (let s = fromS; s <= toS; s++)
+      bench.read(s * 1000, metricsAt?.(s) ?? { temperature: 20, rpm: 1480 }).silence(1000);
+    return bench;
+  };
+  const onlyRpm = () => ({ rpm: 1480 });
+  const missed = (bench: Bench) =>
+    bench.transitions.map((each) => [
+      each.type,
+      each.type === 'activate' ? each.part.metric : each.partKey.split('|')[1],
+    ]);
+
+  it('raises an alarm that names the metric which stopped while its machine goes on, once, and returns when it comes', () => {
+    const bench = run(new Bench(rule), 0, 100);
+    run(bench, 101, 300, onlyRpm);
+    expect(missed(bench)).toEqual([['activate', 'temperature']]);
+    expect(bench.first.atMs - T0).toBeGreaterThanOrEqual(160_000);
+    expect(bench.first.atMs - T0).toBeLessThan(168_000);
+    expect(bench.first.part).toMatchObject({
+      key: 'dead|temperature|',
+      message: 'temperature has not come for 60 s although the machine runs',
+      window: { toMs: bench.first.atMs },
+    });
+    // In rounds of a sixteenth of a minute.
+    expect(bench.first.part.window.fromMs - T0).toBeGreaterThan(100_000 - 3750 - 1000);
+    expect(bench.first.part.window.fromMs - T0).toBeLessThanOrEqual(100_000);
+    run(bench, 301, 302);
+    expect(missed(bench).slice(1)).toEqual([['return', 'temperature']]);
+    expect(bench.transitions[1]).toMatchObject({ atMs: T0 + 301_000, cause: 'condition' });
+  });
+
+  it('names each metric that stopped, and takes a value of bad quality for none', () => {
+    const bench = run(new Bench(rule), 0, 100, () => ({ a: 1, b: 2, c: 3, d: 4 }));
+    run(bench, 101, 200, () => ({ c: 3, d: { value: 4, quality: 'bad' } }));
+    expect(missed(bench)).toEqual([
+      ['activate', 'a'],
+      ['activate', 'b'],
+      ['activate', 'd'],
+    ]);
+  });
+
+  it.each<[string, TelemetryBody['metrics']]>([
+    ['in other messages', { rpm: 1480 }],
+    ['seldom', { rpm: 1480 }],
+  ])('is silent while all metrics come, some %s', (how, others) => {
+    const every = how === 'seldom' ? 50 : 2;
+    const bench = run(new Bench(rule), 0, 3000, (s) => (s % every === 0 ? { temperature: 20 } : others));
+    expect(bench.log).toEqual([]);
+  });
+
+  it('gives a metric that comes more seldom than `afterMs` three times its longest gap', () => {
+    const bench = run(new Bench(rule), 0, 10_000, (s) =>
+      s % 400 === 0 || s % 400 === 90 ? { slow: 1, rpm: 1 } : { rpm: 1 },
+    );
+    run(bench, 10_001, 10_000 + 900, onlyRpm);
+    expect(bench.log).toEqual([]);
+    run(bench, 10_901, 11_000, onlyRpm);
+    expect(missed(bench)).toEqual([['activate', 'slow']]);
+    expect(bench.first.part.message).toBe('slow has not come for 15.5 min although the machine runs');
+  });
+
+  it('does not miss what somebody tried out, nor when it is tried again', () => {
+    const bench = run(new Bench(rule), 0, 30, () => ({ test: 1, rpm: 1480 }));
+    run(bench, 31, 300, onlyRpm);
+    run(bench, 301, 301, () => ({ test: 1, rpm: 1480 }));
+    expect(run(bench, 302, 1000, onlyRpm).log).toEqual([]);
+  });
+
+  it('holds no more than so many metrics of a machine, whatever names it makes up, and finds room for real ones later', () => {
+    const bench = new Bench(rule).read(0, Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`x${i}`, i])));
+    const known = () => bench.engine.snapshotMachine(key)!.rosters![0]!.metrics.length;
+    expect(known()).toBe(512);
+    run(bench, 1, 300);
+    expect(known()).toBeLessThan(512);
+    run(bench, 301, 400, onlyRpm);
+    expect(missed(bench)).toEqual([['activate', 'temperature']]);
+  });
+
+  const catalogue = (...metrics: object[]) => ({ metrics: metrics.map((each) => ({ unit: 'Cel', ...each })) });
+
+  it('expects what the catalogue declares from the first message on', () => {
+    const bench = new Bench(rule).describe(catalogue({ name: 'temperature' }, { name: 'oil' }));
+    expect(run(bench, 0, 200).log).toHaveLength(1);
+    expect(bench.first.part).toMatchObject({
+      metric: 'oil',
+      message: 'oil has not come for 60 s although the machine runs',
+    });
+    expect(bench.first.part.window.fromMs).toBeGreaterThanOrEqual(T0);
+  });
+
+  it('does not miss what the catalogue calls optional, and returns what it missed when that is said later', () => {
+    const optional = { name: 'temperature', optional: true };
+    expect(run(run(new Bench(rule).describe(catalogue(optional)), 0, 100), 101, 300, onlyRpm).log).toEqual([]);
+    const bench = run(run(new Bench(rule), 0, 100), 101, 300, onlyRpm).describe(catalogue(optional));
+    expect(missed(bench)).toEqual([
+      ['activate', 'temperature'],
+      ['return', 'temperature'],
+    ]);
+    expect(run(bench, 301, 400, onlyRpm).log).toHaveLength(2);
+  });
+
+  it('misses nothing of a machine that is wholly silent, nor at once when it is back: that is one alarm, another rule’s', () => {
+    const silent: RuleDescription = { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 60_000 };
+    const bench = run(new Bench(rule, silent), 0, 100).silence(600_000);
+    bench.read(86_400_000, { rpm: 1480 }).silence(1000).read(86_401_000, { temperature: 20 });
+    expect(run(bench, 86_402, 86_500).log).toEqual(['+silent@160000', '-silent@86400000 condition']);
+  });
+
+  it.each<[string, (bench: Bench) => Bench]>([
+    ['stopped', (bench) => bench.describe(speedTold)],
+    ['in maintenance', (bench) => bench.note(['maintenance-start', 101_000], ['maintenance-end', 1_000_000])],
+  ])('misses nothing of a machine that is %s, and begins where it left when it runs', (how, prepare) => {
+    const bench = run(prepare(new Bench(rule)), 0, 100);
+    run(bench, 101, 999, () => ({ rpm: how === 'stopped' ? 0 : 1480 }));
+    expect(bench.log).toEqual([]);
+    run(bench, 1000, 1050, onlyRpm);
+    expect(bench.log).toEqual([]);
+    expect(missed(run(bench, 1051, 1070, onlyRpm))).toEqual([['activate', 'temperature']]);
+  });
+
+  it('returns what it missed when the machine stops, and misses it again when it has run for as long', () => {
+    const bench = run(run(new Bench(rule).describe(speedTold), 0, 100), 101, 200, onlyRpm).read(201_000, { rpm: 0 });
+    expect(bench.log.at(-1)).toBe('-dead@201000 operating-state');
+    expect(run(bench, 202, 255, onlyRpm).log).toHaveLength(2);
+    expect(missed(run(bench, 256, 280, onlyRpm)).slice(2)).toEqual([['activate', 'temperature']]);
+  });
+
+  it('misses readings while waveforms alone go on, once no readings wait', () => {
+    const bench = run(new Bench(rule), 0, 100);
+    for (let s = 110; s <= 200; s += 10) bench.document(s * 1000, { sensor: 'de', values: { 'de.rms_g': 1 } });
+    expect(bench.log).toEqual([]);
+    for (let s = 210; s <= 300; s += 10)
+      bench.document(s * 1000, { sensor: 'de', values: { 'de.rms_g': 1 } }).silence(1000);
+    expect(missed(bench)).toEqual([
+      ['activate', 'temperature'],
+      ['activate', 'rpm'],
+    ]);
+  });
+
+  it('watches what its pattern matches, and judges nothing in a replay', () => {
+    const bench = run(new Bench({ ...rule, metric: 'temp*' }), 0, 100, () => ({ temperature: 1, oil: 2, rpm: 3 }));
+    expect(missed(run(bench, 101, 300, onlyRpm))).toEqual([['activate', 'temperature']]);
+    const replay = new Bench(rule).describe(catalogue({ name: 'oil' }));
+    for (let s = 0; s < 300; s++)
+      replay.read(s * 1000, { rpm: 1, ...(s < 100 && { temperature: 2 }) }, { imported: true });
+    expect(replay.log).toEqual([]);
+  });
+
+  it('keeps what it knows when the rule changes, and misses anew under the new version', () => {
+    const bench = run(run(new Bench(rule), 0, 100), 101, 200, onlyRpm);
+    bench.engine.setRules([versioned({ ...rule, priority: 'high' }, 2)]);
+    expect(missed(run(bench, 201, 220, onlyRpm))).toEqual([
+      ['activate', 'temperature'],
+      ['return', 'temperature'],
+      ['activate', 'temperature'],
+    ]);
+    expect(bench.transitions[1]).toMatchObject({ cause: 'rule-changed' });
+    bench.engine.setRules([]);
+    expect(bench.transitions).toHaveLength(4);
+  });
+
+  it('is missed once over a restart, and what the journal alone knows of returns when it comes', () => {
+    const before = run(run(new Bench(rule), 0, 100), 101, 200, onlyRpm);
+    const after = new Bench(rule);
+    after.engine.restoreMachine(JSON.parse(JSON.stringify(before.engine.snapshotMachine(key))) as MachineSnapshot);
+    expect(missed(run(run(after, 201, 300, onlyRpm), 301, 301))).toEqual([['return', 'temperature']]);
+    const raised = before.first;
+    const part = { ...raised.part, active: true, occurrences: 1, firstAtMs: raised.atMs, lastAtMs: raised.atMs };
+    const adopted = new Bench(rule);
+    adopted.engine.adopt([{ machine: key, replayed: false, parts: [part] } as never]);
+    expect(adopted.engine.holds(raised)).toBe(true);
+    expect(missed(run(adopted, 301, 301))).toEqual([['return', 'temperature']]);
+    const gone = new Bench();
+    gone.engine.restoreMachine(before.engine.snapshotMachine(key)!);
+    expect(gone.transitions).toMatchObject([{ partKey: 'dead|temperature|', cause: 'rule-changed' }]);
+  });
+});
+
 describe('rules over documents', () => {
   const features = (values: Record<string, number>, body: object = {}): Partial<DerivedDocument> => ({
     sensor: 'de',
@@ -535,6 +717,46 @@ describe('rules over documents', () => {
     }
     expect(bench.log).toEqual(log);
   });
+
+  it.each([
+    [
+      'C',
+      3.21,
+      'vibration velocity 3.21 mm/s is above 2.8 mm/s, where zone C of ISO 20816-3 begins for group 2, rigid support: it is in zone C',
+    ],
+    [
+      'C',
+      9,
+      'vibration velocity 9 mm/s is above 2.8 mm/s, where zone C of ISO 20816-3 begins for group 2, rigid support: it is in zone D',
+    ],
+    [
+      'D',
+      9,
+      'vibration velocity 9 mm/s is above 4.5 mm/s, where zone D of ISO 20816-3 begins for group 2, rigid support: it is in zone D',
+    ],
+  ] as const)(
+    'say why zone %s is reached at %d mm/s: the velocity, the boundary, the zone and the standard',
+    (zone, value, message) => {
+      const verdict = isoZone(
+        { powerKw: 75, support: 'rigid', bearings: [], operatingState: 'running' },
+        { rpm: 1480, bandHz: [10, 1000], velocityRmsMmPerS: value, obstacle: undefined },
+      );
+      const bench = new Bench({ kind: 'iso-zone', id: 'iso', text: 'Vibration', zone });
+      expect(bench.document(0, features({}, { isoZone: verdict })).first.part).toMatchObject({
+        ...{
+          message,
+          value,
+          unit: 'mm/s',
+          limit: zone === 'C' ? 2.8 : 4.5,
+          zone: value > 4.5 ? 'D' : 'C',
+          sensor: 'de',
+        },
+        basis: expect.stringMatching(
+          /^ISO 20816-3 \(.*10816-3:2009\), group 2, rigid support, velocity RMS 10-1000 Hz/,
+        ),
+      });
+    },
+  );
 
   it('leave a zone alarm as it is when a waveform gives no verdict', () => {
     const bench = new Bench({ kind: 'iso-zone', id: 'iso', text: 'Vibration', zone: 'C' });
@@ -827,6 +1049,7 @@ describe('snapshot', () => {
     { ...hot, onDelayMs: 3000, offDelayMs: 2000, deadband: 5 },
     { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 5000 },
     { kind: 'missing-data', id: 'dead', text: 'Dead', metric: 'temperature', afterMs: 4000 },
+    { kind: 'missing-data', id: 'any', text: 'Any', metric: '*', afterMs: 8000 },
     worse,
   ];
   type Step =
@@ -851,7 +1074,13 @@ describe('snapshot', () => {
     fc.record({ do: fc.constant('document' as const), at, value: fc.integer({ min: 1, max: 10 }) }),
     fc.record({ do: fc.constant('tick' as const) }),
   );
-  const machine = { operatingState: { from: 'threshold', metric: 'rpm', runningAbove: 70 } };
+  const machine = {
+    operatingState: { from: 'threshold', metric: 'rpm', runningAbove: 70 },
+    metrics: [
+      { name: 'temperature', unit: 'Cel' },
+      { name: 'oil', unit: 'Cel' },
+    ],
+  };
 
   function take(bench: Bench, each: Step): void {
     if (each.do === 'read') bench.read(each.at, { [each.metric]: each.value }, { imported: each.imported });

@@ -32,8 +32,10 @@ import {
   type SilenceJudge,
   type ThresholdJudge,
 } from './machine-judges.ts';
+import type { RosterState } from './metric-roster.ts';
 import { comparison, duration, partDetails } from './part-details.ts';
 import { appliesTo } from './rule-scope.ts';
+import { SilenceWatch } from './silence-watch.ts';
 
 export interface RuleEngineOptions {
   /** A reading so much older than its machine's newest is not judged. */
@@ -80,6 +82,8 @@ export interface MachineSnapshot {
   readonly stateAtMs?: number | null;
   readonly newestDocumentMs: readonly (readonly [source: string, ts: number])[];
   readonly judges: readonly JudgeState[];
+  /** Absent where it was saved before there were any. */
+  readonly rosters?: readonly RosterState[];
 }
 
 type Origin = Pick<MachineEvent, 'key' | 'acceptedAtMs' | 'imported' | 'traceparent'> & {
@@ -192,6 +196,7 @@ export class RuleEngine {
     if (source && source.from !== 'always') followState(judges, body);
     this.#applyState(judges, judges.newestMs, Math.max(body.ts, judges.newestMs));
     if (judges.mode === 'live') this.#hearMachine(judges, body.ts);
+    if (judges.rosters.length > 0) this.#listen(judges, body);
     if (judges.byMetric.size === 0) return;
     const { metrics } = body;
     const state = maintenanceAt(judges.history, body.ts) ? MAINTENANCE : judges.state;
@@ -209,7 +214,8 @@ export class RuleEngine {
     const judges = this.#machines.get(origin.key) ?? this.#add(origin.key);
     this.#traceparent = origin.traceparent;
     this.#isAgain = origin.again === true;
-    if (!judges || (judges.documentRules.length === 0 && judges.silences.length === 0)) return;
+    if (!judges) return;
+    if (judges.documentRules.length === 0 && judges.silences.length === 0 && judges.rosters.length === 0) return;
     if (!this.#admitDocument(judges, origin, document)) return;
     this.#counts.judged++;
     expireState(judges, document.ts);
@@ -250,6 +256,10 @@ export class RuleEngine {
         if (waveformsWait && (judge.sensor !== undefined || judge.watch.heardTsMs > judges.newestMs)) continue;
         if (judge.watch.check(this.#silenceClockMs)) this.#silent(judges, judge);
       }
+      // Not as they come: readings of the same time may wait while waveforms do not.
+      if (judges.newestWaveformMs > judges.newestMs && advance(judges, judges.newestWaveformMs)) {
+        this.#lookForMissing(judges);
+      }
     }
   }
 
@@ -279,6 +289,7 @@ export class RuleEngine {
       stateAtMs: Number.isFinite(judges.stateAtMs) ? judges.stateAtMs : null,
       newestDocumentMs: [...judges.newestDocumentMs],
       judges: [...judges.judges()].flatMap((judge) => judgeState(judge, this.#silenceClockMs) ?? []),
+      ...(judges.rosters.length > 0 && { rosters: judges.rosters.map((roster) => roster.state()) }),
     };
   }
 
@@ -295,8 +306,12 @@ export class RuleEngine {
     const told = judges.untoldState === ANY_STATE ? saved.state : judges.untoldState;
     judges.toldState = judges.state = told;
     judges.stateAtMs = saved.stateAtMs ?? judges.newestMs;
-    for (const [source, ts] of saved.newestDocumentMs) judges.newestDocumentMs.set(source, ts);
+    for (const [source, ts] of saved.newestDocumentMs) {
+      judges.newestDocumentMs.set(source, ts);
+      if (source.startsWith('features/')) judges.newestWaveformMs = Math.max(judges.newestWaveformMs, ts);
+    }
     for (const state of saved.judges) this.#restoreJudge(judges, state);
+    for (const state of saved.rosters ?? []) this.#restoreRoster(judges, state);
   }
 
   /**
@@ -382,6 +397,7 @@ export class RuleEngine {
     if (judges.mode !== 'new') {
       for (const judge of judges.judges()) this.#drop(judges, judge, 'replay-ended');
       judges.newestMs = -Infinity;
+      judges.newestWaveformMs = -Infinity;
       judges.toldState = judges.state = judges.untoldState;
       judges.documents.clear();
       judges.newestDocumentMs.clear();
@@ -427,6 +443,11 @@ export class RuleEngine {
     for (const judge of judges.silences) {
       if ((judge.gate & state) === 0 || (judge.gate & before) === 0) this.#end(judges, judge, tsMs);
     }
+    for (const roster of judges.rosters) {
+      if ((roster.gate & state) !== 0) continue;
+      for (const judge of roster.watched()) this.#end(judges, judge, tsMs);
+      roster.listen();
+    }
   }
 
   #endDocuments(judges: MachineJudges, tsMs: number): void {
@@ -453,6 +474,7 @@ export class RuleEngine {
 
   #hearWaveform(judges: MachineJudges, { ts, sensor }: DerivedDocument): void {
     this.#hearMachine(judges, ts);
+    if (ts > judges.newestWaveformMs) judges.newestWaveformMs = ts;
     for (const judge of judges.sensorSilences) if (judge.sensor === sensor) this.#hear(judges, judge, ts);
   }
 
@@ -461,11 +483,36 @@ export class RuleEngine {
     if (judge.watch.hear(ts, this.#silenceClockMs)) this.#return(judges, judge.watch.decidedMs, judge, 'condition');
   }
 
+  /** Hears which of the machine's metrics a message has. Between rounds that costs a comparison a message. */
+  #listen(judges: MachineJudges, { ts, metrics }: TelemetryBody): void {
+    if (judges.mode !== 'live' || this.#isAgain) return;
+    const isDue = advance(judges, judges.newestMs);
+    for (const roster of judges.rosters) {
+      if (!roster.isListening) continue;
+      for (const metric in metrics) {
+        const entry = metrics[metric]!;
+        const watched = typeof entry === 'number' || entry.quality !== 'bad' ? roster.meet(metric) : undefined;
+        if (watched) this.#hear(judges, watched, ts);
+      }
+      roster.listen();
+    }
+    if (isDue) this.#lookForMissing(judges);
+  }
+
+  #lookForMissing(judges: MachineJudges): void {
+    for (const roster of judges.rosters) {
+      if ((roster.gate & judges.state) === 0) continue;
+      for (const watched of roster.watched()) {
+        if (watched.watch.check()) this.#silent(judges, watched);
+        else if (roster.isFull && watched.watch.isGone) roster.forget(watched.metric);
+      }
+    }
+  }
+
   #silent(judges: MachineJudges, judge: SilenceJudge): void {
-    const { afterMs } = judge.versioned.rule;
-    const { heardTsMs, decidedMs } = judge.watch;
+    const { heardTsMs, decidedMs, patienceMs } = judge.watch;
     const part = partDetails(judge.versioned, {
-      message: `${absentee(judge)} come for ${duration(afterMs)} although the machine runs`,
+      message: `${absentee(judge)} come for ${duration(patienceMs)} although the machine runs`,
       window: { fromMs: heardTsMs, toMs: decidedMs },
       ...subjectOf(judge),
     });
@@ -564,7 +611,8 @@ export class RuleEngine {
   #restoreJudge(judges: MachineJudges, state: JudgeState): void {
     const judge = this.#judgeOf(judges, state);
     if (judge && 'watch' in judge) {
-      if (state.silence) judge.watch.restore(state.silence, this.#silenceClockMs);
+      if (state.silence && judge.watch instanceof SilenceWatch)
+        judge.watch.restore(state.silence, this.#silenceClockMs);
       return;
     }
     if (judge) {
@@ -578,14 +626,32 @@ export class RuleEngine {
     this.#emitReturn(judges, Math.max(decidedMs, judges.newestMs), state, 'rule-changed');
   }
 
+  #restoreRoster(judges: MachineJudges, state: RosterState): void {
+    judges.rosters.find(({ versioned: { rule } }) => rule.id === state.rule)?.restore(state);
+    const { rule, version } = state;
+    for (const [metric, , , active, decidedMs] of state.metrics) {
+      if (active === 0 || this.#judgeOf(judges, { rule, version, metric })) continue;
+      this.#emitReturn(judges, Math.max(decidedMs ?? 0, judges.newestMs), { rule, version, metric }, 'rule-changed');
+    }
+  }
+
   /** The judge of a saved state or part; undefined where the rule is no longer in force in that version. */
   #judgeOf(judges: MachineJudges, { rule, version, metric, sensor }: JudgeState): Judge | undefined {
     const isIt = (judge: Judge) =>
       judge.versioned.rule.id === rule && judge.versioned.version === version && judge.metric === metric;
     const document = judges.documentRules.find((each) => each.rule.id === rule && each.version === version);
     if (document) return judges.documentJudge(document, metric, sensor);
+    const roster = judges.rosters.find(({ versioned: of }) => of.rule.id === rule && of.version === version);
+    if (roster) return metric === undefined ? undefined : roster.meet(metric);
     return judges.thresholds.find(isIt) ?? judges.silences.find(isIt);
   }
+}
+
+/** Lets the activity of a machine go on to `ts`. True when it is time to look for missing metrics. */
+function advance({ rosters, state }: MachineJudges, ts: number): boolean {
+  let isDue = false;
+  for (const roster of rosters) if (roster.advance(ts, (roster.gate & state) !== 0)) isDue = true;
+  return isDue;
 }
 
 function followState(judges: MachineJudges, body: TelemetryBody): void {

@@ -31,6 +31,11 @@ export class SilenceWatch {
     return this.#heardTsMs;
   }
 
+  /** It may be silent for so long. */
+  get patienceMs(): number {
+    return this.#afterMs;
+  }
+
   get decidedMs(): number {
     return this.#decidedMs;
   }

@@ -102,6 +102,8 @@ export interface PartDetails {
   /** The boundary between ISO zones B and C, where the limit depends on it. */
   readonly boundary?: number;
   readonly zone?: string;
+  /** The standard, and what it assumes of the machine, where the limit is a standard's. */
+  readonly basis?: string;
   /** The time that the judgement is about: when the condition began, to when it was decided. */
   readonly window: { readonly fromMs: number; readonly toMs: number };
   /** The waveform it was seen in: its spectrum is at `/v1/waveforms/{id}/spectrum`. */

@@ -38,6 +38,8 @@ export const metricDefinitionSchema = z
     name,
     unit: z.string().max(32),
     description: z.string().max(200).optional(),
+    /** True where it comes only now and then, or no longer: then nobody misses it. */
+    optional: z.boolean().optional(),
     min: z.number().optional(),
     max: z.number().optional(),
   })

@@ -3,9 +3,31 @@ import { parseRule, severityOf } from './rule.ts';
 
 const threshold = { kind: 'threshold', id: 'hot', text: 'Hot', metric: 'temperature', direction: 'above', limit: 80 };
 
+const feature = { kind: 'feature', id: 'loud', text: 'Loud', feature: 'rms_g', direction: 'above', limit: 2 };
+
+const score = { kind: 'model-score', id: 'odd', text: 'Odd' };
+
+const missing = { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 60_000 };
+
+const WEEK_MS = 7 * 86_400_000;
+
 const isoBaseline = { kind: 'iso-baseline', id: 'above', text: 'Above its baseline' };
 
 describe('rule', () => {
+  it.each([
+    ['a deadband as wide as its limit', { ...threshold, deadband: 80 }],
+    ['a deadband about a limit of zero', { ...threshold, limit: 0, deadband: 2 }],
+    ['a deadband that leads away from zero', { ...threshold, direction: 'below', limit: 1, deadband: 2 }],
+    ['a deadband that leads away from zero below it', { ...threshold, limit: -18, deadband: 20 }],
+    ['a deadband in the value’s unit beside a multiple', { ...feature, relativeTo: 'baseline', deadband: 5 }],
+    ['a deadband where the model says the limit', { ...score, deadband: 5 }],
+    ['delays of a week', { ...threshold, onDelayMs: WEEK_MS, offDelayMs: WEEK_MS }],
+    ['a customary spelling of a unit', { ...threshold, unit: 'degC' }],
+    ['every metric', { ...missing, metric: '*' }],
+  ])('takes %s', (_what, input) => {
+    expect(parseRule(input)).toMatchObject({ ok: true, rule: input });
+  });
+
   it('fills in what is left out', () => {
     expect(parseRule(threshold)).toMatchObject({
       ok: true,
@@ -24,10 +46,49 @@ describe('rule', () => {
     ['/kind', { ...threshold, kind: 'magic' }],
     ['/limit', { ...threshold, limit: '80' }],
     ['/limit', { ...threshold, limit: Number.NaN }],
+    ['/limit', { ...threshold, limit: Infinity }],
+    ['/limit', { ...threshold, limit: undefined }],
+    ['/direction', { ...threshold, direction: 'over' }],
     ['/metric', { ...threshold, metric: '../etc' }],
+    ['/metric', { ...threshold, metric: 'temp*' }],
+    ['/metric', { ...threshold, metric: '' }],
+    ['/metric', { ...threshold, metric: 'm'.repeat(65) }],
     ['/unit', { ...threshold, unit: 'degrees' }],
+    ['/unit', { ...threshold, unit: 'C' }],
+    ['/unit', { ...threshold, unit: '' }],
     ['/deadband', { ...threshold, deadband: -1 }],
-    ['/onDelayMs', { ...threshold, onDelayMs: 1e12 }],
+    ['/deadband', { ...threshold, deadband: Infinity }],
+    ['/deadband', { ...threshold, deadband: 80.1 }],
+    ['/deadband', { ...threshold, direction: 'below', limit: -5, deadband: 5.1 }],
+    ['/onDelayMs', { ...threshold, onDelayMs: -1 }],
+    ['/onDelayMs', { ...threshold, onDelayMs: WEEK_MS + 1 }],
+    ['/offDelayMs', { ...threshold, offDelayMs: -1 }],
+    ['/offDelayMs', { ...threshold, offDelayMs: WEEK_MS + 1 }],
+    ['/text', { ...threshold, text: '' }],
+    ['/text', { ...threshold, text: 't'.repeat(201) }],
+    ['/consequence', { ...threshold, consequence: 't'.repeat(1001) }],
+    ['/response', { ...threshold, response: 't'.repeat(1001) }],
+    ['/priority', { ...threshold, priority: 'urgent' }],
+    ['/appliesTo/machines', { ...threshold, appliesTo: { machines: [] } }],
+    ['/appliesTo/sites/0', { ...threshold, appliesTo: { sites: ['a b'] } }],
+    ['/appliesTo', { ...threshold, appliesTo: { lines: ['a'] } }],
+    ['/limit', { ...feature, relativeTo: 'baseline', limit: 0 }],
+    ['/limit', { ...feature, relativeTo: 'baseline', limit: -2 }],
+    ['/feature', { ...feature, feature: 'rms g' }],
+    ['/source', { ...feature, source: 'readings' }],
+    ['/relativeTo', { ...feature, relativeTo: 'median' }],
+    ['/deadband', { ...feature, deadband: 2.1 }],
+    ['/deadband', { ...feature, deadband: -1 }],
+    ['/baselineDocuments', { ...feature, baselineDocuments: 1001 }],
+    ['/baselineDocuments', { ...feature, baselineDocuments: 3.5 }],
+    ['/deadband', { ...score, limit: 3, deadband: 3.1 }],
+    ['/model', { ...score, model: 'a/b' }],
+    ['/limit', { ...score, limit: null }],
+    ['/afterMs', { ...missing, afterMs: WEEK_MS + 1 }],
+    ['/afterMs', { ...missing, afterMs: undefined }],
+    ['/metric', { ...missing, metric: 'a b' }],
+    ['/aboveBaseline', { ...isoBaseline, aboveBaseline: 1.1 }],
+    ['/atMost', { ...isoBaseline, atMost: 2.1 }],
     ['/appliesTo/classes/0', { ...threshold, appliesTo: { classes: ['toaster'] } }],
     ['/appliesTo/machines/1', { ...threshold, appliesTo: { machines: ['press-*', 'a/b'] } }],
     ['/operatingStates', { ...threshold, operatingStates: [] }],

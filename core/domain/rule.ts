@@ -85,8 +85,12 @@ const missingDataRule = z
     ...common,
     onDelayMs: noDelayMs,
     offDelayMs: noDelayMs,
-    /** The metric that must keep coming; without it and `sensor`, any reading or waveform of the machine. */
-    metric: name.optional(),
+    /**
+     * The metric that must keep coming; without it and `sensor`, any reading or waveform of the machine. With `*`, which stands for any
+     * characters, each metric that matches and that the catalogue declares, not as `optional`, or that came 20 times over at least
+     * `afterMs`: missed is one that is away although the machine goes on for `afterMs`, or three times as long as it usually may.
+     */
+    metric: pattern.optional(),
     /** The sensor whose waveforms must keep coming. */
     sensor: name.optional(),
     afterMs: z.number().min(1000).max(MAX_DELAY_MS),
@@ -125,20 +129,25 @@ const isoBaselineRule = z
   });
 
 /** A value of a feature document: of one waveform, or of a window of readings. */
-const featureRule = z.strictObject({
-  kind: z.literal('feature'),
-  ...common,
-  /** The value's name; `*` stands for any characters, and each value that matches is judged for itself. */
-  feature: pattern,
-  source: z.enum(['features', 'window']).default('features'),
-  sensor: name.optional(),
-  direction: z.enum(['above', 'below']),
-  /** In the value's unit; or, relative to the baseline, how many times the median of the first `baselineDocuments` values. */
-  limit: z.number(),
-  relativeTo: z.enum(['absolute', 'baseline']).default('absolute'),
-  baselineDocuments,
-  deadband,
-});
+const featureRule = z
+  .strictObject({
+    kind: z.literal('feature'),
+    ...common,
+    /** The value's name; `*` stands for any characters, and each value that matches is judged for itself. */
+    feature: pattern,
+    source: z.enum(['features', 'window']).default('features'),
+    sensor: name.optional(),
+    direction: z.enum(['above', 'below']),
+    /** In the value's unit; or, relative to the baseline, how many times the median of the first `baselineDocuments` values. */
+    limit: z.number(),
+    relativeTo: z.enum(['absolute', 'baseline']).default('absolute'),
+    baselineDocuments,
+    deadband,
+  })
+  .refine(({ relativeTo, limit }) => relativeTo === 'absolute' || limit > 0, {
+    path: ['limit'],
+    message: 'must be above 0: it is how many times the baseline',
+  });
 
 /** A model's score. Without a limit, the threshold that the model was trained with and sends beside its score. */
 const modelScoreRule = z.strictObject({
@@ -152,6 +161,19 @@ const modelScoreRule = z.strictObject({
 
 const SEVERITIES_PER_PRIORITY = 250;
 
+/** With such a deadband a condition would return beyond zero, where most quantities never are: the alarm would stay for ever. */
+function returnsBeyondZero({ direction = 'above', limit, deadband }: Limited): boolean {
+  if (limit === undefined) return false;
+  const inwards = direction === 'above' ? limit : -limit;
+  return inwards > 0 && deadband > inwards;
+}
+
+interface Limited {
+  readonly direction?: 'above' | 'below';
+  readonly limit?: number | undefined;
+  readonly deadband: number;
+}
+
 export const ruleSchema = z
   .discriminatedUnion('kind', [
     thresholdRule,
@@ -161,11 +183,19 @@ export const ruleSchema = z
     featureRule,
     modelScoreRule,
   ])
-  .superRefine(({ priority, severity }, context) => {
+  .superRefine((rule, context) => {
+    const { priority, severity } = rule;
     const above = SEVERITIES_PER_PRIORITY * priorityRank(priority);
-    if (severity === undefined || (severity > above && severity <= above + SEVERITIES_PER_PRIORITY)) return;
-    const message = `priority ${priority} has severities ${above + 1} to ${above + SEVERITIES_PER_PRIORITY}: change one of the two`;
-    context.addIssue({ code: 'custom', path: ['severity'], message });
+    if (severity !== undefined && (severity <= above || severity > above + SEVERITIES_PER_PRIORITY)) {
+      const message = `priority ${priority} has severities ${above + 1} to ${above + SEVERITIES_PER_PRIORITY}: change one of the two`;
+      context.addIssue({ code: 'custom', path: ['severity'], message });
+    }
+    // Of a multiple of a baseline, the deadband is in the value's unit: the two do not compare.
+    const isRelative = rule.kind === 'feature' && rule.relativeTo === 'baseline';
+    if ('deadband' in rule && !isRelative && returnsBeyondZero(rule)) {
+      const message = `must be at most ${Math.abs(rule.limit!)}: with a wider one the alarm would return only beyond zero`;
+      context.addIssue({ code: 'custom', path: ['deadband'], message });
+    }
   });
 
 export type Rule = z.infer<typeof ruleSchema>;

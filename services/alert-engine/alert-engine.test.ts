@@ -421,6 +421,41 @@ describe('alert engine', () => {
     expect(plant.notices[1]).toMatchObject({ change: 'returned', alarm: { state: 'rtn-unacknowledged' } });
   });
 
+  it('alarms by a default rule each metric that stops while its machine goes on, by name, in one alarm, over a restart too', async () => {
+    const feedUntil = async (fromMin: number, toMin: number, metrics: Record<string, number>) => {
+      const minutes = Array.from({ length: toMin - fromMin }, (_, i) => fromMin + i);
+      await plant.stream.publish(
+        'metrics',
+        minutes.map((minute) => plant.message(minute * 60_000, metrics)),
+      );
+      await settled(plant);
+    };
+    const first = await plant.start();
+    await feedUntil(0, 30, { heat: 20, noise: 3, rpm: 1480 });
+    await feedUntil(30, 40, { rpm: 1480 });
+    await first.close();
+    expect(plant.notices).toEqual([]);
+    await plant.start();
+    await feedUntil(40, 90, { rpm: 1480 });
+    await until(() => plant.notices.length === 2);
+    const alarms = await plant.alarms();
+    expect(alarms).toHaveLength(1);
+    expect(alarms[0]).toMatchObject({
+      title: 'A sensor has stopped',
+      parts: [
+        {
+          rule: { id: 'metric-missing' },
+          metric: 'heat',
+          message: 'heat has not come for 15 min although the machine runs',
+        },
+        { rule: { id: 'metric-missing' }, metric: 'noise' },
+      ],
+    });
+    await feedUntil(90, 92, { heat: 20, noise: 3, rpm: 1480 });
+    await until(() => plant.notices.length === 4);
+    expect((await plant.alarms())[0]).toMatchObject({ active: false });
+  });
+
   it('alarms a machine that sent waveforms alone and has fallen silent, but not while one waits', async () => {
     const rule = { kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 1000 } as const;
     await plant.rules.put(TENANT, ruleSchema.parse(rule), { by: 'asha' });

@@ -72,6 +72,7 @@ function partView(part: AlarmPart): AlarmPartView {
       baselineToMs: part.baselineWindow?.toMs,
       boundary: part.boundary,
       zone: part.zone,
+      basis: part.basis,
       waveformId: part.waveformId,
       documentId: part.documentId,
     }),

@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { plantSchema } from '#core/domain/plant.ts';
+import { DEFAULT_RULES } from '#core/alerting/default-rules.ts';
+import { RuleEngine } from '#core/alerting/rule-engine.ts';
+import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import { machineSchema, plantSchema } from '#core/domain/plant.ts';
 import { decodeSamples } from '#core/domain/waveform.ts';
 import { defectFrequenciesHz } from '#core/features/bearing.ts';
 import { isoZoneBoundaries } from '#core/features/iso-20816.ts';
@@ -54,6 +57,32 @@ describe('the demo plant', () => {
       }
     }
   });
+
+  it.each(ids)(
+    '%s raises no alarm of a missing metric in two hours of cycles and pauses, and one where a metric stops',
+    (id) => {
+      const simulated = machine(id);
+      const parsed = machineSchema.parse(simulated.spec.description);
+      const key = machineKey('demo' as TenantId, 'plant-1' as SiteId, id as MachineId);
+      const raised: string[] = [];
+      const engine = new RuleEngine({ latenessMs: 10_000 }, (each) => {
+        if (each.type === 'activate') raised.push(each.part.metric ?? '');
+      });
+      const rule = DEFAULT_RULES.find((each) => each.id === 'metric-missing')!;
+      engine.setRules([{ tenant: 'demo' as TenantId, rule, version: 1, updatedAtMs: 0, updatedBy: 'tribo' }]);
+      engine.setMachines([{ key, machine: parsed, revision: 1 }]);
+      const run = (fromS: number, toS: number, without?: string) => {
+        for (let s = fromS; s < toS; s += 5) {
+          const { [without ?? '']: _dead, ...metrics } = simulated.telemetry(s, s, 0).metrics as Record<string, number>;
+          engine.observe({ key, acceptedAtMs: 1000 * s }, { ts: 1000 * s, metrics });
+        }
+      };
+      run(0, 7200);
+      expect(raised).toEqual([]);
+      run(7200, 8400, 'temperature');
+      expect(raised).toEqual(['temperature']);
+    },
+  );
 
   it.each(ids)('%s is in zone A or B of ISO 20816-3, and cool, while it is healthy', (id) => {
     const simulated = machine(id);

@@ -29,7 +29,13 @@ const METRICS = {
   velocity: { name: 'velocity_rms', unit: 'mm/s', description: 'Vibration velocity, 10-1000 Hz', min: 0, max: 200 },
   temperature: { name: 'temperature', unit: 'Cel', description: 'Bearing temperature', min: -40, max: 250 },
   current: { name: 'current', unit: 'A', description: 'Motor current', min: 0, max: 1000 },
-  gap: { name: 'gap_count', unit: '1', description: 'Messages lost by a full store-and-forward queue', min: 0 },
+  gap: {
+    name: 'gap_count',
+    unit: '1',
+    description: 'Messages lost by a full store-and-forward queue, told when some were',
+    optional: true,
+    min: 0,
+  },
 } as const satisfies Record<string, MetricDefinition>;
 
 const COMMON_METRICS = Object.values(METRICS);

@@ -47,6 +47,10 @@ export const alarmPartSchema = z
       .optional()
       .meta({ description: 'Between the zones B and C of ISO 20816-3, in mm/s, where the limit depends on it' }),
     zone: z.string().optional().meta({ description: 'ISO 20816-3' }),
+    basis: z
+      .string()
+      .optional()
+      .meta({ description: 'The standard, and what it assumes of the machine, where the limit is a standard’s' }),
     fromMs: instantMsSchema.meta({ description: 'When the condition began' }),
     toMs: instantMsSchema.meta({ description: 'When it was decided' }),
     waveformId: z.string().optional().meta({ description: 'See /v1/waveforms/{id}/spectrum' }),

@@ -49,6 +49,7 @@ export function AlarmCard({
               {part.sensor === undefined ? '' : `sensor ${part.sensor}, `}
               {part.source.kind} {part.source.id} version {part.source.version}, {windowText(part.fromMs, part.toMs)}
               {baselineText(part)}
+              {part.basis === undefined ? '' : `, by ${part.basis}`}
               {part.waveformId === undefined ? null : (
                 <>
                   , <a href={machineLink(alarm.site, alarm.machine, part.waveformId)}>waveform’s spectrum</a>
