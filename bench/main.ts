@@ -3,10 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { runChartBench } from './chart.ts';
+import { runDetectionBench } from './detection.ts';
 import { runPipelineBench, shortcomings, type PipelineResult } from './pipeline.ts';
 import { profileTable, runProfile } from './profile.ts';
 import {
   chartMarkdown,
+  detectionMarkdown,
   machineState,
   pipelineMarkdown,
   profileMarkdown,
@@ -28,6 +30,7 @@ const USAGE = `npm run bench -- <name>:
   report                   pipeline, chart, scale, soak, profiles and features into docs/performance.md; about 25 minutes
   replay [format...]       recordings through the platform: pronostia, skab, nab, cwru, cmapss; --write puts the table into docs/performance.md
   pronostia                the same, of PRONOSTIA alone: an alarm before the end of life of each bearing
+  detection [--short]      each simulated fault of each demo machine to the detector, and healthy machines; --write as above
   features, ingestion, rules, store, waveforms   parts on their own`;
 
 const PLANT = { machines: 200, connections: 20, maxInFlight: 100 } as const;
@@ -35,6 +38,11 @@ const SHORT = { seconds: 8, floorSeconds: 3, warmUpSeconds: 1.5, steadyRates: [5
 const FULL = { seconds: 60, floorSeconds: 15, warmUpSeconds: 5, steadyRates: [5000, 20_000] };
 const SCALE = { machines: [200, 2000, 20_000], ratePerS: 10_000, seconds: 20, machinesWithDaysData: 10 };
 const PROFILE_S = 15;
+const LIVES = { healthyRecordings: 200, growthRecordings: 200, seedsPerFault: 3, healthySeeds: 20 };
+const SHORT_LIVES = {
+  ...{ healthyRecordings: 140, growthRecordings: 60, seedsPerFault: 1, healthySeeds: 1 },
+  faultyMachines: ['pump-1', 'press-1'],
+};
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -73,6 +81,11 @@ const benches: Readonly<Record<string, () => Promise<void> | void>> = {
   report,
   replay: () => replays(positionals.length > 1 ? positionals.slice(1).map(formatOf) : REPLAYED_FORMATS),
   pronostia: () => replays(['pronostia']),
+  detection: () => {
+    const result = runDetectionBench(flags.short ? SHORT_LIVES : LIVES);
+    print('detection', detectionMarkdown(result), result);
+    if (flags.write) writeSection('detection', detectionMarkdown(result));
+  },
   features: async () => {
     const { featuresBenchTable, runFeaturesBench } = await import('./features.ts');
     const result = await runFeaturesBench();

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { ChartResult } from './chart.ts';
+import { FAULTS, type DetectionResult } from './detection.ts';
 import type { PipelineResult } from './pipeline.ts';
 import type { ProfileResult } from './profile.ts';
 import type { ReplayRun } from './replay.ts';
@@ -219,6 +220,54 @@ function livesMarkdown({ report }: ReplayRun): string {
       reasons.join('; '),
     ]),
   );
+}
+
+const MODEL_RULE = 'model-anomaly';
+
+export function detectionMarkdown({ faults, healthy, ...life }: DetectionResult): string {
+  const { healthyRecordings, growthRecordings, intervalS } = life;
+  const hours = ((healthyRecordings + growthRecordings) * intervalS) / 3600;
+  const recordings = `${healthyRecordings} healthy recordings and ${growthRecordings} in which the fault grows, one each ${intervalS} s (${count(hours)} h)`;
+  return [
+    `A life: ${recordings}. Severity is 0 as new and 1 at the end of life; the lead is a part of the time of growth. Middle of the lives, and their worst in brackets.`,
+    table(
+      ['Fault', 'Machine', 'Detected', 'At severity', 'Lead', 'First by', 'Health model alone, at severity', 'False'],
+      faults.map(({ fault, machine, lives }) => {
+        const firsts = lives.flatMap(({ detections }) => detections[0] ?? []);
+        const ofModel = lives.flatMap(({ detections }) => detections.find(({ rule }) => rule === MODEL_RULE) ?? []);
+        const worst = lives.length === firsts.length ? '' : '**';
+        const severities = firsts.map(({ severity }) => severity);
+        const leads = firsts.map(({ leadOfGrowth }) => leadOfGrowth);
+        return [
+          FAULTS[fault],
+          machine,
+          `${worst}${firsts.length} of ${lives.length}${worst}`,
+          middleAndWorst(severities, Math.max(...severities)),
+          middleAndWorst(leads, Math.min(...leads)),
+          [...new Set(firsts.map(({ rule }) => rule))].join(', '),
+          ofModel.length === 0 ? 'no' : middle(ofModel.map(({ severity }) => severity)).toFixed(2),
+          String(lives.flatMap(({ falseAlarms }) => falseAlarms).length),
+        ];
+      }),
+    ),
+    table(
+      ['Healthy machine', 'Lives', 'Recordings', 'False alarms'],
+      healthy.map(({ machine, lives }) => [
+        machine,
+        String(lives.length),
+        count(lives.length * (healthyRecordings + growthRecordings)),
+        String(lives.flatMap(({ falseAlarms }) => falseAlarms).length),
+      ]),
+    ),
+  ].join('\n\n');
+}
+
+function middleAndWorst(values: readonly number[], worst: number): string {
+  return values.length === 0 ? '' : `${middle(values).toFixed(2)} (${worst.toFixed(2)})`;
+}
+
+function middle(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
 function spread({ p50, p95, p99, max }: Pick<Percentiles, 'p50' | 'p95' | 'p99' | 'max'>): string {

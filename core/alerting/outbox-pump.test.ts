@@ -160,6 +160,34 @@ describe('pump to a notifier', () => {
 });
 
 describe('pump to the stream', () => {
+  it('keeps every message until the stream has it', async () => {
+    const outbox = new Outbox();
+    const stream = new MemoryEventStream();
+    stream.failure = { error: new PortError('unavailable', 'the log is away') };
+    outbox.add('m0', 'stream');
+    const pump = pumpToStream(stream, { outbox, clock: new HeldClock(T0), pollMs: 5, onProblem: () => undefined });
+    await until(() => stream.publishes > 0);
+    expect(outbox.messages.map(({ id }) => id)).toEqual(['m0']);
+    await pump.close();
+    expect(outbox.messages.map(({ id }) => id)).toEqual(['m0']);
+    expect(stream.events('alarms')).toEqual([]);
+  });
+
+  it('goes on with what is more than it takes at once, without waiting for its next look', async () => {
+    const outbox = new Outbox();
+    const stream = new MemoryEventStream();
+    for (let i = 0; i < 450; i++) outbox.add(`m${i}`, 'stream');
+    const pump = pumpToStream(stream, {
+      outbox,
+      clock: new HeldClock(T0),
+      pollMs: 3_600_000,
+      onProblem: () => undefined,
+    });
+    await until(() => outbox.messages.length === 0);
+    await pump.close();
+    expect(stream.events('alarms')).toHaveLength(450);
+  });
+
   it('publishes every message in order with an id and trace of its own, again after a failure', async () => {
     const outbox = new Outbox();
     const stream = new MemoryEventStream();

@@ -99,6 +99,16 @@ describe('planning of transitions', () => {
     expect(journal.alarms.get(alarmId)?.state).toBe('shelved');
   });
 
+  it.each([
+    ['together', [[activate('a', T0), activate('a', T0)]]],
+    ['one after the other', [[activate('a', T0)], [activate('a', T0)]]],
+  ])('journals and tells of a transition once, also where it is given twice %s', (_how, batches) => {
+    const journal = new JournalModel();
+    expect(batches.flatMap((batch) => journal.record(batch, ['mail']))).toEqual(['recorded', 'duplicate']);
+    expect(journal.entries).toHaveLength(1);
+    expect(journal.messages).toHaveLength(2);
+  });
+
   it('keeps one person’s idempotency key apart from the same key on another alarm', () => {
     const journal = new JournalModel();
     journal.record([activate('a', T0), activate('a', T0, pump)]);

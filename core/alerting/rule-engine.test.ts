@@ -970,6 +970,18 @@ describe('late and imported data', () => {
     expect(late.engine.counts).toMatchObject({ judged: 1, late: 1 });
   });
 
+  it.each<[string, (bench: Bench) => Bench]>([
+    ['its sensor’s newest, by the lateness', (bench) => bench.document(LATENESS, { sensor: 'de' })],
+    ['its machine’s newest reading, by a quarter of an hour', (bench) => bench.read(900_000, { rpm: 1 })],
+  ])('judges a document as far behind %s, and not beyond', (_what, newest) => {
+    const loud = { kind: 'feature', id: 'loud', text: 'Loud', feature: 'rms_g', direction: 'above', limit: 1 } as const;
+    const judged = (atMs: number) =>
+      newest(new Bench(loud)).document(atMs, { sensor: 'de', values: { 'de.rms_g': 2 } });
+    expect(judged(0).log).toEqual(['+loud@0']);
+    expect(judged(-1).log).toEqual([]);
+    expect(judged(-1).engine.counts.late).toBe(1);
+  });
+
   it('does not make everything late when one clock is ahead', () => {
     const bench = new Bench(hot);
     bench.engine.observe({ key, acceptedAtMs: T0 }, { ts: T0 + 300_000, metrics: { rpm: 1 } });
@@ -1003,6 +1015,34 @@ describe('late and imported data', () => {
   it('judges no silence in a replay', () => {
     const bench = new Bench({ kind: 'missing-data', id: 'silent', text: 'Silent', afterMs: 1000 });
     expect(bench.read(0, { rpm: 1 }, { imported: true }).silence(60_000).log).toEqual([]);
+  });
+});
+
+describe('the id of a transition', () => {
+  const loud = { kind: 'feature', id: 'loud', text: 'Loud', feature: 'rms_g', direction: 'above', limit: 1 } as const;
+  const ids = ({ transitions }: Bench) => transitions.map(({ id }) => id);
+
+  it('is the same for the same data, and another each time, for each machine, sensor and metric, and for a replay', () => {
+    const all = () => [
+      ...ids(
+        new Bench(hot).read(0, { temperature: 99 }).read(1000, { temperature: 1 }).read(2000, { temperature: 99 }),
+      ),
+      ...ids(
+        new Bench(hot).read(
+          0,
+          { temperature: 99 },
+          { at: machineKey(tenant, 'akron' as SiteId, 'press-8' as MachineId) },
+        ),
+      ),
+      ...ids(new Bench(hot).read(0, { temperature: 99 }, { imported: true })),
+      ...['de', 'nde'].flatMap((sensor) =>
+        ids(new Bench(loud).document(0, { sensor, values: { [`${sensor}.rms_g`]: 2 } })),
+      ),
+      ...ids(new Bench({ ...loud, feature: '*_g' }).document(0, { values: { rms_g: 2, peak_g: 2 } })),
+    ];
+    expect(all()).toHaveLength(9);
+    expect(new Set(all()).size).toBe(9);
+    expect(all()).toEqual(all());
   });
 });
 

@@ -56,6 +56,30 @@ describe('a consumer', () => {
     expect(errors).toEqual([expect.objectContaining({ message: 'attempt 5' })]);
   });
 
+  it.each(['processed', 'dead-lettered'] as const)(
+    'acknowledges a batch when all of it is %s, and not before',
+    async (how) => {
+      const settled = Promise.withResolvers<void>();
+      const began = Promise.withResolvers<void>();
+      const slow = async () => {
+        began.resolve();
+        await settled.promise;
+      };
+      const acks = { count: 0 };
+      const delivery = deliver(
+        [newEvent(0, 0)],
+        how === 'processed'
+          ? { process: slow, deadLetter: async () => undefined }
+          : { process: () => Promise.reject(new PortError('data_loss', 'poison')), deadLetter: slow },
+        { acks },
+      );
+      await began.promise;
+      expect(acks.count).toBe(0);
+      settled.resolve();
+      expect(await delivery).toBe(1);
+    },
+  );
+
   it('acknowledges nothing, and dead-letters nothing, when it is closed while a dependency is away', async () => {
     const closing = new AbortController();
     const dead: StampedEvent[] = [];
@@ -69,7 +93,7 @@ describe('a consumer', () => {
         },
         deadLetter: async (event) => void dead.push(event),
       },
-      closing.signal,
+      { signal: closing.signal },
     );
     await expect(delivery).rejects.toMatchObject({ code: 'cancelled' });
     expect(dead).toEqual([]);
@@ -80,13 +104,15 @@ describe('a consumer', () => {
 async function deliver(
   events: readonly StampedEvent[],
   options: Pick<ConsumerOptions, 'process' | 'deadLetter' | 'poisonAttempts'>,
-  signal: AbortSignal = new AbortController().signal,
+  {
+    signal = new AbortController().signal,
+    acks = { count: 0 },
+  }: { readonly signal?: AbortSignal; readonly acks?: { count: number } } = {},
 ): Promise<number> {
-  let acks = 0;
   let handled: Promise<void> | undefined;
   const subscribe = async (_stream: unknown, _group: unknown, handler: BatchHandler) => {
     const ack = async () => {
-      acks += 1;
+      acks.count += 1;
     };
     handled = handler({ events, redeliveries: 0, ack, nack: async () => undefined }, signal);
     return { close: async () => undefined };
@@ -95,7 +121,7 @@ async function deliver(
   const where = { stream, streamName: 'metrics', group: 'store', maxBatchEvents: 100 } as const;
   await runConsumer({ ...where, whileAway: FAST, ...options });
   await handled;
-  return acks;
+  return acks.count;
 }
 
 const newEvent = (machine: number, position: number): StampedEvent =>

@@ -98,6 +98,18 @@ describe('delivery window', () => {
     expect(window.mayReadAhead).toBe(true);
   });
 
+  it('stops reading ahead while too many bytes wait behind a failed event', () => {
+    const window = new DeliveryWindow(LIMITS);
+    window.addLane(0);
+    const payload = new Uint8Array(LIMITS.maxHeldBytes / 2 - ENVELOPE_BYTES);
+    window.accept(0, 0, { ...newEvent(0, 0), payload });
+    window.settle(window.takeFresh()!, [0], RETRY_MS);
+    expect(window.mayReadAhead).toBe(true);
+    window.accept(0, 1, { ...newEvent(0, 1), payload });
+    expect(window.heldEvents).toBeLessThan(LIMITS.maxHeldEvents);
+    expect(window.mayReadAhead).toBe(false);
+  });
+
   it('refuses an index that the batch does not have, and changes nothing', () => {
     const window = new DeliveryWindow(LIMITS);
     window.addLane(0);

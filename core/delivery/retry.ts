@@ -27,7 +27,10 @@ export async function retry<Result>(
       factor: 2,
       randomize: true,
       shouldRetry: ({ error }) => isRetryable(error),
-      onFailedAttempt: ({ error }) => options?.onRetry?.(error),
+      onFailedAttempt: ({ error }) => {
+        // Not a failure: the caller stopped waiting, also for a call that has just succeeded.
+        if (!options?.signal?.aborted) options?.onRetry?.(error);
+      },
       ...(options?.signal ? { signal: options.signal } : {}),
     });
   } catch (error) {

@@ -1,0 +1,57 @@
+import { describe, expect, it } from '@jest/globals';
+import { systemClock } from '#core/clock.ts';
+import type { StreamName } from '#core/domain/event.ts';
+import type { TenantId } from '#core/domain/ids.ts';
+import type { SettledTenant } from '#core/ports/time-series-store.ts';
+import { LedgerReader } from './ledger-reader.ts';
+
+const NORTH = 'north' as TenantId;
+
+/** What store and log say of a tenant where every sum is right: 100 items accepted, 10 of them not settled yet. */
+const RIGHT = {
+  settled: { stored: 70, duplicate: 9, rejected: 8, deadLettered: 3 },
+  watermarks: { metrics: 80, 'raw-waveform': 10 },
+  heads: { metrics: 88, 'raw-waveform': 12 },
+  lost: 0,
+};
+
+function ledgerOf({ settled, watermarks, heads, lost }: typeof RIGHT) {
+  const tenant: SettledTenant = {
+    ...{ tenant: NORTH, settled, conflicts: 0 },
+    watermarks: new Map(Object.entries(watermarks) as [StreamName, number][]),
+  };
+  return new LedgerReader({
+    store: {
+      settled: async () => [tenant],
+      lostEvents: async () => [{ stream: 'metrics', events: lost }],
+    },
+    stream: { acceptedItems: async (stream) => new Map([[NORTH, heads[stream as keyof typeof heads]]]) },
+    clock: systemClock,
+  }).of(NORTH);
+}
+
+describe('the ledger’s own sum', () => {
+  it('is exact where what was settled equals the watermarks, and pending is what the log has beyond them', async () => {
+    expect(await ledgerOf(RIGHT)).toMatchObject({
+      ...{ ...RIGHT.settled, accepted: 100, pending: 10, exact: true, lost: 0 },
+      stages: [
+        { stream: 'metrics', accepted: 88, pending: 8 },
+        { stream: 'raw-waveform', accepted: 12, pending: 2 },
+      ],
+    });
+  });
+
+  it.each([
+    ['one stored item too few', { settled: { ...RIGHT.settled, stored: 69 } }],
+    ['one stored item too many', { settled: { ...RIGHT.settled, stored: 71 } }],
+    ['a duplicate too many', { settled: { ...RIGHT.settled, duplicate: 10 } }],
+    ['a rejected item too few', { settled: { ...RIGHT.settled, rejected: 7 } }],
+    ['a dead-lettered item too many', { settled: { ...RIGHT.settled, deadLettered: 4 } }],
+    ['a watermark of metrics that is behind', { watermarks: { ...RIGHT.watermarks, metrics: 79 } }],
+    ['a watermark of waveforms that is ahead', { watermarks: { ...RIGHT.watermarks, 'raw-waveform': 11 } }],
+    ['an event that never came', { lost: 1 }],
+    ['more settled than one log ever accepted', { heads: { metrics: 79, 'raw-waveform': 21 } }],
+  ])('is not exact with %s', async (_what, wrong) => {
+    expect((await ledgerOf({ ...RIGHT, ...wrong })).exact).toBe(false);
+  });
+});
