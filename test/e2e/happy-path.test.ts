@@ -11,7 +11,7 @@ import { DEFAULT_INDICATOR_PARAMETERS } from '#core/inference/health-indicator.t
 import type { AlarmView, JournalEntryView } from '#services/api-gateway/schemas/alarms.ts';
 import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
 import type { AlarmEvent } from '#services/api-gateway/schemas/events.ts';
-import type { MachineDetail, Series } from '#services/api-gateway/schemas/machines.ts';
+import type { Series } from '#services/api-gateway/schemas/machines.ts';
 import type { WaveformFeaturesView, WaveformList } from '#services/api-gateway/schemas/waveforms.ts';
 import { startHttpReceiver, type HttpReceiver } from '#test/support/http-receiver.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
@@ -47,9 +47,9 @@ const WAVEFORM_EVERY_MS = 1000;
 let platform: PlatformProcess;
 let receiver: HttpReceiver;
 let folder: string;
-let device: MqttDevice;
+let device: MqttDevice | undefined;
 let login: AddedDevice;
-let heard: SseListener;
+let heard: SseListener | undefined;
 const notified: { readonly headers: IncomingHttpHeaders; readonly body: string }[] = [];
 const sent = { readings: 0, waveforms: 0 };
 
@@ -81,8 +81,9 @@ describe('the happy path, each step after the one before', () => {
   step('1. a plant is described in a file', async () => {
     writeFileSync(join(folder, 'plant.yaml'), PLANT);
     expect(await platform.command('plant', 'apply', join(folder, 'plant.yaml'))).toMatchObject({ code: 0 });
-    const machine = await get<MachineDetail>(`/v1/machines/${MACHINE}?site=${SITE}`);
-    expect(machine).toMatchObject({ machine: MACHINE, class: 'pump', sensors: [{ id: 'de', unit: 'g' }] });
+    expect(await get<object>(`/v1/plant?site=${SITE}`)).toMatchObject({
+      machines: [{ id: MACHINE, class: 'pump', nominalRpm: 1500, sensors: [{ id: 'de', unit: 'g' }] }],
+    });
   });
 
   step('2. a device is added for the machine that is there, and may speak for it', async () => {
@@ -195,8 +196,8 @@ describe('the happy path, each step after the one before', () => {
   });
 
   step('11. who listens to the event stream sees it', async () => {
-    await until('it was heard', async () => heard.alarms.length > 0);
-    expect(heard.alarms).toMatchObject([{ change: 'raised', alarm: { id: alarmId, state: 'unacknowledged' } }]);
+    await until('it was heard', async () => heard!.alarms.length > 0);
+    expect(heard!.alarms).toMatchObject([{ change: 'raised', alarm: { id: alarmId, state: 'unacknowledged' } }]);
   });
 
   step('12. it is acknowledged over the API, with who and why', async () => {
@@ -205,8 +206,8 @@ describe('the happy path, each step after the one before', () => {
       ...{ state: 'acknowledged', active: true, acknowledged: true, comment: 'heard it, ordered a 6309' },
       acknowledgedBy: expect.stringMatching(/./),
     });
-    await until('it was heard', async () => heard.alarms.length > 1);
-    expect(heard.alarms[1]).toMatchObject({ change: 'acknowledged', alarm: { id: alarmId, state: 'acknowledged' } });
+    await until('it was heard', async () => heard!.alarms.length > 1);
+    expect(heard!.alarms[1]).toMatchObject({ change: 'acknowledged', alarm: { id: alarmId, state: 'acknowledged' } });
   });
 
   step('13. the vibration falls again: the alarm returns to normal', async () => {
@@ -219,8 +220,8 @@ describe('the happy path, each step after the one before', () => {
       ['acknowledged', 'acknowledged'],
       ['returned', 'normal'],
     ]);
-    await until('it was heard', async () => heard.alarms.length > 2);
-    expect(heard.alarms[2]).toMatchObject({ alarm: { id: alarmId, state: 'normal' } });
+    await until('it was heard', async () => heard!.alarms.length > 2);
+    expect(heard!.alarms[2]).toMatchObject({ alarm: { id: alarmId, state: 'normal' } });
   });
 
   step('14. the ledger accounts for each item, and people were called once', async () => {
@@ -257,7 +258,7 @@ function loggedBy({ log }: PlatformProcess): readonly unknown[] {
 
 async function sendTemperature(id: string, ts: number, temperature: number): Promise<void> {
   const topic = `tribo/v1/${TENANT}/${SITE}/${MACHINE}/telemetry`;
-  await device.publishTo(topic, JSON.stringify({ id, ts, metrics: { temperature } }));
+  await device!.publishTo(topic, JSON.stringify({ id, ts, metrics: { temperature } }));
   sent.readings += 1;
 }
 
@@ -273,7 +274,7 @@ async function sendWaveform(bandPeakG: number): Promise<void> {
     ...{ id: `w${sent.waveforms}`, ts: nextWaveformMs, sampleRateHz: SAMPLE_RATE_HZ, unit: 'g', encoding: 'f32le' },
     ...{ rpm: 1500, samples: Buffer.from(samples.buffer).toString('base64') },
   };
-  await device.publishTo(`tribo/v1/${TENANT}/${SITE}/${MACHINE}/waveform/de`, JSON.stringify(waveform));
+  await device!.publishTo(`tribo/v1/${TENANT}/${SITE}/${MACHINE}/waveform/de`, JSON.stringify(waveform));
   nextWaveformMs += WAVEFORM_EVERY_MS;
   sent.waveforms += 1;
 }
