@@ -59,10 +59,10 @@ describe('a consumer', () => {
   it.each(['processed', 'dead-lettered'] as const)(
     'acknowledges a batch when all of it is %s, and not before',
     async (how) => {
-      const settled = Promise.withResolvers<void>();
-      const began = Promise.withResolvers<void>();
+      const settled = Promise.withResolvers<undefined>();
+      const began = Promise.withResolvers<undefined>();
       const slow = async () => {
-        began.resolve();
+        began.resolve(undefined);
         await settled.promise;
       };
       const acks = { count: 0 };
@@ -75,7 +75,7 @@ describe('a consumer', () => {
       );
       await began.promise;
       expect(acks.count).toBe(0);
-      settled.resolve();
+      settled.resolve(undefined);
       expect(await delivery).toBe(1);
     },
   );

@@ -23,7 +23,7 @@ function ledgerOf({ settled, watermarks, heads, lost }: typeof RIGHT) {
   return new LedgerReader({
     store: {
       settled: async () => [tenant],
-      lostEvents: async () => [{ stream: 'metrics', events: lost }],
+      lostEvents: async () => [{ stream: 'metrics', group: 'store', events: lost }],
     },
     stream: { acceptedItems: async (stream) => new Map([[NORTH, heads[stream as keyof typeof heads]]]) },
     clock: systemClock,
