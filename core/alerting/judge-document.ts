@@ -96,15 +96,19 @@ function zoneSubject(asked: 'B' | 'C' | 'D', zone: string, zoning: DocumentFacts
 }
 
 function valuesOf(rule: RuleOf<'feature'>, { values }: DocumentFacts): readonly Subject[] {
-  const names = rule.feature.includes('*')
-    ? Object.keys(values).filter((name) => matches(rule.feature, name))
-    : [rule.feature];
+  const isPattern = rule.feature.includes('*') || rule.source === 'window';
+  const names = isPattern ? Object.keys(values).filter((name) => isMeant(rule, name)) : [rule.feature];
   return names.flatMap((metric) => {
     const value = values[metric];
     if (value === undefined) return [];
     const absolute = rule.relativeTo === 'absolute' ? { limit: rule.limit } : {};
     return [{ metric, value, deadband: rule.deadband, ...absolute }];
   });
+}
+
+/** A window's value `temperature:mean` may be written `temperature_mean`, as it was called when a device could send that as well. */
+function isMeant({ feature, source }: RuleOf<'feature'>, name: string): boolean {
+  return matches(feature, name) || (source === 'window' && matches(feature, name.replace(':', '_')));
 }
 
 function isOther(wanted: string | undefined, sensor: string | undefined): boolean {

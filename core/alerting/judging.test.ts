@@ -7,8 +7,10 @@ import {
   type StampedEvent,
   type StreamName,
 } from '../domain/event.ts';
-import type { MachineKey, TenantId } from '../domain/ids.ts';
+import { isName, type MachineKey, type TenantId } from '../domain/ids.ts';
+import { machineSchema } from '../domain/plant.ts';
 import { ruleSchema, type RuleDescription, type VersionedRule } from '../domain/rule.ts';
+import type { RegisteredMachine } from '../ports/machine-registry.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { Judging, MAX_UNJUDGED, type SavedMachine } from './judging.ts';
 
@@ -63,25 +65,25 @@ describe('judging', () => {
   it('counts what became of readings in windows: late, too late, and without room for their series', () => {
     const judge = judging();
     const read = (ts: number, metrics: Record<string, number>) =>
-      judge.take('metrics', event('telemetry', 'press-7', { ts, metrics }));
+      judge.take('metrics', event('telemetry', 'press-7', { ts, metrics }, { acceptedAtMs: 5000 }));
     read(0, { heat: 60, load: 1 });
     read(1200, { heat: 61 });
     read(900, { heat: 62 });
     read(5000, { heat: 63 });
     read(900, { heat: 64 });
     read(5000, { one_too_many: 1 });
-    expect(judge.windowReadings).toEqual({ counted: 4, late: 1, too_late: 1, invalid: 0, refused: 1 });
+    expect(judge.windowReadings).toEqual({ counted: 4, late: 1, too_late: 1, invalid: 0, other_unit: 0, refused: 1 });
   });
 });
 
 const read = (judge: Judging, ts: number, metrics: Record<string, number>, further: Partial<MachineEvent> = {}) =>
-  judge.take('metrics', event('telemetry', 'press-7', { ts, metrics }, further));
+  judge.take('metrics', event('telemetry', 'press-7', { ts, metrics }, { acceptedAtMs: ts, ...further }));
 
 /** The windows that came out, in short. */
 function windowsOf(judge: Judging) {
   return judge.takeOutputs().windowEvents.map((each) => {
     const document = JSON.parse(Buffer.from(each.payload).toString()) as DerivedDocument;
-    const { heat_mean: mean } = document.values;
+    const { 'heat:mean': mean } = document.values;
     return { id: each.eventId, endMs: document.ts, revision: document.revision, mean, imported: each.imported };
   });
 }
@@ -194,6 +196,58 @@ describe('the last window of a machine that stops', () => {
   });
 });
 
+describe('windows of readings', () => {
+  const documents = (judge: Judging) =>
+    judge
+      .takeOutputs()
+      .windowEvents.map(({ payload }) => JSON.parse(Buffer.from(payload).toString()) as DerivedDocument);
+
+  it('of a metric that stops while its machine goes on close once nothing of it came for the idle time', () => {
+    const judge = judging();
+    read(judge, 100, { heat: 60, load: 1 });
+    for (let ts = 200; ts <= 500; ts += 100) {
+      judge.tick(IDLE_MS / 4);
+      read(judge, ts, { load: 1 });
+      save(judge);
+    }
+    expect(documents(judge).map(({ values }) => Object.keys(values))).toEqual([
+      ['heat:mean', 'heat:min', 'heat:max', 'heat:ewma'],
+    ]);
+    judge.tick(IDLE_MS);
+    save(judge);
+    expect(documents(judge).map(({ body }) => body)).toEqual([{ fromMs: 0, toMs: 1000, counts: { load: 5 } }]);
+  });
+
+  it('carry their values’ units: the sent one, else the declared one, of differences and slopes as well', () => {
+    const judge = judging();
+    const machine = { id: 'press-7', class: 'pump', metrics: [{ name: 'load', unit: '%' }] };
+    const described = machineSchema.parse(machine);
+    judge.engine.setMachines([{ key: PRESS, machine: described, revision: 1 } as RegisteredMachine]);
+    const send = (ts: number, heat: unknown) =>
+      judge.take('metrics', event('telemetry', 'press-7', { ts, metrics: { heat, load: ts } }, { acceptedAtMs: ts }));
+    send(0, { value: 20, unit: 'Cel' });
+    send(500, { value: 77, unit: '[degF]' });
+    send(1000, { value: 20, unit: 'Cel' });
+    const [{ values, units }] = documents(judge) as [DerivedDocument];
+    expect(values).toMatchObject({ 'heat:mean': expect.closeTo(22.5, 9), 'heat:slope': expect.closeTo(10, 9) });
+    expect(units).toEqual({
+      ...{ 'heat:mean': 'Cel', 'heat:min': 'Cel', 'heat:max': 'Cel', 'heat:ewma': 'Cel' },
+      ...{ 'heat:deviation': 'K', 'heat:slope': 'K/s' },
+      ...{ 'load:mean': '%', 'load:min': '%', 'load:max': '%', 'load:ewma': '%' },
+      ...{ 'load:deviation': '%', 'load:slope': '%/s' },
+    });
+  });
+
+  it('have names that no metric of a device can have', () => {
+    const judge = judging();
+    read(judge, 0, { heat: 60, heat_mean: 7 });
+    read(judge, 1000, { heat: 60, heat_mean: 7 });
+    const names = documents(judge).flatMap(({ values }) => Object.keys(values));
+    expect(new Set(names).size).toBe(8);
+    expect(names.filter((name) => isName(name))).toEqual([]);
+  });
+});
+
 const HOT: RuleDescription = {
   kind: 'threshold',
   id: 'hot',
@@ -263,7 +317,7 @@ describe('an event that cannot be judged', () => {
     const readable = misread(judge, 100, 81);
     read(judge, 150, { heat: 61 });
     read(judge, 1200, { heat: 61 });
-    read(judge, 10_101, { load: 1 }, { acceptedAtMs: 10_101 });
+    read(judge, 10_101, { load: 1 });
     windowsOf(judge);
     expect(judge.judgeAgain(readable)).toMatchObject({ outcome: 'judged', detail: expect.stringMatching(/too late/) });
     const { transitions, windowEvents } = judge.takeOutputs();
@@ -339,6 +393,6 @@ describe('windows of a machine with more metrics than an event has room for', ()
     const values = windowEvents.flatMap(({ payload }) => {
       return Object.keys((JSON.parse(Buffer.from(payload).toString()) as DerivedDocument).values);
     });
-    expect(values.filter((name) => name.endsWith('_mean'))).toHaveLength(2500);
+    expect(values.filter((name) => name.endsWith(':mean'))).toHaveLength(2500);
   });
 });

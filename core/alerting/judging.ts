@@ -6,6 +6,7 @@ import type { MachineEvent, StampedEvent, StreamName } from '../domain/event.ts'
 import type { MachineKey } from '../domain/ids.ts';
 import {
   RollingWindows,
+  type DeclaredUnit,
   type MachineWindowsSnapshot,
   type RollingWindowOptions,
   type WindowOutcome,
@@ -18,7 +19,7 @@ import { windowEvents } from './window-documents.ts';
 
 export interface JudgingOptions extends RuleEngineOptions {
   readonly windows: RollingWindowOptions;
-  /** A machine of which no readings came for so long, while others could have, has its open windows closed. */
+  /** A metric of which no readings came for so long, while others could have, has its open windows closed. */
   readonly windowIdleMs: number;
   /** Told of each event that cannot be judged; {@link Judging.judgeAgain} takes it once more. It must be durable before state is saved. */
   readonly onUnjudged: (stream: StreamName, event: StampedEvent, reason: DeadLetterReason) => void;
@@ -61,8 +62,8 @@ interface KnownMachine {
   /** Of its newest telemetry. */
   acceptedAtMs: number;
   imported: boolean;
-  /** When that came, on the clock of arrivals; Infinity where no window is open. */
-  heardAtMs: number;
+  /** When to look, on the clock of arrivals, whether windows are to be closed; Infinity where none is open. */
+  idleAtMs: number;
   /** Closed by the clock, and not saved yet. */
   closed: MachineEvent[];
   unjudged: string[];
@@ -80,7 +81,7 @@ export const MAX_UNJUDGED = 64;
  * Outputs gather until {@link Judging.takeOutputs}; state is to be saved only when none are left, because the events that led to them will
  * not decide them again.
  *
- * **Machines that stop.** No reading would close their last windows: {@link Judging.tick} finds them, by the clock of arrivals, and
+ * **Metrics that stop**, of a machine that stops or goes on. No reading would close their last windows: {@link Judging.tick} finds them, by the clock of arrivals, and
  * {@link Judging.saveShard} closes them. What the clock decides, the same events may decide otherwise after a crash; so it is part of the
  * saved state, and comes out only when that is durable: {@link Judging.shardSaved}.
  *
@@ -106,7 +107,11 @@ export class Judging {
       // Silence is decided without an event.
       this.#dirty.add(this.#add(transition.machine).shard);
     });
-    this.#windows = new RollingWindows(options.windows, (result) => this.#closedWindows.push(result));
+    this.#windows = new RollingWindows(
+      options.windows,
+      (result) => this.#closedWindows.push(result),
+      this.#declaredUnit,
+    );
   }
 
   get hasOutputs(): boolean {
@@ -157,8 +162,8 @@ export class Judging {
   }
 
   /**
-   * Moves the clocks of silence and of arrivals: see {@link RuleEngine.tick} for when not to. Windows of machines of which nothing came for too
-   * long are closed when their shard, which counts as changed now, is saved next.
+   * Moves the clocks of silence and of arrivals: see {@link RuleEngine.tick} for when not to. Windows of metrics of which nothing came for too
+   * long are closed when their machine's shard, which counts as changed now, is saved next.
    */
   tick(elapsedMs: number, options: Parameters<RuleEngine['tick']>[1] = {}): void {
     this.engine.tick(elapsedMs, options);
@@ -217,13 +222,13 @@ export class Judging {
     return this.#machines.get(key)?.shard;
   }
 
-  /** The shard's state, with the windows of idle machines closed; it counts as saved from now on. */
+  /** The shard's state, with the windows of idle metrics closed; it counts as saved from now on. */
   saveShard(shard: number): readonly SavedMachine[] {
     this.#dirty.delete(shard);
     return [...(this.#shards[shard] ?? [])].map((key) => {
       const machine = this.#machines.get(key)!;
       if (this.#isIdle(machine)) this.#closeWindows(key, machine);
-      const { acceptedAtMs, imported, heardAtMs, closed, unjudged, forgotUnjudged } = machine;
+      const { acceptedAtMs, imported, idleAtMs, closed, unjudged, forgotUnjudged } = machine;
       const rules = this.engine.snapshotMachine(key);
       const windows = this.#windows.snapshotMachine(key);
       return {
@@ -231,7 +236,7 @@ export class Judging {
         marks: machine.marks.state(),
         ...(rules && { rules }),
         ...(windows && { windows }),
-        ...(heardAtMs < Infinity && { newest: { acceptedAtMs, ...(imported && { imported }) } }),
+        ...(idleAtMs < Infinity && { newest: { acceptedAtMs, ...(imported && { imported }) } }),
         ...(closed.length > 0 && { closed: closed.map(savedEvent) }),
         ...(unjudged.length > 0 && { unjudged: [...unjudged] }),
         ...(forgotUnjudged && { forgotUnjudged }),
@@ -265,7 +270,7 @@ export class Judging {
       if (newest) {
         machine.acceptedAtMs = newest.acceptedAtMs;
         machine.imported = newest.imported ?? false;
-        machine.heardAtMs = this.#arrivalClockMs;
+        machine.idleAtMs = this.#arrivalClockMs + this.#windowIdleMs;
       }
       // They may have been published before the crash: their ids say so to whoever reads them.
       this.#outputs.windowEvents.push(...closed.map(restoredEvent));
@@ -288,7 +293,7 @@ export class Judging {
       shard: this.#shardOf(key),
       acceptedAtMs: 0,
       imported: false,
-      heardAtMs: Infinity,
+      idleAtMs: Infinity,
       closed: [],
       unjudged: [],
       forgotUnjudged: false,
@@ -302,20 +307,21 @@ export class Judging {
     return hash(key) % this.#shards.length;
   }
 
-  #isIdle({ heardAtMs }: KnownMachine): boolean {
-    return this.#arrivalClockMs - heardAtMs >= this.#windowIdleMs;
+  #isIdle({ idleAtMs }: KnownMachine): boolean {
+    return this.#arrivalClockMs >= idleAtMs;
   }
 
   #closeWindows(key: MachineKey, machine: KnownMachine): void {
-    machine.heardAtMs = Infinity;
-    this.#windows.close(key);
+    machine.idleAtMs = this.#windows.closeSilent(key, this.#arrivalClockMs, this.#windowIdleMs);
     const { acceptedAtMs, imported } = machine;
     machine.closed.push(...this.#takeClosedWindows({ key, acceptedAtMs, ...(imported && { imported }) }));
   }
 
   #takeClosedWindows(origin: DerivedFrom): readonly MachineEvent[] {
-    return windowEvents(origin, this.#closedWindows.splice(0));
+    return windowEvents(origin, this.#closedWindows.splice(0), this.#declaredUnit);
   }
+
+  readonly #declaredUnit: DeclaredUnit = (machine, metric) => this.engine.declaredUnit(machine as MachineKey, metric);
 
   /** Why it cannot be judged; undefined when it was. */
   #judge(machine: KnownMachine, event: JudgedEvent): DeadLetterReason | undefined {
@@ -334,15 +340,12 @@ export class Judging {
   #judgeTelemetry(machine: KnownMachine, event: JudgedEvent): void {
     const body = telemetryOf(event);
     const { key, acceptedAtMs, imported } = event;
-    machine.heardAtMs = this.#arrivalClockMs;
+    const clockMs = this.#arrivalClockMs;
+    if (machine.idleAtMs === Infinity) machine.idleAtMs = clockMs + this.#windowIdleMs;
     machine.acceptedAtMs = acceptedAtMs;
     machine.imported = imported ?? false;
     this.engine.observe(event, body);
-    for (const metric in body.metrics) {
-      const entry = body.metrics[metric]!;
-      if (typeof entry === 'number') this.#windows.update(key, metric, body.ts, entry);
-      else if (entry.quality !== 'bad') this.#windows.update(key, metric, body.ts, entry.value);
-    }
+    this.#windows.take(key, body, { arrivedMs: imported ? Infinity : acceptedAtMs, clockMs });
   }
 }
 

@@ -184,6 +184,11 @@ export class RuleEngine {
     for (const judges of this.#machines.values()) judges.history = histories.get(judges.key) ?? NO_HISTORY;
   }
 
+  /** The unit of a machine's metric by its description; undefined where that says none. */
+  declaredUnit(machine: MachineKey, metric: string): string | undefined {
+    return this.#registered.get(machine)?.machine.metrics.find(({ name }) => name === metric)?.unit;
+  }
+
   /** Judges one device message. */
   observe(origin: Origin, body: TelemetryBody): void {
     const judges = this.#machines.get(origin.key) ?? this.#add(origin.key);

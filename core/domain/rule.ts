@@ -128,13 +128,18 @@ const isoBaselineRule = z
     message: 'must be above aboveBaseline: otherwise no baseline would count',
   });
 
-/** A value of a feature document: of one waveform, or of a window of readings. */
+/** With a colon, as in the names of what is computed of a window of readings. */
+const featurePattern = z
+  .string()
+  .regex(/^[A-Za-z0-9_.*:-]{1,80}$/, 'must be the name of a feature, in which * stands for any characters');
+
+/** A value of a feature document: of one waveform, or of a window of readings (`temperature:mean`, `:deviation`, `:min`, `:max`, `:slope`, `:ewma`). */
 const featureRule = z
   .strictObject({
     kind: z.literal('feature'),
     ...common,
     /** The value's name; `*` stands for any characters, and each value that matches is judged for itself. */
-    feature: pattern,
+    feature: featurePattern,
     source: z.enum(['features', 'window']).default('features'),
     sensor: name.optional(),
     direction: z.enum(['above', 'below']),

@@ -6,6 +6,8 @@ export interface WindowResult {
   readonly id: string;
   readonly machine: string;
   readonly metric: string;
+  /** Of mean, minimum, maximum and ewma, as the readings or the series said; absent where none did. */
+  readonly unit?: string;
   readonly startMs: number;
   readonly endMs: number;
   /** 0 when the window is first closed, one more with each correction by late data. */
@@ -37,6 +39,7 @@ export type WindowSink = (result: WindowResult) => void;
 /** A {@link PaneRing} as plain data; JSON keeps it exactly. */
 export interface PaneRingSnapshot {
   readonly metric: string;
+  readonly unit?: string;
   /** `null` before the first reading. */
   readonly watermarkMs: number | null;
   /** Panes that can still change a result, each as its fields in their order. */
@@ -69,8 +72,12 @@ export class PaneRing {
   readonly #shape: WindowShape;
   readonly #machine: string;
   readonly #metric: string;
+  /** Of its values; undefined while none was said. */
+  unit: string | undefined;
+  /** When its newest reading came, on the clock of whoever closes series that have become silent. */
+  heardAtMs = 0;
   /** A plain array: one of 400 bytes costs a tenth of a typed array to make, and there are ten a machine. */
-  readonly #panes: number[];
+  #panes: number[];
   #watermarkMs = -Infinity;
   /** Start pane of the next window to close, and the watermark that closes it. */
   #nextStart = NO_PANE;
@@ -81,22 +88,42 @@ export class PaneRing {
     this.#shape = shape;
     this.#machine = machine;
     this.#metric = metric;
-    // Filled with what is no small integer, so that it is an array of doubles from the beginning.
-    this.#panes = new Array<number>(shape.paneCapacity * FIELDS).fill(NO_PANE);
+    this.#panes = emptyPanes(shape.paneCapacity);
   }
 
-  add(timestampMs: number, value: number, emit: WindowSink): PaneOutcome {
+  /** True when {@link PaneRing.close} would give a window. */
+  get isOpen(): boolean {
+    return this.#newestPane - this.#shape.panesPerWindow + 1 >= this.#nextStart && this.#newestPane !== NO_PANE;
+  }
+
+  /** True when nothing that it holds can change a result any more. */
+  get isSpent(): boolean {
+    return this.#newestPane === NO_PANE || this.#isFinal(this.#newestPane);
+  }
+
+  add(timestampMs: number, value: number, arrivedMs: number, emit: WindowSink): PaneOutcome {
     if (!Number.isFinite(value) || !Number.isFinite(timestampMs)) return 'invalid';
     const { hopMs, delayMs } = this.#shape;
     // Before the reading is put in: its pane may take the place of one that these windows still need.
-    if (timestampMs - delayMs > this.#watermarkMs) this.advance(timestampMs - delayMs, emit);
+    this.follow(timestampMs, arrivedMs, emit);
     const pane = Math.floor(timestampMs / hopMs);
     if (this.#isFinal(pane)) return 'too_late';
+    if (timestampMs - delayMs > this.#watermarkMs) this.#makeRoom(pane);
     this.#put(pane, timestampMs - pane * hopMs, value);
     if (pane > this.#newestPane) this.#newestPane = pane;
     if (pane - this.#shape.panesPerWindow + 1 >= this.#nextStart) return 'counted';
     this.#correct(pane, emit);
     return 'late';
+  }
+
+  /**
+   * Moves the watermark on by the time of a reading and when that came: a clock that is ahead makes nobody else late, nor itself once it is put
+   * right. Only beyond `maxAheadMs`, for which no panes are kept, the reading's own time decides.
+   */
+  follow(timestampMs: number, arrivedMs: number, emit: WindowSink): void {
+    const { delayMs, aheadMs } = this.#shape;
+    const timeMs = timestampMs <= arrivedMs ? timestampMs : Math.max(arrivedMs, timestampMs - aheadMs);
+    if (timeMs - delayMs > this.#watermarkMs) this.advance(timeMs - delayMs, emit);
   }
 
   /** Moves the watermark forward and gives the windows that this closes. */
@@ -115,13 +142,14 @@ export class PaneRing {
   }
 
   /**
-   * Gives the windows that have a reading and were not given yet, without moving the watermark: what comes for them later corrects them for as
-   * long as if they were open still.
+   * Gives the windows up to the one that ends with the newest pane, without moving the watermark: what comes for them later corrects them for as
+   * long as if they were open still. Overlapping ones that reach further wait: their time is not over.
    */
   close(emit: WindowSink): void {
-    if (this.#newestPane === NO_PANE || this.#newestPane < this.#nextStart) return;
-    for (let start = this.#nextStart; start <= this.#newestPane; start++) this.#give(start, emit);
-    this.#closeFrom(this.#newestPane + 1);
+    if (!this.isOpen) return;
+    const last = this.#newestPane - this.#shape.panesPerWindow + 1;
+    for (let start = this.#nextStart; start <= last; start++) this.#give(start, emit);
+    this.#closeFrom(last + 1);
   }
 
   toSnapshot(): PaneRingSnapshot {
@@ -132,13 +160,17 @@ export class PaneRing {
     }
     panes.sort((a, b) => a[INDEX]! - b[INDEX]!);
     const watermarkMs = this.#watermarkMs === -Infinity ? null : this.#watermarkMs;
-    return { metric: this.#metric, watermarkMs, panes };
+    return { metric: this.#metric, ...(this.unit !== undefined && { unit: this.unit }), watermarkMs, panes };
   }
 
   static fromSnapshot(shape: WindowShape, machine: string, snapshot: PaneRingSnapshot): PaneRing {
     const ring = new PaneRing(shape, machine, snapshot.metric);
     // Windows are given in order, so that the newest one given tells what was closed before the watermark reached its end.
     let given = NO_PANE;
+    ring.unit = snapshot.unit;
+    ring.#watermarkMs = snapshot.watermarkMs ?? -Infinity;
+    const newest = snapshot.panes.at(-1);
+    if (newest) ring.#makeRoom(newest[INDEX]!);
     for (const pane of snapshot.panes) {
       const at = ring.#placeOf(pane[INDEX]!);
       for (const [field, value] of pane.entries()) ring.#panes[at + field] = value;
@@ -146,7 +178,6 @@ export class PaneRing {
       if (pane[RESULTS]! > 0) given = Math.max(given, pane[INDEX]!);
     }
     if (snapshot.watermarkMs !== null) {
-      ring.#watermarkMs = snapshot.watermarkMs;
       const closed = Math.floor(snapshot.watermarkMs / shape.hopMs) - shape.panesPerWindow;
       ring.#closeFrom(Math.max(closed, given) + 1);
     }
@@ -164,6 +195,20 @@ export class PaneRing {
     return this.#watermarkMs >= (start + panesPerWindow) * hopMs + latenessMs;
   }
 
+  /** A ring that comes upon a clock that is ahead takes the room for that, once. */
+  #makeRoom(pane: number): void {
+    const { hopMs, panesPerWindow, latenessMs, paneCapacityAhead } = this.#shape;
+    const oldest = Math.floor((this.#watermarkMs - latenessMs) / hopMs) - panesPerWindow + 1;
+    const held = this.#panes;
+    if (pane - oldest < held.length / FIELDS || held.length === paneCapacityAhead * FIELDS) return;
+    this.#panes = emptyPanes(paneCapacityAhead);
+    for (let at = 0; at < held.length; at += FIELDS) {
+      if (held[at] === NO_PANE || this.#isFinal(held[at]!)) continue;
+      const to = this.#placeOf(held[at]!);
+      for (let field = 0; field < FIELDS; field++) this.#panes[to + field] = held[at + field]!;
+    }
+  }
+
   /** Gives the closed windows of a pane that may still be corrected. */
   #correct(pane: number, emit: WindowSink): void {
     const last = Math.min(pane, this.#nextStart - 1);
@@ -173,8 +218,8 @@ export class PaneRing {
   }
 
   #placeOf(pane: number): number {
-    const { paneCapacity } = this.#shape;
-    return (((pane % paneCapacity) + paneCapacity) % paneCapacity) * FIELDS;
+    const capacity = this.#panes.length / FIELDS;
+    return (((pane % capacity) + capacity) % capacity) * FIELDS;
   }
 
   /** Where a pane's fields are, emptied of an older pane. */
@@ -217,7 +262,8 @@ export class PaneRing {
     const machine = this.#machine;
     const metric = this.#metric;
     const id = `${machine}/${metric}/${startMs}/${this.#shape.sizeMs}`;
-    emit({ id, machine, metric, startMs, endMs, revision, ...result });
+    const unit = this.unit === undefined ? {} : { unit: this.unit };
+    emit({ id, machine, metric, ...unit, startMs, endMs, revision, ...result });
   }
 
   #merge(start: number): WindowMoments | undefined {
@@ -265,4 +311,9 @@ export class PaneRing {
   }
 }
 
-type WindowMoments = Omit<WindowResult, 'id' | 'machine' | 'metric' | 'startMs' | 'endMs' | 'revision'>;
+type WindowMoments = Omit<WindowResult, 'id' | 'machine' | 'metric' | 'unit' | 'startMs' | 'endMs' | 'revision'>;
+
+/** Filled with what is no small integer, so that it is an array of doubles from the beginning. */
+function emptyPanes(capacity: number): number[] {
+  return new Array<number>(capacity * FIELDS).fill(NO_PANE);
+}

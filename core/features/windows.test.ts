@@ -173,6 +173,7 @@ describe('rolling windows', () => {
     ['allowedLatenessMs', { allowedLatenessMs: 0.5 }],
     ['ewmaTimeConstantMs', { ewmaTimeConstantMs: 0 }],
     ['maxSeries', { maxSeries: 0 }],
+    ['maxAheadMs', { maxAheadMs: -1 }],
     ['must stay below', { allowedLatenessMs: 1e9 }],
   ])('refuses options with a bad %s', (named, wrong) => {
     expect(() => new RollingWindows({ ...TUMBLING, ...wrong }, () => undefined)).toThrow(named);
@@ -186,6 +187,101 @@ describe('rolling windows', () => {
     const snapshot = { ...windows.snapshotMachine('press-7')!, ...wrong } as MachineWindowsSnapshot;
     expect(() => windows.restoreMachine(snapshot)).toThrow(named);
     expect(windows.seriesCount).toBe(1);
+  });
+});
+
+describe('a clock that is ahead', () => {
+  const SKEW_MS = 240_000;
+  const options = { ...TUMBLING, watermarkDelayMs: 500 };
+
+  it('makes late neither other devices’ readings nor its own once it is put right', () => {
+    const { windows, results } = collect(options, []);
+    const come = (nowMs: number, skewMs: number, value: number) =>
+      windows.update('press-7', 'heat', nowMs + skewMs, value, { arrivedMs: nowMs, clockMs: 0 });
+    expect([come(0, 0, 1), come(100, SKEW_MS, 2), come(200, 0, 3), come(1600, 0, 4)]).toEqual(Array(4).fill('counted'));
+    expect(results).toEqual([expect.objectContaining({ startMs: 0, count: 2, mean: 2, revision: 0 })]);
+    // Its own reading is in the window of the time that it said, and that closes when it is over.
+    come(SKEW_MS + 2000, 0, 5);
+    expect(results.at(-1)).toMatchObject({ startMs: SKEW_MS, count: 1, mean: 2, revision: 0 });
+  });
+
+  it('closes windows by its own time beyond what panes are kept for, and in an import', () => {
+    const { windows, results } = collect({ ...options, maxAheadMs: 1000 }, []);
+    windows.update('press-7', 'heat', 0, 1, { arrivedMs: 0, clockMs: 0 });
+    windows.update('press-7', 'heat', 10_000, 2, { arrivedMs: 0, clockMs: 0 });
+    expect(results.map(({ startMs }) => startMs)).toEqual([0]);
+    expect(collect(options, [at(0, 1), at(10_000, 2)]).results.map(({ startMs }) => startMs)).toEqual([0]);
+  });
+});
+
+describe('a metric that stops while its machine goes on', () => {
+  it('has its own windows closed after the idle time, and says when the next one may', () => {
+    const { windows, results } = collect(TUMBLING, []);
+    windows.update('press-7', 'heat', 100, 1, { arrivedMs: 100, clockMs: 0 });
+    windows.update('press-7', 'load', 100, 1, { arrivedMs: 100, clockMs: 3000 });
+    expect(windows.closeSilent('press-7', 4999, 5000)).toBe(5000);
+    expect(windows.closeSilent('press-7', 5000, 5000)).toBe(8000);
+    expect(results.map(({ metric }) => metric)).toEqual(['heat']);
+    expect(windows.closeSilent('press-7', 8000, 5000)).toBe(Infinity);
+    expect(results.map(({ metric }) => metric)).toEqual(['heat', 'load']);
+  });
+
+  it('has those of its overlapping windows closed that do not reach beyond its last readings', () => {
+    const { windows, results } = collect(HOPPING, [at(0, 1), at(2100, 2)]);
+    windows.close('press-7');
+    expect(results.map(({ endMs, count }) => [endMs, count])).toEqual([
+      [1000, 1],
+      [2000, 1],
+      [3000, 2],
+    ]);
+    windows.update('press-7', 'velocity_rms', 9000, 1);
+    expect(results.slice(3).map(({ endMs, count, revision }) => [endMs, count, revision])).toEqual([
+      [4000, 1, 0],
+      [5000, 1, 0],
+    ]);
+  });
+});
+
+describe('the unit of a series’ windows', () => {
+  const declared = new Map([['declared', 'Cel']]);
+  function sent(metric: string, ...readings: (readonly [ts: number, value: number, unit?: string])[]) {
+    const results: WindowResult[] = [];
+    const windows = new RollingWindows(
+      TUMBLING,
+      (result) => results.push(result),
+      (_machine, name) => declared.get(name),
+    );
+    const outcomes = readings.map(([ts, value, unit]) => windows.update('press-7', metric, ts, value, undefined, unit));
+    return { windows, outcomes, results: results.map(({ startMs, mean, unit }) => [startMs, mean, unit]) };
+  }
+
+  it('is that of its first reading, to which others are converted', () => {
+    const { results } = sent('heat', [0, 20, 'Cel'], [100, 68, '[degF]'], [200, 20, 'degC'], [1000, 0]);
+    expect(results).toEqual([[0, expect.closeTo(20, 9), 'Cel']]);
+  });
+
+  it('is the declared one where there is one', () => {
+    expect(sent('declared', [0, 68, '[degF]'], [100, 20], [1000, 0]).results).toEqual([
+      [0, expect.closeTo(20, 9), 'Cel'],
+    ]);
+  });
+
+  it('leaves out what does not convert, and takes that unit when nothing else comes any more', () => {
+    const { outcomes, results } = sent('x', [0, 1, 'mm/s'], [900, 7, 'g'], [3500, 7, 'g'], [3600, 8, 'g'], [4500, 0]);
+    expect(outcomes).toEqual(['counted', 'other_unit', 'other_unit', 'counted', 'counted']);
+    expect(results).toEqual([
+      [0, 1, 'mm/s'],
+      [3000, 8, 'g'],
+    ]);
+  });
+
+  it('is kept over a restart', () => {
+    const { windows } = sent('heat', [0, 20, 'Cel']);
+    const results: WindowResult[] = [];
+    const restored = new RollingWindows(TUMBLING, (result) => results.push(result));
+    restored.restoreMachine(JSON.parse(JSON.stringify(windows.snapshotMachine('press-7'))) as MachineWindowsSnapshot);
+    restored.update('press-7', 'heat', 1000, 68, undefined, '[degF]');
+    expect(results).toEqual([expect.objectContaining({ mean: 20, unit: 'Cel' })]);
   });
 });
 
@@ -207,12 +303,57 @@ describe('rolling windows, for any readings', () => {
           windows.update('m', 'x', ts, value);
         });
         windows.close('m');
+        const newest = Math.max(-Infinity, ...all.map(({ ts }) => ts));
+        const newestEndMs = Math.floor(newest / options.hopMs) * options.hopMs + options.hopMs;
+        for (const startMs of last.keys()) expect(startMs + options.sizeMs).toBeLessThanOrEqual(newestEndMs);
+        if (all.length > 0) expect(last.has(newestEndMs - options.sizeMs)).toBe(true);
+        // Those that overlap the end are over when time goes on.
+        windows.update('m', 'x', 60_000, 0);
         for (let startMs = -options.sizeMs; startMs <= 20_000; startMs += options.hopMs) {
           const inside = all.filter(({ ts }) => ts >= startMs && ts < startMs + options.sizeMs);
           const result = last.get(startMs);
           expect(result?.count ?? 0).toBe(inside.length);
           if (result) expectBatch(result, inside, options.sizeMs / 3);
         }
+      }),
+    );
+  });
+
+  it('whatever clocks are ahead by, each reading within the delay of its arrival is in the first revision of its windows', () => {
+    const arrivals = fc.array(
+      fc.record({
+        gapMs: fc.nat(400),
+        skewMs: fc.oneof(fc.integer({ min: -500, max: 0 }), fc.integer({ min: 1, max: 300_000 })),
+      }),
+      { maxLength: 150 },
+    );
+    fc.assert(
+      fc.property(shapes, arrivals, fc.integer({ min: 1, max: 150 }), (shape, all, cut) => {
+        const options = { ...shape, watermarkDelayMs: 500, allowedLatenessMs: 1000 };
+        const results: WindowResult[] = [];
+        let windows = new RollingWindows(options, (result) => results.push(result));
+        const inside: Reading[] = [];
+        let nowMs = 0;
+        for (const [i, { gapMs, skewMs }] of all.entries()) {
+          nowMs += gapMs;
+          if (i === cut) {
+            const snapshot = windows.snapshotMachine('m')!;
+            windows = new RollingWindows(options, (result) => results.push(result));
+            windows.restoreMachine(JSON.parse(JSON.stringify(snapshot)) as MachineWindowsSnapshot);
+          }
+          inside.push({ ts: nowMs + skewMs, value: i });
+          expect(windows.update('m', 'x', nowMs + skewMs, i, { arrivedMs: nowMs, clockMs: 0 })).toBe('counted');
+        }
+        windows.update('m', 'x', nowMs + 1e6, 0);
+        for (const result of results) {
+          const { startMs, endMs } = result;
+          expect(result.revision).toBe(0);
+          const readings = inside.filter(({ ts }) => ts >= startMs && ts < endMs);
+          expect(result.count).toBe(readings.length);
+          expectBatch(result, readings, options.sizeMs / 3);
+        }
+        const counted = results.reduce((sum, { count }) => sum + count, 0);
+        expect(counted).toBe((inside.length * options.sizeMs) / options.hopMs);
       }),
     );
   });
