@@ -10,7 +10,6 @@ import {
 import { isName, type MachineKey, type TenantId } from '../domain/ids.ts';
 import { machineSchema } from '../domain/plant.ts';
 import { ruleSchema, type RuleDescription, type VersionedRule } from '../domain/rule.ts';
-import type { RegisteredMachine } from '../ports/machine-registry.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { Judging, MAX_UNJUDGED, type SavedMachine } from './judging.ts';
 
@@ -222,7 +221,7 @@ describe('windows of readings', () => {
     const judge = judging();
     const machine = { id: 'press-7', class: 'pump', metrics: [{ name: 'load', unit: '%' }] };
     const described = machineSchema.parse(machine);
-    judge.engine.setMachines([{ key: PRESS, machine: described, revision: 1 } as RegisteredMachine]);
+    judge.engine.setMachines([{ key: PRESS, machine: described, revision: 1 }]);
     const send = (ts: number, heat: unknown) =>
       judge.take('metrics', event('telemetry', 'press-7', { ts, metrics: { heat, load: ts } }, { acceptedAtMs: ts }));
     send(0, { value: 20, unit: 'Cel' });

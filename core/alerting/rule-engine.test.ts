@@ -906,20 +906,25 @@ describe('rules over documents', () => {
     });
   });
 
-  it('judge a rolling mean of readings', () => {
-    const bench = new Bench({
-      kind: 'feature',
-      source: 'window',
-      id: 'warm',
-      text: 'Warm',
-      feature: 'temperature_mean',
-      direction: 'above',
-      limit: 80,
-    });
-    bench.document(0, { kind: 'features', values: { temperature_mean: 90 } });
-    expect(bench.log).toEqual([]);
-    expect(bench.document(0, { kind: 'window', values: { temperature_mean: 90 } }).log).toEqual(['+warm@0']);
-  });
+  it.each(['temperature:mean', '*:mean', 'temperature_mean', '*_mean'])(
+    'judge a rolling mean of readings by %s',
+    (feature) => {
+      const bench = new Bench({
+        kind: 'feature',
+        source: 'window',
+        id: 'warm',
+        text: 'Warm',
+        feature,
+        direction: 'above',
+        limit: 80,
+      });
+      bench.document(0, { kind: 'features', values: { 'temperature:mean': 90 } });
+      expect(bench.log).toEqual([]);
+      expect(
+        bench.document(0, { kind: 'window', values: { 'temperature:mean': 90, 'temperature:max': 99 } }).log,
+      ).toEqual(['+warm@0']);
+    },
+  );
 
   it.each<[string, object, number | undefined, string[]]>([
     ['above the model’s own threshold', { threshold: 3 }, undefined, ['+model@0']],
@@ -987,6 +992,18 @@ describe('late and imported data', () => {
     bench.engine.observe({ key, acceptedAtMs: T0 }, { ts: T0 + 300_000, metrics: { rpm: 1 } });
     expect(bench.read(1000, { temperature: 81 }).log).toEqual(['+hot@1000']);
   });
+
+  it.each([0, 60_000, 300_000])(
+    'judges what comes up to the lateness behind its arrival, while a clock is %d ms ahead',
+    (skewMs) => {
+      const bench = new Bench(hot);
+      bench.engine.observe({ key, acceptedAtMs: T0 }, { ts: T0 + skewMs, metrics: { rpm: 1 } });
+      bench.engine.observe({ key, acceptedAtMs: T0 }, { ts: T0 - LATENESS, metrics: { temperature: 81 } });
+      bench.engine.observe({ key, acceptedAtMs: T0 }, { ts: T0 - LATENESS - 1, metrics: { temperature: 20 } });
+      expect(bench.log).toEqual([`+hot@${-LATENESS}`]);
+      expect(bench.engine.counts.late).toBe(1);
+    },
+  );
 
   it('never raises a live alarm by import', () => {
     const bench = new Bench(hot).read(0, { temperature: 20 }).read(-5000, { temperature: 99 }, { imported: true });

@@ -103,7 +103,7 @@ const MAX_MISMATCHES_TOLD = 1000;
  * **Time.** Delays run in event time. Silence alone needs a clock, and gets one that the caller moves, see {@link RuleEngine.tick}.
  *
  * **Late data** - older than `latenessMs` behind its machine's newest reading - is not judged. The newest reading's time counts up to
- * `latenessMs` after the edge accepted it, so that one message from a clock that is ahead does not make all that follow late.
+ * when the edge accepted it, so that a clock that is ahead does not make late what comes in time.
  *
  * **Imports** never raise a live alarm. For a machine that is not live, or was silent before the imported data's time and has no
  * condition active, an import is judged as a *replay*: in its own event time, by the same rules, as if the machine were living through it;
@@ -393,7 +393,7 @@ export class RuleEngine {
       this.#counts.late++;
       return false;
     }
-    const newestMs = imported ? ts : Math.min(ts, acceptedAtMs + this.#latenessMs);
+    const newestMs = imported ? ts : Math.min(ts, acceptedAtMs);
     if (newestMs > judges.newestMs) judges.newestMs = newestMs;
     return true;
   }

@@ -15,6 +15,7 @@ import { SqliteRuleStore } from '#adapters/embedded/sqlite-rule-store/sqlite-rul
 import { webhookNotifierConfigSchema } from '#adapters/embedded/webhook-notifier/config.ts';
 import { WebhookNotifier } from '#adapters/embedded/webhook-notifier/webhook-notifier.ts';
 import { DEFAULT_RULES } from '#core/alerting/default-rules.ts';
+import type { WindowBody } from '#core/alerting/window-documents.ts';
 import { systemClock } from '#core/clock.ts';
 import { until } from '#core/contracts/until.ts';
 import { foldJournal, type Alarm, type AlarmState } from '#core/domain/alarm.ts';
@@ -524,10 +525,10 @@ describe('alert engine', () => {
     expect(plant.windows[0]).toMatchObject({
       kind: 'window',
       ts: T0 + begin + 60_000,
-      values: { temperature_mean: 60.5, temperature_min: 60, temperature_max: 61, rpm_mean: 1480, rpm_deviation: 0 },
+      values: { 'temperature:mean': 60.5, 'temperature:min': 60, 'rpm:mean': 1480, 'rpm:deviation': 0 },
       body: { fromMs: T0 + begin, counts: { temperature: 6, rpm: 6 } },
     });
-    expect(plant.notices[0]?.alarm.parts[0]).toMatchObject({ metric: 'temperature_mean', value: 60.5 });
+    expect(plant.notices[0]?.alarm.parts[0]).toMatchObject({ metric: 'temperature:mean', value: 60.5 });
     await until(async () => (await metrics.metrics()).includes('tribo_window_readings{outcome="counted"} 18'));
     expect(await metrics.metrics()).toContain('tribo_window_readings{outcome="refused"} 0');
   });
@@ -714,13 +715,34 @@ describe('what the alert engine cannot judge or record', () => {
   });
 });
 
+it('makes windows of the length and step that it is told, each of all that was read in its time', async () => {
+  await plant.start({}, { windowMs: 60_000, windowStepMs: 20_000 });
+  const begin = 60_000 - (T0 % 60_000);
+  const heatAt = (at: number) => 60 + 5 * Math.sin(at / 9000);
+  for (let at = 0; at <= 200_000; at += 5000) await plant.read(begin + at, { heat: heatAt(at) });
+  // The lateness is 10 s.
+  const ends = Array.from({ length: 9 }, (_unused, i) => 20_000 * (i + 1));
+  await until(() => plant.windows.length === ends.length);
+  const expected = ends.map((end) => {
+    const times = Array.from({ length: 12 }, (_unused, i) => end - 60_000 + 5000 * i).filter((at) => at >= 0);
+    const mean = times.reduce((sum, at) => sum + heatAt(at), 0) / times.length;
+    return [T0 + begin + end, times.length, expect.closeTo(mean, 9)];
+  });
+  const found = plant.windows.map(({ ts, values, body }) => [
+    ts,
+    (body as WindowBody).counts['heat'],
+    values['heat:mean'],
+  ]);
+  expect(found).toEqual(expected);
+});
+
 describe('the last window of a machine that stops', () => {
   const warm: RuleDescription = {
     kind: 'feature',
     source: 'window',
     id: 'warm',
     text: 'Warm',
-    feature: 'heat_mean',
+    feature: 'heat:mean',
     direction: 'above',
     limit: 50,
   };
@@ -731,12 +753,12 @@ describe('the last window of a machine that stops', () => {
     await plant.read(0, { heat: 60 });
     await plant.read(1000, { heat: 62 });
     await until(() => plant.notices.length === 1);
-    expect(plant.notices[0]?.alarm.parts[0]).toMatchObject({ metric: 'heat_mean', value: 61 });
+    expect(plant.notices[0]?.alarm.parts[0]).toMatchObject({ metric: 'heat:mean', value: 61 });
     await first.close();
     await plant.start({}, { windowIdleMs: 1000 });
     await plant.read(60_000, { heat: 10 });
     await until(() => plant.notices.length === 2);
-    expect(plant.windows.map(({ revision, values }) => [revision, values['heat_mean']])).toEqual([
+    expect(plant.windows.map(({ revision, values }) => [revision, values['heat:mean']])).toEqual([
       [0, 61],
       [0, 10],
     ]);
@@ -774,7 +796,7 @@ describe('the last window of a machine that stops', () => {
     expect(plant.windows).toEqual([]);
     await plant.start({}, { windowIdleMs: 1000 });
     await until(() => plant.windows.length === 2);
-    expect(plant.windows.map(({ revision, values }) => [revision, values['heat_mean']])).toEqual([
+    expect(plant.windows.map(({ revision, values }) => [revision, values['heat:mean']])).toEqual([
       [0, 60],
       [1, 61],
     ]);
@@ -784,7 +806,7 @@ describe('the last window of a machine that stops', () => {
 /** Readings that cross delays, windows and baselines, so that what is remembered matters. */
 const delayed: RuleDescription[] = [
   { ...hot, onDelayMs: 3000, offDelayMs: 2000, deadband: 5 },
-  { kind: 'feature', source: 'window', id: 'mean', text: 'Mean', feature: 'heat_mean', direction: 'above', limit: 70 },
+  { kind: 'feature', source: 'window', id: 'mean', text: 'Mean', feature: 'heat:mean', direction: 'above', limit: 70 },
 ];
 const HISTORY = Array.from({ length: 300 }, (_unused, i) => 75 + 20 * Math.sin(i / 7));
 

@@ -9,6 +9,7 @@ import { publishAll } from '#core/derivation/publish-all.ts';
 import type { ReplayDependencies, ReplayOutcome } from '#core/derivation/replay-dead-letter.ts';
 import type { AlarmTransition, ConditionTransition } from '#core/domain/alarm.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
+import type { RollingWindowOptions } from '#core/features/windows.ts';
 import { isPortError, isRetryable, messageOf, PortError } from '#core/errors.ts';
 import type { AlarmJournal, AlarmOutbox, RecordedTransition } from '#core/ports/alarm-journal.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
@@ -88,6 +89,8 @@ const TAIL_MARGIN_MS = 60_000;
 const RECORD_AT_ONCE = 500;
 const ADOPT_PAGE = 500;
 const SHELVINGS_AT_ONCE = 100;
+/** Of all metrics together, at 100 bytes. */
+const MAX_WINDOW_STEPS_KEPT = 4_000_000;
 
 /**
  * Judges readings, features and predictions by the tenants' rules, keeps the alarm journal, and tells of alarms on the stream `alarms` and by the
@@ -166,13 +169,7 @@ class AlertEngine implements Turn {
         dependencies.logger.warn(mismatch, 'a rule judges no readings in this unit: it does not convert to the rule’s'),
       onUnjudged: (stream, event, reason) => this.#letters.add(stream, event, reason),
       windowIdleMs: config.windowIdleMs,
-      windows: {
-        sizeMs: config.windowMs,
-        hopMs: config.windowMs,
-        watermarkDelayMs: config.latenessMs,
-        allowedLatenessMs: config.windowCorrectedForMs,
-        maxSeries: config.maxWindowSeries,
-      },
+      windows: windowOptions(config),
     });
     this.#state = new SavedState(checkpoints, this.#judging);
     this.#rulebook = new Rulebook({
@@ -505,6 +502,18 @@ class AlertEngine implements Turn {
   #warn(doing: string, error: unknown, about: object = {}): void {
     this.#dependencies.logger.warn({ err: error, ...about }, `cannot ${doing}`);
   }
+}
+
+function windowOptions(config: AlertEngineConfig): RollingWindowOptions {
+  const { windowMs, windowStepMs = windowMs, latenessMs, windowCorrectedForMs, maxWindowSeries } = config;
+  const stepsKept = Math.ceil((windowMs + latenessMs + windowCorrectedForMs) / windowStepMs);
+  return {
+    sizeMs: windowMs,
+    hopMs: windowStepMs,
+    watermarkDelayMs: latenessMs,
+    allowedLatenessMs: windowCorrectedForMs,
+    maxSeries: Math.min(maxWindowSeries, Math.ceil(MAX_WINDOW_STEPS_KEPT / stepsKept)),
+  };
 }
 
 /** Does it with all at once; where one of them will never be taken, with each alone, so that it does not hold up the rest. */

@@ -32,8 +32,9 @@ async function startServing(runtime: ServiceRuntime): Promise<RunningAlertEngine
 /** The alert engine on the ports of the process that it runs in. */
 export async function wireAlertEngine(runtime: ServiceRuntime): Promise<RunningAlertEngine> {
   const { configuration, port, store, logger, metrics, tracing } = runtime;
-  const { latenessMs, windowIdleMs } = configuration;
-  return startAlertEngine(alertEngineConfigSchema.parse({ latenessMs, windowIdleMs }), {
+  const { latenessMs, windowIdleMs, windowS, windowStepS = windowS } = configuration;
+  const windows = { windowMs: 1000 * windowS, windowStepMs: 1000 * windowStepS, windowIdleMs };
+  return startAlertEngine(alertEngineConfigSchema.parse({ latenessMs, ...windows }), {
     stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream', 'ReadableTail'),
     journal: await port('alarmJournal'),
     rules: await port('ruleStore'),

@@ -6,15 +6,19 @@ export const alertEngineConfigSchema = z.object({
   latenessMs: z.int().min(0).max(86_400_000).default(10_000),
   /** Anomalies of one machine within this time are one alarm. */
   correlationWindowMs: z.int().min(0).max(86_400_000).default(300_000),
-  /** Rolling features of metrics: the length of a window, and for how long after its end late readings correct it. */
+  /**
+   * Rolling features of metrics: the length of a window, from one's beginning to the next one's (the length where it is absent; divides it), and
+   * for how long after its end late readings correct it.
+   */
   windowMs: z.int().min(1000).max(86_400_000).default(60_000),
+  windowStepMs: z.int().min(1000).max(86_400_000).optional(),
   windowCorrectedForMs: z.int().min(0).max(86_400_000).default(60_000),
   /**
-   * A machine that sends nothing for so long, while the engine is not behind, has its open windows closed: no reading would. It counts from
+   * A metric that does not come for so long, while the engine is not behind, has its open windows closed: no reading would. It counts from
    * when readings come, not by their times, so that a slow back-fill closes none early; what comes after a longer pause corrects them.
    */
   windowIdleMs: z.int().min(1000).max(86_400_000).default(120_000),
-  /** Metrics of machines that windows are kept of; further ones have none. */
+  /** Metrics of machines that windows are kept of, fewer where short steps make each costly; further ones have none. */
   maxWindowSeries: z.int().min(1).default(250_000),
   maxBatchEvents: z.int().min(1).max(10_000).default(2000),
   /**

@@ -82,6 +82,17 @@ describe('configuration', () => {
       /^acceptAgeDays must be at most streamRetentionDays, got 8 and 7; lower TRIBO_ACCEPT_AGE_DAYS, or raise TRIBO_STREAM_RETENTION_DAYS/,
     ],
     [{ TRIBO_STREAM_RETENTION_DAYS: '3' }, /TRIBO_ACCEPT_AGE_DAYS.*TRIBO_STREAM_RETENTION_DAYS/],
+    [{ TRIBO_WINDOW_S: '4' }, /^windowS must be whole seconds, 5 to 86400/],
+    [
+      { TRIBO_WINDOW_STEP_S: '7' },
+      /^windowStepS must divide windowS into 1 to 60 steps, got 7 and 60; correct TRIBO_WINDOW_STEP_S or TRIBO_WINDOW_S$/,
+    ],
+    [{ TRIBO_WINDOW_STEP_S: '120' }, /^windowStepS must divide/],
+    [{ TRIBO_WINDOW_S: '3600', TRIBO_WINDOW_STEP_S: '10' }, /^windowStepS must divide .* 10 and 3600/],
+    [
+      { TRIBO_WINDOW_STEP_S: '1', TRIBO_LATENESS_MS: '86400000' },
+      /^latenessMs must be at most 3600 steps of windows.*; lower TRIBO_LATENESS_MS or raise TRIBO_WINDOW_STEP_S$/,
+    ],
     [{ TRIBO_SIMULATOR_SEEDS: '1' }, /^there is no setting TRIBO_SIMULATOR_SEEDS/],
     [
       { TRIBO_WEBHOOK_URL: 'https://x.example', TRIBO_WEBHOOK_SECRET: 'short' },

@@ -75,12 +75,31 @@ function contradictions(values: Record<string, unknown>): string[] {
       : [];
   return [
     ...isAcceptedAfterRetention,
+    ...badWindows(values),
     ...together('tlsCert', 'tlsKey'),
     ...encrypted('publicUrl', 'https://'),
     ...encrypted('publicMqttUrl', 'mqtts://'),
     ...together('webhookUrl', 'webhookSecret'),
     ...together('smtpUrl', 'mailTo'),
     ...together('smtpUrl', 'mailFrom'),
+  ];
+}
+
+/** So many steps make a window at most, and so many may be open to readings that are late: each is kept, for each metric. */
+const MAX_STEPS = 60;
+const MAX_LATE_STEPS = 3600;
+
+function badWindows({ windowS, windowStepS = windowS, latenessMs }: Partial<Configuration>): string[] {
+  if (windowS === undefined || windowStepS === undefined) return [];
+  const steps = windowS / windowStepS;
+  if (!Number.isInteger(steps) || steps > MAX_STEPS) {
+    return [
+      `windowStepS must divide windowS into 1 to ${MAX_STEPS} steps, got ${windowStepS} and ${windowS}; correct ${settings.windowStepS.env} or ${settings.windowS.env}`,
+    ];
+  }
+  if (latenessMs === undefined || latenessMs <= MAX_LATE_STEPS * windowStepS * 1000) return [];
+  return [
+    `latenessMs must be at most ${MAX_LATE_STEPS} steps of windows, got ${latenessMs} and steps of ${windowStepS} s; lower ${settings.latenessMs.env} or raise ${settings.windowStepS.env}`,
   ];
 }
 

@@ -192,12 +192,27 @@ export const settings = {
     allowed: 'milliseconds, 0 to 86400000',
     help: 'How late a reading may be and still close a window or raise a live alarm.',
   },
+  windowS: {
+    env: 'TRIBO_WINDOW_S',
+    flag: 'window-s',
+    schema: z.coerce.number().int().min(5).max(86_400).default(60),
+    allowed: 'whole seconds, 5 to 86400',
+    help: 'Length of the windows of readings over which mean, deviation, minimum, maximum, slope and weighted mean of each metric are taken.',
+  },
+  windowStepS: {
+    env: 'TRIBO_WINDOW_STEP_S',
+    flag: 'window-step-s',
+    schema: z.coerce.number().int().min(1).max(86_400).optional(),
+    allowed: 'whole seconds that divide the length, at least a sixtieth of it',
+    help: 'From the beginning of one window to that of the next; without it they follow each other, and with less than their length they overlap: more windows, and more memory a metric.',
+    example: '10',
+  },
   windowIdleMs: {
     env: 'TRIBO_WINDOW_IDLE_MS',
     flag: 'window-idle-ms',
     schema: z.coerce.number().int().min(1000).max(86_400_000).default(120_000),
     allowed: 'milliseconds, 1000 to 86400000',
-    help: 'After how long without readings of a machine its last window is closed and judged.',
+    help: 'After how long without readings of a metric its last window is closed and judged.',
   },
   staleAfterS: {
     env: 'TRIBO_STALE_AFTER_S',
