@@ -5,6 +5,7 @@ import type { DeadLetterView, LedgerView } from './schemas/ledger.ts';
 import type { Fleet, FleetMachine, MachineDetail, QuarantinedMachineView, Series } from './schemas/machines.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
 import { machineSchema } from '#core/domain/plant.ts';
+import { PortError } from '#core/errors.ts';
 import type { ReadinessReport } from '#services/shared/http/readiness.ts';
 import { GatewayPlatform, NORTH, pressOf, SITE, SOUTH } from '#test/support/gateway-platform.ts';
 
@@ -765,12 +766,40 @@ describe('the ledger', () => {
     expect(await sumOf(NORTH)).toMatchObject({ exact: false, lost: 3 });
     expect(await sumOf(SOUTH)).toMatchObject({ exact: false, lost: 3 });
     await other.until(async () => {
-      const { status, json } = await other.call('nobody', 'GET', '/health/ready');
+      const { status, json } = await other.call('viewer', 'GET', '/health/ready');
       const { checks } = json as ReadinessReport;
       const said = checks.find(({ name }) => name === 'ledger');
       return status === 200 && said?.ok === true && (said.reason ?? '').includes('3 of metrics');
     });
   });
+});
+
+describe('a machine whose rules cannot be read', () => {
+  it.each<[string, () => Promise<never>]>([
+    ['fails', () => Promise.reject(new PortError('unavailable', 'the rule store is away'))],
+    ['does not answer', () => new Promise(() => {})],
+  ])('is shown all the same where their store %s, without what they say of it', async (_what, list) => {
+    await using own = await GatewayPlatform.start({}, (dependencies) => {
+      const rules = Object.create(dependencies.rules, {
+        list: { value: withSignal(list) },
+      }) as typeof dependencies.rules;
+      return { ...dependencies, rules };
+    });
+    const { status, json } = await own.call('viewer', 'GET', '/v1/machines/press-7');
+    expect([status, json]).toEqual([200, expect.objectContaining({ machine: 'press-7', latest: [] })]);
+    expect(json).not.toHaveProperty('unjudged');
+  });
+
+  /** As every port: it ends when it is told to. */
+  function withSignal(list: () => Promise<never>) {
+    return (_query: object, { signal }: { signal: AbortSignal }) =>
+      Promise.race([
+        list(),
+        new Promise<never>((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new PortError('cancelled', 'aborted')));
+        }),
+      ]);
+  }
 });
 
 describe('operation', () => {
@@ -783,6 +812,21 @@ describe('operation', () => {
     expect((await open('/openapi.json')).json).toMatchObject({ openapi: '3.1.0' });
     expect((await open('/asyncapi.json')).json).toMatchObject({ asyncapi: '3.0.0' });
     expect((await open('/.well-known/jwks.json')).json).toMatchObject({ keys: [{ alg: 'ES256' }] });
+  });
+
+  it('is ready while something calls for attention, and tells only who is signed in what', async () => {
+    const reason = 'readings are refused: /srv/streams is full';
+    await using own = await GatewayPlatform.start({}, (dependencies) => ({
+      ...dependencies,
+      attention: { 'back-pressure': () => reason },
+    }));
+    const said = async (role: 'nobody' | 'viewer') => {
+      const { status, json } = await own.call(role, 'GET', '/health/ready');
+      return [status, (json as ReadinessReport).checks.find(({ name }) => name === 'back-pressure')];
+    };
+    const hidden = 'calls for attention; who is signed in is told why';
+    expect(await said('nobody')).toEqual([200, { name: 'back-pressure', ok: true, reason: hidden }]);
+    expect(await said('viewer')).toEqual([200, { name: 'back-pressure', ok: true, reason }]);
   });
 
   it('tells monitors which part is not ready, and only who is signed in why', async () => {

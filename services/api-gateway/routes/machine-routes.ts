@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { unjudgedReadings } from '#core/alerting/unjudged-readings.ts';
-import { machineRef, type SiteId } from '#core/domain/ids.ts';
+import { machineRef, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { maintenanceAt, readHistory } from '#core/domain/machine-history.ts';
 import { machineSchema } from '#core/domain/plant.ts';
+import type { VersionedRule } from '#core/domain/rule.ts';
 import type { MachineHistoryEvent, QuarantinedMachine, RegisteredMachine } from '#core/ports/machine-registry.ts';
 import type { LatestValue } from '#core/ports/time-series-store.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
@@ -29,6 +30,7 @@ import {
   type MachineEventView,
   type QuarantinedMachineView,
 } from '../schemas/machines.ts';
+import type { GatewayServices } from '../services.ts';
 import { placeOf } from '../views.ts';
 import { machineKeyOf, ownMachine, registeredMachine } from './machine-access.ts';
 
@@ -39,6 +41,7 @@ const LATEST = [Infinity, ''] as const;
 /** What the rule store gives at once. */
 const RULES_AT_MOST = 10_000;
 const UNJUDGED_AT_MOST = 20;
+const RULES_WITHIN_MS = 1000;
 
 export function machineRoutes(limits: { readonly jsonBytes: number }): readonly Route[] {
   return [
@@ -65,13 +68,13 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
         const state = ownMachine({ tenant: principal.tenant, ...query, ...params }, services);
         const [latest, rules] = await Promise.all([
           services.store.latest(state.key, { signal }),
-          services.rules.list({ tenant: principal.tenant, limit: RULES_AT_MOST }, { signal }),
+          rulesOrNone(principal.tenant, services, signal),
         ]);
         const at = { nowMs: services.clock.nowMs(), staleAfterMs: services.config.staleAfterMs };
         const { revision, machine } = state.registered;
         const maintenance = maintenanceAt(state.history, at.nowMs);
-        const unjudged = unjudgedReadings(state.registered, latest, rules).slice(0, UNJUDGED_AT_MOST);
-        const detail = { revision, description: machine, latest: latest.map(liveValue), unjudged };
+        const unjudged = rules && unjudgedReadings(state.registered, latest, rules).slice(0, UNJUDGED_AT_MOST);
+        const detail = { revision, description: machine, latest: latest.map(liveValue), ...(unjudged && { unjudged }) };
         return {
           json: { ...state.view(at), ...detail, ...(maintenance && { maintenance }) },
           headers: { etag: etagOf(revision) },
@@ -198,6 +201,16 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
       },
     }),
   ];
+}
+
+/** A machine is shown without what its rules say of it where they cannot be read soon. */
+async function rulesOrNone(
+  tenant: TenantId,
+  { rules }: GatewayServices,
+  signal: AbortSignal,
+): Promise<readonly VersionedRule[] | undefined> {
+  const options = { signal: AbortSignal.any([signal, AbortSignal.timeout(RULES_WITHIN_MS)]) };
+  return rules.list({ tenant, limit: RULES_AT_MOST }, options).catch(() => undefined);
 }
 
 export function liveValue({ metric, ts, value, unit, quality }: LatestValue): LiveValue {

@@ -31,7 +31,7 @@ export function operationRoutes(documents: {
       response: { status: 200, description: 'It can', schema: readinessSchema },
       handle: async ({ reauthenticate }, { readiness }) => {
         const report = await readiness.report();
-        const isTold = report.status === 'ready' || (await isSignedIn(reauthenticate));
+        const isTold = report.checks.every((check) => check.reason === undefined) || (await isSignedIn(reauthenticate));
         return { json: isTold ? report : withoutReasons(report), status: report.status === 'ready' ? 200 : 503 };
       },
     }),
@@ -94,6 +94,6 @@ function isSignedIn(authenticate: () => Promise<unknown>): Promise<boolean> {
 
 /** Reasons are errors as they came: they may name files, addresses and machines. */
 function withoutReasons({ status, checks }: ReadinessReport): ReadinessReport {
-  const reason = 'not ready; who is signed in is told why';
-  return { status, checks: checks.map(({ name, ok }) => ({ name, ok, ...(!ok && { reason }) })) };
+  const said = (ok: boolean) => `${ok ? 'calls for attention' : 'not ready'}; who is signed in is told why`;
+  return { status, checks: checks.map(({ name, ok, reason }) => ({ name, ok, ...(reason && { reason: said(ok) }) })) };
 }

@@ -121,4 +121,5 @@ export const rejectionsSchema = pageSchema(rejectionSchema).meta({ id: 'Rejectio
 export type LedgerView = z.infer<typeof ledgerSchema>;
 export type DeadLetterView = z.infer<typeof deadLetterSchema>;
 export type DeadLetterDetail = z.infer<typeof deadLetterDetailSchema>;
+export type RejectionView = z.infer<typeof rejectionSchema>;
 export type ReplayResult = z.infer<typeof replayResultSchema>;

@@ -153,9 +153,9 @@ export const machineDetailSchema = z
     revision: z.int().meta({ description: 'Of the description; also the ETag' }),
     description: machineDescriptionSchema,
     latest: z.array(liveValueSchema).meta({ description: 'The newest value of each metric, by name' }),
-    unjudged: z.array(unjudgedReadingSchema).meta({
+    unjudged: z.array(unjudgedReadingSchema).optional().meta({
       description:
-        'The first 20 rules that do not judge a newest value, as its unit does not convert to the rule’s: send the unit’s UCUM code, or change the rule',
+        'The first 20 rules that do not judge a newest value, as its unit does not convert to the rule’s: send the unit’s UCUM code, or change the rule. Absent while the rules cannot be read',
     }),
     maintenance: maintenanceSchema.optional().meta({ description: 'That is under way by the machine’s history' }),
   })

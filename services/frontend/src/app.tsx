@@ -44,8 +44,9 @@ export function App() {
   }, []);
   if (signInState.state === 'checking') return <p className="notice">Signing in…</p>;
   if (signInState.state === 'signed-out') return <SignedOut reason={signInState.reason} />;
+  const { tenant, subject } = signInState.session;
   return (
-    <LiveProvider>
+    <LiveProvider account={`${tenant}/${subject}`}>
       <Shell session={signInState.session} />
     </LiveProvider>
   );
@@ -94,6 +95,11 @@ const PAGES: readonly { readonly page: Route['page']; readonly title: string; re
 
 function Shell({ session }: { readonly session: Session }) {
   const route = useRoute();
+  const place = route.page === 'machine' ? route.machine : PAGES.find(({ page }) => page === route.page)?.title;
+  useEffect(() => {
+    document.title = `${place} · Tribo`;
+    scrollTo(0, 0);
+  }, [place]);
   const canAcknowledge = session.roles.some((role) => role === 'operator' || role === 'engineer' || role === 'admin');
   return (
     <>
@@ -160,18 +166,25 @@ function ConnectionNotice() {
 /** On every page, for whatever is shown there may be incomplete. Where nothing answers at all, the page says that itself. */
 function ReadinessNotice() {
   const [readiness] = useResource<Readiness>(READINESS, 5000);
-  if (readiness.state !== 'ready' || readiness.data.status === 'ready') return null;
+  if (readiness.state !== 'ready') return null;
+  const { status, checks } = readiness.data;
+  const told = checks.filter(({ ok, reason }) => (status === 'ready' ? reason !== undefined : !ok));
+  if (told.length === 0) return null;
   return (
-    <div className="banner" role="alert">
-      <strong>The platform is not ready.</strong> What is shown may be incomplete.
+    <div className={status === 'ready' ? 'old' : 'banner'} role="alert">
+      {status === 'ready' ? (
+        <strong>Something needs attention.</strong>
+      ) : (
+        <>
+          <strong>The platform is not ready.</strong> What is shown may be incomplete.
+        </>
+      )}
       <ul>
-        {readiness.data.checks
-          .filter(({ ok }) => !ok)
-          .map(({ name, reason }) => (
-            <li key={name}>
-              {name}: {reason}
-            </li>
-          ))}
+        {told.map(({ name, reason }) => (
+          <li key={name}>
+            {name}: {reason}
+          </li>
+        ))}
       </ul>
     </div>
   );

@@ -17,8 +17,12 @@ export function time(ms: number): string {
   return new Date(ms).toLocaleTimeString(ISO_LIKE);
 }
 
+/** With the zone: who reads it may be elsewhere than the machine. */
 export function dateTime(ms: number): string {
-  return new Date(ms).toLocaleString(ISO_LIKE);
+  return new Date(ms).toLocaleString(ISO_LIKE, {
+    ...{ year: 'numeric', month: '2-digit', day: '2-digit' },
+    ...{ hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' },
+  });
 }
 
 export function age(ms: number, nowMs: number): string {
@@ -58,6 +62,21 @@ export function metricName(metric: string): { readonly name: string; readonly se
     .replace(/\brms\b/, 'RMS')
     .replace(/^rpm$/, 'speed');
   return { name: capitalised(words), sensor: dot < 0 ? undefined : metric.slice(0, dot) };
+}
+
+const MEANINGS: readonly (readonly [RegExp, string])[] = [
+  [/\.kurtosis$/, 'How impulsive the vibration is: about 3 for a healthy bearing, more with every impact of a defect'],
+  [/velocity_rms/, 'Strength of the vibration as ISO 20816 judges it, from 10 to 1000 Hz'],
+  [
+    /\.anomaly_score$/,
+    'How far its vibration is from what was learnt while it was healthy; the rules say from where on it alarms',
+  ],
+  [/\.health$/, '1: vibrates as it did while it was healthy; 0: so far from it that it alarms'],
+];
+
+/** What a metric that only an expert knows says of a machine. */
+export function metricMeaning(metric: string): string | undefined {
+  return MEANINGS.find(([names]) => names.test(metric))?.[1];
 }
 
 export function capitalised(text: string): string {

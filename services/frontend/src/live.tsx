@@ -1,8 +1,7 @@
 import { createContext, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import type { SseEventData, SseEventName } from '../../api-gateway/schemas/events.ts';
+import { shareEvents, type Connection } from './shared-events.ts';
 
-export type Connection =
-  { readonly state: 'connecting' } | { readonly state: 'live' } | { readonly state: 'lost'; readonly sinceMs: number };
 type Listener = (data: never) => void;
 
 interface Live {
@@ -11,37 +10,22 @@ interface Live {
 }
 
 const LiveContext = createContext<Live | undefined>(undefined);
-const NAMES: readonly SseEventName[] = ['hello', 'readings', 'alarm', 'ledger', 'presence', 'resync', 'goodbye'];
-const RETRY_MS = 2000;
 
-/** One stream of events for the whole page. EventSource reconnects by itself unless the server refused it; then we do, at a fixed pace. */
-export function LiveProvider({ children }: { readonly children: ReactNode }) {
+/** One stream of events for the whole page, and for all pages of the account in this browser. */
+export function LiveProvider({ account, children }: { readonly account: string; readonly children: ReactNode }) {
   const [connection, setConnection] = useState<Connection>({ state: 'connecting' });
   const listeners = useRef(new Map<SseEventName, Set<Listener>>());
 
-  useEffect(() => {
-    let source: EventSource | undefined;
-    let retry: ReturnType<typeof setTimeout> | undefined;
-    const open = () => {
-      source = new EventSource('/v1/events');
-      for (const name of NAMES) {
-        source.addEventListener(name, (event) => {
-          setConnection((current) => (current.state === 'live' ? current : { state: 'live' }));
-          const data = JSON.parse((event as MessageEvent<string>).data) as never;
-          for (const listener of listeners.current.get(name) ?? []) listener(data);
-        });
-      }
-      source.onerror = () => {
-        setConnection((current) => (current.state === 'lost' ? current : { state: 'lost', sinceMs: Date.now() }));
-        if (source?.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
-      };
-    };
-    open();
-    return () => {
-      clearTimeout(retry);
-      source?.close();
-    };
-  }, []);
+  useEffect(
+    () =>
+      shareEvents(account, {
+        onConnection: setConnection,
+        onEvent: (name, data) => {
+          for (const listener of listeners.current.get(name) ?? []) listener(data as never);
+        },
+      }),
+    [account],
+  );
 
   const live = useMemo<Live>(
     () => ({

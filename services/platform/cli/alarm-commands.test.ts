@@ -45,9 +45,9 @@ describe('tribo alarm', () => {
     async () => {
       const { stdout } = await runCommand(['alarm', 'show', 'a-1', ...given]);
       expect(stdout.split('\n')).toEqual([
-        'Vibration is high (high, unacknowledged) on akron/press-7, raised 2026-11-21 06:00:00',
+        'Vibration is high (high, unacknowledged) on akron/press-7, raised 2026-11-21 06:00:00Z',
         '  because velocity_rms 7.4 mm/s is above 7.1 mm/s [rule high version 1]',
-        '    from 2026-11-21 05:59:00 to 2026-11-21 06:00:00',
+        '    from 2026-11-21 05:59:00Z to 2026-11-21 06:00:00Z',
         `    spectrum ${given[1]}/v1/waveforms/w-1/spectrum`,
         '  it means: The bearing fails.',
         '  what to do: Look at the bearing.',

@@ -4,7 +4,7 @@ import { ALARM_STATES } from '#core/domain/alarm.ts';
 import { allItems, firstItems } from './all-items.ts';
 import { count, listOf, numberUpTo, words } from './arguments.ts';
 import type { Action } from './main.ts';
-import { instant, table } from './output.ts';
+import { counted, instant, table } from './output.ts';
 
 /** `tribo alarm ...`: what is wrong, why, and what people did about it. */
 export function addAlarmCommands(program: Command, action: Action): void {
@@ -118,7 +118,7 @@ function figuresText(figures: AlarmFiguresView): string {
   const rate = (value: number) => String(Number(value.toFixed(2)));
   const { low, medium, high, critical } = figures.shares;
   return [
-    `Alarm figures from ${instant(figures.fromMs)} to ${instant(figures.toMs)} UTC, ${figures.calls} calls`,
+    `Alarm figures from ${instant(figures.fromMs)} to ${instant(figures.toMs)}, ${counted(figures.calls, 'call')}`,
     table(
       ['figure', 'is', 'should be (ISA-18.2)'],
       [

@@ -124,7 +124,8 @@ function problemError(status: number, text: string): CommandError {
   try {
     const { type, title, detail, remedy, pointer, errors } = JSON.parse(text) as Problem;
     const where = pointer ? ` (${pointer.replace(/^(path|query|header):/, '')})` : '';
-    return new CommandError(kind, `${title}${where}: ${detail}`, remedy, {
+    const message = kind === 'not-found' && where === '' ? detail : `${title}${where}: ${detail}`;
+    return new CommandError(kind, message, remedy && asCommands(remedy), {
       type,
       errors: errors ?? (pointer === undefined ? [] : [{ pointer, detail }]),
     });
@@ -132,6 +133,21 @@ function problemError(status: number, text: string): CommandError {
     return new CommandError(kind, `the platform answered ${status}`, undefined);
   }
 }
+
+/** A remedy that names a list of the API names the command that prints it. */
+function asCommands(remedy: string): string {
+  return remedy.replace(/GET (\/v1\/[a-z-]+)(?![\w/-])/g, (call, path: string) => LISTED_BY[path] ?? call);
+}
+
+const LISTED_BY: Readonly<Record<string, string>> = {
+  '/v1/alarms': 'tribo alarm list',
+  '/v1/dead-letters': 'tribo ledger dead-letters',
+  '/v1/devices': 'tribo device list',
+  '/v1/machines': 'tribo plant list',
+  '/v1/models': 'tribo model list',
+  '/v1/quarantine': 'tribo device quarantine',
+  '/v1/rules': 'tribo rule list',
+};
 
 /** What a refused request is to a command; what is not here failed. */
 const KIND_OF_STATUS: Readonly<Record<number, CommandError['kind']>> = {

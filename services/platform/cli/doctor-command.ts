@@ -8,9 +8,9 @@ import type { Configuration } from '#services/shared/config/settings.ts';
 import { DATA_FORMAT, formatOf, refuseNewerFormat } from '#services/shared/process/data-format.ts';
 import { ADDRESS_FILE, READINESS, type ApiClient } from './api-client.ts';
 import { certificateChecks, servedCertificateChecks } from './certificate-checks.ts';
-import type { Check } from './doctor-check.ts';
+import { checkText, isWell, type Check } from './doctor-check.ts';
 import type { Action } from './main.ts';
-import { CommandError } from './output.ts';
+import { CommandError, EXIT_CODES } from './output.ts';
 import { dirname, join, resolve } from 'node:path';
 
 /** The ledger is read from the store, which may be what hangs. */
@@ -20,7 +20,9 @@ const LEDGER_WITHIN_MS = 10_000;
 export function addDoctorCommand(program: Command, action: Action): void {
   program
     .command('doctor')
-    .description('check this machine and the running platform; exits with 70 when something is wrong')
+    .description(
+      'check this machine and the running platform; exits with 70 when something is wrong or needs attention',
+    )
     .action(
       action(async ({ configuration, api, out }) => {
         const settings = configuration();
@@ -35,15 +37,8 @@ export function addDoctorCommand(program: Command, action: Action): void {
         ];
         if (running) checks.push(...(await platformChecks(settings, api)));
         else checks.push(...(await portChecks(settings)));
-        out.result(checks, () =>
-          checks
-            .map(
-              (each) =>
-                `${each.ok ? 'ok  ' : 'FAIL'} ${each.name}: ${each.detail}${each.ok || each.remedy === undefined ? '' : `\n       ${each.remedy}`}`,
-            )
-            .join('\n'),
-        );
-        if (checks.some((each) => !each.ok)) process.exitCode = 70;
+        out.result(checks, () => checks.map(checkText).join('\n'));
+        if (!checks.every(isWell)) process.exitCode = EXIT_CODES.failed;
       }),
     );
 }
@@ -140,12 +135,17 @@ async function platformChecks(settings: Configuration, api: () => ApiClient): Pr
     return [
       { name: 'platform', ok: true, detail: `answers at ${client.url}` },
       ...(await servedCertificateChecks(settings, client)),
-      ...checks.map(({ name, ok, reason = 'ready' }) => ({ name, ok, detail: reason })),
+      ...checks.map(platformCheck),
       await ledgerCheck(client).catch((error: unknown) => failed('ledger', error)),
     ];
   } catch (error) {
     return [failed('platform', error)];
   }
+}
+
+/** What gives a reason although it is ok calls for attention. */
+export function platformCheck({ name, ok, reason }: Readiness['checks'][number]): Check {
+  return { name, ok, ...(ok && reason !== undefined && { attention: true as const }), detail: reason ?? 'ready' };
 }
 
 async function ledgerCheck(client: ApiClient): Promise<Check> {

@@ -3,6 +3,7 @@ import type {
   DeadLetterDetail,
   DeadLetterView,
   LedgerView,
+  RejectionView,
   ReplayResult,
 } from '#services/api-gateway/schemas/ledger.ts';
 import { allItems, firstItems } from './all-items.ts';
@@ -24,6 +25,28 @@ export function addLedgerCommands(program: Command, action: Action): void {
         const sum = await api().request<LedgerView>('GET', '/v1/ledger');
         out.result(sum, render);
         if (!sum.exact) process.exitCode = 65;
+      }),
+    );
+
+  ledger
+    .command('rejections')
+    .description('what was wrong in messages that were acknowledged, and why; newest first')
+    .option('--limit <count>', 'at most this many', count, 100)
+    .action(
+      action(async ({ api, out }, options: { limit: number }) => {
+        out.result(await firstItems<RejectionView>(api(), '/v1/rejections', options.limit), (items) =>
+          table(
+            ['when', 'machine', 'event', 'where', 'code', 'detail'],
+            items.map((each) => [
+              instant(each.atMs),
+              `${each.site}/${each.machine}`,
+              each.eventId,
+              each.pointer,
+              each.code,
+              each.detail,
+            ]),
+          ),
+        );
       }),
     );
 
@@ -105,7 +128,7 @@ function outcomeText({ outcome, stream, detail }: ReplayResult): string {
 }
 
 function render(sum: LedgerView): string {
-  const line = (name: string, items: number) => `  ${name.padEnd(14)}${items.toLocaleString('en').padStart(16)}`;
+  const line = (name: string, items: number) => `  ${name.padEnd(16)}${items.toLocaleString('en').padStart(16)}`;
   return [
     `Ledger of ${sum.tenant}, in items`,
     line('accepted', sum.accepted),

@@ -4,7 +4,7 @@ import type { MachineDetail, MachineEventView } from '#services/api-gateway/sche
 import { allItems } from './all-items.ts';
 import { count } from './arguments.ts';
 import type { Action } from './main.ts';
-import { instant, table } from './output.ts';
+import { counted, instant, table } from './output.ts';
 
 /** `tribo machine ...`: how one machine is, and what was done to it. */
 export function addMachineCommands(program: Command, action: Action): void {
@@ -70,22 +70,25 @@ function path(machine: string, rest: string, { site }: { readonly site?: string 
   return `/v1/machines/${encodeURIComponent(machine)}${rest}${query}`;
 }
 
+/** More than any sensor tells apart; `--json` has all there are. */
+const SHOWN_DIGITS = 6;
+
 function describe(machine: MachineDetail): string {
   const { health, openAlarms, maintenance } = machine;
   return [
-    `${machine.site}/${machine.machine} (${machine.class}): ${health.status}, ${machine.operatingState}${machine.stale ? ', stale' : ''}, last seen ${instant(machine.lastSeenMs) || 'never'}`,
+    `${machine.site}/${machine.machine} (${machine.class}): ${health.status}, ${machine.operatingState}${machine.stale ? ', silent' : ''}, last seen ${instant(machine.lastSeenMs) || 'never'}`,
     ...(maintenance
       ? [
           `  under maintenance since ${instant(maintenance.fromMs)}, noted by ${maintenance.by}; until ${instant(maintenance.untilMs)}${maintenance.endNoted ? '' : ', when it ends by itself'}`,
         ]
       : []),
     ...health.reasons.map((reason) => `  because ${reason}`),
-    `  ${openAlarms.total} open alarms, ${openAlarms.unacknowledged} not acknowledged`,
+    `  ${counted(openAlarms.total, 'open alarm')}, ${openAlarms.unacknowledged} not acknowledged`,
     table(
       ['metric', 'value', 'unit', 'quality', 'at'],
       machine.latest.map((each) => [
         each.metric,
-        String(each.value),
+        String(Number(each.value.toPrecision(SHOWN_DIGITS))),
         each.unit ?? '',
         each.quality,
         instant(each.tsMs),

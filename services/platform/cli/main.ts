@@ -8,6 +8,7 @@ import { addAuditCommand } from './audit-command.ts';
 import { addBackupCommands } from './backup-commands.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { addDoctorCommand } from './doctor-command.ts';
+import { EXAMPLES } from './examples.ts';
 import { loadEnvFile } from './env-file.ts';
 import { addExportCommand } from './export-command.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
@@ -44,6 +45,7 @@ const program = new Command('tribo')
   .option('--config <file>', 'settings as YAML (default: tribo.yaml where it is there; TRIBO_CONFIG)')
   .option('--data-dir <folder>', settings.dataDir.help)
   .addHelpText('after', `\n${EXIT_CODES_HELP}`)
+  .configureHelp({ showGlobalOptions: true })
   // Its errors are told as all others are, below; where no command is named its help is one, too.
   .configureOutput({ outputError: () => undefined, ...(isJson && { writeErr: () => undefined }) })
   .exitOverride();
@@ -90,6 +92,10 @@ addAuditCommand(program, action);
 addBackupCommands(program, action);
 addExportCommand(program, action);
 addDoctorCommand(program, action);
+for (const command of program.commands) {
+  const lines = EXAMPLES[command.name()] ?? [];
+  command.addHelpText('afterAll', () => `\nExamples:\n${lines.map((line) => `  npx ${line}`).join('\n')}`);
+}
 
 try {
   await program.parseAsync();
@@ -116,9 +122,10 @@ function settingOptions(command: Command): Command {
     const form = isSwitch ? (fallback ? `--no-${setting.flag}` : `--${setting.flag}`) : `--${setting.flag} <value>`;
     const shown = typeof fallback === 'string' || typeof fallback === 'number' ? ` (default: ${fallback})` : '';
     command.addOption(
-      new Option(form, `${isSwitch && fallback ? 'Not: ' : ''}${setting.help}${shown} [${setting.env}]`).default(
-        undefined,
-      ),
+      new Option(
+        form,
+        `${isSwitch && fallback ? 'Turns this off: ' : ''}${setting.help}${shown} [${setting.env}]`,
+      ).default(undefined),
     );
   }
   return command;

@@ -78,8 +78,9 @@ export function counted(many: number, what: string): string {
   return `${many.toLocaleString('en')} ${what}${many === 1 ? '' : 's'}`;
 }
 
+/** In UTC, and says so. */
 export function instant(ms: number | undefined): string {
-  return ms === undefined ? '' : new Date(ms).toISOString().replace('T', ' ').slice(0, 19);
+  return ms === undefined ? '' : `${new Date(ms).toISOString().replace('T', ' ').slice(0, 19)}Z`;
 }
 
 /** Ends the command: prints the error to standard error (as JSON with `--json`) and sets the exit code. */

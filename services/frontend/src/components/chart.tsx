@@ -12,6 +12,8 @@ export interface ChartProps {
   readonly title: string;
   readonly xUnit: 'time' | 'Hz';
   readonly yUnit: string;
+  /** What the quantity says of a machine. */
+  readonly meaning?: string | undefined;
   /** What is said beside the title; absent parts are left out. */
   readonly note?: readonly (string | undefined)[];
   readonly xs: readonly number[];
@@ -23,7 +25,7 @@ export interface ChartProps {
 }
 
 /** A line chart on a canvas. What it shows is said in text for those who cannot see it. */
-export function Chart({ title, xUnit, yUnit, note = [], xs, ys, marks, heightPx = 180, xRange }: ChartProps) {
+export function Chart({ title, meaning, xUnit, yUnit, note = [], xs, ys, marks, heightPx = 180, xRange }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const shownMarks = useRef<readonly ChartMark[]>([]);
@@ -39,7 +41,8 @@ export function Chart({ title, xUnit, yUnit, note = [], xs, ys, marks, heightPx 
     const style = getComputedStyle(element);
     const ink = style.getPropertyValue('--ink-soft');
     const grid = { stroke: style.getPropertyValue('--line'), width: 1 };
-    const axis = { stroke: ink, grid, ticks: grid, font: '11px system-ui' };
+    const font = '11px system-ui';
+    const axis = { stroke: ink, grid, ticks: grid, font, labelFont: font, labelSize: 14, labelGap: 0 };
     const created = new uPlot(
       {
         width: element.clientWidth,
@@ -48,10 +51,13 @@ export function Chart({ title, xUnit, yUnit, note = [], xs, ys, marks, heightPx 
         cursor: { drag: { x: true, y: false } },
         scales: {
           x: { time: xUnit === 'time', range: (_plot, min, max) => [...(range.current ?? [min, max])] },
+          y: { range: valueRange },
         },
         axes: [
-          xUnit === 'time' ? { ...axis, values: timeLabels, incrs: TIME_STEPS_S, space: 52 } : axis,
-          { ...axis, size: 64, values: valueLabels },
+          xUnit === 'time'
+            ? { ...axis, values: timeLabels, incrs: TIME_STEPS_S, space: 52 }
+            : { ...axis, label: xUnit },
+          { ...axis, size: 64, values: valueLabels, ...(yUnit !== '' && { label: yUnit }) },
         ],
         series: [
           {},
@@ -73,16 +79,17 @@ export function Chart({ title, xUnit, yUnit, note = [], xs, ys, marks, heightPx 
       observer.disconnect();
       created.destroy();
     };
-  }, [xUnit, heightPx]);
+  }, [xUnit, yUnit, heightPx]);
 
   useEffect(() => {
     plot.current?.setData(xUnit === 'time' ? withGaps(xs, ys) : [[...xs], [...ys]]);
-  }, [xs, ys, xUnit, marks, from, to]);
+  }, [xs, ys, xUnit, yUnit, marks, from, to]);
 
   return (
     <figure className="chart">
       <figcaption>
-        {title} <span className="unit">{note.filter((part) => part !== undefined).join(', ')}</span>
+        {meaning === undefined ? title : <abbr title={meaning}>{title}</abbr>}{' '}
+        <span className="unit">{note.filter((part) => part !== undefined).join(', ')}</span>
       </figcaption>
       <div ref={host} role="img" aria-label={`${describe(title, yUnit, xs, ys)}${describeMarks(marks)}`} />
     </figure>
@@ -122,6 +129,14 @@ function timeLabels(_plot: uPlot, seconds: number[], _axis: number, _space: numb
 
 function valueLabels(_plot: uPlot, values: number[]): string[] {
   return values.map(number);
+}
+
+/** A line that does not move lies in the middle of a narrow range, and no range is made where there is nothing. */
+function valueRange(_plot: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax {
+  if (min === null || max === null) return [0, 1];
+  if (min !== max) return uPlot.rangeNum(min, max, 0.1, true);
+  const around = Math.max(0.5, 0.05 * Math.abs(min));
+  return [min - around, max + around];
 }
 
 function describe(title: string, unit: string, xs: readonly number[], ys: readonly number[]): string {

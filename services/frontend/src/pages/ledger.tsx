@@ -2,7 +2,7 @@ import type { LedgerView } from '../../../api-gateway/schemas/ledger.ts';
 import type { Readiness } from '../../../api-gateway/schemas/operation.ts';
 import { READINESS } from '../api.ts';
 import { ResourceView } from '../components/resource-view.tsx';
-import { count, time } from '../format.ts';
+import { count, dateTime } from '../format.ts';
 import { useResource } from '../resource.ts';
 
 /** What became of every acknowledged item, and whether the parts of the platform are well. */
@@ -28,12 +28,10 @@ export function LedgerPage() {
           {({ checks }) => (
             <ul className="checks">
               {checks
-                .toSorted((one, other) => Number(one.ok) - Number(other.ok))
+                .toSorted((one, other) => urgency(other) - urgency(one))
                 .map((check) => (
                   <li key={check.name}>
-                    <span className={`tag ${check.ok ? 'health-ok' : 'health-critical'}`}>
-                      {check.ok ? 'ok' : 'not ok'}
-                    </span>{' '}
+                    <CheckTag check={check} />
                     {check.name} <span className="muted">{check.reason}</span>
                   </li>
                 ))}
@@ -45,23 +43,43 @@ export function LedgerPage() {
   );
 }
 
+type Check = Readiness['checks'][number];
+
+/** What works and yet gives a reason calls for somebody's attention. */
+function urgency({ ok, reason }: Check): 0 | 1 | 2 {
+  if (!ok) return 2;
+  return reason === undefined ? 0 : 1;
+}
+
+const CHECK_TAGS = [
+  ['health-ok', 'ok'],
+  ['health-warning', 'attention'],
+  ['health-critical', 'not ok'],
+] as const;
+
+function CheckTag({ check }: { readonly check: Check }) {
+  const [look, words] = CHECK_TAGS[urgency(check)];
+  return <span className={`tag ${look}`}>{words}</span>;
+}
+
 function LedgerTable({ sum }: { readonly sum: LedgerView }) {
-  const rows: readonly [string, number][] = [
-    ['accepted', sum.accepted],
-    ['= stored', sum.stored],
-    ['+ duplicate', sum.duplicate],
-    ['+ rejected', sum.rejected],
-    ['+ dead-lettered', sum.deadLettered],
-    ['+ pending', sum.pending],
+  const rows: readonly [string, number, string][] = [
+    ['accepted', sum.accepted, 'acknowledged to the device'],
+    ['= stored', sum.stored, 'can be read'],
+    ['+ duplicate', sum.duplicate, 'came again; stored once'],
+    ['+ rejected', sum.rejected, 'wrong; kept with the reason: npx tribo ledger rejections'],
+    ['+ dead-lettered', sum.deadLettered, 'could not be processed; kept for a replay: npx tribo ledger dead-letters'],
+    ['+ pending', sum.pending, 'safe on the disk, on the way to the store'],
   ];
   return (
     <>
       <table className="ledger">
         <tbody>
-          {rows.map(([name, items]) => (
+          {rows.map(([name, items, meaning]) => (
             <tr key={name}>
               <th scope="row">{name}</th>
               <td className="figure">{count(items)}</td>
+              <td className="muted">{meaning}</td>
             </tr>
           ))}
         </tbody>
@@ -70,7 +88,8 @@ function LedgerTable({ sum }: { readonly sum: LedgerView }) {
         <span className={`tag ${sum.exact ? 'health-ok' : 'health-critical'}`}>
           {sum.exact ? 'exact' : 'not exact'}
         </span>{' '}
-        at {time(sum.atMs)}. Outside the sum: {count(sum.refused)} refused, {count(sum.conflicts)} conflicts.
+        at {dateTime(sum.atMs)}. Outside the sum: {count(sum.refused)} refused (never acknowledged, so the device sends
+        them again), {count(sum.conflicts)} conflicts (the same time with another value; both are kept).
         {sum.lost > 0 && <strong> {count(sum.lost)} events are lost: please report it.</strong>}
       </p>
       {sum.accepted === 0 ? (

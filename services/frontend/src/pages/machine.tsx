@@ -11,7 +11,7 @@ import { Chart, type ChartMark } from '../components/chart.tsx';
 import { ResourceView } from '../components/resource-view.tsx';
 import { MachineHistory } from '../components/machine-history.tsx';
 import { UnderMaintenance } from '../components/under-maintenance.tsx';
-import { age, count, dateTime, duration, metricName, number, time, unitText } from '../format.ts';
+import { age, count, dateTime, duration, metricMeaning, metricName, number, unitText } from '../format.ts';
 import { useLiveEvent } from '../live.tsx';
 import { useNow } from '../now.ts';
 import { useResource } from '../resource.ts';
@@ -56,7 +56,7 @@ export function MachinePage({
             canAcknowledge={canAcknowledge}
             whenEmpty="No alarm calls for anything at this machine."
           />
-          <Unjudged readings={data.unjudged} />
+          {data.unjudged && <Unjudged readings={data.unjudged} />}
           <MetricCharts site={site} machine={machine} detail={data} />
           {waveform === undefined ? (
             <LatestSpectrum site={site} machine={machine} />
@@ -96,7 +96,7 @@ function MachineHead({ detail }: { readonly detail: MachineDetail }) {
 }
 
 /** A limit that watches nothing: nobody would know of it otherwise. */
-function Unjudged({ readings }: { readonly readings: MachineDetail['unjudged'] }) {
+function Unjudged({ readings }: { readonly readings: NonNullable<MachineDetail['unjudged']> }) {
   if (readings.length === 0) return null;
   return (
     <section className="old" role="status" aria-label="Not judged">
@@ -148,7 +148,7 @@ function MetricCharts({
         Readings{' '}
         <span className="muted">
           {endedMs === undefined
-            ? 'last 10 minutes, local time'
+            ? 'last 10 minutes'
             : `the 10 minutes before ${dateTime(endedMs)}, ${age(endedMs, nowMs)}`}
         </span>
       </h2>
@@ -218,6 +218,7 @@ function MetricChart({
       {() => (
         <Chart
           title={`${name}: ${number(value.value)}${shownUnit && ` ${shownUnit}`}`}
+          meaning={metricMeaning(metric)}
           note={[
             sensor,
             nowMs - value.tsMs > OLD_VALUE_MS ? age(value.tsMs, nowMs) : undefined,
@@ -288,7 +289,7 @@ function SpectrumOf({
   readonly waveform: string;
 }) {
   return (
-    <SpectrumSection title="Spectrum of the alarm’s waveform">
+    <SpectrumSection title="Spectrum of the alarm’s waveform" isAskedFor>
       <p>
         <a href={machineLink(site, machine)}>Show the latest instead</a>
       </p>
@@ -297,9 +298,22 @@ function SpectrumOf({
   );
 }
 
-function SpectrumSection({ title, children }: { readonly title: string; readonly children: ReactNode }) {
+function SpectrumSection({
+  title,
+  isAskedFor = false,
+  children,
+}: {
+  readonly title: string;
+  /** Whoever followed a link to it wants to see it, and not the top of the page. */
+  readonly isAskedFor?: boolean;
+  readonly children: ReactNode;
+}) {
+  const section = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (isAskedFor) section.current?.scrollIntoView();
+  }, [isAskedFor]);
   return (
-    <section aria-label="Spectrum">
+    <section aria-label="Spectrum" ref={section}>
       <h2>{title}</h2>
       {children}
     </section>
@@ -393,7 +407,7 @@ function SpectrumChart({ spectrum }: { readonly spectrum: SpectrumView }) {
         title={kind === 'envelope' ? 'Envelope spectrum' : 'Amplitude spectrum'}
         xUnit="Hz"
         yUnit={unitText(spectrum.unit)}
-        note={[`${unitText(spectrum.unit)} peak, against Hz`]}
+        note={[`amplitude in ${unitText(spectrum.unit)} peak, frequency in Hz`]}
         xs={xs}
         ys={amplitudes}
         marks={lines}
@@ -407,6 +421,7 @@ function SpectrumChart({ spectrum }: { readonly spectrum: SpectrumView }) {
       ) : null}
       {own.length === 0 ? null : <Remarkable marks={own} amplitudes={amplitudes} unit={unitText(spectrum.unit)} />}
       {unmarked.length === 0 ? null : <p className="muted">Not marked: {unmarked.join('; ')}.</p>}
+      {kind === 'envelope' && own.length > 0 ? <p className="muted">{DEFECTS_IN_WORDS}</p> : null}
       <details>
         <summary>How it was computed</summary>
         <pre>{JSON.stringify(spectrum.provenance, null, 2)}</pre>
@@ -415,13 +430,16 @@ function SpectrumChart({ spectrum }: { readonly spectrum: SpectrumView }) {
   );
 }
 
+const DEFECTS_IN_WORDS =
+  'A defect shows at multiples of its frequency: BPFO on the outer race, BPFI on the inner race, 2xBSF on a rolling element, FTF in the cage.';
+
 const SPEED_FROM = { waveform: 'as the waveform says', reading: 'as it was read', machine: 'its nominal speed' };
 
 /** At which speed the marks stand, and who told it. */
 function speedText(provenance: SpectrumView['provenance'] | undefined): string {
   const { rpm, rpmSource, rpmReadAtMs } = provenance ?? {};
   if (rpm === undefined || rpmSource === undefined || rpmSource === 'unknown') return ', speed unknown';
-  const at = rpmReadAtMs === undefined ? '' : ` at ${time(rpmReadAtMs)}`;
+  const at = rpmReadAtMs === undefined ? '' : ` at ${dateTime(rpmReadAtMs)}`;
   return `, ${number(rpm)} r/min (${SPEED_FROM[rpmSource]}${at})`;
 }
 
