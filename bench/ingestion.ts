@@ -110,6 +110,10 @@ class InstantStream implements EventStream {
     // Nobody consumes.
   }
 
+  async forgetGroup(): Promise<void> {
+    // Nor did before.
+  }
+
   subscribe(): Promise<Subscription> {
     return Promise.reject(new Error('nobody consumes'));
   }

@@ -103,6 +103,27 @@ export const eventStreamContract: Contract<EventStreamHarness> = {
       },
     },
     {
+      name: 'keeps nothing for a group that was forgotten, and begins anew when it is declared again',
+      async run(harness) {
+        const group = await declareGroup(harness);
+        const events = numbered(harness, 4, 1);
+        await publishAll(harness.stream, harness.streamName, events.slice(0, 3));
+        await harness.stream.forgetGroup(harness.streamName, group);
+        await harness.stream.forgetGroup(harness.streamName, group);
+        await assert.rejects(
+          harness.stream.subscribe(harness.streamName, group, async () => undefined, { maxBatchEvents: 1 }),
+          failsWith('not_found'),
+        );
+        await harness.stream.declareGroup(harness.streamName, group);
+        await publishAll(harness.stream, harness.streamName, events.slice(3));
+        const received = await collect(harness, group, 1);
+        assert.deepEqual(
+          received.map(({ eventId }) => eventId),
+          ['e-3'],
+        );
+      },
+    },
+    {
       name: 'delivers every event to each of two groups',
       async run(harness) {
         const events = numbered(harness, 40, 4);

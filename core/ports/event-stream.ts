@@ -21,6 +21,12 @@ export interface EventStream {
   declareGroup(stream: StreamName, group: string, options?: CallOptions): Promise<void>;
 
   /**
+   * Takes the declaration back: nothing is kept for the group any more, also not what it has still to settle. One that was never declared is
+   * no error. To be called while nobody consumes by it.
+   */
+  forgetGroup(stream: StreamName, group: string, options?: CallOptions): Promise<void>;
+
+  /**
    * Delivers batches to the handler, one at a time a subscription, until `close()`. A second subscription of the same group shares
    * the work or waits to take over; either way each event reaches at least one of them, in order for its key.
    * An event whose handler neither acked nor nacked it before the subscription ended is delivered again.

@@ -345,6 +345,7 @@ describe('feature service', () => {
         return plant.stream.publish(name, events, options);
       },
       declareGroup: (name, group) => plant.stream.declareGroup(name, group),
+      forgetGroup: (name, group) => plant.stream.forgetGroup(name, group),
       subscribe: (...given) => plant.stream.subscribe(...given),
       close: () => plant.stream.close(),
     };

@@ -122,6 +122,7 @@ function watched(stream: EventStream, watcher: IngestionWatcher): EventStream {
       return result;
     },
     declareGroup: (...given) => stream.declareGroup(...given),
+    forgetGroup: (...given) => stream.forgetGroup(...given),
     subscribe: (...given) => stream.subscribe(...given),
     close: () => stream.close(),
   };

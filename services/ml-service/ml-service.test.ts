@@ -503,6 +503,7 @@ describe('ml-service', () => {
           return plant.parts.stream.publish(name, events, options);
         },
         declareGroup: (name, group) => plant.parts.stream.declareGroup(name, group),
+        forgetGroup: (name, group) => plant.parts.stream.forgetGroup(name, group),
         subscribe: (...given) => plant.parts.stream.subscribe(...given),
         close: () => plant.parts.stream.close(),
       };

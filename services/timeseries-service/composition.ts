@@ -6,6 +6,7 @@ import { composeAlone, type ReadyService, type ServiceAlone } from '#services/sh
 import { servePort } from '#services/shared/rpc/port-server.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
+import { startRawArchiver } from './raw-archiver.ts';
 import { startTimeseriesService } from './service.ts';
 
 const NAME = 'timeseries-service';
@@ -39,17 +40,24 @@ export function composeTimeseriesService(configuration: Configuration): Promise<
 async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
   const { configuration, port, logger, metrics, tracing } = runtime;
   const { dataDir, rawDays, rollup1mDays, rollup1hDays, waveformDays, streamRetentionDays } = configuration;
+  const { rawArchive, rawArchiveDays, rawArchiveEveryS } = configuration;
   await using opened = new AsyncDisposableStack();
   const store = await port('timeSeriesStore');
+  const shared = {
+    stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream'),
+    checkpoints: await port('checkpointStore'),
+    objects: await port('objectStore'),
+    clock: await port('clock'),
+    ...{ logger, metrics },
+  };
+  const archiver = await startRawArchiver(shared, {
+    isOn: rawArchive === 'on',
+    everyMs: rawArchiveEveryS * 1000,
+    keepMs: rawArchiveDays * DAY_MS,
+  });
+  opened.defer(() => archiver.close());
   const service = await startTimeseriesService(
-    {
-      store,
-      stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream'),
-      checkpoints: await port('checkpointStore'),
-      objects: await port('objectStore'),
-      clock: await port('clock'),
-      ...{ logger, metrics, tracing },
-    },
+    { store, tracing, ...shared },
     {
       retention: { rawDays, rollup1mDays, rollup1hDays, waveformDays },
       sweepAfterMs: (streamRetentionDays + 1) * DAY_MS,
@@ -62,7 +70,10 @@ async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
   // Settlement ends first, while the others can still read.
   opened.defer(() => service.close());
   const parts = opened.move();
-  return { readiness: { 'time-series-store': problem }, close: () => parts.disposeAsync() };
+  return {
+    readiness: { 'time-series-store': problem, 'raw-archive': () => archiver.problem() },
+    close: () => parts.disposeAsync(),
+  };
 }
 
 function servedStore(store: TimeSeriesStore): object {

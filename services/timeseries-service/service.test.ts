@@ -88,6 +88,7 @@ class World implements AsyncDisposable {
     return {
       publish: (...given) => stream.publish(...given),
       declareGroup: (...given) => stream.declareGroup(...given),
+      forgetGroup: (...given) => stream.forgetGroup(...given),
       acceptedItems: (...given) => stream.acceptedItems(...given),
       lag: (...given) => stream.lag(...given),
       close: () => stream.close(),

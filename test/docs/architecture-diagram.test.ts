@@ -1,11 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { STREAMS } from '#core/domain/event.ts';
+import { LEDGERED_STREAMS, STREAMS } from '#core/domain/event.ts';
 import { ALERT_INPUTS } from '#services/alert-engine/alert-engine.ts';
 import { COMPUTE_GROUP } from '#services/feature-service/feature-service.ts';
 import { ML_GROUP } from '#services/ml-service/ml-service.ts';
 import { STREAM_GROUPS } from '#services/shared/observability/stream-lag.ts';
+import { RAW_ARCHIVE_GROUP } from '#services/timeseries-service/raw-archiver.ts';
 import { STORE_GROUP } from '#services/timeseries-service/store-group.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -33,6 +34,7 @@ const CONSUMERS: readonly (readonly [stream: string, group: string, service: str
   ...STREAMS.filter((stream) => stream !== 'alarms').map(
     (stream) => [stream, STORE_GROUP, 'timeseries-service'] as const,
   ),
+  ...LEDGERED_STREAMS.map((stream) => [stream, RAW_ARCHIVE_GROUP, 'timeseries-service'] as const),
   ['raw-waveform', COMPUTE_GROUP, 'feature-service'],
   ['features', ML_GROUP, 'ml-service'],
   ...ALERT_INPUTS.map(({ stream, group }) => [stream, group, 'alert-engine'] as const),

@@ -51,6 +51,10 @@ export class MemoryEventStream implements ReadableTail {
     // Nothing is consumed here.
   }
 
+  async forgetGroup(): Promise<void> {
+    // No more than there is of them.
+  }
+
   subscribe(): Promise<Subscription> {
     return Promise.reject(new PortError('unimplemented', 'this stream is for publishers'));
   }

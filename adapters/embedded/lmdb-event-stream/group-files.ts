@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, open, rename, writeFile } from 'node:fs/promises';
+import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isName } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
@@ -40,6 +40,17 @@ export class GroupFiles {
       if (isNew) await sync(this.#directory);
     } catch (error) {
       throw lmdbPortError(error, `declaring the group ${group} in ${this.#directory}`);
+    }
+  }
+
+  /** Takes the declaration back, durably; with the checkpoint, which a later declaration must not go on from. */
+  async forget(group: string): Promise<void> {
+    try {
+      if (!existsSync(this.#directory)) return;
+      for (const ending of [DECLARED, CHECKPOINT]) await rm(join(this.#directory, group + ending), { force: true });
+      await sync(this.#directory);
+    } catch (error) {
+      throw lmdbPortError(error, `forgetting the group ${group} in ${this.#directory}`);
     }
   }
 

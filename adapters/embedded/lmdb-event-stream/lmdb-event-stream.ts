@@ -63,6 +63,12 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
     await log.declareGroup(group);
   }
 
+  async forgetGroup(stream: StreamName, group: string, options: CallOptions = {}): Promise<void> {
+    checkGroupName(group);
+    const log = await this.#open(stream, options);
+    await log.forgetGroup(group);
+  }
+
   async subscribe(
     stream: StreamName,
     group: string,

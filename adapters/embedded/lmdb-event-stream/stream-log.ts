@@ -69,6 +69,10 @@ export class StreamLog {
     });
   }
 
+  async forgetGroup(group: string): Promise<void> {
+    await this.#file.groups.forget(group);
+  }
+
   /** @throws PortError not_found for a group that was not declared. */
   subscribe(group: string, handler: BatchHandler, subscribe: SubscribeOptions): Subscription {
     this.#checkpointOf(group);

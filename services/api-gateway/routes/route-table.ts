@@ -13,6 +13,7 @@ import { machineRoutes } from './machine-routes.ts';
 import { modelRoutes } from './model-routes.ts';
 import { operationRoutes } from './operation-routes.ts';
 import { plantRoutes } from './plant-routes.ts';
+import { rawRoutes } from './raw-routes.ts';
 import { ruleRoutes } from './rule-routes.ts';
 import { seriesRoutes } from './series-routes.ts';
 import { telemetryRoutes } from './telemetry-routes.ts';
@@ -35,6 +36,7 @@ export function routeTable(
     ...machineRoutes(limits),
     ...plantRoutes(),
     ...seriesRoutes(),
+    ...rawRoutes(),
     ...waveformRoutes(),
     ...alarmRoutes(limits),
     ...ruleRoutes(limits),

@@ -5,7 +5,8 @@ import type { ApiClient } from './api-client.ts';
 import { CommandError } from './output.ts';
 
 const WITHIN_MS = 300_000;
-const LAG = new RegExp(`^${STREAM_LAG}\\{.*\\} (\\d+)$`, 'gm');
+/** But of the raw archive, which judges nothing and gathers for a while. */
+const LAG = new RegExp(`^${STREAM_LAG}\\{(?!.*"raw-archive").*\\} (\\d+)$`, 'gm');
 
 /** When the platform had done what. Both from the call, in seconds. */
 export interface Analysed {

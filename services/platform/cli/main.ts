@@ -16,6 +16,7 @@ import { addMachineCommands } from './machine-commands.ts';
 import { addModelCommands } from './model-commands.ts';
 import { CommandError, EXIT_CODES, EXIT_CODES_HELP, fail, output, type Output } from './output.ts';
 import { addPlantCommands } from './plant-commands.ts';
+import { addRawCommand } from './raw-command.ts';
 import { addReplayCommands } from './replay-commands.ts';
 import { addRuleCommands } from './rule-commands.ts';
 import { addSimulateCommand } from './simulate-command.ts';
@@ -91,6 +92,7 @@ addTokenCommands(program, action);
 addAuditCommand(program, action);
 addBackupCommands(program, action);
 addExportCommand(program, action);
+addRawCommand(program, action);
 addDoctorCommand(program, action);
 for (const command of program.commands) {
   const lines = EXAMPLES[command.name()] ?? [];

@@ -281,6 +281,27 @@ export const settings = {
     allowed: DAYS,
     help: 'How long waveforms are kept.',
   },
+  rawArchive: {
+    env: 'TRIBO_RAW_ARCHIVE',
+    flag: 'raw-archive',
+    schema: z.enum(['on', 'off']).default('off'),
+    allowed: 'on or off',
+    help: 'Keep every accepted message as it came, to be read by `tribo raw`. Switched off, what is not archived yet stays out.',
+  },
+  rawArchiveDays: {
+    env: 'TRIBO_RAW_ARCHIVE_DAYS',
+    flag: 'raw-archive-days',
+    schema: days.default(30),
+    allowed: DAYS,
+    help: 'How long the raw archive is kept.',
+  },
+  rawArchiveEveryS: {
+    env: 'TRIBO_RAW_ARCHIVE_EVERY_S',
+    flag: 'raw-archive-every-s',
+    schema: z.coerce.number().int().min(1).max(3600).default(60),
+    allowed: 'whole seconds, 1 to 3600',
+    help: 'At the latest so long after a message it can be read from the raw archive; longer makes fewer and larger objects.',
+  },
   auditDays: {
     env: 'TRIBO_AUDIT_DAYS',
     flag: 'audit-days',

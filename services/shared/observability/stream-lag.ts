@@ -10,8 +10,10 @@ export const STREAM_LAG = 'tribo_stream_lag_events';
 export const STREAM_GROUPS: readonly (readonly [StreamName, string])[] = [
   ['metrics', 'store'],
   ['metrics', 'compute'],
+  ['metrics', 'raw-archive'],
   ['raw-waveform', 'store'],
   ['raw-waveform', 'compute'],
+  ['raw-waveform', 'raw-archive'],
   ['features', 'store'],
   ['features', 'ml'],
   ['features', 'alerts'],

@@ -50,6 +50,7 @@ function streamThat(subscribed: (handler: BatchHandler) => void): EventStream {
   return {
     publish: async () => ({ failed: [] }),
     declareGroup: async () => undefined,
+    forgetGroup: async () => undefined,
     subscribe: async (_stream, _group, handler) => {
       subscribed(handler);
       return { close: async () => undefined };
