@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { StampedEvent, StreamName } from '../domain/event.ts';
 import { machineRef, type MachineId, type MachineKey, type SiteId, type TenantId } from '../domain/ids.ts';
 
-/** A message as it was accepted, and when. */
+/** A message as it was admitted, and when. */
 export interface RawMessage {
   readonly machine: MachineId;
   readonly kind: 'telemetry' | 'waveform';
@@ -10,7 +10,7 @@ export interface RawMessage {
   /** When the edge accepted it, milliseconds since 1970. */
   readonly acceptedAtMs: number;
   readonly imported: boolean;
-  /** JSON as it is on the stream: a device's own bytes where it sent one message, else that message out of its array. */
+  /** JSON, byte for byte as it is on the stream: see the payloads of EventKind. */
   readonly payload: string;
 }
 

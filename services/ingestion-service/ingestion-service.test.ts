@@ -269,6 +269,34 @@ describe('the same message', () => {
   });
 });
 
+describe('a message on the bus', () => {
+  it('has what the device did not send: place, identity, when it was accepted, its items, and the declared units', async () => {
+    const device = await connect();
+    const ts = new Date(Date.now() - 1000).toISOString();
+    const metrics = { temperature: { value: 212, unit: '[degF]' }, rpm: 1500 };
+    const beforeMs = Date.now();
+    await device.publish(PRESS, JSON.stringify({ ts, metrics, vendor: 'x' }));
+    const [event] = await events('metrics');
+    expect(event).toMatchObject({
+      ...{ kind: 'telemetry', key: PRESS, items: 2, eventId: expect.stringMatching(/^~.{22}$/) },
+      ...{ source: 'ingestion-service', epoch: expect.any(Number), seq: 1, cumulativeItems: 2 },
+    });
+    expect(event!.acceptedAtMs).toBeGreaterThanOrEqual(beforeMs);
+    const body = jsonOf(event) as { readonly ts: number; readonly metrics: Record<string, number> };
+    expect([body.ts, body.metrics['rpm']]).toEqual([Date.parse(ts), 1500]);
+    expect(body.metrics['temperature']).toBeCloseTo(100, 9);
+    expect(Object.keys(body)).toEqual(['ts', 'metrics']);
+  });
+
+  it.each([
+    ['a device that nobody registered', 'stranger', () => secret],
+    ['a device with another secret', 'press-7', () => 'not-its-secret'],
+  ])('is none from %s: it is not let in', async (_what, id, password) => {
+    await expect(connect(id, password())).rejects.toThrow();
+    expect(await events('metrics')).toEqual([]);
+  });
+});
+
 describe('waveforms', () => {
   it('of 128 KiB are in the object store, and their reference in the log', async () => {
     const device = await connect();

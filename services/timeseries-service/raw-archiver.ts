@@ -14,7 +14,7 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
 import { lagOf } from '#services/shared/observability/stream-lag.ts';
 
-/** The consumer group that keeps accepted messages as they came. */
+/** The consumer group that keeps accepted messages. */
 export const RAW_ARCHIVE_GROUP = 'raw-archive';
 
 export interface RawArchiverDependencies {

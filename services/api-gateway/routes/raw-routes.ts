@@ -19,7 +19,7 @@ export function rawRoutes(): readonly Route[] {
       method: 'GET',
       path: '/v1/raw',
       tag: 'Telemetry',
-      summary: 'Messages of a machine as they were accepted, from the raw archive where that is switched on.',
+      summary: 'Accepted messages of a machine, from the raw archive where that is switched on.',
       access: 'engineer',
       query: rawListQuerySchema,
       response: { status: 200, description: 'About in the order of acceptance', schema: rawListSchema },

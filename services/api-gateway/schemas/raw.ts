@@ -25,7 +25,7 @@ export const rawMessageSchema = z
     imported: z.boolean(),
     payload: z.string().meta({
       description:
-        'JSON: the message as the device sent it, or as it stood in its array; of a waveform where its samples are',
+        'JSON of the message as it was admitted: without what was rejected, in the units that the machine declares; of a waveform where its samples are',
     }),
   })
   .meta({ id: 'RawMessage' });

@@ -11,11 +11,11 @@ interface RawOptions {
   readonly limit: number;
 }
 
-/** `tribo raw`: messages as they were accepted, one a line. */
+/** `tribo raw`: accepted messages, one a line. */
 export function addRawCommand(program: Command, action: Action): void {
   program
     .command('raw <machine>')
-    .description('messages of a machine as they were accepted, one a line, from the raw archive (TRIBO_RAW_ARCHIVE)')
+    .description('accepted messages of a machine, one a line, from the raw archive (TRIBO_RAW_ARCHIVE)')
     .option('--site <site>', 'its site, where several have a machine of that name')
     .option('--from <time>', 'accepted at this time or later (RFC 3339; default: a day ago)')
     .option('--to <time>', 'accepted before this time (default: now)')

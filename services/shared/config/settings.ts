@@ -286,7 +286,7 @@ export const settings = {
     flag: 'raw-archive',
     schema: z.enum(['on', 'off']).default('off'),
     allowed: 'on or off',
-    help: 'Keep every accepted message as it came, to be read by `tribo raw`. Switched off, what is not archived yet stays out.',
+    help: 'Keep every accepted message, to be read by `tribo raw`. Switched off, what is not archived yet stays out.',
   },
   rawArchiveDays: {
     env: 'TRIBO_RAW_ARCHIVE_DAYS',
