@@ -239,6 +239,15 @@ describe('operating state', () => {
     expect(new Bench(hot).describe(speedTold).read(0, { temperature: 99 }).log).toEqual(['+hot@0']);
   });
 
+  it('is told by a speed in the unit that it was sent with, and by none that does not convert', () => {
+    const bench = new Bench(hot).describe(speedTold);
+    const rpm = (value: number, unit: string) => ({ value, unit });
+    bench.read(0, { rpm: rpm(1, 'Hz'), temperature: 99 });
+    expect(bench.log).toEqual([]);
+    expect(bench.read(1000, { rpm: rpm(25, 'Hz'), temperature: 99 }).log).toEqual(['+hot@1000']);
+    expect(bench.read(2000, { rpm: rpm(0, 'rev'), temperature: 99 }).log).toEqual(['+hot@1000']);
+  });
+
   it('returns a condition when the machine leaves the state', () => {
     const bench = new Bench(hot).describe(speedTold);
     bench.read(0, { rpm: 1480, temperature: 99 }).read(1000, { rpm: 0, temperature: 99 });

@@ -661,11 +661,10 @@ function advance({ rosters, state }: MachineJudges, ts: number): boolean {
 
 function followState(judges: MachineJudges, body: TelemetryBody): void {
   if (body.ts < judges.newestMs) return;
-  const source = judges.machine!.operatingState;
-  const state = operatingStateOf(source, (metric) => {
+  const { state } = operatingStateOf(judges.machine!, (metric) => {
     const entry = body.metrics[metric];
-    if (typeof entry === 'number') return entry;
-    return entry && entry.quality !== 'bad' ? entry.value : undefined;
+    if (typeof entry === 'number') return { value: entry, unit: undefined };
+    return entry && entry.quality !== 'bad' ? { value: entry.value, unit: entry.unit } : undefined;
   });
   if (state === undefined) return;
   // Not the message's own time: that of a clock that is ahead would keep the state beyond its age.

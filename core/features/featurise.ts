@@ -3,7 +3,7 @@ import { derivedEvent, derivedId } from '../derivation/derived-event.ts';
 import type { MachineEvent, StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { maintenanceAt, readHistory } from '../domain/machine-history.ts';
-import type { OperatingState, OperatingStateSource } from '../domain/plant.ts';
+import type { Machine, OperatingState } from '../domain/plant.ts';
 import { storedSamples } from '../domain/waveform-object.ts';
 import { decodeSamples, type WaveformReference } from '../domain/waveform.ts';
 import type { CallOptions } from '../errors.ts';
@@ -70,8 +70,7 @@ export async function featurise(
     return { ok: false, code: 'missing_object', detail: `there is no object ${waveform.objectKey}` };
   }
   const registered = await dependencies.machine(origin.key, options);
-  const source = registered?.machine.operatingState ?? ALWAYS_RUNNING;
-  const asked = { tsMs: waveform.ts, rpm: waveform.rpm, source };
+  const asked = { tsMs: waveform.ts, rpm: waveform.rpm, machine: registered?.machine ?? ALWAYS_RUNNING };
   const told = await dependencies.operatingPoints.at(origin.key, asked, options);
   const history = readHistory(await dependencies.history(origin.key, options));
   const point = maintenanceAt(history, waveform.ts) ? { ...told, state: 'maintenance' as const } : told;
@@ -85,7 +84,10 @@ export async function featurise(
   }
 }
 
-const ALWAYS_RUNNING: OperatingStateSource = { from: 'always', state: 'running' };
+const ALWAYS_RUNNING: Pick<Machine, 'operatingState' | 'metrics'> = {
+  operatingState: { from: 'always', state: 'running' },
+  metrics: [],
+};
 
 function checkedSamples(object: Uint8Array, waveform: WaveformReference): Float64Array {
   const bytes = storedSamples(waveform.objectKey, object);

@@ -1,8 +1,8 @@
 import { RefreshingCache, type RefreshingCacheOptions } from '../derivation/refreshing-cache.ts';
 import type { Clock } from '../clock.ts';
 import type { MachineKey } from '../domain/ids.ts';
-import { operatingStateOf, SPEED_METRIC } from '../domain/operating-state.ts';
-import { MAX_RPM, type OperatingState, type OperatingStateSource } from '../domain/plant.ts';
+import { operatingStateOf, SPEED_METRIC, SPEED_UNIT, speedOf, type ToldReading } from '../domain/operating-state.ts';
+import { MAX_RPM, type Machine, type OperatingState } from '../domain/plant.ts';
 import type { CallOptions } from '../errors.ts';
 import type { LatestValue, TimeSeriesStore } from '../ports/time-series-store.ts';
 
@@ -38,26 +38,32 @@ export class OperatingPoints {
   /** `rpm`, where it is known already, is taken for the reading of that metric. */
   async at(
     key: MachineKey,
-    asked: { readonly tsMs: number; readonly rpm: number | undefined; readonly source: OperatingStateSource },
+    asked: {
+      readonly tsMs: number;
+      readonly rpm: number | undefined;
+      readonly machine: Pick<Machine, 'operatingState' | 'metrics'>;
+    },
     options: CallOptions,
   ): Promise<OperatingPoint> {
+    const { tsMs, machine } = asked;
     const latest = await this.#latest.get(key, options);
-    const readingOf = (metric: string): LatestValue | undefined => {
+    const storedReading = (metric: string): LatestValue | undefined => {
       const found = latest.find((each) => each.metric === metric && each.quality !== 'bad');
-      return found && Math.abs(found.ts - asked.tsMs) <= this.#maxDistanceMs ? found : undefined;
+      return found && Math.abs(found.ts - tsMs) <= this.#maxDistanceMs ? found : undefined;
     };
-    const state = operatingStateOf(asked.source, (metric) =>
-      metric === SPEED_METRIC && asked.rpm !== undefined ? asked.rpm : readingOf(metric)?.value,
+    const told = operatingStateOf(machine, (metric): ToldReading | undefined =>
+      metric === SPEED_METRIC && asked.rpm !== undefined
+        ? { value: asked.rpm, unit: SPEED_UNIT }
+        : storedReading(metric),
     );
-    if (asked.rpm !== undefined) return { rpm: asked.rpm, state };
-    const speed = readingOf(SPEED_METRIC);
-    if (!speed) return { rpm: undefined, state };
-    const rpm = Math.abs(speed.value);
-    if (rpm <= MAX_RPM) return { rpm, rpmReadAtMs: speed.ts, state };
-    return {
-      rpm: undefined,
-      state,
-      problem: `the reading ${SPEED_METRIC} = ${speed.value} is left out: no speed is above ${MAX_RPM}`,
-    };
+    if (asked.rpm !== undefined) return { rpm: asked.rpm, ...told };
+    const reading = storedReading(SPEED_METRIC);
+    if (reading === undefined) return { rpm: undefined, ...told };
+    const speed = speedOf(reading, machine.metrics);
+    if (typeof speed !== 'number') return { rpm: undefined, ...told, problem: speed };
+    const rpm = Math.abs(speed);
+    if (rpm <= MAX_RPM) return { rpm, rpmReadAtMs: reading.ts, ...told };
+    const problem = `the reading ${SPEED_METRIC} = ${speed} is left out: no speed is above ${MAX_RPM}`;
+    return { rpm: undefined, ...told, problem };
   }
 }

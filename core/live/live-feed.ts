@@ -23,6 +23,8 @@ export interface LiveMachine {
   readonly receivedAtMs: number;
   /** The device's time of the newest of `metrics`; absent where none changed. */
   readonly tsMs?: number;
-  /** The newest value of each metric that changed. Their units are the machine's catalogue's. */
+  /** The newest value of each metric that changed. */
   readonly metrics: Readonly<Record<string, number>>;
+  /** Of those that were sent with one that the machine's catalogue does not give them; absent for none. */
+  readonly units?: Readonly<Record<string, string>>;
 }

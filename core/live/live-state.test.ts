@@ -24,7 +24,13 @@ describe('live state', () => {
       event(press, 1300, reading(1200, { temperature: { value: 61, unit: 'Cel', quality: 'good' } })),
     ]);
     expect((await state.changes()).machines).toEqual([
-      { key: press, receivedAtMs: 1300, tsMs: 1200, metrics: { rpm: 1480, temperature: 61 } },
+      {
+        key: press,
+        receivedAtMs: 1300,
+        tsMs: 1200,
+        metrics: { rpm: 1480, temperature: 61 },
+        units: { temperature: 'Cel' },
+      },
     ]);
   });
 

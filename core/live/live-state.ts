@@ -24,7 +24,7 @@ interface WatchedMachine {
   samples: Uint8Array[];
   /** The newest message, where it came too soon after the sample before: the next one takes its place. */
   newest: Uint8Array | undefined;
-  readonly metrics: Map<string, { value: number; version: number; tsMs: number }>;
+  readonly metrics: Map<string, { value: number; unit: string | undefined; version: number; tsMs: number }>;
 }
 
 const MAX_SAMPLES = 2;
@@ -146,13 +146,21 @@ export class LiveState implements LiveFeed, PresenceListener {
     if (machine.newest) this.#read(machine, machine.newest);
     machine.newest = undefined;
     const metrics: Record<string, number> = {};
+    let units: Record<string, string> | undefined;
     let tsMs = -Infinity;
     for (const [name, metric] of machine.metrics) {
       if (metric.version <= since) continue;
       metrics[name] = metric.value;
+      if (metric.unit !== undefined) (units ??= {})[name] = metric.unit;
       tsMs = Math.max(tsMs, metric.tsMs);
     }
-    return { key, receivedAtMs: machine.receivedAtMs, ...(tsMs > -Infinity && { tsMs }), metrics };
+    return {
+      key,
+      receivedAtMs: machine.receivedAtMs,
+      ...(tsMs > -Infinity && { tsMs }),
+      metrics,
+      ...(units && { units }),
+    };
   }
 
   #read(machine: WatchedMachine, payload: Uint8Array): void {
@@ -161,8 +169,8 @@ export class LiveState implements LiveFeed, PresenceListener {
     for (const [name, given] of Object.entries(body.metrics)) {
       const known = machine.metrics.get(name);
       if (known ? known.tsMs > body.ts : machine.metrics.size >= this.#maxMetrics) continue;
-      const value = typeof given === 'number' ? given : given.value;
-      machine.metrics.set(name, { value, version: machine.version, tsMs: body.ts });
+      const { value, unit } = typeof given === 'number' ? { value: given, unit: undefined } : given;
+      machine.metrics.set(name, { value, unit, version: machine.version, tsMs: body.ts });
     }
   }
 }

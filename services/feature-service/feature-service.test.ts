@@ -220,6 +220,13 @@ describe('feature service', () => {
     { what: 'the newest reading next', latest: [{ value: 900 }], expected: ['reading', 900, 'running'] },
     { what: 'a reading that says it stands', latest: [{ value: 20 }], expected: ['reading', 20, 'stopped'] },
     { what: 'a reading of a drive in reverse', latest: [{ value: -900 }], expected: ['reading', 900, 'running'] },
+    { what: 'a reading in Hz', latest: [{ value: 15, unit: 'Hz' }], expected: ['reading', 900, 'running'] },
+    {
+      what: 'a plain reading as r/min',
+      latest: [{ value: 900, unit: undefined }],
+      expected: ['reading', 900, 'running'],
+    },
+    { what: 'no reading in an unknown unit', latest: [{ value: 900, unit: 'rev' }], expected: ['machine', RPM, undefined] }, // prettier-ignore
     { what: 'no bad reading', latest: [{ value: 900, quality: 'bad' }], expected: ['machine', RPM, undefined] },
     {
       what: 'no reading of another time',
@@ -247,15 +254,18 @@ describe('feature service', () => {
     expect(body.provenance.rpmReadAtMs).toBe(body.rpmFrom === 'reading' ? NOW_MS : undefined);
   });
 
-  it('leaves a reading out that can be no speed, and says so, rather than the waveform', async () => {
+  it.each([
+    [-2e6, '/min', 'the reading rpm = -2000000 is left out: no speed is above 1000000'],
+    [25, 'rev', 'the reading rpm = 25 rev is left out: rev does not convert to /min'],
+  ])('leaves a reading of %p %s out that can be no speed, and says so', async (value, unit, problem) => {
     await using plant = await Plant.open();
     await plant.machines.putMachine(TENANT, SITE, press);
-    plant.latest = [{ metric: 'rpm', ts: NOW_MS, value: -2e6, unit: '/min', quality: 'good' }];
+    plant.latest = [{ metric: 'rpm', ts: NOW_MS, value, unit, quality: 'good' }];
     await plant.start();
     await plant.send('w1');
     const body = bodyOf((await plant.documents(1))[0]);
     expect(body).toMatchObject({ rpmFrom: 'machine', provenance: { rpm: RPM } });
-    expect(body.problems).toEqual(['the reading rpm = -2000000 is left out: no speed is above 1000000']);
+    expect(body.problems).toEqual([problem]);
     expect(plant.deadLetters).toEqual([]);
   });
 

@@ -127,7 +127,9 @@ class SensorJudge {
 
   take(waveform: WaveformMessage, ts: number): void {
     const { sampleRateHz, unit, encoding, scale, rpm } = waveform;
-    const state = operatingStateOf(this.#machine.operatingState, (metric) => (metric === 'rpm' ? rpm : undefined));
+    const { state } = operatingStateOf(this.#machine, (metric) =>
+      metric === 'rpm' && rpm !== undefined ? { value: rpm, unit: '/min' } : undefined,
+    );
     const features = computeWaveformFeatures(
       {
         samples: decodeSamples(waveform.samples, encoding, scale ?? 1),

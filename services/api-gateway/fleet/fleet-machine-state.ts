@@ -1,7 +1,7 @@
 import type { Alarm } from '#core/domain/alarm.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { maintenanceAt, NO_HISTORY, type MachineHistory } from '#core/domain/machine-history.ts';
-import { operatingStateOf } from '#core/domain/operating-state.ts';
+import { operatingStateOf, type ToldReading, type ToldState } from '#core/domain/operating-state.ts';
 import { priorityRank } from '#core/domain/rule.ts';
 import type { LiveMachine } from '#core/live/live-feed.ts';
 import type { OpenCount } from '#core/ports/alarm-journal.ts';
@@ -20,7 +20,7 @@ export class FleetMachineState {
   /** Worst first. */
   #open: readonly Alarm[] = [];
   /** Of the metric that tells the operating state. */
-  #stateValue: number | undefined;
+  #stateReading: ToldReading | undefined;
   #lastSeenMs: number | undefined;
   #history: MachineHistory = NO_HISTORY;
   #view: FleetMachine | undefined;
@@ -45,12 +45,17 @@ export class FleetMachineState {
   /** Maintenance that was noted; else what was received last. */
   operatingStateAt(nowMs: number): FleetMachine['operatingState'] {
     if (maintenanceAt(this.#history, nowMs)) return 'maintenance';
-    return operatingStateOf(this.#registered.machine.operatingState, () => this.#stateValue) ?? 'unknown';
+    return this.#told().state ?? 'unknown';
+  }
+
+  /** Why the reading that should tell the operating state does not; undefined where it does, or is not there. */
+  get stateProblem(): string | undefined {
+    return this.#told().problem;
   }
 
   describe(registered: RegisteredMachine): void {
     if (registered.revision === this.#registered.revision) return;
-    if (stateMetric(registered) !== stateMetric(this.#registered)) this.#stateValue = undefined;
+    if (stateMetric(registered) !== stateMetric(this.#registered)) this.#stateReading = undefined;
     this.#registered = registered;
     this.#view = undefined;
   }
@@ -67,11 +72,11 @@ export class FleetMachineState {
     this.#view = undefined;
   }
 
-  observe({ receivedAtMs, metrics }: LiveMachine): void {
+  observe({ receivedAtMs, metrics, units }: LiveMachine): void {
     this.#lastSeenMs = receivedAtMs;
     const metric = stateMetric(this.#registered);
     const value = metric !== undefined && Object.hasOwn(metrics, metric) ? metrics[metric] : undefined;
-    if (value !== undefined) this.#stateValue = value;
+    if (value !== undefined) this.#stateReading = { value, unit: units?.[metric!] };
     this.#view = undefined;
   }
 
@@ -80,7 +85,7 @@ export class FleetMachineState {
     if (this.#lastSeenMs !== undefined || latest.length === 0) return;
     this.#lastSeenMs = Math.max(...latest.map((value) => value.ts));
     const metric = stateMetric(this.#registered);
-    this.#stateValue ??= latest.find((value) => value.metric === metric)?.value;
+    this.#stateReading ??= latest.find((value) => value.metric === metric);
     this.#view = undefined;
   }
 
@@ -92,6 +97,10 @@ export class FleetMachineState {
       this.#view = this.#make(stale, operatingState);
     }
     return this.#view;
+  }
+
+  #told(): ToldState {
+    return operatingStateOf(this.#registered.machine, () => this.#stateReading);
   }
 
   #make(stale: boolean, operatingState: FleetMachine['operatingState']): FleetMachine {

@@ -74,7 +74,14 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
         const { revision, machine } = state.registered;
         const maintenance = maintenanceAt(state.history, at.nowMs);
         const unjudged = rules && unjudgedReadings(state.registered, latest, rules).slice(0, UNJUDGED_AT_MOST);
-        const detail = { revision, description: machine, latest: latest.map(liveValue), ...(unjudged && { unjudged }) };
+        const operatingStateProblem = state.stateProblem;
+        const detail = {
+          revision,
+          description: machine,
+          latest: latest.map(liveValue),
+          ...(unjudged && { unjudged }),
+          ...(operatingStateProblem !== undefined && { operatingStateProblem }),
+        };
         return {
           json: { ...state.view(at), ...detail, ...(maintenance && { maintenance }) },
           headers: { etag: etagOf(revision) },

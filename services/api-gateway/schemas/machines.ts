@@ -157,6 +157,13 @@ export const machineDetailSchema = z
       description:
         'The first 20 rules that do not judge a newest value, as its unit does not convert to the rule’s: send the unit’s UCUM code, or change the rule. Absent while the rules cannot be read',
     }),
+    operatingStateProblem: z
+      .string()
+      .optional()
+      .meta({
+        description: 'Why the newest reading that should tell the operating state does not',
+        examples: ['the reading rpm = 25 rev is left out: rev does not convert to /min'],
+      }),
     maintenance: maintenanceSchema.optional().meta({ description: 'That is under way by the machine’s history' }),
   })
   .meta({ id: 'MachineDetail' });

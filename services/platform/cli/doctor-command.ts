@@ -11,6 +11,7 @@ import { certificateChecks, servedCertificateChecks } from './certificate-checks
 import { checkText, isWell, type Check } from './doctor-check.ts';
 import type { Action } from './main.ts';
 import { CommandError, EXIT_CODES } from './output.ts';
+import { unitsCheck } from './unit-checks.ts';
 import { dirname, join, resolve } from 'node:path';
 
 /** The ledger is read from the store, which may be what hangs. */
@@ -137,6 +138,7 @@ async function platformChecks(settings: Configuration, api: () => ApiClient): Pr
       ...(await servedCertificateChecks(settings, client)),
       ...checks.map(platformCheck),
       await ledgerCheck(client).catch((error: unknown) => failed('ledger', error)),
+      await unitsCheck(client).catch((error: unknown) => failed('units', error)),
     ];
   } catch (error) {
     return [failed('platform', error)];

@@ -56,6 +56,11 @@ export function MachinePage({
             canAcknowledge={canAcknowledge}
             whenEmpty="No alarm calls for anything at this machine."
           />
+          {data.operatingStateProblem === undefined ? null : (
+            <p className="old" role="status">
+              <strong>The operating state is not known:</strong> {data.operatingStateProblem}.
+            </p>
+          )}
           {data.unjudged && <Unjudged readings={data.unjudged} />}
           <MetricCharts site={site} machine={machine} detail={data} />
           {waveform === undefined ? (
