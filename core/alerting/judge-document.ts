@@ -4,7 +4,7 @@ import { isoAlarmLimitMmPerS } from '../features/iso-20816.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { ACTIVATED, RETURNED } from './condition.ts';
 import type { DocumentFacts } from './document-facts.ts';
-import { RUNNING, type DocumentJudge, type DocumentRule, type MachineJudges } from './machine-judges.ts';
+import { ANY_STATE, RUNNING, type DocumentJudge, type DocumentRule, type MachineJudges } from './machine-judges.ts';
 import { comparison, figure, partDetails, type Judgement } from './part-details.ts';
 import { matches } from './rule-scope.ts';
 
@@ -13,7 +13,7 @@ export interface DocumentDecisions {
   returned(judge: DocumentJudge, cause: ReturnToNormal['cause']): void;
 }
 
-/** Judges a document by every rule of its machine that has something to say about it. `state` is the operating state's bits at its time. */
+/** Judges a document by every rule of its machine that has something to say about it. `state` has the bits of the operating states in its time: a rule judges what is of its states alone. */
 export function judgeDocument(
   judges: MachineJudges,
   document: DerivedDocument,
@@ -25,8 +25,9 @@ export function judgeDocument(
     for (const subject of subjectsOf(versioned, document, facts)) {
       const judge = judges.documentJudge(versioned, subject.metric, document.sensor);
       if (!judge) continue;
-      if ((judge.gate & state) === 0) {
-        if (judge.condition.end(document.ts)) decisions.returned(judge, 'operating-state');
+      if (state !== ANY_STATE && (state & ~judge.gate) !== 0) {
+        const isNewest = document.ts >= judge.condition.decidedMs;
+        if (isNewest && judge.condition.end(document.ts)) decisions.returned(judge, 'operating-state');
         continue;
       }
       const renewedAtMs = judges.history.renewedAtMs.findLast((atMs) => atMs <= document.ts);

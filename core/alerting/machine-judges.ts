@@ -7,6 +7,7 @@ import { Condition, type ConditionState } from './condition.ts';
 import { MetricRoster, type WatchedMetric } from './metric-roster.ts';
 import type { MetricWatch } from './metric-watch.ts';
 import { SilenceWatch, type SilenceState } from './silence-watch.ts';
+import { ToldStates } from './told-states.ts';
 
 /** A rule bound to what it judges on one machine. */
 interface JudgeOf<Kind extends VersionedRule['rule']['kind']> {
@@ -53,8 +54,8 @@ export interface MetricJudges {
 /** Documents can name what they like: a machine has at most this many values under judgement. */
 export const MAX_DOCUMENT_JUDGES = 1024;
 
-/** No state is known: every rule judges. */
-export const ANY_STATE = 7;
+/** No state is known: every rule judges. None of the bits that states have together. */
+export const ANY_STATE = 15;
 export const RUNNING = stateBit('running');
 export const MAINTENANCE = stateBit('maintenance');
 
@@ -82,8 +83,8 @@ export class MachineJudges {
   toldState = RUNNING;
   /** Those by which rules judge now: as told, or maintenance. */
   state = RUNNING;
-  /** Event time up to which its readings were known when one last told the state. */
-  stateAtMs = -Infinity;
+  /** The state by its readings, then and now. */
+  readonly told = new ToldStates();
   /** Whether silences with a metric or a sensor of their own were told that the machine sends. */
   expectsAll = false;
   /** Event time of its newest waveform in live mode. */
@@ -105,6 +106,11 @@ export class MachineJudges {
 
   constructor(key: MachineKey) {
     this.key = key;
+  }
+
+  /** Bits of the operating states that it may have been in, by its readings, at a time or from that until another. */
+  stateAt(fromMs: number, untilMs = fromMs + 1): number {
+    return this.told.during(fromMs, untilMs) || this.untoldState;
   }
 
   /** Bits of the operating states that it may be in where no reading tells. */

@@ -975,6 +975,123 @@ describe('rules over documents', () => {
   });
 });
 
+describe('the operating state of their own time gates', () => {
+  const mean: RuleDescription = {
+    ...{ kind: 'feature', source: 'window', id: 'mean', text: 'Mean', feature: 'temperature:mean' },
+    ...{ direction: 'above', limit: 80 },
+  };
+  const window = (fromMs: number) =>
+    ({ kind: 'window', values: { 'temperature:mean': 90 }, body: { fromMs: T0 + fromMs } }) as const;
+
+  it('late readings: of a time in which the machine was stopped, although it runs now', () => {
+    const bench = new Bench(hot).describe(speedTold).read(0, { rpm: 0 }).read(5000, { rpm: 1500 });
+    expect(bench.read(3000, { temperature: 90 }).log).toEqual([]);
+    expect(bench.read(5001, { temperature: 90 }).log).toEqual(['+hot@5001']);
+  });
+
+  it('late readings: of a time in which it ran, although it is stopped now, with the end of what they raise', () => {
+    const bench = new Bench(hot, { ...hot, id: 'idle', operatingStates: ['stopped'] }).describe(speedTold);
+    bench.read(0, { rpm: 1500 }).read(5000, { rpm: 0 }).read(3000, { temperature: 90 });
+    expect(bench.log).toEqual(['+hot@3000', '-hot@5000 operating-state']);
+  });
+
+  it('late readings that tell the state themselves', () => {
+    const bench = new Bench(hot).describe(speedTold).read(0, { rpm: 1500 }).read(5000, { rpm: 1500 });
+    bench.read(3000, { rpm: 0, temperature: 90 }).read(3500, { temperature: 20 });
+    expect(bench.log).toEqual([]);
+    expect(bench.read(4000, { rpm: 1500, temperature: 90 }).log).toEqual(['+hot@4000']);
+  });
+
+  it.each<[string, readonly [at: number, rpm: number][], string[]]>([
+    [
+      'that it ran through, although it is stopped now',
+      [
+        [0, 1500],
+        [50_000, 1500],
+        [65_000, 0],
+      ],
+      ['+mean@60000', '-mean@65000 operating-state'],
+    ],
+    [
+      'that it stood through, although it runs now',
+      [
+        [0, 0],
+        [50_000, 0],
+        [65_000, 1500],
+      ],
+      [],
+    ],
+    [
+      'in which it stopped',
+      [
+        [0, 1500],
+        [30_000, 0],
+        [65_000, 1500],
+      ],
+      [],
+    ],
+    [
+      'in which it stopped for a moment',
+      [
+        [0, 1500],
+        [30_000, 0],
+        [31_000, 1500],
+        [65_000, 1500],
+      ],
+      [],
+    ],
+    ['in which it is not known', [], ['+mean@60000']],
+  ])('windows of readings: one %s', (_what, told, log) => {
+    const bench = new Bench(mean).describe(speedTold);
+    for (const [at, rpm] of told) bench.read(at, { rpm });
+    expect(bench.document(60_000, window(0)).log).toEqual(log);
+  });
+
+  it('windows of readings that a baseline is learned from', () => {
+    const rise: RuleDescription = { ...mean, relativeTo: 'baseline', limit: 2, baselineDocuments: 3 };
+    const bench = new Bench(rise).describe(speedTold);
+    const learn = (value: number, at: number) =>
+      bench.document(at, { ...window(at - 60_000), values: { 'temperature:mean': value } });
+    bench.read(0, { rpm: 1500 });
+    for (let at = 60_000; at <= 420_000; at += 60_000) {
+      // It stands in the middle of each second minute, and runs when windows are judged.
+      if (at % 120_000 === 0) bench.read(at - 30_000, { rpm: 0 });
+      bench.read(at - 1, { rpm: 1500 });
+      learn(at % 120_000 === 0 ? 1 : 50, at);
+    }
+    expect(learn(90, 480_000).log).toEqual([]);
+    expect(bench.read(480_000, { rpm: 1500 }).read(540_000, { rpm: 1500 }).log).toEqual([]);
+    expect(learn(101, 540_000).log).toEqual(['+mean@540000']);
+  });
+
+  it('an older window, corrected, does not end what a newer one raised', () => {
+    const bench = new Bench(mean).describe(speedTold).read(0, { rpm: 0 }).read(30_000, { rpm: 1500 });
+    bench.read(95_000, { rpm: 1500 }).document(90_000, window(30_000)).document(80_000, window(20_000));
+    expect(bench.log).toEqual(['+mean@90000']);
+  });
+
+  it('what is judged after a maintenance was noted with its past times', () => {
+    const bench = new Bench(hot, mean).describe(speedTold).read(0, { rpm: 1500 }).read(9000, { rpm: 1500 });
+    bench.note(['maintenance-start', 1000], ['maintenance-end', 4000]);
+    bench.read(3000, { temperature: 90 }).document(5000, window(2000));
+    expect(bench.log).toEqual([]);
+    expect(bench.read(4000, { temperature: 90 }).log).toEqual(['+hot@4000']);
+  });
+
+  it('late readings of before a maintenance that is under way, with the end of what they raise', () => {
+    const bench = new Bench(hot).describe(speedTold).note(['maintenance-start', 4000]).read(0, { rpm: 1500 });
+    bench.read(5000, { rpm: 1500 }).read(3000, { temperature: 90 }).read(4000, { temperature: 90 });
+    expect(bench.log).toEqual(['+hot@3000', '-hot@5000 operating-state']);
+  });
+
+  it('what comes after a restart', () => {
+    const before = new Bench(hot).describe(speedTold).read(0, { rpm: 0 }).read(5000, { rpm: 1500 });
+    const after = new Bench(hot).describe(speedTold);
+    after.engine.restoreMachine(JSON.parse(JSON.stringify(before.engine.snapshotMachine(key))) as MachineSnapshot);
+    expect(after.read(3000, { temperature: 90 }).log).toEqual([]);
+  });
+});
+
 describe('late and imported data', () => {
   it('is judged up to the lateness behind the newest reading, and not beyond', () => {
     const bench = new Bench(hot).read(LATENESS, { rpm: 1 }).read(0, { temperature: 81 });

@@ -13,7 +13,6 @@ import { operatingStateOf } from '../domain/operating-state.ts';
 import type { TelemetryBody } from '../domain/reading.ts';
 import type { VersionedRule } from '../domain/rule.ts';
 import { convertUnit, sameUnit } from '../domain/units.ts';
-import { READING_MAX_DISTANCE_MS } from '../features/operating-points.ts';
 import type { RegisteredMachine } from '../ports/machine-registry.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { ACTIVATED, RETURNED } from './condition.ts';
@@ -36,6 +35,7 @@ import type { RosterState } from './metric-roster.ts';
 import { comparison, duration, partDetails } from './part-details.ts';
 import { appliesTo } from './rule-scope.ts';
 import { SilenceWatch } from './silence-watch.ts';
+import type { ToldRun } from './told-states.ts';
 
 export interface RuleEngineOptions {
   /** A reading so much older than its machine's newest is not judged. */
@@ -77,8 +77,9 @@ export interface MachineSnapshot {
   readonly key: MachineKey;
   readonly mode: MachineJudges['mode'];
   readonly newestMs: number | null;
-  readonly state: number;
-  /** When the state was last told; null or absent: it is not known since when. */
+  readonly told?: readonly ToldRun[];
+  /** In place of `told`, before that was kept: the state's bits, and when it was last told. */
+  readonly state?: number;
   readonly stateAtMs?: number | null;
   readonly newestDocumentMs: readonly (readonly [source: string, ts: number])[];
   readonly judges: readonly JudgeState[];
@@ -110,10 +111,10 @@ const MAX_MISMATCHES_TOLD = 1000;
  * its alarms say so (`replayed`), call nobody, and never join live ones. Silence is not judged in a replay: recordings pause. When the
  * machine goes live, the replay's active conditions return with cause `replay-ended` and judging begins anew.
  *
- * **Operating state** gates every rule by `operatingStates`; while it is not known, all rules judge. What told it last speaks for
- * {@link READING_MAX_DISTANCE_MS} of event time: a sensor of speed that dies must not silence the rules. When the machine leaves a rule's
- * states its condition returns with cause `operating-state`. A document that carries the state of its own time is gated by that.
- * Maintenance that people noted overrules what readings tell, for readings and documents of its time whenever they come.
+ * **Operating state** gates every rule by `operatingStates`; while it is not known, all rules judge. Readings and documents are gated by the
+ * state of their own time, whenever they come: see {@link ToldStates}; a document by the one that it carries, if it does; a window of readings
+ * by all states in it. When the machine leaves a rule's states its condition returns with cause `operating-state`, at once where that was
+ * raised by what came late. Maintenance that people noted, however late, overrules what readings tell.
  */
 export class RuleEngine {
   readonly #latenessMs: number;
@@ -196,15 +197,16 @@ export class RuleEngine {
     this.#isAgain = origin.again === true;
     if (!judges || !this.#admit(judges, origin, body.ts)) return;
     this.#counts.judged++;
-    expireState(judges, judges.newestMs);
     const source = judges.machine?.operatingState;
     if (source && source.from !== 'always') followState(judges, body);
+    judges.toldState = judges.stateAt(judges.newestMs);
     this.#applyState(judges, judges.newestMs, Math.max(body.ts, judges.newestMs));
     if (judges.mode === 'live') this.#hearMachine(judges, body.ts);
     if (judges.rosters.length > 0) this.#listen(judges, body);
     if (judges.byMetric.size === 0) return;
     const { metrics } = body;
-    const state = maintenanceAt(judges.history, body.ts) ? MAINTENANCE : judges.state;
+    const ownMs = Math.min(body.ts, judges.newestMs);
+    const state = maintenanceAt(judges.history, body.ts) ? MAINTENANCE : judges.stateAt(ownMs);
     for (const metric in metrics) {
       const byMetric = judges.byMetric.get(metric);
       if (byMetric === undefined) continue;
@@ -212,6 +214,8 @@ export class RuleEngine {
       if (typeof entry === 'number') this.#judgeReading(judges, byMetric, state, body.ts, entry, undefined);
       else if (entry.quality !== 'bad') this.#judgeReading(judges, byMetric, state, body.ts, entry.value, entry.unit);
     }
+    // It tells of its own time: what it found may be over by now.
+    if (state !== judges.state) this.#endThresholds(judges, judges.newestMs);
   }
 
   /** Judges one derived document: features, a window of readings, or a prediction. */
@@ -223,20 +227,23 @@ export class RuleEngine {
     if (judges.documentRules.length === 0 && judges.silences.length === 0 && judges.rosters.length === 0) return;
     if (!this.#admitDocument(judges, origin, document)) return;
     this.#counts.judged++;
-    expireState(judges, document.ts);
     const newestMs = Math.max(judges.newestMs, document.ts);
+    judges.toldState = judges.stateAt(newestMs);
     this.#applyState(judges, newestMs, newestMs);
     if (document.kind === 'features' && judges.mode === 'live') this.#hearWaveform(judges, document);
     const facts = documentFacts(document);
-    const told = facts.operatingState === undefined ? judges.toldState : stateBit(facts.operatingState);
-    const state = maintenanceAt(judges.history, facts.fromMs ?? document.ts, document.ts) ? MAINTENANCE : told;
+    const { fromMs = document.ts, operatingState } = facts;
+    const untilMs = Math.max(document.ts, fromMs + 1);
+    const told = operatingState === undefined ? judges.stateAt(fromMs, untilMs) : stateBit(operatingState);
+    const state = maintenanceAt(judges.history, fromMs, document.ts) ? MAINTENANCE : told;
     judgeDocument(judges, document, facts, state, {
       activated: (judge, part) => this.#activate(judges, document.ts, part, judge),
       returned: (judge, cause) => this.#return(judges, document.ts, judge, cause),
     });
     // A document tells of its own time: what it found may be over by now.
-    if (document.ts < judges.stateAtMs || judges.state === MAINTENANCE) {
-      this.#endDocuments(judges, judges.state === MAINTENANCE ? newestMs : judges.stateAtMs);
+    const toldMs = judges.told.newestMs;
+    if (document.ts < toldMs || judges.state === MAINTENANCE) {
+      this.#endDocuments(judges, judges.state === MAINTENANCE ? newestMs : toldMs);
     }
   }
 
@@ -290,8 +297,7 @@ export class RuleEngine {
       key,
       mode: judges.mode,
       newestMs: Number.isFinite(judges.newestMs) ? judges.newestMs : null,
-      state: judges.toldState,
-      stateAtMs: Number.isFinite(judges.stateAtMs) ? judges.stateAtMs : null,
+      told: judges.told.state(),
       newestDocumentMs: [...judges.newestDocumentMs],
       judges: [...judges.judges()].flatMap((judge) => judgeState(judge, this.#silenceClockMs) ?? []),
       ...(judges.rosters.length > 0 && { rosters: judges.rosters.map((roster) => roster.state()) }),
@@ -308,13 +314,14 @@ export class RuleEngine {
     if (!judges) return;
     judges.mode = saved.mode;
     judges.newestMs = saved.newestMs ?? -Infinity;
-    const told = judges.untoldState === ANY_STATE ? saved.state : judges.untoldState;
-    judges.toldState = judges.state = told;
-    judges.stateAtMs = saved.stateAtMs ?? judges.newestMs;
+    if (judges.untoldState === ANY_STATE) judges.told.restore(toldOf(saved));
     for (const [source, ts] of saved.newestDocumentMs) {
       judges.newestDocumentMs.set(source, ts);
       if (source.startsWith('features/')) judges.newestWaveformMs = Math.max(judges.newestWaveformMs, ts);
     }
+    const newestMs = Math.max(judges.newestMs, ...judges.newestDocumentMs.values());
+    judges.toldState = judges.stateAt(newestMs);
+    judges.state = maintenanceAt(judges.history, newestMs) ? MAINTENANCE : judges.toldState;
     for (const state of saved.judges) this.#restoreJudge(judges, state);
     for (const state of saved.rosters ?? []) this.#restoreRoster(judges, state);
   }
@@ -364,7 +371,7 @@ export class RuleEngine {
   #describe(judges: MachineJudges, { machine }: RegisteredMachine): void {
     const sourceBefore = JSON.stringify(judges.machine?.operatingState);
     judges.machine = machine;
-    if (JSON.stringify(machine.operatingState) !== sourceBefore) judges.toldState = judges.state = judges.untoldState;
+    if (JSON.stringify(machine.operatingState) !== sourceBefore) forgetState(judges);
     this.#bind(judges);
   }
 
@@ -403,7 +410,7 @@ export class RuleEngine {
       for (const judge of judges.judges()) this.#drop(judges, judge, 'replay-ended');
       judges.newestMs = -Infinity;
       judges.newestWaveformMs = -Infinity;
-      judges.toldState = judges.state = judges.untoldState;
+      forgetState(judges);
       judges.documents.clear();
       judges.newestDocumentMs.clear();
       judges.bind([]);
@@ -441,9 +448,7 @@ export class RuleEngine {
     const before = judges.state;
     judges.state = state;
     if (state === before) return;
-    for (const judge of judges.thresholds) {
-      if ((judge.gate & state) === 0) this.#end(judges, judge, tsMs);
-    }
+    this.#endThresholds(judges, tsMs);
     this.#endDocuments(judges, tsMs);
     for (const judge of judges.silences) {
       if ((judge.gate & state) === 0 || (judge.gate & before) === 0) this.#end(judges, judge, tsMs);
@@ -452,6 +457,12 @@ export class RuleEngine {
       if ((roster.gate & state) !== 0) continue;
       for (const judge of roster.watched()) this.#end(judges, judge, tsMs);
       roster.listen();
+    }
+  }
+
+  #endThresholds(judges: MachineJudges, tsMs: number): void {
+    for (const judge of judges.thresholds) {
+      if ((judge.gate & judges.state) === 0) this.#end(judges, judge, tsMs);
     }
   }
 
@@ -660,21 +671,24 @@ function advance({ rosters, state }: MachineJudges, ts: number): boolean {
 }
 
 function followState(judges: MachineJudges, body: TelemetryBody): void {
-  if (body.ts < judges.newestMs) return;
   const { state } = operatingStateOf(judges.machine!, (metric) => {
     const entry = body.metrics[metric];
     if (typeof entry === 'number') return { value: entry, unit: undefined };
     return entry && entry.quality !== 'bad' ? { value: entry.value, unit: entry.unit } : undefined;
   });
-  if (state === undefined) return;
-  // Not the message's own time: that of a clock that is ahead would keep the state beyond its age.
-  judges.stateAtMs = judges.newestMs;
-  judges.toldState = stateBit(state);
+  // Not later than the newest time: that of a clock that is ahead would keep the state beyond its age.
+  if (state !== undefined) judges.told.tell(Math.min(body.ts, judges.newestMs), stateBit(state));
 }
 
-/** What has not been told for so long is not known any more. */
-function expireState(judges: MachineJudges, tsMs: number): void {
-  if (tsMs - judges.stateAtMs > READING_MAX_DISTANCE_MS) judges.toldState = judges.untoldState;
+function toldOf({ told, state, stateAtMs, newestMs }: MachineSnapshot): readonly ToldRun[] {
+  const atMs = stateAtMs ?? newestMs;
+  if (told !== undefined || atMs === null || state === undefined || state > MAINTENANCE) return told ?? [];
+  return [[atMs, atMs, state]];
+}
+
+function forgetState(judges: MachineJudges): void {
+  judges.told.clear();
+  judges.toldState = judges.state = judges.untoldState;
 }
 
 function exceeded(
