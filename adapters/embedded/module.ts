@@ -5,6 +5,7 @@ import { JwksIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/jwks
 import { jwksIdentityVerifierConfigSchema } from '#adapters/oidc/jwks-identity-verifier/config.ts';
 import { systemClock } from '#core/clock.ts';
 import type { StreamName } from '#core/domain/event.ts';
+import type { NoticeKind } from '#core/ports/alarm-journal.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import { AedesDeviceGateway } from './aedes-device-gateway/aedes-device-gateway.ts';
 import { aedesDeviceGatewayConfigSchema, type OnTlsRenewal } from './aedes-device-gateway/config.ts';
@@ -47,7 +48,7 @@ export interface EmbeddedSettings {
   readonly streamMaxBytes: number;
   /** Takes the log notifier's lines; without it there is none. */
   readonly log?: NotificationLog;
-  readonly webhook?: { readonly url: string; readonly secret: string };
+  readonly webhook?: { readonly url: string; readonly secret: string; readonly events: NoticeKind[] };
   /** How devices connect: the MQTT broker's address, certificates and limits. */
   readonly gateway?: Omit<z.input<typeof aedesDeviceGatewayConfigSchema>, 'commandDatabasePath'>;
   readonly onTlsRenewal?: OnTlsRenewal;

@@ -6,7 +6,7 @@ import type { AlarmChange, AlarmNotice, OutboxMessage } from '../ports/alarm-jou
 import { machinePage } from './machine-page.ts';
 
 /** The event on the stream `alarms` that tells of a journal entry; its payload is the {@link AlarmNotice} as JSON. */
-export function alarmEvent({ id, machine, notice }: OutboxMessage): MachineEvent {
+export function alarmEvent({ id, machine, notice }: OutboxMessage<AlarmNotice>): MachineEvent {
   const { transition, recordedAtMs } = notice.entry;
   const traceparent = 'traceparent' in transition ? transition.traceparent : undefined;
   return {
@@ -25,12 +25,12 @@ export function alarmEvent({ id, machine, notice }: OutboxMessage): MachineEvent
 export interface CloudEvent {
   readonly specversion: '1.0';
   readonly id: string;
-  /** `/tenants/{tenant}/sites/{site}/machines/{machine}`: unique together with `id`. */
+  /** `/tenants/{tenant}/sites/{site}/machines/{machine}`, or of a device `/tenants/{tenant}/devices/{device}`: unique together with `id`. */
   readonly source: string;
   readonly type: string;
-  /** The alarm's id. */
+  /** The id of the alarm, the device or the prediction. */
   readonly subject: string;
-  /** When it was recorded, RFC 3339. */
+  /** When it was recorded, or since when it is so, RFC 3339. */
   readonly time: string;
   readonly datacontenttype: 'application/json';
   readonly data: unknown;

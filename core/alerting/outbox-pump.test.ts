@@ -58,6 +58,7 @@ class Outbox implements AlarmOutbox {
 
 class Receiver implements Notifier {
   readonly name = 'mail';
+  readonly takes = new Set(['alarm'] as const);
   readonly received: string[] = [];
   attempts = 0;
   failure: PortError | undefined;

@@ -2,7 +2,13 @@ import type { Clock } from '../clock.ts';
 import { publishAll } from '../derivation/publish-all.ts';
 import { codeOf, isRetryable, messageOf } from '../errors.ts';
 import type { EventStream } from '../ports/event-stream.ts';
-import { STREAM_DESTINATION, type AlarmOutbox, type OutboxMessage } from '../ports/alarm-journal.ts';
+import {
+  isAlarmNotice,
+  STREAM_DESTINATION,
+  type AlarmNotice,
+  type AlarmOutbox,
+  type OutboxMessage,
+} from '../ports/alarm-journal.ts';
 import type { Notifier } from '../ports/notifier.ts';
 import { alarmEvent } from './alarm-events.ts';
 
@@ -34,9 +40,13 @@ const CLOCK_TOLERANCE_MS = 1000;
 export function pumpToStream(stream: EventStream, options: OutboxPumpOptions): OutboxPump {
   const { outbox } = options;
   return new Pump(STREAM_DESTINATION, options, async (messages, signal) => {
-    await publishAll(stream, 'alarms', messages.map(alarmEvent), { signal });
+    await publishAll(stream, 'alarms', messages.filter(tellsOfAlarm).map(alarmEvent), { signal });
     await outbox.markDelivered(messages.map((message) => message.id));
   });
+}
+
+function tellsOfAlarm(message: OutboxMessage): message is OutboxMessage<AlarmNotice> {
+  return isAlarmNotice(message.notice);
 }
 
 export interface NotifyOptions extends OutboxPumpOptions {

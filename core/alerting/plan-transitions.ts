@@ -35,7 +35,7 @@ export interface TransitionPlan {
   readonly entries: readonly PlannedEntry[];
   /** Alarms as the entries leave them. */
   readonly alarms: readonly Alarm[];
-  readonly messages: readonly OutboxMessage[];
+  readonly messages: readonly OutboxMessage<AlarmNotice>[];
 }
 
 export interface PlannedEntry extends JournalEntry {
@@ -69,7 +69,7 @@ export function planTransitions(
 
 class Planner {
   readonly entries: PlannedEntry[] = [];
-  readonly messages: OutboxMessage[] = [];
+  readonly messages: OutboxMessage<AlarmNotice>[] = [];
   readonly changed = new Map<AlarmId, Alarm>();
   readonly #alarms = new Map<AlarmId, Alarm>();
   readonly #byMachine = new Map<MachineKey, Map<AlarmId, Alarm>>();
@@ -119,7 +119,7 @@ class Planner {
 
   #tell(key: string, before: Alarm | undefined, notice: AlarmNotice): void {
     const { nowMs, notify = [] } = this.#options;
-    const message = (id: string, destination: string): OutboxMessage => ({
+    const message = (id: string, destination: string): OutboxMessage<AlarmNotice> => ({
       id,
       destination,
       machine: notice.alarm.machine,

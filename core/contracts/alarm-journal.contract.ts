@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Announcement } from '../announcing/announcement.ts';
 import {
   foldJournal,
   partKey,
@@ -9,6 +10,7 @@ import {
 import {
   machineKey,
   type AlarmId,
+  type DeviceId,
   type MachineId,
   type MachineKey,
   type SiteId,
@@ -16,9 +18,11 @@ import {
 } from '../domain/ids.ts';
 import type { AlarmPriority } from '../domain/rule.ts';
 import {
+  isAlarmNotice,
   STREAM_DESTINATION,
   type AlarmJournal,
   type AlarmOutbox,
+  type Announcements,
   type RecordedTransition,
 } from '../ports/alarm-journal.ts';
 import type { Contract } from './contract.ts';
@@ -26,11 +30,11 @@ import { failsWith } from './fails-with.ts';
 import { sampleActivation } from './sample-alarm.ts';
 
 export interface AlarmJournalHarness {
-  readonly journal: AlarmJournal & AlarmOutbox;
+  readonly journal: AlarmJournal & AlarmOutbox & Announcements;
   /** Two tenants of this case alone. */
   readonly tenants: readonly [TenantId, TenantId];
   /** Another client of the same journal, as another process would open it. */
-  reopen(): Promise<AlarmJournal & AlarmOutbox>;
+  reopen(): Promise<AlarmJournal & AlarmOutbox & Announcements>;
 }
 
 const T0 = Date.UTC(2026, 10, 21, 1);
@@ -45,6 +49,13 @@ function activation(machine: MachineKey, rule: string, atMs: number, priority: A
   const window = { fromMs: atMs - 1000, toMs: atMs };
   const id = `${machine}/${rule}/${atMs}/activate`;
   return sampleActivation({ id, rule, machine, atMs, part: { ...measured, priority, window } });
+}
+
+function deviceAnnouncement(tenant: TenantId, change: 'online' | 'offline', sinceMs: number): Announcement {
+  const machine = machineOf(tenant);
+  const device = `gw-${tenant}` as DeviceId;
+  const notice = { kind: 'device', change, device, machines: [machine], by: 'connection', sinceMs } as const;
+  return { id: `${tenant} ${change} ${sinceMs}`, subject: `device ${device}`, machine, notice };
 }
 
 function returning(machine: MachineKey, rule: string, atMs: number): ReturnToNormal {
@@ -348,8 +359,10 @@ export const alarmJournalContract: Contract<AlarmJournalHarness> = {
           messages.map(({ notice }) => notice.change),
           ['raised', 'returned'],
         );
-        assert.equal(messages[0]?.notice.alarm.state, 'unacknowledged');
-        await journal.markDelivered([messages[0].id, 'unknown']);
+        const first = messages[0]?.notice;
+        assert.ok(first && isAlarmNotice(first));
+        assert.equal(first.alarm.state, 'unacknowledged');
+        await journal.markDelivered([messages[0]!.id, 'unknown']);
         assert.deepEqual(
           (
             await (await harness.reopen()).pendingMessages({ destination: STREAM_DESTINATION, nowMs: 1e15, limit: 10 })
@@ -452,6 +465,59 @@ export const alarmJournalContract: Contract<AlarmJournalHarness> = {
         const call = journal.record([activation(machineOf(tenant), 'r60', T0)], { signal });
         await assert.rejects(call, failsWith('cancelled'));
         assert.deepEqual(await journal.list({ tenant, limit: 1 }), []);
+      },
+    },
+    {
+      name: 'announces to each notifier that is named, once for each id, and knows after a reopen what was announced last',
+      async run({ journal, tenants: [tenant], ...harness }) {
+        const online = deviceAnnouncement(tenant, 'online', T0);
+        const offline = deviceAnnouncement(tenant, 'offline', T0 + 1);
+        await journal.announce([online], { notify: ['a', 'b'] });
+        await journal.announce([online], { notify: ['a', 'b'] });
+        await journal.announce([offline], { notify: ['a'] });
+        const pending = (destination: string) => journal.pendingMessages({ destination, nowMs: 1e15, limit: 10 });
+        const told = await pending('a');
+        assert.deepEqual(
+          told.map(({ notice, machine }) => [notice, machine]),
+          [online, offline].map(({ notice, machine }) => [notice, machine]),
+        );
+        assert.equal(new Set(told.map(({ id }) => id)).size, 2);
+        assert.equal((await pending('b')).length, 1);
+        const again = await harness.reopen();
+        assert.deepEqual(await again.announced(offline.subject), offline);
+        assert.deepEqual(await again.listAnnounced({ kind: 'device', limit: 10 }), [offline]);
+        assert.deepEqual(await again.listAnnounced({ kind: 'device', after: offline.subject, limit: 10 }), []);
+        assert.deepEqual(await again.listAnnounced({ kind: 'prediction', limit: 10 }), []);
+      },
+    },
+    {
+      name: 'keeps nothing of an announcement where the others of the call cannot be kept',
+      async run({ journal, tenants: [tenant] }) {
+        const online = deviceAnnouncement(tenant, 'online', T0);
+        const unkept = { ...online, subject: 'other', machine: undefined as never };
+        await assert.rejects(journal.announce([online, unkept], { notify: ['a'] }));
+        assert.equal(await journal.announced(online.subject), undefined);
+        assert.deepEqual(await journal.pendingMessages({ destination: 'a', nowMs: 1e15, limit: 10 }), []);
+      },
+    },
+    {
+      name: 'announces anew what was forgotten',
+      async run({ journal, tenants: [tenant] }) {
+        const online = deviceAnnouncement(tenant, 'online', T0);
+        await journal.announce([online]);
+        await journal.forgetAnnounced([online.subject, 'unknown']);
+        assert.equal(await journal.announced(online.subject), undefined);
+        await journal.announce([online], { notify: ['a'] });
+        assert.equal((await journal.pendingMessages({ destination: 'a', nowMs: 1e15, limit: 10 })).length, 1);
+      },
+    },
+    {
+      name: 'wakes who listens, in other clients too, when something was announced',
+      async run({ journal, tenants: [tenant], ...harness }) {
+        const other = await harness.reopen();
+        const told = new Promise<void>((resolve) => journal.onChange(resolve));
+        await other.announce([deviceAnnouncement(tenant, 'online', T0)], { notify: ['a'] });
+        await told;
       },
     },
   ],

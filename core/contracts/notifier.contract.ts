@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Announced } from '../announcing/announcement.ts';
+import type { DeviceId, MachineKey } from '../domain/ids.ts';
 import type { Notifier } from '../ports/notifier.ts';
 import type { Contract } from './contract.ts';
 import { failsWith } from './fails-with.ts';
@@ -25,6 +27,17 @@ const notice = (message = 'temperature 81.5 Cel is above 80 Cel') =>
     }),
   );
 
+const ANNOUNCED: readonly Announced[] = [
+  {
+    ...{ kind: 'device', change: 'offline', device: 'gw-1' as DeviceId, by: 'connection', sinceMs: 1_795_222_800_000 },
+    machines: ['north/akron/press-7' as MachineKey],
+  },
+  {
+    ...{ kind: 'prediction', change: 'made', machine: 'north/akron/press-7' as MachineKey, sensor: 'de' },
+    ...{ verdict: 'degraded', before: 'healthy', predictionId: 'p-1', ts: 1_795_222_800_000, values: {} },
+  },
+];
+
 export const notifierContract: Contract<NotifierHarness> = {
   port: 'notifier',
   cases: [
@@ -36,6 +49,24 @@ export const notifierContract: Contract<NotifierHarness> = {
         assert.equal(others.length, 0);
         assert.match(text ?? '', /press-7/);
         assert.match(text ?? '', /temperature 81\.5 Cel is above 80 Cel/);
+      },
+    },
+    {
+      name: 'tells of each kind of thing that it takes, and refuses the others for good',
+      async run({ notifier, ...receiver }) {
+        for (const announced of ANNOUNCED) {
+          const before = (await receiver.received()).length;
+          const sending = notifier.send({ id: `n-${announced.kind}`, notice: announced });
+          if (notifier.takes.has(announced.kind)) {
+            await sending;
+            const text = (await receiver.received())[before] ?? '';
+            assert.match(text, announced.kind === 'device' ? /gw-1[^]*offline|offline[^]*gw-1/ : /degraded/);
+            assert.ok(receiver.identityIn(text));
+          } else {
+            await assert.rejects(sending, failsWith('invalid_argument'));
+            assert.equal((await receiver.received()).length, before);
+          }
+        }
       },
     },
     {

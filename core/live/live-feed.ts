@@ -13,6 +13,8 @@ export interface LiveFeed {
 
 export interface LiveChanges {
   readonly cursor: string;
+  /** Whether it is everything: what was known of devices before, and is not in it, is not known any more. */
+  readonly isAll: boolean;
   readonly machines: readonly LiveMachine[];
   readonly presence: readonly DevicePresence[];
 }

@@ -102,7 +102,7 @@ export class LiveState implements LiveFeed, PresenceListener {
     }
     const presence: DevicePresence[] = [];
     for (const { version, ...device } of this.#presence.values()) if (version > since) presence.push(device);
-    return { cursor: `${this.#incarnation}:${this.#version}`, machines, presence };
+    return { cursor: `${this.#incarnation}:${this.#version}`, isAll: since === 0, machines, presence };
   }
 
   #sample(machine: WatchedMachine, { acceptedAtMs, payload }: MachineEvent): void {

@@ -1,4 +1,5 @@
 import type { CallOptions } from '../errors.ts';
+import type { Announced, Announcement } from '../announcing/announcement.ts';
 import type { Alarm, AlarmState, AlarmTransition, JournalEntry } from '../domain/alarm.ts';
 import type { AlarmId, MachineKey, SiteId, TenantId } from '../domain/ids.ts';
 import type { AlarmPriority } from '../domain/rule.ts';
@@ -55,7 +56,7 @@ export interface AlarmJournal {
 }
 
 /**
- * What the journal has to tell the world, each message until it was told: at least once, with a stable id, in order of recording. A
+ * What there is to tell the world, of alarms and besides ({@link Announcements}), each message until it was told: at least once, with a stable id, in order of recording. A
  * message that failed and waits for its next attempt is overtaken by later ones; who needs the order marks no failure and stops there.
  */
 export interface AlarmOutbox {
@@ -75,6 +76,34 @@ export interface AlarmOutbox {
   retryDead(id: string, options?: CallOptions): Promise<void>;
   /** By destination: how much waits, since when, and how much is dead. Destinations with neither are absent. */
   outboxCounts(options?: CallOptions): Promise<ReadonlyMap<string, OutboxCount>>;
+}
+
+/**
+ * What is told to the outside besides alarms, by the same outbox: of each subject the newest announcement is kept, so that whoever announces
+ * knows after a restart what was told.
+ */
+export interface Announcements {
+  /**
+   * Keeps each announcement as its subject's newest, in ONE durable transaction with the outbox rows that tell of it. One that its subject has
+   * already, by its id, changes nothing. The outbox holds a bounded number of announcements that were not delivered: the oldest go first.
+   * Makes one attempt. @throws PortError resource_exhausted (disk full), unavailable: then nothing of the call was kept.
+   */
+  announce(
+    announcements: readonly Announcement[],
+    options?: CallOptions & {
+      /** Names of notifiers to be told. */
+      readonly notify?: readonly string[];
+    },
+  ): Promise<void>;
+  /** The subject's newest announcement. */
+  announced(subject: string, options?: CallOptions): Promise<Announcement | undefined>;
+  /** The newest announcement of each subject of a kind, in order of subject, strictly after `after`; at most `limit` (1 to 10,000). */
+  listAnnounced(
+    query: { readonly kind: Announced['kind']; readonly after?: string; readonly limit: number },
+    options?: CallOptions,
+  ): Promise<readonly Announcement[]>;
+  /** Forgets subjects that are no more; unknown ones are no error. What is on its way to be told still is. */
+  forgetAnnounced(subjects: readonly string[], options?: CallOptions): Promise<void>;
 }
 
 /** How transitions are recorded, beside what they say. */
@@ -153,7 +182,7 @@ export interface OpenCount {
 }
 
 /** One thing to tell one destination. */
-export interface OutboxMessage {
+export interface OutboxMessage<Told extends Notice = Notice> {
   /** Stable over every attempt and restart: a receiver drops what it has seen. */
   readonly id: string;
   readonly destination: string;
@@ -161,8 +190,23 @@ export interface OutboxMessage {
   readonly attempts: number;
   readonly dueAtMs: number;
   readonly createdAtMs: number;
-  readonly notice: AlarmNotice;
+  readonly notice: Told;
   readonly lastError?: { readonly code: string; readonly detail: string };
+}
+
+/** What a message tells. */
+export type Notice = AlarmNotice | Announced;
+
+/** The kinds of {@link Notice}, as a notifier takes them. */
+export const NOTICE_KINDS = ['alarm', 'device', 'prediction'] as const satisfies readonly (
+  'alarm' | Announced['kind']
+)[];
+/** One of {@link NOTICE_KINDS}. */
+export type NoticeKind = (typeof NOTICE_KINDS)[number];
+
+/** Notices of alarms, the first there were, have no `kind`. */
+export function isAlarmNotice(notice: Notice): notice is AlarmNotice {
+  return !('kind' in notice);
 }
 
 /** An entry and the alarm right after it. The payload, as JSON, of events on the stream `alarms`. */

@@ -1,10 +1,12 @@
 import type { CallOptions } from '../errors.ts';
-import type { AlarmNotice } from './alarm-journal.ts';
+import type { Notice, NoticeKind } from './alarm-journal.ts';
 
-/** Tells people or other systems of an alarm. Retry and dead letters are core/alerting/outbox-pump.ts's, not the notifier's. */
+/** Tells people or other systems of an alarm, or what it takes besides. Retry and dead letters are core/alerting/outbox-pump.ts's, not the notifier's. */
 export interface Notifier {
   /** The name that configuration and the outbox know it by. */
   readonly name: string;
+  /** What it is to be told of. */
+  readonly takes: ReadonlySet<NoticeKind>;
 
   /**
    * One attempt. Resolves once the receiver has taken it. The notification's id is stable over attempts and reaches the receiver
@@ -21,5 +23,5 @@ export interface Notifier {
 /** One thing to tell, with an id that is stable over attempts. */
 export interface Notification {
   readonly id: string;
-  readonly notice: AlarmNotice;
+  readonly notice: Notice;
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { AlarmJournal, AlarmOutbox } from './alarm-journal.ts';
+import type { AlarmJournal, AlarmOutbox, Announcements } from './alarm-journal.ts';
 import type { AuditTrail } from './audit-trail.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { MakeDeviceGateway } from './device-gateway.ts';
@@ -31,7 +31,7 @@ export interface BoundPorts {
   readonly machineRegistry: MachineRegistry;
   readonly deviceRegistry: DeviceRegistry;
   readonly ruleStore: RuleStore;
-  readonly alarmJournal: AlarmJournal & AlarmOutbox;
+  readonly alarmJournal: AlarmJournal & AlarmOutbox & Announcements;
   readonly auditTrail: AuditTrail;
   readonly modelRegistry: ModelRegistry;
   readonly modelInference: ModelInference;

@@ -24,7 +24,8 @@ import { machineKey, type MachineId, type RuleId, type SiteId, type TenantId } f
 import { machineSchema } from '#core/domain/plant.ts';
 import { ruleSchema, type RuleDescription } from '#core/domain/rule.ts';
 import { PortError } from '#core/errors.ts';
-import type { AlarmNotice } from '#core/ports/alarm-journal.ts';
+import type { HealthVerdict } from '#core/inference/prediction.ts';
+import type { AlarmNotice, NoticeKind } from '#core/ports/alarm-journal.ts';
 import type { DeadLetter, DerivedDocument } from '#core/ports/time-series-store.ts';
 import { startHttpReceiver } from '#test/support/http-receiver.ts';
 import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
@@ -181,7 +182,7 @@ class Plant {
     return { eventId, kind: 'telemetry', key: PRESS, items, acceptedAtMs: Date.now(), payload, ...event };
   }
 
-  predict(atMs: number, score: number): Promise<unknown> {
+  predict(atMs: number, score: number, verdict?: HealthVerdict): Promise<unknown> {
     const document: DerivedDocument = {
       kind: 'prediction',
       id: `p${atMs}`,
@@ -189,7 +190,7 @@ class Plant {
       ts: T0 + atMs,
       sensor: 'de',
       values: { 'de.anomaly_score': score },
-      body: { model: { name: 'vibration-health', version: 7 }, threshold: 3, waveformId: 'w-1' },
+      body: { model: { name: 'vibration-health', version: 7 }, threshold: 3, waveformId: 'w-1', verdict },
     };
     const event: MachineEvent = {
       eventId: document.id,
@@ -218,13 +219,13 @@ class Plant {
   }
 
   /** A real receiver of notifications. */
-  async webhook(): Promise<WebhookNotifier> {
+  async webhook(events?: NoticeKind[]): Promise<WebhookNotifier> {
     const receiver = await startHttpReceiver((_request, response, body) => {
       if (this.webhookAnswers < 300) this.posted.push(JSON.parse(body.toString()) as Plant['posted'][number]);
       response.writeHead(this.webhookAnswers).end();
     });
     this.#closing.push(() => receiver[Symbol.asyncDispose]());
-    const config = webhookNotifierConfigSchema.parse({ url: receiver.url, secret: '0123456789abcdef' });
+    const config = webhookNotifierConfigSchema.parse({ url: receiver.url, secret: '0123456789abcdef', events });
     return new WebhookNotifier(config, systemClock);
   }
 
@@ -357,6 +358,17 @@ describe('alert engine', () => {
     expect(plant.notices[0]?.alarm.id).toBe(alarm?.id);
   });
 
+  it.each([
+    { events: undefined, types: [] },
+    { events: ['prediction' as const], types: ['io.tribo.prediction.made'] },
+  ])('posts $types of a verdict that changes where the webhook takes $events', async ({ events, types }) => {
+    await plant.start({ notifiers: [await plant.webhook(events)] });
+    for (const atMs of [0, 1000, 2000]) await plant.predict(atMs, 1, 'healthy');
+    await until(async () => (await plant.stream.lag('inference-results', 'alerts')).events === 0);
+    await until(async () => !(await plant.journal.outboxCounts()).has('webhook'));
+    expect(plant.posted.map(({ type }) => type)).toEqual(types);
+  });
+
   it('tries a notification again until it is taken, under one id', async () => {
     plant.webhookAnswers = 503;
     await plant.start({ notifiers: [await plant.webhook()] });
@@ -376,7 +388,7 @@ describe('alert engine', () => {
     const engine = await plant.start({ notifiers: [await plant.webhook()] });
     await plant.read(0, { heat: 81 });
     await until(async () => (await engine.attention['notifications']?.()) !== undefined);
-    expect(await engine.attention['notifications']?.()).toBe('1 alarms could not be told by webhook');
+    expect(await engine.attention['notifications']?.()).toBe('1 notifications could not be sent by webhook');
     const [dead] = await plant.journal.deadMessages({ limit: 10 });
     expect(dead?.lastError).toMatchObject({ code: 'invalid_argument' });
     plant.webhookAnswers = 200;

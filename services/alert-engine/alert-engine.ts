@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { Judging } from '#core/alerting/judging.ts';
 import { pumpToNotifier, pumpToStream, type OutboxPump } from '#core/alerting/outbox-pump.ts';
+import { VerdictChanges } from '#core/announcing/verdict-changes.ts';
 import type { Clock } from '#core/clock.ts';
 import { runConsumer } from '#core/delivery/consumer.ts';
 import { reasonOf } from '#core/derivation/dead-letters.ts';
@@ -11,7 +12,13 @@ import type { AlarmTransition, ConditionTransition } from '#core/domain/alarm.ts
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { RollingWindowOptions } from '#core/features/windows.ts';
 import { isPortError, isRetryable, messageOf, PortError } from '#core/errors.ts';
-import type { AlarmJournal, AlarmOutbox, RecordedTransition } from '#core/ports/alarm-journal.ts';
+import type {
+  AlarmJournal,
+  AlarmOutbox,
+  Announcements,
+  NoticeKind,
+  RecordedTransition,
+} from '#core/ports/alarm-journal.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
 import type { MeasuredStream, ReadableTail, Subscription } from '#core/ports/event-stream.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
@@ -53,7 +60,7 @@ interface Input {
 export interface AlertEngineDependencies {
   /** Its lag tells silence from delay; its tail is what state that was saved is brought up to date with. */
   readonly stream: MeasuredStream & ReadableTail;
-  readonly journal: AlarmJournal & AlarmOutbox;
+  readonly journal: AlarmJournal & AlarmOutbox & Announcements;
   readonly rules: RuleStore;
   readonly machines: Pick<MachineRegistry, 'listMachines' | 'listMachineEvents' | 'onChange'>;
   readonly checkpoints: CheckpointStore;
@@ -144,6 +151,7 @@ class AlertEngine implements Turn {
   readonly #metrics: AlertEngineMetrics;
   readonly #letters: AlertLetters;
   readonly #notifierNames: readonly string[];
+  readonly #verdictChanges: VerdictChanges;
   readonly #stopping = new AbortController();
   readonly #subscriptions: Subscription[] = [];
   readonly #pumps: OutboxPump[] = [];
@@ -179,7 +187,12 @@ class AlertEngine implements Turn {
       onApplied: () => void this.#flush().catch((error: unknown) => this.#report('record alarms', error)),
       onProblem: (doing, error) => this.#report(doing, error),
     });
-    this.#notifierNames = notifiers.map((notifier) => notifier.name);
+    this.#notifierNames = namesOf(notifiers, 'alarm');
+    this.#verdictChanges = new VerdictChanges({
+      announcements: journal,
+      clock,
+      notify: namesOf(notifiers, 'prediction'),
+    });
     this.#metrics = new AlertEngineMetrics(metrics, this.#judging, journal);
     const { store, logger } = dependencies;
     this.#letters = new AlertLetters(clock.nowMs(), { store, logger, dropped: this.#metrics.dropped });
@@ -276,8 +289,9 @@ class AlertEngine implements Turn {
   #consume({ stream: streamName, group }: (typeof ALERT_INPUTS)[number]): Promise<Subscription> {
     const { stream } = this.#dependencies;
     const process = async (events: readonly StampedEvent[]): Promise<void> => {
-      this.#take(streamName, events);
       try {
+        if (streamName === 'inference-results') await this.#verdictChanges.take(events);
+        this.#take(streamName, events);
         await this.#flush();
         await this.#letters.bury([streamName, 'alarms']);
       } catch (error) {
@@ -516,6 +530,10 @@ function windowOptions(config: AlertEngineConfig): RollingWindowOptions {
   };
 }
 
+function namesOf(notifiers: readonly Notifier[], kind: NoticeKind): readonly string[] {
+  return notifiers.filter(({ takes }) => takes.has(kind)).map(({ name }) => name);
+}
+
 /** Does it with all at once; where one of them will never be taken, with each alone, so that it does not hold up the rest. */
 async function eachOrAlone<Item>(
   items: readonly Item[],
@@ -548,5 +566,7 @@ async function deadNotifications(outbox: Pick<AlarmOutbox, 'outboxCounts'>): Pro
   const counts = await outbox.outboxCounts();
   const dead = [...counts].filter(([, count]) => count.dead > 0);
   if (dead.length === 0) return undefined;
-  return dead.map(([destination, count]) => `${count.dead} alarms could not be told by ${destination}`).join('; ');
+  return dead
+    .map(([destination, count]) => `${count.dead} notifications could not be sent by ${destination}`)
+    .join('; ');
 }

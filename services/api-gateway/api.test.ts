@@ -670,12 +670,18 @@ describe('devices', () => {
     platform.live.presence({ ...press, by: 'connection', online: true });
     platform.live.presence({ ...press, by: 'status', online: false });
     await platform.until(async () => ((await get('/v1/devices/gw')).json as { online?: boolean }).online === true);
+    const devices = async () => (await machineOf('/v1/machines/press-7')).devices;
+    expect(await devices()).toEqual([{ id: 'gw', online: false, sinceMs: 1, by: 'status' }]);
+    platform.live.presence({ ...press, atMs: 2, by: 'connection', online: true });
+    await platform.until(async () => (await devices())[0]?.online === true);
+    expect(await devices()).toEqual([{ id: 'gw', online: true, sinceMs: 2, by: 'connection' }]);
     const more = [...machines, { site: SITE, machine: 'pump-9' }];
     expect(
       (await platform.call('engineer', 'PUT', '/v1/devices/gw/machines', { body: { machines: more } })).json,
     ).toMatchObject({ machines: more });
     expect((await platform.call('engineer', 'DELETE', '/v1/devices/gw')).status).toBe(204);
     expect((await get('/v1/devices/gw')).status).toBe(404);
+    expect(await devices()).toEqual([]);
   });
 });
 

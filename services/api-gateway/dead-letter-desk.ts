@@ -4,7 +4,7 @@ import type { TenantId } from '#core/domain/ids.ts';
 import type { CallOptions } from '#core/errors.ts';
 import { featurise, type FeaturiseDependencies } from '#core/features/featurise.ts';
 import { OperatingPoints, READING_MAX_DISTANCE_MS } from '#core/features/operating-points.ts';
-import type { AlarmOutbox, OutboxMessage } from '#core/ports/alarm-journal.ts';
+import { isAlarmNotice, type AlarmOutbox, type Notice, type OutboxMessage } from '#core/ports/alarm-journal.ts';
 import type { DeadLetter } from '#core/ports/time-series-store.ts';
 import { HttpProblem } from '../shared/http/problem.ts';
 import { decodeCursor, encodeCursor } from './http/cursor.ts';
@@ -142,12 +142,18 @@ function messageView({
     stream: 'alarms',
     destination,
     eventId: id,
-    kind: notice.change,
+    kind: isAlarmNotice(notice) ? notice.change : `${notice.kind}-${notice.change}`,
     items: 0,
     code: lastError?.code ?? 'unknown',
-    detail: `${notice.alarm.title}, not told after ${attempts} attempts: ${lastError?.detail ?? 'no reason was kept'}`,
+    detail: `${titleOf(notice)}, not told after ${attempts} attempts: ${lastError?.detail ?? 'no reason was kept'}`,
     atMs: dueAtMs,
   };
+}
+
+function titleOf(notice: Notice): string {
+  if (isAlarmNotice(notice)) return notice.alarm.title;
+  if (notice.kind === 'device') return `Device ${notice.device} ${notice.change}`;
+  return `Sensor ${notice.sensor} judged ${notice.verdict}`;
 }
 
 function messageDetail(message: OutboxMessage): DeadLetterDetail {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { PresenceWatch } from '#core/announcing/presence-watch.ts';
 import { LiveState } from '#core/live/live-state.ts';
 import type { DeviceGateway } from '#core/ports/device-gateway.ts';
 import { streamWith } from '#core/delivery/stream-capabilities.ts';
@@ -38,6 +39,18 @@ export async function wireIngestion(runtime: ServiceRuntime): Promise<BrokerInge
   const clock = await port('clock');
   const makeGateway = await port('deviceGateway');
   const live = new LiveState({ incarnation: randomUUID() });
+  const notifiers = await port('notifiers');
+  const presence = new PresenceWatch(
+    {
+      announcements: await port('alarmJournal'),
+      devices: await port('deviceRegistry'),
+      ...{ live, clock, onProblem: (what, error) => logger.warn({ err: error }, `${what} failed`) },
+    },
+    {
+      settleMs: configuration.presenceSettleMs,
+      notify: notifiers.filter(({ takes }) => takes.has('device')).map(({ name }) => name),
+    },
+  );
   const ingestion = await startIngestion(
     { acceptAgeMs: acceptAgeDays * DAY_MS, maxPendingEvents },
     {
@@ -45,7 +58,7 @@ export async function wireIngestion(runtime: ServiceRuntime): Promise<BrokerInge
       machines: await port('machineRegistry'),
       objects: await port('objectStore'),
       ...{ clock, logger, metrics, tracing },
-      watcher: live,
+      ...{ watcher: live, presence },
       makeGateway: (hooks) => makeGateway({ ...hooks, ...(mapping && { mapping }) }),
     },
   );

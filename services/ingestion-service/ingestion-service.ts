@@ -33,8 +33,8 @@ const STREAMS_BEHIND: Readonly<Record<IntakeKind, readonly StreamName[]>> = {
   waveform: ['raw-waveform', 'features', 'inference-results'],
 };
 
-/** Hears of devices and of what became durable, for people who watch. */
-export interface IngestionWatcher extends PresenceListener {
+/** Hears of what became durable, for people who watch. */
+export interface IngestionWatcher {
   observe(events: readonly MachineEvent[]): void;
 }
 
@@ -47,6 +47,8 @@ export interface IngestionDependencies<Gateway extends DeviceGateway> {
   readonly metrics: Registry;
   readonly tracing: Tracing;
   readonly watcher: IngestionWatcher;
+  /** Hears of devices. It is started before they can connect. */
+  readonly presence: PresenceListener & { start(): Promise<void>; close(): Promise<void> };
   readonly makeGateway: (hooks: GatewayHooks) => Gateway;
 }
 
@@ -66,7 +68,7 @@ export async function startIngestion<Gateway extends DeviceGateway>(
   options: Partial<IntakeOptions>,
   dependencies: IngestionDependencies<Gateway>,
 ): Promise<RunningIngestion<Gateway>> {
-  const { machines, objects, clock, logger, metrics, watcher, makeGateway } = dependencies;
+  const { machines, objects, clock, logger, metrics, watcher, presence, makeGateway } = dependencies;
   const stream = observedStream(dependencies.stream, { metrics });
   const tracing = dependencies.tracing.as('ingestion-service');
   const onProblem = (what: string, error: unknown): void => logger.warn({ err: error }, `${what} failed`);
@@ -91,9 +93,11 @@ export async function startIngestion<Gateway extends DeviceGateway>(
     // Whoever settles may start later: it receives everything from now on.
     for (const name of LEDGERED_STREAMS) await stream.declareGroup(name, SETTLING_GROUP);
     await intake.start();
-    await gateway.start(observed, watcher);
+    await presence.start();
+    await gateway.start(observed, presence);
   } catch (error) {
     await gateway.close();
+    await presence.close();
     await intake.stop();
     throw error;
   }
@@ -108,6 +112,7 @@ export async function startIngestion<Gateway extends DeviceGateway>(
     close: async () => {
       // What devices have in flight is acknowledged before intake stops taking.
       await gateway.close();
+      await presence.close();
       await intake.stop();
     },
   };

@@ -80,6 +80,7 @@ describe('the page', () => {
         .filter({ hasText: `${SITE}/${PUMP}` })
         .getByRole('link')
         .click();
+      await page.getByRole('list', { name: 'Devices' }).getByText(`Device demo-${SITE}: connected since`).waitFor();
       const current = page
         .getByRole('region', { name: 'Readings' })
         .getByRole('img', { name: /^Current: .* [1-9]\d* points/ });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createTransport, type Transporter } from 'nodemailer';
 import { alarmMail } from '#core/alerting/alarm-mail.ts';
 import { isPortError, PortError, throwIfAborted, type CallOptions, type PortErrorCode } from '#core/errors.ts';
+import { isAlarmNotice, type NoticeKind } from '#core/ports/alarm-journal.ts';
 import type { Notification, Notifier } from '#core/ports/notifier.ts';
 import type { SmtpNotifierConfig } from './config.ts';
 
@@ -19,6 +20,7 @@ const CODE_BY_ERROR: Readonly<Record<string, PortErrorCode>> = {
 /** Mails alarms, one connection a mail: they are few. Credentials are only sent over TLS, or to this machine itself. */
 export class SmtpNotifier implements Notifier {
   readonly name: string;
+  readonly takes: ReadonlySet<NoticeKind> = new Set(['alarm']);
   readonly #config: SmtpNotifierConfig;
   readonly #transport: Transporter;
   #closed = false;
@@ -45,6 +47,7 @@ export class SmtpNotifier implements Notifier {
   async send({ id, notice }: Notification, { signal }: CallOptions = {}): Promise<void> {
     throwIfAborted(signal);
     if (this.#closed) throw new PortError('failed_precondition', 'the mail notifier is closed');
+    if (!isAlarmNotice(notice)) throw new PortError('invalid_argument', 'mails tell of alarms alone');
     const { from, to, publicUrl } = this.#config;
     const sending = this.#transport.sendMail({
       from,

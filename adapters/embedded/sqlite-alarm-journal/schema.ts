@@ -5,6 +5,7 @@ export interface AlarmSchema {
   alarm: AlarmRow;
   journal_entry: JournalRow;
   outbox: OutboxRow;
+  announced: AnnouncedRow;
 }
 
 /** The fold of an alarm's entries, with the columns by which it is looked for. */
@@ -50,6 +51,15 @@ export interface OutboxRow {
   notice: string;
 }
 
+/** The newest announcement of each subject. */
+export interface AnnouncedRow {
+  subject: string;
+  kind: string;
+  id: string;
+  machine: string;
+  notice: string;
+}
+
 export const migrations: readonly Migration[] = [
   {
     version: 1,
@@ -80,6 +90,16 @@ export const migrations: readonly Migration[] = [
     version: 2,
     up: async (db) => {
       await sql`create index journal_entry_recorded on journal_entry (tenant, recorded_at_ms, position)`.execute(db);
+    },
+  },
+  {
+    version: 3,
+    up: async (db) => {
+      await sql`create table announced (
+        subject text primary key, kind text not null, id text not null, machine text not null, notice text not null)`.execute(
+        db,
+      );
+      await sql`create index announced_kind on announced (kind, subject)`.execute(db);
     },
   },
 ];

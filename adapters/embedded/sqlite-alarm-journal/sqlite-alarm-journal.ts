@@ -10,6 +10,7 @@ import type {
   AlarmJournal,
   AlarmOutbox,
   AlarmQuery,
+  Announcements,
   DeadMessageQuery,
   EntryPage,
   EntryQuery,
@@ -20,17 +21,20 @@ import type {
   RecordedTransition,
   RecordOptions,
 } from '#core/ports/alarm-journal.ts';
+import type { Announced, Announcement } from '#core/announcing/announcement.ts';
+import { AnnouncedTable } from './announced-table.ts';
 import type { SqliteAlarmJournalConfig } from './config.ts';
 import { JournalStatements } from './journal-statements.ts';
 import { OutboxTable } from './outbox-table.ts';
 import { migrations, type AlarmSchema, type JournalRow } from './schema.ts';
 
-/** The alarm journal, its alarms and its outbox in one SQLite file, so that one transaction holds them together. */
-export class SqliteAlarmJournal implements AlarmJournal, AlarmOutbox, AsyncDisposable {
+/** The alarm journal, its alarms, its outbox and what else it tells of in one SQLite file, so that one transaction holds them together. */
+export class SqliteAlarmJournal implements AlarmJournal, AlarmOutbox, Announcements, AsyncDisposable {
   readonly #file: SqliteFile<AlarmSchema>;
   readonly #outboxFile: SqliteFile<AlarmSchema>;
   readonly #clock: Clock;
   readonly #outbox: OutboxTable;
+  readonly #announced: AnnouncedTable;
   #statements: JournalStatements | undefined;
 
   static async open(config: SqliteAlarmJournalConfig, clock: Clock): Promise<SqliteAlarmJournal> {
@@ -47,6 +51,7 @@ export class SqliteAlarmJournal implements AlarmJournal, AlarmOutbox, AsyncDispo
     this.#outboxFile = outboxFile;
     this.#clock = clock;
     this.#outbox = new OutboxTable(outboxFile);
+    this.#announced = new AnnouncedTable(file);
   }
 
   async record(
@@ -245,6 +250,34 @@ export class SqliteAlarmJournal implements AlarmJournal, AlarmOutbox, AsyncDispo
   async outboxCounts({ signal }: CallOptions = {}): Promise<ReadonlyMap<string, OutboxCount>> {
     throwIfAborted(signal);
     return this.#outbox.counts();
+  }
+
+  async announce(
+    announcements: readonly Announcement[],
+    { notify = [], signal }: CallOptions & { readonly notify?: readonly string[] } = {},
+  ): Promise<void> {
+    throwIfAborted(signal);
+    if (announcements.length === 0) return;
+    if (await this.#announced.add(announcements, notify, this.#clock.nowMs())) this.#file.changed();
+  }
+
+  async announced(subject: string, { signal }: CallOptions = {}): Promise<Announcement | undefined> {
+    throwIfAborted(signal);
+    return this.#announced.one(subject);
+  }
+
+  async listAnnounced(
+    { kind, after = '', limit }: { readonly kind: Announced['kind']; readonly after?: string; readonly limit: number },
+    { signal }: CallOptions = {},
+  ): Promise<readonly Announcement[]> {
+    throwIfAborted(signal);
+    requireLimit(limit, 10_000);
+    return this.#announced.list(kind, after, limit);
+  }
+
+  async forgetAnnounced(subjects: readonly string[], { signal }: CallOptions = {}): Promise<void> {
+    throwIfAborted(signal);
+    await this.#announced.forget(subjects);
   }
 
   onChange(listener: () => void): () => void {

@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto';
-import { alarmCloudEvent } from '#core/alerting/alarm-events.ts';
+import { cloudEvent } from '#core/announcing/cloud-events.ts';
 import type { Clock } from '#core/clock.ts';
 import { PortError, throwIfAborted, type CallOptions, type PortErrorCode } from '#core/errors.ts';
+import { isAlarmNotice, type NoticeKind } from '#core/ports/alarm-journal.ts';
 import type { Notification, Notifier } from '#core/ports/notifier.ts';
 import type { WebhookNotifierConfig } from './config.ts';
 
@@ -19,18 +20,20 @@ const CODE_BY_STATUS: Readonly<Record<number, PortErrorCode>> = {
 };
 
 /**
- * Posts alarms as CloudEvents 1.0 in structured JSON, signed as in the Standard Webhooks specification: `webhook-signature` is `v1,` and
+ * Posts alarms, and what else it is to take, as CloudEvents 1.0 in structured JSON, signed as in the Standard Webhooks specification: `webhook-signature` is `v1,` and
  * the base64 HMAC-SHA256 of `{webhook-id}.{webhook-timestamp}.{body}`. `Idempotency-Key` equals the event's id. Redirects are not
  * followed: a receiver could lead the platform to addresses that only it can reach.
  */
 export class WebhookNotifier implements Notifier {
   readonly name: string;
+  readonly takes: ReadonlySet<NoticeKind>;
   readonly #config: WebhookNotifierConfig;
   readonly #clock: Clock;
   readonly #closing = new AbortController();
 
   constructor(config: WebhookNotifierConfig, clock: Clock) {
     this.name = config.name;
+    this.takes = new Set(config.events);
     this.#config = config;
     this.#clock = clock;
   }
@@ -38,7 +41,9 @@ export class WebhookNotifier implements Notifier {
   async send({ id, notice }: Notification, { signal }: CallOptions = {}): Promise<void> {
     throwIfAborted(signal);
     if (this.#closing.signal.aborted) throw new PortError('failed_precondition', 'the webhook notifier is closed');
-    const body = JSON.stringify(alarmCloudEvent(id, notice, this.#config.publicUrl));
+    const kind = isAlarmNotice(notice) ? 'alarm' : notice.kind;
+    if (!this.takes.has(kind)) throw new PortError('invalid_argument', `the webhook does not take ${kind} events`);
+    const body = JSON.stringify(cloudEvent(id, notice, this.#config.publicUrl));
     const response = await this.#post(id, body, signal);
     await response.body?.cancel().catch(() => undefined);
     const { status } = response;

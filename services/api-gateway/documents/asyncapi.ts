@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Addresses } from '../../shared/config/addresses.ts';
+import { CLOUD_EVENTS } from '../schemas/cloud-events.ts';
 import { commandPayloadSchema } from '../schemas/commands.ts';
 import { SSE_EVENTS } from '../schemas/events.ts';
 import { statusPayloadSchema, telemetryPayloadSchema, waveformPayloadSchema } from '../schemas/mqtt.ts';
@@ -93,6 +94,22 @@ export function asyncApiDocument({ url, mqttUrl } = DEFAULT_ADDRESSES): object {
     bindings: { http: { method: 'GET' } },
   };
   operations['sendEvents'] = { action: 'send', summary: 'What happens now', channel: { $ref: '#/channels/events' } };
+  channels['webhook'] = {
+    address: null,
+    description:
+      'The address that TRIBO_WEBHOOK_URL names: CloudEvents 1.0 by POST as `application/cloudevents+json`, at least once with a stable id, of the kinds in TRIBO_WEBHOOK_EVENTS. Signed as in Standard Webhooks: `webhook-signature` is `v1,` and the base64 HMAC-SHA256 of `{webhook-id}.{webhook-timestamp}.{body}`.',
+    messages: Object.fromEntries(
+      Object.entries(CLOUD_EVENTS).map(([name, schema]) => {
+        return [name, { name, contentType: 'application/cloudevents+json', payload: schemas.output(schema) }] as const;
+      }),
+    ),
+    bindings: { http: { method: 'POST' } },
+  };
+  operations['notify'] = {
+    action: 'send',
+    summary: 'What people and other systems are told of',
+    channel: { $ref: '#/channels/webhook' },
+  };
   return {
     asyncapi: '3.0.0',
     info: { title: 'Tribo', version: '1', license: { name: 'Apache-2.0' } },

@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { cloudEvent } from '#core/announcing/cloud-events.ts';
+import { sampleActivation, sampleNotice } from '#core/contracts/sample-alarm.ts';
+import type { Notice } from '#core/ports/alarm-journal.ts';
+import { CLOUD_EVENTS } from '../schemas/cloud-events.ts';
 import { apiGatewayConfigSchema } from '../config.ts';
 import { routeTable } from '../routes/route-table.ts';
 import { asyncApiDocument } from './asyncapi.ts';
@@ -19,6 +23,8 @@ function at(document: object, path: string): unknown {
     .slice(1)
     .reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], document);
 }
+
+const PRESS = 'north/akron/press-7';
 
 describe('generated documents', () => {
   it.each(Object.entries(generatedDocuments()))(
@@ -64,6 +70,23 @@ describe('generated documents', () => {
     });
   });
 
+  it.each([
+    { kind: 'device', change: 'online', device: 'gw-1', machines: [PRESS], by: 'connection', sinceMs: 1 },
+    { kind: 'device', change: 'offline', device: 'gw-1', machines: Array(101).fill(PRESS), by: 'restart', sinceMs: 1 },
+    {
+      ...{ kind: 'prediction', change: 'made', machine: PRESS, sensor: 'de', verdict: 'alarm', before: 'healthy' },
+      ...{ predictionId: 'p-1', ts: 1, values: { 'de.anomaly_score': 4 }, threshold: 3, waveformId: 'w-1' },
+      ...{ model: { name: 'm', version: 1, sha256: 'x' }, contributions: [{ feature: 'rms', z: 4, ratio: 2 }] },
+    },
+    sampleNotice(sampleActivation()),
+  ])('describe the event that is posted, %#', (notice) => {
+    const event = cloudEvent('n1', notice as Notice, 'https://tribo.example');
+    const schema = Object.values(CLOUD_EVENTS).find(({ shape }) => shape.type.value === event.type);
+    const sent: unknown = JSON.parse(JSON.stringify(event));
+    // Parsing drops what a schema does not name.
+    expect(schema?.parse(sent)).toEqual(sent);
+  });
+
   it('describe no topic that nothing sends on, and none as retained', () => {
     expect(Object.keys(at(documents.asyncapi, '/channels') as object)).toEqual([
       'telemetry',
@@ -71,6 +94,7 @@ describe('generated documents', () => {
       'status',
       'command',
       'events',
+      'webhook',
     ]);
     expect(JSON.stringify(documents.asyncapi)).not.toMatch(/"retain":true|[Rr]etained/);
   });

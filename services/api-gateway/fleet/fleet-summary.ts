@@ -1,7 +1,7 @@
 import type { Clock } from '#core/clock.ts';
 import { machineHistories } from '#core/derivation/machine-histories.ts';
 import type { Alarm } from '#core/domain/alarm.ts';
-import { machineRef, type DeviceId, type MachineKey, type TenantId } from '#core/domain/ids.ts';
+import { machineRef, type MachineKey, type TenantId } from '#core/domain/ids.ts';
 import { NO_HISTORY } from '#core/domain/machine-history.ts';
 import type { LiveFeed, LiveMachine } from '#core/live/live-feed.ts';
 import type { DevicePresence } from '#core/ports/device-gateway.ts';
@@ -9,6 +9,7 @@ import type { AlarmJournal } from '#core/ports/alarm-journal.ts';
 import type { MachineRegistry, RegisteredMachine } from '#core/ports/machine-registry.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { Fleet } from '../schemas/machines.ts';
+import { DeviceBoard } from './device-board.ts';
 import { FleetMachineState } from './fleet-machine-state.ts';
 import { fleetBoard, fleetPage, type FleetBoard, type FleetFilter } from './fleet-page.ts';
 
@@ -39,7 +40,7 @@ export class FleetSummary {
   readonly #tenants = new Map<TenantId, Map<MachineKey, FleetMachineState>>();
   /** Made when somebody asks, good until the next pulse or change. */
   readonly #boards = new Map<TenantId, FleetBoard>();
-  readonly #presence = new Map<DeviceId, DevicePresence>();
+  readonly #presence = new DeviceBoard();
   readonly #cursors = new Map<LiveFeed, string>();
   readonly #listeners = new Set<(pulse: Pulse, presence: readonly DevicePresence[]) => void>();
   readonly #stop = new AbortController();
@@ -107,8 +108,9 @@ export class FleetSummary {
     return [...(this.#tenants.get(tenant)?.keys() ?? [])].filter((key) => key.endsWith(suffix));
   }
 
-  presenceOf(device: DeviceId): boolean | undefined {
-    return this.#presence.get(device)?.online;
+  /** Which devices are there. */
+  get presence(): DeviceBoard {
+    return this.#presence;
   }
 
   /** Takes a change that was made here, so that it is seen at once. */
@@ -208,7 +210,7 @@ export class FleetSummary {
         if (own) own.push(machine);
         else pulse.set(tenant, [machine]);
       }
-      for (const each of changes.presence) if (each.by === 'connection') this.#presence.set(each.device, each);
+      this.#presence.take(changes);
       presence.push(...changes.presence);
     }
     for (const listener of this.#listeners) listener(pulse, presence);

@@ -150,12 +150,12 @@ function topicsOf({ machines }: Device): string[] {
 }
 
 function deviceView({ id, machines, enabled, createdAtMs }: Device, { fleet }: GatewayServices): DeviceView {
-  const online = fleet.presenceOf(id);
+  const state = fleet.presence.stateOf(id);
   return {
     id,
     machines: machines.map(placeOf),
     enabled,
     createdMs: createdAtMs,
-    ...(online !== undefined && { online }),
+    ...(state && { online: state.online, sinceMs: state.sinceMs }),
   };
 }

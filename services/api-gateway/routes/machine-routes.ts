@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { unjudgedReadings } from '#core/alerting/unjudged-readings.ts';
-import { machineRef, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import { machineRef, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { maintenanceAt, readHistory } from '#core/domain/machine-history.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import type { VersionedRule } from '#core/domain/rule.ts';
+import type { CallOptions } from '#core/errors.ts';
 import type { MachineHistoryEvent, QuarantinedMachine, RegisteredMachine } from '#core/ports/machine-registry.ts';
 import type { LatestValue } from '#core/ports/time-series-store.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
@@ -27,6 +28,7 @@ import {
   quarantineSchema,
   registeredMachineSchema,
   type LiveValue,
+  type MachineDetail,
   type MachineEventView,
   type QuarantinedMachineView,
 } from '../schemas/machines.ts';
@@ -41,7 +43,8 @@ const LATEST = [Infinity, ''] as const;
 /** What the rule store gives at once. */
 const RULES_AT_MOST = 10_000;
 const UNJUDGED_AT_MOST = 20;
-const RULES_WITHIN_MS = 1000;
+const READ_WITHIN_MS = 1000;
+const DEVICES_AT_MOST = 50;
 
 export function machineRoutes(limits: { readonly jsonBytes: number }): readonly Route[] {
   return [
@@ -66,8 +69,9 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
       response: { status: 200, description: 'The machine', schema: machineDetailSchema, etag: true },
       handle: async ({ params, query, principal, signal }, services) => {
         const state = ownMachine({ tenant: principal.tenant, ...query, ...params }, services);
-        const [latest, rules] = await Promise.all([
+        const [latest, devices, rules] = await Promise.all([
           services.store.latest(state.key, { signal }),
+          devicesFor(state.key, services, signal),
           rulesOrNone(principal.tenant, services, signal),
         ]);
         const at = { nowMs: services.clock.nowMs(), staleAfterMs: services.config.staleAfterMs };
@@ -79,6 +83,7 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
           revision,
           description: machine,
           latest: latest.map(liveValue),
+          devices,
           ...(unjudged && { unjudged }),
           ...(operatingStateProblem !== undefined && { operatingStateProblem }),
         };
@@ -216,8 +221,30 @@ async function rulesOrNone(
   { rules }: GatewayServices,
   signal: AbortSignal,
 ): Promise<readonly VersionedRule[] | undefined> {
-  const options = { signal: AbortSignal.any([signal, AbortSignal.timeout(RULES_WITHIN_MS)]) };
-  return rules.list({ tenant, limit: RULES_AT_MOST }, options).catch(() => undefined);
+  return rules.list({ tenant, limit: RULES_AT_MOST }, soon(signal)).catch(() => undefined);
+}
+
+/** Those that are still bound to it, as far as that can be read soon: what connected may be known for longer. */
+async function devicesFor(
+  machine: MachineKey,
+  { fleet, devices }: GatewayServices,
+  signal: AbortSignal,
+): Promise<MachineDetail['devices']> {
+  const states = fleet.presence.statesFor(machine).slice(0, DEVICES_AT_MOST);
+  const found = await Promise.all(
+    states.map(async ({ device: id, online, sinceMs, by }) => {
+      const isBound = await devices.getDevice(id, soon(signal)).then(
+        (device) => device?.machines.includes(machine) === true,
+        () => true,
+      );
+      return isBound ? [{ id, online, sinceMs, by }] : [];
+    }),
+  );
+  return found.flat().sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+function soon(signal: AbortSignal): CallOptions {
+  return { signal: AbortSignal.any([signal, AbortSignal.timeout(READ_WITHIN_MS)]) };
 }
 
 export function liveValue({ metric, ts, value, unit, quality }: LatestValue): LiveValue {

@@ -147,6 +147,17 @@ export const unjudgedReadingSchema = z
   })
   .meta({ id: 'UnjudgedReading' });
 
+export const machineDeviceSchema = z
+  .object({
+    id: z.string(),
+    online: z.boolean(),
+    sinceMs: instantMsSchema.meta({ description: 'Since when it is so' }),
+    by: z.enum(['connection', 'status']).meta({
+      description: 'Known by its connection, or by what the device, while connected, said of this machine',
+    }),
+  })
+  .meta({ id: 'MachineDevice' });
+
 export const machineDetailSchema = z
   .object({
     ...fleetMachineSchema.shape,
@@ -164,6 +175,9 @@ export const machineDetailSchema = z
         description: 'Why the newest reading that should tell the operating state does not',
         examples: ['the reading rpm = 25 rev is left out: rev does not convert to /min'],
       }),
+    devices: z
+      .array(machineDeviceSchema)
+      .meta({ description: 'Devices that speak for it and have connected by MQTT, by id' }),
     maintenance: maintenanceSchema.optional().meta({ description: 'That is under way by the machine’s history' }),
   })
   .meta({ id: 'MachineDetail' });

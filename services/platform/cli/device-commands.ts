@@ -53,12 +53,13 @@ export function addDeviceCommands(program: Command, action: Action): void {
         const items = await allItems<DeviceView>(api(), '/v1/devices');
         out.result(items, () =>
           table(
-            ['device', 'machines', 'enabled', 'online', 'since'],
+            ['device', 'machines', 'enabled', 'online', 'since', 'added'],
             items.map((each) => [
               each.id,
               each.machines.map((at) => `${at.site}/${at.machine}`).join(' '),
               String(each.enabled),
               String(each.online ?? 'unknown'),
+              each.sinceMs === undefined ? '' : instant(each.sinceMs),
               instant(each.createdMs),
             ]),
           ),

@@ -314,7 +314,7 @@ export const settings = {
     flag: 'webhook-url',
     schema: z.url({ protocol: /^https?$/ }).optional(),
     allowed: 'an http or https address',
-    help: 'Alarm notifications are posted here, signed.',
+    help: 'Notifications are posted here as CloudEvents, signed.',
     example: 'https://example.org/tribo',
   },
   webhookSecret: {
@@ -324,6 +324,23 @@ export const settings = {
     allowed: 'at least 16 characters',
     help: 'Key of the HMAC-SHA256 signature on each notification.',
     example: 'a-long-random-text',
+  },
+  webhookEvents: {
+    env: 'TRIBO_WEBHOOK_EVENTS',
+    flag: 'webhook-events',
+    schema: z
+      .string()
+      .regex(/^(alarm|device|prediction)(,(alarm|device|prediction))*$/)
+      .default('alarm,device'),
+    allowed: 'a list of alarm,device,prediction',
+    help: 'What is posted to the webhook: alarms, devices that come and go, predictions whose verdict changes.',
+  },
+  presenceSettleMs: {
+    env: 'TRIBO_PRESENCE_SETTLE_MS',
+    flag: 'presence-settle-ms',
+    schema: z.coerce.number().int().min(0).max(3_600_000).default(10_000),
+    allowed: 'milliseconds, 0 to 3600000',
+    help: 'How long a device must be connected, or away, before that is told by webhook and log; a device that comes and goes is told ever later, up to 64 times this.',
   },
   smtpUrl: {
     env: 'TRIBO_SMTP_URL',

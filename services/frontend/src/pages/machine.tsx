@@ -48,6 +48,7 @@ export function MachinePage({
       {(data) => (
         <>
           <MachineHead detail={data} />
+          <Devices devices={data.devices} />
           {data.maintenance ? (
             <UnderMaintenance site={site} machine={machine} maintenance={data.maintenance} canEnd={canAcknowledge} />
           ) : null}
@@ -97,6 +98,22 @@ function MachineHead({ detail }: { readonly detail: MachineDetail }) {
         </p>
       ) : null}
     </>
+  );
+}
+
+/** Whether whoever sends for the machine is connected. What is connected and silent, and what is gone, want different remedies. */
+function Devices({ devices }: { readonly devices: MachineDetail['devices'] }) {
+  if (devices.length === 0) return null;
+  return (
+    <ul className="muted" aria-label="Devices">
+      {devices.map(({ id, online, sinceMs, by }) => (
+        <li key={id}>
+          Device {id}:{' '}
+          <strong>{online ? 'connected' : by === 'status' ? 'says it is not there' : 'not connected'}</strong> since{' '}
+          {dateTime(sinceMs)}
+        </li>
+      ))}
+    </ul>
   );
 }
 
