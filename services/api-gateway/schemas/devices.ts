@@ -11,13 +11,10 @@ export const deviceSchema = z
     machines: z.array(machineAddressInDeviceSchema).meta({ description: 'The machines it may speak for' }),
     enabled: z.boolean(),
     createdMs: instantMsSchema,
-    online: z
-      .boolean()
-      .optional()
-      .meta({
-        description:
-          'Whether it is connected; absent: it has not connected by MQTT, or not yet come back after the platform was restarted',
-      }),
+    online: z.boolean().optional().meta({
+      description:
+        'Whether it is connected; absent: it has not connected by MQTT, or not yet come back after the platform was restarted',
+    }),
     sinceMs: instantMsSchema.optional().meta({ description: 'Since when it is online, or is not' }),
   })
   .meta({ id: 'Device' });
