@@ -19,6 +19,7 @@ import { EventHub } from './events/event-hub.ts';
 import { FleetSummary } from './fleet/fleet-summary.ts';
 import { createApp } from './http/app.ts';
 import { BodyBudget } from './http/body-budget.ts';
+import { answerClientErrors } from './http/client-errors.ts';
 import { IdempotencyStore } from './http/idempotency.ts';
 import { RateLimits } from './http/rate-limits.ts';
 import { LedgerReader } from './ledger-reader.ts';
@@ -58,6 +59,7 @@ export async function startApiGateway(
   const app = createApp(routeTable(config), services, baseUrl);
   const server = config.tls ? secureServer(config.tls, app, dependencies) : createServer(app);
   limit(server, config);
+  answerClientErrors(server);
   try {
     await auditor.start();
     await fleet.start();

@@ -118,7 +118,8 @@ export function asyncApiDocument({ url, mqttUrl } = DEFAULT_ADDRESSES): object {
         host: mqtt.host,
         protocol: mqtt.protocol === 'mqtts:' ? 'secure-mqtt' : 'mqtt',
         protocolVersion: '3.1.1',
-        description: 'User name: device id; password: its secret',
+        description:
+          'User name: device id; password: its secret; client id: the device id, or `<device id>:<anything>` for further connections',
       },
       http: { host: http.host, protocol: http.protocol.slice(0, -1) },
     },

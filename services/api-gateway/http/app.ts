@@ -93,7 +93,12 @@ function servePage(app: Express, { staticFolder }: ApiGatewayConfig): void {
 
 function methodsByPath(routes: readonly Route[]): ReadonlyMap<string, readonly string[]> {
   const byPath = Map.groupBy(routes, (route) => route.path);
-  return new Map([...byPath].map(([path, some]) => [path, some.map((route) => route.method)]));
+  return new Map(
+    [...byPath].map(([path, some]) => [
+      path,
+      some.flatMap(({ method }) => (method === 'GET' ? [method, 'HEAD'] : [method])),
+    ]),
+  );
 }
 
 function methodNotAllowed(method: string, methods: readonly string[]): HttpProblem {

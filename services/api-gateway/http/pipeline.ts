@@ -14,6 +14,8 @@ import { contentTypeOf, discardRest, parseJson, readBytes } from './body.ts';
 import { isRemembered, type BytesBody, type Call, type Reply, type Route } from './route.ts';
 import { validated } from './validation.ts';
 
+/** Answers hold a tenant's data, secrets that are shown once, and other forms by Accept. */
+const NOT_KEPT = 'no-store';
 const NO_BODY = Buffer.alloc(0);
 const EMPTY_OBJECT = Buffer.from('{}');
 
@@ -162,10 +164,12 @@ export class Pipeline {
   }
 
   #send(response: Response, route: Route, reply: Reply): void {
+    response.setHeader('cache-control', NOT_KEPT);
     for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
     response.status(reply.status ?? ('empty' in reply ? 204 : route.response.status));
-    if ('stream' in reply) reply.stream(response);
-    else if ('empty' in reply) response.end();
+    // A stream would hold its place for ever, and whatever comes after HEAD on the connection.
+    if ('empty' in reply || ('stream' in reply && response.req.method === 'HEAD')) response.end();
+    else if ('stream' in reply) reply.stream(response);
     else if ('json' in reply) this.#sendJson(response, route, reply.json);
     else {
       const bytes = typeof reply.bytes === 'string' ? Buffer.from(reply.bytes) : reply.bytes;
@@ -187,6 +191,7 @@ export class Pipeline {
 function sendProblemBody(response: Response, problem: HttpProblem, body: Problem): void {
   if (body.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(body.retryAfterSeconds));
   if (problem.type === 'unauthenticated') response.setHeader('www-authenticate', 'Bearer realm="tribo"');
+  response.setHeader('cache-control', NOT_KEPT);
   response.status(problem.status).type('application/problem+json').send(JSON.stringify(body));
 }
 

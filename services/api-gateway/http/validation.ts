@@ -5,7 +5,8 @@ const MAX_ERRORS = 20;
 
 /** What the schema makes of the value. @throws HttpProblem invalid-request that points at every part that is wrong. */
 export function validated<Output>(schema: z.ZodType<Output>, value: unknown, place: 'body' | 'query' | 'path'): Output {
-  const parsed = schema.safeParse(value);
+  if (place === 'query') requireOnce(value as Readonly<Record<string, unknown>>);
+  const parsed = schema.safeParse(value, { error: plainly });
   if (parsed.success) return parsed.data;
   const errors = parsed.error.issues.slice(0, MAX_ERRORS).flatMap((issue) => located(issue, place));
   const [first = { pointer: '', detail: 'it is not valid' }] = errors;
@@ -14,6 +15,24 @@ export function validated<Output>(schema: z.ZodType<Output>, value: unknown, pla
     pointer: first.pointer,
     remedy: 'Correct the named parts; /openapi.json describes what is expected.',
     ...(errors.length > 1 && { errors }),
+  });
+}
+
+/** In place of what zod says of a value that is absent, or of a text that is no number. */
+function plainly({ code, input }: z.core.$ZodRawIssue): string | undefined {
+  if (code !== 'invalid_type') return undefined;
+  if (input === undefined) return 'is required';
+  return Number.isNaN(input) ? 'must be a number' : undefined;
+}
+
+/** Nobody can tell which of two values is meant. */
+function requireOnce(query: Readonly<Record<string, unknown>>): void {
+  const [repeated] = Object.entries(query).find(([, value]) => Array.isArray(value)) ?? [];
+  if (repeated === undefined) return;
+  throw new HttpProblem('invalid-request', {
+    detail: 'is given more than once',
+    pointer: pointerTo([repeated], 'query'),
+    remedy: 'Give each parameter once; where it is a list, with commas.',
   });
 }
 

@@ -8,7 +8,7 @@ import type { CallOptions } from '#core/errors.ts';
 import type { MachineHistoryEvent, QuarantinedMachine, RegisteredMachine } from '#core/ports/machine-registry.ts';
 import type { LatestValue } from '#core/ports/time-series-store.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
-import { etagOf, expectedVersion } from '../http/conditions.ts';
+import { conditional, etagOf, expectedVersion } from '../http/conditions.ts';
 import { decodeCursor, pageOf } from '../http/cursor.ts';
 import { route, type Route } from '../http/route.ts';
 import {
@@ -110,7 +110,7 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
         const present = (await services.machines.getMachine(key))?.revision ?? 0;
         const { tenant, site } = machineRef(key);
         const expectedRevision = expectedVersion(call, present);
-        const put = await services.machines.putMachine(tenant, site, body, { expectedRevision });
+        const put = await conditional(() => services.machines.putMachine(tenant, site, body, { expectedRevision }));
         services.fleet.put(put);
         return { json: registeredView(put), headers: { etag: etagOf(put.revision) } };
       },
@@ -127,7 +127,7 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
       handle: async (call, services) => {
         const { key } = ownMachine({ tenant: call.principal.tenant, ...call.query, ...call.params }, services);
         const expectedRevision = expectedVersion(call, (await registeredMachine(key, services)).revision);
-        await services.machines.deleteMachine(key, { expectedRevision });
+        await conditional(() => services.machines.deleteMachine(key, { expectedRevision }));
         services.fleet.remove(key);
         return { empty: true };
       },

@@ -44,7 +44,13 @@ export function readNdjson(
     open.lines.push(line);
   }
   close();
-  if (portions.length === 0) throw nowhere(0, 'message');
+  if (portions.length === 0) {
+    throw new HttpProblem('invalid-request', {
+      detail: 'There are no messages.',
+      pointer: '',
+      remedy: 'Send at least one line, each a message as JSON.',
+    });
+  }
   return portions;
 }
 
@@ -88,12 +94,9 @@ function portionOf(site: string, machine: string, lines: readonly Line[]): Porti
 
 const COMMA = Buffer.from(',');
 
-function nowhere(line: number, missing: string): HttpProblem {
+function nowhere(line: number, missing: 'site' | 'machine'): HttpProblem {
   return new HttpProblem('invalid-request', {
-    detail:
-      missing === 'message'
-        ? 'There are no messages.'
-        : `Line ${line} names no valid ${missing}, and neither does the query.`,
+    detail: `Line ${line} names no valid ${missing}, and neither does the query.`,
     pointer: `/${line}`,
     remedy: 'Put "site" and "machine" into each line, or into the query as ?site=&machine=.',
   });

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { isName } from '#core/domain/ids.ts';
+import { parseRfc3339 } from '#core/ingestion/timestamp.ts';
 
 /** A name that a topic, a path or an object key may carry (wire.md). */
 export const nameSchema = z
   .string()
-  .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must be 1 to 64 of the characters A-Z a-z 0-9 _ . -')
+  .regex(/^[A-Za-z0-9_.-]{1,64}$/, { error: 'must be 1 to 64 of the characters A-Z a-z 0-9 _ . -', abort: true })
   .refine(isName, 'is reserved')
   .meta({ description: 'A name: 1 to 64 of A-Z a-z 0-9 _ . -', examples: ['press-7'] });
 
@@ -18,11 +19,12 @@ export const instantQuerySchema = z
   .string()
   .max(40)
   .transform((text, context) => {
-    const ms = /^-?\d{1,15}$/.test(text) ? Number(text) : Date.parse(text);
-    if (Number.isFinite(ms) && Math.abs(ms) <= 8.64e15) return ms;
+    const ms = /^-?\d{1,15}$/.test(text) ? Number(text) : parseRfc3339(text);
+    if (ms !== undefined) return ms;
     context.addIssue({
       code: 'custom',
-      message: 'must be RFC 3339, such as 2026-11-21T01:00:00Z, or epoch milliseconds',
+      message:
+        'must be RFC 3339 with an offset, such as 2026-11-21T01:00:00Z (a + is %2B in a query), or epoch milliseconds',
     });
     return z.NEVER;
   })

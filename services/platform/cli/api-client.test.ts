@@ -107,5 +107,6 @@ describe('a request that the platform refuses', () => {
 
 const EXIT_CODE_OF_STATUS: Readonly<Record<number, number>> = {
   ...{ 400: 65, 413: 65, 415: 65, 422: 65, 404: 66, 409: 73, 412: 73, 401: 77, 403: 77, 429: 75, 503: 75 },
+  ...{ 408: 75, 431: 65 },
   ...{ 405: 70, 406: 70, 428: 70, 500: 70, 501: 70, 504: 70 },
 };

@@ -155,11 +155,13 @@ const KIND_OF_STATUS: Readonly<Record<number, CommandError['kind']>> = {
   401: 'refused',
   403: 'refused',
   404: 'not-found',
+  408: 'unreachable',
   409: 'conflict',
   412: 'conflict',
   413: 'data',
   415: 'data',
   422: 'data',
   429: 'unreachable',
+  431: 'data',
   503: 'unreachable',
 };

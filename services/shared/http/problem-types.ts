@@ -36,6 +36,9 @@ export type Problem = z.infer<typeof problemSchema>;
 
 /** Status and title of each problem type. */
 export const PROBLEM_TYPES = {
+  'malformed-request': { status: 400, title: 'Not an HTTP request' },
+  'request-timeout': { status: 408, title: 'The request took too long to come' },
+  'headers-too-large': { status: 431, title: 'The headers are too large' },
   'malformed-json': { status: 400, title: 'The body is not JSON' },
   'nesting-too-deep': { status: 400, title: 'The body is nested too deeply' },
   'invalid-request': { status: 422, title: 'The request is not valid' },

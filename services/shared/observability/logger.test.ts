@@ -19,7 +19,10 @@ describe('a log line', () => {
     expect(JSON.stringify(logged(details))).toContain('[hidden]');
   });
 
-  it.each(['unavailable', 'ENOSPC', 'ERR_INVALID_ARG_TYPE'])('shows %s, the code of an error', (code) => {
-    expect(logged({ err: Object.assign(new Error('no space'), { code }) })).toMatchObject({ err: { code } });
-  });
+  it.each(['unavailable', 'undecodable_waveform', 'ENOSPC', 'ERR_INVALID_ARG_TYPE'])(
+    'shows %s, the code of an error',
+    (code) => {
+      expect(logged({ err: Object.assign(new Error('no space'), { code }) })).toMatchObject({ err: { code } });
+    },
+  );
 });

@@ -1,13 +1,10 @@
 import { pino, type DestinationStream, type Logger, type LevelWithSilent } from 'pino';
-import { PORT_ERROR_CODES } from '#core/errors.ts';
 import { activeSpanContext } from './trace-context.ts';
 
 export type { Logger } from 'pino';
 
 /** Fields that may hold a secret; a log line shows `[hidden]` in their place. */
 const SECRET_FIELDS = ['authorization', 'cookie', 'password', 'secret', 'token', 'code', 'csrfToken'];
-
-const ERROR_CODES: ReadonlySet<string> = new Set(PORT_ERROR_CODES);
 
 export interface LoggerOptions {
   readonly service: string;
@@ -32,14 +29,14 @@ export function createLogger({ service, level = 'info', destination }: LoggerOpt
   return destination ? pino(options, destination) : pino(options);
 }
 
-/** Error codes, by which people look for causes, are no secrets; those of sign-in links are 43 random characters. */
+/** Codes of errors and of refusals, by which people look for causes, are no secrets; those of sign-in links are 43 random characters. */
 function hidden(value: unknown, path: readonly unknown[]): unknown {
   return path.at(-1) === 'code' && isErrorCode(value) ? value : '[hidden]';
 }
 
-/** Of a port, or as Node.js and libraries have them: ENOSPC, ERR_INVALID_ARG_TYPE. */
+/** Of a port or a refusal, or as Node.js and libraries have them: not_found, ENOSPC, ERR_INVALID_ARG_TYPE. */
 function isErrorCode(value: unknown): boolean {
-  return typeof value === 'string' && (ERROR_CODES.has(value) || /^[A-Z][A-Z0-9_]{2,39}$/.test(value));
+  return typeof value === 'string' && /^(?:[A-Z][A-Z0-9_]{2,39}|[a-z][a-z_]{2,39})$/.test(value);
 }
 
 function traceFields(): object {

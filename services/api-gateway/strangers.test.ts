@@ -1,0 +1,105 @@
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { GatewayPlatform } from '#test/support/gateway-platform.ts';
+import type { Problem } from '../shared/http/problem-types.ts';
+
+let platform: GatewayPlatform;
+beforeAll(async () => {
+  platform = await GatewayPlatform.start();
+});
+afterAll(async () => {
+  await platform[Symbol.asyncDispose]();
+});
+
+/** What comes back for the bytes, until the gateway closes the connection. */
+function exchange(bytes: string | Buffer): Promise<string> {
+  const { hostname, port } = new URL(platform.gateway.url);
+  const socket = connect(Number(port), hostname);
+  let answer = '';
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')));
+  return new Promise((resolve, reject) => {
+    socket.on('close', () => resolve(answer)).on('error', reject);
+    socket.write(bytes);
+  });
+}
+
+describe('what is no HTTP request', () => {
+  const mqttConnect = Buffer.from([0x10, 12, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 60, 0, 0]);
+
+  it.each([
+    ['an MQTT CONNECT', mqttConnect, 400, 'malformed-request'],
+    ['a TLS handshake', Buffer.from([0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3]), 400, 'malformed-request'],
+    [
+      'a body of two lengths',
+      'POST /v1/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+      'malformed-request',
+    ],
+    [
+      'a header of 40 KB',
+      `GET /health/live HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(40_000)}\r\n\r\n`,
+      431,
+      'headers-too-large',
+    ],
+  ])('such as %s is answered with problem details, and the connection closed', async (_what, bytes, status, type) => {
+    const [head = '', body = ''] = (await exchange(bytes)).split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} .*content-type: application/problem\\+json`, 's'));
+    expect(JSON.parse(body) as Problem).toMatchObject({
+      type: `urn:tribo:problem:${type}`,
+      status,
+      remedy: expect.any(String),
+    });
+  });
+});
+
+describe('HEAD', () => {
+  it('of the event stream ends, so that what follows on the connection is answered', async () => {
+    const authorization = `Authorization: Bearer ${await platform.token('viewer')}`;
+    const answer = await exchange(
+      `HEAD /v1/events HTTP/1.1\r\nHost: x\r\n${authorization}\r\n\r\n` +
+        'GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    );
+    expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200']);
+  });
+});
+
+describe('answers', () => {
+  it.each(['/v1/machines', '/v1/machines/nobody', '/v1/nothing'])('of %s are kept by no cache', async (path) => {
+    expect((await platform.call('viewer', 'GET', path)).headers.get('cache-control')).toBe('no-store');
+  });
+});
+
+describe('a query', () => {
+  const refusalOf = async (query: string) => {
+    const { status, json } = await platform.call('viewer', 'GET', `/v1/machines/press-7/series?${query}`);
+    const { pointer, detail, errors } = json as Problem;
+    return { status, pointer, detail, errors };
+  };
+
+  it.each([
+    ['lacks a parameter', 'metric=a&from=1', 'query:to', 'is required'],
+    ['has a text for a number', 'metric=a&from=1&to=2&limit=many', 'query:limit', 'must be a number'],
+    ['has a parameter twice', 'metric=a&from=1&to=2&limit=1&limit=2', 'query:limit', 'is given more than once'],
+    [
+      'has a name that is none',
+      'metric=a&from=1&to=2&site=../etc',
+      'query:site',
+      expect.stringContaining('1 to 64 of'),
+    ],
+  ])('that %s is told so, once and plainly', async (_what, query, pointer, detail) => {
+    expect(await refusalOf(query)).toEqual({ status: 422, pointer, detail, errors: undefined });
+  });
+
+  it.each([
+    ['without an offset, whose zone nobody can know', '2026-11-21T15:00:00'],
+    ['of a day that no calendar has', '2026-02-30T00:00:00Z'],
+    ['as people write it', 'Nov 21'],
+    ['whose + was read as a space', '2026-11-21T15:00:00+02:00'],
+  ])('with a time %s is refused', async (_what, from) => {
+    expect(await refusalOf(`metric=a&from=${from}&to=${Date.now()}`)).toMatchObject({
+      status: 422,
+      pointer: 'query:from',
+      detail: expect.stringMatching(/RFC 3339 with an offset.*%2B/),
+    });
+  });
+});
