@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PortError, type PortErrorCode } from '#core/errors.ts';
 
 const STOP_WITHIN_MS = 10_000;
 const FIRST_RESTART_MS = 200;
@@ -129,7 +130,10 @@ function firstReady(child: ChildProcess, name: string, signal: AbortSignal | und
     signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     child.on('message', (message) => {
       if (message === 'ready') resolve();
-      if (typeof message === 'object' && 'error' in message) reject(new Error(String(message.error)));
+      if (typeof message === 'object' && 'error' in message) {
+        const { error, code } = message as { readonly error: string; readonly code: PortErrorCode };
+        reject(new PortError(code, error));
+      }
     });
     child.once('exit', (code, endedBy) => {
       reject(

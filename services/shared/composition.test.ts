@@ -4,14 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '#core/contracts/until.ts';
 import type { BoundPorts, PortName } from '#core/ports/tokens.ts';
 import { composeAlertEngine, wireAlertEngine } from '#services/alert-engine/composition.ts';
 import { composeApiGateway } from '#services/api-gateway/composition.ts';
 import { composeFeatureService } from '#services/feature-service/composition.ts';
 import { composeIngestionService, wireIngestion } from '#services/ingestion-service/composition.ts';
 import { composeMlService } from '#services/ml-service/composition.ts';
+import { composeSimulator } from '#services/edge-simulator/composition.ts';
+import { parseSimulatorConfig } from '#services/edge-simulator/config.ts';
 import { composeTimeseriesService } from '#services/timeseries-service/composition.ts';
 import { selfSignedCertificate } from '#test/support/self-signed-certificate.ts';
+import { startBroker } from '#test/support/wire-peers.ts';
 import { openRuntime, type ServiceRuntime } from './composition.ts';
 import { portOf } from './config/addresses.ts';
 import { loadConfiguration } from './config/load.ts';
@@ -128,6 +132,34 @@ describe('a service as a process of its own', () => {
     expect(readdirSync(join(dataDir, 'run'))).toEqual([]);
     expect(runningServices(dataDir)).toEqual([]);
     await expect(fetch(`${operationUrl}/health/live`)).rejects.toThrow();
+  });
+});
+
+describe('the simulator as a process of its own', () => {
+  it('is ready while its devices are connected, counts their messages, says where, and closes', async () => {
+    const broker = await startBroker();
+    const given = ['--mqtt-port', String(broker.port), '--data-dir', dataDir, '--log-level', 'silent'];
+    const simulator = await composeSimulator(parseSimulatorConfig(given, {}));
+    try {
+      const { operationUrl } = simulator;
+      expect(readAddress(dataDir, 'edge-simulator')).toMatchObject({ pid: process.pid, operationUrl });
+      expect((await fetch(`${operationUrl}/health/live`)).status).toBe(200);
+      await until(async () => (await fetch(`${operationUrl}/health/ready`)).status === 200);
+      const acknowledged =
+        /^tribo_simulator_messages{device="pump-1",outcome="acknowledged",service="edge-simulator"} (\d+)$/m;
+      let metrics = '';
+      await until(async () => {
+        metrics = await (await fetch(`${operationUrl}/metrics`)).text();
+        return Number(acknowledged.exec(metrics)?.[1]) > 0;
+      });
+      expect(metrics).toContain('device="press-1",outcome="dropped",service="edge-simulator"} 0');
+      await broker.stop();
+      await until(async () => (await fetch(`${operationUrl}/health/ready`)).status === 503);
+    } finally {
+      await simulator.close();
+    }
+    expect(runningServices(dataDir)).toEqual([]);
+    await expect(fetch(`${simulator.operationUrl}/health/live`)).rejects.toThrow();
   });
 });
 

@@ -11,6 +11,7 @@ import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
 import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
 import type { QuarantinedMachineView, Series } from '#services/api-gateway/schemas/machines.ts';
 import type { IntakeReceiptView } from '#services/api-gateway/schemas/telemetry.ts';
+import { runningServices } from '#services/shared/process/service-address.ts';
 import { LoneService } from '#test/support/lone-service.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { processGroup } from '#test/support/process-group.ts';
@@ -233,6 +234,23 @@ describe('a platform that is asked to stop while it starts', () => {
   );
 });
 
+describe('a platform that is stopped by Ctrl-C while its demo plant sends', () => {
+  it.each([
+    ['the services together', 'false'],
+    ['each service in a process of its own', 'true'],
+  ])(
+    'has nothing to warn of, with %s',
+    async (_how, split) => {
+      await using platform = await PlatformProcess.start({ env: { TRIBO_SPLIT: split }, demo: true });
+      const { accepted } = await platform.ledger();
+      await until('the demo plant sends', async () => (await platform.ledger()).accepted > accepted + 100);
+      const { code } = await platform.stop('SIGINT');
+      expect({ code, log: platform.log }).toEqual({ code: 0, log: '' });
+    },
+    TIMEOUT_MS,
+  );
+});
+
 describe('a platform that was started on another Node.js', () => {
   it(
     'runs on the pinned one, and drains at Ctrl-C, which reaches both',
@@ -276,9 +294,14 @@ describe('a data folder on which a service runs by itself', () => {
 });
 
 describe('a port that is taken', () => {
-  it.each(['TRIBO_MQTT_PORT', 'TRIBO_HTTP_PORT'])(
-    'ends the start with an error that names it and %s',
-    async (variable) => {
+  it.each([
+    ['TRIBO_MQTT_PORT', 'the services together', 'false'],
+    ['TRIBO_HTTP_PORT', 'the services together', 'false'],
+    ['TRIBO_MQTT_PORT', 'each service in a process of its own', 'true'],
+    ['TRIBO_HTTP_PORT', 'each service in a process of its own', 'true'],
+  ])(
+    'ends the start with an error that names it and %s, and leaves no process, with %s',
+    async (variable, _how, split) => {
       const holder = createServer().listen(0, '127.0.0.1');
       await once(holder, 'listening');
       const port = String((holder.address() as AddressInfo).port);
@@ -287,9 +310,11 @@ describe('a port that is taken', () => {
         const started = await runCommand(['start', '--no-demo', '--data-dir', dataDir], {
           TRIBO_MQTT_PORT: '0',
           TRIBO_HTTP_PORT: '0',
+          TRIBO_SPLIT: split,
           [variable]: port,
         });
         expect(started.code).toBe(78);
+        expect(runningServices(dataDir)).toEqual([]);
         expect(started.stderr).toContain(port);
         expect(started.stderr).toContain(variable);
         expect(started.stderr).not.toContain('    at ');

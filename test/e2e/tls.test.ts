@@ -118,6 +118,38 @@ describe('a platform with a certificate that is its own authority', () => {
   );
 
   it(
+    'takes a recording that is replayed to it, each value at its time',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'tribo-recordings-'));
+      const times = Array.from({ length: 50 }, (_, i) => 1_700_000_000_000 + i * 1000);
+      writeFileSync(join(folder, 'lathe-1.csv'), `t,x\n${times.map((ts, i) => `${ts},${i}`).join('\n')}\n`);
+      const mapping = join(folder, 'mapping.yaml');
+      const columns = 'columns: { x: { metric: x, unit: "1" } }';
+      writeFileSync(mapping, `timestamp: { column: t, format: epoch-ms }\nmachine: "{file}"\n${columns}\n`);
+      const given = [
+        'replay',
+        folder,
+        '--format',
+        'csv',
+        '--mapping',
+        mapping,
+        '--site',
+        'replayed',
+        '--times',
+        'keep',
+      ];
+      const { code, stdout } = await platform.command('--json', ...given);
+      rmSync(folder, { recursive: true });
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ items: 50, ledger: { exact: true } });
+      const path = `/v1/machines/lathe-1/series?site=replayed&metric=x&from=${times[0]!}&to=${times[49]! + 1}`;
+      const { ts, columns: stored } = await platform.api.request<Series>('GET', path);
+      expect({ ts, value: stored['value'] }).toEqual({ ts: times, value: times.map((_, i) => i) });
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'has its demo plant sending, and nothing for the doctor to find',
     async () => {
       await until('the demo plant is there', async () => isSeen(platform, 'pump-1'));

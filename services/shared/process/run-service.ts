@@ -1,4 +1,4 @@
-import { messageOf } from '#core/errors.ts';
+import { codeOf, messageOf } from '#core/errors.ts';
 /** What a service's process does besides its work. */
 export interface RunningService {
   /** Drains and stops within 10 s, losing nothing that was acknowledged. */
@@ -51,7 +51,7 @@ export async function runService(name: string, start: () => Promise<RunningServi
     if (asked.signal.aborted) return;
     const message = messageOf(error);
     process.stderr.write(`${name}: ${message}\n`);
-    if (process.send) process.send({ error: message }, () => process.exit(1));
+    if (process.send) process.send({ error: message, code: codeOf(error) }, () => process.exit(1));
     else process.exit(1);
   }
 }
