@@ -118,12 +118,12 @@ describe('the happy path, each step after the one before', () => {
 
   step('5. a later reading closes the window of the minute, which has its features', async () => {
     await sendTemperature('closes', windowMs + 75_000, 65);
-    await until('the window is stored', async () => (await series('temperature_mean')).values.length === 1);
+    await until('the window is stored', async () => (await series('temperature:mean')).values.length === 1);
     const ended = { ts: [windowMs + 60_000] };
-    expect(await series('temperature_mean')).toEqual({ ...ended, values: [62.5] });
-    expect(await series('temperature_min')).toEqual({ ...ended, values: [60] });
-    expect(await series('temperature_max')).toEqual({ ...ended, values: [65] });
-    expect((await series('temperature_slope')).values[0]).toBeCloseTo(0.1, 10);
+    expect(await series('temperature:mean')).toEqual({ ...ended, values: [62.5] });
+    expect(await series('temperature:min')).toEqual({ ...ended, values: [60] });
+    expect(await series('temperature:max')).toEqual({ ...ended, values: [65] });
+    expect((await series('temperature:slope')).values[0]).toBeCloseTo(0.1, 10);
   });
 
   step('6. its waveforms are stored, and have their features', async () => {

@@ -19,9 +19,9 @@ const LEVELS: readonly (readonly StreamName[])[] = [
 /** When the platform had done what. Both from the call, in seconds. */
 export interface Analysed {
   readonly ledger: LedgerView;
-  /** Nothing was pending in the ledger any more. */
+  /** What had been acknowledged before was settled. */
   readonly settledAfterS: number;
-  /** No group had anything left to read: features, predictions and alarms are there too. */
+  /** Each group had read what that led to: features, predictions and alarms are there too. */
   readonly analysedAfterS: number;
 }
 
