@@ -76,7 +76,10 @@ describe('the raw archive', () => {
         eventId: 'with "quotes",\n"body":',
         payload: Buffer.from('{ "ts": 1.0,\r\n "metrics": {"b": 1e0} }'),
       }),
-      message(3, { imported: true, payload: Buffer.from('{"ts":3,"metrics":{"c":3},"body":"x","µ":"ü"}') }),
+      message(3, {
+        imported: true,
+        payload: Buffer.from('{"ts":3,"metrics":{"c":3},"body":"x","µ":"ü","m":{"machine":"press-7","a":1}}'),
+      }),
       message(12, { kind: 'waveform', payload: Buffer.from('{"waveformId":"w"}') }),
     ];
     await (await world.open()).archive(sent);
@@ -164,7 +167,7 @@ describe('the raw archive', () => {
     const between = { machine: PRESS, fromMs: T0 + 4000, toMs: T0 + 10_000, limit: 10 };
     expect((await readRaw(between, dependencies)).messages.map(({ eventId }) => eventId)).toEqual(['e-4', 'e-7']);
     const key = (await world.keys()).find((each) => each.startsWith('raw/other/'))!;
-    const forged = await readRaw({ ...between, fromMs: 0, limit: 500, after: { key, line: 0 } }, dependencies);
+    const forged = await readRaw({ ...between, fromMs: 0, limit: 500, after: { key, offset: 0 } }, dependencies);
     expect(forged.messages).toEqual([]);
   });
 

@@ -19,11 +19,11 @@ export interface RawQuery {
   readonly limit: number;
 }
 
-/** A line of an object; the object may be gone by now. */
+/** A place in an object, which may be gone by now. */
 export interface RawPosition {
   readonly key: string;
-  /** The one to go on with, counted from 0. */
-  readonly line: number;
+  /** Of its text's bytes, the one to go on at. */
+  readonly offset: number;
 }
 
 /** Without `next` there is no more; with it a page may be short, or even empty: one call reads a bounded number of objects. */
@@ -34,6 +34,9 @@ export interface RawPage {
 
 const OBJECTS_A_PAGE = 16;
 const LIST_PAGE = 200;
+const LINE_FEED = 0x0a;
+/** Folders sort as the time does from 1970 until then. */
+const LAST_MS = Date.UTC(9999, 11, 31);
 
 /** A page of what the archive holds of a machine, about in the order of acceptance. @throws PortError */
 export async function readRaw(
@@ -45,23 +48,32 @@ export async function readRaw(
   const messages: RawMessage[] = [];
   let read = 0;
   for await (const key of keysOf(query, objects, options)) {
-    if (read++ >= OBJECTS_A_PAGE) return { messages, next: { key, line: 0 } };
+    if (read++ >= OBJECTS_A_PAGE) return { messages, next: { key, offset: 0 } };
     const object = await objects.get(key, options);
     // Its retention ended since it was listed.
     if (!object) continue;
-    const lines = Buffer.from(await decompress(object))
-      .toString()
-      .split('\n');
-    const start = lineStart(machineRef(machine).machine);
-    for (let line = after?.key === key ? after.line : 0; line < lines.length; line++) {
-      if (!lines[line]!.startsWith(start)) continue;
-      const message = parseRawLine(lines[line]!);
+    const text = await decompress(object);
+    for (const { offset, line } of linesOf(machine, text, after?.key === key ? after.offset : 0)) {
+      const message = parseRawLine(line);
       if (message.acceptedAtMs < fromMs || message.acceptedAtMs >= toMs) continue;
-      if (messages.length === limit) return { messages, next: { key, line } };
+      if (messages.length === limit) return { messages, next: { key, offset } };
       messages.push(message);
     }
   }
   return { messages };
+}
+
+/** A machine's lines, found without looking at the others. */
+function* linesOf(machine: MachineKey, object: Uint8Array, from: number) {
+  const text = Buffer.from(object.buffer, object.byteOffset, object.byteLength);
+  const start = Buffer.from(lineStart(machineRef(machine).machine));
+  for (let offset = text.indexOf(start, from); offset >= 0;) {
+    const end = text.indexOf(LINE_FEED, offset);
+    // Within a line it is part of what somebody sent.
+    const isStart = offset === 0 || text[offset - 1] === LINE_FEED;
+    if (isStart) yield { offset, line: text.toString('utf8', offset, end) };
+    offset = text.indexOf(start, isStart ? end : offset + 1);
+  }
 }
 
 /** Of the objects that may hold such messages, from the one on at which the page before ended. */
@@ -71,7 +83,7 @@ async function* keysOf(
   options: CallOptions,
 ): AsyncGenerator<string> {
   const { tenant, site } = machineRef(machine);
-  const lastFolder = rawFolder(tenant, site, toMs - 1);
+  const lastFolder = rawFolder(tenant, site, Math.min(Math.max(toMs, 0), LAST_MS));
   const isWanted = (key: string) => {
     const [, tenantOf, siteOf, , , first, last] = RAW_KEY.exec(key) ?? [];
     // A cursor comes from outside.

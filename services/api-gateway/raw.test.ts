@@ -53,4 +53,13 @@ describe('messages as they were accepted', () => {
     expect((await platform.call('engineer', 'GET', '/v1/raw')).status).toBe(422);
     expect((await read('')).items).toEqual([]);
   });
+
+  it.each([
+    ['until the end of time', `from=${T0}&to=999999999999999`, 3],
+    ['from its beginning', `from=-999999999999999&to=${T0 + 100}`, 3],
+    ['before its beginning', 'from=-999999999999999&to=-999999999999999', 0],
+    ['backwards', `from=${T0 + 100}&to=${T0}`, 0],
+  ])('come back %s, too', async (_when, range, many) => {
+    expect((await read(range)).items).toHaveLength(many);
+  });
 });

@@ -26,14 +26,14 @@ export function rawRoutes(): readonly Route[] {
       handle: async ({ query, principal: { tenant }, signal }, services) => {
         const { site, machine, to: toMs = services.clock.nowMs() + 1, limit, cursor } = query;
         const fromMs = query.from ?? toMs - DAY_MS;
-        const [key, line] = cursor === undefined ? [] : decodeCursor('raw', cursor, ['string', 'number']);
-        const after = key === undefined || line === undefined ? {} : { after: { key, line } };
+        const [key, offset] = cursor === undefined ? [] : decodeCursor('raw', cursor, ['string', 'number']);
+        const after = key === undefined || offset === undefined ? {} : { after: { key, offset } };
         const { messages, next } = await readRaw(
           { machine: machineKeyOf({ tenant, site, machine }, services), fromMs, toMs, limit, ...after },
           { objects: services.objects, decompress },
           { signal },
         );
-        return { json: { items: messages, ...(next && { nextCursor: encodeCursor('raw', [next.key, next.line]) }) } };
+        return { json: { items: messages, ...(next && { nextCursor: encodeCursor('raw', [next.key, next.offset]) }) } };
       },
     }),
   ];
