@@ -26,6 +26,8 @@ export interface DocumentFacts {
   readonly score?: number;
   /** The score above which the model itself speaks of an anomaly. */
   readonly threshold?: number;
+  /** How far a model is that learns what is normal; absent where it judges. */
+  readonly learning?: { readonly reason: string; readonly sinceMs?: number };
   /** What deviates most, and how many times its baseline it is. */
   readonly leading?: { readonly feature: string; readonly ratio?: number };
 }
@@ -45,6 +47,7 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
   const { version } = model;
   const limit = threshold ?? bare['threshold'];
   const leading = leadingOf(record['contributions']);
+  const learning = learningOf(record);
   const score = bare['anomaly_score'] ?? bare['score'];
   return {
     values: bare,
@@ -60,6 +63,7 @@ export function documentFacts({ values, units, sensor, body }: DerivedDocument):
     ...(score !== undefined && { score }),
     ...(typeof limit === 'number' && { threshold: limit }),
     ...(leading && { leading }),
+    ...(learning && { learning }),
   };
 }
 
@@ -75,6 +79,12 @@ function zoningOf(isoZone: Readonly<Record<string, unknown>>): DocumentFacts['zo
       typeof support === 'string' && { machineKind: `group ${group}, ${support} support` }),
     ...(typeof basis === 'string' && { basis }),
   };
+}
+
+function learningOf({ verdict, reason, baseline }: Readonly<Record<string, unknown>>): DocumentFacts['learning'] {
+  if (verdict !== 'learning' || typeof reason !== 'string') return undefined;
+  const { sinceMs } = recordOf(baseline);
+  return { reason, ...(typeof sinceMs === 'number' && { sinceMs }) };
 }
 
 function leadingOf(contributions: unknown): DocumentFacts['leading'] {

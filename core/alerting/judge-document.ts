@@ -31,10 +31,12 @@ export function judgeDocument(
         continue;
       }
       const renewedAtMs = judges.history.renewedAtMs.findLast((atMs) => atMs <= document.ts);
-      const isNew = renewedAtMs !== undefined && judge.baseline?.restart(renewedAtMs);
+      const isNew =
+        (renewedAtMs !== undefined && judge.baseline?.restart(renewedAtMs)) ||
+        judge.baseline?.restartIfMaintained(judges.history);
       if (isNew && judge.condition.end(document.ts)) decisions.returned(judge, 'new-baseline');
       const limit = limitOf(judge, subject);
-      if (state === RUNNING) judge.baseline?.learn(document.ts, subject.value);
+      if (state === RUNNING) judge.baseline?.learn(document.ts, subject.value, judges.history);
       if (limit === undefined) continue;
       judge.condition.setLimit(limit, subject.deadband);
       const decision = judge.condition.step(document.ts, subject.value);

@@ -4,6 +4,7 @@ import type { Machine, OperatingState } from '../domain/plant.ts';
 import type { RuleOf, VersionedRule } from '../domain/rule.ts';
 import { Baseline, type BaselineState } from './baseline.ts';
 import { Condition, type ConditionState } from './condition.ts';
+import type { DocumentFacts } from './document-facts.ts';
 import { MetricRoster, type WatchedMetric } from './metric-roster.ts';
 import type { MetricWatch } from './metric-watch.ts';
 import { SilenceWatch, type SilenceState } from './silence-watch.ts';
@@ -103,6 +104,11 @@ export class MachineJudges {
   readonly documents = new Map<string, DocumentJudge>();
   /** Newest document by kind and sensor. */
   readonly newestDocumentMs = new Map<string, number>();
+
+  /** What models say of their learning, by sensor; not kept over a restart: the next prediction says it again. */
+  readonly modelsLearning = new Map<string, NonNullable<DocumentFacts['learning']>>();
+  /** What was learned of it live, while it is judged in a replay. */
+  liveBaselines: readonly JudgeState[] = [];
 
   constructor(key: MachineKey) {
     this.key = key;

@@ -392,6 +392,59 @@ describe('maintenance that was noted', () => {
     expect(bench.log).toEqual(['+hot@1000', '-hot@3000 operating-state']);
   });
 
+  it.each<[string, readonly (readonly [MachineEventKind, number])[], boolean]>([
+    [
+      'overlaps the time of learning',
+      [
+        [START, 2],
+        [END, 3],
+      ],
+      true,
+    ],
+    [
+      'prolongs what was known',
+      [
+        [START, -9],
+        [END, 2],
+      ],
+      true,
+    ],
+    [
+      'is from before it',
+      [
+        [START, -9],
+        [END, 0],
+      ],
+      false,
+    ],
+    [
+      'is from after it',
+      [
+        [START, 4],
+        [END, 5],
+      ],
+      false,
+    ],
+  ])('noted afterwards, has a baseline learned anew only where it overlaps its learning: %s', (_what, notes, anew) => {
+    const bench = new Bench(worse).note([START, -9], [END, -8]);
+    const see = (at: number, value: number) =>
+      bench.document(at, { values: { rms_g: value }, body: { operatingState: 'running' } });
+    [1, 2, 3].forEach((at) => see(at, 1));
+    see(4, 3).note(...notes);
+    [6, 7, 8, 9, 10].forEach((at) => see(at, 3));
+    expect(bench.log.filter((each) => each.includes('new-baseline'))).toEqual(anew ? ['-worse@6 new-baseline'] : []);
+    expect(bench.engine.snapshotMachine(key)?.judges[0]?.baseline?.median).toBe(anew ? 3 : 1);
+  });
+
+  it('known while a baseline was learned around it, leaves the baseline alone, over a restart too', () => {
+    const bench = new Bench(worse).note([START, 10], [END, 20]);
+    const run = { operatingState: 'running' };
+    [1, 2, 21].forEach((at) => bench.document(at, { values: { rms_g: 1 }, body: run }));
+    const restored = new Bench(worse).note([START, 10], [END, 20]);
+    restored.engine.restoreMachine(JSON.parse(JSON.stringify(bench.engine.snapshotMachine(key))) as MachineSnapshot);
+    expect(restored.document(22, { values: { rms_g: 3 }, body: run }).log).toEqual(['+worse@22']);
+  });
+
   it('teaches a baseline nothing', () => {
     const bench = new Bench(worse).note([START, 10], [END, 20]);
     [1, 11, 12, 13, 21, 22].forEach((at) =>
@@ -837,6 +890,50 @@ describe('rules over documents', () => {
     expect(bench.document(3, features({ rms_g: 3.1 })).log).toEqual([]);
   });
 
+  it('tell how far learning is, since when, and why it waits, until it is over', () => {
+    const iso: RuleDescription = { kind: 'iso-baseline', id: 'above', text: 'Above' };
+    const bench = new Bench(worse, iso).describe(speedTold);
+    const waits = { learnt: 0, needed: 3, detail: 'the value has not come yet' };
+    expect(bench.engine.learning(key)).toEqual([]);
+    bench.read(0, { rpm: 0 });
+    expect(bench.engine.learning(key)[0]).toMatchObject({
+      ...waits,
+      detail: 'it waits until the machine is known to run',
+    });
+    bench.read(1, { rpm: 1480 });
+    expect(bench.engine.learning(key)).toEqual([
+      { by: 'rule', id: 'worse', ...waits },
+      {
+        by: 'rule',
+        id: 'above',
+        learnt: 0,
+        needed: 50,
+        detail: 'no waveform has given a velocity with a zone of ISO 20816-3 yet',
+      },
+    ]);
+    [2, 3].forEach((at) => bench.document(at, features({ rms_g: 1 })));
+    const progress = { by: 'rule', id: 'worse', sensor: 'de', metric: 'rms_g', learnt: 2, needed: 3, sinceMs: T0 + 2 };
+    expect(bench.engine.learning(key)[0]).toEqual(progress);
+    bench.note(['maintenance-start', 4]).read(5, { rpm: 1480 });
+    expect(bench.engine.learning(key)[0]).toEqual({ ...progress, detail: 'it waits until maintenance is over' });
+    bench
+      .note()
+      .read(6, { rpm: 1480 })
+      .document(7, features({ rms_g: 1 }));
+    expect(bench.engine.learning(key).map(({ id }) => id)).toEqual(['above']);
+  });
+
+  it('tell what a model says of its learning, until it judges', () => {
+    const bench = new Bench({ kind: 'model-score', id: 'model', text: 'Odd' });
+    const learning = { verdict: 'learning', reason: '3 of 50 feature sets learnt', baseline: { sinceMs: T0 } };
+    bench.document(0, { kind: 'prediction', sensor: 'de', body: learning });
+    expect(bench.engine.learning(key)).toEqual([
+      { by: 'model', id: 'health', sensor: 'de', detail: '3 of 50 feature sets learnt', sinceMs: T0 },
+    ]);
+    bench.document(1, { kind: 'prediction', sensor: 'de', body: { verdict: 'healthy' } });
+    expect(bench.engine.learning(key)).toEqual([]);
+  });
+
   describe('by ISO 20816’s alarm limit above a baseline', () => {
     const rule: RuleDescription = {
       kind: 'iso-baseline',
@@ -1153,6 +1250,24 @@ describe('late and imported data', () => {
   it('leaves live conditions alone when an import is newer than the last live reading', () => {
     const bench = new Bench(hot).read(0, { temperature: 99 }).read(5000, { temperature: 20 }, { imported: true });
     expect(bench.log).toEqual(['+hot@0']);
+  });
+
+  it('learns its own baselines, and leaves those that were learned live for when the machine goes on, over a restart too', () => {
+    const loud = (bench: Bench, at: number, value: number, imported: boolean) =>
+      bench.read(at, { rpm: 1 }, { imported }).document(at, { values: { rms_g: value } }, { imported });
+    const live = new Bench(worse);
+    [0, 1, 2].forEach((at) => loud(live, at, 1, false));
+    [1000, 1001, 1002].forEach((at) => loud(live, at, 10, true));
+    expect(loud(live, 1003, 19, true).log).toEqual([]);
+    expect(loud(live, 1004, 21, true).log).toEqual(['+worse@1004']);
+    expect(live.first.replayed).toBe(true);
+    const after = new Bench(worse);
+    after.engine.restoreMachine(JSON.parse(JSON.stringify(live.engine.snapshotMachine(key))) as MachineSnapshot);
+    for (const bench of [live, after]) {
+      loud(bench, 2000, 1.9, false);
+      expect(loud(bench, 2001, 2.1, false).log.slice(-2)).toEqual(['-worse@1004 replay-ended', '+worse@2001']);
+      expect(bench.transitions.at(-1)).toMatchObject({ replayed: false, part: { baseline: 1 } });
+    }
   });
 
   it('judges no silence in a replay', () => {

@@ -16,14 +16,16 @@ import { convertUnit, sameUnit } from '../domain/units.ts';
 import type { RegisteredMachine } from '../ports/machine-registry.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 import { ACTIVATED, RETURNED } from './condition.ts';
-import { documentFacts } from './document-facts.ts';
+import { documentFacts, type DocumentFacts } from './document-facts.ts';
 import { judgeDocument } from './judge-document.ts';
+import { learningOf, type Learning } from './learning.ts';
 import {
   ANY_STATE,
   isActive,
   judgeState,
   MachineJudges,
   MAINTENANCE,
+  MAX_DOCUMENT_JUDGES,
   stateBit,
   type Judge,
   type JudgeState,
@@ -83,6 +85,8 @@ export interface MachineSnapshot {
   readonly stateAtMs?: number | null;
   readonly newestDocumentMs: readonly (readonly [source: string, ts: number])[];
   readonly judges: readonly JudgeState[];
+  /** What was learned live, while it is judged in a replay. */
+  readonly liveBaselines?: readonly JudgeState[];
   /** Absent where it was saved before there were any. */
   readonly rosters?: readonly RosterState[];
 }
@@ -109,7 +113,8 @@ const MAX_MISMATCHES_TOLD = 1000;
  * **Imports** never raise a live alarm. For a machine that is not live, or was silent before the imported data's time and has no
  * condition active, an import is judged as a *replay*: in its own event time, by the same rules, as if the machine were living through it;
  * its alarms say so (`replayed`), call nobody, and never join live ones. Silence is not judged in a replay: recordings pause. When the
- * machine goes live, the replay's active conditions return with cause `replay-ended` and judging begins anew.
+ * machine goes live, the replay's active conditions return with cause `replay-ended` and judging begins anew, with the baselines that were
+ * learned live: a replay learns its own.
  *
  * **Operating state** gates every rule by `operatingStates`; while it is not known, all rules judge. Readings and documents are gated by the
  * state of their own time, whenever they come: see {@link ToldStates}; a document by the one that it carries, if it does; a window of readings
@@ -232,6 +237,7 @@ export class RuleEngine {
     this.#applyState(judges, newestMs, newestMs);
     if (document.kind === 'features' && judges.mode === 'live') this.#hearWaveform(judges, document);
     const facts = documentFacts(document);
+    if (document.kind === 'prediction') followModel(judges, document, facts);
     const { fromMs = document.ts, operatingState } = facts;
     const untilMs = Math.max(document.ts, fromMs + 1);
     const told = operatingState === undefined ? judges.stateAt(fromMs, untilMs) : stateBit(operatingState);
@@ -288,6 +294,12 @@ export class RuleEngine {
     return decidedMs === atMs && (judges?.mode === 'replay') === replayed;
   }
 
+  /** What is still being learned of a machine; nothing of one that was never judged. */
+  learning(key: MachineKey): readonly Learning[] {
+    const judges = this.#machines.get(key);
+    return judges ? learningOf(judges) : [];
+  }
+
   /** What is known of a machine; undefined for one that was never judged. */
   snapshotMachine(key: MachineKey): MachineSnapshot | undefined {
     const judges = this.#machines.get(key);
@@ -300,6 +312,7 @@ export class RuleEngine {
       told: judges.told.state(),
       newestDocumentMs: [...judges.newestDocumentMs],
       judges: [...judges.judges()].flatMap((judge) => judgeState(judge, this.#silenceClockMs) ?? []),
+      ...(judges.liveBaselines.length > 0 && { liveBaselines: judges.liveBaselines }),
       ...(judges.rosters.length > 0 && { rosters: judges.rosters.map((roster) => roster.state()) }),
     };
   }
@@ -322,6 +335,7 @@ export class RuleEngine {
     const newestMs = Math.max(judges.newestMs, ...judges.newestDocumentMs.values());
     judges.toldState = judges.stateAt(newestMs);
     judges.state = maintenanceAt(judges.history, newestMs) ? MAINTENANCE : judges.toldState;
+    judges.liveBaselines = saved.liveBaselines ?? [];
     for (const state of saved.judges) this.#restoreJudge(judges, state);
     for (const state of saved.rosters ?? []) this.#restoreRoster(judges, state);
   }
@@ -407,6 +421,7 @@ export class RuleEngine {
 
   #switchMode(judges: MachineJudges, mode: 'live' | 'replay'): void {
     if (judges.mode !== 'new') {
+      const learned = mode === 'replay' ? baselinesOf(judges) : judges.liveBaselines;
       for (const judge of judges.judges()) this.#drop(judges, judge, 'replay-ended');
       judges.newestMs = -Infinity;
       judges.newestWaveformMs = -Infinity;
@@ -415,6 +430,9 @@ export class RuleEngine {
       judges.newestDocumentMs.clear();
       judges.bind([]);
       this.#bind(judges);
+      // A recording teaches nothing of the machine as it is now, and what that has taught is there when it goes on.
+      judges.liveBaselines = mode === 'replay' ? learned : [];
+      if (mode === 'live') for (const state of learned) this.#restoreJudge(judges, state);
     }
     judges.mode = mode;
   }
@@ -663,11 +681,25 @@ export class RuleEngine {
   }
 }
 
+function followModel(judges: MachineJudges, { sensor = '' }: DerivedDocument, { learning }: DocumentFacts): void {
+  const { modelsLearning } = judges;
+  if (learning && (modelsLearning.has(sensor) || modelsLearning.size < MAX_DOCUMENT_JUDGES)) {
+    modelsLearning.set(sensor, learning);
+  } else modelsLearning.delete(sensor);
+}
+
 /** Lets the activity of a machine go on to `ts`. True when it is time to look for missing metrics. */
 function advance({ rosters, state }: MachineJudges, ts: number): boolean {
   let isDue = false;
   for (const roster of rosters) if (roster.advance(ts, (roster.gate & state) !== 0)) isDue = true;
   return isDue;
+}
+
+function baselinesOf(judges: MachineJudges): JudgeState[] {
+  return [...judges.documents.values()].flatMap((judge) => {
+    const { baseline, condition: _replayed, ...state } = judgeState(judge, 0) ?? {};
+    return baseline ? [{ ...(state as JudgeState), baseline }] : [];
+  });
 }
 
 function followState(judges: MachineJudges, body: TelemetryBody): void {

@@ -88,6 +88,14 @@ export function maintenanceAt(
   return maintenance.findLast((period) => period.fromMs <= toMs && period.untilMs > fromMs);
 }
 
+/** How much of the time from `fromMs` to `toMs` maintenance takes. */
+export function maintainedMs({ maintenance }: MachineHistory, fromMs: number, toMs: number): number {
+  return maintenance.reduce(
+    (sum, period) => sum + Math.max(0, Math.min(period.untilMs, toMs) - Math.max(period.fromMs, fromMs)),
+    0,
+  );
+}
+
 function instant(ms: number): string {
   return new Date(ms).toISOString();
 }

@@ -618,6 +618,31 @@ describe('alert engine', () => {
     await until(() => plant.notices.some(({ alarm }) => alarm.parts.some((part) => part.rule.id === 'hot')));
   }, 60_000);
 
+  it('says what is being learned of a machine, over a restart too', async () => {
+    const rule = {
+      kind: 'feature',
+      id: 'worse',
+      text: 'Worse',
+      feature: 'rms_g',
+      direction: 'above',
+      limit: 2,
+      relativeTo: 'baseline',
+    };
+    await plant.rules.put(TENANT, ruleSchema.parse({ ...rule, baselineDocuments: 3 }), { by: 'asha' });
+    const first = await plant.start();
+    for (let at = 0; at < 2; at++) await plant.waveform(at);
+    await settled(plant);
+    const progress = { by: 'rule', id: 'worse', sensor: 'de', metric: 'rms_g', learnt: 2, needed: 3, sinceMs: T0 };
+    expect(await first.learning(PRESS)).toContainEqual(progress);
+    await first.close();
+    await expect(first.learning(PRESS)).rejects.toMatchObject({ code: 'unavailable' });
+    const second = await plant.start();
+    expect(await second.learning(PRESS)).toContainEqual(progress);
+    await plant.waveform(2);
+    await settled(plant);
+    expect((await second.learning(PRESS)).map(({ id }) => id)).not.toContain('worse');
+  });
+
   it('stops within 10 s, and a second call waits for the same', async () => {
     const engine = await plant.start();
     await plant.read(0, { heat: 81 });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { Judging } from '#core/alerting/judging.ts';
+import type { Learning } from '#core/alerting/learning.ts';
 import { pumpToNotifier, pumpToStream, type OutboxPump } from '#core/alerting/outbox-pump.ts';
 import { VerdictChanges } from '#core/announcing/verdict-changes.ts';
 import type { Clock } from '#core/clock.ts';
@@ -11,6 +12,7 @@ import type { ReplayDependencies, ReplayOutcome } from '#core/derivation/replay-
 import type { AlarmTransition, ConditionTransition } from '#core/domain/alarm.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { RollingWindowOptions } from '#core/features/windows.ts';
+import type { MachineKey } from '#core/domain/ids.ts';
 import { isPortError, isRetryable, messageOf, PortError } from '#core/errors.ts';
 import type {
   AlarmJournal,
@@ -79,6 +81,8 @@ export interface RunningAlertEngine extends RunningService {
    * @throws PortError unavailable where another process judges; that of a port that is away: then it can be called again.
    */
   readonly judgeAgain: ReplayDependencies['judgeAgain'];
+  /** What is still being learned of a machine. @throws PortError unavailable where another process judges. */
+  readonly learning: (machine: MachineKey) => Promise<readonly Learning[]>;
   /** Why it cannot judge or tell of alarms now. */
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   /** What somebody has to look at although it works: notifications that will not be sent unless they are retried. */
@@ -135,6 +139,10 @@ export async function startAlertEngine(
     attention: { notifications: () => deadNotifications(journal) },
     judgeAgain: async (event) => {
       if (turns.turn) return turns.turn.judgeAgain(event);
+      throw new PortError('unavailable', `no alarms are judged here now (${turns.problem()}); try again`);
+    },
+    learning: async (machine) => {
+      if (turns.turn) return turns.turn.learning(machine);
       throw new PortError('unavailable', `no alarms are judged here now (${turns.problem()}); try again`);
     },
     close: () => turns.close(),
@@ -362,6 +370,10 @@ class AlertEngine implements Turn {
     const results = await this.#dependencies.journal.record(transitions, options);
     this.#metrics.recorded(results);
     return results;
+  }
+
+  learning(machine: MachineKey): readonly Learning[] {
+    return this.#judging.engine.learning(machine);
   }
 
   async judgeAgain(event: StampedEvent): Promise<ReplayOutcome> {

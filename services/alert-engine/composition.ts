@@ -20,9 +20,10 @@ async function startServing(runtime: ServiceRuntime): Promise<RunningAlertEngine
   await using opened = new AsyncDisposableStack();
   const service = await wireAlertEngine(runtime);
   opened.defer(() => service.close());
-  const { judgeAgain } = service;
+  const { judgeAgain, learning } = service;
   const server = await servePort(socketPath(runtime.configuration.dataDir, ALERTING_PORT), ALERTING_PORT, {
     judgeAgain,
+    learning,
   });
   opened.defer(() => server.close());
   const parts = opened.move();

@@ -192,6 +192,29 @@ describe('machines', () => {
   });
 });
 
+describe('what is being learned of a machine', () => {
+  it('is told with its progress, as the process that judges says it', async () => {
+    const learning = [{ by: 'rule', id: 'above', sensor: 'de', learnt: 12, needed: 50, sinceMs: 1000 }] as const;
+    await using own = await GatewayPlatform.start({}, (dependencies) => {
+      return { ...dependencies, alerting: { ...dependencies.alerting, learning: () => Promise.resolve(learning) } };
+    });
+    expect((await own.call('viewer', 'GET', '/v1/machines/press-7')).json).toMatchObject({ learning });
+  });
+
+  it.each([
+    ['is away', () => Promise.reject(new PortError('unavailable', 'gone'))],
+    ['does not answer', () => new Promise<never>(() => {})],
+  ])('is left out where that process %s, and all else is told', async (_how, learning) => {
+    await using own = await GatewayPlatform.start({}, (dependencies) => {
+      return { ...dependencies, alerting: { ...dependencies.alerting, learning } };
+    });
+    const { status, json } = await own.call('viewer', 'GET', '/v1/machines/press-7');
+    expect(status).toBe(200);
+    expect(json).toMatchObject({ machine: 'press-7' });
+    expect(json).not.toHaveProperty('learning');
+  });
+});
+
 describe('maintenance', () => {
   const path = '/v1/machines/press-7/events';
   const note = async (kind: string, atMs?: number) =>

@@ -120,7 +120,10 @@ describe('dead letters of alerting', () => {
   beforeAll(async () => {
     judged = await GatewayPlatform.start({}, (dependencies) => ({
       ...dependencies,
-      alerting: { judgeAgain: (event) => engine.judgeAgain(event) },
+      alerting: {
+        judgeAgain: (event) => engine.judgeAgain(event),
+        learning: (machine) => engine.learning(machine),
+      },
     }));
     const { dependencies, stream, store, alarms } = judged;
     const { rules, machines, clock, logger, metrics } = dependencies;

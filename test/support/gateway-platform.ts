@@ -171,7 +171,10 @@ export class GatewayPlatform implements AsyncDisposable {
       inference,
       stream,
       commands: { sendCommand: () => Promise.reject(new PortError('unavailable', 'this test has no broker')) },
-      alerting: { judgeAgain: () => Promise.reject(new PortError('unavailable', 'this test judges nothing')) },
+      alerting: {
+        judgeAgain: () => Promise.reject(new PortError('unavailable', 'this test judges nothing')),
+        learning: () => Promise.reject(new PortError('unavailable', 'this test judges nothing')),
+      },
       live: [live],
       secrets,
       verifier,

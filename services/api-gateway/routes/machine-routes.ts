@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Learning } from '#core/alerting/learning.ts';
 import { unjudgedReadings } from '#core/alerting/unjudged-readings.ts';
 import { machineRef, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { maintenanceAt, readHistory } from '#core/domain/machine-history.ts';
@@ -45,6 +47,7 @@ const RULES_AT_MOST = 10_000;
 const UNJUDGED_AT_MOST = 20;
 const READ_WITHIN_MS = 1000;
 const DEVICES_AT_MOST = 50;
+const LEARNING_WAIT_MS = 500;
 
 export function machineRoutes(limits: { readonly jsonBytes: number }): readonly Route[] {
   return [
@@ -69,10 +72,12 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
       response: { status: 200, description: 'The machine', schema: machineDetailSchema, etag: true },
       handle: async ({ params, query, principal, signal }, services) => {
         const state = ownMachine({ tenant: principal.tenant, ...query, ...params }, services);
-        const [latest, devices, rules] = await Promise.all([
+        const [latest, devices, rules, learning] = await Promise.all([
           services.store.latest(state.key, { signal }),
           devicesFor(state.key, services, signal),
           rulesOrNone(principal.tenant, services, signal),
+          // All else of the machine is to be had without the process that judges.
+          learningOf(state.key, services),
         ]);
         const at = { nowMs: services.clock.nowMs(), staleAfterMs: services.config.staleAfterMs };
         const { revision, machine } = state.registered;
@@ -88,7 +93,11 @@ export function machineRoutes(limits: { readonly jsonBytes: number }): readonly 
           ...(operatingStateProblem !== undefined && { operatingStateProblem }),
         };
         return {
-          json: { ...state.view(at), ...detail, ...(maintenance && { maintenance }) },
+          json: {
+            ...{ ...state.view(at), ...detail },
+            ...(learning && { learning: [...learning] }),
+            ...(maintenance && { maintenance }),
+          },
           headers: { etag: etagOf(revision) },
         };
       },
@@ -245,6 +254,21 @@ async function devicesFor(
 
 function soon(signal: AbortSignal): CallOptions {
   return { signal: AbortSignal.any([signal, AbortSignal.timeout(READ_WITHIN_MS)]) };
+}
+
+/** Undefined where the process that judges is away or slow. */
+async function learningOf(key: MachineKey, { alerting }: GatewayServices): Promise<readonly Learning[] | undefined> {
+  const waited = new AbortController();
+  try {
+    return await Promise.race([
+      alerting.learning(key),
+      sleep(LEARNING_WAIT_MS, undefined, { signal: waited.signal, ref: false }),
+    ]);
+  } catch {
+    return undefined;
+  } finally {
+    waited.abort();
+  }
 }
 
 export function liveValue({ metric, ts, value, unit, quality }: LatestValue): LiveValue {

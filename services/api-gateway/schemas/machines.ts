@@ -158,6 +158,22 @@ export const machineDeviceSchema = z
   })
   .meta({ id: 'MachineDevice' });
 
+export const learningSchema = z
+  .object({
+    by: z.enum(['rule', 'model']),
+    id: z.string().meta({ description: 'Of the rule; `health` for the model', examples: ['iso-above-baseline'] }),
+    sensor: z.string().optional(),
+    metric: z.string().optional(),
+    learnt: z.int().optional().meta({ description: 'Values so far, of those that are `needed`' }),
+    needed: z.int().optional(),
+    sinceMs: instantMsSchema.optional().meta({ description: 'Of the first of them; absent: none yet' }),
+    detail: z
+      .string()
+      .optional()
+      .meta({ description: 'Why it does not get on, or how far a model is; absent while values come' }),
+  })
+  .meta({ id: 'Learning' });
+
 export const machineDetailSchema = z
   .object({
     ...fleetMachineSchema.shape,
@@ -178,6 +194,11 @@ export const machineDetailSchema = z
     devices: z
       .array(machineDeviceSchema)
       .meta({ description: 'Devices that speak for it and have connected by MQTT, by id' }),
+
+    learning: z.array(learningSchema).optional().meta({
+      description:
+        'Rules and models that do not judge it yet, as they learn what is normal for it; absent where that is not to be had now',
+    }),
     maintenance: maintenanceSchema.optional().meta({ description: 'That is under way by the machine’s history' }),
   })
   .meta({ id: 'MachineDetail' });
@@ -327,6 +348,7 @@ export type FleetMachine = z.infer<typeof fleetMachineSchema>;
 export type Fleet = z.infer<typeof fleetSchema>;
 export type Health = z.infer<typeof healthSchema>;
 export type LiveValue = z.infer<typeof liveValueSchema>;
+export type LearningView = z.infer<typeof learningSchema>;
 export type MachineDetail = z.infer<typeof machineDetailSchema>;
 export type QuarantinedMachineView = z.infer<typeof quarantinedMachineSchema>;
 export type MachineEventView = z.infer<typeof machineEventSchema>;

@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { MACHINE_EVENT_KINDS } from '#core/domain/machine-history.ts';
-import type { MachineDetail, MachineEventView } from '#services/api-gateway/schemas/machines.ts';
+import type { LearningView, MachineDetail, MachineEventView } from '#services/api-gateway/schemas/machines.ts';
+import { learningText } from '#services/api-gateway/schemas/learning-text.ts';
 import { allItems } from './all-items.ts';
 import { count } from './arguments.ts';
 import type { Action } from './main.ts';
@@ -83,6 +84,7 @@ function describe(machine: MachineDetail): string {
         ]
       : []),
     ...health.reasons.map((reason) => `  because ${reason}`),
+    ...(machine.learning ?? []).map((each) => `  ${learningText(each)}${since(each)}`),
     `  ${counted(openAlarms.total, 'open alarm')}, ${openAlarms.unacknowledged} not acknowledged`,
     table(
       ['metric', 'value', 'unit', 'quality', 'at'],
@@ -95,4 +97,8 @@ function describe(machine: MachineDetail): string {
       ]),
     ),
   ].join('\n');
+}
+
+function since({ sinceMs }: LearningView): string {
+  return sinceMs === undefined ? '' : `, since ${instant(sinceMs)}`;
 }

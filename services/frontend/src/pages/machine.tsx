@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import type { LiveValue, MachineDetail, Series } from '../../../api-gateway/schemas/machines.ts';
+import { learningText } from '../../../api-gateway/schemas/learning-text.ts';
 import type {
   Spectra,
   SpectrumView,
@@ -63,6 +64,7 @@ export function MachinePage({
             </p>
           )}
           {data.unjudged && <Unjudged readings={data.unjudged} />}
+          <StillLearning learning={data.learning ?? []} />
           <MetricCharts site={site} machine={machine} detail={data} />
           {waveform === undefined ? (
             <LatestSpectrum site={site} machine={machine} />
@@ -132,6 +134,21 @@ function Unjudged({ readings }: { readonly readings: NonNullable<MachineDetail['
         ))}
       </ul>
       Send the unit’s UCUM code (degrees Celsius are <code>Cel</code>), or change the rule.
+    </section>
+  );
+}
+
+/** Until then a fault that was there from the beginning, or comes now, is not told from what is normal. */
+function StillLearning({ learning }: { readonly learning: NonNullable<MachineDetail['learning']> }) {
+  if (learning.length === 0) return null;
+  return (
+    <section className="muted" aria-label="Still learning">
+      {learning.map((each) => (
+        <p key={`${each.by}/${each.id}/${each.sensor ?? ''}/${each.metric ?? ''}`}>
+          {learningText(each)}
+          {each.sinceMs === undefined ? '' : `, since ${dateTime(each.sinceMs)}`}.
+        </p>
+      ))}
     </section>
   );
 }
