@@ -1,7 +1,14 @@
+import { Buffer } from 'node:buffer';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
+import { until } from '#core/contracts/until.ts';
+import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { Series } from '#services/api-gateway/schemas/machines.ts';
 import type { IntakeReceiptView } from '#services/api-gateway/schemas/telemetry.ts';
-import { sendTelemetry } from '#test/support/edge-requests.ts';
+import { request, sendTelemetry } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { PlatformProcess, SITE, TENANT } from '#test/support/platform-process.ts';
@@ -74,6 +81,88 @@ describe('the same message again', () => {
   );
 });
 
+describe('what is derived of the same message again', () => {
+  it(
+    'is one alarm a crossing, whichever ways it came, after a kill -9 too',
+    async () => {
+      await using platform = await PlatformProcess.start({ env: { TRIBO_LOG_LEVEL: 'silent' } });
+      await using devices = await Devices.of(platform);
+      const rule = { kind: 'threshold', text: 'Hot', direction: 'above', limit: 80 };
+      for (const metric of ['heat', 'last'])
+        await platform.api.request(
+          'PUT',
+          `/v1/rules/${metric}`,
+          { ...rule, id: metric, metric },
+          { 'if-none-match': '*' },
+        );
+      const beganMs = Date.now() - 60_000;
+      /** Over the limit and back, once a pair of ways. */
+      const messages = ways.flatMap((first, i) =>
+        ways.flatMap((again, j) =>
+          [99, 1].map((heat, k) => ({
+            ...{ first, again, id: `${first}-${again}-${heat}`.replaceAll(' ', '-') },
+            ...{ ts: beganMs + 1000 * (8 * i + 2 * j + k), metrics: { heat, speed: 1 } },
+          })),
+        ),
+      );
+      for (const { first, again, ...message } of messages) {
+        await devices.send(first, message);
+        await devices.send(again, message);
+      }
+      const occurrences = (metric: string) => occurrencesOf(platform, metric);
+      await until(async () => (await occurrences('heat')) >= ways.length ** 2, 'each crossing was judged');
+      await platform.kill();
+      await platform.startAgain();
+      await devices.connect();
+      for (const { again, first: _first, ...message } of messages) await devices.send(again, message);
+      // What comes after them on the same stream has been judged: so have they.
+      await devices.send('HTTP', { id: 'last', ts: beganMs + 59_000, metrics: { last: 99, speed: 1 } });
+      await until(async () => (await occurrences('last')) === 1, 'the last message was judged');
+      expect(await occurrences('heat')).toBe(ways.length ** 2);
+      expect(await platform.drainedLedger()).toMatchObject({
+        ...{ exact: true, rejected: 0, stored: (messages.length + 1) * ITEMS, duplicate: 2 * messages.length * ITEMS },
+      });
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'is one object, one feature set and one prediction a waveform, whichever ways it came',
+    async () => {
+      await using platform = await PlatformProcess.start({ env: { TRIBO_LOG_LEVEL: 'silent' } });
+      await using devices = await Devices.of(platform);
+      const beganMs = Date.now() - 60_000;
+      const sent = ways.flatMap((first, i) => ways.map((again, j) => ({ first, again, n: ways.length * i + j })));
+      for (const { first, again, n } of sent) {
+        const waveform = { id: `w-${n}`, ts: beganMs + 1000 * n, samples: tone(n) };
+        await devices.sendWaveform(first, waveform);
+        await devices.sendWaveform(again, waveform);
+      }
+      expect(await platform.drainedLedger()).toMatchObject({
+        ...{ exact: true, rejected: 0, stored: sent.length, duplicate: sent.length },
+      });
+      const idle = async () => (await predictionsMade(platform)) >= sent.length;
+      await until(idle, 'a prediction was made of each');
+      expect(await predictionsMade(platform)).toBe(sent.length);
+      await devices[Symbol.asyncDispose]();
+      expect(await platform.stop()).toMatchObject({ code: 0 });
+      const objects = readdirSync(join(platform.dataDir, 'objects'), { recursive: true, encoding: 'utf8' });
+      expect(objects.filter((name) => name.endsWith('.waveform'))).toHaveLength(sent.length);
+      const store = await DuckDbTimeSeriesStore.open({ directory: join(platform.dataDir, 'time-series') });
+      try {
+        const machine = machineKey(TENANT as TenantId, SITE as SiteId, MACHINE as MachineId);
+        const all = { machine, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit: 1000 };
+        expect(await store.waveforms(all)).toHaveLength(sent.length);
+        expect(await store.documents({ ...all, kind: 'features' })).toHaveLength(sent.length);
+        expect(await store.documents({ ...all, kind: 'prediction' })).toHaveLength(sent.length);
+      } finally {
+        await store.close();
+      }
+    },
+    TIMEOUT_MS,
+  );
+});
+
 describe('messages out of order', () => {
   it(
     'backwards, shuffled, hours late and by both ways in, are each stored once and read in order',
@@ -110,6 +199,30 @@ describe('messages out of order', () => {
     TIMEOUT_MS,
   );
 });
+
+/** How often the condition on a metric came, over all alarms of the machine. */
+async function occurrencesOf(platform: PlatformProcess, metric: string): Promise<number> {
+  const { items } = await platform.api.request<{ items: AlarmView[] }>(
+    'GET',
+    `/v1/alarms?machine=${MACHINE}&site=${SITE}`,
+  );
+  const parts = items.flatMap((alarm) => alarm.parts).filter((part) => part.metric === metric);
+  return parts.reduce((sum, part) => sum + part.occurrences, 0);
+}
+
+async function predictionsMade(platform: PlatformProcess): Promise<number> {
+  const text = await (await fetch(new URL('/metrics', platform.url))).text();
+  const values = [...text.matchAll(/^tribo_predictions_total\{.*\} (\d+)$/gm)].map(([, value]) => Number(value));
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+const SAMPLES = 4096;
+const RATE_HZ = 25_600;
+
+/** Samples of 16 bits, others for each number. */
+function tone(n: number): Buffer {
+  return Buffer.from(Int16Array.from({ length: SAMPLES }, (_, i) => 1000 * Math.sin((i * (n + 5)) / 40)).buffer);
+}
 
 /** A fixed shuffle: the order of an integer hash. */
 function scattered(n: number): number {
@@ -168,6 +281,28 @@ class Devices implements AsyncDisposable {
     if (status !== 202) throw new Error(`HTTP answered ${status}`);
     const { accepted, duplicate } = body as IntakeReceiptView;
     if (accepted + duplicate !== Object.keys(message.metrics).length) throw new Error(JSON.stringify(body));
+  }
+
+  /** Resolves when it is acknowledged. */
+  async sendWaveform(way: Way, { id, ts, samples }: { id: string; ts: number; samples: Buffer }): Promise<void> {
+    const description = { id, ts, sampleRateHz: RATE_HZ, unit: 'g', encoding: 'i16le', scale: 0.001, rpm: 1480 };
+    if (way !== 'HTTP') {
+      const topic = `tribo/v1/${TENANT}/${SITE}/${MACHINE}/waveform/de`;
+      const payload = JSON.stringify({ ...description, samples: samples.toString('base64') });
+      await this.#connections.get(way)?.publishTo(topic, payload);
+      return;
+    }
+    const place = { site: SITE, machine: MACHINE, sensor: 'de' };
+    const fields = Object.entries({ ...place, ...description }).map(([name, value]): [string, string] => [
+      name,
+      String(value),
+    ]);
+    const { status } = await request(this.#platform, `/v1/waveforms?${new URLSearchParams(fields).toString()}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      body: new Uint8Array(samples),
+    });
+    if (status !== 202) throw new Error(`HTTP answered ${status}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -194,7 +194,6 @@ export const machineDetailSchema = z
     devices: z
       .array(machineDeviceSchema)
       .meta({ description: 'Devices that speak for it and have connected by MQTT, by id' }),
-
     learning: z.array(learningSchema).optional().meta({
       description:
         'Rules and models that do not judge it yet, as they learn what is normal for it; absent where that is not to be had now',
