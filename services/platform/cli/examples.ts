@@ -36,6 +36,8 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'tribo ledger dead-letters replay --all',
   ],
   token: ['tribo token sign-in jane --role operator', 'tribo token create historian --role viewer --days 365'],
+  audit: ['tribo audit', 'tribo audit --action device.disable --from 2026-11-21T00:00:00Z'],
+  raw: ['tribo raw press-7', 'tribo raw press-7 --from 2026-11-21T06:00:00Z --limit 20'],
   backup: ['tribo backup ../tribo-2026-11-21'],
   restore: ['tribo restore ../tribo-2026-11-21 --check', 'tribo restore ../tribo-2026-11-21 --into .tribo --force'],
   export: ['tribo export ../readings --machine pump-1 --from 2026-11-01'],

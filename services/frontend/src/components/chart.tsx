@@ -55,8 +55,8 @@ export function Chart({ title, meaning, xUnit, yUnit, note = [], xs, ys, marks, 
         },
         axes: [
           xUnit === 'time'
-            ? { ...axis, values: timeLabels, incrs: TIME_STEPS_S, space: 52 }
-            : { ...axis, label: xUnit },
+            ? { ...axis, size: X_AXIS_PX, values: timeLabels, incrs: TIME_STEPS_S, space: 52 }
+            : { ...axis, size: X_AXIS_PX, label: xUnit },
           { ...axis, size: 64, values: valueLabels, ...(yUnit !== '' && { label: yUnit }) },
         ],
         series: [
@@ -96,6 +96,7 @@ export function Chart({ title, meaning, xUnit, yUnit, note = [], xs, ys, marks, 
   );
 }
 
+const X_AXIS_PX = 28;
 /** A line through one or two points is none. */
 const FEW_POINTS = 20;
 /** Nothing for so long is a gap, where readings do not come as slowly as that. */
@@ -135,6 +136,7 @@ function valueLabels(_plot: uPlot, values: number[]): string[] {
 function valueRange(_plot: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax {
   if (min === null || max === null) return [0, 1];
   if (min !== max) return uPlot.rangeNum(min, max, 0.1, true);
+  if (min === 0) return [0, 1];
   const around = Math.max(0.5, 0.05 * Math.abs(min));
   return [min - around, max + around];
 }

@@ -328,38 +328,32 @@ function SpectrumOf({
   readonly waveform: string;
 }) {
   return (
-    <SpectrumSection title="Spectrum of the alarm’s waveform" isAskedFor>
+    <SpectrumSection title="Spectrum of the alarm’s waveform">
       <p>
         <a href={machineLink(site, machine)}>Show the latest instead</a>
       </p>
-      <SpectraView waveform={waveform} />
+      <SpectraView waveform={waveform} isAskedFor />
     </SpectrumSection>
   );
 }
 
-function SpectrumSection({
-  title,
-  isAskedFor = false,
-  children,
-}: {
-  readonly title: string;
-  /** Whoever followed a link to it wants to see it, and not the top of the page. */
-  readonly isAskedFor?: boolean;
-  readonly children: ReactNode;
-}) {
-  const section = useRef<HTMLElement>(null);
-  useEffect(() => {
-    if (isAskedFor) section.current?.scrollIntoView();
-  }, [isAskedFor]);
+function SpectrumSection({ title, children }: { readonly title: string; readonly children: ReactNode }) {
   return (
-    <section aria-label="Spectrum" ref={section}>
+    <section aria-label="Spectrum">
       <h2>{title}</h2>
       {children}
     </section>
   );
 }
 
-function SpectraView({ waveform }: { readonly waveform: string }) {
+function SpectraView({
+  waveform,
+  isAskedFor = false,
+}: {
+  readonly waveform: string;
+  /** Whoever followed a link to it wants to see it, and not the top of the page. */
+  readonly isAskedFor?: boolean;
+}) {
   const [spectra] = useResource<Spectra>(
     `/v1/waveforms/${encodeURIComponent(waveform)}/spectrum?kind=amplitude,envelope&maxLines=${MAX_LINES}`,
     SPECTRA_MS,
@@ -367,12 +361,16 @@ function SpectraView({ waveform }: { readonly waveform: string }) {
   // The spectrum before stays until the next one is there: a page that is empty for a moment with every waveform cannot be read.
   const shown = useRef<Spectra | undefined>(undefined);
   if (spectra.state === 'ready') shown.current = spectra.data;
+  const start = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    if (isAskedFor && spectra.state === 'ready') start.current?.scrollIntoView();
+  }, [isAskedFor, spectra.state]);
   const resource = spectra.state === 'loading' && shown.current ? READY(shown.current) : spectra;
   return (
     <ResourceView resource={resource} what="the spectrum">
       {({ waveform: { sensor, tsMs, sampleCount, sampleRateHz }, spectra: views }) => (
         <>
-          <p className="muted">
+          <p className="muted" ref={start}>
             Sensor {sensor}, {dateTime(tsMs)}, {count(sampleCount)} samples at {count(sampleRateHz)} Hz
             {speedText(views[0]?.provenance)}
           </p>
