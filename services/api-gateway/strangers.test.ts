@@ -90,6 +90,16 @@ describe('a query', () => {
     expect(await refusalOf(query)).toEqual({ status: 422, pointer, detail, errors: undefined });
   });
 
+  it('takes a date for its begin in UTC', async () => {
+    const { status, json } = await platform.call(
+      'viewer',
+      'GET',
+      '/v1/machines/press-7/series?metric=a&from=2026-11-21&to=2026-11-22',
+    );
+    const bounds = { fromMs: Date.UTC(2026, 10, 21), toMs: Date.UTC(2026, 10, 22) };
+    expect([status, json]).toEqual([200, expect.objectContaining(bounds)]);
+  });
+
   it.each([
     ['without an offset, whose zone nobody can know', '2026-11-21T15:00:00'],
     ['of a day that no calendar has', '2026-02-30T00:00:00Z'],

@@ -14,12 +14,12 @@ export const instantMsSchema = z
   .number()
   .meta({ description: 'Milliseconds since 1970-01-01T00:00:00Z', examples: [1_795_222_800_000] });
 
-/** An instant in a query: RFC 3339, or epoch milliseconds. Parses to epoch milliseconds. */
+/** An instant in a query: RFC 3339, a date for its begin in UTC, or epoch milliseconds. Parses to epoch milliseconds. */
 export const instantQuerySchema = z
   .string()
   .max(40)
   .transform((text, context) => {
-    const ms = /^-?\d{1,15}$/.test(text) ? Number(text) : parseRfc3339(text);
+    const ms = /^-?\d{1,15}$/.test(text) ? Number(text) : parseRfc3339(isDate(text) ? `${text}T00:00:00Z` : text);
     if (ms !== undefined) return ms;
     context.addIssue({
       code: 'custom',
@@ -28,7 +28,14 @@ export const instantQuerySchema = z
     });
     return z.NEVER;
   })
-  .meta({ description: 'RFC 3339, or milliseconds since 1970', examples: ['2026-11-21T01:00:00Z'] });
+  .meta({
+    description: 'RFC 3339, a date for its begin in UTC, or milliseconds since 1970',
+    examples: ['2026-11-21T01:00:00Z'],
+  });
+
+function isDate(text: string): boolean {
+  return /^\d{4}-\d{2}-\d{2}$/.test(text);
+}
 
 export const siteQuerySchema = nameSchema.optional().meta({
   description: 'The site; needed only where the tenant has machines of the same name at several sites',
