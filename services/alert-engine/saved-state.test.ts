@@ -42,7 +42,12 @@ function judging(): Judging {
 function readings(machines: number): StampedEvent[] {
   return Array.from({ length: machines }, (_, i) => {
     const payload = Buffer.from(JSON.stringify({ ts: 100, metrics: { heat: i } }));
-    return stampedEvent(i + 1, { kind: 'telemetry', key: `acme/akron/press-${i}` as MachineKey, payload });
+    return stampedEvent(i + 1, {
+      kind: 'telemetry',
+      key: `acme/akron/press-${i}` as MachineKey,
+      payload,
+      acceptedAtMs: 100,
+    });
   });
 }
 
