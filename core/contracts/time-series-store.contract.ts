@@ -627,25 +627,79 @@ const series = [
     await rejectsWith('invalid_argument', store.series({ ...query, limit: 0 }));
     await rejectsWith('invalid_argument', store.series({ ...query, stepMs: -1, limit: 1 }));
   }),
-  contractCase('units and qualities are kept, and values in another unit are not mixed in', async (store, edge) => {
-    const reading = (ts: number, value: number, unit?: string): EventOutcome => ({
-      type: 'readings',
-      event: edge.event('telemetry', 1),
-      ts,
-      readings: [{ metric: 'm', value, quality: 'uncertain', ...(unit === undefined ? {} : { unit }) }],
-    });
-    await store.settle(
-      batch([reading(T0, 1, 'mm/s'), reading(T0 + 1, 2), reading(T0 + 2, 3, '[in_i]/s'), reading(T0 + 3, 4, 'mm/s')]),
-    );
-    assert.deepEqual(await rawSeries(store, 'm'), [
-      [T0, 1],
-      [T0 + 1, 2],
-      [T0 + 3, 4],
-    ]);
-    assert.deepEqual(await store.latest(press), [
-      { metric: 'm', ts: T0 + 3, value: 4, unit: 'mm/s', quality: 'uncertain' },
-    ]);
-  }),
+  contractCase(
+    'units and qualities are kept, and values are read in one unit; those that do not convert are left out, and named',
+    async (store, edge) => {
+      const reading = (ts: number, value: number, unit?: string): EventOutcome => ({
+        type: 'readings',
+        event: edge.event('telemetry', 1),
+        ts,
+        readings: [{ metric: 'm', value, quality: 'uncertain', ...(unit === undefined ? {} : { unit }) }],
+      });
+      await store.settle(
+        batch([
+          reading(T0, 1, 'mm/s'),
+          reading(T0 + 1, 2),
+          reading(T0 + 2, 3, '[in_i]/s'),
+          reading(T0 + 3, 5, 'Cel'),
+          reading(T0 + 4, 4, 'mm/s'),
+        ]),
+      );
+      const query = { ...whole, machine: press, metric: 'm', stepMs: 0, aggregates: [], limit: 10 };
+      const read = async (unit?: string) => {
+        const result = await store.series(unit === undefined ? query : { ...query, unit });
+        const points = Array.from(result.ts, (ts, i) => [ts - T0, Number(result.columns['value']![i]!.toFixed(9))]);
+        return { unit: result.unit, leftOut: [...result.leftOut].sort(), points };
+      };
+      assert.deepEqual(await read(), { unit: 'mm/s', leftOut: ['Cel', null], points: [[0, 1], [2, 76.2], [4, 4]] }); // prettier-ignore
+      assert.deepEqual(await read('K'), {
+        unit: 'K',
+        leftOut: ['[in_i]/s', 'mm/s', null],
+        points: [[3, 278.15]],
+      });
+      assert.deepEqual(await store.latest(press), [
+        { metric: 'm', ts: T0 + 4, value: 4, unit: 'mm/s', quality: 'uncertain' },
+      ]);
+    },
+  ),
+  contractCase(
+    'readings without a unit are kept in that of their outcome, whatever it is later, and buckets are in one unit',
+    async (store, edge, harness) => {
+      const celsius = new Map([['m', 'Cel']]);
+      const fahrenheit = new Map([['m', '[degF]']]);
+      const points = ramp(T0, 10_000, 800);
+      const outcomes = points.map(({ ts, value }, i): EventOutcome => {
+        const [units, sent] = i < 400 ? [celsius, value] : [fahrenheit, (value * 9) / 5 + 32];
+        return { ...edge.readings(ts, { m: sent }), units } as EventOutcome;
+      });
+      await store.settle(batch(outcomes.slice(0, 300)));
+      await store.settle(batch(outcomes.slice(300)));
+      const isReadBack = async (): Promise<void> => {
+        for (const stepMs of STEPS_MS) {
+          const query = { machine: press, metric: 'm', fromMs: T0, toMs: T0 + HOUR_MS * 3, stepMs, limit: 10_000 };
+          const { ts, columns, leftOut } = await store.series({ ...query, unit: 'Cel', aggregates: ALL });
+          const expected = bruteForce(points, query.fromMs, query.toMs, stepMs);
+          assert.deepEqual([Array.from(ts), leftOut], [expected.map((bucket) => bucket.ts), []]);
+          for (const name of ALL) {
+            expected.forEach((bucket, i) => assert.ok(Math.abs(columns[name]![i]! - bucket[name]) < 1e-9, name));
+          }
+        }
+      };
+      await isReadBack();
+      await harness.maintain(T0 + 4 * HOUR_MS);
+      await isReadBack();
+      assert.equal((await store.latest(press))[0]?.unit, '[degF]');
+      const inNewest = await store.series({
+        ...whole,
+        machine: press,
+        metric: 'm',
+        stepMs: 0,
+        aggregates: [],
+        limit: 1,
+      });
+      assert.equal(inNewest.unit, '[degF]');
+    },
+  ),
   contractCase('the newest value is the newest by its own time', async (store, edge) => {
     await store.settle(batch([edge.readings(T0 + 5, { m: 5 }), edge.readings(T0 + 1, { m: 1 })]));
     assert.deepEqual(await store.latest(press), [

@@ -34,8 +34,8 @@ export interface TimeSeriesStore {
 
   /**
    * Points of one metric, oldest first: raw when `stepMs` is 0, else aggregates of whole buckets, from rollups where they are current and raw
-   * rows elsewhere. Of several values for one time the latest accepted counts, whenever it came. Values in another unit than the newest stated
-   * one are left out. @throws PortError invalid_argument.
+   * rows elsewhere. Of several values for one time the latest accepted counts, whenever it came. Values are converted from the unit that they
+   * were accepted in; those that do not convert, or that nobody knows the unit of, are left out, and the result says so. @throws PortError invalid_argument.
    */
   series(query: SeriesQuery, options?: CallOptions): Promise<SeriesResult>;
 
@@ -74,7 +74,7 @@ export interface TimeSeriesStore {
 
   /**
    * Writes readings of the range as Parquet files below a folder of this machine, which is made where it is not there; returns their paths
-   * and row counts. Columns: tenant, site, machine, metric, unit (null where none was stated), ts (a timestamp, milliseconds, UTC), value,
+   * and row counts. Columns: tenant, site, machine, metric, unit (that it was accepted in, null where none was known), ts (a timestamp, milliseconds, UTC), value,
    * quality, accepted_order. Readings of one metric and time are all there: that with the highest accepted_order counts.
    */
   exportParquet(
@@ -121,6 +121,11 @@ export type EventOutcome =
       readonly event: StampedEvent;
       readonly ts: number;
       readonly readings: readonly ReadingRow[];
+      /**
+       * What the machine's catalogue says of readings without a unit, by metric; absent where nothing new is known of it. The same object as
+       * long as it does not change: then it costs nothing per reading.
+       */
+      readonly units?: ReadonlyMap<string, string> | undefined;
     }
   | { readonly type: 'waveform'; readonly event: StampedEvent; readonly waveform: WaveformReference }
   /** A derived document (features, prediction); its numeric values also become series of the machine. */
@@ -129,7 +134,7 @@ export type EventOutcome =
   | { readonly type: 'rejected'; readonly event: StampedEvent; readonly rejections: readonly Rejection[] }
   | { readonly type: 'deadLettered'; readonly event: StampedEvent; readonly code: string; readonly detail: string };
 
-/** One metric value at its message's time; without a unit the machine's catalogue decides. */
+/** One metric value at its message's time; without a unit it is in that of the outcome's `units`, if there is one. */
 export interface ReadingRow {
   readonly metric: string;
   readonly value: number;
@@ -190,6 +195,8 @@ export type Aggregate = 'mean' | 'min' | 'max' | 'count';
 export interface SeriesQuery extends TimeRange {
   readonly machine: MachineKey;
   readonly metric: string;
+  /** Unit of the points; absent: the newest that values were accepted in. */
+  readonly unit?: string;
   /** Bucket width; 0 gives raw points. Buckets begin at multiples of it since 1970, and the range is widened to whole buckets. */
   readonly stepMs: number;
   readonly aggregates: readonly Aggregate[];
@@ -199,7 +206,10 @@ export interface SeriesQuery extends TimeRange {
 
 /** Points as columns: `ts` in milliseconds since 1970, ascending, and as many values in each column. */
 export interface SeriesResult {
+  /** Of the points; undefined where nobody said one. */
   readonly unit: string | undefined;
+  /** Units that values of the metric, not all before the range, were accepted in and that do not convert to `unit`; null for none stated. */
+  readonly leftOut: readonly (string | null)[];
   /** The tier of the buckets that were rolled up; `mixed` where minutes are no longer kept for all of the range. */
   readonly source: 'raw' | '1m' | '1h' | 'mixed';
   readonly truncated: boolean;
@@ -213,6 +223,7 @@ export interface LatestValue {
   readonly metric: string;
   readonly ts: number;
   readonly value: number;
+  /** That it was accepted in: as it was sent, else the catalogue's of its time. */
   readonly unit: string | undefined;
   readonly quality: Quality;
 }

@@ -4,18 +4,21 @@ import { isQuality, type Rejection } from '../domain/reading.ts';
 import { BYTES_PER_SAMPLE, type WaveformReference } from '../domain/waveform.ts';
 import type { DerivedDocument, EventOutcome, ReadingRow } from '../ports/time-series-store.ts';
 
+/** What the catalogue says of the readings of an event that state no unit, see core/settlement/declared-units.ts. */
+export type UnitsOf = (event: StampedEvent) => ReadonlyMap<string, string> | undefined;
+
 /** What becomes of each event of a delivery, in its order: what {@link TimeSeriesStore.settle} takes. Never throws for bad content. */
-export function settlementOutcomes(events: readonly StampedEvent[]): EventOutcome[] {
-  return events.map(settlementOutcome);
+export function settlementOutcomes(events: readonly StampedEvent[], unitsOf?: UnitsOf): EventOutcome[] {
+  return events.map((event) => settlementOutcome(event, unitsOf));
 }
 
 /**
  * What becomes of one event. A payload that cannot be read, or that does not stand for the items that its envelope counts,
  * is dead-lettered whole, so that every item still ends in exactly one place.
  */
-export function settlementOutcome(event: StampedEvent): EventOutcome {
+export function settlementOutcome(event: StampedEvent, unitsOf?: UnitsOf): EventOutcome {
   try {
-    return decode(event);
+    return decode(event, unitsOf);
   } catch (error) {
     if (error instanceof Undecodable) return { type: 'deadLettered', event, code: error.code, detail: error.message };
     if (error instanceof SyntaxError) {
@@ -40,10 +43,10 @@ class Undecodable extends Error {
   }
 }
 
-function decode(event: StampedEvent): EventOutcome {
+function decode(event: StampedEvent, unitsOf: UnitsOf | undefined): EventOutcome {
   switch (event.kind) {
     case 'telemetry':
-      return telemetry(event);
+      return telemetry(event, unitsOf);
     case 'waveform':
       expectItems(event, 1);
       return { type: 'waveform', event, waveform: waveform(json(event)) };
@@ -66,7 +69,7 @@ function json(event: StampedEvent): unknown {
 }
 
 /** The hot path: one call a device message. */
-function telemetry(event: StampedEvent): EventOutcome {
+function telemetry(event: StampedEvent, unitsOf: UnitsOf | undefined): EventOutcome {
   const body = json(event);
   if (!isRecord(body) || !isTime(body['ts']) || !isRecord(body['metrics'])) {
     throw new Undecodable('undecodable_payload', 'telemetry is { ts: milliseconds, metrics: { name: value } }');
@@ -78,7 +81,7 @@ function telemetry(event: StampedEvent): EventOutcome {
     readings.push(Number.isFinite(value) ? { metric, value: value as number } : describedReading(metric, value));
   }
   expectItems(event, readings.length);
-  return { type: 'readings', event, ts: body['ts'], readings };
+  return { type: 'readings', event, ts: body['ts'], readings, units: unitsOf?.(event) };
 }
 
 function describedReading(metric: string, value: unknown): ReadingRow {

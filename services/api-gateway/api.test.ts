@@ -395,6 +395,24 @@ describe('series', () => {
     expect(buckets.columns['count']!.reduce((sum, count) => sum + count, 0)).toBe(10);
   });
 
+  it('are in the declared unit or in the one asked for, whatever they were sent in, and name what does not convert', async () => {
+    const put = (metrics: object[], headers = {}) =>
+      platform.call('engineer', 'PUT', '/v1/machines/mixer-1?site=akron', {
+        body: { id: 'mixer-1', class: 'other', metrics },
+        headers,
+      });
+    await put([]);
+    const sent = [{ value: 1, unit: 'in/s' }, 5];
+    await platform.send(sent.map((v, i) => ({ ts: start + i, metrics: { v } })), NORTH, 'mixer-1'); // prettier-ignore
+    await put([{ name: 'v', unit: 'mm/s' }], { 'if-match': '"1"' });
+    const mixer = `/v1/machines/mixer-1/series?metric=v&from=${start}&to=${start + 10}`;
+    const declared = (await get(mixer)).json as Series;
+    expect(declared).toMatchObject({ unit: 'mm/s', leftOut: [null], columns: { value: [25.4] } });
+    expect((await get(`${mixer}&unit=cm/s`)).json).toMatchObject({ unit: 'cm/s', columns: { value: [2.54] } });
+    const csv = await platform.call('viewer', 'GET', mixer, { headers: { accept: 'text/csv' } });
+    expect(csv.headers.get('x-tribo-left-out')).toBe('%5Bnull%5D');
+  });
+
   it('come as CSV and as Arrow by Accept, with what else there is to say in headers', async () => {
     const csv = await platform.call('viewer', 'GET', path('&limit=2'), { headers: { accept: 'text/csv' } });
     expect(csv.text.split('\r\n')).toEqual([

@@ -57,7 +57,7 @@ async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
   });
   opened.defer(() => archiver.close());
   const service = await startTimeseriesService(
-    { store, tracing, ...shared },
+    { store, tracing, machines: await port('machineRegistry'), ...shared },
     {
       retention: { rawDays, rollup1mDays, rollup1hDays, waveformDays },
       sweepAfterMs: (streamRetentionDays + 1) * DAY_MS,

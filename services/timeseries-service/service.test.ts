@@ -8,11 +8,14 @@ import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-sto
 import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
 import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
 import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
+import { sqliteMachineRegistryConfigSchema } from '#adapters/embedded/sqlite-machine-registry/config.ts';
+import { SqliteMachineRegistry } from '#adapters/embedded/sqlite-machine-registry/sqlite-machine-registry.ts';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { systemClock } from '#core/clock.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import type { EventKind, MachineEvent } from '#core/domain/event.ts';
-import type { MachineKey, TenantId } from '#core/domain/ids.ts';
+import type { MachineKey, SiteId, TenantId } from '#core/domain/ids.ts';
+import { machineSchema } from '#core/domain/plant.ts';
 import { NOTHING_SETTLED, type SettledItems } from '#core/domain/ledger.ts';
 import type { WaveformReference } from '#core/domain/waveform.ts';
 import { PortError } from '#core/errors.ts';
@@ -36,6 +39,7 @@ class World implements AsyncDisposable {
   metrics!: Registry;
   store!: DuckDbTimeSeriesStore;
   checkpoints!: SqliteCheckpointStore;
+  machines!: SqliteMachineRegistry;
   /** While set, every settlement fails with it. */
   storeFails: Error | undefined;
   /** Ids of events that no subscription is given, as if a commit of the log had been taken back. */
@@ -48,6 +52,9 @@ class World implements AsyncDisposable {
     world.checkpoints = await SqliteCheckpointStore.open(
       { databasePath: join(world.#directory, 'state.db') },
       world.clock,
+    );
+    world.machines = await SqliteMachineRegistry.open(
+      sqliteMachineRegistryConfigSchema.parse({ databasePath: join(world.#directory, 'state.db'), changePollMs: 20 }),
     );
     world.store = await DuckDbTimeSeriesStore.open(
       { directory: join(world.#directory, 'store') },
@@ -71,13 +78,13 @@ class World implements AsyncDisposable {
   }
 
   async start(settings: Partial<TimeseriesServiceSettings> = {}): Promise<TimeseriesService> {
-    const { store, checkpoints, objects } = this;
+    const { store, checkpoints, objects, machines } = this;
     const stream = this.#losing();
     const metrics = createMetricsRegistry('test', { processMetrics: false });
     this.metrics = metrics;
     const logger = createLogger({ service: 'test', level: 'silent' });
     this.#service = await startTimeseriesService(
-      { store, stream, checkpoints, objects, clock: systemClock, logger, metrics },
+      { store, stream, checkpoints, objects, machines, clock: systemClock, logger, metrics },
       { retention, ...settings },
     );
     return this.#service;
@@ -297,6 +304,46 @@ describe('the time-series service', () => {
     expect(await world.settled()).toEqual(NOTHING_SETTLED);
     world.clock.advance(1001);
     await world.settlesTo({ stored: 2 });
+  });
+
+  it('keeps readings without a unit in that of the catalogue at their time, whatever it becomes later', async () => {
+    const declare = (unit: string) =>
+      world.machines.putMachine(
+        acme,
+        'akron' as SiteId,
+        machineSchema.parse({ id: 'press-7', class: 'press', metrics: [{ name: 't', unit }] }),
+      );
+    const send = (ts: number, t: number, acceptedAtMs = Date.now()) =>
+      world.stream.publish('metrics', [world.event('telemetry', 1, { ts, metrics: { t } }, { acceptedAtMs })]);
+    const curve = async (unit?: string) => {
+      const { ts, columns, ...more } = await world.store.series({
+        machine: press,
+        metric: 't',
+        ...{ fromMs: 0, toMs: 1000, stepMs: 0, aggregates: [], limit: 1000 },
+        ...(unit !== undefined && { unit }),
+      });
+      return { ...more, points: Array.from(ts, (at, i) => [at, columns['value']![i]]) };
+    };
+    await world.start();
+    await declare('Cel');
+    await send(1, 100);
+    await world.settlesTo({ stored: 1 });
+    expect(await curve()).toMatchObject({ unit: 'Cel', points: [[1, 100]] });
+    await declare('[degF]');
+    // Until the change is noticed a reading is settled as before; what was accepted about that time is in no unit.
+    let ts = 2;
+    await eventually(async () => {
+      await send(ts++, 212, Date.now() + 20_000);
+      expect((await curve()).unit).toBe('[degF]');
+    });
+    await send(900, 1);
+    await send(901, 10, Date.now() - 60_000);
+    await eventually(async () => {
+      const { leftOut, points } = await curve('Cel');
+      expect(leftOut).toEqual([null]);
+      expect([points[0], points.at(-1)]).toEqual([[1, 100], [901, 10]]); // prettier-ignore
+      expect(points.at(-2)).toEqual([expect.any(Number), expect.closeTo(100, 9)]);
+    });
   });
 
   it('keeps rollups current', async () => {

@@ -7,6 +7,7 @@ import { STREAMS, type StampedEvent, type StreamName } from '#core/domain/event.
 import type { SettledItems } from '#core/domain/ledger.ts';
 import { codeOf, isPortError, messageOf } from '#core/errors.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
+import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { MeasuredStream, Subscription } from '#core/ports/event-stream.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type {
@@ -15,6 +16,7 @@ import type {
   RetentionPolicy,
   SettleResult,
 } from '#core/ports/time-series-store.ts';
+import { DeclaredUnits } from '#core/settlement/declared-units.ts';
 import { settlementOutcomes } from '#core/settlement/outcomes.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
 import { DURATION_BUCKETS_S } from '#services/shared/observability/metrics.ts';
@@ -37,6 +39,8 @@ export interface TimeseriesServiceDependencies {
   readonly stream: MeasuredStream;
   readonly checkpoints: CheckpointStore;
   readonly objects: ObjectStore;
+  /** Of it, in which units readings are that state none. */
+  readonly machines: Pick<MachineRegistry, 'getMachine' | 'listMachines' | 'onChange'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Registry;
@@ -93,6 +97,7 @@ class SettlingService implements TimeseriesService {
   readonly #stopping = new AbortController();
   readonly #subscriptions: Subscription[] = [];
   readonly #loops: Promise<void>[] = [];
+  readonly #units: DeclaredUnits;
   /** What fails at present, by what was tried. */
   readonly #problems = new Map<string, string>();
   readonly #settledItems: Counter<'outcome'>;
@@ -110,6 +115,8 @@ class SettlingService implements TimeseriesService {
       stream: observedStream(stream, { metrics, tracing: tracing?.as('timeseries-service') }),
     };
     this.#settings = settings;
+    const onProblem = (doing: string, error: unknown) => this.#report(doing, error);
+    this.#units = new DeclaredUnits({ machines: dependencies.machines, clock: dependencies.clock, onProblem });
     const registers = [metrics];
     const buckets = [...DURATION_BUCKETS_S];
     this.#settledItems = new Counter({
@@ -154,6 +161,7 @@ class SettlingService implements TimeseriesService {
     const { leaseMs, maintainEveryMs, retentionEveryMs, sweepEveryMs } = this.#settings;
     const { signal } = this.#stopping;
     for (const name of SETTLED_STREAMS) await stream.declareGroup(name, STORE_GROUP);
+    await this.#units.start();
     this.#lease = await this.#takeLease();
     for (const name of SETTLED_STREAMS) this.#subscriptions.push(await this.#consume(name));
     this.#every(leaseMs / 3, leaseMs / 3, 'keep the lease of the store', () => this.#keepLease());
@@ -175,6 +183,7 @@ class SettlingService implements TimeseriesService {
     this.#stopping.abort();
     await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
     await Promise.all(this.#loops);
+    await this.#units.close();
     if (!this.#lease) return;
     await this.#dependencies.checkpoints
       .releaseLease(this.#lease)
@@ -208,7 +217,11 @@ class SettlingService implements TimeseriesService {
     const { stream, store } = this.#dependencies;
     let settledAtMs = -Infinity;
     const process = async (events: readonly StampedEvent[]) => {
-      const result = await this.#settle(name, settlementOutcomes(events));
+      await this.#units.learn(events);
+      const result = await this.#settle(
+        name,
+        settlementOutcomes(events, (event) => this.#units.of(event)),
+      );
       this.#countItems(result);
       const waitMs = settledAtMs + this.#settings.settleEveryMs - performance.now();
       if (waitMs > 0 && events.length < LARGE_BATCH_EVENTS) await sleep(waitMs);

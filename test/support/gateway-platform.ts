@@ -34,6 +34,7 @@ import { PortError } from '#core/errors.ts';
 import { Intake } from '#core/ingestion/intake.ts';
 import { LiveState } from '#core/live/live-state.ts';
 import type { EventOutcome } from '#core/ports/time-series-store.ts';
+import { DeclaredUnits } from '#core/settlement/declared-units.ts';
 import { settlementOutcome } from '#core/settlement/outcomes.ts';
 import { startApiGateway, type ApiGateway } from '#services/api-gateway/api-gateway.ts';
 import type { ApiGatewaySettings } from '#services/api-gateway/config.ts';
@@ -121,6 +122,11 @@ export class GatewayPlatform implements AsyncDisposable {
       await machines.putMachine(tenant, SITE, machineSchema.parse({ id: 'press-7', class: 'press' }));
     }
     const live = new LiveState({ incarnation: 'test' });
+    const onProblem = (what: string, error: unknown) => {
+      throw new Error(what, { cause: error });
+    };
+    const units = new DeclaredUnits({ machines, clock, onProblem });
+    await units.start();
     const overrides = new Map<string, (outcome: EventOutcome) => EventOutcome>();
     const subscriptions = await Promise.all(
       (['metrics', 'raw-waveform'] as const).map(async (name) => {
@@ -130,8 +136,9 @@ export class GatewayPlatform implements AsyncDisposable {
           'store',
           async (batch) => {
             live.observe(batch.events);
+            await units.learn(batch.events);
             const outcomes = batch.events.map((event) => {
-              const outcome = settlementOutcome(event);
+              const outcome = settlementOutcome(event, (each) => units.of(each));
               return overrides.get(event.eventId)?.(outcome) ?? outcome;
             });
             await store.settle({ stream: name, group: 'store', fence: 1, outcomes });
@@ -148,9 +155,7 @@ export class GatewayPlatform implements AsyncDisposable {
       clock,
       receiptKey: new Uint8Array(16),
       incarnation: 'test',
-      onProblem: (what, error) => {
-        throw new Error(what, { cause: error });
-      },
+      onProblem,
     });
     await intake.start();
     const tracing = new Tracing({ service: 'test', sampleRatio: 0 });
@@ -201,6 +206,7 @@ export class GatewayPlatform implements AsyncDisposable {
       () => machines.close(),
       () => devices.close(),
       () => tracing[Symbol.asyncDispose](),
+      () => units.close(),
       () => rmSync(folder, { recursive: true }),
     ];
     return new GatewayPlatform({ gateway, dependencies, store, alarms, live, stream, issuer, overrides, closers });

@@ -150,6 +150,7 @@ export class BatchWriter {
     const { event } = outcome;
     switch (outcome.type) {
       case 'readings':
+        if (outcome.units !== undefined) this.#dictionary.useUnits(machine, outcome.units);
         if (!this.#dictionary.hasRoom(machine, outcome.readings)) {
           const detail = `a machine has at most ${MAX_SERIES_PER_MACHINE} metrics`;
           return this.#addDeadLetter(stream, machine, event, 'too_many_metrics', detail);

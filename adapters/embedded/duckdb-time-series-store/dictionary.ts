@@ -16,9 +16,14 @@ export interface MachineEntry {
   /** Names and ids of the series of the last message by position: machines repeat themselves, so most lookups end here. */
   readonly lastNames: string[];
   readonly lastIds: number[];
+  /** What the machine's catalogue says of readings without a unit, as far as it was told. */
+  units: ReadonlyMap<string, string> | undefined;
 }
 
-/** One metric of one machine in one unit. */
+/** The unit of a series that was begun before units of the catalogue were kept: the catalogue's of its time, whatever that was. */
+export const UNKEPT_UNIT = '';
+
+/** One metric of one machine in one unit; undefined where neither the reading nor the catalogue said one. */
 export interface SeriesEntry {
   readonly id: number;
   readonly machine: MachineEntry;
@@ -77,16 +82,25 @@ export class Dictionary {
       series: new Map(),
       lastNames: [],
       lastIds: [],
+      units: undefined,
     };
     this.#machines.set(key, entry);
     this.#machinesById.push(entry);
     return entry;
   }
 
+  /** From now on readings without a unit are in these. */
+  useUnits(machine: MachineEntry, units: ReadonlyMap<string, string>): void {
+    if (machine.units === units) return;
+    machine.units = units;
+    machine.lastNames.length = 0;
+    machine.lastIds.length = 0;
+  }
+
   /** The id of a metric without a stated unit, found by its place in the machine's last message when it can. */
   seriesAt(machine: MachineEntry, position: number, metric: string): number {
     if (machine.lastNames[position] === metric) return machine.lastIds[position]!;
-    const { id } = this.series(machine, metric, undefined);
+    const { id } = this.series(machine, metric, machine.units?.get(metric));
     if (position < MAX_SERIES_PER_MACHINE) {
       machine.lastNames[position] = metric;
       machine.lastIds[position] = id;
@@ -101,7 +115,7 @@ export class Dictionary {
   /** True where the machine's bound leaves room for those of the readings' series that are new. */
   hasRoom(machine: MachineEntry, readings: readonly ReadingRow[]): boolean {
     if (machine.series.size + readings.length <= MAX_SERIES_PER_MACHINE) return true;
-    const names = new Set(readings.map(({ metric, unit }) => seriesName(metric, unit)));
+    const names = new Set(readings.map(({ metric, unit }) => seriesName(metric, unit ?? machine.units?.get(metric))));
     for (const name of machine.series.keys()) names.delete(name);
     return machine.series.size + names.size <= MAX_SERIES_PER_MACHINE;
   }

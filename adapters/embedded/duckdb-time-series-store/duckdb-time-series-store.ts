@@ -30,7 +30,7 @@ import type {
 import { backUp } from './backup.ts';
 import type { DuckDbTimeSeriesStoreConfig } from './config.ts';
 import { Database, type DatabaseSettings } from './database.ts';
-import type { MachineEntry } from './dictionary.ts';
+import { UNKEPT_UNIT, type MachineEntry } from './dictionary.ts';
 import { needsReopen, portErrorOf } from './errors.ts';
 import { exportReadings, exportView } from './export.ts';
 import {
@@ -125,7 +125,9 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
     const newest = new Map<string, LatestValue>();
     for (const { id, metric, unit } of dictionary.find(machine)?.series.values() ?? []) {
       const value = latest.get(id);
-      if (value && value.ts >= (newest.get(metric)?.ts ?? -Infinity)) newest.set(metric, { metric, unit, ...value });
+      if (value && value.ts >= (newest.get(metric)?.ts ?? -Infinity)) {
+        newest.set(metric, { metric, unit: unit === UNKEPT_UNIT ? undefined : unit, ...value });
+      }
     }
     return [...newest.values()];
   }

@@ -54,7 +54,7 @@ async function copyToParquet(reader: DuckDBConnection, rows: string, path: strin
     const copied = await reader.runAndReadAll(`
       COPY (
         SELECT split_part(machine_key, '/', 1) AS tenant, split_part(machine_key, '/', 2) AS site,
-          split_part(machine_key, '/', 3) AS machine, metric, unit, epoch_ms(ts) AS ts, value,
+          split_part(machine_key, '/', 3) AS machine, metric, nullif(unit, '') AS unit, epoch_ms(ts) AS ts, value,
           ['good', 'uncertain', 'bad'][quality % 8 + 1] AS quality, ord AS accepted_order
         FROM (${rows}) JOIN series USING (series_id) JOIN machines USING (machine_id)
       ) TO '${unfinished.replaceAll("'", "''")}' (FORMAT parquet, COMPRESSION zstd)`);

@@ -47,6 +47,31 @@ describe('the format of the file', () => {
     await store.close();
   });
 
+  it('of before units were kept is migrated: what it holds counts as in the unit asked for', async () => {
+    const outcome = (seq: number, units?: ReadonlyMap<string, string>): EventOutcome => {
+      const key = 'acme/akron/press-7' as MachineKey;
+      const event = stampedEvent(seq, { key, kind: 'telemetry', acceptedAtMs: Date.now(), payload: new Uint8Array(0) });
+      return { type: 'readings', event, ts: seq, readings: [{ metric: 't', value: seq }], units };
+    };
+    const settle = (store: DuckDbTimeSeriesStore, ...outcomes: EventOutcome[]) =>
+      store.settle({ stream: 'metrics', group: 'store', fence: 1, outcomes });
+    const before = await DuckDbTimeSeriesStore.open({ directory });
+    await settle(before, outcome(1));
+    await before.close();
+    await inFile('DELETE FROM schema_version WHERE version > 2');
+    const store = await DuckDbTimeSeriesStore.open({ directory });
+    await settle(store, outcome(2, new Map([['t', 'Cel']])), outcome(3, new Map()));
+    const machine = 'acme/akron/press-7' as MachineKey;
+    const query = { machine, metric: 't', unit: 'Cel', fromMs: 0, toMs: 9, stepMs: 0, aggregates: [], limit: 9 };
+    const { columns, leftOut } = await store.series(query);
+    expect([Array.from(columns['value']!), leftOut]).toEqual([[1, 2], [null]]);
+    const folder = join(directory, 'export');
+    await store.exportParquet({ fromMs: 0, toMs: 9 }, folder);
+    await store.close();
+    const exported = await inFile(`SELECT unit FROM '${folder}/*.parquet' ORDER BY ts`);
+    expect(exported.map(([unit]) => unit)).toEqual([null, 'Cel', null]);
+  });
+
   it('is refused where the file is something else', async () => {
     const { writeFile } = await import('node:fs/promises');
     await writeFile(join(directory, 'timeseries.duckdb'), 'this is no database');

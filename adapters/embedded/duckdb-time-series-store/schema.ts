@@ -38,6 +38,8 @@ const MIGRATIONS: readonly string[] = [
   `,
   // The name of a machine that nobody has described, where machine_id is null: made-up names get no number (batch-writer.ts).
   'ALTER TABLE rejections ADD COLUMN machine_key VARCHAR',
+  // From here on readings are kept in the unit of the catalogue at their time; NULL is none. What was kept before does not say (dictionary.ts).
+  "UPDATE series SET unit = '' WHERE unit IS NULL",
 ];
 
 /** What this program reads and writes. */

@@ -1,7 +1,8 @@
 import type { DuckDBConnection, DuckDBResultReader } from '@duckdb/node-api';
 import { PortError } from '#core/errors.ts';
 import type { Aggregate, SeriesQuery, SeriesResult } from '#core/ports/time-series-store.ts';
-import type { SeriesEntry } from './dictionary.ts';
+import { unitConversion, type UnitConversion } from '#core/domain/units.ts';
+import { UNKEPT_UNIT, type SeriesEntry } from './dictionary.ts';
 import { readingsTable, rollupsTable, type Part, type PartList } from './parts.ts';
 import { HOUR_MS, MINUTE_MS } from './rollups.ts';
 import type { StoreMemory } from './store-memory.ts';
@@ -12,7 +13,10 @@ const MAX_POINTS = 2_000_000;
 /** What a query takes from memory at the moment its transaction begins. */
 export interface SeriesView {
   readonly unit: string | undefined;
+  readonly leftOut: SeriesResult['leftOut'];
   readonly series: readonly number[];
+  /** Of the series whose values are in another unit. */
+  readonly conversions: ReadonlyMap<number, UnitConversion>;
   readonly parts: PartList;
   /** The rollups count what was accepted up to here. */
   readonly rolledOrd: number;
@@ -24,10 +28,10 @@ export interface SeriesView {
 
 export function seriesView(memory: StoreMemory, query: SeriesQuery): SeriesView {
   check(query);
-  const { unit, series } = seriesOf(memory, query);
+  const taken = seriesOf(memory, query);
+  const { series } = taken;
   return {
-    unit,
-    series,
+    ...taken,
     parts: memory.parts,
     rolledOrd: memory.state.get(['rolled-order']) ?? 0,
     revisited: series.some((id) => memory.revisited.has(id)),
@@ -45,10 +49,10 @@ export async function querySeries(
   const names = query.stepMs === 0 ? ['value'] : query.aggregates;
   if (view.series.length === 0 || sql === undefined) {
     const columns = Object.fromEntries(names.map((name) => [name, new Float64Array()]));
-    return { unit: view.unit, source, truncated: false, ts: new Float64Array(), columns };
+    return { unit: view.unit, leftOut: view.leftOut, source, truncated: false, ts: new Float64Array(), columns };
   }
   const result = await reader.runAndReadAll(`${sql} LIMIT ${query.limit + 1}`);
-  return { unit: view.unit, source, ...points(result, names, query.limit) };
+  return { unit: view.unit, leftOut: view.leftOut, source, ...points(result, names, query.limit) };
 }
 
 function check({ fromMs, toMs, stepMs, limit, aggregates }: SeriesQuery): void {
@@ -58,18 +62,37 @@ function check({ fromMs, toMs, stepMs, limit, aggregates }: SeriesQuery): void {
   if (stepMs > 0 && aggregates.length === 0) throw new PortError('invalid_argument', 'a bucket needs an aggregate');
 }
 
-/** The metric in its newest stated unit and where no unit was stated: values in another unit are no part of the same curve. */
+/** The metric in the unit asked for, else the newest stated; what does not convert to it is no part of the same curve. */
 function seriesOf(
   { dictionary, latest }: StoreMemory,
-  query: SeriesQuery,
-): { readonly unit: string | undefined; readonly series: readonly number[] } {
-  const newestTs = (entry: SeriesEntry) => latest.get(entry.id)?.ts ?? -Infinity;
-  const all = [...(dictionary.find(query.machine)?.series.values() ?? [])].filter(
-    (entry) => entry.metric === query.metric && newestTs(entry) > -Infinity,
-  );
-  const [newest] = all.filter((entry) => entry.unit !== undefined).sort((a, b) => newestTs(b) - newestTs(a));
-  const series = all.filter(({ unit }) => unit === undefined || unit === newest?.unit).map(({ id }) => id);
-  return { unit: newest?.unit, series };
+  { machine, metric, unit: asked, fromMs }: SeriesQuery,
+): Pick<SeriesView, 'unit' | 'leftOut' | 'series' | 'conversions'> {
+  const newestTs = ({ id }: SeriesEntry) => latest.get(id)?.ts ?? -Infinity;
+  const all = [...(dictionary.find(machine)?.series.values() ?? [])]
+    .filter((entry) => entry.metric === metric && newestTs(entry) >= fromMs)
+    .sort((left, right) => newestTs(right) - newestTs(left));
+  const unit = asked ?? all.find((entry) => isStated(entry.unit))?.unit;
+  const series: number[] = [];
+  const conversions = new Map<number, UnitConversion>();
+  const leftOut = new Set<string | null>();
+  for (const entry of all) {
+    const conversion = conversionOf(entry.unit, unit);
+    if (conversion === undefined) leftOut.add(entry.unit ?? null);
+    else series.push(entry.id);
+    if (conversion && (conversion.factor !== 1 || conversion.offset !== 0)) conversions.set(entry.id, conversion);
+  }
+  return { unit, leftOut: [...leftOut], series, conversions };
+}
+
+const SAME: UnitConversion = { factor: 1, offset: 0 };
+
+function conversionOf(kept: string | undefined, wanted: string | undefined): UnitConversion | undefined {
+  if (wanted === undefined || kept === UNKEPT_UNIT) return SAME;
+  return kept === undefined ? undefined : unitConversion(kept, wanted);
+}
+
+function isStated(unit: string | undefined): boolean {
+  return unit !== undefined && unit !== UNKEPT_UNIT;
 }
 
 interface Plan {
@@ -109,11 +132,13 @@ interface Rows {
   readonly source: SeriesResult['source'];
 }
 
-const ONE_READING = 'ts, 1 AS n, value AS sum, value AS min, value AS max';
+function oneReading(value: string): string {
+  return `ts, 1 AS n, ${value} AS sum, ${value} AS min, ${value} AS max`;
+}
 
 function rawAsRollups(view: SeriesView, fromMs: number, toMs: number): Rows {
   const rows = latestAccepted(view, fromMs, toMs);
-  return { rows: rows === undefined ? [] : [`SELECT ${ONE_READING} FROM (${rows})`], source: 'raw' };
+  return { rows: rows === undefined ? [] : [`SELECT ${oneReading('value')} FROM (${rows})`], source: 'raw' };
 }
 
 /**
@@ -143,19 +168,31 @@ function rolledUpRows(view: SeriesView, fromMs: number, toMs: number, stepMs: nu
   }
   for (const part of parts.open('raw')) {
     rows.push(
-      `SELECT ${ONE_READING} FROM ${readingsTable(part)} WHERE ${within(view, fromMs, toMs)} AND ord > ${view.rolledOrd}
+      `SELECT ${oneReading(inUnit(view, 'value'))} FROM ${readingsTable(part)} WHERE ${within(view, fromMs, toMs)} AND ord > ${view.rolledOrd}
        ${settledMinutes(view, `ts // ${MINUTE_MS} * ${MINUTE_MS}`)}`,
     );
   }
   if (view.revisited) {
     const readings = latestAccepted(view, fromMs, toMs, pendingMinutes(view));
-    if (readings !== undefined) rows.push(`SELECT ${ONE_READING} FROM (${readings})`);
+    if (readings !== undefined) rows.push(`SELECT ${oneReading('value')} FROM (${readings})`);
   }
   return { rows, source: tiers.size === 2 ? 'mixed' : ([...tiers][0] ?? (inHours ? '1h' : '1m')) };
 }
 
 function rollupRows(view: SeriesView, part: Part, fromMs: number, toMs: number): string {
-  return `SELECT ts, n, sum, min, max FROM ${rollupsTable(part)} WHERE ${within(view, fromMs, toMs)}`;
+  const [sum, min, max] = [inUnit(view, 'sum', 'n'), inUnit(view, 'min'), inUnit(view, 'max')];
+  return `SELECT ts, n, ${sum} AS sum, ${min} AS min, ${max} AS max
+    FROM ${rollupsTable(part)} WHERE ${within(view, fromMs, toMs)}`;
+}
+
+/** A column that sums up `count` values, in the unit of the curve. */
+function inUnit({ conversions }: SeriesView, column: string, count = '1'): string {
+  if (conversions.size === 0) return column;
+  const cases = [...conversions].map(
+    ([id, { factor, offset }]) =>
+      `WHEN ${id} THEN ${column} * ${factor.toExponential()} + ${count} * ${offset.toExponential()}`,
+  );
+  return `(CASE series_id ${cases.join(' ')} ELSE ${column} END)`;
 }
 
 /** Leaves out the minutes that wait to be computed again. */
@@ -176,7 +213,7 @@ function pendingHours({ series, rawFloorMs }: SeriesView): string {
 function latestAccepted(view: SeriesView, fromMs: number, toMs: number, minutes?: string): string | undefined {
   const rows = view.parts.overlapping('raw', fromMs, toMs).map(
     (part) =>
-      `SELECT ts, value, ord FROM ${readingsTable(part)} WHERE ${within(view, fromMs, toMs)}
+      `SELECT ts, ${inUnit(view, 'value')} AS value, ord FROM ${readingsTable(part)} WHERE ${within(view, fromMs, toMs)}
          ${minutes === undefined ? '' : `AND (series_id, ts // ${MINUTE_MS} * ${MINUTE_MS}) IN (${minutes})`}`,
   );
   return rows.length === 0

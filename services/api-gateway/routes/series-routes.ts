@@ -27,14 +27,16 @@ export function seriesRoutes(): readonly Route[] {
       response: { status: 200, description: 'The points', schema: seriesSchema, alternatives: [CSV_TYPE, ARROW_TYPE] },
       handle: async (call, services) => {
         const { params, query, principal, signal } = call;
-        const { key } = ownMachine({ tenant: principal.tenant, site: query.site, ...params }, services);
+        const { key, registered } = ownMachine({ tenant: principal.tenant, site: query.site, ...params }, services);
         const { metric, from: fromMs, to: toMs, limit } = query;
         if (toMs <= fromMs) throw emptyRange();
         const stepMs = stepOf(query.step);
         const type = call.accepts([JSON_TYPE, CSV_TYPE, ARROW_TYPE]);
         const aggregates = query.aggregate ?? ['mean', 'min', 'max'];
+        const unit = query.unit ?? registered.machine.metrics.find(({ name }) => name === metric)?.unit;
+        const inUnit = unit === undefined ? {} : { unit };
         const result = await services.store.series(
-          { machine: key, metric, fromMs, toMs, stepMs, aggregates, limit },
+          { machine: key, metric, ...inUnit, fromMs, toMs, stepMs, aggregates, limit },
           { signal },
         );
         const asked = { ...placeOf(key), metric, stepMs, fromMs, toMs };
@@ -56,12 +58,13 @@ function stepOf(step: string): number {
 }
 
 function jsonSeries(
-  { unit, source, truncated, ts, columns }: SeriesResult,
+  { unit, leftOut, source, truncated, ts, columns }: SeriesResult,
   asked: Pick<Series, 'site' | 'machine' | 'metric' | 'stepMs' | 'fromMs' | 'toMs'>,
 ): Series {
   return {
     ...asked,
     ...(unit !== undefined && { unit }),
+    leftOut: [...leftOut],
     source,
     truncated,
     ts: Array.from(ts),
@@ -70,8 +73,9 @@ function jsonSeries(
 }
 
 /** What JSON says beside the points is in headers here. */
-function table({ unit, source, truncated, ts, columns }: SeriesResult, type: string): Reply {
+function table({ unit, leftOut, source, truncated, ts, columns }: SeriesResult, type: string): Reply {
   const headers = {
+    ...(leftOut.length > 0 && { 'x-tribo-left-out': encodeURIComponent(JSON.stringify(leftOut)) }),
     'x-tribo-source': source,
     'x-tribo-truncated': String(truncated),
     ...(unit !== undefined && { 'x-tribo-unit': encodeURIComponent(unit) }),

@@ -295,6 +295,14 @@ export const addMachineEventRequestSchema = z
 export const seriesQuerySchema = z.object({
   site: siteQuerySchema,
   metric: z.string().min(1).max(128),
+  unit: z
+    .string()
+    .max(32)
+    .optional()
+    .meta({
+      description: 'Of the points; by default the catalogue’s, else the newest that was sent',
+      examples: ['mm/s'],
+    }),
   from: instantQuerySchema,
   to: instantQuerySchema,
   step: z
@@ -313,7 +321,11 @@ export const seriesSchema = z
     site: z.string(),
     machine: z.string(),
     metric: z.string(),
-    unit: z.string().optional(),
+    unit: z.string().optional().meta({ description: 'Of the points; absent where nobody said one' }),
+    leftOut: z.array(z.string().nullable()).meta({
+      description:
+        'Units of values that are not among the points, as they do not convert to `unit`; null: sent without one',
+    }),
     source: z.enum(['raw', '1m', '1h', 'mixed']).meta({ description: 'The tier that answered' }),
     stepMs: z.number(),
     fromMs: instantMsSchema,
@@ -332,6 +344,7 @@ export const seriesSchema = z
         machine: 'press-7',
         metric: 'velocity_rms',
         unit: 'mm/s',
+        leftOut: [],
         source: '1m',
         stepMs: 60_000,
         fromMs: 1_795_222_800_000,

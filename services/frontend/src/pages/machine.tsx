@@ -262,6 +262,7 @@ function MetricChart({
             sensor,
             nowMs - value.tsMs > OLD_VALUE_MS ? age(value.tsMs, nowMs) : undefined,
             value.quality === 'good' ? undefined : `quality ${value.quality}`,
+            read && read.leftOut.length > 0 ? `values ${leftOutText(read.leftOut)} are not shown` : undefined,
           ]}
           yUnit={shownUnit}
           xUnit="time"
@@ -529,6 +530,10 @@ function withoutHarmonicsOfOthers(marks: SpectrumView['marks']): SpectrumView['m
     if (!isExplained) kept.push(mark);
   }
   return kept;
+}
+
+function leftOutText(units: readonly (string | null)[]): string {
+  return units.map((unit) => (unit === null ? 'without a unit' : `in ${unit}`)).join(' and ');
 }
 
 function stateText(state: MachineDetail['operatingState']): string {
