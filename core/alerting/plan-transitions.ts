@@ -118,7 +118,7 @@ class Planner {
   }
 
   #tell(key: string, before: Alarm | undefined, notice: AlarmNotice): void {
-    const { nowMs, notify = [] } = this.#options;
+    const { nowMs, notify = [], notifyOfChanges = [] } = this.#options;
     const message = (id: string, destination: string): OutboxMessage<AlarmNotice> => ({
       id,
       destination,
@@ -129,8 +129,9 @@ class Planner {
       notice,
     });
     this.messages.push(message(key, STREAM_DESTINATION));
-    if (!calls(before, notice.alarm) || notice.alarm.replayed) return;
-    for (const name of notify) this.messages.push(message(`${key}:${name}`, name));
+    if (notice.alarm.replayed) return;
+    const told = calls(before, notice.alarm) ? new Set([...notify, ...notifyOfChanges]) : notifyOfChanges;
+    for (const name of told) this.messages.push(message(`${key}:${name}`, name));
   }
 
   #target(transition: AlarmTransition): Alarm | undefined {

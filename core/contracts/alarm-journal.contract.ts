@@ -388,6 +388,21 @@ export const alarmJournalContract: Contract<AlarmJournalHarness> = {
       },
     },
     {
+      name: 'tells those who want it of each change, once each, and none of a replay',
+      async run({ journal, tenants: [tenant] }) {
+        const machine = machineOf(tenant);
+        const options = { notify: ['webhook'], notifyOfChanges: ['webhook'] };
+        const [raised] = await journal.record([activation(machine, 'r60', T0)], options);
+        await journal.record([acknowledgement(alarmOf(raised).id, 'a'), returning(machine, 'r60', T0 + 1)], options);
+        await journal.record([{ ...activation(machine, 'old', T0), replayed: true }], options);
+        const messages = await journal.pendingMessages({ destination: 'webhook', nowMs: 1e15, limit: 10 });
+        assert.deepEqual(
+          messages.map(({ notice }) => notice.change),
+          ['raised', 'acknowledged', 'cleared'],
+        );
+      },
+    },
+    {
       name: 'keeps a failed message until it is due, and a dead one until somebody retries it',
       async run({ journal, tenants: [tenant] }) {
         await journal.record([activation(machineOf(tenant), 'r60', T0)], { notify: ['mail'] });

@@ -112,6 +112,8 @@ export interface RecordOptions {
   readonly correlationWindowMs?: number;
   /** Names of notifiers to be told when an alarm calls for attention: becomes unacknowledged, and is not silenced or replayed. */
   readonly notify?: readonly string[];
+  /** Names of notifiers to be told of each change of an alarm that is not replayed. */
+  readonly notifyOfChanges?: readonly string[];
   /** Records a person's transition only while the alarm has this version (an ETag). */
   readonly expectedVersion?: number;
 }
@@ -197,9 +199,9 @@ export interface OutboxMessage<Told extends Notice = Notice> {
 /** What a message tells. */
 export type Notice = AlarmNotice | Announced;
 
-/** The kinds of {@link Notice}, as a notifier takes them. */
-export const NOTICE_KINDS = ['alarm', 'device', 'prediction'] as const satisfies readonly (
-  'alarm' | Announced['kind']
+/** The kinds of {@link Notice}, as a notifier takes them: alarms when they call for attention (`alarm`), or at each change (`alarm-change`). */
+export const NOTICE_KINDS = ['alarm', 'alarm-change', 'device', 'prediction'] as const satisfies readonly (
+  'alarm' | 'alarm-change' | Announced['kind']
 )[];
 /** One of {@link NOTICE_KINDS}. */
 export type NoticeKind = (typeof NOTICE_KINDS)[number];

@@ -20,6 +20,11 @@ export interface Notifier {
   close(): Promise<void>;
 }
 
+/** The names of those that take the kind. */
+export function notifiersOf(kind: NoticeKind, notifiers: readonly Notifier[]): readonly string[] {
+  return notifiers.filter(({ takes }) => takes.has(kind)).map(({ name }) => name);
+}
+
 /** One thing to tell, with an id that is stable over attempts. */
 export interface Notification {
   readonly id: string;

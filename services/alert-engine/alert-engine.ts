@@ -18,13 +18,13 @@ import type {
   AlarmJournal,
   AlarmOutbox,
   Announcements,
-  NoticeKind,
   RecordedTransition,
+  RecordOptions,
 } from '#core/ports/alarm-journal.ts';
 import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
 import type { MeasuredStream, ReadableTail, Subscription } from '#core/ports/event-stream.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
-import type { Notifier } from '#core/ports/notifier.ts';
+import { notifiersOf, type Notifier } from '#core/ports/notifier.ts';
 import type { RuleStore } from '#core/ports/rule-store.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
@@ -158,7 +158,7 @@ class AlertEngine implements Turn {
   readonly #rulebook: Rulebook;
   readonly #metrics: AlertEngineMetrics;
   readonly #letters: AlertLetters;
-  readonly #notifierNames: readonly string[];
+  readonly #notify: Pick<RecordOptions, 'notify' | 'notifyOfChanges'>;
   readonly #verdictChanges: VerdictChanges;
   readonly #stopping = new AbortController();
   readonly #subscriptions: Subscription[] = [];
@@ -195,11 +195,11 @@ class AlertEngine implements Turn {
       onApplied: () => void this.#flush().catch((error: unknown) => this.#report('record alarms', error)),
       onProblem: (doing, error) => this.#report(doing, error),
     });
-    this.#notifierNames = namesOf(notifiers, 'alarm');
+    this.#notify = { notify: notifiersOf('alarm', notifiers), notifyOfChanges: notifiersOf('alarm-change', notifiers) };
     this.#verdictChanges = new VerdictChanges({
       announcements: journal,
       clock,
-      notify: namesOf(notifiers, 'prediction'),
+      notify: notifiersOf('prediction', notifiers),
     });
     this.#metrics = new AlertEngineMetrics(metrics, this.#judging, journal);
     const { store, logger } = dependencies;
@@ -366,7 +366,7 @@ class AlertEngine implements Turn {
 
   async #record(transitions: readonly AlarmTransition[]): Promise<readonly RecordedTransition[]> {
     const { correlationWindowMs } = this.#config;
-    const options = { correlationWindowMs, notify: this.#notifierNames };
+    const options = { correlationWindowMs, ...this.#notify };
     const results = await this.#dependencies.journal.record(transitions, options);
     this.#metrics.recorded(results);
     return results;
@@ -540,10 +540,6 @@ function windowOptions(config: AlertEngineConfig): RollingWindowOptions {
     allowedLatenessMs: windowCorrectedForMs,
     maxSeries: Math.min(maxWindowSeries, Math.ceil(MAX_WINDOW_STEPS_KEPT / stepsKept)),
   };
-}
-
-function namesOf(notifiers: readonly Notifier[], kind: NoticeKind): readonly string[] {
-  return notifiers.filter(({ takes }) => takes.has(kind)).map(({ name }) => name);
 }
 
 /** Does it with all at once; where one of them will never be taken, with each alone, so that it does not hold up the rest. */

@@ -4,6 +4,7 @@ import { isPublished, issuerDocument } from '#adapters/embedded/local-token-issu
 import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
 import type { DeviceIntake } from '#core/ports/device-gateway.ts';
+import { notifiersOf } from '#core/ports/notifier.ts';
 import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
@@ -69,6 +70,7 @@ export async function wireApiGateway(
     devices: await port('deviceRegistry'),
     objects: await port('objectStore'),
     alarms: await port('alarmJournal'),
+    notifyOfChanges: notifiersOf('alarm-change', await port('notifiers')),
     rules: await port('ruleStore'),
     auditTrail: await port('auditTrail'),
     models: await port('modelRegistry'),

@@ -65,6 +65,8 @@ export interface ApiGatewayDependencies {
   readonly store: ReadableStore;
   readonly objects: ObjectStore;
   readonly alarms: AlarmJournal & Pick<AlarmOutbox, 'deadMessages' | 'retryDead'>;
+  /** Notifiers to be told of what people do with alarms. */
+  readonly notifyOfChanges?: readonly string[];
   readonly rules: RuleStore;
   readonly auditTrail: AuditTrail;
   /** Absent where no models are used. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { PresenceWatch } from '#core/announcing/presence-watch.ts';
 import { LiveState } from '#core/live/live-state.ts';
 import type { DeviceGateway } from '#core/ports/device-gateway.ts';
+import { notifiersOf } from '#core/ports/notifier.ts';
 import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
@@ -48,7 +49,7 @@ export async function wireIngestion(runtime: ServiceRuntime): Promise<BrokerInge
     },
     {
       settleMs: configuration.presenceSettleMs,
-      notify: notifiers.filter(({ takes }) => takes.has('device')).map(({ name }) => name),
+      notify: notifiersOf('device', notifiers),
     },
   );
   const ingestion = await startIngestion(

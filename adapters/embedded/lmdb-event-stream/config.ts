@@ -35,14 +35,14 @@ export interface LmdbEventStreamConfig {
 }
 
 const GIB = 2 ** 30;
-const DAY_MS = 86_400_000;
+const WEEK_MS = 7 * 86_400_000;
 
-/** Sizes for a laptop: a day of raw data within 4 GiB. */
+/** Sizes for a laptop: of raw data what fits into 4 GiB, a week at most. */
 export const DEFAULT_RETENTION: Readonly<Record<StreamName, StreamRetention>> = {
-  metrics: { maxAgeMs: DAY_MS, maxBytes: 4 * GIB, hardMaxBytes: 8 * GIB },
-  'raw-waveform': { maxAgeMs: DAY_MS, maxBytes: GIB / 2, hardMaxBytes: 2 * GIB },
-  features: { maxAgeMs: DAY_MS, maxBytes: GIB, hardMaxBytes: 2 * GIB },
-  windows: { maxAgeMs: DAY_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
-  'inference-results': { maxAgeMs: DAY_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
-  alarms: { maxAgeMs: 7 * DAY_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
+  metrics: { maxAgeMs: WEEK_MS, maxBytes: 4 * GIB, hardMaxBytes: 8 * GIB },
+  'raw-waveform': { maxAgeMs: WEEK_MS, maxBytes: GIB / 2, hardMaxBytes: 2 * GIB },
+  features: { maxAgeMs: WEEK_MS, maxBytes: GIB, hardMaxBytes: 2 * GIB },
+  windows: { maxAgeMs: WEEK_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
+  'inference-results': { maxAgeMs: WEEK_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
+  alarms: { maxAgeMs: WEEK_MS, maxBytes: GIB / 2, hardMaxBytes: GIB },
 };

@@ -41,8 +41,9 @@ export class WebhookNotifier implements Notifier {
   async send({ id, notice }: Notification, { signal }: CallOptions = {}): Promise<void> {
     throwIfAborted(signal);
     if (this.#closing.signal.aborted) throw new PortError('failed_precondition', 'the webhook notifier is closed');
-    const kind = isAlarmNotice(notice) ? 'alarm' : notice.kind;
-    if (!this.takes.has(kind)) throw new PortError('invalid_argument', `the webhook does not take ${kind} events`);
+    const kinds = isAlarmNotice(notice) ? (['alarm', 'alarm-change'] as const) : [notice.kind];
+    if (!kinds.some((kind) => this.takes.has(kind)))
+      throw new PortError('invalid_argument', `the webhook does not take ${kinds[0]} events`);
     const body = JSON.stringify(cloudEvent(id, notice, this.#config.publicUrl));
     const response = await this.#post(id, body, signal);
     await response.body?.cancel().catch(() => undefined);

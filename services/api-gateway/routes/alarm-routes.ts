@@ -195,13 +195,14 @@ function transitionFacts({ params, principal, idempotencyKey }: AlarmCall, atMs:
   return { id, atMs, alarmId: params.id as AlarmId, by: principal.subject };
 }
 
-async function act(transition: OperatorTransition, call: AlarmCall, { alarms }: GatewayServices): Promise<Reply> {
+async function act(transition: OperatorTransition, call: AlarmCall, services: GatewayServices): Promise<Reply> {
+  const { alarms, notifyOfChanges } = services;
   const { id } = call.params;
   if (!(await alarms.alarm(call.principal.tenant, id as AlarmId))) throw noSuchAlarm(id);
   const expectation = expectationOf(call);
   if (expectation === 'absent') throw preconditionFailed('The alarm is there.');
   const condition = typeof expectation === 'object' ? { expectedVersion: expectation.version } : {};
-  const [result] = await alarms.record([transition], condition);
+  const [result] = await alarms.record([transition], { ...condition, ...(notifyOfChanges && { notifyOfChanges }) });
   const alarm = outcomeOf(result, id);
   return { json: alarmView(alarm), headers: { etag: etagOf(alarm.version) } };
 }

@@ -58,6 +58,7 @@ const predictionData = z.object({
 });
 
 const ALARM_CALLS = 'An alarm that calls for attention';
+const ON_REQUEST = 'on request (alarm-change in TRIBO_WEBHOOK_EVENTS)';
 const PRESENCE =
   'told once it has lasted (TRIBO_PRESENCE_SETTLE_MS); of a device that comes and goes ever later, about six times an hour at most';
 
@@ -70,6 +71,30 @@ export const CLOUD_EVENTS = {
     'io.tribo.alarm.unsilenced',
     alarmData,
     `${ALARM_CALLS} again after silence`,
+  ),
+  alarmAcknowledged: cloudEventSchema(
+    'AlarmAcknowledged',
+    'io.tribo.alarm.acknowledged',
+    alarmData,
+    `Somebody acknowledged an alarm; ${ON_REQUEST}`,
+  ),
+  alarmReturned: cloudEventSchema(
+    'AlarmReturned',
+    'io.tribo.alarm.returned',
+    alarmData,
+    `An alarm's conditions are normal again, before it was acknowledged; ${ON_REQUEST}`,
+  ),
+  alarmCleared: cloudEventSchema(
+    'AlarmCleared',
+    'io.tribo.alarm.cleared',
+    alarmData,
+    `An alarm is over; ${ON_REQUEST}`,
+  ),
+  alarmSilenced: cloudEventSchema(
+    'AlarmSilenced',
+    'io.tribo.alarm.silenced',
+    alarmData,
+    `An alarm was shelved, suppressed or taken out of service; ${ON_REQUEST}`,
   ),
   deviceOnline: cloudEventSchema(
     'DeviceOnline',

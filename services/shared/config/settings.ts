@@ -233,7 +233,7 @@ export const settings = {
     flag: 'stream-retention-days',
     schema: days.max(7).default(7),
     allowed: 'whole days, 1 to 7',
-    help: 'How long the event streams keep what has been processed.',
+    help: 'How long the event streams keep what has been processed, as far as their sizes allow.',
   },
   streamMaxBytes: {
     env: 'TRIBO_STREAM_MAX_BYTES',
@@ -330,10 +330,10 @@ export const settings = {
     flag: 'webhook-events',
     schema: z
       .string()
-      .regex(/^(alarm|device|prediction)(,(alarm|device|prediction))*$/)
+      .regex(/^(alarm|alarm-change|device|prediction)(,(alarm|alarm-change|device|prediction))*$/)
       .default('alarm,device'),
-    allowed: 'a list of alarm,device,prediction',
-    help: 'What is posted to the webhook: alarms, devices that come and go, predictions whose verdict changes.',
+    allowed: 'a list of alarm,alarm-change,device,prediction',
+    help: 'What is posted to the webhook: alarms when they call for attention or at each change (acknowledged, cleared and so on), devices that come and go, predictions whose verdict changes.',
   },
   presenceSettleMs: {
     env: 'TRIBO_PRESENCE_SETTLE_MS',
