@@ -2,12 +2,15 @@ import { Buffer } from 'node:buffer';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
 import { until } from '#core/contracts/until.ts';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { Series } from '#services/api-gateway/schemas/machines.ts';
 import type { IntakeReceiptView } from '#services/api-gateway/schemas/telemetry.ts';
+import { connectPort } from '#services/shared/rpc/port-client.ts';
+import { socketPath } from '#services/shared/rpc/socket-path.ts';
+import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { request, sendTelemetry } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
@@ -88,14 +91,26 @@ describe('what is derived of the same message again', () => {
       await using platform = await PlatformProcess.start({ env: { TRIBO_LOG_LEVEL: 'silent' } });
       await using devices = await Devices.of(platform);
       const rule = { kind: 'threshold', text: 'Hot', direction: 'above', limit: 80 };
-      for (const metric of ['heat', 'last'])
+      for (const metric of ['heat', 'last', 'probe'])
         await platform.api.request(
           'PUT',
           `/v1/rules/${metric}`,
           { ...rule, id: metric, metric },
           { 'if-none-match': '*' },
         );
+      const occurrences = (metric: string) => occurrencesOf(platform, metric);
       const beganMs = Date.now() - 60_000;
+      // Rules are in force a moment after they were put: what comes before that raises nothing.
+      let probes = 0;
+      await until(async () => {
+        await devices.send('HTTP', {
+          id: `probe-${probes}`,
+          ts: beganMs - 10_000 + probes,
+          metrics: { probe: 99, speed: 1 },
+        });
+        probes += 1;
+        return (await occurrences('probe')) > 0;
+      }, 'the rules are in force');
       /** Over the limit and back, once a pair of ways. */
       const messages = ways.flatMap((first, i) =>
         ways.flatMap((again, j) =>
@@ -109,7 +124,6 @@ describe('what is derived of the same message again', () => {
         await devices.send(first, message);
         await devices.send(again, message);
       }
-      const occurrences = (metric: string) => occurrencesOf(platform, metric);
       await until(async () => (await occurrences('heat')) >= ways.length ** 2, 'each crossing was judged');
       await platform.kill();
       await platform.startAgain();
@@ -120,7 +134,12 @@ describe('what is derived of the same message again', () => {
       await until(async () => (await occurrences('last')) === 1, 'the last message was judged');
       expect(await occurrences('heat')).toBe(ways.length ** 2);
       expect(await platform.drainedLedger()).toMatchObject({
-        ...{ exact: true, rejected: 0, stored: (messages.length + 1) * ITEMS, duplicate: 2 * messages.length * ITEMS },
+        ...{
+          exact: true,
+          rejected: 0,
+          stored: (probes + messages.length + 1) * ITEMS,
+          duplicate: 2 * messages.length * ITEMS,
+        },
       });
     },
     TIMEOUT_MS,
@@ -144,20 +163,20 @@ describe('what is derived of the same message again', () => {
       const idle = async () => (await predictionsMade(platform)) >= sent.length;
       await until(idle, 'a prediction was made of each');
       expect(await predictionsMade(platform)).toBe(sent.length);
-      await devices[Symbol.asyncDispose]();
-      expect(await platform.stop()).toMatchObject({ code: 0 });
-      const objects = readdirSync(join(platform.dataDir, 'objects'), { recursive: true, encoding: 'utf8' });
-      expect(objects.filter((name) => name.endsWith('.waveform'))).toHaveLength(sent.length);
-      const store = await DuckDbTimeSeriesStore.open({ directory: join(platform.dataDir, 'time-series') });
+      const store = connectPort<TimeSeriesStore>(socketPath(platform.dataDir, TIME_SERIES_PORT), 'the store');
       try {
         const machine = machineKey(TENANT as TenantId, SITE as SiteId, MACHINE as MachineId);
-        const all = { machine, fromMs: 0, toMs: Number.MAX_SAFE_INTEGER, limit: 1000 };
+        const all = { machine, fromMs: 0, toMs: Date.now(), limit: 1000 };
+        const made = async (kind: 'features' | 'prediction') => (await store.documents({ ...all, kind })).length;
+        await until(async () => (await made('prediction')) >= sent.length, 'each prediction is stored');
+        expect(await made('prediction')).toBe(sent.length);
+        expect(await made('features')).toBe(sent.length);
         expect(await store.waveforms(all)).toHaveLength(sent.length);
-        expect(await store.documents({ ...all, kind: 'features' })).toHaveLength(sent.length);
-        expect(await store.documents({ ...all, kind: 'prediction' })).toHaveLength(sent.length);
       } finally {
-        await store.close();
+        store.disconnect();
       }
+      const objects = readdirSync(join(platform.dataDir, 'objects'), { recursive: true, encoding: 'utf8' });
+      expect(objects.filter((name) => name.endsWith('.waveform'))).toHaveLength(sent.length);
     },
     TIMEOUT_MS,
   );

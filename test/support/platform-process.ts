@@ -259,7 +259,7 @@ export function until(what: string, holds: () => Promise<boolean>, withinMs = PA
   return untilHolds(holds, what, withinMs);
 }
 
-function spawnCli(given: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
+export function spawnCli(given: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
   // As npm start does.
   return spawn(process.execPath, ['--max-semi-space-size=32', CLI, ...given], {
     detached: true,

@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
-import { runCommand } from '#test/support/platform-process.ts';
+import { runCommand, spawnCli } from '#test/support/platform-process.ts';
 
 const TIMEOUT_MS = 60_000;
 
@@ -60,6 +61,21 @@ describe('a command that is given in a wrong way', () => {
       expect(code).toBe(64);
       expect(stderr).toContain('Usage: tribo');
       expect(stderr).toContain('73 it is there already');
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('a command whose reader has seen enough', () => {
+  it(
+    'ends without a word',
+    async () => {
+      const command = spawnCli(['--help']);
+      command.stdout?.destroy();
+      let said = '';
+      command.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
+      const [code] = (await once(command, 'close')) as [number | null];
+      expect({ code, said }).toEqual({ code: 0, said: '' });
     },
     TIMEOUT_MS,
   );

@@ -51,6 +51,14 @@ const program = new Command('tribo')
   .configureOutput({ outputError: () => undefined, ...(isJson && { writeErr: () => undefined }) })
   .exitOverride();
 
+// A reader that has seen enough, as `head` has, ends a command without a word; a platform goes on without whoever read its banner.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    if (program.args[0] !== 'start') process.exit();
+  });
+}
+
 const action: Action =
   (run) =>
   async (...given) => {
