@@ -1,7 +1,7 @@
 /** The boundaries of docs/architecture.md. Each rule has a fixture under test/boundaries/fixtures that violates it and must be caught. */
 const TESTS = '(^|/)test/|\\.test\\.ts$|(^|/)bench/';
 const STORAGE_AND_CLOUD =
-  '^(node:sqlite|sqlite)$|(^|node_modules/)(aedes|lmdb|@duckdb|kysely|onnxruntime-web|nodemailer|@aws-sdk|@azure|@google-cloud|kafkajs|pg)(/|$)';
+  '^(node:sqlite|sqlite)$|(^|node_modules/)(aedes|lmdb|@duckdb|kysely|onnxruntime-web|nodemailer|@aws-sdk|@azure|@google-cloud|@platformatic/kafka|pg)(/|$)';
 
 module.exports = {
   forbidden: [
@@ -28,10 +28,13 @@ module.exports = {
     {
       name: 'adapters-know-their-own-provider',
       comment:
-        'An adapter imports core, its own provider and protocols that several share (adapters/sql, adapters/oidc), never another provider.',
+        'An adapter imports core, its own provider and protocols that several share (adapters/sql, adapters/oidc, what all modules share), never another provider.',
       severity: 'error',
       from: { path: '^adapters/([^/]+)/', pathNot: TESTS },
-      to: { path: '^adapters/', pathNot: ['^adapters/$1/', '^adapters/(sql|oidc|kafka|postgres)/'] },
+      to: {
+        path: '^adapters/',
+        pathNot: ['^adapters/$1/', '^adapters/(sql|oidc|kafka|postgres)/', '^adapters/(provider-module|sdk)\\.ts$'],
+      },
     },
     {
       name: 'adapters-do-not-import-services',

@@ -12,6 +12,7 @@ const config: Config = {
   testMatch: ['<rootDir>/{core,adapters,services,bench,test}/**/*.test.ts'],
   testPathIgnorePatterns: [
     '/node_modules/',
+    '\\.peer\\.test\\.ts$',
     '<rootDir>/test/faults/',
     '<rootDir>/test/browser/',
     '<rootDir>/test/parity/fixtures/',

@@ -8,6 +8,8 @@ interface Tier {
   readonly name: string;
   readonly command: readonly string[];
   readonly budgetMinutes: number;
+  /** It is about the clouds, not about the platform on one machine. */
+  readonly cloud?: true;
   /** A jest tier counts its tests and fails when there were none; any other counts as one. */
   readonly jest?: true;
   /** A test that was skipped is a failure: what it would have shown is not shown. */
@@ -40,11 +42,12 @@ interface JestReport {
   }[];
 }
 
-const TOTAL_BUDGET_MINUTES = 25;
+/** Of all tiers, and of those of the platform on one machine. */
+const TOTAL_BUDGET_MINUTES = 60;
+const ONE_MACHINE_BUDGET_MINUTES = 25;
 const NO_TESTS: TierReport = { passed: 0, failed: 0, skipped: 0, failures: [], slowest: [] };
 
 const tiers: readonly Tier[] = [
-  { name: 'check', command: ['npm', 'run', '--silent', 'check'], budgetMinutes: 6 },
   {
     name: 'unit, contract and end-to-end tests',
     command: ['npm', 'test', '--silent', '--'],
@@ -60,6 +63,16 @@ const tiers: readonly Tier[] = [
     whole: true,
   },
   { name: 'short bench', command: ['npm', 'run', '--silent', 'bench', '--', 'pipeline', '--short'], budgetMinutes: 5 },
+  // Until here nothing is installed but what a newcomer has.
+  { name: 'SDKs of the clouds', command: ['npm', 'run', '--silent', 'sdks'], budgetMinutes: 5, cloud: true },
+  { name: 'check', command: ['npm', 'run', '--silent', 'check'], budgetMinutes: 6 },
+  {
+    name: 'peers',
+    command: ['npm', 'run', '--silent', 'test:peers', '--'],
+    budgetMinutes: 20,
+    jest: true,
+    cloud: true,
+  },
 ];
 
 if (!existsSync(process.env['TRIBO_DATASETS'] ?? '')) {
@@ -70,7 +83,7 @@ if (!existsSync(process.env['TRIBO_DATASETS'] ?? '')) {
 }
 
 const results = mkdtempSync(join(tmpdir(), 'tribo-ci-'));
-const startedMs = performance.now();
+const minutesOf = new Map<Tier, number>();
 let passed = 0;
 let failed = 0;
 const failures: string[] = [];
@@ -83,6 +96,7 @@ for (const tier of tiers) {
     tier.budgetMinutes,
   );
   const minutes = (performance.now() - began) / 60_000;
+  minutesOf.set(tier, minutes);
   const report = tier.jest ? readReport(outputFile) : { ...NO_TESTS, passed: code === 0 ? 1 : 0 };
   rmSync(outputFile, { force: true });
   const problems = [
@@ -100,16 +114,24 @@ for (const tier of tiers) {
   );
 }
 rmSync(results, { recursive: true });
-const totalMinutes = (performance.now() - startedMs) / 60_000;
-console.log(`\n=== all tiers: ${totalMinutes.toFixed(1)} min of at most ${TOTAL_BUDGET_MINUTES}`);
-if (totalMinutes > TOTAL_BUDGET_MINUTES) {
+const spent = [
+  { what: 'all tiers', minutes: sum(() => true), budget: TOTAL_BUDGET_MINUTES },
+  { what: 'tiers of one machine', minutes: sum((tier) => !tier.cloud), budget: ONE_MACHINE_BUDGET_MINUTES },
+];
+for (const { what, minutes, budget } of spent) {
+  console.log(`\n=== ${what}: ${minutes.toFixed(1)} min of at most ${budget}`);
+  if (minutes <= budget) continue;
   failed++;
-  failures.push(`the tiers took more than ${TOTAL_BUDGET_MINUTES} minutes`);
+  failures.push(`${what} took more than ${budget} minutes`);
 }
 // Once more at the end: of a long output often only that is kept.
 for (const failure of failures) console.log(`FAILED: ${failure}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);
+
+function sum(counts: (tier: Tier) => boolean): number {
+  return [...minutesOf].reduce((total, [tier, minutes]) => total + (counts(tier) ? minutes : 0), 0);
+}
 
 /** Output of jest's --json goes to the file alone; standard output is for people. A tier far over its budget is ended. */
 function run(command: readonly string[], budgetMinutes: number): Promise<number | null> {

@@ -1,12 +1,11 @@
 import { join } from 'node:path';
-import { ContainerModule, type ResolutionContext } from 'inversify';
 import type { z } from 'zod';
 import { JwksIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/jwks-identity-verifier.ts';
 import { jwksIdentityVerifierConfigSchema } from '#adapters/oidc/jwks-identity-verifier/config.ts';
 import { systemClock } from '#core/clock.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import type { NoticeKind } from '#core/ports/alarm-journal.ts';
-import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
+import { providerModule, type GetPort, type ProviderModule } from '../provider-module.ts';
 import { AedesDeviceGateway } from './aedes-device-gateway/aedes-device-gateway.ts';
 import { aedesDeviceGatewayConfigSchema, type OnTlsRenewal } from './aedes-device-gateway/config.ts';
 import { DuckDbTimeSeriesStore } from './duckdb-time-series-store/duckdb-time-series-store.ts';
@@ -57,32 +56,13 @@ export interface EmbeddedSettings {
   readonly mail?: { readonly url: string; readonly from: string; readonly to: readonly string[] };
 }
 
-export interface EmbeddedModule {
-  readonly module: ContainerModule;
-  /** Closes what was opened, last opened first. */
-  close(): Promise<void>;
-}
-
 /** Every port of one machine: opened when it is first asked for, once a process. */
-export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
+export function embeddedModule(settings: EmbeddedSettings): ProviderModule {
   const { dataDir, publicUrl } = settings;
   const clock = systemClock;
-  const closers: (() => Promise<unknown>)[] = [];
-  const closing = <Part extends { close(): Promise<unknown> }>(part: Part): Part => {
-    closers.push(() => part.close());
-    return part;
-  };
   const registry = { databasePath: join(dataDir, 'registry.db') };
 
-  const module = new ContainerModule(({ bind }) => {
-    const provide = <Name extends PortName>(
-      name: Name,
-      open: (get: Get) => BoundPorts[Name] | Promise<BoundPorts[Name]>,
-    ) =>
-      bind<BoundPorts[Name]>(portToken(name))
-        .toDynamicValue((context) => open(getter(context)))
-        .inSingletonScope();
-
+  return providerModule(({ provide, closing }) => {
     provide('clock', () => clock);
     provide('eventStream', () =>
       closing(
@@ -157,7 +137,7 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
         ? [closing(new SmtpNotifier(smtpNotifierConfigSchema.parse({ ...settings.mail, publicUrl })))]
         : []),
     ]);
-    const openIssuer = once(async (get: Get) =>
+    const openIssuer = once(async (get: GetPort) =>
       closing(
         await LocalTokenIssuer.open(
           localTokenIssuerConfigSchema.parse({ databasePath: join(dataDir, 'identity.db') }),
@@ -179,18 +159,6 @@ export function embeddedModule(settings: EmbeddedSettings): EmbeddedModule {
       );
     });
   });
-  return {
-    module,
-    close: async () => {
-      for (const close of closers.splice(0).reverse()) await close();
-    },
-  };
-}
-
-type Get = <Name extends PortName>(name: Name) => Promise<BoundPorts[Name]>;
-
-function getter(context: ResolutionContext): Get {
-  return (name) => context.getAsync(portToken(name));
 }
 
 function once<Argument, Result>(

@@ -1,11 +1,14 @@
 import { Container } from 'inversify';
 import { pino } from 'pino';
 import type { Registry } from 'prom-client';
+import { awsOffers } from '#adapters/aws/module.ts';
 import { embeddedModule } from '#adapters/embedded/module.ts';
+import { providerModule } from '#adapters/provider-module.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { notificationSettings } from './config/notification-settings.ts';
+import { loadPortsFile } from './config/ports-file.ts';
 import type { Configuration } from './config/settings.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createMetricsRegistry } from './observability/metrics.ts';
@@ -40,7 +43,7 @@ export interface ServiceRuntime {
 const DAY_MS = 86_400_000;
 
 /**
- * Binds the ports to the embedded provider. Nothing is opened yet. The process's name is that of its log, its metrics and what it publishes;
+ * Binds the ports to the embedded provider, but for those that the site has from elsewhere. Nothing is opened yet. The process's name is that of its log, its metrics and what it publishes;
  * `publishes` names the streams that it may publish to, where those are not all.
  */
 export function openRuntime(
@@ -48,8 +51,8 @@ export function openRuntime(
   processName: string,
   { publishes }: { readonly publishes?: readonly StreamName[] } = {},
 ): ServiceRuntime {
-  const { dataDir, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes, host, mqttPort, insecure, publicUrl } =
-    configuration;
+  const { dataDir, portsFile, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes } = configuration;
+  const { host, mqttPort, insecure, publicUrl } = configuration;
   const certificates = new Certificates(configuration);
   const tls = certificates.current;
   // Standard output belongs to results: a child shares it with the command that started it.
@@ -69,6 +72,12 @@ export function openRuntime(
   });
   const container = new Container();
   container.load(embedded.module);
+  const chosen = portsFile === undefined ? [] : loadPortsFile(portsFile, awsOffers);
+  for (const { offer } of chosen) container.unbind(portToken(offer.port));
+  const elsewhere = providerModule((binding) => {
+    for (const { offer, settings } of chosen) offer.bind(binding, settings);
+  });
+  container.load(elsewhere.module);
   const store = connectPort<RemoteStore>(socketPath(dataDir, TIME_SERIES_PORT), 'the time-series store');
   return {
     configuration,
@@ -80,6 +89,7 @@ export function openRuntime(
     port: (name) => container.getAsync(portToken(name)),
     close: async () => {
       store.disconnect();
+      await elsewhere.close();
       await embedded.close();
       await tracing[Symbol.asyncDispose]();
     },

@@ -3,6 +3,7 @@ import { type FileHandle, link, mkdir, open, readdir, readFile, rename, stat, un
 import { dirname, join } from 'node:path';
 import type { Clock } from '#core/clock.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import { checkObjectKey } from '#core/domain/object-key.ts';
 import type { ObjectInfo, ObjectStore } from '#core/ports/object-store.ts';
 import type { FileObjectStoreConfig } from './config.ts';
 import { fileError, isCode } from './errors.ts';
@@ -11,8 +12,6 @@ import { keysBelow } from './key-walk.ts';
 const TEMPORARY = '.incoming';
 /** No write takes so long: what is older was left by a process that ended in the middle of one. */
 const INCOMING_MS = 3_600_000;
-const MAX_KEY_LENGTH = 1024;
-const SEGMENT = /^[A-Za-z0-9_.=+@-]{1,200}$/;
 
 /**
  * Objects as files below one folder. An object is written beside, synced, and renamed into place, so that a reader sees a whole one or
@@ -107,18 +106,10 @@ export class FileObjectStore implements ObjectStore {
   }
 
   #path(key: string): string {
+    checkObjectKey(key);
     const segments = key.split('/');
-    if (
-      key.length > MAX_KEY_LENGTH ||
-      !segments.every(
-        (segment) => SEGMENT.test(segment) && segment !== '.' && segment !== '..' && segment !== TEMPORARY,
-      )
-    ) {
-      throw new PortError(
-        'invalid_argument',
-        `an object's key is names of A-Z a-z 0-9 _ . = + @ - with / between them, got ${JSON.stringify(key.slice(0, 200))}`,
-      );
-    }
+    if (segments.includes(TEMPORARY))
+      throw new PortError('invalid_argument', `${TEMPORARY} is the store's own, got ${key}`);
     return join(this.#directory, ...segments);
   }
 

@@ -177,6 +177,14 @@ export const settings = {
     allowed: DAYS,
     help: 'Readings older than this come by import only. At most as long as the streams keep.',
   },
+  portsFile: {
+    env: 'TRIBO_PORTS_FILE',
+    flag: 'ports-file',
+    schema: text.optional(),
+    allowed: 'the path of a YAML or JSON file',
+    help: 'Which ports are had from elsewhere than this machine, by which adapters: docs/providers.md.',
+    example: 'ports.yaml',
+  },
   mappingFile: {
     env: 'TRIBO_MAPPING_FILE',
     flag: 'mapping-file',

@@ -1,0 +1,84 @@
+import { Agent } from 'node:https';
+import { loadSdk } from '../../sdk.ts';
+import type { S3ObjectStoreConfig } from './config.ts';
+
+const CONNECTIONS = 50;
+const CONNECT_MS = 5_000;
+const PARTS_AT_ONCE = 4;
+
+/** The calls of S3 that the store makes: each one attempt, with whole keys, throwing what the SDK throws. */
+export interface S3Calls {
+  put(key: string, bytes: Uint8Array, ifAbsent: boolean, signal: AbortSignal): Promise<void>;
+  get(key: string, signal: AbortSignal): Promise<Uint8Array>;
+  /** Up to 1,000 keys a call, strictly after `after`. */
+  list(query: { prefix: string; after: string | undefined; limit: number }, signal: AbortSignal): Promise<S3Page>;
+  delete(key: string, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+export interface S3Page {
+  readonly objects: readonly { readonly key: string; readonly bytes: number; readonly modifiedAtMs: number }[];
+  readonly isLast: boolean;
+}
+
+/** The SDK is loaded here and nowhere else, so that a site without S3 never loads it. */
+export async function openS3(config: S3ObjectStoreConfig): Promise<S3Calls> {
+  const [s3, { Upload }] = await loadSdk('AWS', () =>
+    Promise.all([import('@aws-sdk/client-s3'), import('@aws-sdk/lib-storage')]),
+  );
+  const { S3Client, AbortMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command } = s3;
+  const { bucket: Bucket, region, endpoint, forcePathStyle, partBytes } = config;
+  const client = new S3Client({
+    region,
+    ...(endpoint !== undefined && { endpoint }),
+    forcePathStyle,
+    // Retries are core/delivery's.
+    maxAttempts: 1,
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      httpsAgent: new Agent({ keepAlive: true, maxSockets: CONNECTIONS }),
+    },
+  });
+  return {
+    put: async (Key, Body, ifAbsent, signal) => {
+      const upload = new Upload({
+        client,
+        params: { Bucket, Key, Body, ...(ifAbsent && { IfNoneMatch: '*' }) },
+        partSize: partBytes,
+        queueSize: PARTS_AT_ONCE,
+      });
+      const abort = (): void => void upload.abort();
+      signal.addEventListener('abort', abort);
+      try {
+        await upload.done();
+      } catch (error) {
+        // The SDK leaves the parts where S3 refuses the whole, as it does for a key that is there.
+        const { uploadId: UploadId } = upload;
+        if (UploadId !== undefined)
+          await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => undefined);
+        throw error;
+      } finally {
+        signal.removeEventListener('abort', abort);
+      }
+    },
+    get: async (Key, abortSignal) => {
+      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }), { abortSignal });
+      return (await Body?.transformToByteArray()) ?? new Uint8Array();
+    },
+    list: async ({ prefix, after, limit }, abortSignal) => {
+      const command = new ListObjectsV2Command({
+        ...{ Bucket, Prefix: prefix, MaxKeys: limit },
+        ...(after !== undefined && { StartAfter: after }),
+      });
+      const { Contents = [], IsTruncated } = await client.send(command, { abortSignal });
+      const objects = Contents.map(({ Key = '', Size = 0, LastModified }) => ({
+        ...{ key: Key, bytes: Size, modifiedAtMs: LastModified?.getTime() ?? 0 },
+      }));
+      return { objects, isLast: IsTruncated !== true };
+    },
+    delete: async (Key, abortSignal) => {
+      await client.send(new DeleteObjectCommand({ Bucket, Key }), { abortSignal });
+    },
+    close: () => client.destroy(),
+  };
+}

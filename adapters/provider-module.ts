@@ -1,0 +1,77 @@
+import { ContainerModule, type ResolutionContext } from 'inversify';
+import type { z } from 'zod';
+import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
+
+/** Ports of one provider, each opened when it is first asked for, once a process. */
+export interface ProviderModule {
+  readonly module: ContainerModule;
+  /** Closes what was opened, last opened first. */
+  close(): Promise<void>;
+}
+
+/** Another port of the site, whichever provider it has it from. */
+export type GetPort = <Name extends PortName>(name: Name) => Promise<BoundPorts[Name]>;
+
+/** What a module binds its ports with. */
+export interface Binding {
+  readonly provide: <Name extends PortName>(
+    name: Name,
+    open: (get: GetPort) => BoundPorts[Name] | Promise<BoundPorts[Name]>,
+  ) => void;
+  /** Notes a part that is to be closed with the module. */
+  readonly closing: <Part extends { close(): unknown }>(part: Part) => Part;
+}
+
+/** An adapter that a site may choose for a port. */
+export interface Offer {
+  readonly port: PortName;
+  readonly adapter: string;
+  /** Of the adapter's section in the site's configuration. */
+  readonly schema: z.ZodType;
+  /** Binds the port to it, with settings as its schema gave them. */
+  bind(binding: Binding, settings: unknown): void;
+}
+
+/** Makes an offer of what opens the adapter; its SDK is loaded no sooner than that. */
+export function provide<Name extends PortName, Schema extends z.ZodType>(
+  port: Name,
+  adapter: string,
+  schema: Schema,
+  open: (
+    settings: z.output<Schema>,
+    tools: Pick<Binding, 'closing'> & { readonly get: GetPort },
+  ) => Promise<BoundPorts[Name]>,
+): Offer {
+  return {
+    ...{ port, adapter, schema },
+    bind: ({ provide: bindPort, closing }, settings) =>
+      bindPort(port, (get) => open(settings as z.output<Schema>, { closing, get })),
+  };
+}
+
+export function providerModule(bindAll: (binding: Binding) => void): ProviderModule {
+  const closers: (() => unknown)[] = [];
+  const closing = <Part extends { close(): unknown }>(part: Part): Part => {
+    closers.push(() => part.close());
+    return part;
+  };
+  const module = new ContainerModule(({ bind }) => {
+    bindAll({
+      provide: (name, open) =>
+        void bind(portToken(name))
+          .toDynamicValue((context) => open(getter(context)))
+          .inSingletonScope(),
+      closing,
+    });
+  });
+  return {
+    module,
+    close: async () => {
+      for (const close of closers.splice(0).reverse()) await close();
+    },
+  };
+}
+
+function getter(context: ResolutionContext): GetPort {
+  return (name) => context.getAsync(portToken(name));
+}

@@ -1,0 +1,42 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { installed } from './cache.ts';
+import { freePort, PeerProcess } from './peer-process.ts';
+
+const PACKAGE = 'moto[server,s3,dynamodb]==5.2.5';
+
+/** The peer of AWS: moto's server, which keeps its state in memory and takes any credentials. */
+export class Moto implements AsyncDisposable {
+  readonly endpoint: string;
+  readonly #process: PeerProcess;
+
+  static async start(): Promise<Moto> {
+    const folder = await installed('moto', PACKAGE, install);
+    const port = await freePort();
+    const endpoint = `http://127.0.0.1:${port}`;
+    const server = await PeerProcess.start({
+      name: 'moto',
+      command: [join(folder, 'venv/bin/python'), join(import.meta.dirname, 'moto-server.py'), String(port)],
+      isReady: async () => (await fetch(`${endpoint}/moto-api/data.json`)).ok,
+    });
+    // The SDK's default chain finds them, as it would on a machine of AWS.
+    Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
+    return new Moto(endpoint, server);
+  }
+
+  private constructor(endpoint: string, server: PeerProcess) {
+    this.endpoint = endpoint;
+    this.#process = server;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#process[Symbol.asyncDispose]();
+  }
+}
+
+async function install(into: string): Promise<void> {
+  const run = promisify(execFile);
+  await run('python3', ['-m', 'venv', join(into, 'venv')]);
+  await run(join(into, 'venv/bin/python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', PACKAGE]);
+}

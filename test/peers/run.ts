@@ -1,0 +1,30 @@
+/**
+ * Runs the adapters' contracts and tests against peers of the services that they are for: `npm run test:peers`, or of some families only:
+ * `npm run test:peers -- aws`. What jest is to be given comes after these, beginning with a dash.
+ */
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import './need-sdks.ts';
+
+const root = join(import.meta.dirname, '../..');
+const given = process.argv.slice(2);
+const firstOption = given.findIndex((each) => each.startsWith('-'));
+const asked = firstOption < 0 ? given : given.slice(0, firstOption);
+const options = firstOption < 0 ? [] : given.slice(firstOption);
+
+const families = readdirSync(join(root, 'adapters'), { withFileTypes: true })
+  .filter((each) => each.isDirectory() && peerTests(join(root, 'adapters', each.name)).length > 0)
+  .map(({ name }) => name);
+const unknown = asked.filter((name) => !families.includes(name));
+if (unknown.length > 0) {
+  console.error(`There are no peers of ${unknown.join(', ')}; there are those of ${families.join(', ')}.`);
+  process.exit(64);
+}
+const paths = (asked.length > 0 ? asked : families).map((name) => `(adapters|test/peers)/${name}/`);
+const jest = ['npm', ['test', '--silent', '--', '--config', 'jest.peers.config.ts', ...options, ...paths]] as const;
+process.exit(spawnSync(...jest, { cwd: root, stdio: 'inherit' }).status ?? 1);
+
+function peerTests(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.peer.test.ts'));
+}
