@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { SIMULATOR_SETTINGS } from '#services/edge-simulator/settings.ts';
 import { envExample } from './env-example.ts';
@@ -151,5 +152,17 @@ describe('configuration', () => {
     expect(text).toBe(envExample());
     for (const setting of Object.values(settings)) expect(text).toContain(`# ${setting.env}=`);
     for (const setting of Object.values(SIMULATOR_SETTINGS)) expect(text).toContain(`# ${setting.env}=`);
+  });
+
+  it('is read of no variable that .env.example does not have', () => {
+    const root = fileURLToPath(new URL('../../..', import.meta.url));
+    const read = globSync('{core,adapters,services}/**/*.ts', {
+      cwd: root,
+      exclude: ['**/*test*', '**/node_modules/**'],
+    })
+      .map((path) => readFileSync(join(root, path), 'utf8'))
+      .flatMap((source) => [...source.matchAll(/\benv(?:\.|\[')(TRIBO_\w+)/g)].map(([, name]) => name));
+    expect(read).toContain('TRIBO_URL');
+    for (const name of read) expect(envExample()).toContain(`# ${name}=`);
   });
 });

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { OWN_SIMULATOR_SETTINGS } from '#services/edge-simulator/settings.ts';
+import { COMMAND_SETTINGS } from './command-settings.ts';
 import { settings, type Configuration, type Setting, type SettingKey } from './settings.ts';
 
 /** Everything that is wrong with the configuration, one line each: what, its value, what is allowed, where to change it. */
@@ -25,11 +26,9 @@ export interface ConfigurationSources {
 const DEFAULT_FILE = 'tribo.yaml';
 const OWN_VARIABLES = new Set([
   ...Object.values(settings).map((setting: Setting) => setting.env),
-  ...OWN_SIMULATOR_SETTINGS.map(({ env }) => env),
-  'TRIBO_CONFIG',
+  ...[...OWN_SIMULATOR_SETTINGS, ...COMMAND_SETTINGS].map(({ env }) => env),
+  // Of the tests and benches.
   'TRIBO_DATASETS',
-  'TRIBO_TOKEN',
-  'TRIBO_URL',
 ]);
 
 /** Flags win over the environment, the environment over the file, the file over defaults. Throws a ConfigurationError that lists all problems. */
