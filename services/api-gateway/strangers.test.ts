@@ -1,6 +1,10 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { until } from '#core/contracts/until.ts';
+import { PortError, type CallOptions } from '#core/errors.ts';
+import { createLogger } from '#services/shared/observability/logger.ts';
 import { GatewayPlatform } from '#test/support/gateway-platform.ts';
+import type { ApiGatewayDependencies } from './services.ts';
 import type { Problem } from '../shared/http/problem-types.ts';
 
 let platform: GatewayPlatform;
@@ -111,5 +115,48 @@ describe('a query', () => {
       pointer: 'query:from',
       detail: expect.stringMatching(/RFC 3339 with an offset.*%2B/),
     });
+  });
+});
+
+describe('a client that leaves before it is answered', () => {
+  it('leaves no error in the log', async () => {
+    const lines: string[] = [];
+    const logger = createLogger({
+      ...{ service: 'test', level: 'debug' },
+      destination: { write: (line: string) => void lines.push(line) },
+    });
+    let isAsked = false;
+    let hasStopped = false;
+    const waiting = (dependencies: ApiGatewayDependencies): ApiGatewayDependencies => ({
+      ...dependencies,
+      logger,
+      store: Object.assign(Object.create(dependencies.store) as typeof dependencies.store, {
+        series: (_query: unknown, { signal }: CallOptions = {}) => {
+          isAsked = true;
+          return new Promise<never>((_resolve, reject) => {
+            signal?.addEventListener('abort', () => {
+              reject(new PortError('cancelled', 'the caller stopped waiting'));
+              hasStopped = true;
+            });
+          });
+        },
+      }),
+    });
+    await using slow = await GatewayPlatform.start({}, waiting);
+    const client = new AbortController();
+    const headers = { authorization: `Bearer ${await slow.token('viewer')}` };
+    const asked = fetch(
+      new URL('/v1/machines/press-7/series?site=akron&metric=heat&from=0&to=1000', slow.gateway.url),
+      {
+        headers,
+        signal: client.signal,
+      },
+    );
+    await until(() => isAsked, 'the store is asked');
+    client.abort();
+    await expect(asked).rejects.toThrow();
+    await until(() => hasStopped, 'the store is told');
+    await slow.call('viewer', 'GET', '/v1/machines');
+    expect(lines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import { Histogram, type Registry } from 'prom-client';
 import { z } from 'zod';
 import { mayAct } from '#core/domain/role.ts';
+import { codeOf } from '#core/errors.ts';
 import { HttpProblem, problemBody, problemOf } from '../../shared/http/problem.ts';
 import type { Problem } from '../../shared/http/problem-types.ts';
 import { DURATION_BUCKETS_S } from '../../shared/observability/metrics.ts';
@@ -54,6 +55,8 @@ export class Pipeline {
 
   /** Answers with problem details; what went wrong inside is told to the log alone. */
   sendProblem(request: Request, response: Response, error: unknown): void {
+    // A client that left, as a page does that goes elsewhere, is nobody's fault.
+    if (response.destroyed && codeOf(error) === 'cancelled') return;
     const problem = problemOf(error);
     if (problem.status >= 500) {
       const { cause } = problem;
