@@ -1,9 +1,10 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -267,6 +268,28 @@ describe('a platform that was started on another Node.js', () => {
       for (const { pid } of wrappers()) process.kill(pid, 'SIGINT');
       await until('all have ended', async () => platform.processes().length === 0);
       expect(['platform.pid', 'platform.json'].filter((name) => existsSync(join(platform.dataDir, name)))).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('the first start after an install', () => {
+  it(
+    'finds what it needs compiled',
+    async () => {
+      const cache = mkdtempSync(join(tmpdir(), 'tribo-compiled-'));
+      const compiled = () => readdirSync(cache, { recursive: true }).length;
+      try {
+        const install = fileURLToPath(new URL('../../services/platform/bin/compile.js', import.meta.url));
+        await promisify(execFile)(process.execPath, [install], { env: { ...process.env, NODE_COMPILE_CACHE: cache } });
+        const byInstall = compiled();
+        await using platform = await PlatformProcess.start({ env: { NODE_COMPILE_CACHE: cache } });
+        await platform.stop();
+        expect(byInstall).toBeGreaterThan(500);
+        expect(compiled() - byInstall).toBeLessThan(byInstall / 10);
+      } finally {
+        rmSync(cache, { recursive: true });
+      }
     },
     TIMEOUT_MS,
   );

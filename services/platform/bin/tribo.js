@@ -4,15 +4,11 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import module from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { isPinned, PINNED_MAJOR } from './pinned.js';
 
-const PINNED_MAJOR = 24;
 const cli = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 
-// What was stripped of its types and compiled is kept, for child processes too: the next start takes a quarter less. Where the folder cannot
-// be written nothing is kept.
-process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../../../node_modules/.cache/node', import.meta.url));
-
-if (Number(process.versions.node.split('.')[0]) === PINNED_MAJOR) {
+if (isPinned) {
   module.enableCompileCache();
   await import('../cli/main.ts');
 } else {
