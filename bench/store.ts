@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BIGINT, DOUBLE, DuckDBInstance, INTEGER, UTINYINT } from '@duckdb/node-api';
-import type { ReadingColumns } from '#adapters/embedded/duckdb-time-series-store/batch-writer.ts';
+import type { ReadingColumns } from '#adapters/embedded/duckdb-time-series-store/settler.ts';
 import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
 import { TableAppender } from '#adapters/embedded/duckdb-time-series-store/table-appender.ts';
 import type { StampedEvent } from '#core/domain/event.ts';

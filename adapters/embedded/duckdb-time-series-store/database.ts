@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { PortError, throwIfAborted } from '#core/errors.ts';
 import { portErrorOf } from './errors.ts';
-import { Mutex } from './locks.ts';
+import { Mutex } from '#core/mutex.ts';
 import { migrate } from './schema.ts';
 
 /** Settings of one open database file. */

@@ -27,10 +27,13 @@ import type {
   TimeSeriesStore,
   WaveformQuery,
 } from '#core/ports/time-series-store.ts';
+import { Mutex } from '#core/mutex.ts';
+import { UNKEPT_UNIT, type MachineEntry } from '#core/settlement/dictionary.ts';
+import { checkPolicy } from '#core/settlement/retention-policy.ts';
+import { orStopWaiting } from '#core/stop-waiting.ts';
 import { backUp } from './backup.ts';
 import type { DuckDbTimeSeriesStoreConfig } from './config.ts';
 import { Database, type DatabaseSettings } from './database.ts';
-import { UNKEPT_UNIT, type MachineEntry } from './dictionary.ts';
 import { needsReopen, portErrorOf } from './errors.ts';
 import { exportReadings, exportView } from './export.ts';
 import {
@@ -42,9 +45,8 @@ import {
   listStoredEventIds,
   listWaveforms,
 } from './listings.ts';
-import { Mutex } from './locks.ts';
 import { DEFAULT_LIMITS, Maintenance, type MaintenanceLimits, type MaintenanceReport } from './maintenance.ts';
-import { checkPolicy, findUnreferenced, Orphans } from './retention.ts';
+import { findUnreferenced, Orphans } from './retention.ts';
 import { querySeries, seriesView } from './series-query.ts';
 import { Settler } from './settler.ts';
 import { loadMemory, type StoreMemory } from './store-memory.ts';
@@ -368,17 +370,4 @@ type SessionWork<Result> = (session: Session) => Promise<Result>;
 
 function dictionaryOf({ dictionary }: StoreMemory) {
   return dictionary;
-}
-
-async function orStopWaiting<Result>(result: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (!signal) return result;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(new PortError('cancelled', 'the caller stopped waiting', { cause: signal.reason }));
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    return await Promise.race([result, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-    result.catch(() => undefined);
-  }
 }

@@ -14,7 +14,7 @@ import type {
   TimeRange,
   WaveformQuery,
 } from '#core/ports/time-series-store.ts';
-import type { Dictionary, MachineEntry } from './dictionary.ts';
+import type { Dictionary, MachineEntry } from '#core/settlement/dictionary.ts';
 import { eventsTable, type PartList } from './parts.ts';
 
 type Row = Record<string, DuckDBValue>;

@@ -19,7 +19,8 @@ import {
 import { deleteOldRows, isOlderThan } from './retention.ts';
 import { closedPart, HOUR_MS, joinHours, joinMinutes, MINUTE_MS, recomputed, rollUp } from './rollups.ts';
 import type { Settler } from './settler.ts';
-import { COMPACT_LEDGER_STATE, StateChange } from './settlement-state.ts';
+import { StateChange } from '#core/settlement/settlement-state.ts';
+import { COMPACT_LEDGER_STATE } from './ledger-state.ts';
 import type { StoreMemory } from './store-memory.ts';
 import { runInTransaction } from './transaction.ts';
 
@@ -251,7 +252,7 @@ export class Maintenance {
     try {
       await connection.run('BEGIN');
       const follow = await statements(connection);
-      await change.write(connection);
+      await this.#memory.ledger.write(connection, change);
       await this.#database.changeLayout(async () => {
         await connection.run('COMMIT');
         this.#memory.state.apply(change);

@@ -1,20 +1,5 @@
 import { listValue, type DuckDBConnection } from '@duckdb/node-api';
-import { PortError } from '#core/errors.ts';
-import type { RetentionPolicy } from '#core/ports/time-series-store.ts';
 import { DAY_MS, type Part } from './parts.ts';
-
-/** @throws PortError invalid_argument */
-export function checkPolicy({ rawDays, rollup1mDays, rollup1hDays, waveformDays }: RetentionPolicy): void {
-  if (![rawDays, rollup1mDays, rollup1hDays, waveformDays].every((days) => days > 0)) {
-    throw new PortError('invalid_argument', 'every tier is kept for more than 0 days');
-  }
-  if (rawDays > rollup1mDays || rollup1mDays > rollup1hDays) {
-    throw new PortError(
-      'invalid_argument',
-      `a coarser tier is kept at least as long as a finer one; got raw ${rawDays}, 1m ${rollup1mDays}, 1h ${rollup1hDays} days`,
-    );
-  }
-}
 
 /** True when even the newest row of the part was accepted before that many days ago. */
 export function isOlderThan(part: Part, days: number, nowMs: number): boolean {

@@ -1,4 +1,4 @@
-import { DERIVED } from './latest-values.ts';
+import { DERIVED } from '#core/settlement/latest-values.ts';
 import { newPart, readingsTable, rollupsTable, type Part, type PartList, type Tier } from './parts.ts';
 
 export const MINUTE_MS = 60_000;

@@ -1,22 +1,12 @@
 import type { DuckDBConnection, DuckDBResultReader } from '@duckdb/node-api';
-import { PortError } from '#core/errors.ts';
 import type { Aggregate, SeriesQuery, SeriesResult } from '#core/ports/time-series-store.ts';
-import { unitConversion, type UnitConversion } from '#core/domain/units.ts';
-import { UNKEPT_UNIT, type SeriesEntry } from './dictionary.ts';
+import { checkSeriesQuery, seriesInOneUnit, type SeriesInOneUnit } from '#core/settlement/series-units.ts';
 import { readingsTable, rollupsTable, type Part, type PartList } from './parts.ts';
 import { HOUR_MS, MINUTE_MS } from './rollups.ts';
 import type { StoreMemory } from './store-memory.ts';
 
-/** More points than this are no chart. */
-const MAX_POINTS = 2_000_000;
-
 /** What a query takes from memory at the moment its transaction begins. */
-export interface SeriesView {
-  readonly unit: string | undefined;
-  readonly leftOut: SeriesResult['leftOut'];
-  readonly series: readonly number[];
-  /** Of the series whose values are in another unit. */
-  readonly conversions: ReadonlyMap<number, UnitConversion>;
+export interface SeriesView extends SeriesInOneUnit {
   readonly parts: PartList;
   /** The rollups count what was accepted up to here. */
   readonly rolledOrd: number;
@@ -27,8 +17,11 @@ export interface SeriesView {
 }
 
 export function seriesView(memory: StoreMemory, query: SeriesQuery): SeriesView {
-  check(query);
-  const taken = seriesOf(memory, query);
+  checkSeriesQuery(query);
+  const entries = [...(memory.dictionary.find(query.machine)?.series.values() ?? [])]
+    .filter(({ metric }) => metric === query.metric)
+    .map(({ id, unit }) => ({ id, unit, newestTs: memory.latest.get(id)?.ts ?? -Infinity }));
+  const taken = seriesInOneUnit(entries, query);
   const { series } = taken;
   return {
     ...taken,
@@ -53,46 +46,6 @@ export async function querySeries(
   }
   const result = await reader.runAndReadAll(`${sql} LIMIT ${query.limit + 1}`);
   return { unit: view.unit, leftOut: view.leftOut, source, ...points(result, names, query.limit) };
-}
-
-function check({ fromMs, toMs, stepMs, limit, aggregates }: SeriesQuery): void {
-  if (![fromMs, toMs, stepMs, limit].every(Number.isSafeInteger) || stepMs < 0 || limit < 1 || limit > MAX_POINTS) {
-    throw new PortError('invalid_argument', `from, to and step are whole milliseconds, limit is 1 to ${MAX_POINTS}`);
-  }
-  if (stepMs > 0 && aggregates.length === 0) throw new PortError('invalid_argument', 'a bucket needs an aggregate');
-}
-
-/** The metric in the unit asked for, else the newest stated; what does not convert to it is no part of the same curve. */
-function seriesOf(
-  { dictionary, latest }: StoreMemory,
-  { machine, metric, unit: asked, fromMs }: SeriesQuery,
-): Pick<SeriesView, 'unit' | 'leftOut' | 'series' | 'conversions'> {
-  const newestTs = ({ id }: SeriesEntry) => latest.get(id)?.ts ?? -Infinity;
-  const all = [...(dictionary.find(machine)?.series.values() ?? [])]
-    .filter((entry) => entry.metric === metric && newestTs(entry) >= fromMs)
-    .sort((left, right) => newestTs(right) - newestTs(left));
-  const unit = asked ?? all.find((entry) => isStated(entry.unit))?.unit;
-  const series: number[] = [];
-  const conversions = new Map<number, UnitConversion>();
-  const leftOut = new Set<string | null>();
-  for (const entry of all) {
-    const conversion = conversionOf(entry.unit, unit);
-    if (conversion === undefined) leftOut.add(entry.unit ?? null);
-    else series.push(entry.id);
-    if (conversion && (conversion.factor !== 1 || conversion.offset !== 0)) conversions.set(entry.id, conversion);
-  }
-  return { unit, leftOut: [...leftOut], series, conversions };
-}
-
-const SAME: UnitConversion = { factor: 1, offset: 0 };
-
-function conversionOf(kept: string | undefined, wanted: string | undefined): UnitConversion | undefined {
-  if (wanted === undefined || kept === UNKEPT_UNIT) return SAME;
-  return kept === undefined ? undefined : unitConversion(kept, wanted);
-}
-
-function isStated(unit: string | undefined): boolean {
-  return unit !== undefined && unit !== UNKEPT_UNIT;
 }
 
 interface Plan {

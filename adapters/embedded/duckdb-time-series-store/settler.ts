@@ -1,18 +1,31 @@
-import { BIGINT, DOUBLE, INTEGER, UTINYINT, VARCHAR, type DuckDBConnection } from '@duckdb/node-api';
+import {
+  BIGINT,
+  DOUBLE,
+  INTEGER,
+  UTINYINT,
+  VARCHAR,
+  type DuckDBBigIntVector,
+  type DuckDBConnection,
+  type DuckDBDoubleVector,
+  type DuckDBIntegerVector,
+  type DuckDBUTinyIntVector,
+  type DuckDBVarCharVector,
+} from '@duckdb/node-api';
 import type { Clock } from '#core/clock.ts';
 import type { SettledItems } from '#core/domain/ledger.ts';
-import { PortError } from '#core/errors.ts';
-import { missingBefore } from '#core/settlement/missing-events.ts';
 import type { DeadLetter, EventOutcome, SettleBatch, SettleResult } from '#core/ports/time-series-store.ts';
-import { BatchWriter, type EventColumns, type ReadingColumns } from './batch-writer.ts';
+import { BatchWriter, type WrittenEvent } from '#core/settlement/batch-writer.ts';
+import { checkFence, dropSettled } from '#core/settlement/fresh-outcomes.ts';
+import { StateChange } from '#core/settlement/settlement-state.ts';
+import { WrittenReadings } from '#core/settlement/written-readings.ts';
 import type { Database } from './database.ts';
-import { findDuplicates } from './duplicates.ts';
+import type { Dictionary } from '#core/settlement/dictionary.ts';
+import { findDuplicates } from '#core/settlement/duplicates.ts';
+import { findStored } from './duplicates.ts';
 import { createPart, DAY_MS, eventsTable, newPart, readingsTable, type Part } from './parts.ts';
-import { StateChange } from './settlement-state.ts';
 import type { StoreMemory } from './store-memory.ts';
 import { insertRows, TableAppender } from './table-appender.ts';
 import { runInTransaction } from './transaction.ts';
-import { WrittenReadings } from './written-readings.ts';
 
 /** Writes settlements through one connection. One call at a time: the store sees to that. */
 export class Settler {
@@ -40,7 +53,9 @@ export class Settler {
     const redelivered = batch.outcomes.length - fresh.length;
     if (change.values.size === 0) return { added: new Map(), redelivered, lost };
 
-    const duplicates = await findDuplicates(this.#connection, this.#memory, fresh);
+    const duplicates = await findDuplicates(fresh, this.#memory.dictionary, (asked) =>
+      findStored(this.#connection, this.#memory.parts, asked),
+    );
     let unseriedValues = 0;
     const added = await this.#write(change, fresh, (writer) => {
       fresh.forEach((outcome, index) => {
@@ -78,22 +93,23 @@ export class Settler {
     const connection = this.#connection;
     const appenders = await this.#openAppenders(outcomes);
     const lastOrd = this.#memory.state.get(['accepted-order']) ?? 0;
-    const writer = new BatchWriter(this.#memory, appenders, this.#written, lastOrd, this.#clock.nowMs());
+    const writer = new BatchWriter(this.#memory, this.#written, lastOrd, this.#clock.nowMs());
     try {
       await connection.run('BEGIN');
       if (alsoRun !== undefined) await connection.run(alsoRun);
       fill(writer);
-      appenders.readings.flush();
-      appenders.events.flush();
+      appendReadings(appenders.readings, this.#written);
+      appendEvents(appenders.events, writer.events);
       const added = writer.sumUp(change);
       for (const [table, rows] of writer.rows) await insertRows(connection, table, rows);
-      const dictionary = await this.#memory.dictionary.writeUnsaved(connection);
-      await change.write(connection);
+      const dictionary = await writeUnsaved(connection, this.#memory.dictionary);
+      await this.#memory.ledger.write(connection, change);
       this.#beforeCommit();
       await connection.run('COMMIT');
       dictionary.saved();
       this.#memory.state.apply(change);
-      this.#memory.rowsToRollUp += writer.committed(appenders.part);
+      for (const series of writer.revisitedSeries) this.#memory.revisited.add(series);
+      this.#committed(appenders.part);
       return added;
     } catch (error) {
       await this.#rollBack();
@@ -114,6 +130,16 @@ export class Settler {
   /** Lets go of the part, because it will be dropped. */
   releasePart(part: Part): void {
     if (this.#appenders?.part === part) this.#discardAppenders();
+  }
+
+  /** Newest values and the part's figures follow. */
+  #committed(part: Part): void {
+    const written = this.#written;
+    written.applyTo(this.#memory.latest);
+    part.rows += written.count;
+    part.minTs = Math.min(part.minTs, written.minTs);
+    part.maxTs = Math.max(part.maxTs, written.maxTs);
+    this.#memory.rowsToRollUp += written.count;
   }
 
   async #rollBack(): Promise<void> {
@@ -146,6 +172,22 @@ export class Settler {
   }
 }
 
+export type ReadingColumns = readonly [
+  series: DuckDBIntegerVector,
+  ts: DuckDBBigIntVector,
+  value: DuckDBDoubleVector,
+  quality: DuckDBUTinyIntVector,
+  ord: DuckDBBigIntVector,
+];
+type EventColumns = readonly [
+  machine: DuckDBIntegerVector,
+  ts: DuckDBBigIntVector,
+  kind: DuckDBUTinyIntVector,
+  items: DuckDBIntegerVector,
+  eventId: DuckDBVarCharVector,
+  ord: DuckDBBigIntVector,
+];
+
 interface OpenAppenders {
   readonly part: Part;
   readonly readings: TableAppender<ReadingColumns>;
@@ -160,45 +202,44 @@ function belongsTo(part: Part, day: number): boolean {
   return day === part.day || day === part.day - 1;
 }
 
-function checkFence(batch: SettleBatch, change: StateChange): void {
-  const key = ['fence', batch.stream, batch.group] as const;
-  const seen = change.get(key) ?? 0;
-  if (batch.fence < seen) {
-    throw new PortError(
-      'failed_precondition',
-      `fence ${batch.fence} of group ${batch.group} on ${batch.stream} is older than ${seen}: another holder has the lease`,
-    );
+function appendReadings(table: TableAppender<ReadingColumns>, written: WrittenReadings): void {
+  const { columns } = table;
+  let [ts, ord, time, place] = [NaN, NaN, 0n, 0n];
+  for (let i = 0; i < written.count; i++) {
+    // The readings of a message share both; a BigInt each would be half of the work.
+    if (written.ts[i] !== ts) time = BigInt((ts = written.ts[i]!));
+    if (written.ord[i] !== ord) place = BigInt((ord = written.ord[i]!));
+    const { row } = table;
+    columns[0].setItem(row, written.series[i]!);
+    columns[1].setItem(row, time);
+    columns[2].setItem(row, written.value[i]!);
+    columns[3].setItem(row, written.quality[i]!);
+    columns[4].setItem(row, place);
+    table.endRow();
   }
-  if (batch.fence > seen) change.set(key, batch.fence);
+  table.flush();
 }
 
-/** The outcomes above the settled progress of their publisher, to the highest of which that moves up, and how many events are missing between. */
-function dropSettled(
-  { stream, group, outcomes, sparse }: SettleBatch,
-  change: StateChange,
-): { readonly fresh: readonly EventOutcome[]; readonly lost: number } {
-  const fresh: EventOutcome[] = [];
-  let lost = 0;
-  const keyOf = (source: string, epoch: number) => ['progress', stream, group, source, epoch] as const;
-  let run: { source: string; epoch: number; settled: number | undefined } | undefined;
-  const endRun = () => {
-    if (run?.settled !== undefined) change.raise(keyOf(run.source, run.epoch), run.settled);
-  };
-  for (const outcome of outcomes) {
-    const { source, epoch, seq } = outcome.event;
-    if (run?.source !== source || run.epoch !== epoch) {
-      endRun();
-      run = { source, epoch, settled: change.get(keyOf(source, epoch)) };
-    }
-    if (run.settled !== undefined && seq <= run.settled) continue;
-    if (!sparse) {
-      const earlierEpoch = () => change.hasEarlierEpoch(stream, group, source, epoch);
-      lost += missingBefore(seq, { seq: run.settled, earlierEpoch });
-    }
-    run.settled = seq;
-    fresh.push(outcome);
+function appendEvents(table: TableAppender<EventColumns>, events: readonly WrittenEvent[]): void {
+  const { columns } = table;
+  for (const { machineId, ts, kind, items, eventId, ord } of events) {
+    const { row } = table;
+    columns[0].setItem(row, machineId);
+    columns[1].setItem(row, BigInt(ts));
+    columns[2].setItem(row, kind);
+    columns[3].setItem(row, items);
+    columns[4].setItem(row, eventId);
+    columns[5].setItem(row, BigInt(ord));
+    table.endRow();
   }
-  endRun();
-  change.add(['lost', stream, group], lost);
-  return { fresh, lost };
+  table.flush();
+}
+
+async function writeUnsaved(connection: DuckDBConnection, dictionary: Dictionary): Promise<{ saved(): void }> {
+  const unsaved = dictionary.unsaved();
+  const machines = unsaved.machines.map(({ id, key }) => [id, key]);
+  const series = unsaved.series.map(({ id, machine, metric, unit }) => [id, machine.id, metric, unit ?? null]);
+  await insertRows(connection, 'machines', machines);
+  await insertRows(connection, 'series', series);
+  return unsaved;
 }

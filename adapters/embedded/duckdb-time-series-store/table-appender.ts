@@ -1,4 +1,5 @@
 import {
+  blobValue,
   DuckDBDataChunk,
   DuckDBDataChunkWriter,
   type DuckDBAppender,
@@ -7,6 +8,7 @@ import {
   type DuckDBValue,
   type DuckDBVector,
 } from '@duckdb/node-api';
+import type { CellValue } from '#core/settlement/batch-writer.ts';
 
 const CHUNK_ROWS = 2048;
 
@@ -69,13 +71,13 @@ export class TableAppender<Columns extends readonly DuckDBVector[]> {
 export async function insertRows(
   connection: DuckDBConnection,
   table: string,
-  rows: readonly (readonly DuckDBValue[])[],
+  rows: readonly (readonly CellValue[])[],
 ): Promise<void> {
   if (rows.length === 0) return;
   const appender = await connection.createAppender(table);
   try {
     const writer = DuckDBDataChunkWriter.forAppender(appender);
-    for (const row of rows) writer.appendRow(row);
+    for (const row of rows) writer.appendRow(row.map(duckDbValue));
     writer.flush();
     appender.flushSync();
   } finally {
@@ -85,4 +87,8 @@ export async function insertRows(
       // The flush has already thrown.
     }
   }
+}
+
+function duckDbValue(value: CellValue): DuckDBValue {
+  return value instanceof Uint8Array ? blobValue(value) : value;
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api';
 import type { MachineKey } from '#core/domain/ids.ts';
-import { DERIVED } from '../latest-values.ts';
+import { DERIVED } from '#core/settlement/latest-values.ts';
 
 export interface StoredEventRow {
   readonly eventId: string;

@@ -1,15 +1,12 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
-import type { StreamName } from '#core/domain/event.ts';
-import { LEDGERED_STREAMS } from '#core/domain/event.ts';
-import type { TenantId } from '#core/domain/ids.ts';
-import type { SettledItems } from '#core/domain/ledger.ts';
-import type { Progress } from '#core/ports/event-stream.ts';
-import type { LostEvents, SettledTenant } from '#core/ports/time-series-store.ts';
-import { insertRows } from './table-appender.ts';
+import { LEDGERED_STREAMS, type StreamName } from '../domain/event.ts';
+import type { TenantId } from '../domain/ids.ts';
+import type { SettledItems } from '../domain/ledger.ts';
+import type { Progress } from '../ports/event-stream.ts';
+import type { LostEvents, SettledTenant } from '../ports/time-series-store.ts';
 
 type Outcome = keyof SettledItems;
-/** The name of one number of the ledger; its JSON is the key in the table. */
-type StateKey =
+/** The name of one number of the ledger; its JSON is what a store keeps it under. */
+export type StateKey =
   | readonly ['settled', TenantId, Outcome]
   | readonly ['watermark', TenantId, StreamName]
   | readonly ['progress', StreamName, string, string, number]
@@ -24,30 +21,13 @@ type StateKey =
   /** Newest time of the readings that retention has dropped: rollups up to here cannot be computed again. */
   | readonly ['raw-floor-ms'];
 
-/**
- * The numbers of the ledger as the last commit left them: counters, watermarks, progress and fences. This process owns the file, so
- * memory answers every question; the table `ledger_state` is an append-only journal in which the newest row of a key counts.
- */
+/** The numbers of the ledger as the last commit left them: counters, watermarks, progress and fences. */
 export class SettlementState {
-  readonly #values = new Map<string, number>();
-  #version = 0;
+  readonly #values: Map<string, number>;
 
-  static async load(connection: DuckDBConnection): Promise<SettlementState> {
-    const state = new SettlementState();
-    const rows = await connection.runAndReadAll(
-      'SELECT key, arg_max(value, version), max(version) FROM ledger_state GROUP BY key',
-    );
-    for (const [key, value, version] of rows.getRows()) {
-      state.#values.set(key as string, Number(value));
-      state.#version = Math.max(state.#version, Number(version));
-    }
-    return state;
-  }
-
-  /** Orders the rows of a key; no two transactions have the same. */
-  nextVersion(): number {
-    this.#version += 1;
-    return this.#version;
+  /** Takes what a store has saved: numbers by the JSON of their key. */
+  constructor(saved: Iterable<readonly [key: string, value: number]> = []) {
+    this.#values = new Map(saved);
   }
 
   get(key: StateKey): number | undefined {
@@ -146,17 +126,4 @@ export class StateChange {
   add(key: StateKey, amount: number): void {
     if (amount !== 0) this.set(key, (this.get(key) ?? 0) + amount);
   }
-
-  async write(connection: DuckDBConnection): Promise<void> {
-    const version = BigInt(this.#state.nextVersion());
-    await insertRows(
-      connection,
-      'ledger_state',
-      [...this.values].map(([key, value]) => [key, BigInt(value), version]),
-    );
-  }
 }
-
-/** Takes the rows away that newer ones of their key have replaced. */
-export const COMPACT_LEDGER_STATE = `
-  DELETE FROM ledger_state WHERE (key, version) NOT IN (SELECT (key, max(version)) FROM ledger_state GROUP BY key)`;

@@ -1,42 +1,27 @@
-import type {
-  DuckDBBigIntVector,
-  DuckDBDoubleVector,
-  DuckDBIntegerVector,
-  DuckDBUTinyIntVector,
-  DuckDBVarCharVector,
-  DuckDBValue,
-} from '@duckdb/node-api';
-import { LEDGERED_STREAMS, type StampedEvent, type StreamName } from '#core/domain/event.ts';
-import { machineRef, type MachineKey, type TenantId } from '#core/domain/ids.ts';
-import type { SettledItems } from '#core/domain/ledger.ts';
-import type { Rejection } from '#core/domain/reading.ts';
-import type { WaveformReference } from '#core/domain/waveform.ts';
-import type { RejectionCode } from '#core/ingestion/rejection.ts';
-import type { DerivedDocument, EventOutcome, ReadingRow } from '#core/ports/time-series-store.ts';
-import { blobValue } from '@duckdb/node-api';
+import { LEDGERED_STREAMS, type StampedEvent, type StreamName } from '../domain/event.ts';
+import { machineRef, type MachineKey, type TenantId } from '../domain/ids.ts';
+import type { SettledItems } from '../domain/ledger.ts';
+import type { Rejection } from '../domain/reading.ts';
+import type { WaveformReference } from '../domain/waveform.ts';
+import type { RejectionCode } from '../ingestion/rejection.ts';
+import type { DerivedDocument, EventOutcome, ReadingRow } from '../ports/time-series-store.ts';
 import { MAX_SERIES_PER_MACHINE, type Dictionary, type MachineEntry } from './dictionary.ts';
 import { DERIVED, QUALITY_CODES, type LatestValues } from './latest-values.ts';
-import type { Part } from './parts.ts';
 import type { StateChange } from './settlement-state.ts';
-import type { StoreMemory } from './store-memory.ts';
-import type { TableAppender } from './table-appender.ts';
 import type { WrittenReadings } from './written-readings.ts';
 
-export type ReadingColumns = readonly [
-  series: DuckDBIntegerVector,
-  ts: DuckDBBigIntVector,
-  value: DuckDBDoubleVector,
-  quality: DuckDBUTinyIntVector,
-  ord: DuckDBBigIntVector,
-];
-export type EventColumns = readonly [
-  machine: DuckDBIntegerVector,
-  ts: DuckDBBigIntVector,
-  kind: DuckDBUTinyIntVector,
-  items: DuckDBIntegerVector,
-  eventId: DuckDBVarCharVector,
-  ord: DuckDBBigIntVector,
-];
+/** One event that brought readings or a waveform. */
+export interface WrittenEvent {
+  readonly machineId: number;
+  readonly ts: number;
+  readonly kind: number;
+  readonly items: number;
+  readonly eventId: string;
+  readonly ord: number;
+}
+
+/** A value of the rows of the tables that get few. */
+export type CellValue = string | number | bigint | Uint8Array | null;
 
 /** The kinds of the rows in an events table. */
 export const EVENT_KINDS = { telemetry: 0, waveform: 1 } as const;
@@ -57,12 +42,10 @@ interface TenantTotals {
 /** Lays the outcomes of one transaction out as rows, and sums them up. Touches no memory that a failed transaction would have to undo. */
 export class BatchWriter {
   /** Rows of the tables that get few. */
-  readonly rows = new Map<string, DuckDBValue[][]>();
+  readonly rows = new Map<string, CellValue[][]>();
+  readonly events: WrittenEvent[] = [];
   readonly #dictionary: Dictionary;
   readonly #latest: LatestValues;
-  readonly #revisited: Set<number>;
-  readonly #readings: TableAppender<ReadingColumns>;
-  readonly #events: TableAppender<EventColumns>;
   readonly #nowMs: number;
   readonly #totals = new Map<TenantId, TenantTotals>();
   readonly #revisits = new Set<number>();
@@ -72,17 +55,13 @@ export class BatchWriter {
   #unseriedValues = 0;
 
   constructor(
-    memory: Pick<StoreMemory, 'dictionary' | 'latest' | 'revisited'>,
-    appenders: { readonly readings: TableAppender<ReadingColumns>; readonly events: TableAppender<EventColumns> },
+    memory: { readonly dictionary: Dictionary; readonly latest: LatestValues },
     written: WrittenReadings,
     lastOrd: number,
     nowMs: number,
   ) {
     this.#dictionary = memory.dictionary;
     this.#latest = memory.latest;
-    this.#revisited = memory.revisited;
-    this.#readings = appenders.readings;
-    this.#events = appenders.events;
     this.#written = written;
     written.clear();
     this.#ord = lastOrd;
@@ -92,6 +71,11 @@ export class BatchWriter {
   /** The acceptance order of the newest event. */
   get ord(): number {
     return this.#ord;
+  }
+
+  /** Series in which a reading came that was not their newest. */
+  get revisitedSeries(): ReadonlySet<number> {
+    return new Set(Array.from(this.#revisits, (place) => Math.floor(place / MINUTES)));
   }
 
   /** Values of documents whose machine had no room for their series. */
@@ -131,19 +115,9 @@ export class BatchWriter {
     change.set(['accepted-order'], this.#ord);
     for (const place of this.#revisits) {
       const series = Math.floor(place / MINUTES);
-      this.#revisited.add(series);
       this.#addRow('revisits', [series, BigInt((place % MINUTES) * MINUTE_MS), BigInt(this.#ord)]);
     }
     return added;
-  }
-
-  /** After the commit: newest values and the part's figures. Returns how many readings there were. */
-  committed(part: Part): number {
-    this.#written.applyTo(this.#latest);
-    part.rows += this.#written.count;
-    part.minTs = Math.min(part.minTs, this.#written.minTs);
-    part.maxTs = Math.max(part.maxTs, this.#written.maxTs);
-    return this.#written.count;
   }
 
   #addRows(stream: StreamName, machine: MachineEntry, outcome: EventOutcome): keyof SettledItems {
@@ -173,41 +147,21 @@ export class BatchWriter {
   }
 
   #addEvent(machine: MachineEntry, ts: number, kind: number, event: StampedEvent): void {
-    const events = this.#events;
-    const row = events.row;
-    const columns = events.columns;
-    columns[0].setItem(row, machine.id);
-    columns[1].setItem(row, BigInt(ts));
-    columns[2].setItem(row, kind);
-    columns[3].setItem(row, event.items);
-    columns[4].setItem(row, event.eventId);
-    columns[5].setItem(row, BigInt(this.#ord));
-    events.endRow();
+    this.events.push({ machineId: machine.id, ts, kind, items: event.items, eventId: event.eventId, ord: this.#ord });
     this.#written.span(ts);
   }
 
   #addReadings(machine: MachineEntry, ts: number, readings: readonly ReadingRow[], flags: number): void {
     const dictionary = this.#dictionary;
     const latest = this.#latest;
-    const table = this.#readings;
-    const [series, times, values, qualities, ords] = table.columns;
-    const time = BigInt(ts);
-    const ord = BigInt(this.#ord);
     for (let i = 0; i < readings.length; i++) {
       const { metric, value, unit, quality } = readings[i]!;
       const id =
         unit === undefined ? dictionary.seriesAt(machine, i, metric) : dictionary.series(machine, metric, unit).id;
       const qualityCode = (quality === undefined ? 0 : QUALITY_CODES[quality]) + flags;
-      const row = table.row;
-      series.setItem(row, id);
-      times.setItem(row, time);
-      values.setItem(row, value);
-      qualities.setItem(row, qualityCode);
-      ords.setItem(row, ord);
-      table.endRow();
       latest.reserve(id + 1);
       if (latest.revisits(id, ts)) this.#revisits.add(id * MINUTES + Math.floor(ts / MINUTE_MS));
-      this.#written.add(id, ts, value, qualityCode);
+      this.#written.add(id, ts, value, qualityCode, this.#ord);
     }
   }
 
@@ -288,7 +242,7 @@ export class BatchWriter {
       stream,
       event.eventId,
       JSON.stringify(envelope),
-      blobValue(payload),
+      payload,
       code,
       detail,
       BigInt(this.#nowMs),
@@ -296,7 +250,7 @@ export class BatchWriter {
     return 'deadLettered';
   }
 
-  #addRow(table: string, row: DuckDBValue[]): void {
+  #addRow(table: string, row: CellValue[]): void {
     const rows = this.rows.get(table);
     if (rows) rows.push(row);
     else this.rows.set(table, [row]);

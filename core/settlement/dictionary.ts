@@ -1,7 +1,5 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
-import { machineRef, type MachineKey, type TenantId } from '#core/domain/ids.ts';
-import type { ReadingRow } from '#core/ports/time-series-store.ts';
-import { insertRows } from './table-appender.ts';
+import { machineRef, type MachineKey, type TenantId } from '../domain/ids.ts';
+import type { ReadingRow } from '../ports/time-series-store.ts';
 
 /** Above this many metrics (with their units) a machine's further ones are refused: names made up without end fill any dictionary. */
 export const MAX_SERIES_PER_MACHINE = 4_096;
@@ -23,6 +21,13 @@ export interface MachineEntry {
 /** The unit of a series that was begun before units of the catalogue were kept: the catalogue's of its time, whatever that was. */
 export const UNKEPT_UNIT = '';
 
+/** A series as a store keeps it. */
+export interface SavedSeries {
+  readonly machineId: number;
+  readonly metric: string;
+  readonly unit: string | null;
+}
+
 /** One metric of one machine in one unit; undefined where neither the reading nor the catalogue said one. */
 export interface SeriesEntry {
   readonly id: number;
@@ -42,14 +47,12 @@ export class Dictionary {
   #savedMachines = 0;
   #savedSeries = 0;
 
-  static async load(connection: DuckDBConnection): Promise<Dictionary> {
+  /** Takes what a store has saved: both in the order of their ids, which are dense from 0. */
+  static from(machines: Iterable<MachineKey>, series: Iterable<SavedSeries>): Dictionary {
     const dictionary = new Dictionary();
-    const machines = await connection.runAndReadAll('SELECT machine_key FROM machines ORDER BY machine_id');
-    for (const [key] of machines.getRows()) dictionary.machine(key as MachineKey);
-    const series = await connection.runAndReadAll('SELECT machine_id, metric, unit FROM series ORDER BY series_id');
-    for (const [machineId, metric, unit] of series.getRows()) {
-      const machine = dictionary.#machinesById[machineId as number]!;
-      dictionary.#addSeries(machine, metric as string, (unit as string | null) ?? undefined);
+    for (const key of machines) dictionary.machine(key);
+    for (const { machineId, metric, unit } of series) {
+      dictionary.#addSeries(dictionary.#machinesById[machineId]!, metric, unit ?? undefined);
     }
     dictionary.#savedMachines = dictionary.#machinesById.length;
     dictionary.#savedSeries = dictionary.#series.length;
@@ -120,23 +123,17 @@ export class Dictionary {
     return machine.series.size + names.size <= MAX_SERIES_PER_MACHINE;
   }
 
-  /** Writes what is new in the connection's open transaction; `saved` is to be called after its commit. */
-  async writeUnsaved(connection: DuckDBConnection): Promise<{ saved(): void }> {
+  /** What is to be written with the transaction under way; `saved` is to be called after its commit. */
+  unsaved(): {
+    readonly machines: readonly MachineEntry[];
+    readonly series: readonly SeriesEntry[];
+    saved(): void;
+  } {
     const machines = this.#machinesById.length;
     const series = this.#series.length;
-    await insertRows(
-      connection,
-      'machines',
-      this.#machinesById.slice(this.#savedMachines).map(({ id, key }) => [id, key]),
-    );
-    await insertRows(
-      connection,
-      'series',
-      this.#series
-        .slice(this.#savedSeries)
-        .map(({ id, machine, metric, unit }) => [id, machine.id, metric, unit ?? null]),
-    );
     return {
+      machines: this.#machinesById.slice(this.#savedMachines),
+      series: this.#series.slice(this.#savedSeries),
       saved: () => {
         this.#savedMachines = machines;
         this.#savedSeries = series;
