@@ -53,16 +53,12 @@ const compress = promisify(gzip) as (text: Uint8Array, options: typeof FASTEST) 
 
 /**
  * Archives every accepted message, as a consumer of its own of the raw streams: what cannot be archived waits in the stream, and intake
- * refuses more before that is full. Switched off it takes its groups back, so that nothing waits for it.
+ * refuses more before that is full. Switched off it takes its groups back, so that nothing waits for it. What is too old is deleted either way.
  */
 export async function startRawArchiver(
   dependencies: RawArchiverDependencies,
   settings: RawArchiverSettings,
 ): Promise<RawArchiver> {
-  if (!settings.isOn) {
-    await forgetGroups(dependencies);
-    return { problem: () => undefined, close: async () => undefined };
-  }
   const archiver = new StreamArchiver(dependencies, settings);
   await archiver.start();
   return archiver;
@@ -109,10 +105,12 @@ class StreamArchiver implements RawArchiver {
   }
 
   async start(): Promise<void> {
-    for (const name of LEDGERED_STREAMS) {
-      await this.#dependencies.stream.declareGroup(name, RAW_ARCHIVE_GROUP);
-      this.#subscriptions.push(await this.#consume(name));
-    }
+    if (this.#settings.isOn) {
+      for (const name of LEDGERED_STREAMS) {
+        await this.#dependencies.stream.declareGroup(name, RAW_ARCHIVE_GROUP);
+        this.#subscriptions.push(await this.#consume(name));
+      }
+    } else await forgetGroups(this.#dependencies);
     this.#forgetting = this.#forget();
   }
 
@@ -139,7 +137,7 @@ class StreamArchiver implements RawArchiver {
           this.#objects.inc({ stream: name }, await archive.archive(events));
           this.#events.inc({ stream: name }, events.length);
           this.#problems.delete(name);
-          await this.#gather(name);
+          await this.#gather(name, events.length);
         } catch (error) {
           throw waitingFor(error);
         }
@@ -152,26 +150,26 @@ class StreamArchiver implements RawArchiver {
     });
   }
 
-  /** Few objects that are large are better than many: waits until there is enough for the next, or its time has come. */
-  async #gather(name: StreamName): Promise<void> {
+  /** Few objects that are large are better than many: waits until behind the `archived` ones there is enough for the next, or its time has come. */
+  async #gather(name: StreamName, archived: number): Promise<void> {
     const { stream } = this.#dependencies;
     const { signal } = this.#stopping;
     const untilMs = performance.now() + this.#settings.everyMs;
     while (!signal.aborted && performance.now() < untilMs) {
+      const { events } = await stream.lag(name, RAW_ARCHIVE_GROUP);
+      if (events - archived >= LARGE_BACKLOG_EVENTS) return;
       await sleep(Math.min(LOOK_EVERY_MS, untilMs - performance.now()), undefined, { signal }).catch(() => undefined);
-      if ((await stream.lag(name, RAW_ARCHIVE_GROUP)).events >= LARGE_BACKLOG_EVENTS) return;
     }
   }
 
   async #forget(): Promise<void> {
     const { objects, clock, logger } = this.#dependencies;
     const { signal } = this.#stopping;
-    for (;;) {
+    while (!signal.aborted) {
+      await forgetRaw(objects, clock.nowMs() - this.#settings.keepMs, { signal }).catch((error: unknown) => {
+        if (!signal.aborted) logger.warn({ err: error }, 'the raw archive cannot forget old objects');
+      });
       await sleep(FORGET_EVERY_MS, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
-      await forgetRaw(objects, clock.nowMs() - this.#settings.keepMs, { signal }).catch((error: unknown) =>
-        logger.warn({ err: error }, 'the raw archive cannot forget old objects'),
-      );
     }
   }
 }

@@ -15,8 +15,8 @@ const STANDBY_POLL_MS = 50;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5000;
 const RESTART_MS = 1000;
-/** A batch is looked for in so many blocks before the event loop gets a turn: a caller may have settled much more than the checkpoint says. */
-const MAX_BLOCKS_A_BATCH = 64;
+/** Of a batch so many blocks are read before the event loop gets a turn: there may be one for each event, and many that the caller has settled. */
+const BLOCKS_A_TURN = 64;
 
 export interface GroupSubscriptionOptions {
   readonly file: LogFile;
@@ -125,7 +125,7 @@ export class GroupSubscription implements Subscription {
     });
     window.addLane(checkpoint);
     while (!this.#isClosing) {
-      const batch = window.takeDue(clock.monotonicMs()) ?? readAhead(reader, window, settled);
+      const batch = window.takeDue(clock.monotonicMs()) ?? (await this.#readAhead(reader, window, settled));
       if (batch) await this.#deliver(batch, window);
       else this.#advance(window);
       const dueMs = window.nextDueMs;
@@ -133,6 +133,32 @@ export class GroupSubscription implements Subscription {
       if (batch || (window.mayReadAhead && reader.block())) await new Promise((resolve) => setImmediate(resolve));
       else await this.#sleep(dueMs === undefined ? undefined : dueMs - clock.monotonicMs());
     }
+  }
+
+  /** Fills a batch from where the reader is, as full as the backlog allows: after a restart it has again all that was in the one before. */
+  async #readAhead(
+    reader: LogReader,
+    window: DeliveryWindow,
+    settled: SettledBefore,
+  ): Promise<WindowBatch | undefined> {
+    for (let blocks = 1; window.mayReadAhead && !this.#isClosing; blocks++) {
+      const block = reader.block();
+      if (!block) break;
+      const { events, firstPosition } = block;
+      let index = reader.position - firstPosition;
+      for (; index < events.length; index++) {
+        const event = events[index]!;
+        if (settled.covers(event)) window.skip(0, firstPosition + index);
+        else if (window.hasRoomFor(event.payload.byteLength)) window.accept(0, firstPosition + index, event);
+        else break;
+      }
+      reader.moveTo(firstPosition + index);
+      if (index < events.length) break;
+      if (blocks % BLOCKS_A_TURN > 0) continue;
+      this.#advance(window);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return this.#isClosing ? undefined : window.takeFresh();
   }
 
   async #deliver(batch: WindowBatch, window: DeliveryWindow): Promise<void> {
@@ -182,25 +208,6 @@ export class GroupSubscription implements Subscription {
 /** Where delivery begins. A checkpoint that is ahead of the log is of another one: all that is kept comes again. */
 function startOf(checkpoint: number, { firstPosition, nextPosition }: LogHead): number {
   return checkpoint > nextPosition ? firstPosition : Math.max(checkpoint, firstPosition);
-}
-
-/** Fills a batch from where the reader is. */
-function readAhead(reader: LogReader, window: DeliveryWindow, settled: SettledBefore): WindowBatch | undefined {
-  for (let blocks = 0; blocks < MAX_BLOCKS_A_BATCH && window.mayReadAhead; blocks++) {
-    const block = reader.block();
-    if (!block) break;
-    const { events, firstPosition } = block;
-    let index = reader.position - firstPosition;
-    for (; index < events.length; index++) {
-      const event = events[index]!;
-      if (settled.covers(event)) window.skip(0, firstPosition + index);
-      else if (window.hasRoomFor(event.payload.byteLength)) window.accept(0, firstPosition + index, event);
-      else break;
-    }
-    reader.moveTo(firstPosition + index);
-    if (index < events.length) break;
-  }
-  return window.takeFresh();
 }
 
 /** What the caller has settled by its own account. */

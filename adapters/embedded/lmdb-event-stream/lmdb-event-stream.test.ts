@@ -227,6 +227,21 @@ describe('consuming', () => {
     expect(received).toEqual(Array.from({ length: 200 }, (_, index) => `e-${index}`));
   });
 
+  it('hands out a backlog of small commits in batches as full as they may be', async () => {
+    const stream = open();
+    await stream.declareGroup('metrics', 'store');
+    for (let index = 0; index < 200; index++) await stream.publish('metrics', [newEvent(`e-${index}`, 10)]);
+    const sizes: number[] = [];
+    const handler: BatchHandler = async (batch) => {
+      sizes.push(batch.events.length);
+      await batch.ack();
+    };
+    const subscription = await stream.subscribe('metrics', 'store', handler, { maxBatchEvents: 150 });
+    await untilSettled(stream);
+    await subscription.close();
+    expect(sizes).toEqual([150, 50]);
+  });
+
   it('goes through a backlog that the caller has settled, of which the checkpoint knows nothing', async () => {
     const stream = open();
     await stream.declareGroup('metrics', 'store');
