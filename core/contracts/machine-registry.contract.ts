@@ -47,6 +47,21 @@ export const machineRegistryContract: Contract<MachineRegistryHarness> = {
       },
     },
     {
+      name: 'never gives a machine a revision that it had before it was deleted',
+      async run({ registry, tenants: [tenant], ...harness }) {
+        const { key } = await registry.putMachine(tenant, site, press);
+        const { revision } = await registry.putMachine(tenant, site, press);
+        await registry.deleteMachine(key);
+        const other = await harness.reopen();
+        const again = await other.putMachine(tenant, site, describe('press-7', { name: 'new' }), { expectedRevision: 0 });
+        assert.ok(again.revision > revision);
+        await assert.rejects(
+          registry.putMachine(tenant, site, press, { expectedRevision: revision }),
+          failsWith('failed_precondition'),
+        );
+      },
+    },
+    {
       name: 'keeps every part of a description',
       async run({ registry, tenants: [tenant] }) {
         const full = machineSchema.parse({

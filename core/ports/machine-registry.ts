@@ -49,7 +49,10 @@ export interface MachineRegistry {
   onChange(listener: () => void): () => void;
 }
 
-/** A machine that is known; `revision` counts the changes of its description, from 1. */
+/**
+ * A machine that is known. `revision` is above 0 and rises with each change of its description, also where the machine was deleted in between:
+ * a copy of the same revision holds the same.
+ */
 export interface RegisteredMachine {
   readonly key: MachineKey;
   readonly machine: Machine;

@@ -14,13 +14,16 @@ import type {
 /** Machines in a map. */
 export class MemoryMachineRegistry implements MachineRegistry {
   readonly #machines = new Map<MachineKey, RegisteredMachine>();
+  readonly #revisions = new Map<MachineKey, number>();
   readonly #quarantine = new Map<MachineKey, QuarantinedMachine>();
   readonly #history: MachineHistoryEvent[] = [];
   readonly #listeners = new Set<() => void>();
 
   async putMachine(tenant: TenantId, site: SiteId, machine: Machine): Promise<RegisteredMachine> {
     const key = machineKey(tenant, site, machine.id as MachineId);
-    const registered = { key, machine, revision: (this.#machines.get(key)?.revision ?? 0) + 1 };
+    const revision = (this.#revisions.get(key) ?? 0) + 1;
+    const registered = { key, machine, revision };
+    this.#revisions.set(key, revision);
     this.#machines.set(key, registered);
     this.#changed();
     return registered;

@@ -52,6 +52,14 @@ const migrations: readonly Migration[] = [
         text text not null, primary key (key, id))`.execute(db);
     },
   },
+  {
+    version: 2,
+    up: async (db) => {
+      // The highest revision of a machine that was deleted: what is described later counts on from there.
+      await sql`create table deleted_machines (revision integer not null)`.execute(db);
+      await sql`insert into deleted_machines select coalesce(max(revision), 0) from machine`.execute(db);
+    },
+  },
 ];
 
 /**
@@ -109,7 +117,7 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
     requireEachOnce(puts.map(({ key }) => key));
     for (const { key } of puts) this.#quarantine.forget(key);
     return this.#commit.write((database) => {
-      const { revision: select, put, forget } = (this.#statements ??= prepare(database));
+      const { revision: select, deleted, put, forget } = (this.#statements ??= prepare(database));
       // Checked before anything is changed: what is refused leaves the writes it is committed with alone.
       const present = puts.map(({ key, expectedRevision }) => {
         const revision = Number(select.get(key)?.['revision'] ?? 0);
@@ -117,8 +125,9 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
         return revision;
       });
       this.#requireRoom(database, present.filter((revision) => revision === 0).length);
+      const deletedRevision = Number(deleted.get()?.['revision']);
       return puts.map(({ key, machine, description }, index) => {
-        const revision = present[index]! + 1;
+        const revision = (present[index]! || deletedRevision) + 1;
         put.run(key, tenant, site, description, revision);
         forget.run(key);
         return { key, machine, revision };
@@ -151,7 +160,9 @@ export class SqliteMachineRegistry implements MachineRegistry, AsyncDisposable {
     throwIfAborted(signal);
     await this.#commit.write((database) => {
       const { revision: select } = (this.#statements ??= prepare(database));
-      requireRevision(key, Number(select.get(key)?.['revision'] ?? 0), expectedRevision);
+      const revision = Number(select.get(key)?.['revision'] ?? 0);
+      requireRevision(key, revision, expectedRevision);
+      database.prepare('update deleted_machines set revision = max(revision, ?)').run(revision);
       database.prepare('delete from machine where key = ?').run(key);
       database.prepare('delete from machine_event where key = ?').run(key);
     });
@@ -281,6 +292,7 @@ function requireRevision(key: MachineKey, present: number, expected: number | un
 function prepare(database: DatabaseSync) {
   return {
     revision: database.prepare('select revision from machine where key = ?'),
+    deleted: database.prepare('select revision from deleted_machines'),
     put: database.prepare(
       'insert into machine values (?1, ?2, ?3, ?4, ?5) on conflict (key) do update set description = ?4, revision = ?5',
     ),
