@@ -9,8 +9,8 @@ type Units = ReadonlyMap<string, string>;
 interface Declared {
   readonly revision: number;
   readonly units: Units;
-  /** What held until the units were changed, and what is certain around that time. */
-  readonly before?: { readonly units: Units; readonly certain: Units; readonly changedAtMs: number };
+  /** What held until the units were changed, and what is certain in the time in which intake may have noticed that. */
+  readonly before?: { readonly units: Units; readonly certain: Units; readonly fromMs: number; readonly untilMs: number };
 }
 
 export interface DeclaredUnitsDependencies {
@@ -34,13 +34,19 @@ export class DeclaredUnits {
   #timer: NodeJS.Timeout | undefined;
   #refreshing: Promise<void> = Promise.resolve();
   #delayMs = 0;
+  /** Since when there are changes that were not read; they may have been made a little earlier. */
+  #toldAtMs: number | undefined;
 
   constructor(dependencies: DeclaredUnitsDependencies) {
     this.#dependencies = dependencies;
   }
 
   async start(): Promise<void> {
-    this.#unsubscribe = this.#dependencies.machines.onChange(() => this.#refreshIn(this.#delayMs));
+    const { machines, clock } = this.#dependencies;
+    this.#unsubscribe = machines.onChange(() => {
+      this.#toldAtMs ??= clock.nowMs();
+      this.#refreshIn(this.#delayMs);
+    });
     await this.#refresh();
   }
 
@@ -55,7 +61,7 @@ export class DeclaredUnits {
     for (const { key, kind } of events) {
       if (kind !== 'telemetry' || this.#declared.has(key)) continue;
       const registered = await this.#dependencies.machines.getMachine(key);
-      if (registered) this.#put(registered);
+      if (registered) this.#put(registered, this.#dependencies.clock.nowMs());
       else this.#declared.set(key, { revision: 0, units: NONE });
     }
   }
@@ -63,10 +69,9 @@ export class DeclaredUnits {
   /** By metric. The same object as long as nothing changes; undefined for a machine that was not learned. */
   of({ key, acceptedAtMs }: StampedEvent): Units | undefined {
     const declared = this.#declared.get(key);
-    if (declared?.before === undefined) return declared?.units;
-    const sinceMs = acceptedAtMs - declared.before.changedAtMs;
-    if (sinceMs >= NOTICED_WITHIN_MS) return declared.units;
-    return sinceMs < -NOTICED_EARLIER_MS ? declared.before.units : declared.before.certain;
+    const before = declared?.before;
+    if (before === undefined || acceptedAtMs >= before.untilMs) return declared?.units;
+    return acceptedAtMs < before.fromMs ? before.units : before.certain;
   }
 
   #refreshIn(delayMs: number): void {
@@ -83,16 +88,23 @@ export class DeclaredUnits {
   async #refresh(): Promise<void> {
     const { machines, clock } = this.#dependencies;
     const startedMs = clock.monotonicMs();
-    for (let after: MachineKey | undefined; ;) {
-      const page = await machines.listMachines({ limit: PAGE, ...(after !== undefined && { after }) });
-      for (const machine of page) this.#put(machine);
-      after = page.at(-1)?.key;
-      if (page.length < PAGE) break;
+    const toldAtMs = this.#toldAtMs ?? clock.nowMs();
+    this.#toldAtMs = undefined;
+    try {
+      for (let after: MachineKey | undefined; ;) {
+        const page = await machines.listMachines({ limit: PAGE, ...(after !== undefined && { after }) });
+        for (const machine of page) this.#put(machine, toldAtMs);
+        after = page.at(-1)?.key;
+        if (page.length < PAGE) break;
+      }
+    } catch (error) {
+      this.#toldAtMs = toldAtMs;
+      throw error;
     }
     this.#delayMs = 10 * (clock.monotonicMs() - startedMs);
   }
 
-  #put({ key, revision, machine }: RegisteredMachine): void {
+  #put({ key, revision, machine }: RegisteredMachine, toldAtMs: number): void {
     const known = this.#declared.get(key);
     if (known?.revision === revision) return;
     const units = this.#share(machine.metrics.map(({ name, unit }) => [name, unit]));
@@ -101,7 +113,13 @@ export class DeclaredUnits {
       return;
     }
     const certain = [...units].filter(([metric, unit]) => sameUnit(known.units.get(metric) ?? unit, unit));
-    const before = { units: known.units, certain: this.#share(certain), changedAtMs: this.#dependencies.clock.nowMs() };
+    const before = {
+      units: known.units,
+      certain: this.#share(certain),
+      fromMs: toldAtMs - NOTICED_EARLIER_MS,
+      // Intake's copy is refreshed like this one, and may have just missed the change.
+      untilMs: this.#dependencies.clock.nowMs() + NOTICED_WITHIN_MS + 2 * this.#delayMs,
+    };
     this.#declared.set(key, { revision, units, before });
   }
 
@@ -116,7 +134,7 @@ export class DeclaredUnits {
 }
 
 const NONE: Units = new Map();
-/** Intake may have noticed a change so much later, or so much earlier. */
+/** Intake may have noticed a change so much later than this was told of it, or so much earlier; later still where machines are many. */
 const NOTICED_WITHIN_MS = 10_000;
 const NOTICED_EARLIER_MS = 2000;
 const PAGE = 1000;
