@@ -98,6 +98,21 @@ describe('predictions that are announced', () => {
     expect(told.map(({ verdict }) => verdict)).toEqual(['healthy', 'degraded']);
   });
 
+  it('are told in the order of their waveforms alone, also where they come again long after', async () => {
+    const events = (['healthy', 'degraded', 'alarm'] as const).map((verdict) => {
+      nowMs += 120_000;
+      return prediction(verdict);
+    });
+    for (const again of [false, true, true]) {
+      if (again) start();
+      for (const event of events) {
+        nowMs += 120_000;
+        await changes.take([event]);
+      }
+    }
+    expect(told.map(({ verdict }) => verdict)).toEqual(['healthy', 'degraded', 'alarm']);
+  });
+
   it.each([
     ['imported ones', [prediction('alarm', { imported: true })]],
     ['what cannot be read', [{ ...prediction('alarm'), payload: Buffer.from('{') }]],

@@ -17,14 +17,19 @@ export interface VerdictChangesOptions {
 
 interface Told {
   readonly verdict: HealthVerdict | undefined;
+  /** Time of its waveform. */
+  readonly ts: number;
   readonly atMs: number;
 }
+
+const NEVER: Told = { verdict: undefined, ts: -Infinity, atMs: -Infinity };
 
 const JUDGEMENTS: ReadonlySet<HealthVerdict> = new Set(['healthy', 'degraded', 'alarm']);
 
 /**
  * Announces a prediction when the model's judgement of a sensor becomes another (healthy, degraded, alarm), and not each prediction: there is
- * one a waveform. Imported ones are passed over, and so are `learning` and `unknown`, which judge nothing.
+ * one a waveform. Imported ones are passed over, and so are `learning` and `unknown`, which judge nothing, and what is older than the one
+ * that was told last.
  */
 export class VerdictChanges {
   readonly #options: VerdictChangesOptions;
@@ -42,7 +47,8 @@ export class VerdictChanges {
       const announcement = await this.#announcementOf(event);
       if (!announcement) continue;
       await announcements.announce([announcement], { notify });
-      this.#remember(announcement.subject, announcement.notice.verdict, true);
+      const { verdict, ts } = announcement.notice;
+      this.#remember(announcement.subject, { verdict, ts, atMs: this.#options.clock.monotonicMs() });
     }
   }
 
@@ -54,8 +60,8 @@ export class VerdictChanges {
     if (!JUDGEMENTS.has(verdict)) return undefined;
     const { clock, leastGapMs = 60_000 } = this.#options;
     const subject = `prediction ${event.key} ${sensor}`;
-    const { verdict: before, atMs } = await this.#toldOf(subject);
-    if (before === verdict || clock.monotonicMs() - atMs < leastGapMs) return undefined;
+    const { verdict: before, ts: beforeTs, atMs } = await this.#toldOf(subject);
+    if (before === verdict || ts <= beforeTs || clock.monotonicMs() - atMs < leastGapMs) return undefined;
     const notice: PredictionNotice = {
       ...{ kind: 'prediction', change: 'made', machine: event.key, sensor, verdict, predictionId: id, ts, values },
       ...(before !== undefined && { before }),
@@ -71,12 +77,12 @@ export class VerdictChanges {
     const known = this.#told.get(subject);
     if (known) return known;
     const notice = (await this.#options.announcements.announced(subject))?.notice;
-    return this.#remember(subject, notice?.kind === 'prediction' ? notice.verdict : undefined, false);
+    const told = notice?.kind === 'prediction' ? { verdict: notice.verdict, ts: notice.ts, atMs: -Infinity } : NEVER;
+    return this.#remember(subject, told);
   }
 
-  #remember(subject: string, verdict: HealthVerdict | undefined, isNow: boolean): Told {
-    const { clock, maxSensors = 50_000 } = this.#options;
-    const told = { verdict, atMs: isNow ? clock.monotonicMs() : -Infinity };
+  #remember(subject: string, told: Told): Told {
+    const { maxSensors = 50_000 } = this.#options;
     // What is forgotten here is read again.
     if (this.#told.size >= maxSensors) this.#told.clear();
     this.#told.set(subject, told);
