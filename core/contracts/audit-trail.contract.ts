@@ -50,6 +50,9 @@ export const auditTrailContract: Contract<AuditTrailHarness> = {
         await assert.rejects(trail.finish(id + 1000, { outcome: 'done' }), failsWith('not_found'));
         const [entry] = await trail.list({ tenant, limit: 10 });
         assert.deepEqual([entry?.outcome, entry?.reason], ['refused', 'conflict']);
+        await trail.finish(await trail.begin(attempt(tenant)), { outcome: 'unknown', reason: 'unavailable' });
+        const [newest] = await trail.list({ tenant, limit: 1 });
+        assert.deepEqual([newest?.outcome, newest?.reason], ['unknown', 'unavailable']);
       },
     },
     {

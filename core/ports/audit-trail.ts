@@ -38,8 +38,8 @@ export interface AuditAttempt {
 
 /** What became of a change. */
 export interface AuditResult {
-  /** `refused`: nothing was changed, `reason` says why; `done`: it was. */
-  readonly outcome: 'done' | 'refused';
+  /** `refused`: nothing was changed, `reason` says why; `done`: it was; `unknown`: what failed, as `reason` says, may have come after the change. */
+  readonly outcome: 'done' | 'refused' | 'unknown';
   readonly reason?: string;
   /** As `before`. */
   readonly after?: string;

@@ -8,6 +8,7 @@ import type { AuditEntryView } from './schemas/audit.ts';
 
 let platform: GatewayPlatform;
 let trailIsFull = false;
+let isCutOff = false;
 beforeAll(async () => {
   platform = await GatewayPlatform.start({}, (dependencies) => {
     const { auditTrail } = dependencies;
@@ -17,7 +18,17 @@ beforeAll(async () => {
     };
     const [list, finish] = [auditTrail.list.bind(auditTrail), auditTrail.finish.bind(auditTrail)];
     const [forget, close] = [auditTrail.forget.bind(auditTrail), auditTrail.close.bind(auditTrail)];
-    return { ...dependencies, auditTrail: { begin, finish, list, forget, close } };
+    const removeDevice: typeof dependencies.devices.removeDevice = async (...given) => {
+      await dependencies.devices.removeDevice(...given);
+      if (isCutOff) throw new PortError('unavailable', 'the answer did not come');
+    };
+    const devices = new Proxy(dependencies.devices, {
+      get: (of, name) => {
+        const member: unknown = name === 'removeDevice' ? removeDevice : Reflect.get(of, name);
+        return typeof member === 'function' ? (member.bind(of) as unknown) : member;
+      },
+    });
+    return { ...dependencies, devices, auditTrail: { begin, finish, list, forget, close } };
   });
 });
 afterAll(async () => {
@@ -135,6 +146,17 @@ describe('the audit trail', () => {
     expect(status).toBeGreaterThanOrEqual(429);
     expect(await platform.dependencies.devices.getDevice('gate-2' as never)).toBeUndefined();
     expect(await audit('target=gate-2')).toEqual([]);
+  });
+
+  it('does not say that nothing was changed where that is not known', async () => {
+    const body = { id: 'gate-3', machines: [{ site: 'akron', machine: 'press-7' }] };
+    await platform.call('engineer', 'POST', '/v1/devices', { body });
+    isCutOff = true;
+    const { status } = await platform.call('engineer', 'DELETE', '/v1/devices/gate-3');
+    isCutOff = false;
+    expect(status).toBe(503);
+    const [entry] = await audit('target=gate-3');
+    expect(entry).toMatchObject({ action: 'device.remove', outcome: 'unknown', reason: 'unavailable' });
   });
 
   it('forgets what is older than it is kept', async () => {

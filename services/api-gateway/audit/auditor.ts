@@ -55,7 +55,8 @@ export class Auditor {
     try {
       reply = await work();
     } catch (error) {
-      await this.#finish(id, { outcome: 'refused', reason: problemOf(error).type });
+      const { type: reason, status } = problemOf(error);
+      await this.#finish(id, { outcome: status < SERVER_ERROR ? 'refused' : 'unknown', reason });
       throw error;
     }
     await this.#finish(id, async () => ({ outcome: 'done', ...after(resultOf(change, reply) ?? (await state())) }));
@@ -98,6 +99,8 @@ export class Auditor {
 type Result = Parameters<AuditTrail['finish']>[1];
 
 const FORGET_EVERY_MS = 3_600_000;
+/** From this status on it is not the request that was at fault. */
+const SERVER_ERROR = 500;
 
 function resultOf({ result }: AuditedChange, reply: Reply): object | undefined {
   return result && 'json' in reply ? result(reply.json as never) : undefined;

@@ -22,9 +22,9 @@ export const auditEntrySchema = z
     action: z.string(),
     target: z.string(),
     outcome: z.enum(['done', 'refused', 'unknown']).meta({
-      description: 'unknown: it is being made, or the process ended before that was known',
+      description: 'unknown: it is being made, or failed or was cut off, so that nobody knows whether it was made',
     }),
-    reason: z.string().optional().meta({ description: 'Why it was refused: a type of problem' }),
+    reason: z.string().optional().meta({ description: 'Why it was refused, or what failed: a type of problem' }),
     before: summary.meta({ description: 'What the target was like, or a digest of it; never a secret' }),
     after: summary.meta({ description: 'What it is like now' }),
   })
