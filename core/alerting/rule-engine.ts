@@ -131,6 +131,8 @@ export class RuleEngine {
   readonly #machines = new Map<MachineKey, MachineJudges>();
   readonly #rules = new Map<TenantId, VersionedRule[]>();
   readonly #registered = new Map<MachineKey, RegisteredMachine>();
+  /** By metric, of machines that were asked about: that is asked for every reading. */
+  readonly #declaredUnits = new Map<MachineKey, ReadonlyMap<string, string>>();
   #histories: ReadonlyMap<MachineKey, MachineHistory> = new Map();
   readonly #counts = { judged: 0, late: 0, imported: 0, refused: 0, unitMismatch: 0 };
   #silenceClockMs = 0;
@@ -171,6 +173,7 @@ export class RuleEngine {
     this.#traceparent = undefined;
     const before = new Map(this.#registered);
     this.#registered.clear();
+    this.#declaredUnits.clear();
     for (const registered of machines) {
       this.#registered.set(registered.key, registered);
       const known = before.get(registered.key);
@@ -192,7 +195,13 @@ export class RuleEngine {
 
   /** The unit of a machine's metric by its description; undefined where that says none. */
   declaredUnit(machine: MachineKey, metric: string): string | undefined {
-    return this.#registered.get(machine)?.machine.metrics.find(({ name }) => name === metric)?.unit;
+    let units = this.#declaredUnits.get(machine);
+    if (units === undefined) {
+      const { metrics = [] } = this.#registered.get(machine)?.machine ?? {};
+      units = new Map(metrics.map(({ name, unit }) => [name, unit]));
+      this.#declaredUnits.set(machine, units);
+    }
+    return units.get(metric);
   }
 
   /** Judges one device message. */

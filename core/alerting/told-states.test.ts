@@ -35,6 +35,20 @@ describe('what a machine was told to be', () => {
     expect([states.during(9999, 10_000), states.during(0, 1)]).toEqual([RUNNING, 0]);
   });
 
+  it('is kept in bounded space where each late telling divides what was told before', () => {
+    const states = new ToldStates();
+    for (let i = 0; i < 1000; i++) {
+      states.tell(10 * i, RUNNING);
+      states.tell(10 * i - 5, STOPPED);
+    }
+    expect(states.state().length).toBeLessThanOrEqual(64);
+  });
+
+  it('is not known in a long pause before what was told earlier', () => {
+    const states = told([3 * READING_MAX_DISTANCE_MS, RUNNING], [0, RUNNING]);
+    expect(states.during(2 * READING_MAX_DISTANCE_MS, 2 * READING_MAX_DISTANCE_MS + 1)).toBe(0);
+  });
+
   it('is at the time of each telling what that said, in whatever order they came, and over a restart', () => {
     const truth = fc.array(fc.constantFrom(RUNNING, STOPPED, stateBit('maintenance')), { minLength: 1, maxLength: 25 });
     fc.assert(

@@ -23,7 +23,7 @@ export class ToldStates {
     if (newest !== undefined && ts < newest.lastMs) this.#tellLate(ts, state);
     else if (newest?.state === state && ts - newest.lastMs <= READING_MAX_DISTANCE_MS) newest.lastMs = ts;
     else this.#runs.push({ fromMs: ts, lastMs: ts, state });
-    if (this.#runs.length > MAX_RUNS) this.#runs.shift();
+    this.#forgetOldest();
   }
 
   /** Bits of the states in [fromMs, untilMs), as far as they were told: 0 where none was. */
@@ -65,11 +65,14 @@ export class ToldStates {
       run.lastMs = ts - 1;
       this.#runs.splice(place + 1, 0, told, after);
       if (run.fromMs > run.lastMs) this.#runs.splice(place, 1);
-    } else if (next?.state === state) {
+    } else if (next?.state === state && next.fromMs - ts <= READING_MAX_DISTANCE_MS) {
       next.fromMs = ts;
     } else {
       this.#runs.splice(place + 1, 0, told);
     }
-    if (this.#runs.length > MAX_RUNS) this.#runs.shift();
+  }
+
+  #forgetOldest(): void {
+    if (this.#runs.length > MAX_RUNS) this.#runs.splice(0, this.#runs.length - MAX_RUNS);
   }
 }

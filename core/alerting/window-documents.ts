@@ -1,7 +1,7 @@
 import { derivedEvent, derivedId, type DerivedFrom } from '../derivation/derived-event.ts';
 import type { MachineEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
-import { isUnitText, sameUnit } from '../domain/units.ts';
+import { differenceUnit, isUnitText } from '../domain/units.ts';
 import type { DeclaredUnit, WindowResult } from '../features/windows.ts';
 import type { DerivedDocument } from '../ports/time-series-store.ts';
 
@@ -83,10 +83,4 @@ function windowDocument(
     ...(Object.keys(units).length > 0 && { units }),
     body,
   };
-}
-
-/** Of a scale whose zero is a convention, differences are in another unit: 20 Cel less 15 Cel is 5 K. */
-function differenceUnit(unit: string): string {
-  if (sameUnit(unit, 'Cel')) return 'K';
-  return sameUnit(unit, '[degF]') ? '[degR]' : unit;
 }

@@ -19,6 +19,7 @@ describe('rule', () => {
     ['a deadband about a limit of zero', { ...threshold, limit: 0, deadband: 2 }],
     ['a deadband that leads away from zero', { ...threshold, direction: 'below', limit: 1, deadband: 2 }],
     ['a deadband that leads away from zero below it', { ...threshold, limit: -18, deadband: 20 }],
+    ['a deadband beyond the zero of a temperature', { ...threshold, limit: 2, deadband: 3, unit: '°C' }],
     ['a deadband in the value’s unit beside a multiple', { ...feature, relativeTo: 'baseline', deadband: 5 }],
     ['a deadband where the model says the limit', { ...score, deadband: 5 }],
     ['delays of a week', { ...threshold, onDelayMs: WEEK_MS, offDelayMs: WEEK_MS }],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isName, type RuleId, type TenantId } from './ids.ts';
 import { machineSchema } from './plant.ts';
-import { unitProblem } from './units.ts';
+import { differenceUnit, unitProblem } from './units.ts';
 
 /** From least to most urgent; ISA-18.2 expects about 80 % low and medium, 15 % high, 5 % critical. */
 export const ALARM_PRIORITIES = ['low', 'medium', 'high', 'critical'] as const;
@@ -166,9 +166,9 @@ const modelScoreRule = z.strictObject({
 
 const SEVERITIES_PER_PRIORITY = 250;
 
-/** With such a deadband a condition would return beyond zero, where most quantities never are: the alarm would stay for ever. */
-function returnsBeyondZero({ direction = 'above', limit, deadband }: Limited): boolean {
-  if (limit === undefined) return false;
+/** With such a deadband a condition would return beyond zero, where most quantities never are: the alarm would stay for ever. A temperature may be. */
+function returnsBeyondZero({ direction = 'above', limit, deadband, unit }: Limited): boolean {
+  if (limit === undefined || (unit !== undefined && differenceUnit(unit) !== unit)) return false;
   const inwards = direction === 'above' ? limit : -limit;
   return inwards > 0 && deadband > inwards;
 }
@@ -177,6 +177,7 @@ interface Limited {
   readonly direction?: 'above' | 'below';
   readonly limit?: number | undefined;
   readonly deadband: number;
+  readonly unit?: string | undefined;
 }
 
 export const ruleSchema = z
@@ -198,7 +199,7 @@ export const ruleSchema = z
     // Of a multiple of a baseline, the deadband is in the value's unit: the two do not compare.
     const isRelative = rule.kind === 'feature' && rule.relativeTo === 'baseline';
     if ('deadband' in rule && !isRelative && returnsBeyondZero(rule)) {
-      const message = `must be at most ${Math.abs(rule.limit!)}: with a wider one the alarm would return only beyond zero`;
+      const message = `must be at most ${Math.abs(rule.limit!)}: with a wider one the alarm would return only beyond zero (where values are there too, say their unit: Cel or [degF])`;
       context.addIssue({ code: 'custom', path: ['deadband'], message });
     }
   });

@@ -34,6 +34,12 @@ export function sameUnit(left: string, right: string): boolean {
   return left === right || canonicalUnit(left) === canonicalUnit(right);
 }
 
+/** Of a scale whose zero is a convention, differences are in another unit: 20 Cel less 15 Cel is 5 K. Of any other it is the unit itself. */
+export function differenceUnit(unit: string): string {
+  if (sameUnit(unit, 'Cel')) return 'K';
+  return sameUnit(unit, '[degF]') ? '[degR]' : unit;
+}
+
 /** What a unit of the table measures, for instance `velocity`; undefined for any other. */
 export function quantityOf(unit: string): string | undefined {
   return UNITS.get(canonicalUnit(unit))?.quantity;
