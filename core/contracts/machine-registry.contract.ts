@@ -53,7 +53,9 @@ export const machineRegistryContract: Contract<MachineRegistryHarness> = {
         const { revision } = await registry.putMachine(tenant, site, press);
         await registry.deleteMachine(key);
         const other = await harness.reopen();
-        const again = await other.putMachine(tenant, site, describe('press-7', { name: 'new' }), { expectedRevision: 0 });
+        const again = await other.putMachine(tenant, site, describe('press-7', { name: 'new' }), {
+          expectedRevision: 0,
+        });
         assert.ok(again.revision > revision);
         await assert.rejects(
           registry.putMachine(tenant, site, press, { expectedRevision: revision }),

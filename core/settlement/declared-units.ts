@@ -10,7 +10,12 @@ interface Declared {
   readonly revision: number;
   readonly units: Units;
   /** What held until the units were changed, and what is certain in the time in which intake may have noticed that. */
-  readonly before?: { readonly units: Units; readonly certain: Units; readonly fromMs: number; readonly untilMs: number };
+  readonly before?: {
+    readonly units: Units;
+    readonly certain: Units;
+    readonly fromMs: number;
+    readonly untilMs: number;
+  };
 }
 
 export interface DeclaredUnitsDependencies {

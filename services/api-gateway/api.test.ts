@@ -258,8 +258,7 @@ describe('a plant', () => {
     };
   };
 
-  const revisionAt = async (site: string, id: string) =>
-    (await machineOf(`/v1/machines/${id}?site=${site}`)).revision;
+  const revisionAt = async (site: string, id: string) => (await machineOf(`/v1/machines/${id}?site=${site}`)).revision;
 
   it('is read whole, and replaced under its ETag alone', async () => {
     expect(await plantAt('derby')).toEqual({ site: 'derby', machines: [], etag: '"0"' });
