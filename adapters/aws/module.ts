@@ -1,10 +1,26 @@
 import { provide, type Offer } from '../provider-module.ts';
+import { dynamodbCheckpointStoreConfigSchema } from './dynamodb-checkpoint-store/config.ts';
+import { DynamodbCheckpointStore } from './dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
 import { s3ObjectStoreConfigSchema } from './s3-object-store/config.ts';
 import { S3ObjectStore } from './s3-object-store/s3-object-store.ts';
+import { secretsManagerSecretStoreConfigSchema } from './secrets-manager-secret-store/config.ts';
+import { SecretsManagerSecretStore } from './secrets-manager-secret-store/secrets-manager-secret-store.ts';
 
 /** What a site may have of AWS. */
 export const awsOffers: readonly Offer[] = [
   provide('objectStore', 's3-object-store', s3ObjectStoreConfigSchema, async (settings, { closing }) =>
     closing(await S3ObjectStore.open(settings)),
+  ),
+  provide(
+    'secretStore',
+    'secrets-manager-secret-store',
+    secretsManagerSecretStoreConfigSchema,
+    async (settings, { closing }) => closing(await SecretsManagerSecretStore.open(settings)),
+  ),
+  provide(
+    'checkpointStore',
+    'dynamodb-checkpoint-store',
+    dynamodbCheckpointStoreConfigSchema,
+    async (settings, { closing }) => closing(await DynamodbCheckpointStore.open(settings)),
   ),
 ];

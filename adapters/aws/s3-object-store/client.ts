@@ -1,9 +1,7 @@
-import { Agent } from 'node:https';
 import { loadSdk } from '../../sdk.ts';
+import { clientSettings } from '../aws-place.ts';
 import type { S3ObjectStoreConfig } from './config.ts';
 
-const CONNECTIONS = 50;
-const CONNECT_MS = 5_000;
 const PARTS_AT_ONCE = 4;
 
 /** The calls of S3 that the store makes: each one attempt, with whole keys, throwing what the SDK throws. */
@@ -27,18 +25,8 @@ export async function openS3(config: S3ObjectStoreConfig): Promise<S3Calls> {
     Promise.all([import('@aws-sdk/client-s3'), import('@aws-sdk/lib-storage')]),
   );
   const { S3Client, AbortMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command } = s3;
-  const { bucket: Bucket, region, endpoint, forcePathStyle, partBytes } = config;
-  const client = new S3Client({
-    region,
-    ...(endpoint !== undefined && { endpoint }),
-    forcePathStyle,
-    // Retries are core/delivery's.
-    maxAttempts: 1,
-    requestHandler: {
-      connectionTimeout: CONNECT_MS,
-      httpsAgent: new Agent({ keepAlive: true, maxSockets: CONNECTIONS }),
-    },
-  });
+  const { bucket: Bucket, forcePathStyle, partBytes } = config;
+  const client = new S3Client({ ...clientSettings(config), forcePathStyle });
   return {
     put: async (Key, Body, ifAbsent, signal) => {
       const upload = new Upload({
