@@ -113,6 +113,16 @@ describe('the audit trail', () => {
     ]);
   });
 
+  it('tells that a machine was forgotten, also where its site was not named', async () => {
+    const body = { id: 'motor-3', class: 'motor' };
+    await platform.call('engineer', 'PUT', '/v1/machines/motor-3?site=akron', { body });
+    const headers = { 'if-match': '"1"' };
+    expect((await platform.call('engineer', 'DELETE', '/v1/machines/motor-3', { headers })).status).toBe(204);
+    const [removed] = await audit('action=machine.remove');
+    expect(removed).toMatchObject({ target: 'motor-3', outcome: 'done', before: { revision: 1 } });
+    expect(removed).not.toHaveProperty('after');
+  });
+
   it('tells who signed in, and not by which code', async () => {
     const link = await platform.call('admin', 'POST', '/v1/sign-in-links', {
       body: { subject: 'maria', roles: ['operator'] },

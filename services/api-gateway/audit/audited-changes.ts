@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { AlarmId, DeviceId, RuleId } from '#core/domain/ids.ts';
-import { machineKeyOf } from '../routes/machine-access.ts';
+import { machineIfFound } from '../routes/machine-access.ts';
 import type { Call, Route } from '../http/route.ts';
 import type { GatewayServices } from '../services.ts';
 
@@ -36,8 +36,8 @@ const machine: Pick<AuditedChange, 'target' | 'state'> = {
   target: (call) => placeOf(call),
   state: async (call, services) => {
     const { site = texts(call.query)['site'], machine: id = '' } = texts(call.params);
-    const key = machineKeyOf({ tenant: call.principal.tenant, site, machine: id }, services);
-    const found = await services.machines.getMachine(key);
+    const key = machineIfFound({ tenant: call.principal.tenant, site, machine: id }, services);
+    const found = key && (await services.machines.getMachine(key));
     return found && { revision: found.revision, sha256: digest(found.machine) };
   },
 };

@@ -43,6 +43,12 @@ export function machineKeyOf(address: Address, services: GatewayServices): Machi
   return ownMachine(address, services).key;
 }
 
+/** As {@link machineKeyOf}; undefined where that finds none or several, as after the machine was forgotten. */
+export function machineIfFound(address: Address, { fleet }: GatewayServices): MachineKey | undefined {
+  const [key, another] = keysOf(address, fleet);
+  return another === undefined ? key : undefined;
+}
+
 function keysOf({ tenant, site, machine }: Address, fleet: GatewayServices['fleet']): readonly MachineKey[] {
   if (site === undefined) return fleet.named(tenant, machine);
   return [machineKey(tenant, site as SiteId, machine as MachineId)];
