@@ -47,6 +47,7 @@ export class CommandQueue {
         .selectFrom('device_command')
         .select((expression) => expression.fn.countAll<number>().as('count'))
         .where('machine', '=', machine)
+        .where('id', '!=', command.id)
         .executeTakeFirstOrThrow();
       if (waiting.count >= this.#maxPerMachine) {
         const message = `${waiting.count} commands wait for ${machine} to connect; let some expire, or connect its device`;
