@@ -65,7 +65,11 @@ beforeAll(async () => {
     response.writeHead(204).end();
   });
   platform = await PlatformProcess.start({
-    env: { TRIBO_WEBHOOK_URL: `${receiver.url}/hook`, TRIBO_WEBHOOK_SECRET: SECRET },
+    env: {
+      ...{ TRIBO_WEBHOOK_URL: `${receiver.url}/hook`, TRIBO_WEBHOOK_SECRET: SECRET },
+      // That the device came is told once it has lasted for seconds: on a slow machine before the alarm.
+      TRIBO_WEBHOOK_EVENTS: 'alarm',
+    },
   });
 }, TIMEOUT_MS);
 
