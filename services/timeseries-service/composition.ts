@@ -64,7 +64,7 @@ async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
     },
   );
   const problem = (): string | undefined => service.problem();
-  const served = { ...servedStore(store), problem };
+  const served = { ...servedStore(store), problem: () => problem() ?? archiver.problem() };
   const server = await servePort(socketPath(dataDir, TIME_SERIES_PORT), TIME_SERIES_PORT, served);
   opened.defer(() => server.close());
   // Settlement ends first, while the others can still read.

@@ -1,7 +1,9 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { RawMessageView } from '#services/api-gateway/schemas/raw.ts';
 import { allItems } from '#services/platform/cli/all-items.ts';
+import { sendTelemetry, unreadiness } from '#test/support/edge-requests.ts';
 import { acknowledgedIds, startLoad } from '#test/support/load-process.ts';
 import { PlatformProcess, SITE, until } from '#test/support/platform-process.ts';
 
@@ -50,6 +52,31 @@ describe('the raw archive', () => {
       const printed = stdout.trim().split('\n');
       expect(printed.map((line) => (JSON.parse(line) as RawMessageView).machine)).toEqual(['m-0', 'm-0']);
       console.info(`${acknowledged.length} acknowledged, ${archived.size} in the archive`);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'that cannot be written is told by the platform, which goes on, and has every message once it can be',
+    async () => {
+      await using platform = await PlatformProcess.start({
+        env: { TRIBO_LOG_LEVEL: 'silent', TRIBO_RAW_ARCHIVE: 'on', TRIBO_RAW_ARCHIVE_EVERY_S: '1' },
+      });
+      for (const id of MACHINES)
+        await platform.api.request('PUT', `/v1/machines/${id}?site=${SITE}`, { id, class: 'other' });
+      const inTheWay = join(platform.dataDir, 'objects', 'raw');
+      mkdirSync(join(platform.dataDir, 'objects'), { recursive: true });
+      writeFileSync(inTheWay, '');
+      const told = async () => Object.values(await unreadiness(platform)).join();
+      for (const [id, machine] of MACHINES.entries()) {
+        const sent = await sendTelemetry(platform, machine, [{ id: `m${id}`, ts: Date.now(), metrics: { rpm: id } }]);
+        expect(sent).toMatchObject({ status: 202, body: { accepted: 1 } });
+      }
+      await until('it says why', async () => (await told()).includes('cannot archive metrics: '));
+      expect(await platform.drainedLedger()).toMatchObject({ exact: true, stored: MACHINES.length });
+      rmSync(inTheWay);
+      await until('all is archived', async () => (await everything(platform)).length === MACHINES.length);
+      await until('nothing is told any more', async () => (await told()) === '');
     },
     TIMEOUT_MS,
   );

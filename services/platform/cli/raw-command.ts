@@ -11,6 +11,10 @@ interface RawOptions {
   readonly limit: number;
 }
 
+/** Nobody must take an archive that is switched off for a machine that sent nothing. */
+const NOTHING =
+  'None is archived of that time. Messages are kept while TRIBO_RAW_ARCHIVE=on, and can be read TRIBO_RAW_ARCHIVE_EVERY_S after they came.\n';
+
 /** `tribo raw`: accepted messages, one a line. */
 export function addRawCommand(program: Command, action: Action): void {
   program
@@ -23,9 +27,9 @@ export function addRawCommand(program: Command, action: Action): void {
     .action(
       action(async ({ api, out }, machine: string, { limit, ...wanted }: RawOptions) => {
         const query = new URLSearchParams({ machine, ...wanted }).toString();
-        out.result(await firstItems<RawMessageView>(api(), `/v1/raw?${query}`, limit), (messages) =>
-          messages.map((each) => JSON.stringify(each)).join('\n'),
-        );
+        const found = await firstItems<RawMessageView>(api(), `/v1/raw?${query}`, limit);
+        if (found.length === 0) process.stderr.write(NOTHING);
+        out.result(found, (messages) => messages.map((each) => JSON.stringify(each)).join('\n'));
       }),
     );
 }
