@@ -5,6 +5,7 @@ import type { SentCommand } from '#services/api-gateway/schemas/commands.ts';
 import type { AddedDevice, DeviceView } from '#services/api-gateway/schemas/devices.ts';
 import type { QuarantinedMachineView } from '#services/api-gateway/schemas/machines.ts';
 import { allItems } from './all-items.ts';
+import { count } from './arguments.ts';
 import { unbracketed } from '#services/shared/config/addresses.ts';
 import type { ApiClient } from './api-client.ts';
 import { brokerOf } from './broker-of.ts';
@@ -89,7 +90,7 @@ export function addDeviceCommands(program: Command, action: Action): void {
     .description('send a command, a JSON object, to a device; one that is away gets it when it comes back in time')
     .option('--machine <machine>', 'for which of its machines (default: the only one)')
     .option('--site <site>', 'site of that machine, where several have one of its name')
-    .option('--expires-in <seconds>', 'how long it may wait for the device', '300')
+    .option('--expires-in <seconds>', 'how long it may wait for the device', count, 300)
     .action(
       action(async ({ api, out }, id: string, json: string, options: CommandOptions) => {
         const sent = await sendCommand(api(), id, parsedCommand(json), options);
@@ -155,7 +156,7 @@ export function addDeviceCommands(program: Command, action: Action): void {
 interface CommandOptions {
   readonly machine?: string;
   readonly site?: string;
-  readonly expiresIn: string;
+  readonly expiresIn: number;
 }
 
 function parsedCommand(json: string): unknown {
@@ -187,7 +188,7 @@ async function sendCommand(
     throw new CommandError('usage', `${id} speaks for ${bound}`, 'say for which by --machine and --site');
   }
   const path = `/v1/machines/${encodeURIComponent(at.machine)}/commands?site=${encodeURIComponent(at.site)}`;
-  return client.request<SentCommand>('POST', path, { command, expiresInS: Number(options.expiresIn) });
+  return client.request<SentCommand>('POST', path, { command, expiresInS: options.expiresIn });
 }
 
 /** The device first: what is wrong with an id, or taken, is refused before a machine is made. */

@@ -10,6 +10,10 @@ describe('a command that is given in a wrong way', () => {
     { given: ['alarm', 'list', '--nonsense'], says: /^unknown option '--nonsense'/ },
     { given: ['device', 'add'], says: /^missing required argument 'machine'/ },
     {
+      given: ['device', 'command', 'press-7', '{}', '--expires-in', 'soon'],
+      says: /--expires-in <seconds>.*whole number of at least 1/,
+    },
+    {
       given: ['alarm', 'list', '--state', 'normal,broken'],
       says: /--state <states>.*There is no broken; allowed are normal, unack/,
     },

@@ -20,6 +20,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'tribo device add press-7',
     'tribo device add line-3 line-4 --id gateway-1',
     'tribo device secret press-7',
+    `tribo device command press-7 '{"action":"restart"}'`,
     'tribo device quarantine',
   ],
   rule: ['tribo rule list', 'tribo rule show iso-zone-d', 'tribo rule put spindle-hot environments/rule-example.yaml'],
