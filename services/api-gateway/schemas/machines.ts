@@ -297,6 +297,7 @@ export const seriesQuerySchema = z.object({
   metric: z.string().min(1).max(128),
   unit: z
     .string()
+    .min(1)
     .max(32)
     .optional()
     .meta({

@@ -22,8 +22,6 @@ import { AlarmList } from './alarms.tsx';
 const WINDOW_MS = 10 * 60_000;
 const SHORTEST_WINDOW_MS = 60_000;
 const CHARTS_AT_MOST = 8;
-/** What is computed of a metric over a window goes without a chart beside the metric’s own. */
-const OF_A_WINDOW = /(?<=.)_(mean|min|max|deviation|slope|ewma)$/;
 /** Read once, and again after a failure: what is newer comes live. */
 const ONCE_MS = 86_400_000;
 /** A value that is older says so beside it. */
@@ -127,7 +125,7 @@ function Unjudged({ readings }: { readonly readings: NonNullable<MachineDetail['
       <strong>Not every reading is judged.</strong>
       <ul>
         {readings.map(({ rule, metric, readingUnit, ruleUnit }) => (
-          <li key={rule}>
+          <li key={`${rule}/${metric}`}>
             Rule <code>{rule}</code> does not judge <code>{metric}</code>: it comes in <code>{readingUnit}</code>, which
             does not convert to the rule’s <code>{ruleUnit}</code>.
           </li>
@@ -172,10 +170,8 @@ function MetricCharts({
     );
   }
   const catalogue = new Map(description.metrics.map(({ name, unit }) => [name, unit]));
-  const names = new Set(latest.map(({ metric }) => metric));
-  const plain = latest.filter(
-    ({ metric }) => !metric.includes('.') && !(OF_A_WINDOW.test(metric) && names.has(metric.replace(OF_A_WINDOW, ''))),
-  );
+  // What is computed of a metric over a window (`temperature:mean`) goes without a chart beside the metric’s own.
+  const plain = latest.filter(({ metric }) => !/[.:]/.test(metric));
   const derived = latest.filter((each) => /\.(anomaly_score|health|velocity_rms_mm_s|kurtosis)$/.test(each.metric));
   const shown = [...derived, ...plain].slice(0, CHARTS_AT_MOST);
   const newestMs = Math.max(...latest.map(({ tsMs }) => tsMs));
@@ -231,11 +227,13 @@ function MetricChart({
     const endMs = endedMs ?? serverNowMs();
     const query = new URLSearchParams({
       ...{ site, metric, step: '0', limit: '5000' },
+      // What comes live is in it, and continues the same line.
+      ...(value.unit !== undefined && { unit: value.unit }),
       from: String(Math.round(endMs - WINDOW_MS)),
       to: String(Math.round(endMs + 60_000)),
     });
     return `/v1/machines/${encodeURIComponent(machine)}/series?${query.toString()}`;
-  }, [site, machine, metric, endedMs]);
+  }, [site, machine, metric, value.unit, endedMs]);
   const [series] = useResource<Series>(path, ONCE_MS);
   const [live, setLive] = useState<Points>({ xs: [], ys: [] });
   useEffect(() => setLive((current) => append(current, value.tsMs, value.value)), [value.tsMs, value.value]);
