@@ -12,7 +12,7 @@ import { localHost, platformAddresses } from '#services/shared/config/addresses.
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import { observeIntake } from '#services/shared/observability/observed-intake.ts';
 import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
-import { readinessOf } from '#services/shared/process/service-address.ts';
+import { attentionOf, readinessOf } from '#services/shared/process/service-address.ts';
 import { ALERTING_PORT, type AlertingDesk } from '#services/shared/rpc/alerting-port.ts';
 import { FEATURES_PORT, type FeaturesPublisher } from '#services/shared/rpc/features-port.ts';
 import { GATEWAY_PORT, type ServedGateway } from '#services/shared/rpc/gateway-port.ts';
@@ -101,6 +101,7 @@ async function startConnected(runtime: ServiceRuntime): Promise<ApiGateway & Rea
   );
   const ofItself = { 'timeseries-service': () => store.problem() };
   const ofOthers = Object.fromEntries(OTHER_SERVICES.map((name) => [name, readinessOf(dataDir, name)]));
+  const attention = OTHER_SERVICES.map((name) => [`attention of ${name}`, attentionOf(dataDir, name)] as const);
   const gateway = await wireApiGateway(
     runtime,
     {
@@ -110,6 +111,7 @@ async function startConnected(runtime: ServiceRuntime): Promise<ApiGateway & Rea
       ...{ live, alerting, features },
     },
     split ? ofOthers : ofItself,
+    Object.fromEntries(attention),
   );
   opened.defer(() => gateway.close());
   const served: ServedGateway = { signInLink: async () => gateway.signInLink() };

@@ -9,7 +9,7 @@ import type { Configuration } from '#services/shared/config/settings.ts';
 import { serveOperation } from '#services/shared/http/operation-server.ts';
 import { Readiness, type ReadinessCheck } from '#services/shared/http/readiness.ts';
 import { processOf } from '#services/shared/process/process-mark.ts';
-import { publishAddress, readAddress, readinessOf } from '#services/shared/process/service-address.ts';
+import { attentionOf, publishAddress, readAddress, readinessOf } from '#services/shared/process/service-address.ts';
 import { GATEWAY_PORT, type ServedGateway } from '#services/shared/rpc/gateway-port.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
@@ -105,7 +105,10 @@ async function serveHealth(
       for (const child of children) this.inc({ name: child.name }, child.restarts());
     },
   });
-  const readiness = new Readiness(Object.fromEntries(checks));
+  const attention = children.map(({ name }) => {
+    return [`attention of ${name}`, attentionOf(folderOf(dataDir, name), name)] as const;
+  });
+  const readiness = new Readiness(Object.fromEntries(checks), undefined, Object.fromEntries(attention));
   const operation = opened.use(await serveOperation({ port: configuration.operationPort, readiness, metrics }));
   opened.defer(
     publishAddress(dataDir, SUPERVISOR, { pid: process.pid, ...processOf(process.pid), operationUrl: operation.url }),

@@ -4,7 +4,10 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { unreadiness } from '#test/support/edge-requests.ts';
+import type { AddedDevice } from '#services/api-gateway/schemas/devices.ts';
+import { attention, unreadiness } from '#test/support/edge-requests.ts';
+import { startHttpReceiver } from '#test/support/http-receiver.ts';
+import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { PlatformProcess, runCommand, until } from '#test/support/platform-process.ts';
 
 const TIMEOUT_MS = 180_000;
@@ -112,6 +115,36 @@ describe('tribo doctor where the platform is not ready', () => {
       } finally {
         process.kill(platform.runningPid(stopped), 'SIGCONT');
       }
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('tribo doctor where something calls for attention', () => {
+  it.each([
+    ['its services together', 'false'],
+    ['a process for each service', 'true'],
+  ])(
+    'names it although the platform is ready, with %s',
+    async (_how, split) => {
+      await using webhook = await startHttpReceiver((_request, response) => response.writeHead(400).end());
+      await using platform = await PlatformProcess.start({
+        env: {
+          ...{ TRIBO_SPLIT: split, TRIBO_WEBHOOK_URL: webhook.url, TRIBO_WEBHOOK_EVENTS: 'device' },
+          ...{ TRIBO_WEBHOOK_SECRET: 'a secret of sixteen characters', TRIBO_PRESENCE_SETTLE_MS: '0' },
+        },
+      });
+      const { stdout } = await platform.command('device', 'add', 'press-7', '--json');
+      const { secret } = JSON.parse(stdout) as AddedDevice;
+      const login = { clientId: 'press-7', username: 'press-7', password: secret };
+      const device = await MqttDevice.connect(platform.mqttPort, login);
+      const told = /could not be sent by webhook/;
+      await until('it calls for attention', async () => told.test(Object.values(await attention(platform)).join()));
+      await device.disconnect();
+      expect(await unreadiness(platform)).toEqual({});
+      const { code, stdout: text } = await platform.command('doctor');
+      expect(text).toMatch(/^WARN .*notifications: .*could not be sent by webhook/m);
+      expect(code).toBe(70);
     },
     TIMEOUT_MS,
   );

@@ -45,19 +45,20 @@ export class Readiness {
   }
 
   async #evaluate(): Promise<ReadinessReport> {
-    const checks = await Promise.all(
-      [...this.#checks].map(async ([name, check]) => {
-        const reason = await reasonOf(check);
-        return reason === undefined ? { name, ok: true } : { name, ok: false, reason };
-      }),
-    );
-    for (const [name, check] of this.#attention) {
-      const reason = await reasonOf(check);
-      if (reason !== undefined) checks.push({ name, ok: true, reason });
-    }
+    const [readiness, attention] = await Promise.all([reasonsOf(this.#checks), reasonsOf(this.#attention)]);
+    const checks: ReadinessReport['checks'][number][] = [
+      ...readiness.map(([name, reason]) => (reason === undefined ? { name, ok: true } : { name, ok: false, reason })),
+      ...attention.flatMap(([name, reason]) => (reason === undefined ? [] : [{ name, ok: true, reason }])),
+    ];
     if (this.#stopping) checks.unshift({ name: 'process', ok: false, reason: 'it is stopping' });
     return { status: checks.every(({ ok }) => ok) ? 'ready' : 'not-ready', checks };
   }
+}
+
+function reasonsOf(
+  checks: ReadonlyMap<string, ReadinessCheck>,
+): Promise<readonly (readonly [name: string, reason: string | undefined])[]> {
+  return Promise.all([...checks].map(async ([name, check]) => [name, await reasonOf(check)] as const));
 }
 
 async function reasonOf(check: ReadinessCheck): Promise<string | undefined> {

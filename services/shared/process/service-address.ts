@@ -52,16 +52,33 @@ export function readinessOf(dataDir: string, service: string): ReadinessCheck {
   return async () => {
     const address = readAddress(dataDir, service);
     if (!address) return 'it does not run';
-    const report = await fetchReport(`${address.operationUrl}/health/ready`).catch(() => undefined);
+    const report = await reportOf(address);
     if (!report) return 'it does not answer; it is being started again, or was stopped';
-    const reasons = report.checks.filter(({ ok }) => !ok).map(({ name, reason = 'not ready' }) => `${name}: ${reason}`);
-    return reasons.join('; ') || undefined;
+    return reasonsIn(report, ({ ok }) => !ok);
   };
 }
 
-async function fetchReport(url: string): Promise<ReadinessReport> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(ANSWERS_WITHIN_MS) });
-  return (await response.json()) as ReadinessReport;
+/** Asks it what calls for attention although it works. One that does not answer says nothing here: {@link readinessOf} tells of it. */
+export function attentionOf(dataDir: string, service: string): ReadinessCheck {
+  return async () => {
+    const address = readAddress(dataDir, service);
+    const report = address && (await reportOf(address));
+    return report && reasonsIn(report, ({ ok, reason }) => ok && reason !== undefined);
+  };
+}
+
+function reasonsIn({ checks }: ReadinessReport, isMeant: (check: ReadinessReport['checks'][number]) => boolean) {
+  const reasons = checks.filter(isMeant).map(({ name, reason = 'not ready' }) => `${name}: ${reason}`);
+  return reasons.join('; ') || undefined;
+}
+
+async function reportOf({ operationUrl }: ServiceAddress): Promise<ReadinessReport | undefined> {
+  try {
+    const response = await fetch(`${operationUrl}/health/ready`, { signal: AbortSignal.timeout(ANSWERS_WITHIN_MS) });
+    return (await response.json()) as ReadinessReport;
+  } catch {
+    return undefined;
+  }
 }
 
 function addressPath(dataDir: string, service: string): string {
