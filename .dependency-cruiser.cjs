@@ -33,7 +33,7 @@ module.exports = {
       from: { path: '^adapters/([^/]+)/', pathNot: TESTS },
       to: {
         path: '^adapters/',
-        pathNot: ['^adapters/$1/', '^adapters/(sql|oidc|kafka|postgres)/', '^adapters/(provider-module|sdk)\\.ts$'],
+        pathNot: ['^adapters/$1/', '^adapters/(sql|oidc|kafka|postgres)/', '^adapters/[^/]+\\.ts$'],
       },
     },
     {

@@ -2,7 +2,9 @@ import { Container } from 'inversify';
 import { pino } from 'pino';
 import type { Registry } from 'prom-client';
 import { awsOffers } from '#adapters/aws/module.ts';
+import { azureOffers } from '#adapters/azure/module.ts';
 import { embeddedModule } from '#adapters/embedded/module.ts';
+import { gcpOffers } from '#adapters/gcp/module.ts';
 import { providerModule } from '#adapters/provider-module.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
@@ -72,7 +74,7 @@ export function openRuntime(
   });
   const container = new Container();
   container.load(embedded.module);
-  const chosen = portsFile === undefined ? [] : loadPortsFile(portsFile, awsOffers);
+  const chosen = portsFile === undefined ? [] : loadPortsFile(portsFile, [...awsOffers, ...azureOffers, ...gcpOffers]);
   for (const { offer } of chosen) container.unbind(portToken(offer.port));
   const elsewhere = providerModule((binding) => {
     for (const { offer, settings } of chosen) offer.bind(binding, settings);

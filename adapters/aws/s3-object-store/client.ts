@@ -1,26 +1,12 @@
+import type { BucketCalls } from '../../bucket-object-store.ts';
 import { loadSdk } from '../../sdk.ts';
 import { clientSettings } from '../aws-place.ts';
 import type { S3ObjectStoreConfig } from './config.ts';
 
 const PARTS_AT_ONCE = 4;
 
-/** The calls of S3 that the store makes: each one attempt, with whole keys, throwing what the SDK throws. */
-export interface S3Calls {
-  put(key: string, bytes: Uint8Array, ifAbsent: boolean, signal: AbortSignal): Promise<void>;
-  get(key: string, signal: AbortSignal): Promise<Uint8Array>;
-  /** Up to 1,000 keys a call, strictly after `after`. */
-  list(query: { prefix: string; after: string | undefined; limit: number }, signal: AbortSignal): Promise<S3Page>;
-  delete(key: string, signal: AbortSignal): Promise<void>;
-  close(): void;
-}
-
-export interface S3Page {
-  readonly objects: readonly { readonly key: string; readonly bytes: number; readonly modifiedAtMs: number }[];
-  readonly isLast: boolean;
-}
-
 /** The SDK is loaded here and nowhere else, so that a site without S3 never loads it. */
-export async function openS3(config: S3ObjectStoreConfig): Promise<S3Calls> {
+export async function openS3(config: S3ObjectStoreConfig): Promise<BucketCalls> {
   const [s3, { Upload }] = await loadSdk('AWS', () =>
     Promise.all([import('@aws-sdk/client-s3'), import('@aws-sdk/lib-storage')]),
   );

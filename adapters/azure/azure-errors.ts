@@ -1,0 +1,25 @@
+import type { PortErrorCode } from '#core/errors.ts';
+import { codeOfStatus } from '../cloud-call.ts';
+
+/** What the SDK's errors mean, by the service's own code, or else by their name. */
+const CODES: Readonly<Record<string, PortErrorCode>> = {
+  AggregateAuthenticationError: 'permission_denied',
+  AuthenticationError: 'permission_denied',
+  AuthenticationRequiredError: 'permission_denied',
+  CredentialUnavailableError: 'permission_denied',
+  InternalError: 'unavailable',
+  OperationTimedOut: 'unavailable',
+  ServerBusy: 'resource_exhausted',
+  REQUEST_SEND_ERROR: 'unavailable',
+  PARSE_ERROR: 'unavailable',
+};
+
+/** What a service adds to or changes of the table. */
+export type AzureCodes = Readonly<Record<string, PortErrorCode>>;
+
+/** The code of an error of the SDK: by the service's own codes, those of all services, the status, and else the network's. */
+export function codeOfAzureError(error: unknown, codes: AzureCodes = {}): PortErrorCode {
+  if (!(error instanceof Error)) return 'internal';
+  const { code = '', statusCode } = error as { readonly code?: string; readonly statusCode?: number };
+  return codes[code] ?? CODES[code] ?? CODES[error.name] ?? codeOfStatus(statusCode, error);
+}
