@@ -44,6 +44,8 @@ describe('a clock that jumps forward by two hours, back, back by two more, and f
         env: {
           ...{ ...clock.env, TRIBO_LOG_LEVEL: 'silent' },
           ...{ TRIBO_WEBHOOK_URL: webhook.url, TRIBO_WEBHOOK_SECRET: 'a secret of thirty-two characters' },
+          // What tells that a device came names its machines as well.
+          TRIBO_WEBHOOK_EVENTS: 'alarm',
         },
       });
       const ackFile = join(room.folder, 'acknowledged');

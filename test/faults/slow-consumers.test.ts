@@ -31,6 +31,8 @@ describe('consumers slower than what they consume, all at once', () => {
         env: {
           ...{ TRIBO_LOG_LEVEL: 'silent', TRIBO_WEBHOOK_URL: webhook.url },
           TRIBO_WEBHOOK_SECRET: 'a secret of thirty-two characters',
+          // What tells that a device came names its machines as well.
+          TRIBO_WEBHOOK_EVENTS: 'alarm',
         },
       });
       const ackFile = join(platform.dataDir, 'acknowledged');
