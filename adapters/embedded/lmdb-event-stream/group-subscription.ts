@@ -1,7 +1,8 @@
 import type { Clock } from '#core/clock.ts';
+import { deliverBatch } from '#core/delivery/deliver-batch.ts';
 import { DeliveryWindow, type WindowBatch } from '#core/delivery/delivery-window.ts';
-import type { BatchHandler, Progress, SubscribeOptions, Subscription } from '#core/ports/event-stream.ts';
-import type { StampedEvent } from '#core/domain/event.ts';
+import { SettledBefore } from '#core/delivery/settled-before.ts';
+import type { BatchHandler, SubscribeOptions, Subscription } from '#core/ports/event-stream.ts';
 import { CheckpointSaver } from './checkpoint-saver.ts';
 import { tryLock, type ExclusiveLock } from './exclusive-lock.ts';
 import type { HeadMonitor } from './head-monitor.ts';
@@ -12,8 +13,6 @@ import type { TailCache } from './tail-cache.ts';
 const DEFAULT_MAX_BATCH_BYTES = 4 * 2 ** 20;
 /** How often a standby looks whether the group's lock is free. */
 const STANDBY_POLL_MS = 50;
-const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 5000;
 const RESTART_MS = 1000;
 /** Of a batch so many blocks are read before the event loop gets a turn: there may be one for each event, and many that the caller has settled. */
 const BLOCKS_A_TURN = 64;
@@ -115,8 +114,8 @@ export class GroupSubscription implements Subscription {
   }
 
   async #deliverAll(reader: LogReader, checkpoint: number): Promise<void> {
-    const { clock, subscribe, maxHeldEvents, maxHeldBytes } = this.#options;
-    const settled = new SettledBefore(subscribe.resumeAfter ?? []);
+    const { clock, handler, subscribe, maxHeldEvents, maxHeldBytes } = this.#options;
+    const settled = new SettledBefore(subscribe.resumeAfter);
     const window = new DeliveryWindow({
       maxBatchEvents: subscribe.maxBatchEvents,
       maxBatchBytes: subscribe.maxBatchBytes ?? DEFAULT_MAX_BATCH_BYTES,
@@ -124,9 +123,10 @@ export class GroupSubscription implements Subscription {
       maxHeldBytes,
     });
     window.addLane(checkpoint);
+    const delivery = { window, handler, clock, signal: this.#abort.signal, onSettled: () => this.#advance(window) };
     while (!this.#isClosing) {
       const batch = window.takeDue(clock.monotonicMs()) ?? (await this.#readAhead(reader, window, settled));
-      if (batch) await this.#deliver(batch, window);
+      if (batch) await deliverBatch(batch, delivery);
       else this.#advance(window);
       const dueMs = window.nextDueMs;
       // The event loop gets its turn after each batch: a long backlog must not starve the publisher or a timer.
@@ -161,32 +161,6 @@ export class GroupSubscription implements Subscription {
     return this.#isClosing ? undefined : window.takeFresh();
   }
 
-  async #deliver(batch: WindowBatch, window: DeliveryWindow): Promise<void> {
-    const { clock, handler } = this.#options;
-    let isSettled = false;
-    const settle = (failed: readonly number[], delayMs: number): void => {
-      if (isSettled) return;
-      isSettled = true;
-      window.settle(batch, failed, failed.length > 0 ? clock.monotonicMs() + delayMs : 0);
-      this.#advance(window);
-    };
-    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(batch.redeliveries, 16), LONGEST_RETRY_MS);
-    try {
-      await handler(
-        {
-          events: batch.events,
-          redeliveries: batch.redeliveries,
-          ack: async () => settle([], 0),
-          nack: async (failed, { delayMs = retryMs } = {}) => settle(failed, delayMs),
-        },
-        this.#abort.signal,
-      );
-    } catch {
-      // The port says so: a rejection is a nack. What failed is the handler's to report.
-    }
-    settle([...batch.events.keys()], retryMs);
-  }
-
   #advance(window: DeliveryWindow): void {
     this.#saver?.advance(window.checkpoint(0));
     this.#options.onProgress();
@@ -208,25 +182,4 @@ export class GroupSubscription implements Subscription {
 /** Where delivery begins. A checkpoint that is ahead of the log is of another one: all that is kept comes again. */
 function startOf(checkpoint: number, { firstPosition, nextPosition }: LogHead): number {
   return checkpoint > nextPosition ? firstPosition : Math.max(checkpoint, firstPosition);
-}
-
-/** What the caller has settled by its own account. */
-class SettledBefore {
-  readonly #progress: readonly Progress[];
-  #last: Progress | undefined;
-
-  constructor(progress: readonly Progress[]) {
-    this.#progress = progress;
-  }
-
-  covers({ source, epoch, seq }: StampedEvent): boolean {
-    if (this.#progress.length === 0) return false;
-    if (this.#last?.epoch !== epoch || this.#last.source !== source)
-      this.#last = this.#progress.find((each) => each.epoch === epoch && each.source === source) ?? {
-        source,
-        epoch,
-        seq: 0,
-      };
-    return seq <= this.#last.seq;
-  }
 }
