@@ -1,6 +1,8 @@
 import { provide, type Offer } from '../provider-module.ts';
 import { dynamodbCheckpointStoreConfigSchema } from './dynamodb-checkpoint-store/config.ts';
 import { DynamodbCheckpointStore } from './dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
+import { kinesisEventStreamConfigSchema } from './kinesis-event-stream/config.ts';
+import { KinesisEventStream } from './kinesis-event-stream/kinesis-event-stream.ts';
 import { s3ObjectStoreConfigSchema } from './s3-object-store/config.ts';
 import { S3ObjectStore } from './s3-object-store/s3-object-store.ts';
 import { secretsManagerSecretStoreConfigSchema } from './secrets-manager-secret-store/config.ts';
@@ -22,5 +24,8 @@ export const awsOffers: readonly Offer[] = [
     'dynamodb-checkpoint-store',
     dynamodbCheckpointStoreConfigSchema,
     async (settings, { closing }) => closing(await DynamodbCheckpointStore.open(settings)),
+  ),
+  provide('eventStream', 'kinesis-event-stream', kinesisEventStreamConfigSchema, async (settings, { closing }) =>
+    closing(await KinesisEventStream.open(settings)),
   ),
 ];

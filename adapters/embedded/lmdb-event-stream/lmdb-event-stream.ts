@@ -1,4 +1,5 @@
 import { systemClock, type Clock } from '#core/clock.ts';
+import { abortable } from '#core/delivery/abortable.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
@@ -146,21 +147,6 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
 }
 
 const ALL_DURABLE: PublishResult = { failed: [] };
-
-/** The result, or `cancelled` as soon as the caller stops waiting; the work goes on. */
-async function abortable<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (!signal) return work;
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(new PortError('cancelled', 'the caller stopped waiting', { cause: signal.reason }));
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (onAbort) signal.removeEventListener('abort', onAbort);
-  }
-}
 
 function warn(error: unknown): void {
   process.emitWarning(error instanceof Error ? (error.stack ?? error.message) : String(error));
