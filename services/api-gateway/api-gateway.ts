@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { AlarmFigureReader } from '#core/alerting/alarm-figure-reader.ts';
@@ -37,8 +37,8 @@ export interface ApiGateway {
 }
 
 const CLOSE_WITHIN_MS = 5000;
-const HEADERS_WITHIN_MS = 10_000;
-const REQUEST_WITHIN_MS = 60_000;
+/** How often it is looked for requests that have not come whole in time. */
+const LOOK_EVERY_MS = 5000;
 /** Longer than proxies keep idle connections, so that it is not we who close one just as a request comes. */
 const KEEP_ALIVE_MS = 65_000;
 
@@ -57,9 +57,11 @@ export async function startApiGateway(
   let url = '';
   const baseUrl = () => config.publicUrl ?? url;
   const app = createApp(routeTable(config), services, baseUrl);
-  const server = config.tls ? secureServer(config.tls, app, dependencies) : createServer(app);
+  const server = config.tls
+    ? secureServer(config.tls, timeouts(config), app, dependencies)
+    : createServer(timeouts(config), app);
   limit(server, config);
-  answerClientErrors(server);
+  answerClientErrors(server, config);
   try {
     await auditor.start();
     await fleet.start();
@@ -88,8 +90,13 @@ export async function startApiGateway(
   };
 }
 
-function secureServer(tls: TlsTexts, app: RequestListener, { onTlsRenewal }: ApiGatewayDependencies): Server {
-  const server = createTlsServer(tls, app);
+function secureServer(
+  tls: TlsTexts,
+  options: ServerOptions,
+  app: RequestListener,
+  { onTlsRenewal }: ApiGatewayDependencies,
+): Server {
+  const server = createTlsServer({ ...tls, ...options }, app);
   onTlsRenewal?.((renewed) => server.setSecureContext(renewed));
   return server;
 }
@@ -145,11 +152,17 @@ async function lossIn(store: GatewayServices['store']): Promise<string | undefin
   return `events were published and never came to be settled: ${missing}; this is a defect, please report it`;
 }
 
+function timeouts({ headersWithinMs, requestWithinMs }: ApiGatewayConfig): ServerOptions {
+  return {
+    headersTimeout: headersWithinMs,
+    requestTimeout: requestWithinMs,
+    connectionsCheckingInterval: Math.min(LOOK_EVERY_MS, headersWithinMs),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  };
+}
+
 function limit(server: Server, { maxConnections }: ApiGatewayConfig): void {
   server.maxConnections = maxConnections;
-  server.headersTimeout = HEADERS_WITHIN_MS;
-  server.requestTimeout = REQUEST_WITHIN_MS;
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.maxHeadersCount = 100;
 }
 

@@ -48,6 +48,9 @@ export const apiGatewayConfigSchema = z.object({
     .default(128 * 2 ** 20),
   /** One above is closed at once: each may hold headers and a socket's buffers. */
   maxConnections: z.int().min(1).default(4096),
+  /** From the beginning of a request to the end of its headers, and to its end. */
+  headersWithinMs: z.int().min(100).default(10_000),
+  requestWithinMs: z.int().min(100).default(60_000),
   maxJsonBytes: z.int().default(2 ** 20),
   rateLimits: z
     .object({

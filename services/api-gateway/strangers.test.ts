@@ -16,8 +16,8 @@ afterAll(async () => {
 });
 
 /** What comes back for the bytes, until the gateway closes the connection. */
-function exchange(bytes: string | Buffer): Promise<string> {
-  const { hostname, port } = new URL(platform.gateway.url);
+function exchange(bytes: string | Buffer, { gateway } = platform): Promise<string> {
+  const { hostname, port } = new URL(gateway.url);
   const socket = connect(Number(port), hostname);
   let answer = '';
   socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')));
@@ -52,6 +52,23 @@ describe('what is no HTTP request', () => {
       type: `urn:tribo:problem:${type}`,
       status,
       remedy: expect.any(String),
+    });
+  });
+});
+
+describe('a request that does not come whole in time', () => {
+  it.each([
+    ['its headers', 'Content-Le'],
+    ['its body', 'Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"site":'],
+  ])('because %s stop in the middle is answered with 408, and the connection closed', async (_what, rest) => {
+    await using impatient = await GatewayPlatform.start({ headersWithinMs: 100, requestWithinMs: 200 });
+    const authorization = `Authorization: Bearer ${await impatient.token('ingest')}`;
+    const begun = `POST /v1/telemetry HTTP/1.1\r\nHost: x\r\n${authorization}\r\n${rest}`;
+    const [head = '', body = ''] = (await exchange(begun, impatient)).split('\r\n\r\n');
+    expect(head).toMatch(/^HTTP\/1.1 408 .*content-type: application\/problem\+json/s);
+    expect(JSON.parse(body)).toMatchObject({
+      type: 'urn:tribo:problem:request-timeout',
+      detail: expect.stringContaining('headers within 0.1 s, all of it within 0.2 s'),
     });
   });
 });

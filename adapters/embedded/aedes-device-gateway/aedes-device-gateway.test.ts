@@ -426,7 +426,7 @@ describe('back-pressure', () => {
     expect(world.intake.messages).toHaveLength(3000);
   });
 
-  it('still ends a silent connection when it is over', async () => {
+  it('still ends a silent connection when it is over, and the device is away', async () => {
     const world = await start();
     const socket = await rawConnection(world.gateway.port);
     socket.write(connectPacket(world.secret, { keepalive: 1 }));
@@ -434,6 +434,8 @@ describe('back-pressure', () => {
     await once(socket, 'close');
     expect(Date.now() - startedMs).toBeGreaterThan(1400);
     expect(world.refusals).toEqual([]);
+    await until(() => world.intake.presences.length === 2);
+    expect(world.intake.presences).toEqual([`connection: ${PRESS} online`, `connection: ${PRESS} offline`]);
   });
 });
 
