@@ -446,7 +446,9 @@ describe('presence', () => {
     const will = { topic: status, payload: Buffer.from('{"online":false}'), qos: 1, retain: true } as const;
     const device = await world.connect('press-7', world.secret, { will });
     await device.publishTo(status, '{"online":true}');
-    await device.publishTo(status, 'nonsense');
+    const sayNothing = ['nonsense', '{"online":"yes"}', 'null', `{"online":true,"why":"${'x'.repeat(2000)}"}`];
+    for (const nothing of sayNothing) await device.publishTo(status, nothing);
+    expect(world.refusals).toHaveLength(sayNothing.length);
     device.cut();
     await until(() => world.intake.presences.filter((line) => line.endsWith('offline')).length === 2);
     expect(world.intake.presences.slice(0, 2)).toEqual([`connection: ${PRESS} online`, `status: ${PRESS} online`]);

@@ -424,17 +424,15 @@ export class AedesDeviceGateway implements DeviceGateway {
     return { tenant, machine, sender, content: mapped.content };
   }
 
-  /** What a device says of itself. Anything but `{"online": true|false}` says nothing. */
+  /** What a device says of itself. Anything but `{"online": true|false}` says nothing, and is counted. */
   #onStatus({ id: device, tenant }: Device, machine: MachineKey, packet: PublishPacket): void {
-    if (packet.payload.length > MAX_STATUS_BYTES) return;
-    try {
-      const status = JSON.parse(packet.payload.toString()) as { readonly online?: unknown } | null;
-      if (typeof status?.online !== 'boolean') return;
-      const atMs = this.#dependencies.clock.nowMs();
-      this.#presence.presence({ device, machines: [machine], by: 'status', online: status.online, atMs });
-    } catch {
+    const online = onlineOf(packet.payload as Buffer);
+    if (online === undefined) {
       this.#dependencies.refuse('protocol-error', tenant);
+      return;
     }
+    const atMs = this.#dependencies.clock.nowMs();
+    this.#presence.presence({ device, machines: [machine], by: 'status', online, atMs });
   }
 
   #onSubscribed(client: Client, topic: string, qos: number): void {
@@ -506,6 +504,16 @@ export class AedesDeviceGateway implements DeviceGateway {
       } else
         connection.socket.destroy(new ConnectionEnded('the device was removed, disabled or bound to other machines'));
     }
+  }
+}
+
+function onlineOf(payload: Buffer): boolean | undefined {
+  if (payload.length > MAX_STATUS_BYTES) return undefined;
+  try {
+    const status = JSON.parse(payload.toString()) as { readonly online?: unknown } | null;
+    return typeof status?.online === 'boolean' ? status.online : undefined;
+  } catch {
+    return undefined;
   }
 }
 
