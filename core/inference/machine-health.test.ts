@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { stampedEvent } from '../contracts/sample-event.ts';
 import type { StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
+import type { MachineHistoryEvent } from '../ports/machine-registry.ts';
 import { DEFAULT_INDICATOR_PARAMETERS } from './health-indicator.ts';
 import {
   decodeMachineHealth,
@@ -32,8 +33,19 @@ function featuresOf(seq: number, { sensor = 'acc', source = 's', epoch = 1 } = {
   return stampedEvent(seq, { kind: 'features', key: KEY, items: 0, acceptedAtMs: seq, payload, source, epoch });
 }
 
-const judge = (known: MachineHealth, ...events: readonly StampedEvent[]) =>
-  judgeMachine(KEY, known, events, [], POLICY, NOTHING);
+const judge = (known: MachineHealth, ...events: readonly StampedEvent[]) => judgeWith([], known, ...events);
+
+const judgeWith = (history: readonly MachineHistoryEvent[], known: MachineHealth, ...events: readonly StampedEvent[]) =>
+  judgeMachine(KEY, known, events, history, POLICY, NOTHING);
+
+/** Maintenance from one time to another. */
+function maintenance(fromMs: number, toMs: number): readonly MachineHistoryEvent[] {
+  const note = { key: KEY, by: 'ada', text: '' };
+  return [
+    { ...note, id: `s${fromMs}`, kind: 'maintenance-start', atMs: fromMs },
+    { ...note, id: `e${fromMs}`, kind: 'maintenance-end', atMs: toMs },
+  ];
+}
 
 const learnt = ({ sensors }: MachineHealth, sensor = 'acc') => {
   const stage = sensors[sensor]?.stage;
@@ -56,6 +68,26 @@ describe('health of a machine', () => {
     const other = await judge(state, featuresOf(1, { source: 'other' }), featuresOf(1, { epoch: 2 }), featuresOf(9));
     expect(other.skipped.redelivered).toBe(1);
     expect(other.state.progress).toHaveLength(3);
+  });
+
+  it.each([
+    ['in the time in which it learnt', maintenance(2, 4), 1],
+    ['before it learnt', maintenance(0, 1), 4],
+    ['after it learnt', maintenance(6, 7), 4],
+  ])('learns anew where maintenance is noted afterwards %s, once, over a restart too', async (_when, noted, sets) => {
+    const { state } = await judge(NEW_MACHINE, featuresOf(1), featuresOf(3), featuresOf(5));
+    const restarted = decodeMachineHealth(KEY, encodeMachineHealth(state));
+    const { state: next } = await judgeWith(noted, restarted, featuresOf(9));
+    expect(learnt(next)).toBe(sets);
+    const again = decodeMachineHealth(KEY, encodeMachineHealth(next));
+    expect(learnt((await judgeWith(noted, again, featuresOf(10))).state)).toBe(sets + 1);
+  });
+
+  it('goes on learning around maintenance that it knew of', async () => {
+    const noted = maintenance(2, 4);
+    const { state, skipped } = await judgeWith(noted, NEW_MACHINE, featuresOf(1), featuresOf(3), featuresOf(5));
+    expect(skipped['not-running']).toBe(1);
+    expect(learnt((await judgeWith(noted, state, featuresOf(6))).state)).toBe(3);
   });
 
   it('keeps a bounded number of publishers', async () => {

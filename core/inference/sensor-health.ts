@@ -1,6 +1,6 @@
 import type { FeaturesBody } from '../features/featurise.ts';
 import type { MachineKey } from '../domain/ids.ts';
-import { maintenanceAt, readHistory } from '../domain/machine-history.ts';
+import { maintainedMs, maintenanceAt, readHistory, type MachineHistory } from '../domain/machine-history.ts';
 import type { CallOptions } from '../errors.ts';
 import type { MachineHistoryEvent } from '../ports/machine-registry.ts';
 import type { ModelDecision, ModelRegistry } from '../ports/model-registry.ts';
@@ -32,6 +32,9 @@ export interface SensorHealth {
   readonly newestMs: number;
   /** Time of the first features of the baseline; undefined before them. */
   readonly learntFromMs?: number;
+  /** Of the newest of them, and of the time between what was known to be maintenance when they were learnt; absent where that was not kept. */
+  readonly learntToMs?: number;
+  readonly maintainedMs?: number;
   readonly stage: LearningStage | WatchingStage;
 }
 
@@ -87,15 +90,16 @@ export async function judgeSensor(
   options: CallOptions = {},
 ): Promise<SensorJudgement> {
   const { document, body } = features;
-  const state = startedAnew(known, document.ts, history, policy);
+  const done = readHistory(history);
+  const state = unlearntIfMaintained(startedAnew(known, document.ts, history, policy), done);
   if (document.ts < state.newestMs) return { state, skipped: 'late' };
   // Maintenance that was noted after the features were computed counts as well.
-  const isMaintained = body.operatingState === 'maintenance' || maintenanceAt(readHistory(history), document.ts);
+  const isMaintained = body.operatingState === 'maintenance' || maintenanceAt(done, document.ts);
   if (body.operatingState === 'stopped' || isMaintained) {
     return { state, skipped: 'not-running' };
   }
   const next = { ...state, newestMs: document.ts };
-  if (state.stage.phase === 'learning') return learn(next, state.stage, features, policy, dependencies, options);
+  if (state.stage.phase === 'learning') return learn(next, state.stage, features, done, policy, dependencies, options);
   return watch(next, state.stage, features, dependencies, options);
 }
 
@@ -128,14 +132,27 @@ function startedAnew(
   return {
     baseline: { sinceMs: newest?.atMs ?? tsMs, startedBy },
     newestMs: newest?.atMs ?? tsMs,
-    stage: { phase: 'learning', indicator: INITIAL_INDICATOR as LearningStage['indicator'] },
+    stage: NOTHING_LEARNT,
   };
+}
+
+const NOTHING_LEARNT: LearningStage = {
+  phase: 'learning',
+  indicator: INITIAL_INDICATOR as LearningStage['indicator'],
+};
+
+/** Learns anew where maintenance was noted afterwards in the time in which it learnt: some of that is not what is normal. */
+function unlearntIfMaintained(state: SensorHealth, history: MachineHistory): SensorHealth {
+  const { learntFromMs, learntToMs, maintainedMs: knownMs, ...rest } = state;
+  if (learntFromMs === undefined || learntToMs === undefined || knownMs === undefined) return state;
+  return maintainedMs(history, learntFromMs, learntToMs) > knownMs ? { ...rest, stage: NOTHING_LEARNT } : state;
 }
 
 async function learn(
   next: SensorHealth,
   { indicator }: LearningStage,
   features: SensorFeatures,
+  history: MachineHistory,
   policy: HealthPolicy,
   dependencies: SensorHealthDependencies,
   options: CallOptions,
@@ -144,8 +161,12 @@ async function learn(
   if (assessment.phase === 'not_comparable') {
     return unjudged(next, features, { verdict: 'unknown', reason: assessment.reason });
   }
-  const learntFromMs = next.learntFromMs ?? features.document.ts;
-  const learning = { ...next, learntFromMs };
+  const learntToMs = features.document.ts;
+  const learntFromMs = next.learntFromMs ?? learntToMs;
+  const learning = {
+    ...next,
+    ...{ learntFromMs, learntToMs, maintainedMs: maintainedMs(history, learntFromMs, learntToMs) },
+  };
   if (state.phase === 'learning') {
     const reason = `${state.vectors.length} of ${policy.indicator.baselineVectors} feature sets learnt`;
     return unjudged({ ...learning, stage: { phase: 'learning', indicator: state } }, features, {
