@@ -20,6 +20,8 @@ import { PlatformProcess, runCommand, SITE, until } from '#test/support/platform
 
 const TIMEOUT_MS = 240_000;
 const STOPS_WITHIN_MS = 10_000;
+/** Run before anything else, it makes a Node.js say that it is an older one. */
+const OLDER_NODE = 'Object.defineProperty(process,"versions",{value:{...process.versions,node:"20.0.0"}})';
 
 describe('a platform that runs', () => {
   let platform: PlatformProcess;
@@ -256,8 +258,7 @@ describe('a platform that was started on another Node.js', () => {
   it(
     'runs on the pinned one, and drains at Ctrl-C, which reaches both',
     async () => {
-      const older = 'Object.defineProperty(process,"versions",{value:{...process.versions,node:"20.0.0"}})';
-      const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(older)}`;
+      const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(OLDER_NODE)}`;
       await using platform = await PlatformProcess.start({ env: { NODE_OPTIONS } });
       const wrappers = () => platform.processes().filter(({ command }) => command.includes('bin/tribo.js'));
       expect(wrappers()).toHaveLength(1);
@@ -281,7 +282,10 @@ describe('the first start after an install', () => {
       const compiled = () => readdirSync(cache, { recursive: true }).length;
       try {
         const install = fileURLToPath(new URL('../../services/platform/bin/compile.js', import.meta.url));
-        await promisify(execFile)(process.execPath, [install], { env: { ...process.env, NODE_COMPILE_CACHE: cache } });
+        // npm runs it on the Node.js that the machine has.
+        const env = { ...process.env, NODE_COMPILE_CACHE: cache };
+        const asOlder = `--import=data:text/javascript,${encodeURIComponent(OLDER_NODE)}`;
+        await promisify(execFile)(process.execPath, [asOlder, install], { env });
         const byInstall = compiled();
         await using platform = await PlatformProcess.start({ env: { NODE_COMPILE_CACHE: cache } });
         await platform.stop();

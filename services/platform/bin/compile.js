@@ -1,6 +1,8 @@
-// Compiles the platform after an install, so that its first start takes no longer than the next ones.
+// Compiles the platform after an install, so that its first start takes no longer than the next ones. Whichever Node.js did the install.
+import { spawnSync } from 'node:child_process';
 import module from 'node:module';
-import { isPinned } from './pinned.js';
+import { fileURLToPath } from 'node:url';
+import { isPinned, PINNED_NODE } from './pinned.js';
 
 if (isPinned) {
   module.enableCompileCache();
@@ -11,4 +13,4 @@ if (isPinned) {
   ]);
   // Some of them keep what they opened.
   process.exit();
-}
+} else spawnSync(PINNED_NODE, [fileURLToPath(import.meta.url)], { stdio: 'inherit' });
