@@ -411,6 +411,8 @@ describe('series', () => {
     expect((await get(`${mixer}&unit=cm/s`)).json).toMatchObject({ unit: 'cm/s', columns: { value: [2.54] } });
     const csv = await platform.call('viewer', 'GET', mixer, { headers: { accept: 'text/csv' } });
     expect(csv.headers.get('x-tribo-left-out')).toBe('%5Bnull%5D');
+    const described = (await get('/openapi.json')).text;
+    for (const name of csv.headers.keys()) if (name.startsWith('x-tribo-')) expect(described).toContain(name);
   });
 
   it('come as CSV and as Arrow by Accept, with what else there is to say in headers', async () => {

@@ -24,7 +24,13 @@ export function seriesRoutes(): readonly Route[] {
       access: 'viewer',
       params: machineAddressSchema,
       query: seriesQuerySchema,
-      response: { status: 200, description: 'The points', schema: seriesSchema, alternatives: [CSV_TYPE, ARROW_TYPE] },
+      response: {
+        status: 200,
+        description:
+          'The points. CSV and Arrow have the rest in headers: x-tribo-unit and x-tribo-left-out (JSON, absent where nothing is), both percent-encoded, x-tribo-source and x-tribo-truncated',
+        schema: seriesSchema,
+        alternatives: [CSV_TYPE, ARROW_TYPE],
+      },
       handle: async (call, services) => {
         const { params, query, principal, signal } = call;
         const { key, registered } = ownMachine({ tenant: principal.tenant, site: query.site, ...params }, services);
