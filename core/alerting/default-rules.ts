@@ -99,7 +99,7 @@ const DESCRIPTIONS: readonly RuleDescription[] = [
     priority: 'medium',
     consequence: 'What it measured is not watched any more: no limit on it can raise an alarm.',
     response:
-      'Check the sensor and its wiring. One that was removed, or sends only now and then, is to be declared optional among the metrics of the machine’s description.',
+      'Check the sensor, its wiring, and its device’s clock: what that makes late is stored and not judged. One that was removed, or sends only now and then, is to be declared optional among the metrics of the machine’s description.',
   },
 ];
 

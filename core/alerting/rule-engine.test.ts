@@ -661,6 +661,12 @@ describe('missing-data rule for every metric', () => {
     expect(bench.first.part.window.fromMs).toBeGreaterThanOrEqual(T0);
   });
 
+  it('misses what comes too late to be judged, by a clock that is behind that of another device', () => {
+    const bench = new Bench(rule).describe(catalogue({ name: 'rpm', unit: '/min' }, { name: 'oil' }));
+    for (let s = 100; s < 300; s++) bench.read(s * 1000, { rpm: 1480 }).read(s * 1000 - LATENESS - 1, { oil: 20 });
+    expect(missed(bench)).toEqual([['activate', 'oil']]);
+  });
+
   it('does not miss what the catalogue calls optional, and returns what it missed when that is said later', () => {
     const optional = { name: 'temperature', optional: true };
     expect(run(run(new Bench(rule).describe(catalogue(optional)), 0, 100), 101, 300, onlyRpm).log).toEqual([]);
