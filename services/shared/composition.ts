@@ -5,6 +5,7 @@ import { awsOffers } from '#adapters/aws/module.ts';
 import { azureOffers } from '#adapters/azure/module.ts';
 import { embeddedModule } from '#adapters/embedded/module.ts';
 import { gcpOffers } from '#adapters/gcp/module.ts';
+import { kafkaOffers } from '#adapters/kafka/module.ts';
 import { providerModule } from '#adapters/provider-module.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
@@ -74,7 +75,10 @@ export function openRuntime(
   });
   const container = new Container();
   container.load(embedded.module);
-  const chosen = portsFile === undefined ? [] : loadPortsFile(portsFile, [...awsOffers, ...azureOffers, ...gcpOffers]);
+  const chosen =
+    portsFile === undefined
+      ? []
+      : loadPortsFile(portsFile, [...awsOffers, ...azureOffers, ...gcpOffers, ...kafkaOffers]);
   for (const { offer } of chosen) container.unbind(portToken(offer.port));
   const elsewhere = providerModule((binding) => {
     for (const { offer, settings } of chosen) offer.bind(binding, settings);

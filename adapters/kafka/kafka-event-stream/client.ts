@@ -1,0 +1,379 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import type * as Sdk from '@platformatic/kafka';
+import { PortError } from '#core/errors.ts';
+import { loadSdk } from '../../sdk.ts';
+import { kafkaCall, kafkaError, namesOfKafkaError } from '../kafka-errors.ts';
+import type { KafkaEventStreamConfig } from './config.ts';
+import type { IncomingRecord, OutgoingRecord } from './record-codec.ts';
+
+/** What of a partition is asked for, and came. */
+export type Positions = ReadonlyMap<number, bigint>;
+
+export interface FetchedPartition {
+  readonly partition: number;
+  readonly records: readonly IncomingRecord[];
+  /** Where the next fetch of it begins. */
+  readonly nextOffset: bigint;
+}
+
+/** Reads partitions without a group. One fetch a broker at a time. */
+export interface PartitionReader {
+  /** The partitions by the broker that leads them now. */
+  byLeader(partitions: Iterable<number>): Promise<ReadonlyMap<number, readonly number[]>>;
+  /**
+   * What that broker has of its partitions from the positions on, whole batches of records: those that begin before a position are given
+   * whole where `wholeBatches` says so. Waits up to `maxWaitMs` for something to come.
+   */
+  fetch(
+    leader: number,
+    positions: Positions,
+    options: { maxWaitMs: number; wholeBatches?: boolean },
+  ): Promise<readonly FetchedPartition[]>;
+  close(): Promise<void>;
+}
+
+/** A member's part of a group, until the group changes. */
+export interface Generation {
+  readonly id: number;
+  readonly memberId: string;
+  readonly partitions: readonly number[];
+}
+
+export interface GroupMemberEvents {
+  /** Awaited before the member answers a change of its group: until then its partitions go to nobody else, unless its session ends. */
+  readonly beforeRejoin: () => Promise<void>;
+  readonly assigned: (generation: Generation) => void;
+  /** It will not come back by itself. */
+  readonly lost: (error: unknown) => void;
+}
+
+export interface GroupMember {
+  /** Rejects where the generation is over: somebody else may have the partitions. */
+  commit(generation: Generation, positions: Positions): Promise<void>;
+  /** Leaves the group, so that others need not wait for the session to end. */
+  close(): Promise<void>;
+}
+
+/** The calls of Kafka that the stream makes. What they throw is a PortError. */
+export interface KafkaClient {
+  /** @throws PortError not_found without such a topic. */
+  partitionCount(topic: string): Promise<number>;
+  /** The partition that every client of Kafka takes for the key by default. */
+  partitionOf(key: Buffer, partitionCount: number): number;
+  /** Resolves once all in-sync replicas have the records, as one batch, once and in order of the calls for a partition; they have it whole or not at all. */
+  produce(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<void>;
+  /** The group's committed positions; empty for a group that is not known. */
+  committed(groupId: string, topic: string): Promise<Positions>;
+  /** Commits for a group without members. */
+  commitIdle(groupId: string, topic: string, positions: Positions): Promise<void>;
+  deleteGroup(groupId: string): Promise<void>;
+  /** By partition: where the log begins or ends, or the first record published at a time or later (else the end). */
+  offsets(topic: string, at: 'begin' | 'end' | { readonly sinceMs: number }): Promise<Positions>;
+  openReader(topic: string): PartitionReader;
+  joinGroup(groupId: string, topic: string, events: GroupMemberEvents): Promise<GroupMember>;
+  close(): Promise<void>;
+}
+
+const FETCH_BYTES = 8_388_608;
+const PARTITION_FETCH_BYTES = 1_048_576;
+const RETRIES = 4;
+const PRODUCE_RETRIES = 2;
+const RETRY_DELAY_MS = 250;
+const HEARTBEATS_A_SESSION = 10;
+const LONGEST_HEARTBEAT_MS = 3_000;
+const ALL_IN_SYNC = -1;
+
+/** The SDK is loaded here and nowhere else, so that a site without Kafka never loads it. Connects at the first call. */
+export async function openKafka(config: KafkaEventStreamConfig): Promise<KafkaClient> {
+  const sdk = await loadSdk('Kafka', () => import('@platformatic/kafka'));
+  return new PlatformaticClient(sdk, config, {
+    clientId: `tribo-${config.source}`,
+    bootstrapBrokers: [...config.brokers],
+    autocreateTopics: false,
+    retries: RETRIES,
+    retryDelay: RETRY_DELAY_MS,
+    timeout: config.timeoutMs,
+    requestTimeout: config.timeoutMs,
+    connectTimeout: Math.min(config.timeoutMs, 10_000),
+    ...tlsOf(config),
+    ...(config.sasl && { sasl: await saslOf(config.sasl) }),
+  });
+}
+
+class PlatformaticClient implements KafkaClient {
+  readonly #sdk: typeof Sdk;
+  readonly #config: KafkaEventStreamConfig;
+  readonly #base: Sdk.BaseOptions;
+  readonly #producer: Sdk.Producer;
+  readonly #admin: Sdk.Admin;
+  /** Of a group that never has members: for metadata and positions. */
+  readonly #asker: Sdk.Consumer;
+
+  constructor(sdk: typeof Sdk, config: KafkaEventStreamConfig, base: Sdk.BaseOptions) {
+    this.#sdk = sdk;
+    this.#config = config;
+    this.#base = base;
+    this.#producer = new sdk.Producer({ ...base, retries: PRODUCE_RETRIES, idempotent: true, acks: ALL_IN_SYNC });
+    this.#admin = new sdk.Admin(base);
+    this.#asker = new sdk.Consumer({ ...base, groupId: `${config.prefix}asker` });
+  }
+
+  partitionCount(topic: string): Promise<number> {
+    return this.#call(`metadata of ${topic}`, async () => {
+      const { topics } = await this.#metadata(this.#asker, topic, true);
+      return topics.get(topic)!.partitionsCount;
+    });
+  }
+
+  partitionOf(key: Buffer, partitionCount: number): number {
+    return (this.#sdk.murmur2(key) & 0x7fffffff) % partitionCount;
+  }
+
+  async produce(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<void> {
+    try {
+      // Bounded by the client's own timeout and retries, which repeat a request under its sequence number: giving up before them would let a later one overtake it.
+      await this.#producer.send({ messages: records.map((record) => ({ ...record, topic, partition })) });
+    } catch (error) {
+      throw kafkaError(`publish to ${topic}`, error);
+    }
+  }
+
+  committed(groupId: string, topic: string): Promise<Positions> {
+    return this.#call(`positions of the group ${groupId}`, async () => {
+      const groups = await this.#admin
+        .listConsumerGroupOffsets({ groups: [groupId] })
+        .catch((error: unknown) => absent(error, 'GROUP_ID_NOT_FOUND', []));
+      const partitions = groups[0]?.topics.find(({ name }) => name === topic)?.partitions ?? [];
+      return new Map(
+        partitions
+          .filter(({ committedOffset }) => committedOffset >= 0n)
+          .map(({ partitionIndex, committedOffset }) => [partitionIndex, committedOffset]),
+      );
+    });
+  }
+
+  commitIdle(groupId: string, topic: string, positions: Positions): Promise<void> {
+    const partitionOffsets = [...positions].map(([partition, offset]) => ({ partition, offset }));
+    return this.#call(`declare the group ${groupId}`, () =>
+      this.#admin.alterConsumerGroupOffsets({ groupId, topics: [{ name: topic, partitionOffsets }] }),
+    );
+  }
+
+  deleteGroup(groupId: string): Promise<void> {
+    return this.#call(`forget the group ${groupId}`, () =>
+      this.#admin
+        .deleteGroups({ groups: [groupId] })
+        .catch((error: unknown) => absent(error, 'GROUP_ID_NOT_FOUND', undefined)),
+    );
+  }
+
+  offsets(topic: string, at: 'begin' | 'end' | { readonly sinceMs: number }): Promise<Positions> {
+    return this.#call(`positions of ${topic}`, async () => {
+      const { ListOffsetTimestamps } = this.#sdk;
+      const ends = at === 'begin' ? undefined : await this.#listOffsets(topic, ListOffsetTimestamps.LATEST);
+      if (at === 'end') return ends!;
+      const time = at === 'begin' ? ListOffsetTimestamps.EARLIEST : BigInt(at.sinceMs);
+      const found = await this.#listOffsets(topic, time);
+      return new Map(
+        [...found].map(([partition, offset]) => [partition, offset < 0n ? ends!.get(partition)! : offset]),
+      );
+    });
+  }
+
+  openReader(topic: string): PartitionReader {
+    const consumer = new this.#sdk.Consumer({ ...this.#base, retries: 1, groupId: `${this.#config.prefix}reader` });
+    consumer.topics.track(topic);
+    const call = <Result>(make: () => Promise<Result>) => this.#call(`read ${topic}`, make);
+    return {
+      byLeader: (partitions) =>
+        call(async () => {
+          const { partitions: known } = (await this.#metadata(consumer, topic)).topics.get(topic)!;
+          return Map.groupBy(partitions, (partition) => known[partition]!.leader);
+        }),
+      fetch: (leader, positions, { maxWaitMs, wholeBatches = false }) =>
+        call(async () => {
+          const { id } = (await this.#metadata(consumer, topic)).topics.get(topic)!;
+          const partitions = [...positions].map(([partition, fetchOffset]) => ({
+            ...{ partition, fetchOffset, partitionMaxBytes: PARTITION_FETCH_BYTES },
+            ...{ currentLeaderEpoch: -1, lastFetchedEpoch: -1 },
+          }));
+          const options = { node: leader, minBytes: 1, maxBytes: FETCH_BYTES, maxWaitTime: maxWaitMs };
+          const { responses } = await consumer.fetch({ ...options, topics: [{ topicId: id, partitions }] });
+          return responses.flatMap((response) =>
+            response.partitions.map((each) => fetchedOf(each, positions.get(each.partitionIndex)!, wholeBatches)),
+          );
+        }),
+      close: () => consumer.close(true),
+    };
+  }
+
+  async joinGroup(groupId: string, topic: string, events: GroupMemberEvents): Promise<GroupMember> {
+    const { sessionTimeoutMs } = this.#config;
+    const consumer = new this.#sdk.Consumer({
+      ...this.#base,
+      groupId,
+      autocommit: false,
+      sessionTimeout: sessionTimeoutMs,
+      rebalanceTimeout: sessionTimeoutMs,
+      heartbeatInterval: Math.min(LONGEST_HEARTBEAT_MS, Math.ceil(sessionTimeoutMs / HEARTBEATS_A_SESSION)),
+      // The one hook that the client awaits between a change of the group and its answer to it.
+      protocolsMetadata: async () => {
+        await events.beforeRejoin();
+        return Buffer.alloc(0);
+      },
+    });
+    consumer.topics.track(topic);
+    consumer.on('consumer:group:join', ({ generationId, memberId, assignments = [] }) => {
+      const partitions = assignments.filter((each) => each.topic === topic).flatMap((each) => each.partitions);
+      events.assigned({ id: generationId ?? 0, memberId, partitions });
+    });
+    (consumer as unknown as NodeJS.EventEmitter).on('error', events.lost);
+    consumer.on('consumer:heartbeat:stalled', ({ lastError }) => events.lost(lastError));
+    const close = (): Promise<void> => consumer.close(true);
+    try {
+      await consumer.joinGroup({});
+    } catch (error) {
+      await close().catch(() => undefined);
+      throw error;
+    }
+    return {
+      commit: (generation, positions) =>
+        this.#call(`commit of the group ${groupId}`, () => this.#commit(consumer, topic, generation, positions)),
+      close,
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#producer.close(true), this.#admin.close(), this.#asker.close(true)]);
+  }
+
+  /** The client's own commit would join the group again and repeat itself, where a generation that is over must not commit. */
+  async #commit(consumer: Sdk.Consumer, topic: string, generation: Generation, positions: Positions): Promise<void> {
+    const coordinatorId = await consumer.findGroupCoordinator();
+    const broker = (await this.#metadata(consumer, topic)).brokers.get(coordinatorId);
+    if (!broker)
+      throw new PortError('unavailable', `the group's coordinator ${coordinatorId} is not among the brokers`);
+    const connection = await answered<Sdk.Connection>((done) => consumer[this.#sdk.kGetConnection](broker, done));
+    const offsetCommit = await answered<OffsetCommit>((done) => consumer[this.#sdk.kGetApi]('OffsetCommit', done));
+    const partitions = [...positions].map(([partitionIndex, committedOffset]) => ({
+      ...{ partitionIndex, committedOffset, committedLeaderEpoch: -1, committedMetadata: null },
+    }));
+    const { id, memberId } = generation;
+    await answered<unknown>((done) =>
+      offsetCommit(connection, consumer.groupId, id, memberId, null, [{ name: topic, partitions }], done),
+    );
+  }
+
+  async #metadata(client: Sdk.Base, topic: string, forceUpdate = false): Promise<Sdk.ClusterMetadata> {
+    try {
+      return await answered<Sdk.ClusterMetadata>((done) =>
+        client[this.#sdk.kMetadata]({ topics: [topic], forceUpdate }, done),
+      );
+    } catch (error) {
+      // The client hides the protocol's error behind this one.
+      if (!/^Unknown topic /.test((error as Error).message)) throw error;
+      throw new PortError(
+        'not_found',
+        `there is no topic ${topic}: it is made with the site, nothing here creates it`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  async #listOffsets(topic: string, timestamp: bigint): Promise<Positions> {
+    const offsets = await this.#asker.listOffsets({ topics: [topic], timestamp });
+    return new Map((offsets.get(topic) ?? []).map((offset, partition) => [partition, offset]));
+  }
+
+  #call<Result>(what: string, call: () => Promise<Result>): Promise<Result> {
+    return kafkaCall(what, this.#config.timeoutMs, call);
+  }
+}
+
+type FetchResponsePartition = Awaited<ReturnType<Sdk.Consumer['fetch']>>['responses'][number]['partitions'][number];
+type OffsetCommit = (
+  connection: Sdk.Connection,
+  groupId: string,
+  generation: number,
+  memberId: string,
+  instanceId: null,
+  topics: readonly object[],
+  done: Done<unknown>,
+) => void;
+type Done<Result> = (error: Error | null | undefined, result?: Result) => void;
+
+function answered<Result>(call: (done: Done<Result>) => void): Promise<Result> {
+  return new Promise((resolve, reject) =>
+    call((error, result) => {
+      if (error) reject(error);
+      else resolve(result as Result);
+    }),
+  );
+}
+
+function absent<Value>(error: unknown, name: string, value: Value): Value {
+  if (namesOfKafkaError(error).includes(name)) return value;
+  throw error;
+}
+
+function fetchedOf(
+  { partitionIndex, records: batches }: FetchResponsePartition,
+  from: bigint,
+  wholeBatches: boolean,
+): FetchedPartition {
+  const records: IncomingRecord[] = [];
+  let nextOffset = from;
+  for (const { firstOffset, firstTimestamp, lastOffsetDelta, records: ofBatch } of batches ?? []) {
+    nextOffset = firstOffset + BigInt(lastOffsetDelta) + 1n;
+    for (const { offsetDelta, timestampDelta, key, value, headers } of ofBatch) {
+      const offset = firstOffset + BigInt(offsetDelta);
+      if (offset < from && !wholeBatches) continue;
+      records.push({ offset, timestampMs: Number(firstTimestamp + timestampDelta), key, value, headers });
+    }
+  }
+  return { partition: partitionIndex, records, nextOffset };
+}
+
+function tlsOf({ tls, brokers }: KafkaEventStreamConfig): Pick<Sdk.BaseOptions, 'tls' | 'tlsServerName'> {
+  if (tls === false) return {};
+  const { caFile, certificateFile, keyFile } = tls === true ? {} : tls;
+  return {
+    tls: {
+      ...(caFile !== undefined && { ca: readFileSync(caFile) }),
+      ...(certificateFile !== undefined && { cert: readFileSync(certificateFile) }),
+      ...(keyFile !== undefined && { key: readFileSync(keyFile) }),
+    },
+    // An address is no name that a server could be asked for (RFC 6066).
+    tlsServerName: brokers.every((broker) => isIP(broker.slice(0, broker.lastIndexOf(':'))) === 0),
+  };
+}
+
+/** Secrets are read at each connection: one that was rotated is taken without a restart. */
+async function saslOf(sasl: NonNullable<KafkaEventStreamConfig['sasl']>): Promise<Sdk.SASLOptions> {
+  switch (sasl.mechanism) {
+    case 'oauthbearer':
+      return { mechanism: 'OAUTHBEARER', token: () => readFileSync(sasl.tokenFile, 'utf8').trim() };
+    case 'aws-msk-iam': {
+      const { generateAuthToken } = await loadSdk('Kafka', () => import('aws-msk-iam-sasl-signer-js'));
+      return { mechanism: 'OAUTHBEARER', token: async () => (await generateAuthToken({ region: sasl.region })).token };
+    }
+    default: {
+      const { username, passwordVariable } = sasl;
+      return { mechanism: SASL_NAMES[sasl.mechanism], username, password: () => secretOf(passwordVariable) };
+    }
+  }
+}
+
+const SASL_NAMES = { plain: 'PLAIN', 'scram-sha-256': 'SCRAM-SHA-256', 'scram-sha-512': 'SCRAM-SHA-512' } as const;
+
+function secretOf(variable: string): string {
+  const secret = process.env[variable];
+  if (secret !== undefined && secret !== '') return secret;
+  throw new PortError(
+    'failed_precondition',
+    `the environment variable ${variable} is to hold the password for Kafka: set it`,
+  );
+}

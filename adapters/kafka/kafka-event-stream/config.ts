@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { STREAMS } from '#core/domain/event.ts';
+
+const WEEK_MS = 604_800_000;
+
+/** How the client shows who it is. A secret is named by its environment variable or file, never given here. */
+const saslSchema = z.discriminatedUnion('mechanism', [
+  /** User and password; Event Hubs' Kafka endpoint: the user `$ConnectionString`, with the connection string as the password. */
+  z.strictObject({
+    mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
+    username: z.string().min(1),
+    passwordVariable: z.string().regex(/^[A-Z_][A-Z0-9_]*$/),
+  }),
+  /** A token, read again from the file at each connection and renewal: what a workload identity or an agent beside the service keeps fresh. */
+  z.strictObject({ mechanism: z.literal('oauthbearer'), tokenFile: z.string().min(1) }),
+  /** MSK's IAM: a token signed with the credentials of the AWS SDK's default chain. */
+  z.strictObject({ mechanism: z.literal('aws-msk-iam'), region: z.string().min(1) }),
+]);
+
+/** Where a stream is a topic of Kafka or of a service that speaks its protocol: MSK, Event Hubs' Kafka endpoint, Managed Service for Apache Kafka. */
+export const kafkaEventStreamConfigSchema = z.strictObject({
+  brokers: z.array(z.string().regex(/^[^\s:,]+:\d{1,5}$/, 'must be host:port')).min(1),
+  /** Name of this publisher in the events' envelope. */
+  source: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,64}$/)
+    .default('kafka'),
+  /** The topic of the stream `metrics` is this and `metrics`; so begin the names of consumer groups, too. */
+  prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,64}$/)
+    .default('tribo.'),
+  /** The streams that exist. Their topics are made with the site: nothing here creates one. */
+  streams: z
+    .array(z.enum(STREAMS))
+    .min(1)
+    .default([...STREAMS]),
+  /** The topics' `retention.ms`, by which a group's lag is judged. */
+  retentionMs: z.int().min(60_000).max(WEEK_MS).default(WEEK_MS),
+  /** False only on a network of one's own; files where the brokers' certificates are not of a public authority, or want one of the client. */
+  tls: z
+    .union([
+      z.boolean(),
+      z.strictObject({
+        caFile: z.string().optional(),
+        certificateFile: z.string().optional(),
+        keyFile: z.string().optional(),
+      }),
+    ])
+    .default(true),
+  sasl: saslSchema.optional(),
+  /** How long one call may take. */
+  timeoutMs: z.int().min(100).max(300_000).default(30_000),
+  /** A consumer that is not heard of for so long loses its partitions: within the broker's `group.min.session.timeout.ms` and its maximum. */
+  sessionTimeoutMs: z.int().min(500).max(300_000).default(45_000),
+  /** How often a group's progress is committed while it advances: what a crash may deliver again. */
+  commitIntervalMs: z.int().min(10).max(60_000).default(500),
+  /** Payload bytes handed over by `publish` but not yet durable, a stream; beyond it publish is refused. */
+  maxPendingBytes: z.int().min(1_048_576).default(33_554_432),
+  /** A subscription stops reading ahead when more waits behind failed events. */
+  maxHeldEvents: z.int().min(1).default(10_000),
+  maxHeldBytes: z.int().min(1_048_576).default(16_777_216),
+});
+
+export type KafkaEventStreamConfig = z.infer<typeof kafkaEventStreamConfigSchema>;

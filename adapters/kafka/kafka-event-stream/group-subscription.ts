@@ -1,0 +1,241 @@
+import type { Clock } from '#core/clock.ts';
+import { deliverBatch } from '#core/delivery/deliver-batch.ts';
+import { DeliveryWindow, type WindowBatch } from '#core/delivery/delivery-window.ts';
+import { SettledBefore } from '#core/delivery/settled-before.ts';
+import { PortError } from '#core/errors.ts';
+import type { BatchHandler, SubscribeOptions, Subscription } from '#core/ports/event-stream.ts';
+import type { Generation, GroupMember, KafkaClient, PartitionReader } from './client.ts';
+import { kafkaError } from '../kafka-errors.ts';
+import { PartitionBuffers } from './partition-buffers.ts';
+import { ProgressCommitter } from './progress-committer.ts';
+
+const DEFAULT_MAX_BATCH_BYTES = 4 * 2 ** 20;
+const RESTART_MS = 1000;
+/** A member that is silent for its session loses its partitions: it stops waiting for a handler when so much of that is over. */
+const REVOCATION_SHARE = 0.7;
+
+export interface GroupSubscriptionOptions {
+  readonly client: KafkaClient;
+  readonly clock: Clock;
+  readonly topic: string;
+  readonly groupId: string;
+  readonly handler: BatchHandler;
+  readonly subscribe: SubscribeOptions;
+  readonly sessionTimeoutMs: number;
+  readonly commitIntervalMs: number;
+  readonly maxHeldEvents: number;
+  readonly maxHeldBytes: number;
+  /** Told of what failed in the background and is tried again. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * Delivers a topic to one member of a group. When the group changes, the member finishes the batch that is out and commits before it
+ * answers, so that whoever gets a partition goes on behind it. A handler that takes too long for that is told to stop, and what it then
+ * acknowledges is no longer committed: its events are somebody else's.
+ */
+export class GroupSubscription implements Subscription {
+  readonly #options: GroupSubscriptionOptions;
+  readonly #closing = new AbortController();
+  readonly #done: Promise<void>;
+  #tenure: Tenure | undefined;
+  /** Why the membership is over, where it ended by itself. */
+  #failure: Failure | undefined;
+  #wake: () => void = () => undefined;
+
+  constructor(options: GroupSubscriptionOptions) {
+    this.#options = options;
+    this.#done = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#wake();
+    await this.#done;
+  }
+
+  get #isClosing(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosing) {
+      try {
+        await this.#runMembership();
+      } catch (error) {
+        this.#options.onFailure(error);
+        await this.#sleep(RESTART_MS);
+      }
+    }
+  }
+
+  async #runMembership(): Promise<void> {
+    const { client, groupId, topic } = this.#options;
+    this.#failure = undefined;
+    const failed = (): Failure | undefined => this.#failure;
+    const member = await client.joinGroup(groupId, topic, {
+      beforeRejoin: () => this.#giveBack(),
+      assigned: (generation) => {
+        this.#tenure = new Tenure(generation);
+        this.#wake();
+      },
+      lost: (error) => {
+        this.#failure = { error: kafkaError(`membership of ${groupId}`, error) };
+        this.#tenure?.end();
+        this.#wake();
+      },
+    });
+    try {
+      while (!this.#isClosing && !failed()) {
+        const tenure = this.#tenure;
+        if (tenure && !tenure.isOver) await this.#deliverAll(tenure, member);
+        else await this.#sleep(undefined);
+      }
+    } finally {
+      this.#tenure = undefined;
+      await member.close();
+    }
+    const failure = failed();
+    if (failure) throw failure.error;
+  }
+
+  /** Resolves when nothing of the member's partitions is being worked on, or there is no more time to wait for it. */
+  async #giveBack(): Promise<void> {
+    const tenure = this.#tenure;
+    if (!tenure) return;
+    tenure.end();
+    this.#wake();
+    let timer: NodeJS.Timeout | undefined;
+    const outOfTime = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#options.sessionTimeoutMs * REVOCATION_SHARE);
+    });
+    await Promise.race([tenure.finished, outOfTime]);
+    clearTimeout(timer);
+    tenure.fence();
+  }
+
+  async #deliverAll(tenure: Tenure, member: GroupMember): Promise<void> {
+    const { client, topic } = this.#options;
+    const reader = client.openReader(topic);
+    const committer = new ProgressCommitter({
+      intervalMs: this.#options.commitIntervalMs,
+      commit: (positions) => member.commit(tenure.generation, positions),
+      onFailure: (error) => tenure.isOver || this.#options.onFailure(error),
+    });
+    try {
+      await this.#deliverFrom(tenure, reader, committer);
+    } finally {
+      tenure.end();
+      await committer.close({ commits: !tenure.isFenced });
+      tenure.finish();
+      await reader.close();
+    }
+  }
+
+  async #deliverFrom(tenure: Tenure, reader: PartitionReader, committer: ProgressCommitter): Promise<void> {
+    const { clock, handler, subscribe, maxHeldEvents, maxHeldBytes, onFailure } = this.#options;
+    const maxBatchBytes = subscribe.maxBatchBytes ?? DEFAULT_MAX_BATCH_BYTES;
+    const { maxBatchEvents } = subscribe;
+    const window = new DeliveryWindow({ maxBatchEvents, maxBatchBytes, maxHeldEvents, maxHeldBytes });
+    const starts = await this.#startsOf(tenure.generation);
+    const buffers = new PartitionBuffers({
+      ...{ reader, window, starts },
+      onFailure: (error) => tenure.isOver || this.#isClosing || onFailure(error),
+      settled: new SettledBefore(subscribe.resumeAfter),
+      wake: () => this.#wake(),
+    });
+    const advance = (): void => {
+      if (!tenure.isFenced) committer.advance(buffers.checkpoints());
+    };
+    const signal = AbortSignal.any([this.#closing.signal, tenure.signal]);
+    while (!this.#isClosing && !tenure.isOver) {
+      const batch: WindowBatch | undefined = window.takeDue(clock.monotonicMs()) ?? buffers.readAhead();
+      buffers.refill();
+      if (batch) await deliverBatch(batch, { window, handler, clock, signal, onSettled: advance });
+      else advance();
+      const dueMs = window.nextDueMs;
+      // The event loop gets its turn after each batch: a long backlog must not starve the publisher or a timer.
+      if (batch || (window.mayReadAhead && buffers.hasSome)) await new Promise((resolve) => setImmediate(resolve));
+      else await this.#sleep(dueMs === undefined ? undefined : dueMs - clock.monotonicMs());
+    }
+  }
+
+  /** Where the group goes on: its committed positions, as far as the log still has them; of a partition that is new to it, the beginning. */
+  async #startsOf({ partitions }: Generation): Promise<ReadonlyMap<number, bigint>> {
+    const { client, topic, groupId, onFailure } = this.#options;
+    const [committed, begin, end] = await Promise.all([
+      client.committed(groupId, topic),
+      client.offsets(topic, 'begin'),
+      client.offsets(topic, 'end'),
+    ]);
+    return new Map(
+      partitions.map((partition) => {
+        const first = begin.get(partition) ?? 0n;
+        const position = committed.get(partition) ?? first;
+        if (position >= first && position <= (end.get(partition) ?? position)) return [partition, position];
+        onFailure(
+          new PortError(
+            'data_loss',
+            `${topic}: partition ${partition} no longer has what ${groupId} had still to read from ${position}; it goes on at ${first}. Give the topic a longer retention.`,
+          ),
+        );
+        return [partition, first];
+      }),
+    );
+  }
+
+  /** Sleeps until woken, or so long. */
+  async #sleep(ms: number | undefined): Promise<void> {
+    if (this.#isClosing || (ms !== undefined && ms <= 0)) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (ms !== undefined) timer = setTimeout(resolve, Math.ceil(ms));
+    });
+    clearTimeout(timer);
+    this.#wake = () => undefined;
+  }
+}
+
+interface Failure {
+  readonly error: Error;
+}
+
+/** The time for which partitions are this member's. */
+class Tenure {
+  readonly generation: Generation;
+  readonly finished: Promise<void>;
+  readonly finish: () => void;
+  readonly #fence = new AbortController();
+  #isOver = false;
+
+  constructor(generation: Generation) {
+    this.generation = generation;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.finished = promise;
+    this.finish = () => resolve(undefined);
+  }
+
+  /** No further batch is to go out. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** What is acknowledged from now on must not be committed. */
+  get isFenced(): boolean {
+    return this.#fence.signal.aborted;
+  }
+
+  get signal(): AbortSignal {
+    return this.#fence.signal;
+  }
+
+  end(): void {
+    this.#isOver = true;
+  }
+
+  fence(): void {
+    this.#isOver = true;
+    this.#fence.abort();
+  }
+}

@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { afterAll, beforeAll } from '@jest/globals';
+import {
+  eventStreamContract,
+  measuredStreamContract,
+  readableTailContract,
+  type EventStreamHarness,
+} from '#core/contracts/event-stream.contract.ts';
+import type { StreamName } from '#core/domain/event.ts';
+import { PortError } from '#core/errors.ts';
+import type { MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
+import { Kafka } from '#test/peers/kafka.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import type { KafkaClient } from './client.ts';
+import { kafkaEventStreamConfigSchema, type KafkaEventStreamConfig } from './config.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
+
+const PARTITIONS = 4;
+let kafka: Kafka;
+
+beforeAll(async () => {
+  kafka = await Kafka.start();
+}, 300_000);
+
+afterAll(() => kafka[Symbol.asyncDispose]());
+
+type Harness = EventStreamHarness & { readonly stream: MeasuredStream & ReadableTail } & AsyncDisposable;
+
+async function makeHarness(): Promise<Harness> {
+  const config = kafkaEventStreamConfigSchema.parse({
+    ...{ brokers: [kafka.broker], tls: false, prefix: `t${randomUUID().slice(0, 8)}.`, streams: ['metrics'] },
+    ...{ sessionTimeoutMs: 3000, commitIntervalMs: 50 },
+  });
+  await kafka.createTopics([`${config.prefix}metrics`], { partitions: PARTITIONS });
+  const streams: KafkaEventStream[] = [];
+  const faults = new ProduceFaults();
+  const open = async (): Promise<KafkaEventStream> => {
+    const stream = await KafkaEventStream.open(config, { client: (client) => faults.around(client) });
+    streams.push(stream);
+    return stream;
+  };
+  return {
+    stream: await open(),
+    streamName: 'metrics',
+    missingStreamName: 'no-such-stream' as StreamName,
+    suffix: faults.suffixWhereSomeFail(),
+    patienceMs: 30_000,
+    reopen: open,
+    killConsumerMidBatch: (group) => killConsumerMidBatch(config, group),
+    failNextPublish: (indexes) => faults.failNext(indexes),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(streams.map((stream) => stream.close()));
+    },
+  };
+}
+
+async function killConsumerMidBatch(config: KafkaEventStreamConfig, group: string): Promise<readonly string[]> {
+  const program = join(import.meta.dirname, 'processes', 'consumer.ts');
+  const child = spawn(process.execPath, [program, JSON.stringify(config), group], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  return JSON.parse(line.toString()) as string[];
+}
+
+describeContract(eventStreamContract, 'Kafka (Apache 4.1, KRaft)', makeHarness);
+describeContract(measuredStreamContract, 'Kafka (Apache 4.1, KRaft)', makeHarness);
+describeContract(readableTailContract, 'Kafka (Apache 4.1, KRaft)', makeHarness);
+
+/** Lets a broker refuse some partitions once. Kafka refuses by partition, so the contract's machines that fail need partitions without the others. */
+class ProduceFaults {
+  #client: KafkaClient | undefined;
+  #suffix = '';
+  readonly #failing = new Set<number>();
+
+  around(client: KafkaClient): KafkaClient {
+    this.#client ??= client;
+    return new Proxy(client, {
+      get: (target, name: keyof KafkaClient) => {
+        if (name !== 'produce') return target[name].bind(target);
+        const produce: KafkaClient['produce'] = (topic, partition, records) =>
+          this.#failing.delete(partition)
+            ? Promise.reject(new PortError('unavailable', `partition ${partition} has no leader`))
+            : target.produce(topic, partition, records);
+        return produce;
+      },
+    });
+  }
+
+  /** A suffix with which the machines m2 and m7 of the contract share their partitions with none of m0 to m9. */
+  suffixWhereSomeFail(): string {
+    for (;;) {
+      this.#suffix = randomUUID().slice(0, 8);
+      const places = Array.from({ length: 10 }, (_, machine) => this.#partitionOf(machine));
+      const isAlone = (machine: number): boolean =>
+        places.every((place, other) => other === machine || other === 2 || other === 7 || place !== places[machine]);
+      if (isAlone(2) && isAlone(7)) return this.#suffix;
+    }
+  }
+
+  failNext(machines: readonly number[]): void {
+    for (const machine of machines) this.#failing.add(this.#partitionOf(machine));
+  }
+
+  #partitionOf(machine: number): number {
+    return this.#client!.partitionOf(Buffer.from(`north-${this.#suffix}/akron/m${machine}`), PARTITIONS);
+  }
+}

@@ -1,0 +1,258 @@
+import { randomUUID } from 'node:crypto';
+import { systemClock, type Clock } from '#core/clock.ts';
+import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
+import type { TenantId } from '#core/domain/ids.ts';
+import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type {
+  BatchHandler,
+  MeasuredStream,
+  PublishResult,
+  ReadableTail,
+  StreamLag,
+  SubscribeOptions,
+  Subscription,
+} from '#core/ports/event-stream.ts';
+import { openKafka, type KafkaClient } from './client.ts';
+import type { KafkaEventStreamConfig } from './config.ts';
+import { GroupSubscription } from './group-subscription.ts';
+import { TopicPublisher } from './topic-publisher.ts';
+import { itemsByPartition, publishedAt, readTail } from './topic-tail.ts';
+
+const GROUP_NAME = /^[A-Za-z0-9_.-]{1,100}$/;
+const NOTHING_BEHIND: StreamLag = { events: 0, oldestAgeMs: 0, fullness: 0 };
+
+/** What the adapter needs besides its configuration. */
+export interface KafkaEventStreamParts {
+  readonly clock?: Clock;
+  /** Told of failures in the background, which are tried again. Default: a process warning. */
+  readonly onFailure?: (error: unknown) => void;
+  /** Stands between the adapter and the client, for tests of faults. */
+  readonly client?: (client: KafkaClient) => KafkaClient;
+}
+
+/**
+ * An event stream on Kafka: a topic a stream, of which each partition is a source of its own; a consumer group of Kafka for each group of a
+ * stream, whose declaration is its committed position.
+ */
+export class KafkaEventStream implements MeasuredStream, ReadableTail {
+  readonly #config: KafkaEventStreamConfig;
+  readonly #client: KafkaClient;
+  readonly #clock: Clock;
+  readonly #onFailure: (error: unknown) => void;
+  /** No other publisher has it, also not one with the same configuration at the same time. */
+  readonly #source: string;
+  readonly #publishers = new Map<StreamName, Promise<TopicPublisher>>();
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #publishing = new Set<Promise<unknown>>();
+  readonly #closing = new AbortController();
+  #lastEpoch = 0;
+  #closed: Promise<void> | undefined;
+
+  /** Connects at the first call. @throws PortError failed_precondition where the SDK is not installed. */
+  static async open(config: KafkaEventStreamConfig, parts: KafkaEventStreamParts = {}): Promise<KafkaEventStream> {
+    const client = await openKafka(config);
+    return new KafkaEventStream(config, parts.client?.(client) ?? client, parts);
+  }
+
+  private constructor(
+    config: KafkaEventStreamConfig,
+    client: KafkaClient,
+    { clock = systemClock, onFailure = warn }: KafkaEventStreamParts,
+  ) {
+    this.#config = config;
+    this.#client = client;
+    this.#clock = clock;
+    this.#onFailure = onFailure;
+    this.#source = `${config.source}-${randomUUID().slice(0, 8)}`;
+  }
+
+  async publish(
+    stream: StreamName,
+    events: readonly MachineEvent[],
+    { signal }: CallOptions = {},
+  ): Promise<PublishResult> {
+    const publisher = this.#publisherOf(stream, signal);
+    if (events.length === 0) return { failed: [] };
+    const published = publisher.then((each) => each.publish(events));
+    const settled = published.catch(() => undefined).finally(() => this.#publishing.delete(settled));
+    this.#publishing.add(settled);
+    return abortable(published, signal);
+  }
+
+  async declareGroup(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<void> {
+    const { topic, groupId } = this.#namesOf(stream, group, signal);
+    await abortable(this.#declare(topic, groupId), signal);
+  }
+
+  async forgetGroup(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<void> {
+    const { groupId } = this.#namesOf(stream, group, signal);
+    await abortable(this.#client.deleteGroup(groupId), signal);
+  }
+
+  async subscribe(
+    stream: StreamName,
+    group: string,
+    handler: BatchHandler,
+    options: SubscribeOptions,
+  ): Promise<Subscription> {
+    const { topic, groupId } = this.#namesOf(stream, group, undefined);
+    if (!Number.isInteger(options.maxBatchEvents) || options.maxBatchEvents < 1)
+      throw new PortError('invalid_argument', `maxBatchEvents must be at least 1, got ${options.maxBatchEvents}`);
+    await this.#positionsOf(stream, group);
+    this.#throwIfClosed();
+    const { sessionTimeoutMs, commitIntervalMs, maxHeldEvents, maxHeldBytes } = this.#config;
+    const subscription = new GroupSubscription({
+      ...{ client: this.#client, clock: this.#clock, onFailure: this.#onFailure },
+      ...{ topic, groupId, handler, subscribe: options },
+      ...{ sessionTimeoutMs, commitIntervalMs, maxHeldEvents, maxHeldBytes },
+    });
+    this.#subscriptions.add(subscription);
+    return {
+      close: async () => {
+        await subscription.close();
+        this.#subscriptions.delete(subscription);
+      },
+    };
+  }
+
+  async acceptedItems(stream: StreamName, { signal }: CallOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
+    const topic = this.#topicOf(stream, signal);
+    const totals = new Map<TenantId, number>();
+    for (const items of (await abortable(itemsByPartition(this.#client, topic), signal)).values())
+      for (const [tenant, count] of items) totals.set(tenant, (totals.get(tenant) ?? 0) + count);
+    return totals;
+  }
+
+  async lag(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<StreamLag> {
+    const topic = this.#topicOf(stream, signal);
+    const [committed, begin, end] = await abortable(
+      Promise.all([
+        this.#positionsOf(stream, group),
+        this.#client.offsets(topic, 'begin'),
+        this.#client.offsets(topic, 'end'),
+      ]),
+      signal,
+    );
+    const behind = new Map<number, bigint>();
+    let events = 0;
+    for (const [partition, stop] of end) {
+      const first = begin.get(partition)!;
+      const position = committed.get(partition) ?? first;
+      const from = position > first ? position : first;
+      if (from >= stop) continue;
+      behind.set(partition, from);
+      events += Number(stop - from);
+    }
+    if (events === 0) return NOTHING_BEHIND;
+    const published = await abortable(publishedAt(this.#client, topic, behind), signal);
+    const oldestAgeMs = Math.max(0, this.#clock.nowMs() - Math.min(...published));
+    return { events, oldestAgeMs, fullness: Math.max(1, oldestAgeMs) / this.#config.retentionMs };
+  }
+
+  async *readTail(
+    stream: StreamName,
+    limits: { readonly maxEvents: number; readonly sinceMs: number },
+    { signal }: CallOptions = {},
+  ): AsyncGenerator<readonly StampedEvent[]> {
+    const topic = this.#topicOf(stream, signal);
+    const signals = [this.#closing.signal, ...(signal ? [signal] : [])];
+    try {
+      yield* readTail(this.#client, topic, limits, AbortSignal.any(signals));
+    } catch (error) {
+      throwIfAborted(signal);
+      this.#throwIfClosed();
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing.abort();
+    this.#closed ??= (async () => {
+      await Promise.all([...this.#subscriptions].map((each) => each.close()));
+      await Promise.all(this.#publishing);
+      await this.#client.close();
+    })();
+    return this.#closed;
+  }
+
+  /** The very promise, each time: what waits for it goes on in the order of the calls. */
+  #publisherOf(stream: StreamName, signal: AbortSignal | undefined): Promise<TopicPublisher> {
+    const topic = this.#topicOf(stream, signal);
+    let publisher = this.#publishers.get(stream);
+    if (!publisher) {
+      const { maxPendingBytes } = this.#config;
+      const nextEpoch = (): number => (this.#lastEpoch = Math.max(this.#clock.nowMs(), this.#lastEpoch + 1));
+      publisher = TopicPublisher.open({
+        ...{ client: this.#client, topic, source: this.#source, nextEpoch, maxPendingBytes },
+      });
+      this.#publishers.set(stream, publisher);
+      publisher.catch(() => this.#publishers.delete(stream));
+    }
+    return publisher;
+  }
+
+  /** A group that has a position anywhere was declared before: a partition that was added later is read from its beginning. */
+  async #declare(topic: string, groupId: string): Promise<void> {
+    await this.#client.partitionCount(topic);
+    if ((await this.#client.committed(groupId, topic)).size > 0) return;
+    await this.#client.commitIdle(groupId, topic, await this.#client.offsets(topic, 'end'));
+  }
+
+  async #positionsOf(stream: StreamName, group: string): Promise<ReadonlyMap<number, bigint>> {
+    const { topic, groupId } = this.#namesOf(stream, group, undefined);
+    await this.#client.partitionCount(topic);
+    const committed = await this.#client.committed(groupId, topic);
+    if (committed.size > 0) return committed;
+    throw new PortError(
+      'not_found',
+      `the group ${group} of the stream ${stream} was never declared: call declareGroup first`,
+    );
+  }
+
+  #namesOf(
+    stream: StreamName,
+    group: string,
+    signal: AbortSignal | undefined,
+  ): { readonly topic: string; readonly groupId: string } {
+    if (!GROUP_NAME.test(group))
+      throw new PortError(
+        'invalid_argument',
+        `a group's name must match ${GROUP_NAME.source}, got ${JSON.stringify(group)}`,
+      );
+    return { topic: this.#topicOf(stream, signal), groupId: `${this.#config.prefix}${stream}.${group}` };
+  }
+
+  #topicOf(stream: StreamName, signal: AbortSignal | undefined): string {
+    throwIfAborted(signal);
+    this.#throwIfClosed();
+    if (!this.#config.streams.includes(stream))
+      throw new PortError(
+        'not_found',
+        `there is no stream ${stream}; the configured ones are ${this.#config.streams.join(', ')}`,
+      );
+    return `${this.#config.prefix}${stream}`;
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closed) throw new PortError('failed_precondition', 'the event stream is closed');
+  }
+}
+
+/** The result, or `cancelled` as soon as the caller stops waiting; the work goes on. */
+async function abortable<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  if (!signal) return work;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void =>
+    reject(new PortError('cancelled', 'the caller stopped waiting', { cause: signal.reason }));
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? (error.stack ?? error.message) : String(error));
+}

@@ -1,0 +1,105 @@
+import { PortError } from '#core/errors.ts';
+import type { EventKind, MachineEvent, StampedEvent } from '#core/domain/event.ts';
+import type { MachineKey, TenantId } from '#core/domain/ids.ts';
+
+/** A record as it goes to a partition. */
+export interface OutgoingRecord {
+  readonly key: Buffer;
+  readonly value: Buffer;
+  readonly headers: Map<Buffer, Buffer>;
+}
+
+/** A record as it comes from a partition. */
+export interface IncomingRecord {
+  readonly offset: bigint;
+  /** When it was published, milliseconds since 1970. */
+  readonly timestampMs: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: readonly (readonly [Buffer | null, Buffer | null])[];
+}
+
+/** What the stream adds to an event. */
+export type Stamp = Pick<StampedEvent, 'source' | 'epoch' | 'seq' | 'cumulativeItems'>;
+
+/** Items by tenant. */
+export type ItemTotals = ReadonlyMap<string, number>;
+
+/** The name changes with the layout: an older reader must not misread a newer record. */
+const ENVELOPE = Buffer.from('tribo-1');
+const TOTALS = Buffer.from('tribo-totals-1');
+
+type Envelope = [
+  eventId: string,
+  kind: EventKind,
+  items: number,
+  acceptedAtMs: number,
+  source: string,
+  epoch: number,
+  seq: number,
+  cumulativeItems: number,
+  flags: number,
+  traceparent?: string,
+];
+const VERIFY_STORED = 1;
+const IMPORTED = 2;
+
+/** The event as a record: payload as the value, machine as the key, the envelope in one header that other readers can parse, too. */
+export function encodeRecord(event: MachineEvent, stamp: Stamp, key: Buffer, totals?: ItemTotals): OutgoingRecord {
+  const flags = (event.verifyStored === true ? VERIFY_STORED : 0) | (event.imported === true ? IMPORTED : 0);
+  const envelope: Envelope = [
+    ...([event.eventId, event.kind, event.items, event.acceptedAtMs] as const),
+    ...([stamp.source, stamp.epoch, stamp.seq, stamp.cumulativeItems, flags] as const),
+  ];
+  if (event.traceparent !== undefined) envelope.push(event.traceparent);
+  const headers = new Map([[ENVELOPE, Buffer.from(JSON.stringify(envelope))]]);
+  if (totals) headers.set(TOTALS, Buffer.from(JSON.stringify(Object.fromEntries(totals))));
+  const { payload } = event;
+  return { key, value: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), headers };
+}
+
+/** @throws PortError data_loss where somebody else wrote the record. */
+export function decodeRecord({ offset, key, value, headers }: IncomingRecord): StampedEvent {
+  const [eventId, kind, items, acceptedAtMs, source, epoch, seq, cumulativeItems, flags, traceparent] = envelopeOf(
+    headers,
+    offset,
+  );
+  return {
+    eventId,
+    kind,
+    key: String(key) as MachineKey,
+    items,
+    acceptedAtMs,
+    // A copy: a held event must not keep the whole answer of a fetch in memory.
+    payload: Uint8Array.from(value ?? []),
+    ...((flags & VERIFY_STORED) !== 0 && { verifyStored: true }),
+    ...((flags & IMPORTED) !== 0 && { imported: true }),
+    ...(traceparent !== undefined && { traceparent }),
+    source,
+    epoch,
+    seq,
+    cumulativeItems,
+  };
+}
+
+/** What the first record of a batch says of its partition: each tenant's items up to and including the batch. */
+export function totalsOf(record: IncomingRecord): Map<TenantId, number> | undefined {
+  const text = headerOf(record.headers, TOTALS);
+  return (
+    text && new Map(Object.entries(JSON.parse(text.toString()) as Record<TenantId, number>) as [TenantId, number][])
+  );
+}
+
+function envelopeOf(headers: IncomingRecord['headers'], offset: bigint): Envelope {
+  const text = headerOf(headers, ENVELOPE);
+  if (!text)
+    throw new PortError(
+      'data_loss',
+      `the record at offset ${offset} was not written by Tribo, which needs its topics for itself: publish elsewhere, or give another prefix`,
+    );
+  return JSON.parse(text.toString()) as Envelope;
+}
+
+function headerOf(headers: IncomingRecord['headers'], name: Buffer): Buffer | undefined {
+  return headers.find(([key]) => key !== null && name.equals(key))?.[1] ?? undefined;
+}
