@@ -1,12 +1,22 @@
-import type { Kysely } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import { PortError } from '#core/errors.ts';
+import type { ColumnTypes } from './sql-database.ts';
 
 /** One step forward of a component's tables. Never edited once released: a later step corrects it. */
 export interface Migration {
   /** Dense, from 1. */
   readonly version: number;
-  /** Portable SQL: the same steps run on SQLite and PostgreSQL (`text`, `integer`, `bigint`, `double precision`). */
-  up(db: Kysely<unknown>): Promise<void>;
+  /** The same step for SQLite and PostgreSQL: SQL that both know, with `types` where their columns differ. */
+  up(db: Kysely<unknown>, types: ColumnTypes): Promise<void>;
+}
+
+export interface MigrationPlan<Schema> {
+  readonly kysely: Kysely<Schema>;
+  readonly component: string;
+  readonly migrations: readonly Migration[];
+  readonly types: ColumnTypes;
+  /** Makes other migrations of this database wait for the end of the transaction. */
+  readonly lock: (db: Transaction<SchemaVersionTable>) => Promise<void>;
 }
 
 interface SchemaVersionTable {
@@ -19,19 +29,18 @@ interface SchemaVersionTable {
  *
  * @throws PortError failed_precondition when the database was written by a newer release: going back is by restoring a backup.
  */
-export async function migrate<Schema>(
-  kysely: Kysely<Schema>,
-  component: string,
-  migrations: readonly Migration[],
-): Promise<void> {
+export async function migrate<Schema>({
+  kysely,
+  component,
+  migrations,
+  types,
+  lock,
+}: MigrationPlan<Schema>): Promise<void> {
   migrations.forEach((migration, index) => {
     if (migration.version !== index + 1) throw new RangeError(`${component}: migration ${index + 1} is missing`);
   });
   await (kysely as unknown as Kysely<SchemaVersionTable>).transaction().execute(async (db) => {
-    await db.getExecutor().adapter.acquireMigrationLock(db, {
-      lockTable: 'tribo_schema',
-      lockRowId: component,
-    });
+    await lock(db);
     await db.schema
       .createTable('tribo_schema')
       .ifNotExists()
@@ -51,7 +60,7 @@ export async function migrate<Schema>(
       );
     }
     if (current === migrations.length) return;
-    for (const migration of migrations.slice(current)) await migration.up(db as unknown as Kysely<unknown>);
+    for (const migration of migrations.slice(current)) await migration.up(db as unknown as Kysely<unknown>, types);
     await db
       .insertInto('tribo_schema')
       .values({ component, version: migrations.length })

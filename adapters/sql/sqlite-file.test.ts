@@ -84,8 +84,8 @@ describe('SQLite file', () => {
   it('leaves nothing of a migration that failed', async () => {
     const broken: Migration = {
       version: 1,
-      up: async (db) => {
-        await first.up(db);
+      up: async (db, types) => {
+        await first.up(db, types);
         throw new Error('power cut');
       },
     };

@@ -1,11 +1,19 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Kysely } from 'kysely';
+import { Kysely, sql, type Transaction } from 'kysely';
 import { PortError } from '#core/errors.ts';
 import { migrate, type Migration } from './migrate.ts';
 import { NodeSqliteDialect } from './node-sqlite-dialect.ts';
+import type { ColumnTypes, SqlDatabase } from './sql-database.ts';
 import { sqlitePortError } from './sqlite-errors.ts';
+
+const types: ColumnTypes = {
+  text: sql`text`,
+  bytes: sql`blob`,
+  rowId: sql`integer primary key`,
+  lastingRowId: sql`integer primary key autoincrement`,
+};
 
 export interface SqliteFileOptions {
   /** Its folder is made when absent. */
@@ -28,7 +36,7 @@ export interface SqliteFileOptions {
  * A SQLite file in WAL mode that several processes may open. A commit is durable when it returns, unless told otherwise
  * (`synchronous=FULL`: one fdatasync of the log). {@link onChange} reports commits of this process at once, and those of others within the polling interval.
  */
-export class SqliteFile<Schema> {
+export class SqliteFile<Schema> implements SqlDatabase<Schema> {
   readonly #kysely: Kysely<Schema>;
   readonly #database: DatabaseSync;
   readonly #changePollMs: number;
@@ -41,7 +49,9 @@ export class SqliteFile<Schema> {
   static async open<Schema>(options: SqliteFileOptions): Promise<SqliteFile<Schema>> {
     const file = new SqliteFile<Schema>(openDatabase(options), options);
     try {
-      await migrate(file.kysely, options.component, options.migrations);
+      const { component, migrations } = options;
+      // A transaction that may write has the file's lock from its begin.
+      await migrate({ kysely: file.kysely, component, migrations, types, lock: async () => undefined });
     } catch (error) {
       await file.close();
       throw error;
@@ -59,6 +69,17 @@ export class SqliteFile<Schema> {
   get kysely(): Kysely<Schema> {
     if (this.#closing) throw new PortError('failed_precondition', 'the database is closed');
     return this.#kysely;
+  }
+
+  /** All writing transactions of a file follow one another, whatever their lock. */
+  async write<Result>(
+    _lock: string,
+    work: (db: Transaction<Schema>) => Promise<Result>,
+    hasChanged: (result: Result) => boolean = () => true,
+  ): Promise<Result> {
+    const result = await this.kysely.transaction().execute(work);
+    if (hasChanged(result)) this.changed();
+    return result;
   }
 
   /**

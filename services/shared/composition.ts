@@ -6,6 +6,7 @@ import { azureOffers } from '#adapters/azure/module.ts';
 import { embeddedModule } from '#adapters/embedded/module.ts';
 import { gcpOffers } from '#adapters/gcp/module.ts';
 import { kafkaOffers } from '#adapters/kafka/module.ts';
+import { postgresOffers } from '#adapters/postgres/module.ts';
 import { providerModule } from '#adapters/provider-module.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
@@ -78,7 +79,7 @@ export function openRuntime(
   const chosen =
     portsFile === undefined
       ? []
-      : loadPortsFile(portsFile, [...awsOffers, ...azureOffers, ...gcpOffers, ...kafkaOffers]);
+      : loadPortsFile(portsFile, [...awsOffers, ...azureOffers, ...gcpOffers, ...kafkaOffers, ...postgresOffers]);
   for (const { offer } of chosen) container.unbind(portToken(offer.port));
   const elsewhere = providerModule((binding) => {
     for (const { offer, settings } of chosen) offer.bind(binding, settings);

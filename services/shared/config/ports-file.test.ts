@@ -49,6 +49,11 @@ describe('the file that says which ports are had from elsewhere', () => {
     ]);
   });
 
+  it('may say once what several sections share, by the merge key of YAML', () => {
+    const chosen = load('objectStore:\n  <<: { adapter: tape-object-store, reel: 1 }\n  reel: 3');
+    expect(chosen).toMatchObject([{ settings: { reel: 3 } }]);
+  });
+
   it('may be JSON, as the outputs of a stack are', () => {
     expect(load('{"objectStore":{"adapter":"tape-object-store","reel":3}}')).toMatchObject([{ settings: { reel: 3 } }]);
   });

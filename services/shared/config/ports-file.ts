@@ -51,7 +51,7 @@ export function loadPortsFile<Offer extends Offered>(path: string, offers: reado
 function readSections(path: string): Readonly<Record<string, unknown>> {
   let content: unknown;
   try {
-    content = parse(readFileSync(path, 'utf8'));
+    content = parse(readFileSync(path, 'utf8'), { merge: true });
   } catch (error) {
     throw new ConfigurationError([`TRIBO_PORTS_FILE ${path} cannot be read: ${messageOf(error)}`]);
   }

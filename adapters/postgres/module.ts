@@ -1,0 +1,40 @@
+import { provide, type Offer } from '../provider-module.ts';
+import { postgresCheckpointStoreConfigSchema } from './postgres-checkpoint-store/config.ts';
+import { PostgresCheckpointStore } from './postgres-checkpoint-store/postgres-checkpoint-store.ts';
+import { postgresRuleStoreConfigSchema } from './postgres-rule-store/config.ts';
+import { PostgresRuleStore } from './postgres-rule-store/postgres-rule-store.ts';
+import { postgresAuditTrailConfigSchema } from './postgres-audit-trail/config.ts';
+import { PostgresAuditTrail } from './postgres-audit-trail/postgres-audit-trail.ts';
+import { postgresDeviceRegistryConfigSchema } from './postgres-device-registry/config.ts';
+import { PostgresDeviceRegistry } from './postgres-device-registry/postgres-device-registry.ts';
+import { postgresModelRegistryConfigSchema } from './postgres-model-registry/config.ts';
+import { PostgresModelRegistry } from './postgres-model-registry/postgres-model-registry.ts';
+
+/** What a site may have in PostgreSQL. */
+export const postgresOffers: readonly Offer[] = [
+  provide(
+    'checkpointStore',
+    'postgres-checkpoint-store',
+    postgresCheckpointStoreConfigSchema,
+    async (settings, { closing, get }) => closing(await PostgresCheckpointStore.open(settings, await get('clock'))),
+  ),
+  provide('ruleStore', 'postgres-rule-store', postgresRuleStoreConfigSchema, async (settings, { closing, get }) =>
+    closing(await PostgresRuleStore.open(settings, await get('clock'))),
+  ),
+  provide('auditTrail', 'postgres-audit-trail', postgresAuditTrailConfigSchema, async (settings, { closing }) =>
+    closing(await PostgresAuditTrail.open(settings)),
+  ),
+  provide(
+    'deviceRegistry',
+    'postgres-device-registry',
+    postgresDeviceRegistryConfigSchema,
+    async (settings, { closing, get }) => closing(await PostgresDeviceRegistry.open(settings, await get('clock'))),
+  ),
+  provide(
+    'modelRegistry',
+    'postgres-model-registry',
+    postgresModelRegistryConfigSchema,
+    async (settings, { closing, get }) =>
+      closing(await PostgresModelRegistry.open(settings, await get('objectStore'), await get('clock'))),
+  ),
+];

@@ -1,0 +1,10 @@
+import { z } from 'zod';
+import { postgresConnectionShape } from '../connection-config.ts';
+
+export const postgresAuditTrailConfigSchema = z.strictObject({
+  ...postgresConnectionShape,
+  /** Of all tenants; the oldest above it are forgotten. */
+  maxEntries: z.int().min(1).default(1_000_000),
+});
+
+export type PostgresAuditTrailConfig = z.infer<typeof postgresAuditTrailConfigSchema>;

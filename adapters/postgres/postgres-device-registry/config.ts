@@ -1,0 +1,10 @@
+import { z } from 'zod';
+import { postgresConnectionShape } from '../connection-config.ts';
+
+export const postgresDeviceRegistryConfigSchema = z.strictObject({
+  ...postgresConnectionShape,
+  maxDevices: z.int().min(1).default(100_000),
+  maxMachinesPerDevice: z.int().min(1).default(1000),
+});
+
+export type PostgresDeviceRegistryConfig = z.infer<typeof postgresDeviceRegistryConfigSchema>;

@@ -1,0 +1,9 @@
+import { z } from 'zod';
+import { postgresConnectionShape } from '../connection-config.ts';
+
+export const postgresRuleStoreConfigSchema = z.strictObject({
+  ...postgresConnectionShape,
+  maxRulesPerTenant: z.int().min(1).default(10_000),
+});
+
+export type PostgresRuleStoreConfig = z.infer<typeof postgresRuleStoreConfigSchema>;
