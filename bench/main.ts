@@ -31,6 +31,7 @@ const USAGE = `npm run bench -- <name>:
   replay [format...]       recordings through the platform: pronostia, skab, nab, cwru, cmapss; --write puts the table into docs/performance.md
   pronostia                the same, of PRONOSTIA alone: an alarm before the end of life of each bearing
   detection [--short]      each simulated fault of each demo machine to the detector, and healthy machines; --write as above
+  adapters [name...]       adapters of other providers against their peers, next to bare clients; --short; needs \`npm run sdks\`
   features, ingestion, rules, store, waveforms   parts on their own`;
 
 const PLANT = { machines: 200, connections: 20, maxInFlight: 100 } as const;
@@ -90,6 +91,11 @@ const benches: Readonly<Record<string, () => Promise<void> | void>> = {
     const { featuresBenchTable, runFeaturesBench } = await import('./features.ts');
     const result = await runFeaturesBench();
     print('features', featuresBenchTable(result), result);
+  },
+  adapters: async () => {
+    const { adaptersMarkdown, runAdaptersBench } = await import('./adapters.ts');
+    const rows = await runAdaptersBench(positionals.slice(1), flags.short ? 8 : 60);
+    print('adapters', adaptersMarkdown(rows), { rows });
   },
   ...Object.fromEntries(['ingestion', 'rules', 'store', 'waveforms'].map((name) => [name, () => runAlone(name)])),
 };

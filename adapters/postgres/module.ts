@@ -9,6 +9,8 @@ import { postgresDeviceRegistryConfigSchema } from './postgres-device-registry/c
 import { PostgresDeviceRegistry } from './postgres-device-registry/postgres-device-registry.ts';
 import { postgresModelRegistryConfigSchema } from './postgres-model-registry/config.ts';
 import { PostgresModelRegistry } from './postgres-model-registry/postgres-model-registry.ts';
+import { postgresTimeSeriesStoreConfigSchema } from './postgres-time-series-store/config.ts';
+import { PostgresTimeSeriesStore } from './postgres-time-series-store/postgres-time-series-store.ts';
 
 /** What a site may have in PostgreSQL. */
 export const postgresOffers: readonly Offer[] = [
@@ -36,5 +38,12 @@ export const postgresOffers: readonly Offer[] = [
     postgresModelRegistryConfigSchema,
     async (settings, { closing, get }) =>
       closing(await PostgresModelRegistry.open(settings, await get('objectStore'), await get('clock'))),
+  ),
+  provide(
+    'timeSeriesStore',
+    'postgres-time-series-store',
+    postgresTimeSeriesStoreConfigSchema,
+    async (settings, { closing, get }) =>
+      closing(await PostgresTimeSeriesStore.open(settings, { clock: await get('clock') })),
   ),
 ];

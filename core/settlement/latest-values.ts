@@ -9,7 +9,7 @@ export const DERIVED = 8;
 const QUALITIES: readonly Quality[] = ['good', 'uncertain', 'bad'];
 
 /** The quality that a code stands for. */
-function qualityOf(code: number): Quality {
+export function qualityOf(code: number): Quality {
   return QUALITIES[code % DERIVED]!;
 }
 

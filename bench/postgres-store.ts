@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto';
+import { finished } from 'node:stream/promises';
+import { PostgresTimeSeriesStore } from '#adapters/postgres/postgres-time-series-store/postgres-time-series-store.ts';
+import { postgresTimeSeriesStoreConfigSchema } from '#adapters/postgres/postgres-time-series-store/config.ts';
+import type { StampedEvent } from '#core/domain/event.ts';
+import type { MachineKey, TenantId } from '#core/domain/ids.ts';
+import type { EventOutcome } from '#core/ports/time-series-store.ts';
+import { Postgres } from '#test/peers/postgres.ts';
+import type { AdapterBenchRow } from './adapters.ts';
+import { percentiles } from './statistics.ts';
+
+const BATCH_MESSAGES = 5_000;
+const METRICS = Array.from({ length: 10 }, (_, i) => `metric_${i}`);
+const BATCH_ROWS = BATCH_MESSAGES * METRICS.length;
+const MACHINES = 200;
+const TENANT = 'bench' as TenantId;
+/** As a small server of a cloud is set; what was committed is on the disk. */
+const SERVER = ['fsync=on', 'synchronous_commit=on', 'shared_buffers=512MB', 'max_wal_size=4GB'];
+
+/**
+ * Settles messages of 10 readings as fast as the store takes them, with its housekeeping beside, next to a loop of COPY alone on the same server:
+ * the same rows a transaction, into a table without index. Throws where the rollups, the newest values or the ledger are not of all readings.
+ */
+export async function runPostgresStoreBench(seconds: number): Promise<AdapterBenchRow> {
+  await using postgres = await Postgres.start({ settings: SERVER });
+  const bareRowsPerS = await bareCopy(postgres, Math.max(3, seconds / 4));
+  const settings = postgresTimeSeriesStoreConfigSchema.parse(postgres.freshConnection());
+  const store = await PostgresTimeSeriesStore.open(settings);
+  try {
+    const source = new Messages();
+    const settleMs: number[] = [];
+    const cpuBefore = process.cpuUsage();
+    const startedAt = performance.now();
+    const housekeeping = new AbortController();
+    const kept = keepHouse(store, housekeeping.signal);
+    while (performance.now() - startedAt < seconds * 1000) {
+      const outcomes = source.batch();
+      const before = performance.now();
+      await store.settle({ stream: 'metrics', group: 'store', fence: 1, outcomes });
+      settleMs.push(performance.now() - before);
+    }
+    const elapsedS = (performance.now() - startedAt) / 1000;
+    const cpu = process.cpuUsage(cpuBefore);
+    housekeeping.abort();
+    const longestMaintenanceMs = await kept;
+    const chartMs = await source.check(store, settleMs.length * BATCH_MESSAGES);
+    const rows = settleMs.length * BATCH_ROWS;
+    return {
+      adapter: 'postgres-time-series-store',
+      does: 'rows settled, rollups current',
+      perS: Math.round(rows / elapsedS),
+      barePerS: Math.round(bareRowsPerS),
+      ratio: rows / elapsedS / bareRowsPerS,
+      p95Ms: percentiles(settleMs).p95,
+      cpuUsPerItem: (cpu.user + cpu.system) / rows,
+      notes: `batches of ${BATCH_ROWS}, ${MACHINES} machines; longest housekeeping ${Math.round(longestMaintenanceMs)} ms; a day's chart ${chartMs.toFixed(1)} ms`,
+    };
+  } finally {
+    await store.close();
+  }
+}
+
+/** Once a second, as the service does; returns how long the longest took. */
+async function keepHouse(store: PostgresTimeSeriesStore, signal: AbortSignal): Promise<number> {
+  let longestMs = 0;
+  while (!signal.aborted) {
+    const startedAt = performance.now();
+    await store.maintain(Date.now());
+    longestMs = Math.max(longestMs, performance.now() - startedAt);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  return longestMs;
+}
+
+async function bareCopy(postgres: Postgres, seconds: number): Promise<number> {
+  const { Client } = (await import('pg')).default;
+  const { from } = (await import('pg-copy-streams')).default;
+  const { host, port, database, user } = postgres.freshConnection();
+  const client = new Client({ host, port, database, user });
+  await client.connect();
+  const table = `bare_${randomUUID().slice(0, 8)}`;
+  await client.query(
+    `CREATE TABLE ${table} (ord bigint, ts bigint, value double precision, series_id int, quality smallint)`,
+  );
+  const rows = binaryRows();
+  const startedAt = performance.now();
+  let batches = 0;
+  for (; performance.now() - startedAt < seconds * 1000; batches++) {
+    await client.query('BEGIN');
+    const stream = client.query(from(`COPY ${table} FROM STDIN (FORMAT binary)`));
+    stream.end(rows);
+    await finished(stream);
+    await client.query('COMMIT');
+  }
+  const elapsedS = (performance.now() - startedAt) / 1000;
+  await client.query(`DROP TABLE ${table}`);
+  await client.end();
+  return (batches * BATCH_ROWS) / elapsedS;
+}
+
+/** A batch in COPY's binary format, made once. */
+function binaryRows(): Buffer {
+  const header = Buffer.alloc(19);
+  header.write('PGCOPY\n\xff\r\n\0', 'latin1');
+  const row = Buffer.from('0005' + ['00000008', '00000008', '00000008', '00000004', '00000002'].map((size) => size + '00'.repeat(Number(size))).join(''), 'hex'); // prettier-ignore
+  return Buffer.concat([header, ...Array.from({ length: BATCH_ROWS }, () => row), Buffer.from('ffff', 'hex')]);
+}
+
+/** Machines that report once a second of their own time, which runs as fast as the store takes it. */
+class Messages {
+  readonly #keys = Array.from({ length: MACHINES }, (_, i) => `${TENANT}/hall/machine-${i}` as MachineKey);
+  readonly #startMs = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 86_400_000;
+  #seq = 0;
+
+  batch(): EventOutcome[] {
+    return Array.from({ length: BATCH_MESSAGES }, () => this.#message());
+  }
+
+  /** Reads back from the rollups what was settled; returns how long the chart of a day took. */
+  async check(store: PostgresTimeSeriesStore, messages: number): Promise<number> {
+    const [ledger] = await store.settled();
+    if (ledger?.settled.stored !== messages * METRICS.length) throw new Error('the ledger is not exact');
+    const fromMs = this.#startMs;
+    const range = { fromMs, toMs: this.#now() + 1000, limit: 100_000, aggregates: ['count', 'mean'] as const };
+    const of = { machine: this.#keys[0]!, metric: METRICS[0]! };
+    const startedAt = performance.now();
+    const day = await store.series({ ...range, ...of, stepMs: 60_000 });
+    const chartMs = performance.now() - startedAt;
+    const hours = await store.series({ ...range, ...of, stepMs: 3_600_000 });
+    for (const { columns } of [day, hours]) {
+      const counted = columns['count']!.reduce((sum, each) => sum + each, 0);
+      if (counted !== messages / MACHINES)
+        throw new Error(`rollups count ${counted} of ${messages / MACHINES} readings`);
+    }
+    const latest = await store.latest(of.machine);
+    if (latest.length !== METRICS.length || latest.some(({ ts }) => ts !== this.#now()))
+      throw new Error('newest values are old');
+    return chartMs;
+  }
+
+  #now(): number {
+    return this.#startMs + Math.floor((this.#seq - 1) / MACHINES) * 1000;
+  }
+
+  #message(): EventOutcome {
+    this.#seq += 1;
+    const seq = this.#seq;
+    const event: StampedEvent = {
+      eventId: `${seq.toString(36).padStart(12, '0')}-${(seq * 7919).toString(36)}`,
+      kind: 'telemetry',
+      key: this.#keys[(seq - 1) % MACHINES]!,
+      items: METRICS.length,
+      acceptedAtMs: Date.now(),
+      payload: new Uint8Array(),
+      source: 'bench',
+      epoch: 1,
+      seq,
+      cumulativeItems: seq * METRICS.length,
+    };
+    const readings = METRICS.map((metric, i) => ({ metric, value: 50 + i + Math.sin(seq / 1000) }));
+    return { type: 'readings', event, ts: this.#now(), readings };
+  }
+}
