@@ -1,3 +1,4 @@
+import { systemClock, type Clock } from '../clock.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '../domain/event.ts';
 import type { BatchHandler, DeliveryBatch, EventStream, PublishResult } from '../ports/event-stream.ts';
 
@@ -37,14 +38,18 @@ export interface StreamWork {
 }
 
 /** The stream, with all its extra powers, of which the observer hears. The observer must not throw. */
-export function observeStream<Stream extends EventStream>(stream: Stream, observer: StreamObserver): Stream {
+export function observeStream<Stream extends EventStream>(
+  stream: Stream,
+  observer: StreamObserver,
+  clock: Pick<Clock, 'monotonicMs'> = systemClock,
+): Stream {
   const observed: Pick<EventStream, 'publish' | 'subscribe'> = {
     publish: (name, events, options) =>
       surrounded(observer, { doing: 'publish', stream: name, events }, () =>
-        publish(observer, name, events.length, () => stream.publish(name, events, options)),
+        publish(observer, clock, name, events.length, () => stream.publish(name, events, options)),
       ),
     subscribe: (name, group, handler, options) =>
-      stream.subscribe(name, group, observedHandler(observer, name, group, handler), options),
+      stream.subscribe(name, group, observedHandler(observer, clock, name, group, handler), options),
   };
   return new Proxy(stream, {
     get: (target, property) => {
@@ -57,29 +62,31 @@ export function observeStream<Stream extends EventStream>(stream: Stream, observ
 
 async function publish(
   observer: StreamObserver,
+  clock: Pick<Clock, 'monotonicMs'>,
   name: StreamName,
   events: number,
   work: () => Promise<PublishResult>,
 ): Promise<PublishResult> {
-  const startedMs = performance.now();
+  const startedMs = clock.monotonicMs();
   let durable = 0;
   try {
     const result = await work();
     durable = events - result.failed.length;
     return result;
   } finally {
-    observer.published(name, { durable, failed: events - durable, durationMs: performance.now() - startedMs });
+    observer.published(name, { durable, failed: events - durable, durationMs: clock.monotonicMs() - startedMs });
   }
 }
 
 function observedHandler(
   observer: StreamObserver,
+  clock: Pick<Clock, 'monotonicMs'>,
   name: StreamName,
   group: string,
   handler: BatchHandler,
 ): BatchHandler {
   return async (batch, signal) => {
-    const startedMs = performance.now();
+    const startedMs = clock.monotonicMs();
     const { events } = batch;
     let acknowledged: number | undefined;
     const settles = async (count: number, settling: Promise<void>): Promise<void> => {
@@ -99,7 +106,7 @@ function observedHandler(
         acknowledged: acknowledged ?? 0,
         refused: events.length - (acknowledged ?? 0),
         redelivered: batch.redeliveries > 0 ? events.length : 0,
-        durationMs: performance.now() - startedMs,
+        durationMs: clock.monotonicMs() - startedMs,
       });
     }
   };

@@ -2,6 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DEFAULT_INDICATOR_PARAMETERS } from '#core/inference/health-indicator.ts';
+import { healthGraph } from '#core/inference/health-model.ts';
+import { encodeOnnxModel } from '#core/inference/onnx-model.ts';
 import type { CreatedToken, TokenView } from '#services/api-gateway/schemas/access.ts';
 import type { AlarmFiguresView, AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { AddedDevice, DeviceView } from '#services/api-gateway/schemas/devices.ts';
@@ -15,6 +18,12 @@ const MACHINE = 'press-7';
 const RULE = {
   ...{ kind: 'threshold', metric: 'temperature', direction: 'above', limit: 60, text: 'Warm', priority: 'low' },
   ...{ consequence: 'Nothing yet.', response: 'Look at it.' },
+};
+
+const MODEL_DESCRIPTION = {
+  inputs: ['rms_g'],
+  parameters: { threshold: 3 },
+  provenance: { trainedOn: 'last month', fromMs: 1, toMs: 2, samples: 10, software: 'notebook 3', metrics: {} },
 };
 
 let platform: PlatformProcess;
@@ -118,7 +127,29 @@ describe('commands to a platform that runs', () => {
   );
 
   it(
-    'show the fleet, a machine and its history, to which they add, and the models',
+    'register versions of a model, decide with a reason which of them runs, and take that back',
+    async () => {
+      const description = written('model.json', JSON.stringify(MODEL_DESCRIPTION));
+      for (const version of [1, 2]) {
+        const onnx = written('model.onnx', modelWithMean(version));
+        expect(await ask<object>('model', 'register', 'outlier', onnx, description)).toMatchObject({ version });
+      }
+      const promoted = { name: 'outlier', promotedVersion: 1 };
+      expect(await ask<object>('model', 'promote', 'outlier', '1', '--reason', 'the first')).toMatchObject(promoted);
+      await ask<object>('model', 'promote', 'outlier', '2');
+      expect(await ask<object>('model', 'rollback', 'outlier', '--reason', 'too shy')).toMatchObject(promoted);
+      expect(await platform.command('model', 'promote', 'outlier', '9')).toMatchObject({ code: 66 });
+      expect(await ask<object[]>('model', 'versions', 'outlier')).toMatchObject([
+        { version: 2, promoted: false },
+        { version: 1, promoted: true },
+      ]);
+      expect(await ask<object[]>('model', 'list')).toMatchObject([{ ...promoted, latestVersion: 2 }]);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'show the fleet, a machine and its history, to which they add',
     async () => {
       const press = expect.objectContaining({ machine: MACHINE, class: 'press' });
       expect(await ask<FleetMachine[]>('plant', 'list')).toContainEqual(press);
@@ -129,7 +160,6 @@ describe('commands to a platform that runs', () => {
       expect(await ask<MachineEventView[]>('machine', 'history', MACHINE)).toMatchObject([
         { kind: 'repair', text: 'new seal', by: 'command-line' },
       ]);
-      expect(await ask<object[]>('model', 'list')).toEqual([]);
     },
     TIMEOUT_MS,
   );
@@ -143,9 +173,18 @@ async function ask<Answer>(...given: readonly string[]): Promise<Answer> {
 }
 
 function ruleFile(changes: object): string {
-  const path = join(folder, 'rule.json');
-  writeFileSync(path, JSON.stringify({ ...RULE, ...changes }));
+  return written('rule.json', JSON.stringify({ ...RULE, ...changes }));
+}
+
+function written(name: string, content: string | Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
   return path;
+}
+
+function modelWithMean(mean: number): Uint8Array {
+  const levels = { kind: 'log-level-baseline', version: 1, features: ['rms_g'], mean: [mean], scale: [1] } as const;
+  return encodeOnnxModel(healthGraph({ ...levels, trainedOn: 10, parameters: DEFAULT_INDICATOR_PARAMETERS }));
 }
 
 async function statusOfSending({ device, secret }: AddedDevice, machine: string): Promise<number> {
