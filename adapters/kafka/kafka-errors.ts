@@ -50,22 +50,16 @@ const CODES_OF_CLIENT: Readonly<Record<string, PortErrorCode>> = {
   PLT_KFK_UNSUPPORTED_API: 'failed_precondition',
 };
 
-/** The protocol's names of the errors in an error of the client, which nests them: a request has one a partition, a retry one an attempt. */
+/** The protocol's names of the errors in an error of the client. */
 export function namesOfKafkaError(error: unknown): readonly string[] {
-  if (!(error instanceof Error)) return [];
-  const { apiId, errors, cause } = error as { apiId?: unknown; errors?: unknown; cause?: unknown };
-  const inner = Array.isArray(errors) ? (errors as unknown[]) : [];
-  return [
-    ...(typeof apiId === 'string' ? [apiId] : []),
-    ...inner.flatMap(namesOfKafkaError),
-    ...namesOfKafkaError(cause),
-  ];
+  return nestedIn(error).flatMap(({ apiId }) => (typeof apiId === 'string' ? [apiId] : []));
 }
 
 /** The code of an error of the client: by the protocol's names in it, then the client's own. */
 export function codeOfKafkaError(error: unknown): PortErrorCode {
-  for (const name of namesOfKafkaError(error)) if (CODES[name] !== undefined) return CODES[name];
-  return codeOfClientError(error) ?? 'internal';
+  const named = namesOfKafkaError(error).map((name) => CODES[name]);
+  const ofClient = nestedIn(error).map(({ code }) => codeOfClient(code));
+  return [...named, ...ofClient].find((code) => code !== undefined) ?? 'internal';
 }
 
 /** A call that must not outlive its time. Whatever it throws leaves as a PortError, with the client's error as its cause. */
@@ -88,22 +82,22 @@ export async function kafkaCall<Result>(what: string, timeoutMs: number, call: (
 
 /** The error as a PortError that says what was being done. */
 export function kafkaError(what: string, error: unknown): PortError {
-  if (isPortError(error)) return error;
+  // Ours comes back wrapped where the client asked for it, as for a password.
+  const own = nestedIn(error).find(isPortError);
+  if (own) return own;
   const names = [...new Set(namesOfKafkaError(error))].join(', ');
   return new PortError(codeOfKafkaError(error), `${what}: ${names === '' ? String(error) : names}`, { cause: error });
 }
 
-function codeOfClientError(error: unknown): PortErrorCode | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { code, errors, cause } = error as { code?: unknown; errors?: unknown; cause?: unknown };
-  if (typeof code === 'string') {
-    if (CODES_OF_CLIENT[code] !== undefined) return CODES_OF_CLIENT[code];
-    // Node's own errors of sockets and names have a code such as ECONNRESET.
-    if (/^E[A-Z_]+$/.test(code)) return 'unavailable';
-  }
-  for (const inner of [...(Array.isArray(errors) ? (errors as unknown[]) : []), cause]) {
-    const found = codeOfClientError(inner);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+function codeOfClient(code: unknown): PortErrorCode | undefined {
+  if (typeof code !== 'string') return undefined;
+  // Node's own errors of sockets and names have a code such as ECONNRESET.
+  return CODES_OF_CLIENT[code] ?? (/^E[A-Z_]+$/.test(code) ? 'unavailable' : undefined);
+}
+
+/** The error and those in it: of a request there is one a partition, of a call that was repeated one an attempt. */
+function nestedIn(error: unknown): readonly (Error & { readonly apiId?: unknown; readonly code?: unknown })[] {
+  if (!(error instanceof Error)) return [];
+  const { errors } = error as { readonly errors?: unknown };
+  return [error, ...(Array.isArray(errors) ? (errors as unknown[]) : []).flatMap(nestedIn), ...nestedIn(error.cause)];
 }

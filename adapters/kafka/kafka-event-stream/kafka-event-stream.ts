@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock, type Clock } from '#core/clock.ts';
+import { abortable } from '#core/delivery/abortable.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
@@ -235,21 +236,6 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
 
   #throwIfClosed(): void {
     if (this.#closed) throw new PortError('failed_precondition', 'the event stream is closed');
-  }
-}
-
-/** The result, or `cancelled` as soon as the caller stops waiting; the work goes on. */
-async function abortable<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (!signal) return work;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void =>
-    reject(new PortError('cancelled', 'the caller stopped waiting', { cause: signal.reason }));
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
 

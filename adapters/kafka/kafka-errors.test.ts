@@ -1,0 +1,51 @@
+import { describe, expect, it } from '@jest/globals';
+import { PortError } from '#core/errors.ts';
+import { codeOfKafkaError, kafkaCall, kafkaError } from './kafka-errors.ts';
+
+const protocol = (apiId: string): Error => Object.assign(new Error(apiId), { code: 'PLT_KFK_PROTOCOL', apiId });
+const ofClient = (code: string, options?: ErrorOptions): Error => Object.assign(new Error(code, options), { code });
+
+describe('codeOfKafkaError', () => {
+  it.each([
+    ['an error of the protocol', protocol('NOT_ENOUGH_REPLICAS'), 'unavailable'],
+    ['one of a partition', new AggregateError([protocol('TOPIC_AUTHORIZATION_FAILED')]), 'permission_denied'],
+    [
+      'one of the last attempt',
+      new AggregateError([new AggregateError([protocol('MESSAGE_TOO_LARGE')])]),
+      'invalid_argument',
+    ],
+    [
+      'a refused sign-in behind a network error',
+      ofClient('X', { cause: ofClient('PLT_KFK_AUTHENTICATION') }),
+      'permission_denied',
+    ],
+    ['a socket', new AggregateError([ofClient('ECONNREFUSED')]), 'unavailable'],
+    ['a request without an answer', ofClient('PLT_KFK_TIMEOUT'), 'deadline_exceeded'],
+    ['something else', new TypeError('x is undefined'), 'internal'],
+    ['no error at all', 'refused', 'internal'],
+  ])('knows %s', (_what, error, code) => {
+    expect(codeOfKafkaError(error)).toBe(code);
+  });
+});
+
+describe('kafkaError', () => {
+  it('gives back an error of ours that the client wrapped', () => {
+    const own = new PortError('failed_precondition', 'set the password');
+    expect(kafkaError('publish', ofClient('PLT_KFK_NETWORK', { cause: own }))).toBe(own);
+  });
+
+  it('says what was being done and what the broker called it', () => {
+    const { message, cause } = kafkaError('publish to tribo.metrics', protocol('NOT_ENOUGH_REPLICAS'));
+    expect(message).toBe('publish to tribo.metrics: NOT_ENOUGH_REPLICAS');
+    expect(cause).toBeInstanceOf(Error);
+  });
+});
+
+describe('kafkaCall', () => {
+  it('waits no longer than its time', async () => {
+    await expect(kafkaCall('describe', 5, () => new Promise(() => undefined))).rejects.toMatchObject({
+      code: 'deadline_exceeded',
+      message: 'describe: no answer within 5 ms',
+    });
+  });
+});

@@ -1,0 +1,93 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { sampleEvent } from '#core/contracts/sample-event.ts';
+import { freePort } from '#test/peers/peer-process.ts';
+import { Kafka } from '#test/peers/kafka.ts';
+import { certificateAuthority, issuedCertificate } from '#test/support/self-signed-certificate.ts';
+import { kafkaEventStreamConfigSchema } from './config.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
+
+const PASSWORD_VARIABLE = 'TRIBO_TEST_KAFKA_PASSWORD';
+const PREFIX = 'tribo.';
+let kafka: Kafka;
+let folder: string;
+let address: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'tribo-kafka-tls-'));
+  const authority = certificateAuthority();
+  const { cert, key } = issuedCertificate(authority);
+  writeFileSync(join(folder, 'ca.pem'), authority.cert);
+  const port = await freePort();
+  address = `127.0.0.1:${port}`;
+  kafka = await Kafka.start({ secured: { port, certificate: cert, key } });
+  await kafka.createTopics([`${PREFIX}metrics`], { partitions: 2 });
+}, 300_000);
+
+afterAll(async () => {
+  await kafka[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+function open(given: object): Promise<KafkaEventStream> {
+  const place = { brokers: [address], prefix: PREFIX, streams: ['metrics'], timeoutMs: 10_000 };
+  return KafkaEventStream.open(
+    kafkaEventStreamConfigSchema.parse({ ...place, tls: { caFile: join(folder, 'ca.pem') }, ...given }),
+  );
+}
+
+describe('signing in to Kafka over TLS', () => {
+  it.each(['plain', 'scram-sha-256'])(
+    'publishes with a user and a password from the environment (%s)',
+    async (mechanism) => {
+      process.env[PASSWORD_VARIABLE] = Kafka.password;
+      const stream = await open({ sasl: { mechanism, username: Kafka.user, passwordVariable: PASSWORD_VARIABLE } });
+      expect(await stream.publish('metrics', [sampleEvent('e-1')])).toEqual({ failed: [] });
+      await stream.close();
+    },
+  );
+
+  it('publishes with a token from a file', async () => {
+    const tokenFile = join(folder, 'token');
+    writeFileSync(tokenFile, `${unsecuredToken()}\n`);
+    const stream = await open({ sasl: { mechanism: 'oauthbearer', tokenFile } });
+    expect(await stream.publish('metrics', [sampleEvent('e-2')])).toEqual({ failed: [] });
+    await stream.close();
+  });
+
+  it('is permission_denied with a wrong password, soon and not as something missing', async () => {
+    process.env[PASSWORD_VARIABLE] = 'guessed';
+    const stream = await open({
+      sasl: { mechanism: 'plain', username: Kafka.user, passwordVariable: PASSWORD_VARIABLE },
+    });
+    await expect(stream.publish('metrics', [sampleEvent('e-3')])).rejects.toMatchObject({ code: 'permission_denied' });
+    await stream.close();
+  });
+
+  it('says which variable is to hold the password where it holds none', async () => {
+    process.env[PASSWORD_VARIABLE] = '';
+    const stream = await open({
+      sasl: { mechanism: 'plain', username: Kafka.user, passwordVariable: PASSWORD_VARIABLE },
+    });
+    await expect(stream.publish('metrics', [sampleEvent('e-4')])).rejects.toMatchObject({
+      code: 'failed_precondition',
+      message: expect.stringContaining(PASSWORD_VARIABLE),
+    });
+    await stream.close();
+  });
+
+  it('is refused by a client that does not know the authority', async () => {
+    const stream = await open({ tls: true });
+    await expect(stream.publish('metrics', [sampleEvent('e-5')])).rejects.toMatchObject({ code: 'unavailable' });
+    await stream.close();
+  });
+});
+
+/** A JWT without a signature, as Kafka's own validator for development takes it. */
+function unsecuredToken(): string {
+  const part = (json: object): string => Buffer.from(JSON.stringify(json)).toString('base64url');
+  const nowS = Math.floor(Date.now() / 1000);
+  return `${part({ alg: 'none' })}.${part({ sub: 'tribo', iat: nowS, exp: nowS + 3600 })}.`;
+}
