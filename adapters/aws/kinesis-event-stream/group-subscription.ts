@@ -3,9 +3,10 @@ import type { Clock } from '#core/clock.ts';
 import type { DeliveryLimits } from '#core/delivery/delivery-window.ts';
 import { SettledBefore } from '#core/delivery/settled-before.ts';
 import type { BatchHandler, Progress, Subscription } from '#core/ports/event-stream.ts';
-import type { KinesisCalls, Shard } from './client.ts';
+import type { KinesisCalls } from './client.ts';
 import type { LeaseTable, ShardLease } from './lease-table.ts';
 import { Sleeper } from './sleeper.ts';
+import { childLeases, outlivedLeases, readyLeases, waitsForUnleased } from './shard-family.ts';
 import { ShardDelivery, type ShardDeliveryParts } from './shard-delivery.ts';
 
 /** A lease is renewed so many times in its length. */
@@ -14,7 +15,7 @@ const RENEWALS_A_LEASE = 3;
 export interface GroupSubscriptionOptions extends Pick<ShardDeliveryParts, 'iterator' | 'read' | 'onFailure'> {
   readonly clock: Clock;
   readonly leases: LeaseTable;
-  readonly shards: (signal: AbortSignal | undefined) => ReturnType<KinesisCalls['shards']>;
+  readonly shards: () => ReturnType<KinesisCalls['shards']>;
   readonly group: string;
   readonly handler: BatchHandler;
   readonly limits: DeliveryLimits;
@@ -135,24 +136,16 @@ export class GroupSubscription implements Subscription {
   /** Makes leases of the shards that this one was split or merged into, and lets go of those of shards that are no more. */
   async #openChildren(parent: string): Promise<void> {
     const { leases, group, shards } = this.#options;
-    const [listed, known] = [await shards(undefined), await leases.list(group)];
-    const names = new Set(known.map(({ shard }) => shard));
-    const isChild = ({ id, parents }: Shard): boolean => parents.includes(parent) && !names.has(id);
-    for (const { id, parents } of listed.filter(isChild))
-      await leases.create(group, {
-        shard: id,
-        position: undefined,
-        parents: parents.filter((each) => names.has(each)),
-      });
-    const there = new Set(listed.map(({ id }) => id));
-    for (const { shard, isEnded } of known) if (isEnded && !there.has(shard)) await leases.delete(group, shard);
+    const [listed, known] = [await shards(), await leases.list(group)];
+    for (const child of childLeases(parent, listed, known))
+      await leases.create(group, { ...child, position: undefined });
+    for (const { shard } of outlivedLeases(known, listed)) await leases.delete(group, shard);
   }
 
   async #lookForShards(): Promise<void> {
-    const { leases, group } = this.#options;
+    const { leases, group, shards } = this.#options;
     const known = await leases.list(group);
-    const unsettled = new Set(known.filter(({ isEnded }) => !isEnded).map(({ shard }) => shard));
-    const ready = known.filter((each) => !each.isEnded && !each.parents.some((parent) => unsettled.has(parent)));
+    const ready = readyLeases(known, waitsForUnleased(known) ? await shards() : []);
     const free = ready.filter(
       (each) => !this.#held.has(each.shard) && (each.owner === undefined || this.#isOver(each)),
     );

@@ -2,58 +2,85 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterAll, beforeAll } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Kinesis } from '@aws-sdk/client-kinesis';
 import { eventStreamContract, type EventStreamHarness } from '#core/contracts/event-stream.contract.ts';
-import type { StreamName } from '#core/domain/event.ts';
+import { sampleEvent } from '#core/contracts/sample-event.ts';
+import { until } from '#core/contracts/until.ts';
+import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
+import type { MachineKey } from '#core/domain/ids.ts';
+import type { BatchHandler } from '#core/ports/event-stream.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { Kinesalite } from '#test/peers/kinesalite.ts';
 import { makeTable } from '#test/peers/moto-table.ts';
 import { Moto } from '#test/peers/moto.ts';
 import { openDynamoTable } from '../dynamo-table.ts';
 import { openKinesis, type KinesisCalls } from './client.ts';
 import { kinesisEventStreamConfigSchema, type KinesisEventStreamConfig } from './config.ts';
 import { KinesisEventStream } from './kinesis-event-stream.ts';
+import { LeaseTable } from './lease-table.ts';
 import { decodeRecord } from './record-codec.ts';
 
 const REGION = 'eu-central-1';
 let moto: Moto;
-let kinesis: Kinesis;
+let kinesalite: Kinesalite;
+const kinesis = new Map<PeerName, Kinesis>();
+
+type PeerName = 'moto' | 'kinesalite';
 
 beforeAll(async () => {
-  moto = await Moto.start();
+  [moto, kinesalite] = await Promise.all([Moto.start(), Kinesalite.start()]);
   const { Kinesis } = await import('@aws-sdk/client-kinesis');
   const { NodeHttpHandler } = await import('@smithy/node-http-handler');
-  kinesis = new Kinesis({ region: REGION, endpoint: moto.endpoint, requestHandler: new NodeHttpHandler() });
+  for (const [name, { endpoint }] of Object.entries({ moto, kinesalite }) as [PeerName, Moto | Kinesalite][])
+    kinesis.set(name, new Kinesis({ region: REGION, endpoint, requestHandler: new NodeHttpHandler() }));
 }, 300_000);
 
 afterAll(async () => {
-  kinesis.destroy();
+  for (const each of kinesis.values()) each.destroy();
   await moto[Symbol.asyncDispose]();
+  await kinesalite[Symbol.asyncDispose]();
 });
 
-type Harness = EventStreamHarness & AsyncDisposable;
+interface Harness extends EventStreamHarness, AsyncDisposable {
+  readonly name: string;
+  readonly kinesis: Kinesis;
+  readonly leases: LeaseTable;
+  readonly config: KinesisEventStreamConfig;
+}
 
-async function makeHarness(shards: number): Promise<Harness> {
+async function makeHarness(
+  peer: PeerName,
+  shards: number,
+  given: Partial<KinesisEventStreamConfig> = {},
+): Promise<Harness> {
   const name = `tribo-${randomUUID()}`;
-  await kinesis.createStream({ StreamName: name, ShardCount: shards });
+  const sdk = kinesis.get(peer)!;
+  await sdk.createStream({ StreamName: name, ShardCount: shards });
+  await until(async () => await isActive(sdk, name), 'the stream is there');
   await makeTable(moto, REGION, name);
+  const { endpoint } = peer === 'moto' ? moto : kinesalite;
   const config = kinesisEventStreamConfigSchema.parse({
-    ...{ region: REGION, endpoint: moto.endpoint, streams: { metrics: name }, stateTable: name },
+    ...{ region: REGION, endpoint, stateEndpoint: moto.endpoint, streams: { metrics: name }, stateTable: name },
     // So many that each machine of a case has a lane, and with it records, of its own.
     lanes: 499,
     ...{ pollMs: 10, leaseMs: 1500, checkpointIntervalMs: 100 },
-    // Moto has the limit that was Kinesis's until 2025.
+    // The peers have the limit that was Kinesis's until 2025.
     maxRequestBytes: 5_242_880,
+    ...given,
   });
   const faults: Faults = { next: new Set() };
   const clients: KinesisEventStream[] = [];
+  const table = () => openDynamoTable({ region: REGION, endpoint: moto.endpoint, table: name });
   const open = async () => {
-    const table = await openDynamoTable({ region: REGION, endpoint: moto.endpoint, table: name });
-    const client = new KinesisEventStream(config, { kinesis: withFaults(await openKinesis(config), faults), table });
+    const calls = withFaults(await openKinesis(config), faults);
+    const client = new KinesisEventStream(config, { kinesis: calls, table: await table() });
     clients.push(client);
     return client;
   };
+  const ownTable = await table();
   return {
+    ...{ name, config, kinesis: sdk, leases: new LeaseTable(ownTable, name, 10_000) },
     stream: await open(),
     streamName: 'metrics',
     missingStreamName: 'no-such-stream' as StreamName,
@@ -66,9 +93,15 @@ async function makeHarness(shards: number): Promise<Harness> {
     },
     [Symbol.asyncDispose]: async () => {
       for (const client of clients) await client.close();
-      await kinesis.deleteStream({ StreamName: name });
+      ownTable.close();
+      await sdk.deleteStream({ StreamName: name });
     },
   };
+}
+
+async function isActive(sdk: Kinesis, name: string): Promise<boolean> {
+  const { StreamDescriptionSummary } = await sdk.describeStreamSummary({ StreamName: name });
+  return StreamDescriptionSummary?.StreamStatus === 'ACTIVE';
 }
 
 interface Faults {
@@ -111,5 +144,151 @@ async function killConsumerMidBatch(config: KinesisEventStreamConfig, group: str
   return JSON.parse(line.toString()) as string[];
 }
 
-describeContract(eventStreamContract, 'Kinesis, one shard (moto)', () => makeHarness(1));
-describeContract(eventStreamContract, 'Kinesis, three shards (moto)', () => makeHarness(3));
+describeContract(eventStreamContract, 'Kinesis, one shard (moto)', () => makeHarness('moto', 1));
+describeContract(eventStreamContract, 'Kinesis, three shards (kinesalite)', () => makeHarness('kinesalite', 3));
+
+describe('a stream that is split and merged while it is written and read', () => {
+  it('is delivered in the order of each machine and each source, by two workers, and loses nothing', async () => {
+    await using harness = await makeHarness('kinesalite', 2, { lanes: 8 });
+    const { stream, leases, kinesis: sdk, name } = harness;
+    await stream.declareGroup('metrics', 'store');
+    const received: StampedEvent[] = [];
+    const handler: BatchHandler = async (batch) => {
+      received.push(...batch.events);
+      await batch.ack();
+    };
+    for (const worker of [stream, await harness.reopen()])
+      await worker.subscribe('metrics', 'store', handler, { maxBatchEvents: 7 });
+    const published: MachineEvent[] = [];
+    const publishSome = async () => {
+      const events = eventsOf(published.length, 60, 20);
+      published.push(...events);
+      expect(await stream.publish('metrics', events)).toEqual({ failed: [] });
+    };
+    const change = async (what: () => Promise<unknown>) => {
+      await Promise.all([publishSome(), what().then(() => until(() => isActive(sdk, name), 'the change is made'))]);
+      await publishSome();
+    };
+    const third = String(2n ** 126n);
+    await publishSome();
+    await change(() => sdk.splitShard({ StreamName: name, ShardToSplit: shardName(0), NewStartingHashKey: third }));
+    await change(() =>
+      sdk.mergeShards({ StreamName: name, ShardToMerge: shardName(3), AdjacentShardToMerge: shardName(1) }),
+    );
+    await change(() =>
+      sdk.mergeShards({ StreamName: name, ShardToMerge: shardName(2), AdjacentShardToMerge: shardName(4) }),
+    );
+    const unique = () => new Set(received.map(({ eventId }) => eventId)).size;
+    await until(() => unique() === published.length, 'all events');
+    for (const [key, own] of Map.groupBy(received, (event) => event.key))
+      expect([...new Set(idsOf(own))]).toEqual(idsOf(published.filter((event) => event.key === key)));
+    for (const own of Map.groupBy(received, ({ source, epoch }) => `${source} ${epoch}`).values())
+      expect([...new Set(own.map(({ seq }) => seq))]).toEqual(
+        Array.from(new Set(own.map(({ seq }) => seq)), (_, at) => at + 1),
+      );
+    await until(
+      async () => (await leases.list('store')).filter(({ isEnded }) => isEnded).length === 5,
+      'five shards end',
+    );
+    expect((await leases.list('store')).map(({ shard, parents }) => [shard, parents])).toEqual([
+      [shardName(0), []],
+      [shardName(1), []],
+      [shardName(2), [shardName(0)]],
+      [shardName(3), [shardName(0)]],
+      [shardName(4), [shardName(3), shardName(1)]],
+      [shardName(5), [shardName(2), shardName(4)]],
+    ]);
+  });
+});
+
+describe('the shards of a group', () => {
+  it('are shared by its workers about evenly, and are all of the one that is left', async () => {
+    await using harness = await makeHarness('moto', 5);
+    const { stream, leases } = harness;
+    await stream.declareGroup('metrics', 'store');
+    const received: string[] = [];
+    const handler: BatchHandler = async (batch) => {
+      received.push(...idsOf(batch.events));
+      await batch.ack();
+    };
+    const owners = async () => {
+      const held = (await leases.list('store')).filter(({ owner }) => owner !== undefined);
+      return [...Map.groupBy(held, ({ owner }) => owner).values()].map((own) => own.length).sort();
+    };
+    const first = await stream.subscribe('metrics', 'store', handler, { maxBatchEvents: 10 });
+    await until(async () => String(await owners()) === '5', 'the first has all');
+    await (await harness.reopen()).subscribe('metrics', 'store', handler, { maxBatchEvents: 10 });
+    await until(async () => String(await owners()) === '2,3', 'both have their share');
+    await first.close();
+    await until(async () => String(await owners()) === '5', 'the second has all');
+    const events = eventsOf(0, 100, 50);
+    await stream.publish('metrics', events);
+    await until(() => new Set(received).size === events.length, 'all events');
+  });
+
+  it('are lost by a worker whose lease another took: its handler is told, and what it acknowledges is not saved', async () => {
+    await using harness = await makeHarness('moto', 1);
+    const { stream, leases } = harness;
+    await stream.declareGroup('metrics', 'store');
+    const [before] = await leases.list('store');
+    await stream.publish('metrics', eventsOf(0, 3, 1));
+    const told = Promise.withResolvers<undefined>();
+    const started = Promise.withResolvers<undefined>();
+    const acknowledged = Promise.withResolvers<undefined>();
+    let deliveries = 0;
+    await stream.subscribe(
+      'metrics',
+      'store',
+      async (batch, signal) => {
+        deliveries++;
+        signal.addEventListener('abort', () => told.resolve(undefined));
+        started.resolve(undefined);
+        await told.promise;
+        await batch.ack();
+        acknowledged.resolve(undefined);
+      },
+      { maxBatchEvents: 10 },
+    );
+    await started.promise;
+    let thief: unknown;
+    await until(async () => {
+      // The owner renews it, so that a lease may be another by the time that it is taken.
+      const [held] = await leases.list('store');
+      thief = await leases.take('store', held!, 'thief', 60_000);
+      return thief;
+    }, 'the lease is taken');
+    await acknowledged.promise;
+    const [after] = await leases.list('store');
+    expect(after).toMatchObject({ owner: 'thief', position: before!.position });
+    expect(deliveries).toBe(1);
+  });
+
+  it('are read no more often than the poll says, so that two groups keep within five reads a second', async () => {
+    const pollMs = 150;
+    await using harness = await makeHarness('moto', 1, { pollMs });
+    const calls = await openKinesis(harness.config);
+    const reads: number[] = [];
+    const read: KinesisCalls['read'] = (...given) => {
+      reads.push(performance.now());
+      return calls.read(...given);
+    };
+    const table = await openDynamoTable({ region: REGION, endpoint: moto.endpoint, table: harness.name });
+    const stream = new KinesisEventStream(harness.config, { kinesis: { ...calls, read }, table });
+    await stream.declareGroup('metrics', 'store');
+    await stream.subscribe('metrics', 'store', (batch) => batch.ack(), { maxBatchEvents: 1 });
+    await stream.publish('metrics', eventsOf(0, 20, 1));
+    await until(() => reads.length >= 8, 'eight reads');
+    await stream.close();
+    const gaps = reads.slice(1).map((at, index) => at - reads[index]!);
+    expect(Math.min(...gaps)).toBeGreaterThan(pollMs - 5);
+  });
+});
+
+function eventsOf(from: number, count: number, machines: number): MachineEvent[] {
+  return Array.from({ length: count }, (_, index) =>
+    sampleEvent(`e-${from + index}`, { key: `north/akron/m${(from + index) % machines}` as MachineKey }),
+  );
+}
+
+const idsOf = (events: readonly MachineEvent[]): string[] => events.map(({ eventId }) => eventId);
+const shardName = (shard: number): string => `shardId-${String(shard).padStart(12, '0')}`;

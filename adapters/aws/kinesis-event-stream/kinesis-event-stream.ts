@@ -117,7 +117,7 @@ export class KinesisEventStream implements EventStream {
       ...{ group, handler, leases, resumeAfter, pollMs, leaseMs, checkpointIntervalMs },
       clock: this.#clock,
       limits: { maxBatchEvents, maxBatchBytes, maxHeldEvents, maxHeldBytes },
-      shards: (signal) => this.#shards(name, signal),
+      shards: () => this.#shards(name, undefined),
       iterator: (shard, start, signal) =>
         this.#call(`find the place in ${shard} of ${name}`, signal, (stopped) =>
           this.#kinesis.iterator(name, shard, start, stopped),

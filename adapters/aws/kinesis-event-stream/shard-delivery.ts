@@ -165,11 +165,11 @@ export class ShardDelivery {
   async #read(): Promise<void> {
     const { clock, iterator, read } = this.#parts;
     const { shard } = this.lease;
-    this.#readAtMs = clock.monotonicMs();
     if (this.#iterator === undefined) {
       const last = this.#records.at(-1);
       this.#iterator = await iterator(shard, startOf(last ?? this.#settledTo), this.#signal);
     }
+    this.#readAtMs = clock.monotonicMs();
     try {
       const { records, next } = await read(this.#iterator, this.#signal);
       for (const record of records) this.#takeIn(record);
