@@ -233,8 +233,10 @@ export class PostgresTimeSeriesStore implements OwnedTimeSeriesStore {
     options?: CallOptions,
   ): Promise<{ readonly rolledUp: boolean; readonly repairedMinutes: number }> {
     return this.#maintain('maintain', options, async () => {
-      await this.#housekeeping((client) => client.query(SUMMARIZE));
-      if (nowMs - this.#rolledUpAtMs < this.#rollUpAfterMs) return { rolledUp: false, repairedMinutes: 0 };
+      if (nowMs - this.#rolledUpAtMs < this.#rollUpAfterMs) {
+        await this.#housekeeping((client) => client.query(SUMMARIZE));
+        return { rolledUp: false, repairedMinutes: 0 };
+      }
       const rolledUp = await this.#rollUp(ROLL_UPS_A_CALL, options?.signal);
       this.#rolledUpAtMs = nowMs;
       let repairedMinutes = 0;
@@ -265,6 +267,8 @@ export class PostgresTimeSeriesStore implements OwnedTimeSeriesStore {
   async #rollUp(times: number, signal: AbortSignal | undefined): Promise<boolean> {
     for (let time = 0; time < times; time++) {
       throwIfAborted(signal);
+      // Before each: what is settled meanwhile would be read by all that follow.
+      await this.#housekeeping((client) => client.query(SUMMARIZE));
       if (!(await this.#housekeeping(rollUp))) return time > 0;
     }
     return true;
