@@ -1,10 +1,15 @@
 import { provide, type Offer } from '../provider-module.ts';
 import { gcsObjectStoreConfigSchema } from './gcs-object-store/config.ts';
 import { GcsObjectStore } from './gcs-object-store/gcs-object-store.ts';
+import { pubsubEventStreamConfigSchema } from './pubsub-event-stream/config.ts';
+import { PubsubEventStream } from './pubsub-event-stream/pubsub-event-stream.ts';
 
 /** What a site may have of Google Cloud. */
 export const gcpOffers: readonly Offer[] = [
   provide('objectStore', 'gcs-object-store', gcsObjectStoreConfigSchema, async (settings, { closing }) =>
     closing(await GcsObjectStore.open(settings)),
+  ),
+  provide('eventStream', 'pubsub-event-stream', pubsubEventStreamConfigSchema, async (settings, { closing, get }) =>
+    closing(await PubsubEventStream.open(settings, { objects: await get('objectStore') })),
   ),
 ];

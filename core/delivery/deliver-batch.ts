@@ -11,8 +11,8 @@ export interface BatchDelivery {
   readonly clock: Clock;
   /** Tells the handler to stop: the subscription closes, or the events are somebody else's now. */
   readonly signal: AbortSignal;
-  /** Told once the batch is settled, by ack or nack. */
-  readonly onSettled: () => void;
+  /** Told once the batch is settled, by ack or nack: the indexes of what is to come again. */
+  readonly onSettled: (failed: readonly number[]) => void;
 }
 
 /** Hands a window's batch to the handler and settles it as that says: once, and as a nack of the whole where it settles nothing or rejects. */
@@ -25,7 +25,7 @@ export async function deliverBatch(
     if (isSettled) return;
     isSettled = true;
     window.settle(batch, failed, failed.length > 0 ? clock.monotonicMs() + delayMs : 0);
-    onSettled();
+    onSettled(failed);
   };
   const retryMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(batch.redeliveries, 16), LONGEST_RETRY_MS);
   try {

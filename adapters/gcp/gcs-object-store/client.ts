@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import type { BucketCalls } from '../../bucket-object-store.ts';
 import { loadSdk } from '../../sdk.ts';
 import { codeOfGcpError } from '../gcp-errors.ts';
+import { waitFor } from '../wait-for.ts';
 import type { GcsObjectStoreConfig } from './config.ts';
 
 /** Google answers 404 for an absent bucket as for an absent object. */
@@ -100,20 +101,4 @@ export async function openGcs(config: GcsObjectStoreConfig): Promise<BucketCalls
 function throwAsError(error: unknown): never {
   if (error instanceof Error || typeof error !== 'object' || error === null) throw error;
   throw Object.assign(new Error('message' in error ? String(error.message) : 'unknown'), error);
-}
-
-/** For calls of the SDK that take no signal: stops waiting, and lets the call end by itself. */
-async function waitFor<Result>(call: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  call.catch(() => undefined);
-  const stopped = new AbortController();
-  const aborted = once(signal, 'abort', { signal: stopped.signal }).then(
-    () => Promise.reject(new Error('stopped waiting', { cause: signal.reason })),
-    () => new Promise<never>(() => undefined),
-  );
-  try {
-    signal.throwIfAborted();
-    return await Promise.race([call, aborted]);
-  } finally {
-    stopped.abort();
-  }
 }

@@ -1,0 +1,79 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { sampleEvent } from '#core/contracts/sample-event.ts';
+import { MAX_EVENT_BYTES } from '#core/domain/event.ts';
+import { PortError } from '#core/errors.ts';
+import type { OutgoingMessage } from './client.ts';
+import { decode, encode } from './envelope.ts';
+import { Lane } from './lane.ts';
+
+const clock = { nowMs: () => 1_795_222_800_000, monotonicMs: () => 0 };
+const counted = (id: string, bytes = 10) => ({
+  event: sampleEvent(id, { payload: new Uint8Array(bytes) }),
+  cumulativeItems: 1,
+});
+
+describe('a lane', () => {
+  it('never gives one number to two events, and leaves no hole, whatever fails', async () => {
+    const outcome = fc.constantFrom('sent', 'refused', 'lost before it came', 'answer lost');
+    await fc.assert(
+      fc.asyncProperty(fc.array(outcome, { maxLength: 30 }), async (outcomes) => {
+        const durable: OutgoingMessage[] = [];
+        let next = 0;
+        const lane = new Lane('edge-1/0', clock, async (messages) => {
+          const happens = outcomes[next++];
+          if (happens === 'sent' || happens === 'answer lost') durable.push(...messages);
+          if (happens === 'refused') throw new PortError('resource_exhausted', 'quota');
+          if (happens !== 'sent') throw new PortError('unavailable', 'reset');
+        });
+        for (const index of outcomes.keys()) await lane.publish([counted(`a-${index}`), counted(`b-${index}`)]);
+        const byEpoch = Map.groupBy(durable.map(decode), ({ epoch }) => epoch);
+        for (const events of byEpoch.values())
+          expect(events.map(({ seq }) => seq)).toEqual([...events.keys()].map((at) => at + 1));
+      }),
+    );
+  });
+
+  it('says how many of the events became durable before one request failed', async () => {
+    const sizes: number[] = [];
+    const lane = new Lane('edge-1/0', clock, async (messages) => {
+      if (sizes.length === 2) throw new PortError('unavailable', 'reset');
+      sizes.push(messages.length);
+    });
+    const { durable, error } = await lane.publish(Array.from({ length: 2500 }, (_, at) => counted(String(at))));
+    expect({ durable, sizes }).toEqual({ durable: 2000, sizes: [1000, 1000] });
+    expect(error).toMatchObject({ code: 'unavailable' });
+  });
+
+  it('sends no more bytes at a time than a request may have, one request after another', async () => {
+    const sizes: number[] = [];
+    let running = 0;
+    const lane = new Lane('edge-1/0', clock, async (messages) => {
+      expect(++running).toBe(1);
+      await new Promise((resolve) => setImmediate(resolve));
+      sizes.push(messages.length);
+      running--;
+    });
+    const large = Array.from({ length: 12 }, (_, at) => counted(String(at), MAX_EVENT_BYTES));
+    await Promise.all([lane.publish(large), lane.publish(large.slice(0, 1))]);
+    expect(sizes).toEqual([9, 3, 1]);
+  });
+});
+
+describe('the envelope', () => {
+  const stamp = { source: 'edge-1/0', epoch: 7, seq: 3, cumulativeItems: 12 };
+
+  it.each([
+    ['plain', {}],
+    ['with all that may be', { verifyStored: true, imported: true, traceparent: '00-1-2-01' }],
+  ])('brings back an event, %s', (_what, given) => {
+    const event = sampleEvent('e-1', given);
+    expect(decode(encode(event, stamp))).toEqual({ ...event, ...stamp });
+  });
+
+  it('is not taken of what others published', () => {
+    expect(() => decode({ data: new Uint8Array(), attributes: {} })).toThrow(/none of a stream of Tribo/);
+    const { data, attributes } = encode(sampleEvent('e-1'), stamp);
+    expect(() => decode({ data, attributes: { ...attributes, seq: 'x' } })).toThrow('seq must be an integer, got x');
+  });
+});

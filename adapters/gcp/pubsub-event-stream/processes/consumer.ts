@@ -1,0 +1,25 @@
+/*
+ * A process for tests to kill. It consumes `metrics` for a group, prints the ids of its first batch as a line of JSON, and never settles it.
+ *   node consumer.ts <settings as JSON> <group>
+ */
+import { pubsubEventStreamConfigSchema } from '../config.ts';
+import { PubsubEventStream } from '../pubsub-event-stream.ts';
+
+const [settings, group] = process.argv.slice(2) as [string, string];
+const stream = await PubsubEventStream.open(pubsubEventStreamConfigSchema.parse(JSON.parse(settings)), {
+  objects: {
+    get: async () => undefined,
+    put: async () => ({ created: true }),
+    list: async () => [],
+    delete: async () => undefined,
+  },
+});
+await stream.subscribe(
+  'metrics',
+  group,
+  (batch) => {
+    process.stdout.write(`${JSON.stringify(batch.events.map((event) => event.eventId))}\n`);
+    return new Promise(() => undefined);
+  },
+  { maxBatchEvents: 7 },
+);

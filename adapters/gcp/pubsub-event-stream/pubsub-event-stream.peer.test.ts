@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll } from '@jest/globals';
+import type { PubSub } from '@google-cloud/pubsub';
+import { eventStreamContract, type EventStreamHarness } from '#core/contracts/event-stream.contract.ts';
+import type { StreamName } from '#core/domain/event.ts';
+import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { Pstest } from '#test/peers/pubsub.ts';
+import { openPubsub, type PubsubCalls } from './client.ts';
+import { pubsubEventStreamConfigSchema } from './config.ts';
+import { PubsubEventStream } from './pubsub-event-stream.ts';
+
+const PROJECT = 'tribo-test';
+let peer: Pstest;
+let pubsub: PubSub;
+
+// The peer is built from its source, once.
+beforeAll(async () => {
+  peer = await Pstest.start();
+  const { PubSub } = await import('@google-cloud/pubsub');
+  pubsub = new PubSub({ projectId: PROJECT, apiEndpoint: peer.endpoint, emulatorMode: true });
+}, 600_000);
+
+afterAll(async () => {
+  await pubsub.close();
+  await peer[Symbol.asyncDispose]();
+});
+
+async function makeHarness(): Promise<EventStreamHarness & AsyncDisposable> {
+  const id = randomUUID().slice(0, 8);
+  const directory = mkdtempSync(join(tmpdir(), 'tribo-pubsub-'));
+  const settings = {
+    ...{ projectId: PROJECT, emulatorEndpoint: peer.endpoint, topicPrefix: `t${id}-` },
+    // So many that two machines of a case hardly meet in one.
+    ...{ lanes: 4096, ackDeadlineSeconds: 10 },
+  };
+  await pubsub.createTopic(`t${id}-metrics`);
+  const clients: PubsubEventStream[] = [];
+  let failing: readonly number[] = [];
+  const open = async () => {
+    const config = pubsubEventStreamConfigSchema.parse({ ...settings, source: `source-${clients.length}` });
+    const calls = await openPubsub(config);
+    const faulty: PubsubCalls = {
+      ...calls,
+      publish: async (topic, orderingKey, messages, signal) => {
+        const named = messages.map(({ attributes }) => Number(attributes['eventId']?.slice(2)));
+        if (!named.some((index) => failing.includes(index))) return calls.publish(topic, orderingKey, messages, signal);
+        failing = failing.filter((index) => !named.includes(index));
+        throw Object.assign(new Error('quota exceeded'), { code: 8 });
+      },
+    };
+    const client = new PubsubEventStream(config, faulty, { objects: new FileObjectStore({ directory }) });
+    clients.push(client);
+    return client;
+  };
+  return {
+    stream: await open(),
+    streamName: 'metrics',
+    missingStreamName: 'no-such-stream' as StreamName,
+    suffix: id,
+    patienceMs: 60_000,
+    reopen: open,
+    killConsumerMidBatch: (group) => killConsumerMidBatch(JSON.stringify(settings), group),
+    failNextPublish: (indexes) => void (failing = indexes),
+    [Symbol.asyncDispose]: async () => {
+      for (const client of clients) await client.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+async function killConsumerMidBatch(settings: string, group: string): Promise<readonly string[]> {
+  const program = join(import.meta.dirname, 'processes', 'consumer.ts');
+  const child = spawn(process.execPath, [program, settings, group], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: process.env,
+  });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  return JSON.parse(line.toString()) as string[];
+}
+
+describeContract(eventStreamContract, 'Pub/Sub (pstest)', makeHarness);

@@ -1,0 +1,199 @@
+import { systemClock, type Clock } from '#core/clock.ts';
+import { MAX_EVENT_BYTES, type MachineEvent, type StreamName } from '#core/domain/event.ts';
+import { isPortError, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type {
+  BatchHandler,
+  EventStream,
+  PublishResult,
+  SubscribeOptions,
+  Subscription,
+} from '#core/ports/event-stream.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { cloudCall } from '../../cloud-call.ts';
+import { codeOfGcpError } from '../gcp-errors.ts';
+import { waitFor } from '../wait-for.ts';
+import { openPubsub, type PubsubCalls } from './client.ts';
+import type { PubsubEventStreamConfig } from './config.ts';
+import { GroupSubscription } from './group-subscription.ts';
+import { PublishedItems } from './published-items.ts';
+import { TopicPublisher } from './topic-publisher.ts';
+
+/** What the adapter needs besides its configuration. */
+export interface PubsubEventStreamParts {
+  /** Where the counts of what was published are kept. */
+  readonly objects: ObjectStore;
+  readonly clock?: Clock;
+  /** Told of failures in the background; they are tried again. Default: a process warning. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+const GROUP_NAME = /^[A-Za-z0-9_.-]{1,100}$/;
+
+/** Streams as topics of Pub/Sub, each group a subscription with ordering keys. */
+export class PubsubEventStream implements EventStream {
+  readonly #config: PubsubEventStreamConfig;
+  readonly #calls: PubsubCalls;
+  readonly #objects: ObjectStore;
+  readonly #clock: Clock;
+  readonly #onFailure: (error: unknown) => void;
+  readonly #publishers = new Map<StreamName, Promise<{ publisher: TopicPublisher; items: PublishedItems }>>();
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #publishing = new Set<Promise<unknown>>();
+  #closed: Promise<void> | undefined;
+
+  static async open(config: PubsubEventStreamConfig, parts: PubsubEventStreamParts): Promise<PubsubEventStream> {
+    return new PubsubEventStream(config, await openPubsub(config), parts);
+  }
+
+  constructor(
+    config: PubsubEventStreamConfig,
+    calls: PubsubCalls,
+    { objects, clock = systemClock, onFailure = warn }: PubsubEventStreamParts,
+  ) {
+    this.#config = config;
+    this.#calls = calls;
+    this.#objects = objects;
+    this.#clock = clock;
+    this.#onFailure = onFailure;
+  }
+
+  async publish(
+    stream: StreamName,
+    events: readonly MachineEvent[],
+    { signal }: CallOptions = {},
+  ): Promise<PublishResult> {
+    this.#check(signal);
+    const tooLarge = events.findIndex(({ payload }) => payload.byteLength > MAX_EVENT_BYTES);
+    if (tooLarge >= 0)
+      throw new PortError(
+        'invalid_argument',
+        `event ${tooLarge} has ${events[tooLarge]!.payload.byteLength} bytes of payload, at most ${MAX_EVENT_BYTES} are allowed`,
+      );
+    if (events.length === 0) return { failed: [] };
+    const publishing = this.#publisher(stream).then(({ publisher }) => publisher.publish(events));
+    const settled = publishing.catch(() => undefined).finally(() => this.#publishing.delete(settled));
+    this.#publishing.add(settled);
+    try {
+      return await (signal ? waitFor(publishing, signal) : publishing);
+    } catch (error) {
+      if (!isPortError(error)) throwIfAborted(signal);
+      throw error;
+    }
+  }
+
+  async declareGroup(stream: StreamName, group: string, options: CallOptions = {}): Promise<void> {
+    const name = this.#subscriptionName(stream, group);
+    try {
+      await this.#call(`declare group ${group} of ${stream}`, options, (signal) =>
+        this.#calls.createSubscription(this.#topic(stream), name, signal),
+      );
+    } catch (error) {
+      if (!isPortError(error) || error.code !== 'already_exists') throw error;
+    }
+  }
+
+  async forgetGroup(stream: StreamName, group: string, options: CallOptions = {}): Promise<void> {
+    const name = this.#subscriptionName(stream, group);
+    try {
+      await this.#call(`forget group ${group} of ${stream}`, options, (signal) =>
+        this.#calls.deleteSubscription(name, signal),
+      );
+    } catch (error) {
+      if (!isPortError(error) || error.code !== 'not_found') throw error;
+    }
+  }
+
+  async subscribe(
+    stream: StreamName,
+    group: string,
+    handler: BatchHandler,
+    options: SubscribeOptions,
+  ): Promise<Subscription> {
+    const name = this.#subscriptionName(stream, group);
+    if (!Number.isInteger(options.maxBatchEvents) || options.maxBatchEvents < 1)
+      throw new PortError('invalid_argument', `maxBatchEvents must be at least 1, got ${options.maxBatchEvents}`);
+    const what = `subscribe to ${stream} as ${group}`;
+    if (!(await this.#call(what, {}, (signal) => this.#calls.hasSubscription(name, signal))))
+      throw new PortError('not_found', `${what}: there is no subscription ${name}; declare the group first`);
+    const { maxHeldEvents, maxHeldBytes } = this.#config;
+    const subscription = new GroupSubscription({
+      pull: (onMessage, onFailure) => this.#calls.pull(name, onMessage, onFailure),
+      ...{ clock: this.#clock, handler, subscribe: options, maxHeldEvents, maxHeldBytes, onFailure: this.#onFailure },
+    });
+    this.#subscriptions.add(subscription);
+    return {
+      close: async () => {
+        this.#subscriptions.delete(subscription);
+        await subscription.close();
+      },
+    };
+  }
+
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((each) => each.close()));
+    await Promise.all(this.#publishing);
+    for (const opening of this.#publishers.values())
+      await opening.then(
+        ({ items }) => items.close(),
+        () => undefined,
+      );
+    await this.#calls.close();
+  }
+
+  #publisher(stream: StreamName): Promise<{ publisher: TopicPublisher; items: PublishedItems }> {
+    const opened = this.#publishers.get(stream);
+    if (opened) return opened;
+    const opening = this.#openPublisher(stream);
+    this.#publishers.set(stream, opening);
+    opening.catch(() => this.#publishers.delete(stream));
+    return opening;
+  }
+
+  async #openPublisher(stream: StreamName): Promise<{ publisher: TopicPublisher; items: PublishedItems }> {
+    const { source, lanes } = this.#config;
+    const topic = this.#topic(stream);
+    const items = await PublishedItems.open(this.#objects, topic, this.#onFailure);
+    const call = { what: `publish to ${topic}`, timeoutMs: this.#config.timeoutMs };
+    const publisher = new TopicPublisher({
+      ...{ source, lanes, clock: this.#clock, items },
+      send: (orderingKey, messages) =>
+        cloudCall(call, codeOfGcpError, (signal) => this.#calls.publish(topic, orderingKey, messages, signal)),
+    });
+    return { publisher, items };
+  }
+
+  async #call<Result>(
+    what: string,
+    { signal }: CallOptions,
+    call: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    this.#check(signal);
+    return cloudCall({ what, signal, timeoutMs: this.#config.timeoutMs }, codeOfGcpError, call);
+  }
+
+  #check(signal: AbortSignal | undefined): void {
+    throwIfAborted(signal);
+    if (this.#closed) throw new PortError('failed_precondition', 'the event stream is closed');
+  }
+
+  #topic(stream: StreamName): string {
+    return this.#config.topicPrefix + stream;
+  }
+
+  #subscriptionName(stream: StreamName, group: string): string {
+    if (!GROUP_NAME.test(group))
+      throw new PortError(
+        'invalid_argument',
+        `a group's name must match ${GROUP_NAME.source}, got ${JSON.stringify(group)}`,
+      );
+    return `${this.#topic(stream)}.${group}`;
+  }
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? (error.stack ?? error.message) : String(error));
+}

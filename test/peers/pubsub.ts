@@ -1,0 +1,48 @@
+import { execFile } from 'node:child_process';
+import { cpSync } from 'node:fs';
+import { connect } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { installed } from './cache.ts';
+import { freePort, PeerProcess } from './peer-process.ts';
+
+/** What go.mod and go.sum beside its program pin, and the program. */
+const PSTEST = 'pstest of cloud.google.com/go/pubsub/v2 v2.3.0, program 1';
+
+/** The peer of Pub/Sub: pstest, the server that Google tests its own clients against, with its state in memory. */
+export class Pstest implements AsyncDisposable {
+  /** Host and port. */
+  readonly endpoint: string;
+  readonly #process: PeerProcess;
+
+  static async start(): Promise<Pstest> {
+    const folder = await installed('pubsub-pstest', PSTEST, async (into) => {
+      cpSync(join(import.meta.dirname, 'pubsub-pstest'), into, { recursive: true });
+      await promisify(execFile)('go', ['build', '-o', join(into, 'pstest'), '.'], { cwd: into });
+    });
+    const port = await freePort();
+    const server = await PeerProcess.start({
+      name: 'pstest',
+      command: [join(folder, 'pstest'), String(port)],
+      isReady: async () => {
+        const socket = connect(port, '127.0.0.1');
+        await once(socket, 'connect');
+        socket.destroy();
+        return true;
+      },
+    });
+    // Else the SDK looks for a metadata server of Google's, also for a server on this machine.
+    process.env['METADATA_SERVER_DETECTION'] = 'none';
+    return new Pstest(`127.0.0.1:${port}`, server);
+  }
+
+  private constructor(endpoint: string, server: PeerProcess) {
+    this.endpoint = endpoint;
+    this.#process = server;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#process[Symbol.asyncDispose]();
+  }
+}
