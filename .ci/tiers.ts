@@ -69,7 +69,7 @@ const tiers: readonly Tier[] = [
   {
     name: 'peers',
     command: ['npm', 'run', '--silent', 'test:peers', '--'],
-    budgetMinutes: 20,
+    budgetMinutes: 30,
     jest: true,
     cloud: true,
   },
