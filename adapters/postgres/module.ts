@@ -11,6 +11,8 @@ import { postgresModelRegistryConfigSchema } from './postgres-model-registry/con
 import { PostgresModelRegistry } from './postgres-model-registry/postgres-model-registry.ts';
 import { postgresTimeSeriesStoreConfigSchema } from './postgres-time-series-store/config.ts';
 import { PostgresTimeSeriesStore } from './postgres-time-series-store/postgres-time-series-store.ts';
+import { postgresMachineRegistryConfigSchema } from './postgres-machine-registry/config.ts';
+import { PostgresMachineRegistry } from './postgres-machine-registry/postgres-machine-registry.ts';
 
 /** What a site may have in PostgreSQL. */
 export const postgresOffers: readonly Offer[] = [
@@ -45,5 +47,11 @@ export const postgresOffers: readonly Offer[] = [
     postgresTimeSeriesStoreConfigSchema,
     async (settings, { closing, get }) =>
       closing(await PostgresTimeSeriesStore.open(settings, { clock: await get('clock') })),
+  ),
+  provide(
+    'machineRegistry',
+    'postgres-machine-registry',
+    postgresMachineRegistryConfigSchema,
+    async (settings, { closing }) => closing(await PostgresMachineRegistry.open(settings)),
   ),
 ];

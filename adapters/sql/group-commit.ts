@@ -1,11 +1,11 @@
-import type { DatabaseSync } from 'node:sqlite';
-import type { SqliteFile } from '#adapters/sql/sqlite-file.ts';
+import type { Transaction } from 'kysely';
 import { isPortError } from '#core/errors.ts';
+import type { SqlDatabase } from './sql-database.ts';
 
 const MAX_WRITES_A_TRANSACTION = 1000;
 
-interface Write {
-  readonly work: (database: DatabaseSync) => unknown;
+interface Write<Schema> {
+  readonly work: (db: Transaction<Schema>) => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -15,16 +15,19 @@ interface Write {
  * Work that throws a PortError before it has changed anything fails alone; any other failure fails, and rolls back, its whole group.
  */
 export class GroupCommit<Schema> {
-  readonly #file: SqliteFile<Schema>;
-  #waiting: Write[] = [];
+  readonly #database: SqlDatabase<Schema>;
+  readonly #lock: string;
+  #waiting: Write<Schema>[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(file: SqliteFile<Schema>) {
-    this.#file = file;
+  /** All its writes, of all processes, follow one another by the `lock`. */
+  constructor(database: SqlDatabase<Schema>, lock: string) {
+    this.#database = database;
+    this.#lock = lock;
   }
 
   /** Resolves with what `work` returned once it is durable. */
-  write<Result>(work: (database: DatabaseSync) => Result): Promise<Result> {
+  write<Result>(work: (db: Transaction<Schema>) => Promise<Result>): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
       this.#waiting.push({ work, resolve: resolve as (value: unknown) => void, reject });
       this.#running ??= this.#run();
@@ -42,10 +45,13 @@ export class GroupCommit<Schema> {
     this.#running = undefined;
   }
 
-  async #commit(group: readonly Write[]): Promise<void> {
+  async #commit(group: readonly Write<Schema>[]): Promise<void> {
     try {
-      const settle = await this.#file.exclusive('write', (database) => group.map((write) => attempt(write, database)));
-      this.#file.changed();
+      const settle = await this.#database.write(this.#lock, async (db) => {
+        const attempts: (() => void)[] = [];
+        for (const write of group) attempts.push(await attempt(write, db));
+        return attempts;
+      });
       for (const each of settle) each();
     } catch (error) {
       for (const write of group) write.reject(error);
@@ -53,12 +59,13 @@ export class GroupCommit<Schema> {
   }
 }
 
-function attempt({ work, resolve, reject }: Write, database: DatabaseSync): () => void {
+/** What has a cause is the database's error, after which nothing of the transaction stands; a refusal has none. */
+async function attempt<Schema>({ work, resolve, reject }: Write<Schema>, db: Transaction<Schema>): Promise<() => void> {
   try {
-    const result = work(database);
+    const result = await work(db);
     return () => resolve(result);
   } catch (error) {
-    if (!isPortError(error)) throw error;
+    if (!isPortError(error) || error.cause !== undefined) throw error;
     return () => reject(error);
   }
 }

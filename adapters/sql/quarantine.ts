@@ -1,9 +1,11 @@
-import type { DatabaseSync } from 'node:sqlite';
+import { sql, type Transaction } from 'kysely';
 import { machineRef, type MachineKey, type TenantId } from '#core/domain/ids.ts';
 import type { QuarantinedMachine, Sighting } from '#core/ports/machine-registry.ts';
 import type { GroupCommit } from './group-commit.ts';
 
 const MAX_SAMPLE_LENGTH = 1024;
+/** SQL knows no offset without a limit: far more than there can be. */
+const MAX_PRUNED = 1_000_000_000;
 
 /** Sightings of unknown machines that wait to be written. */
 export class QuarantineBuffer<Schema> {
@@ -26,7 +28,8 @@ export class QuarantineBuffer<Schema> {
     if (!known && this.#waiting.size >= this.#maxQuarantined) await this.flush();
     this.#waiting.set(sighting.key, {
       ...sighting,
-      sample: sighting.sample.slice(0, MAX_SAMPLE_LENGTH),
+      // PostgreSQL keeps no NUL in text.
+      sample: sighting.sample.slice(0, MAX_SAMPLE_LENGTH).replaceAll('\0', '\uFFFD'),
       messages: (known?.messages ?? 0) + 1,
       firstAtMs: known?.firstAtMs ?? sighting.atMs,
     });
@@ -48,24 +51,21 @@ export class QuarantineBuffer<Schema> {
     if (this.#waiting.size === 0) return;
     const sightings = [...this.#waiting.values()];
     this.#waiting = new Map();
-    await this.#commit.write((database) => this.#store(database, sightings));
+    await this.#commit.write((db) => this.#store(db, sightings));
   }
 
-  #store(database: DatabaseSync, sightings: readonly QuarantinedMachine[]): void {
-    const upsert = database.prepare(
-      `insert into quarantined_machine (key, tenant, device, first_at_ms, at_ms, messages, sample)
-       select ?1, ?2, ?3, ?4, ?5, ?6, ?7 where not exists (select 1 from machine where key = ?1)
-       on conflict (key) do update set device = ?3, at_ms = ?5, messages = messages + ?6, sample = ?7`,
-    );
+  async #store(db: Transaction<Schema>, sightings: readonly QuarantinedMachine[]): Promise<void> {
     for (const { key, device, firstAtMs, atMs, messages, sample } of sightings) {
-      upsert.run(key, machineRef(key).tenant, device, firstAtMs, atMs, messages, sample);
+      await sql`insert into quarantined_machine as known (key, tenant, device, first_at_ms, at_ms, messages, sample)
+        select ${key}, ${machineRef(key).tenant}, ${device}, ${firstAtMs}, ${atMs}, ${messages}, ${sample}
+        where not exists (select 1 from machine where key = ${key})
+        on conflict (key) do update set device = excluded.device, at_ms = excluded.at_ms,
+          messages = known.messages + excluded.messages, sample = excluded.sample`.execute(db);
     }
-    const prune = database.prepare(
-      `delete from quarantined_machine where key in
-         (select key from quarantined_machine where tenant = ? order by at_ms desc, key limit -1 offset ?)`,
-    );
     for (const tenant of new Set<TenantId>(sightings.map(({ key }) => machineRef(key).tenant))) {
-      prune.run(tenant, this.#maxQuarantined);
+      await sql`delete from quarantined_machine where key in
+        (select key from quarantined_machine where tenant = ${tenant}
+         order by at_ms desc, key limit ${MAX_PRUNED} offset ${this.#maxQuarantined})`.execute(db);
     }
   }
 }
