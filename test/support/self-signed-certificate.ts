@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 
 /** PEM. */
@@ -19,11 +19,18 @@ interface CertificateOptions {
 const SUBJECT = 'tribo test';
 const AUTHORITY = 'tribo test authority';
 
+/** A name of its own for each key: of two trusted authorities of one name, what the one issued may be checked against the other. */
+function named(name: string, key: KeyObject): string {
+  const bytes = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  return `${name} ${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`;
+}
+
 /** A certificate that is its own authority, made for one test, so that no key lies in the repository. For 127.0.0.1 unless told otherwise. */
 export function selfSignedCertificate(options: CertificateOptions = {}): TestCertificate {
   const { privateKey, publicKey } = newKeys();
+  const own = named(SUBJECT, privateKey);
   return {
-    cert: certificate(publicKey, SUBJECT, privateKey, SUBJECT, [namesOf(options)], options),
+    cert: certificate(publicKey, own, privateKey, own, [namesOf(options)], options),
     key: pem(privateKey),
   };
 }
@@ -32,7 +39,8 @@ export function selfSignedCertificate(options: CertificateOptions = {}): TestCer
 export function certificateAuthority(): TestCertificate {
   const { privateKey, publicKey } = newKeys();
   const isAuthority = sequence(oid('551d13'), der(0x01, TRUE), octets(sequence(der(0x01, TRUE))));
-  return { cert: certificate(publicKey, AUTHORITY, privateKey, AUTHORITY, [isAuthority], {}), key: pem(privateKey) };
+  const own = named(AUTHORITY, privateKey);
+  return { cert: certificate(publicKey, own, privateKey, own, [isAuthority], {}), key: pem(privateKey) };
 }
 
 /** A certificate of that authority. */
@@ -40,7 +48,7 @@ export function issuedCertificate(authority: TestCertificate, options: Certifica
   const { privateKey, publicKey } = newKeys();
   const issuerKey = createPrivateKey(authority.key);
   return {
-    cert: certificate(publicKey, SUBJECT, issuerKey, AUTHORITY, [namesOf(options)], options),
+    cert: certificate(publicKey, SUBJECT, issuerKey, named(AUTHORITY, issuerKey), [namesOf(options)], options),
     key: pem(privateKey),
   };
 }

@@ -28,7 +28,7 @@ const OWN_VARIABLES = new Set([
   ...Object.values(settings).map((setting: Setting) => setting.env),
   ...[...OWN_SIMULATOR_SETTINGS, ...COMMAND_SETTINGS].map(({ env }) => env),
   // Of the tests and benches.
-  'TRIBO_DATASETS',
+  ...['TRIBO_DATASETS', 'TRIBO_LONG', 'TRIBO_PEERS_DIR', 'TRIBO_SEED'],
 ]);
 
 /** Flags win over the environment, the environment over the file, the file over defaults. Throws a ConfigurationError that lists all problems. */
