@@ -30,6 +30,6 @@ export function streamWith<Capability extends StreamCapability>(
   throw new PortError(
     'failed_precondition',
     `${service} needs the capability ${missing.join(' and ')} of the port eventStream, which the adapter ${stream.constructor.name} does not have: ` +
-      'bind an adapter that has it (docs/capability-matrix.md says which do), or leave the service out at this site',
+      'bind an adapter that has it (docs/capabilities.md says which do), or leave the service out at this site',
   );
 }

@@ -83,7 +83,7 @@ describe('a service that needs a power which the bound adapter lacks', () => {
           code: 'failed_precondition',
           message:
             `${name} needs the capability ${powers} of the port eventStream, which the adapter StreamWithoutPowers does not have: ` +
-            'bind an adapter that has it (docs/capability-matrix.md says which do), or leave the service out at this site',
+            'bind an adapter that has it (docs/capabilities.md says which do), or leave the service out at this site',
         });
       } finally {
         await runtime.close();

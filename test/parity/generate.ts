@@ -1,4 +1,4 @@
-/** Writes docs/capability-matrix.md, which parity.test.ts compares with what this would write. */
+/** Writes docs/capabilities.md, which parity.test.ts compares with what this would write. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { capabilityMatrix } from './capability-matrix.ts';
@@ -6,4 +6,4 @@ import { collect } from './collected.ts';
 
 const root = join(import.meta.dirname, '../..');
 for (const collected of await collect([root]))
-  writeFileSync(join(root, 'docs/capability-matrix.md'), capabilityMatrix(collected));
+  writeFileSync(join(root, 'docs/capabilities.md'), capabilityMatrix(collected));

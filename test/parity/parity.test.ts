@@ -48,7 +48,7 @@ describe('parity of ports, contracts, adapters and bindings', () => {
 
 describe('capability matrix', () => {
   it('is what the contracts and the adapters say now; else run `npm run docs:capabilities`', () => {
-    expect(readFileSync(join(root, 'docs/capability-matrix.md'), 'utf8')).toBe(
+    expect(readFileSync(join(root, 'docs/capabilities.md'), 'utf8')).toBe(
       capabilityMatrix(collectedOf.get(root)!),
     );
   });
