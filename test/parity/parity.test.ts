@@ -48,9 +48,7 @@ describe('parity of ports, contracts, adapters and bindings', () => {
 
 describe('capability matrix', () => {
   it('is what the contracts and the adapters say now; else run `npm run docs:capabilities`', () => {
-    expect(readFileSync(join(root, 'docs/capabilities.md'), 'utf8')).toBe(
-      capabilityMatrix(collectedOf.get(root)!),
-    );
+    expect(readFileSync(join(root, 'docs/capabilities.md'), 'utf8')).toBe(capabilityMatrix(collectedOf.get(root)!));
   });
 
   it('gives a provider that joins a column, an adapter without a power a no, and a waiver its reason', () => {
