@@ -73,7 +73,9 @@ function certificate(
     der(0xa3, sequence(...extensions)),
   );
   const signature = der(0x03, Buffer.concat([Buffer.from([0]), sign('sha256', unsigned, issuerKey)]));
-  const body = sequence(unsigned, ECDSA_WITH_SHA256, signature).toString('base64').replaceAll(/.{64}(?=.)/g, '$&\n');
+  const body = sequence(unsigned, ECDSA_WITH_SHA256, signature)
+    .toString('base64')
+    .replaceAll(/.{64}(?=.)/g, '$&\n');
   return `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
 }
 
