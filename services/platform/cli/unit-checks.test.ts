@@ -26,6 +26,8 @@ describe('the check of units', () => {
     await platform.send([
       { ts: Date.now(), metrics: { temperature: { value: 95, unit: 'C' }, rpm: { value: 25, unit: 'rev' } } },
     ]);
+    // What is stored is known at once; the operating state comes with what is seen live.
+    await platform.until(async () => (await unitsCheck(client)).detail.includes('operating state'));
     const check = await unitsCheck(client);
     expect(check.ok).toBe(false);
     expect(check.detail.split('; ')).toEqual([
