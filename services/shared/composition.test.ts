@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import { provide } from '#adapters/provider-module.ts';
+import { FAMILIES, PROVIDERS } from '#adapters/providers.ts';
 import { until } from '#core/contracts/until.ts';
 import type { BoundPorts, PortName } from '#core/ports/tokens.ts';
 import { composeAlertEngine, wireAlertEngine } from '#services/alert-engine/composition.ts';
@@ -90,6 +93,36 @@ describe('a service that needs a power which the bound adapter lacks', () => {
       }
     },
   );
+});
+
+describe('a site of a provider', () => {
+  it.each(Object.entries(PROVIDERS))('%s has for each port an adapter that exists', (_provider, adapters) => {
+    const offers = Object.values(FAMILIES).flat();
+    for (const [port, adapter] of Object.entries(adapters))
+      expect(offers.filter((offer) => offer.port === port && offer.adapter === adapter)).toHaveLength(1);
+  });
+
+  it('whose stream lacks a power that a service needs does not start it, and says which', async () => {
+    const portsFile = join(dataDir, 'ports.yaml');
+    writeFileSync(portsFile, 'provider: bare');
+    const stream = new StreamWithoutPowers() as unknown as BoundPorts['eventStream'];
+    const choice = {
+      families: { bare: [provide('eventStream', 'bare-event-stream', z.strictObject({}), async () => stream)] },
+      providers: { bare: { eventStream: 'bare-event-stream' } },
+    };
+    const runtime = openRuntime(configuration({ portsFile }), 'test', { choice });
+    await expect(wireAlertEngine(runtime)).rejects.toThrow(
+      'alert-engine needs the capability MeasuredStream and ReadableTail of the port eventStream',
+    );
+    await runtime.close();
+  });
+
+  it('whose file says too little is told all of it before anything is opened', () => {
+    const portsFile = join(dataDir, 'ports.yaml');
+    writeFileSync(portsFile, 'provider: aws');
+    const missing = /aws\.region is missing.*\n(.*\n)*.*postgres\.host is missing/;
+    expect(() => openRuntime(configuration({ portsFile }), 'test')).toThrow(missing);
+  });
 });
 
 /** A provider's stream of which the port's own methods are not asked here, and that has no other. */

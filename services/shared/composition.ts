@@ -1,18 +1,14 @@
 import { Container } from 'inversify';
 import { pino } from 'pino';
 import type { Registry } from 'prom-client';
-import { awsOffers } from '#adapters/aws/module.ts';
-import { azureOffers } from '#adapters/azure/module.ts';
 import { embeddedModule } from '#adapters/embedded/module.ts';
-import { gcpOffers } from '#adapters/gcp/module.ts';
-import { kafkaOffers } from '#adapters/kafka/module.ts';
-import { postgresOffers } from '#adapters/postgres/module.ts';
-import { providerModule } from '#adapters/provider-module.ts';
+import { providerModule, type Offer } from '#adapters/provider-module.ts';
+import { FAMILIES, PROVIDERS } from '#adapters/providers.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { notificationSettings } from './config/notification-settings.ts';
-import { loadPortsFile } from './config/ports-file.ts';
+import { loadPortsFile, type Choice } from './config/ports-file.ts';
 import type { Configuration } from './config/settings.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createMetricsRegistry } from './observability/metrics.ts';
@@ -48,12 +44,15 @@ const DAY_MS = 86_400_000;
 
 /**
  * Binds the ports to the embedded provider, but for those that the site has from elsewhere. Nothing is opened yet. The process's name is that of its log, its metrics and what it publishes;
- * `publishes` names the streams that it may publish to, where those are not all.
+ * `publishes` names the streams that it may publish to, where those are not all; `choice` is what a site may have, where that is not what ships.
  */
 export function openRuntime(
   configuration: Configuration,
   processName: string,
-  { publishes }: { readonly publishes?: readonly StreamName[] } = {},
+  {
+    publishes,
+    choice = { families: FAMILIES, providers: PROVIDERS },
+  }: { readonly publishes?: readonly StreamName[]; readonly choice?: Choice<Offer> } = {},
 ): ServiceRuntime {
   const { dataDir, portsFile, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes } = configuration;
   const { host, mqttPort, insecure, publicUrl } = configuration;
@@ -76,10 +75,7 @@ export function openRuntime(
   });
   const container = new Container();
   container.load(embedded.module);
-  const chosen =
-    portsFile === undefined
-      ? []
-      : loadPortsFile(portsFile, [...awsOffers, ...azureOffers, ...gcpOffers, ...kafkaOffers, ...postgresOffers]);
+  const chosen = portsFile === undefined ? [] : loadPortsFile(portsFile, choice);
   for (const { offer } of chosen) container.unbind(portToken(offer.port));
   const elsewhere = providerModule((binding) => {
     for (const { offer, settings } of chosen) offer.bind(binding, settings);

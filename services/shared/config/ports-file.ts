@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
-import type { z } from 'zod';
+import { isNode, LineCounter, parseDocument, type Document } from 'yaml';
+import { z } from 'zod';
 import { messageOf } from '#core/errors.ts';
 import { ConfigurationError } from './load.ts';
 
@@ -11,54 +11,191 @@ export interface Offered {
   readonly schema: z.ZodType;
 }
 
+/** All that a site may choose of. */
+export interface Choice<Offer extends Offered> {
+  /** By the family that an adapter is of, which may have a section for what its adapters share. */
+  readonly families: Readonly<Record<string, readonly Offer[]>>;
+  /** By provider the adapter of each port that a site of it has unless it says otherwise. */
+  readonly providers: Readonly<Record<string, Readonly<Partial<Record<string, string>>>>>;
+}
+
 /** An adapter that the site has chosen, with its settings as the adapter's schema gives them. */
 export interface Chosen<Offer extends Offered> {
   readonly offer: Offer;
   readonly settings: unknown;
 }
 
+const EMBEDDED = 'embedded';
+type Mapping = Readonly<Record<string, unknown>>;
+
 /**
- * Reads which ports a site has from elsewhere than this machine: a YAML or JSON file with a section a port, each with the name of its adapter
- * and that adapter's settings. @throws ConfigurationError that lists everything that is wrong or missing.
+ * Reads which ports a site has from elsewhere than this machine: a YAML or JSON file with the provider, a section for what the adapters of a
+ * family share, and a section a port: the adapter where it is not the provider's, and settings of that port alone.
+ * @throws ConfigurationError that lists everything that is wrong or missing.
  */
-export function loadPortsFile<Offer extends Offered>(path: string, offers: readonly Offer[]): readonly Chosen<Offer>[] {
-  const sections = Object.entries(readSections(path));
-  const problems: string[] = [];
-  const chosen = sections.flatMap(([port, section]) => {
-    const ofPort = offers.filter((each) => each.port === port);
-    if (ofPort.length === 0) {
-      const ports = [...new Set(offers.map((each) => each.port))].join(', ');
-      problems.push(`${path}: ${port} is no port with an adapter to choose; there are ${ports}`);
-      return [];
-    }
-    const { adapter, ...settings } = isMapping(section) ? section : {};
-    const match = ofPort.find((each) => each.adapter === adapter);
-    if (!match) {
-      const names = ofPort.map((each) => each.adapter).join(', ');
-      problems.push(`${path}: ${port}.adapter must be one of ${names}, got ${JSON.stringify(adapter)}`);
-      return [];
-    }
-    const parsed = match.schema.safeParse(settings);
-    if (parsed.success) return [{ offer: match, settings: parsed.data }];
-    for (const issue of parsed.error.issues)
-      problems.push(`${path}: ${[port, ...issue.path.map(String)].join('.')}: ${issue.message} (${match.adapter})`);
-    return [];
+export function loadPortsFile<Offer extends Offered>(path: string, choice: Choice<Offer>): readonly Chosen<Offer>[] {
+  const file = new PortsFile(path);
+  const { provider = EMBEDDED, ...sections } = file.sections;
+  const defaults = typeof provider === 'string' ? choice.providers[provider] : undefined;
+  if (!defaults) file.say(['provider'], `must be one of ${list(choice.providers)}, got ${JSON.stringify(provider)}`);
+  const known = new Set(Object.values(choice.families).flatMap((offers) => offers.map(({ port }) => port)));
+  for (const name of Object.keys(sections))
+    if (!known.has(name) && !Object.hasOwn(choice.families, name))
+      file.say([name], `is no port with an adapter to choose; there are ${[...known].join(', ')}`);
+  const picked = [...known].flatMap((port) => {
+    if (!Object.hasOwn(sections, port) && defaults?.[port] === undefined) return [];
+    return pick(file, choice, port, defaults?.[port]) ?? [];
   });
-  if (problems.length > 0) throw new ConfigurationError(problems);
+  const isWhole = file.isRight;
+  const chosen = picked.map((each) => ({ offer: each.offer, settings: settingsOf(file, each, picked) }));
+  for (const family of Object.keys(choice.families))
+    if (Object.hasOwn(sections, family)) refuseUnused(file, family, picked, isWhole);
+  file.throwProblems();
   return chosen;
 }
 
-function readSections(path: string): Readonly<Record<string, unknown>> {
-  let content: unknown;
-  try {
-    content = parse(readFileSync(path, 'utf8'), { merge: true });
-  } catch (error) {
-    throw new ConfigurationError([`TRIBO_PORTS_FILE ${path} cannot be read: ${messageOf(error)}`]);
-  }
-  if (isMapping(content)) return content;
-  throw new ConfigurationError([`${path} must be a mapping from ports to the adapters that they have`]);
+interface Picked<Offer extends Offered> {
+  readonly offer: Offer;
+  readonly family: string;
+  /** Of the port's own section, without the adapter's name. */
+  readonly own: Mapping;
 }
 
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+/** Undefined where the port is embedded, or its section wrong. */
+function pick<Offer extends Offered>(
+  file: PortsFile,
+  { families }: Choice<Offer>,
+  port: string,
+  byProvider: string | undefined,
+): Picked<Offer> | undefined {
+  const section = file.sections[port] ?? {};
+  const { adapter = byProvider, ...own } = isMapping(section) ? section : { adapter: section };
+  if (adapter === EMBEDDED) {
+    const further = Object.keys(own);
+    if (further.length > 0) file.say([port, further[0]!], `is no setting of what is ${EMBEDDED}`);
+    return undefined;
+  }
+  const offers = Object.entries(families).flatMap(([family, ofFamily]) =>
+    ofFamily.filter((offer) => offer.port === port).map((offer) => ({ offer, family })),
+  );
+  const named = offers.filter(({ offer }) => offer.adapter === adapter);
+  const matching = named.length > 0 ? named : offers.filter(({ family }) => family === adapter);
+  if (matching.length === 1) return { ...matching[0]!, own };
+  const names = [EMBEDDED, ...offers.map(({ offer }) => offer.adapter)].join(', ');
+  file.say([port, 'adapter'], `must be one of ${names}, got ${JSON.stringify(adapter)}`);
+  return undefined;
+}
+
+/** The adapter's settings: what its family shares, as far as the adapter knows it, and over that the port's own. */
+function settingsOf<Offer extends Offered>(
+  file: PortsFile,
+  { offer, family, own }: Picked<Offer>,
+  picked: readonly Picked<Offer>[],
+): unknown {
+  const { port, adapter, schema } = offer;
+  const keys = keysOf(offer);
+  const shared = Object.fromEntries(Object.entries(file.section(family)).filter(([key]) => keys.includes(key)));
+  const settings = { ...shared, ...own };
+  const parsed = schema.safeParse(settings);
+  if (parsed.success) return parsed.data;
+  const isShared = (key: string) =>
+    Object.hasOwn(shared, key) ||
+    picked.filter((each) => each.family === family && keysOf(each.offer).includes(key)).length > 1;
+  for (const issue of parsed.error.issues) {
+    const path = issue.path.map(String);
+    const [key = ''] = path;
+    const at = !Object.hasOwn(own, key) && isShared(key) ? [family, ...path] : [port, ...path];
+    if (issue.code === 'unrecognized_keys' && path.length === 0)
+      for (const unknown of issue.keys)
+        file.say([port, unknown], `is no setting of ${adapter}, which has ${keys.join(', ')}`);
+    else if (path.length === 1 && settings[key] === undefined && issue.code !== 'custom')
+      file.say(at, `is missing: ${/expected (\w+)/.exec(issue.message)?.[1] ?? issue.message}`, adapter);
+    else file.say(at, `is wrong: ${issue.message}`, adapter);
+  }
+  return undefined;
+}
+
+/** What a family's section says must be for one of the adapters that the site has of it; which those are is known where all were found. */
+function refuseUnused(file: PortsFile, family: string, picked: readonly Picked<Offered>[], isWhole: boolean): void {
+  if (!isMapping(file.sections[family])) {
+    file.say([family], 'must be a mapping of the settings that its adapters share');
+    return;
+  }
+  const ofFamily = picked.filter((each) => each.family === family);
+  if (ofFamily.length === 0) {
+    if (isWhole) file.say([family], 'is of no use: no port has an adapter of it');
+    return;
+  }
+  const keys = [...new Set(ofFamily.flatMap(({ offer }) => keysOf(offer)))];
+  for (const key of Object.keys(file.section(family)))
+    if (!keys.includes(key))
+      file.say([family, key], `is no setting of the chosen adapters of ${family}, which have ${keys.join(', ')}`);
+}
+
+function keysOf({ schema }: Offered): readonly string[] {
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+/** The file's content, and all that is wrong with it, by section and line. */
+class PortsFile {
+  readonly sections: Mapping;
+  readonly #path: string;
+  readonly #document: Document.Parsed;
+  readonly #lines = new LineCounter();
+  /** By what is said the adapters that it is said of. */
+  readonly #problems = new Map<string, string[]>();
+
+  constructor(path: string) {
+    this.#path = path;
+    try {
+      this.#document = parseDocument(readFileSync(path, 'utf8'), { merge: true, lineCounter: this.#lines });
+      if (this.#document.errors[0]) throw this.#document.errors[0];
+    } catch (error) {
+      throw new ConfigurationError([`TRIBO_PORTS_FILE ${path} cannot be read: ${messageOf(error)}`]);
+    }
+    const content: unknown = this.#document.toJS();
+    if (!isMapping(content))
+      throw new ConfigurationError([`${path} must be a mapping from ports to the adapters that they have`]);
+    this.sections = content;
+  }
+
+  /** A section's settings; none where it is absent or no mapping. */
+  section(name: string): Mapping {
+    const section = this.sections[name];
+    return isMapping(section) ? section : {};
+  }
+
+  /** Notes a problem of what is at a place, and of which adapter. */
+  say(at: readonly string[], problem: string, adapter?: string): void {
+    const text = `${this.#path}:${this.#lineOf(at)}: ${at.join('.')} ${problem}`;
+    const adapters = this.#problems.get(text) ?? [];
+    this.#problems.set(text, adapter === undefined ? adapters : [...adapters, adapter]);
+  }
+
+  /** Whether nothing was found wrong so far. */
+  get isRight(): boolean {
+    return this.#problems.size === 0;
+  }
+
+  throwProblems(): void {
+    const problems = [...this.#problems].map(([text, of]) => (of.length === 0 ? text : `${text} (${of.join(', ')})`));
+    if (problems.length > 0) throw new ConfigurationError(problems);
+  }
+
+  /** Of what is missing: that of the section that lacks it, else of the provider, which wants it. */
+  #lineOf(at: readonly string[]): number {
+    for (let depth = at.length; depth > 0; depth--) {
+      const node = this.#document.getIn(at.slice(0, depth), true);
+      if (isNode(node) && node.range) return this.#lines.linePos(node.range[0]).line;
+    }
+    return at[0] === 'provider' ? 1 : this.#lineOf(['provider']);
+  }
+}
+
+function isMapping(value: unknown): value is Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function list(record: Readonly<Record<string, unknown>>): string {
+  return Object.keys(record).join(', ');
 }

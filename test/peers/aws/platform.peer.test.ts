@@ -102,8 +102,8 @@ it(
     writeFileSync(file, 'objectStore: { adapter: s3-object-store, bucket: b }');
     const { code, stderr } = await runCommand(['start', '--ports-file', file, '--data-dir', join(folder, 'data')]);
     expect(code).toBe(78);
-    expect(stderr).toContain(`${file}: objectStore.bucket: `);
-    expect(stderr).toContain(`${file}: objectStore.region: `);
+    expect(stderr).toContain(`${file}:1: objectStore.bucket is wrong: `);
+    expect(stderr).toContain(`${file}:1: objectStore.region is missing: `);
   },
   TIMEOUT_MS,
 );
