@@ -1,5 +1,7 @@
 import type { StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
+import { PortError } from '../errors.ts';
+import type { SubscribeOptions } from '../ports/event-stream.ts';
 import { ContiguousProgress } from './contiguous-progress.ts';
 
 export interface DeliveryLimits {
@@ -8,6 +10,21 @@ export interface DeliveryLimits {
   /** Beyond so many events waiting behind a failed one, the subscription stops reading ahead. */
   readonly maxHeldEvents: number;
   readonly maxHeldBytes: number;
+}
+
+const DEFAULT_MAX_BATCH_BYTES = 4 * 2 ** 20;
+
+/**
+ * What a subscriber takes at a time, and how much a subscription holds behind what failed.
+ * @throws PortError invalid_argument where that is nothing.
+ */
+export function deliveryLimits(
+  { maxBatchEvents, maxBatchBytes = DEFAULT_MAX_BATCH_BYTES }: SubscribeOptions,
+  { maxHeldEvents, maxHeldBytes }: Pick<DeliveryLimits, 'maxHeldEvents' | 'maxHeldBytes'>,
+): DeliveryLimits {
+  if (!Number.isInteger(maxBatchEvents) || maxBatchEvents < 1)
+    throw new PortError('invalid_argument', `maxBatchEvents must be at least 1, got ${maxBatchEvents}`);
+  return { maxBatchEvents, maxBatchBytes, maxHeldEvents, maxHeldBytes };
 }
 
 /** A batch as the window handed it out; `lanes` and `positions` are those of `events`. */

@@ -5,7 +5,7 @@ import { SettledBefore } from '#core/delivery/settled-before.ts';
 import type { BatchHandler, Progress, Subscription } from '#core/ports/event-stream.ts';
 import type { KinesisCalls } from './client.ts';
 import type { LeaseTable, ShardLease } from './lease-table.ts';
-import { Sleeper } from './sleeper.ts';
+import { Sleeper } from '#core/delivery/sleeper.ts';
 import { childLeases, outlivedLeases, readyLeases, waitsForUnleased } from './shard-family.ts';
 import { ShardDelivery, type ShardDeliveryParts } from './shard-delivery.ts';
 

@@ -1,7 +1,8 @@
 import { systemClock, type Clock } from '#core/clock.ts';
 import { abortable } from '#core/delivery/abortable.ts';
+import { deliveryLimits } from '#core/delivery/delivery-window.ts';
+import { checkGroupName } from '#core/delivery/group-name.ts';
 import type { MachineEvent, StreamName } from '#core/domain/event.ts';
-import { isName } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type {
   BatchHandler,
@@ -20,7 +21,6 @@ import { LeaseTable } from './lease-table.ts';
 import { encodeMarker } from './record-codec.ts';
 import { StreamPublisher } from './stream-publisher.ts';
 
-const DEFAULT_MAX_BATCH_BYTES = 4 * 2 ** 20;
 const RECORDS_A_REQUEST = 500;
 /** A declaration that meets a split or merge begins again, at most so often. */
 const DECLARATIONS = 5;
@@ -106,17 +106,14 @@ export class KinesisEventStream implements EventStream {
   ): Promise<Subscription> {
     const { name, leases } = this.#open(stream);
     checkGroupName(group);
-    const { maxBatchEvents, maxBatchBytes = DEFAULT_MAX_BATCH_BYTES, resumeAfter } = options;
-    if (!Number.isInteger(maxBatchEvents) || maxBatchEvents < 1)
-      throw new PortError('invalid_argument', `maxBatchEvents must be at least 1, got ${maxBatchEvents}`);
+    const limits = deliveryLimits(options, this.#config);
     if (!(await leases.isDeclared(group)))
       throw new PortError('not_found', `the group ${group} of stream ${stream} is not declared`);
     this.#checkOpen();
-    const { pollMs, leaseMs, checkpointIntervalMs, maxHeldEvents, maxHeldBytes } = this.#config;
+    const { pollMs, leaseMs, checkpointIntervalMs } = this.#config;
     const subscription = new GroupSubscription({
-      ...{ group, handler, leases, resumeAfter, pollMs, leaseMs, checkpointIntervalMs },
-      clock: this.#clock,
-      limits: { maxBatchEvents, maxBatchBytes, maxHeldEvents, maxHeldBytes },
+      ...{ group, handler, leases, limits, resumeAfter: options.resumeAfter },
+      ...{ clock: this.#clock, pollMs, leaseMs, checkpointIntervalMs },
       shards: () => this.#shards(name, undefined),
       iterator: (shard, start, signal) =>
         this.#call(`find the place in ${shard} of ${name}`, signal, (stopped) =>
@@ -219,14 +216,6 @@ export class KinesisEventStream implements EventStream {
 interface ShardMark {
   readonly id: string;
   readonly sequenceNumber: string;
-}
-
-function checkGroupName(group: string): void {
-  if (!isName(group))
-    throw new PortError(
-      'invalid_argument',
-      `a group's name is 1 to 64 of A-Z a-z 0-9 _ . -, got ${JSON.stringify(group)}`,
-    );
 }
 
 function warn(error: unknown): void {

@@ -8,7 +8,7 @@ import type { BatchHandler } from '#core/ports/event-stream.ts';
 import type { IncomingRecord, ShardStart } from './client.ts';
 import { startOf, type ShardLease, type ShardPosition } from './lease-table.ts';
 import { decodeRecord } from './record-codec.ts';
-import { Sleeper } from './sleeper.ts';
+import { Sleeper } from '#core/delivery/sleeper.ts';
 
 export interface ShardDeliveryParts {
   readonly clock: Clock;

@@ -1,8 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isName } from '#core/domain/ids.ts';
-import { PortError } from '#core/errors.ts';
 import { lmdbPortError } from './errors.ts';
 
 const DECLARED = '.declared';
@@ -105,12 +103,6 @@ export class GroupFiles {
 }
 
 /** @throws PortError invalid_argument */
-export function checkGroupName(group: string): void {
-  if (isName(group)) return;
-  const got = JSON.stringify(group).slice(0, 100);
-  throw new PortError('invalid_argument', `a group is named with 1 to 64 of A-Z a-z 0-9 _ . -, got ${got}`);
-}
-
 function record(checkpoint: number): string {
   return `${checkpoint}\n`;
 }

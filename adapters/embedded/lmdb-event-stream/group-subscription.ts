@@ -1,8 +1,9 @@
 import type { Clock } from '#core/clock.ts';
-import { deliverBatch } from '#core/delivery/deliver-batch.ts';
-import { DeliveryWindow, type WindowBatch } from '#core/delivery/delivery-window.ts';
+import { BackgroundWork } from '#core/delivery/background-work.ts';
+import { deliverWindow } from '#core/delivery/deliver-window.ts';
+import { DeliveryWindow, type DeliveryLimits, type WindowBatch } from '#core/delivery/delivery-window.ts';
 import { SettledBefore } from '#core/delivery/settled-before.ts';
-import type { BatchHandler, SubscribeOptions, Subscription } from '#core/ports/event-stream.ts';
+import type { BatchHandler, Progress, Subscription } from '#core/ports/event-stream.ts';
 import { CheckpointSaver } from './checkpoint-saver.ts';
 import { tryLock, type ExclusiveLock } from './exclusive-lock.ts';
 import type { HeadMonitor } from './head-monitor.ts';
@@ -10,10 +11,8 @@ import type { LogFile, LogHead } from './log-file.ts';
 import { LogReader } from './log-reader.ts';
 import type { TailCache } from './tail-cache.ts';
 
-const DEFAULT_MAX_BATCH_BYTES = 4 * 2 ** 20;
 /** How often a standby looks whether the group's lock is free. */
 const STANDBY_POLL_MS = 50;
-const RESTART_MS = 1000;
 /** Of a batch so many blocks are read before the event loop gets a turn: there may be one for each event, and many that the caller has settled. */
 const BLOCKS_A_TURN = 64;
 
@@ -24,9 +23,8 @@ export interface GroupSubscriptionOptions {
   readonly clock: Clock;
   readonly group: string;
   readonly handler: BatchHandler;
-  readonly subscribe: SubscribeOptions;
-  readonly maxHeldEvents: number;
-  readonly maxHeldBytes: number;
+  readonly limits: DeliveryLimits;
+  readonly resumeAfter: readonly Progress[] | undefined;
   readonly checkpointIntervalMs: number;
   /** Told whenever it has read further. */
   readonly onProgress: () => void;
@@ -40,15 +38,13 @@ export interface GroupSubscriptionOptions {
  */
 export class GroupSubscription implements Subscription {
   readonly #options: GroupSubscriptionOptions;
-  readonly #abort = new AbortController();
-  readonly #done: Promise<void>;
+  readonly #work: BackgroundWork;
   #saver: CheckpointSaver | undefined;
   #reader: LogReader | undefined;
-  #wake: () => void = () => undefined;
 
   constructor(options: GroupSubscriptionOptions) {
     this.#options = options;
-    this.#done = this.#run();
+    this.#work = new BackgroundWork(() => this.#runUntilClosed(), options.onFailure);
   }
 
   /** The position that is read next; undefined for a standby. */
@@ -61,35 +57,18 @@ export class GroupSubscription implements Subscription {
     return this.#saver?.position;
   }
 
-  async close(): Promise<void> {
-    this.#abort.abort();
-    this.#wake();
-    await this.#done;
-  }
-
-  get #isClosing(): boolean {
-    return this.#abort.signal.aborted;
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#isClosing) {
-      try {
-        await this.#runUntilClosed();
-      } catch (error) {
-        this.#options.onFailure(error);
-        await this.#sleep(RESTART_MS);
-      }
-    }
+  close(): Promise<void> {
+    return this.#work.close();
   }
 
   async #runUntilClosed(): Promise<void> {
     const { file, monitor, cache, group, checkpointIntervalMs, onFailure } = this.#options;
     const lock = await this.#takeLock();
     if (!lock) return;
-    const stopListening = monitor.listen(() => this.#wake());
+    const stopListening = monitor.listen(() => this.#work.sleeper.wake());
     try {
       monitor.look();
-      while (monitor.head.commit === 0 && !this.#isClosing) await this.#sleep(undefined);
+      while (monitor.head.commit === 0 && !this.#work.isClosing) await this.#work.sleeper.sleep(Infinity);
       const savedPosition = startOf(file.groups.readCheckpoint(group) ?? 0, monitor.head);
       const saving = { groups: file.groups, intervalMs: checkpointIntervalMs, onFailure };
       this.#saver = new CheckpointSaver({ ...saving, group, savedPosition });
@@ -105,34 +84,26 @@ export class GroupSubscription implements Subscription {
   }
 
   async #takeLock(): Promise<ExclusiveLock | undefined> {
-    while (!this.#isClosing) {
+    while (!this.#work.isClosing) {
       const lock = tryLock(this.#options.file.groups.lockPath(this.#options.group));
       if (lock) return lock;
-      await this.#sleep(STANDBY_POLL_MS);
+      await this.#work.sleeper.sleep(STANDBY_POLL_MS);
     }
     return undefined;
   }
 
   async #deliverAll(reader: LogReader, checkpoint: number): Promise<void> {
-    const { clock, handler, subscribe, maxHeldEvents, maxHeldBytes } = this.#options;
-    const settled = new SettledBefore(subscribe.resumeAfter);
-    const window = new DeliveryWindow({
-      maxBatchEvents: subscribe.maxBatchEvents,
-      maxBatchBytes: subscribe.maxBatchBytes ?? DEFAULT_MAX_BATCH_BYTES,
-      maxHeldEvents,
-      maxHeldBytes,
-    });
+    const { clock, handler, limits, resumeAfter } = this.#options;
+    const settled = new SettledBefore(resumeAfter);
+    const window = new DeliveryWindow(limits);
     window.addLane(checkpoint);
-    const delivery = { window, handler, clock, signal: this.#abort.signal, onSettled: () => this.#advance(window) };
-    while (!this.#isClosing) {
-      const batch = window.takeDue(clock.monotonicMs()) ?? (await this.#readAhead(reader, window, settled));
-      if (batch) await deliverBatch(batch, delivery);
-      else this.#advance(window);
-      const dueMs = window.nextDueMs;
-      // The event loop gets its turn after each batch: a long backlog must not starve the publisher or a timer.
-      if (batch || (window.mayReadAhead && reader.block())) await new Promise((resolve) => setImmediate(resolve));
-      else await this.#sleep(dueMs === undefined ? undefined : dueMs - clock.monotonicMs());
-    }
+    await deliverWindow({
+      ...{ window, handler, clock, signal: this.#work.signal, sleeper: this.#work.sleeper },
+      isOver: () => this.#work.isClosing,
+      readAhead: () => this.#readAhead(reader, window, settled),
+      hasMore: () => reader.block() !== undefined,
+      onProgress: () => this.#advance(window),
+    });
   }
 
   /** Fills a batch from where the reader is, as full as the backlog allows: after a restart it has again all that was in the one before. */
@@ -141,7 +112,7 @@ export class GroupSubscription implements Subscription {
     window: DeliveryWindow,
     settled: SettledBefore,
   ): Promise<WindowBatch | undefined> {
-    for (let blocks = 1; window.mayReadAhead && !this.#isClosing; blocks++) {
+    for (let blocks = 1; window.mayReadAhead && !this.#work.isClosing; blocks++) {
       const block = reader.block();
       if (!block) break;
       const { events, firstPosition } = block;
@@ -158,24 +129,12 @@ export class GroupSubscription implements Subscription {
       this.#advance(window);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    return this.#isClosing ? undefined : window.takeFresh();
+    return this.#work.isClosing ? undefined : window.takeFresh();
   }
 
   #advance(window: DeliveryWindow): void {
     this.#saver?.advance(window.checkpoint(0));
     this.#options.onProgress();
-  }
-
-  /** Sleeps until woken, or so long. */
-  async #sleep(ms: number | undefined): Promise<void> {
-    if (this.#isClosing || (ms !== undefined && ms <= 0)) return;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (ms !== undefined) timer = setTimeout(resolve, Math.ceil(ms));
-    });
-    clearTimeout(timer);
-    this.#wake = () => undefined;
   }
 }
 

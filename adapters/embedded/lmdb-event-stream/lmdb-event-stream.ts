@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '#core/clock.ts';
 import { abortable } from '#core/delivery/abortable.ts';
+import { checkGroupName } from '#core/delivery/group-name.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
@@ -13,7 +14,6 @@ import type {
   Subscription,
 } from '#core/ports/event-stream.ts';
 import type { LmdbEventStreamConfig } from './config.ts';
-import { checkGroupName } from './group-files.ts';
 import { StreamLog } from './stream-log.ts';
 
 /** What the adapter needs besides its configuration. */
@@ -77,8 +77,6 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
     options: SubscribeOptions,
   ): Promise<Subscription> {
     checkGroupName(group);
-    if (!Number.isInteger(options.maxBatchEvents) || options.maxBatchEvents < 1)
-      throw new PortError('invalid_argument', `maxBatchEvents must be at least 1, got ${options.maxBatchEvents}`);
     const log = await this.#open(stream);
     return log.subscribe(group, handler, options);
   }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Clock } from '#core/clock.ts';
+import { deliveryLimits } from '#core/delivery/delivery-window.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import { PortError, throwIfAborted } from '#core/errors.ts';
 import type { BatchHandler, StreamLag, SubscribeOptions, Subscription } from '#core/ports/event-stream.ts';
@@ -77,6 +78,8 @@ export class StreamLog {
   subscribe(group: string, handler: BatchHandler, subscribe: SubscribeOptions): Subscription {
     this.#checkpointOf(group);
     const { config, clock, onFailure } = this.#options;
+    const { maxHeldEvents = 10_000, maxHeldBytes = 16 * MIB } = config;
+    const limits = deliveryLimits(subscribe, { maxHeldEvents, maxHeldBytes });
     const subscription = new GroupSubscription({
       file: this.#file,
       monitor: this.#monitor,
@@ -84,9 +87,8 @@ export class StreamLog {
       clock,
       group,
       handler,
-      subscribe,
-      maxHeldEvents: config.maxHeldEvents ?? 10_000,
-      maxHeldBytes: config.maxHeldBytes ?? 16 * MIB,
+      limits,
+      resumeAfter: subscribe.resumeAfter,
       checkpointIntervalMs: config.checkpointIntervalMs ?? 200,
       onProgress: () => this.#dropReadEvents(),
       onFailure,

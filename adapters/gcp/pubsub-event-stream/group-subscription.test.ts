@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { stampedEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import { systemClock } from '#core/clock.ts';
+import { deliveryLimits } from '#core/delivery/delivery-window.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
 import type { IncomingMessage } from './client.ts';
 import { encode } from './envelope.ts';
@@ -23,8 +24,9 @@ function start(handle: (ids: readonly string[]) => readonly number[]) {
       if (failed.length > 0) await batch.nack(failed, { delayMs: 1 });
       else await batch.ack();
     },
-    subscribe: { maxBatchEvents: 10 },
-    ...{ maxHeldEvents: 100, maxHeldBytes: 100_000, onFailure: (error: unknown) => failures.push(error) },
+    limits: deliveryLimits({ maxBatchEvents: 10 }, { maxHeldEvents: 100, maxHeldBytes: 100_000 }),
+    resumeAfter: undefined,
+    onFailure: (error: unknown) => failures.push(error),
   });
   const deliver = (event: StampedEvent, delivery: string) =>
     take({ ...encode(event, event), ack: () => acknowledged.push(delivery) });

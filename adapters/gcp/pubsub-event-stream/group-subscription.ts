@@ -1,21 +1,19 @@
 import type { Clock } from '#core/clock.ts';
-import { deliverBatch } from '#core/delivery/deliver-batch.ts';
-import { DeliveryWindow, type WindowBatch } from '#core/delivery/delivery-window.ts';
+import { deliverWindow } from '#core/delivery/deliver-window.ts';
+import { DeliveryWindow, type DeliveryLimits, type WindowBatch } from '#core/delivery/delivery-window.ts';
 import { SettledBefore } from '#core/delivery/settled-before.ts';
+import { Sleeper } from '#core/delivery/sleeper.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
-import type { BatchHandler, SubscribeOptions, Subscription } from '#core/ports/event-stream.ts';
+import type { BatchHandler, Progress, Subscription } from '#core/ports/event-stream.ts';
 import type { IncomingMessage, Pull } from './client.ts';
 import { decode } from './envelope.ts';
-
-const DEFAULT_MAX_BATCH_BYTES = 4 * 2 ** 20;
 
 export interface GroupSubscriptionOptions {
   readonly pull: (onMessage: (message: IncomingMessage) => void, onFailure: (error: unknown) => void) => Pull;
   readonly clock: Clock;
   readonly handler: BatchHandler;
-  readonly subscribe: SubscribeOptions;
-  readonly maxHeldEvents: number;
-  readonly maxHeldBytes: number;
+  readonly limits: DeliveryLimits;
+  readonly resumeAfter: readonly Progress[] | undefined;
   /** Told of what fails in the background; the SDK pulls on. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -34,6 +32,7 @@ interface Leased {
 export class GroupSubscription implements Subscription {
   readonly #options: GroupSubscriptionOptions;
   readonly #abort = new AbortController();
+  readonly #sleeper = new Sleeper();
   readonly #window: DeliveryWindow;
   readonly #settledBefore: SettledBefore;
   readonly #leased = new Map<string, Leased>();
@@ -41,24 +40,19 @@ export class GroupSubscription implements Subscription {
   readonly #done: Promise<void>;
   #inbox: StampedEvent[] = [];
   #nextPosition = 0;
-  #wake: () => void = () => undefined;
 
   constructor(options: GroupSubscriptionOptions) {
     this.#options = options;
-    const { subscribe, maxHeldEvents, maxHeldBytes } = options;
-    this.#window = new DeliveryWindow({
-      ...{ maxHeldEvents, maxHeldBytes, maxBatchEvents: subscribe.maxBatchEvents },
-      maxBatchBytes: subscribe.maxBatchBytes ?? DEFAULT_MAX_BATCH_BYTES,
-    });
+    this.#window = new DeliveryWindow(options.limits);
     this.#window.addLane(0);
-    this.#settledBefore = new SettledBefore(subscribe.resumeAfter);
+    this.#settledBefore = new SettledBefore(options.resumeAfter);
     this.#pull = options.pull((message) => this.#take(message), options.onFailure);
     this.#done = this.#run();
   }
 
   async close(): Promise<void> {
     this.#abort.abort();
-    this.#wake();
+    this.#sleeper.wake();
     await this.#done;
     await this.#pull.close();
   }
@@ -88,22 +82,18 @@ export class GroupSubscription implements Subscription {
     }
     this.#leased.set(idOf(event), { event, message });
     this.#inbox.push(event);
-    this.#wake();
+    this.#sleeper.wake();
   }
 
-  async #run(): Promise<void> {
-    const { clock } = this.#options;
-    while (!this.#isClosing) {
-      const batch = this.#window.takeDue(clock.monotonicMs()) ?? this.#readAhead();
-      if (batch) {
-        await this.#deliver(batch);
-        // The event loop gets its turn after each batch: messages come in by it.
-        await new Promise((resolve) => setImmediate(resolve));
-        continue;
-      }
-      const dueMs = this.#window.nextDueMs;
-      await this.#sleep(dueMs === undefined ? undefined : dueMs - clock.monotonicMs());
-    }
+  #run(): Promise<void> {
+    const { clock, handler } = this.#options;
+    return deliverWindow({
+      ...{ window: this.#window, handler, clock, signal: this.#abort.signal, sleeper: this.#sleeper },
+      isOver: () => this.#isClosing,
+      readAhead: () => this.#readAhead(),
+      hasMore: () => this.#inbox.length > 0,
+      onProgress: (batch, failed) => batch && this.#acknowledge(batch, new Set(failed)),
+    });
   }
 
   #readAhead(): WindowBatch | undefined {
@@ -118,32 +108,12 @@ export class GroupSubscription implements Subscription {
     return this.#window.takeFresh();
   }
 
-  #deliver(batch: WindowBatch): Promise<void> {
-    const { clock, handler } = this.#options;
-    return deliverBatch(batch, {
-      ...{ window: this.#window, handler, clock, signal: this.#abort.signal },
-      onSettled: (failed) => this.#acknowledge(batch, new Set(failed)),
-    });
-  }
-
   #acknowledge(batch: WindowBatch, failed: ReadonlySet<number>): void {
     batch.events.forEach((event, index) => {
       if (failed.has(index)) return;
       this.#leased.get(idOf(event))?.message.ack();
       this.#leased.delete(idOf(event));
     });
-  }
-
-  /** Sleeps until woken, or so long. */
-  async #sleep(ms: number | undefined): Promise<void> {
-    if (this.#isClosing || (ms !== undefined && ms <= 0)) return;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (ms !== undefined) timer = setTimeout(resolve, Math.ceil(ms));
-    });
-    clearTimeout(timer);
-    this.#wake = () => undefined;
   }
 }
 

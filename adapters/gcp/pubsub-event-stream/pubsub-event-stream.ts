@@ -1,4 +1,6 @@
 import { systemClock, type Clock } from '#core/clock.ts';
+import { deliveryLimits } from '#core/delivery/delivery-window.ts';
+import { checkGroupName } from '#core/delivery/group-name.ts';
 import { MAX_EVENT_BYTES, type MachineEvent, type StreamName } from '#core/domain/event.ts';
 import { isPortError, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type {
@@ -26,8 +28,6 @@ export interface PubsubEventStreamParts {
   /** Told of failures in the background; they are tried again. Default: a process warning. */
   readonly onFailure?: (error: unknown) => void;
 }
-
-const GROUP_NAME = /^[A-Za-z0-9_.-]{1,100}$/;
 
 /** Streams as topics of Pub/Sub, each group a subscription with ordering keys. */
 export class PubsubEventStream implements EventStream {
@@ -110,15 +110,13 @@ export class PubsubEventStream implements EventStream {
     options: SubscribeOptions,
   ): Promise<Subscription> {
     const name = this.#subscriptionName(stream, group);
-    if (!Number.isInteger(options.maxBatchEvents) || options.maxBatchEvents < 1)
-      throw new PortError('invalid_argument', `maxBatchEvents must be at least 1, got ${options.maxBatchEvents}`);
+    const limits = deliveryLimits(options, this.#config);
     const what = `subscribe to ${stream} as ${group}`;
     if (!(await this.#call(what, {}, (signal) => this.#calls.hasSubscription(name, signal))))
       throw new PortError('not_found', `${what}: there is no subscription ${name}; declare the group first`);
-    const { maxHeldEvents, maxHeldBytes } = this.#config;
     const subscription = new GroupSubscription({
       pull: (onMessage, onFailure) => this.#calls.pull(name, onMessage, onFailure),
-      ...{ clock: this.#clock, handler, subscribe: options, maxHeldEvents, maxHeldBytes, onFailure: this.#onFailure },
+      ...{ clock: this.#clock, handler, limits, resumeAfter: options.resumeAfter, onFailure: this.#onFailure },
     });
     this.#subscriptions.add(subscription);
     return {
@@ -185,11 +183,7 @@ export class PubsubEventStream implements EventStream {
   }
 
   #subscriptionName(stream: StreamName, group: string): string {
-    if (!GROUP_NAME.test(group))
-      throw new PortError(
-        'invalid_argument',
-        `a group's name must match ${GROUP_NAME.source}, got ${JSON.stringify(group)}`,
-      );
+    checkGroupName(group);
     return `${this.#topic(stream)}.${group}`;
   }
 }

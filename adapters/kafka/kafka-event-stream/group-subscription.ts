@@ -1,16 +1,15 @@
 import type { Clock } from '#core/clock.ts';
-import { deliverBatch } from '#core/delivery/deliver-batch.ts';
-import { DeliveryWindow, type WindowBatch } from '#core/delivery/delivery-window.ts';
+import { BackgroundWork } from '#core/delivery/background-work.ts';
+import { deliverWindow } from '#core/delivery/deliver-window.ts';
+import { DeliveryWindow, type DeliveryLimits } from '#core/delivery/delivery-window.ts';
 import { SettledBefore } from '#core/delivery/settled-before.ts';
 import { PortError } from '#core/errors.ts';
-import type { BatchHandler, SubscribeOptions, Subscription } from '#core/ports/event-stream.ts';
+import type { BatchHandler, Progress, Subscription } from '#core/ports/event-stream.ts';
 import type { Generation, GroupMember, KafkaClient, PartitionReader } from './client.ts';
 import { kafkaError } from '../kafka-errors.ts';
 import { PartitionBuffers } from './partition-buffers.ts';
 import { ProgressCommitter } from './progress-committer.ts';
 
-const DEFAULT_MAX_BATCH_BYTES = 4 * 2 ** 20;
-const RESTART_MS = 1000;
 /** A member that is silent for its session loses its partitions: it stops waiting for a handler when so much of that is over. */
 const REVOCATION_SHARE = 0.7;
 
@@ -20,11 +19,10 @@ export interface GroupSubscriptionOptions {
   readonly topic: string;
   readonly groupId: string;
   readonly handler: BatchHandler;
-  readonly subscribe: SubscribeOptions;
+  readonly limits: DeliveryLimits;
+  readonly resumeAfter: readonly Progress[] | undefined;
   readonly sessionTimeoutMs: number;
   readonly commitIntervalMs: number;
-  readonly maxHeldEvents: number;
-  readonly maxHeldBytes: number;
   /** Told of what failed in the background and is tried again. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -36,37 +34,18 @@ export interface GroupSubscriptionOptions {
  */
 export class GroupSubscription implements Subscription {
   readonly #options: GroupSubscriptionOptions;
-  readonly #closing = new AbortController();
-  readonly #done: Promise<void>;
+  readonly #work: BackgroundWork;
   #tenure: Tenure | undefined;
   /** Why the membership is over, where it ended by itself. */
   #failure: Failure | undefined;
-  #wake: () => void = () => undefined;
 
   constructor(options: GroupSubscriptionOptions) {
     this.#options = options;
-    this.#done = this.#run();
+    this.#work = new BackgroundWork(() => this.#runMembership(), options.onFailure);
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort();
-    this.#wake();
-    await this.#done;
-  }
-
-  get #isClosing(): boolean {
-    return this.#closing.signal.aborted;
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#isClosing) {
-      try {
-        await this.#runMembership();
-      } catch (error) {
-        this.#options.onFailure(error);
-        await this.#sleep(RESTART_MS);
-      }
-    }
+  close(): Promise<void> {
+    return this.#work.close();
   }
 
   async #runMembership(): Promise<void> {
@@ -77,19 +56,19 @@ export class GroupSubscription implements Subscription {
       beforeRejoin: () => this.#giveBack(),
       assigned: (generation) => {
         this.#tenure = new Tenure(generation);
-        this.#wake();
+        this.#work.sleeper.wake();
       },
       lost: (error) => {
         this.#failure = { error: kafkaError(`membership of ${groupId}`, error) };
         this.#tenure?.end();
-        this.#wake();
+        this.#work.sleeper.wake();
       },
     });
     try {
-      while (!this.#isClosing && !failed()) {
+      while (!this.#work.isClosing && !failed()) {
         const tenure = this.#tenure;
         if (tenure && !tenure.isOver) await this.#deliverAll(tenure, member);
-        else await this.#sleep(undefined);
+        else await this.#work.sleeper.sleep(Infinity);
       }
     } finally {
       this.#tenure = undefined;
@@ -104,7 +83,7 @@ export class GroupSubscription implements Subscription {
     const tenure = this.#tenure;
     if (!tenure) return;
     tenure.end();
-    this.#wake();
+    this.#work.sleeper.wake();
     let timer: NodeJS.Timeout | undefined;
     const outOfTime = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#options.sessionTimeoutMs * REVOCATION_SHARE);
@@ -133,31 +112,30 @@ export class GroupSubscription implements Subscription {
   }
 
   async #deliverFrom(tenure: Tenure, reader: PartitionReader, committer: ProgressCommitter): Promise<void> {
-    const { clock, handler, subscribe, maxHeldEvents, maxHeldBytes, onFailure } = this.#options;
-    const maxBatchBytes = subscribe.maxBatchBytes ?? DEFAULT_MAX_BATCH_BYTES;
-    const { maxBatchEvents } = subscribe;
-    const window = new DeliveryWindow({ maxBatchEvents, maxBatchBytes, maxHeldEvents, maxHeldBytes });
+    const { clock, handler, limits, resumeAfter, onFailure } = this.#options;
+    const { sleeper } = this.#work;
+    const window = new DeliveryWindow(limits);
     const starts = await this.#startsOf(tenure.generation);
+    const isOver = (): boolean => this.#work.isClosing || tenure.isOver;
     const buffers = new PartitionBuffers({
       ...{ reader, window, starts },
-      onFailure: (error) => tenure.isOver || this.#isClosing || onFailure(error),
-      settled: new SettledBefore(subscribe.resumeAfter),
-      wake: () => this.#wake(),
+      onFailure: (error) => isOver() || onFailure(error),
+      settled: new SettledBefore(resumeAfter),
+      wake: () => sleeper.wake(),
     });
-    const advance = (): void => {
-      if (!tenure.isFenced) committer.advance(buffers.checkpoints());
-    };
-    const signal = AbortSignal.any([this.#closing.signal, tenure.signal]);
-    while (!this.#isClosing && !tenure.isOver) {
-      const batch: WindowBatch | undefined = window.takeDue(clock.monotonicMs()) ?? buffers.readAhead();
-      buffers.refill();
-      if (batch) await deliverBatch(batch, { window, handler, clock, signal, onSettled: advance });
-      else advance();
-      const dueMs = window.nextDueMs;
-      // The event loop gets its turn after each batch: a long backlog must not starve the publisher or a timer.
-      if (batch || (window.mayReadAhead && buffers.hasSome)) await new Promise((resolve) => setImmediate(resolve));
-      else await this.#sleep(dueMs === undefined ? undefined : dueMs - clock.monotonicMs());
-    }
+    await deliverWindow({
+      ...{ window, handler, clock, isOver, sleeper },
+      signal: AbortSignal.any([this.#work.signal, tenure.signal]),
+      readAhead: () => {
+        const batch = buffers.readAhead();
+        buffers.refill();
+        return batch;
+      },
+      hasMore: () => buffers.hasSome,
+      onProgress: () => {
+        if (!tenure.isFenced) committer.advance(buffers.checkpoints());
+      },
+    });
   }
 
   /** Where the group goes on: its committed positions, as far as the log still has them; of a partition that is new to it, the beginning. */
@@ -182,18 +160,6 @@ export class GroupSubscription implements Subscription {
         return [partition, first];
       }),
     );
-  }
-
-  /** Sleeps until woken, or so long. */
-  async #sleep(ms: number | undefined): Promise<void> {
-    if (this.#isClosing || (ms !== undefined && ms <= 0)) return;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (ms !== undefined) timer = setTimeout(resolve, Math.ceil(ms));
-    });
-    clearTimeout(timer);
-    this.#wake = () => undefined;
   }
 }
 

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock, type Clock } from '#core/clock.ts';
 import { abortable } from '#core/delivery/abortable.ts';
+import { deliveryLimits } from '#core/delivery/delivery-window.ts';
+import { checkGroupName } from '#core/delivery/group-name.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
@@ -19,7 +21,6 @@ import { GroupSubscription } from './group-subscription.ts';
 import { TopicPublisher } from './topic-publisher.ts';
 import { itemsByPartition, publishedAt, readTail } from './topic-tail.ts';
 
-const GROUP_NAME = /^[A-Za-z0-9_.-]{1,100}$/;
 const NOTHING_BEHIND: StreamLag = { events: 0, oldestAgeMs: 0, fullness: 0 };
 
 /** What the adapter needs besides its configuration. */
@@ -97,15 +98,14 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
     options: SubscribeOptions,
   ): Promise<Subscription> {
     const { topic, groupId } = this.#namesOf(stream, group, undefined);
-    if (!Number.isInteger(options.maxBatchEvents) || options.maxBatchEvents < 1)
-      throw new PortError('invalid_argument', `maxBatchEvents must be at least 1, got ${options.maxBatchEvents}`);
+    const limits = deliveryLimits(options, this.#config);
     await this.#positionsOf(stream, group);
     this.#throwIfClosed();
-    const { sessionTimeoutMs, commitIntervalMs, maxHeldEvents, maxHeldBytes } = this.#config;
+    const { sessionTimeoutMs, commitIntervalMs } = this.#config;
     const subscription = new GroupSubscription({
       ...{ client: this.#client, clock: this.#clock, onFailure: this.#onFailure },
-      ...{ topic, groupId, handler, subscribe: options },
-      ...{ sessionTimeoutMs, commitIntervalMs, maxHeldEvents, maxHeldBytes },
+      ...{ topic, groupId, handler, limits, resumeAfter: options.resumeAfter },
+      ...{ sessionTimeoutMs, commitIntervalMs },
     });
     this.#subscriptions.add(subscription);
     return {
@@ -215,11 +215,7 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
     group: string,
     signal: AbortSignal | undefined,
   ): { readonly topic: string; readonly groupId: string } {
-    if (!GROUP_NAME.test(group))
-      throw new PortError(
-        'invalid_argument',
-        `a group's name must match ${GROUP_NAME.source}, got ${JSON.stringify(group)}`,
-      );
+    checkGroupName(group);
     return { topic: this.#topicOf(stream, signal), groupId: `${this.#config.prefix}${stream}.${group}` };
   }
 
