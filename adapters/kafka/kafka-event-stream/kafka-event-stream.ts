@@ -3,6 +3,7 @@ import { systemClock, type Clock } from '#core/clock.ts';
 import { abortable } from '#core/delivery/abortable.ts';
 import { deliveryLimits } from '#core/delivery/delivery-window.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
+import { LogPublisher, sumOfItems } from '#core/delivery/log-publisher.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
@@ -18,7 +19,7 @@ import type {
 import { openKafka, type KafkaClient } from './client.ts';
 import type { KafkaEventStreamConfig } from './config.ts';
 import { GroupSubscription } from './group-subscription.ts';
-import { TopicPublisher } from './topic-publisher.ts';
+import { TopicLog, type TopicPlace } from './topic-log.ts';
 import { itemsByPartition, publishedAt, readTail } from './topic-tail.ts';
 
 const NOTHING_BEHIND: StreamLag = { events: 0, oldestAgeMs: 0, fullness: 0 };
@@ -43,7 +44,7 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
   readonly #onFailure: (error: unknown) => void;
   /** No other publisher has it, also not one with the same configuration at the same time. */
   readonly #source: string;
-  readonly #publishers = new Map<StreamName, Promise<TopicPublisher>>();
+  readonly #publishers = new Map<StreamName, Promise<LogPublisher<TopicPlace>>>();
   readonly #subscriptions = new Set<Subscription>();
   readonly #publishing = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
@@ -118,10 +119,7 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
 
   async acceptedItems(stream: StreamName, { signal }: CallOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
     const topic = this.#topicOf(stream, signal);
-    const totals = new Map<TenantId, number>();
-    for (const items of (await abortable(itemsByPartition(this.#client, topic), signal)).values())
-      for (const [tenant, count] of items) totals.set(tenant, (totals.get(tenant) ?? 0) + count);
-    return totals;
+    return sumOfItems((await abortable(itemsByPartition(this.#client, topic), signal)).values());
   }
 
   async lag(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<StreamLag> {
@@ -177,15 +175,16 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
   }
 
   /** The very promise, each time: what waits for it goes on in the order of the calls. */
-  #publisherOf(stream: StreamName, signal: AbortSignal | undefined): Promise<TopicPublisher> {
+  #publisherOf(stream: StreamName, signal: AbortSignal | undefined): Promise<LogPublisher<TopicPlace>> {
     const topic = this.#topicOf(stream, signal);
     let publisher = this.#publishers.get(stream);
     if (!publisher) {
       const { maxPendingBytes } = this.#config;
       const nextEpoch = (): number => (this.#lastEpoch = Math.max(this.#clock.nowMs(), this.#lastEpoch + 1));
-      publisher = TopicPublisher.open({
-        ...{ client: this.#client, topic, source: this.#source, nextEpoch, maxPendingBytes },
-      });
+      const source = this.#source;
+      publisher = TopicLog.open(this.#client, topic).then((log) =>
+        LogPublisher.open({ log, source, nextEpoch, maxPendingBytes }),
+      );
       this.#publishers.set(stream, publisher);
       publisher.catch(() => this.#publishers.delete(stream));
     }

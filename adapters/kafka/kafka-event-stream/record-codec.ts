@@ -1,6 +1,7 @@
-import { PortError } from '#core/errors.ts';
+import type { ItemTotals, Stamp } from '#core/delivery/partitioned-log.ts';
 import type { EventKind, MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey, TenantId } from '#core/domain/ids.ts';
+import { PortError } from '#core/errors.ts';
 
 /** A record as it goes to a partition. */
 export interface OutgoingRecord {
@@ -18,12 +19,6 @@ export interface IncomingRecord {
   readonly value: Buffer | null;
   readonly headers: readonly (readonly [Buffer | null, Buffer | null])[];
 }
-
-/** What the stream adds to an event. */
-export type Stamp = Pick<StampedEvent, 'source' | 'epoch' | 'seq' | 'cumulativeItems'>;
-
-/** Items by tenant. */
-export type ItemTotals = ReadonlyMap<string, number>;
 
 /** The name changes with the layout: an older reader must not misread a newer record. */
 const ENVELOPE = Buffer.from('tribo-1');

@@ -1,17 +1,15 @@
-import { MAX_EVENT_BYTES, type MachineEvent } from '#core/domain/event.ts';
-import { machineRef } from '#core/domain/ids.ts';
-import { codeOf, messageOf, PortError } from '#core/errors.ts';
-import type { PublishResult } from '#core/ports/event-stream.ts';
-import type { KafkaClient } from './client.ts';
+import { MAX_EVENT_BYTES, type MachineEvent } from '../domain/event.ts';
+import { machineRef, type MachineKey, type TenantId } from '../domain/ids.ts';
+import { codeOf, messageOf, PortError } from '../errors.ts';
+import type { PublishResult } from '../ports/event-stream.ts';
 import { PartitionPublisher, type Outcome, type StampedForPartition } from './partition-publisher.ts';
-import { itemsByPartition } from './topic-tail.ts';
+import type { ItemTotals, PartitionedLog, Place } from './partitioned-log.ts';
 
-/** So many machines' keys are remembered as bytes with their partitions. */
-const MAX_KNOWN_KEYS = 50_000;
+/** So many machines' places are remembered. */
+const MAX_KNOWN_PLACES = 50_000;
 
-export interface TopicPublisherOptions {
-  readonly client: KafkaClient;
-  readonly topic: string;
+export interface LogPublisherOptions<Found extends Place> {
+  readonly log: PartitionedLog<Found>;
   /** Unique among all publishers there ever are. */
   readonly source: string;
   readonly nextEpoch: () => number;
@@ -19,45 +17,36 @@ export interface TopicPublisherOptions {
 }
 
 /**
- * Publishes to a topic. Each of its partitions is a source of its own, `<publisher>/<partition>`: only within one are events in an order, and
+ * Publishes to a log. Each of its partitions is a source of its own, `<publisher>/<partition>`: only within one are events in an order, and
  * so a consumer's progress may be a watermark.
  */
-export class TopicPublisher {
-  readonly #options: TopicPublisherOptions;
-  readonly #partitions: readonly PartitionPublisher[];
-  readonly #keys = new Map<string, { readonly key: Buffer; readonly partition: number }>();
+export class LogPublisher<Found extends Place = Place> {
+  readonly #options: LogPublisherOptions<Found>;
+  readonly #partitions: readonly PartitionPublisher<Found>[];
+  readonly #places = new Map<MachineKey, Found>();
   /** Items by tenant: durable ones and those under way. */
-  readonly #items: Map<string, number>;
+  readonly #items: Map<TenantId, number>;
   #pendingBytes = 0;
 
-  static async open(options: TopicPublisherOptions): Promise<TopicPublisher> {
-    const { client, topic } = options;
-    const count = await client.partitionCount(topic);
-    const byPartition = await itemsByPartition(client, topic);
-    return new TopicPublisher(options, count, byPartition);
+  static async open<Found extends Place>(options: LogPublisherOptions<Found>): Promise<LogPublisher<Found>> {
+    return new LogPublisher(options, await options.log.itemsByPartition());
   }
 
-  private constructor(
-    options: TopicPublisherOptions,
-    partitionCount: number,
-    known: ReadonlyMap<number, ReadonlyMap<string, number>>,
-  ) {
+  private constructor(options: LogPublisherOptions<Found>, known: ReadonlyMap<number, ItemTotals>) {
     this.#options = options;
-    this.#items = new Map();
-    for (const items of known.values())
-      for (const [tenant, count] of items) this.#items.set(tenant, (this.#items.get(tenant) ?? 0) + count);
-    const { client, topic, source, nextEpoch } = options;
+    this.#items = sumOfItems(known.values());
+    const { log, source, nextEpoch } = options;
     const atOpening = new Map(known);
-    const readTotals = async (partition: number): Promise<Map<string, number>> => {
-      const fresh = atOpening.get(partition) ?? (await itemsByPartition(client, topic, [partition])).get(partition);
+    const readTotals = async (partition: number): Promise<ItemTotals> => {
+      const fresh = atOpening.get(partition) ?? (await log.itemsByPartition([partition])).get(partition);
       atOpening.delete(partition);
       return new Map(fresh);
     };
     const openingEpoch = nextEpoch();
-    this.#partitions = Array.from({ length: partitionCount }, (_, partition) => {
+    this.#partitions = Array.from({ length: log.partitionCount }, (_, partition) => {
       let epochs = 0;
       return new PartitionPublisher({
-        ...{ client, topic, partition, readTotals },
+        ...{ log, partition, readTotals },
         source: `${source}/${partition}`,
         nextEpoch: () => (epochs++ === 0 ? openingEpoch : nextEpoch()),
       });
@@ -95,45 +84,44 @@ export class TopicPublisher {
         );
       bytes += payload.byteLength;
     }
-    const { maxPendingBytes, topic } = this.#options;
+    const { maxPendingBytes, log } = this.#options;
     if (this.#pendingBytes > 0 && this.#pendingBytes + bytes > maxPendingBytes)
       throw new PortError(
         'resource_exhausted',
-        `${this.#pendingBytes} bytes wait for Kafka to take them (${topic}), at most maxPendingBytes ${maxPendingBytes}: publish again later`,
+        `${this.#pendingBytes} bytes wait for ${log.name} to take them, at most maxPendingBytes ${maxPendingBytes}: publish again later`,
       );
     return bytes;
   }
 
   /** The events by partition, counted in the order in which they were given. */
-  #dealt(events: readonly MachineEvent[]): Map<number, { shares: StampedForPartition[]; indexes: number[] }> {
-    const dealt = new Map<number, { shares: StampedForPartition[]; indexes: number[] }>();
+  #dealt(events: readonly MachineEvent[]): Map<number, { shares: StampedForPartition<Found>[]; indexes: number[] }> {
+    const dealt = new Map<number, { shares: StampedForPartition<Found>[]; indexes: number[] }>();
     events.forEach((event, index) => {
-      const { key, partition } = this.#placeOf(event.key);
+      const found = this.#placeOf(event.key);
       const { tenant } = machineRef(event.key);
       const cumulativeItems = (this.#items.get(tenant) ?? 0) + event.items;
       this.#items.set(tenant, cumulativeItems);
-      let place = dealt.get(partition);
-      if (!place) dealt.set(partition, (place = { shares: [], indexes: [] }));
-      place.shares.push({ event, key, cumulativeItems });
-      place.indexes.push(index);
+      let share = dealt.get(found.partition);
+      if (!share) dealt.set(found.partition, (share = { shares: [], indexes: [] }));
+      share.shares.push({ event, place: found, cumulativeItems });
+      share.indexes.push(index);
     });
     return dealt;
   }
 
-  #placeOf(machine: string): { readonly key: Buffer; readonly partition: number } {
-    let place = this.#keys.get(machine);
+  #placeOf(machine: MachineKey): Found {
+    let place = this.#places.get(machine);
     if (!place) {
-      if (this.#keys.size >= MAX_KNOWN_KEYS) this.#keys.clear();
-      const key = Buffer.from(machine);
-      place = { key, partition: this.#options.client.partitionOf(key, this.#partitions.length) };
-      this.#keys.set(machine, place);
+      if (this.#places.size >= MAX_KNOWN_PLACES) this.#places.clear();
+      place = this.#options.log.placeOf(machine);
+      this.#places.set(machine, place);
     }
     return place;
   }
 
   #failedOf(
     { durable, error }: Outcome,
-    shares: readonly StampedForPartition[],
+    shares: readonly StampedForPartition<Found>[],
     indexes: readonly number[],
   ): { readonly index: number; readonly error: unknown }[] {
     for (const { event } of shares.slice(durable)) {
@@ -142,6 +130,13 @@ export class TopicPublisher {
     }
     return indexes.slice(durable).map((index) => ({ index, error }));
   }
+}
+
+/** Of partitions together. */
+export function sumOfItems(partitions: Iterable<ItemTotals>): Map<TenantId, number> {
+  const sum = new Map<TenantId, number>();
+  for (const items of partitions) for (const [tenant, count] of items) sum.set(tenant, (sum.get(tenant) ?? 0) + count);
+  return sum;
 }
 
 /** Whoever publishes tries again what may pass; to another reason it can do nothing by trying. */

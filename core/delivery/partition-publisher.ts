@@ -1,28 +1,23 @@
-import type { MachineEvent } from '#core/domain/event.ts';
-import { machineRef } from '#core/domain/ids.ts';
-import type { KafkaClient } from './client.ts';
-import { encodeRecord, type OutgoingRecord } from './record-codec.ts';
+import type { MachineEvent } from '../domain/event.ts';
+import { machineRef } from '../domain/ids.ts';
+import type { ItemTotals, Place, PublishedRecord, PartitionedLog } from './partitioned-log.ts';
 
-/** Below a topic's usual `max.message.bytes` (1 MiB), with room for the envelopes that are counted by estimate only. */
-const MAX_BATCH_BYTES = 1_000_000;
 const MAX_BATCH_EVENTS = 5_000;
-const ENVELOPE_BYTES = 350;
 
-export interface PartitionPublisherOptions {
-  readonly client: Pick<KafkaClient, 'produce'>;
-  readonly topic: string;
+export interface PartitionPublisherOptions<Found extends Place> {
+  readonly log: Pick<PartitionedLog<Found>, 'append' | 'bytesOf' | 'maxBatchBytes'>;
   readonly partition: number;
   readonly source: string;
   /** Each tenant's items on the partition, counted anew from its end: what a failure leaves behind is known there alone. */
-  readonly readTotals: (partition: number) => Promise<Map<string, number>>;
+  readonly readTotals: (partition: number) => Promise<ItemTotals>;
   /** A number that this source has never had. */
   readonly nextEpoch: () => number;
 }
 
 /** An event of a publish, with what is known of it from the start. */
-export interface StampedForPartition {
+export interface StampedForPartition<Found extends Place> {
   readonly event: MachineEvent;
-  readonly key: Buffer;
+  readonly place: Found;
   readonly cumulativeItems: number;
 }
 
@@ -37,20 +32,20 @@ export interface Outcome {
  * stays dense. Once one has failed, those behind it fail too, that none overtakes it, and the next opens a new epoch: whether the failed
  * one reached the log after all, nobody knows.
  */
-export class PartitionPublisher {
-  readonly #options: PartitionPublisherOptions;
-  readonly #queue: Share[] = [];
+export class PartitionPublisher<Found extends Place> {
+  readonly #options: PartitionPublisherOptions<Found>;
+  readonly #queue: Share<Found>[] = [];
   #incarnation: Incarnation | undefined;
   #isRunning = false;
 
-  constructor(options: PartitionPublisherOptions) {
+  constructor(options: PartitionPublisherOptions<Found>) {
     this.#options = options;
   }
 
   /** Never rejects. */
-  publish(events: readonly StampedForPartition[]): Promise<Outcome> {
+  publish(events: readonly StampedForPartition<Found>[]): Promise<Outcome> {
     return new Promise((resolve) => {
-      this.#queue.push({ events, durable: 0, taken: 0, resolve });
+      this.#queue.push({ events, durable: 0, resolve });
       if (!this.#isRunning) void this.#run();
     });
   }
@@ -75,53 +70,55 @@ export class PartitionPublisher {
   }
 
   async #publishBatch(incarnation: Incarnation): Promise<void> {
-    const { client, topic, partition } = this.#options;
+    const { log, partition } = this.#options;
     const taken = this.#take();
-    const totals = new Map(incarnation.totals);
-    for (const { event } of taken) {
-      const { tenant } = machineRef(event.key);
-      totals.set(tenant, (totals.get(tenant) ?? 0) + event.items);
-    }
-    await client.produce(topic, partition, this.#recordsOf(taken, incarnation, totals));
-    this.#incarnation = { ...incarnation, seq: incarnation.seq + taken.length, totals };
-    this.#settle();
+    const totalsAfter = (count: number): ItemTotals => {
+      const totals = new Map(incarnation.totals);
+      for (const { event } of taken.slice(0, count)) {
+        const { tenant } = machineRef(event.key);
+        totals.set(tenant, (totals.get(tenant) ?? 0) + event.items);
+      }
+      return totals;
+    };
+    const appended = await log.append(partition, this.#recordsOf(taken, incarnation), totalsAfter);
+    this.#incarnation = { ...incarnation, seq: incarnation.seq + appended, totals: totalsAfter(appended) };
+    this.#settle(appended);
   }
 
   #recordsOf(
-    events: readonly StampedForPartition[],
+    events: readonly StampedForPartition<Found>[],
     { epoch, seq }: Incarnation,
-    totals: ReadonlyMap<string, number>,
-  ): OutgoingRecord[] {
+  ): readonly PublishedRecord<Found>[] {
     const { source } = this.#options;
-    return events.map(({ event, key, cumulativeItems }, index) =>
-      encodeRecord(
-        event,
-        { source, epoch, seq: seq + index + 1, cumulativeItems },
-        key,
-        index === 0 ? totals : undefined,
-      ),
-    );
+    return events.map(({ event, place, cumulativeItems }, index) => ({
+      event,
+      place,
+      stamp: { source, epoch, seq: seq + index + 1, cumulativeItems },
+    }));
   }
 
   /** As many of the queue's events as fit into a batch, in their order. */
-  #take(): StampedForPartition[] {
-    const taken: StampedForPartition[] = [];
+  #take(): StampedForPartition<Found>[] {
+    const { log } = this.#options;
+    const taken: StampedForPartition<Found>[] = [];
     let bytes = 0;
-    for (const share of this.#queue) {
-      for (; share.taken < share.events.length; share.taken++) {
-        const next = share.events[share.taken]!;
-        bytes += next.event.payload.byteLength + next.key.byteLength + ENVELOPE_BYTES;
-        if (taken.length > 0 && (bytes > MAX_BATCH_BYTES || taken.length >= MAX_BATCH_EVENTS)) return taken;
+    for (const { events, durable } of this.#queue) {
+      for (let at = durable; at < events.length; at++) {
+        const next = events[at]!;
+        bytes += log.bytesOf(next.event, next.place);
+        if (taken.length > 0 && (bytes > log.maxBatchBytes || taken.length >= MAX_BATCH_EVENTS)) return taken;
         taken.push(next);
       }
     }
     return taken;
   }
 
-  #settle(): void {
-    let done = 0;
+  #settle(appended: number): void {
+    let [left, done] = [appended, 0];
     for (const share of this.#queue) {
-      share.durable = share.taken;
+      const own = Math.min(left, share.events.length - share.durable);
+      share.durable += own;
+      left -= own;
       if (share.durable < share.events.length) break;
       share.resolve({ durable: share.durable });
       done++;
@@ -131,11 +128,9 @@ export class PartitionPublisher {
 }
 
 /** A partition's share of a publish. */
-interface Share {
-  readonly events: readonly StampedForPartition[];
+interface Share<Found extends Place> {
+  readonly events: readonly StampedForPartition<Found>[];
   durable: number;
-  /** Durable, or in the batch under way. */
-  taken: number;
   readonly resolve: (outcome: Outcome) => void;
 }
 
@@ -143,5 +138,5 @@ interface Incarnation {
   readonly epoch: number;
   /** The last one that is durable. */
   readonly seq: number;
-  readonly totals: ReadonlyMap<string, number>;
+  readonly totals: ItemTotals;
 }

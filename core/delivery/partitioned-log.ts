@@ -1,0 +1,43 @@
+import type { MachineEvent, StampedEvent } from '../domain/event.ts';
+import type { MachineKey, TenantId } from '../domain/ids.ts';
+
+/** Where a machine's events go. */
+export interface Place {
+  readonly partition: number;
+}
+
+/** What the stream adds to an event. */
+export type Stamp = Pick<StampedEvent, 'source' | 'epoch' | 'seq' | 'cumulativeItems'>;
+
+/** Items by tenant. */
+export type ItemTotals = ReadonlyMap<TenantId, number>;
+
+export interface PublishedRecord<Found extends Place> {
+  readonly event: MachineEvent;
+  readonly place: Found;
+  readonly stamp: Stamp;
+}
+
+/** A log whose partitions are each in order, and take a batch whole or not at all: a topic of Kafka, an event hub. */
+export interface PartitionedLog<Found extends Place = Place> {
+  /** For messages. */
+  readonly name: string;
+  readonly partitionCount: number;
+  /** Of a batch's events together, as `bytesOf` counts them. */
+  readonly maxBatchBytes: number;
+  /** The same for a machine, always and at every publisher. */
+  placeOf(machine: MachineKey): Found;
+  /** What the event takes in a batch, rather too much than too little. */
+  bytesOf(event: MachineEvent, place: Found): number;
+  /**
+   * Makes the first so many of the records durable, as one batch of at least one, and resolves to how many. The batch says what the
+   * partition has then, by `totalsAfter` that number. What comes after this call for the partition comes after it there.
+   */
+  append(
+    partition: number,
+    records: readonly PublishedRecord<Found>[],
+    totalsAfter: (count: number) => ItemTotals,
+  ): Promise<number>;
+  /** Each tenant's items on each partition that is not empty, or on those of them: as the last batch says. */
+  itemsByPartition(partitions?: readonly number[]): Promise<ReadonlyMap<number, ItemTotals>>;
+}
