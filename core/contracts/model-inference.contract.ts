@@ -49,6 +49,15 @@ const singlePrecisionScorer: OnnxGraph = {
   constants: scorer.constants.map((each) => ({ ...each, data: Float32Array.from(each.data) })),
 };
 const artifact = encodeOnnxModel(scorer);
+/** score = mean of ln x; deviations = ln x: of 0 it is -Infinity, below NaN. */
+const logScorer: OnnxGraph = {
+  ...scorer,
+  constants: [],
+  nodes: [
+    { op: 'Log', inputs: ['features'], outputs: ['deviations'] },
+    { ...scorer.nodes[3], inputs: ['deviations'], outputs: ['score'] },
+  ],
+};
 
 function expected(vector: Float64Array): { score: number; deviations: Float64Array } {
   const deviations = vector.map((x, i) => (x - mean[i]!) / scale[i]!);
@@ -140,6 +149,20 @@ export const modelInferenceContract: Contract<ModelInferenceHarness> = {
         assert.equal(model.explains, false);
         assert.equal(deviations, undefined);
         for (const [i, score] of scores.entries()) assertNear(score, expected(vectors[i]!).score, 1e-4);
+      },
+    },
+    {
+      name: 'gives scores and deviations that are not finite as they are',
+      async run({ inference }) {
+        const model = await inference.load(encodeOnnxModel(logScorer));
+        const { scores, deviations } = await model.infer([
+          Float64Array.of(0, 1, 1),
+          Float64Array.of(-1, 1, 1),
+          Float64Array.of(1, 1, 1),
+        ]);
+        assert.deepEqual([...scores], [-Infinity, Number.NaN, 0]);
+        assert.deepEqual([...deviations![0]!], [-Infinity, 0, 0]);
+        assert.deepEqual([...deviations![1]!], [Number.NaN, 0, 0]);
       },
     },
     ...badArtifacts.map(([what, bytes]) => ({

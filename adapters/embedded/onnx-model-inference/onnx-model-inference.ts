@@ -1,11 +1,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
 import { messageOf, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
-import {
-  MAX_INFERENCE_BATCH,
-  type Inference,
-  type LoadedModel,
-  type ModelInference,
-} from '#core/ports/model-inference.ts';
+import { checkBatch } from '#core/inference/check-batch.ts';
+import type { Inference, LoadedModel, ModelInference } from '#core/ports/model-inference.ts';
 import type { OnnxModelInferenceConfig } from './config.ts';
 
 type Runtime = typeof import('onnxruntime-web');
@@ -117,7 +113,7 @@ class OnnxModel implements LoadedModel {
   async infer(vectors: readonly Float64Array[], { signal }: CallOptions = {}): Promise<Inference> {
     throwIfAborted(signal);
     if (this.#closing) throw new PortError('failed_precondition', 'this model is closed');
-    this.#check(vectors);
+    checkBatch(vectors, this.inputLength);
     if (vectors.length === 0) return { scores: new Float64Array(0), ...(this.explains && { deviations: [] }) };
     const outputs = await this.#run(vectors);
     const scores = numbers(outputs['score'], vectors.length, 'score');
@@ -130,20 +126,6 @@ class OnnxModel implements LoadedModel {
   close(): Promise<void> {
     this.#closing ??= this.#session.release().finally(() => this.#onClose(this));
     return this.#closing;
-  }
-
-  #check(vectors: readonly Float64Array[]): void {
-    if (vectors.length > MAX_INFERENCE_BATCH) {
-      throw new PortError('invalid_argument', `at most ${MAX_INFERENCE_BATCH} vectors a call, got ${vectors.length}`);
-    }
-    for (const [i, vector] of vectors.entries()) {
-      if (vector.length !== this.inputLength) {
-        const detail = `vector ${i} has ${vector.length} elements, the model takes ${this.inputLength}`;
-        throw new PortError('invalid_argument', detail);
-      }
-      if (!vector.every(Number.isFinite))
-        throw new PortError('invalid_argument', `vector ${i} has a non-finite element`);
-    }
   }
 
   async #run(vectors: readonly Float64Array[]): Promise<InferenceSession.OnnxValueMapType> {
