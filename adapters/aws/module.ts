@@ -1,6 +1,8 @@
 import { provide, type Offer } from '../provider-module.ts';
 import { dynamodbCheckpointStoreConfigSchema } from './dynamodb-checkpoint-store/config.ts';
 import { DynamodbCheckpointStore } from './dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
+import { iotCoreDeviceRegistryConfigSchema } from './iot-core-device-registry/config.ts';
+import { IotCoreDeviceRegistry } from './iot-core-device-registry/iot-core-device-registry.ts';
 import { kinesisEventStreamConfigSchema } from './kinesis-event-stream/config.ts';
 import { KinesisEventStream } from './kinesis-event-stream/kinesis-event-stream.ts';
 import { s3ObjectStoreConfigSchema } from './s3-object-store/config.ts';
@@ -27,5 +29,11 @@ export const awsOffers: readonly Offer[] = [
   ),
   provide('eventStream', 'kinesis-event-stream', kinesisEventStreamConfigSchema, async (settings, { closing }) =>
     closing(await KinesisEventStream.open(settings)),
+  ),
+  provide(
+    'deviceRegistry',
+    'iot-core-device-registry',
+    iotCoreDeviceRegistryConfigSchema,
+    async (settings, { closing, get }) => closing(await IotCoreDeviceRegistry.open(settings, await get('clock'))),
   ),
 ];

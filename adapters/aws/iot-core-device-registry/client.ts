@@ -16,10 +16,18 @@ export interface Certificate {
 
 /** The calls of IoT Core's registry that devices take: each one attempt, throwing what the SDK throws. */
 export interface IotRegistryCalls {
-  createThing(name: string, thingType: string | undefined, attributes: ThingAttributes, signal: AbortSignal): Promise<void>;
+  createThing(
+    name: string,
+    thingType: string | undefined,
+    attributes: ThingAttributes,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Changes the attributes that are given. */
   updateThing(name: string, attributes: ThingAttributes, signal: AbortSignal): Promise<void>;
-  getThing(name: string, signal: AbortSignal): Promise<(Thing & { readonly thingType: string | undefined }) | undefined>;
+  getThing(
+    name: string,
+    signal: AbortSignal,
+  ): Promise<(Thing & { readonly thingType: string | undefined }) | undefined>;
   listThings(thingType: string, attribute: string, value: string, signal: AbortSignal): Promise<readonly Thing[]>;
   deleteThing(name: string, signal: AbortSignal): Promise<void>;
   /** An active certificate with a key of its own, both as PEM. */

@@ -67,10 +67,7 @@ export function provisioningTemplate(thingType: string, policies: readonly strin
       Properties: { CertificateId: { Ref: certificate }, Status: 'ACTIVE' },
     },
     ...Object.fromEntries(
-      policies.map((PolicyName, index) => [
-        `policy${index}`,
-        { Type: 'AWS::IoT::Policy', Properties: { PolicyName } },
-      ]),
+      policies.map((PolicyName, index) => [`policy${index}`, { Type: 'AWS::IoT::Policy', Properties: { PolicyName } }]),
     ),
   };
   const parameters = [id, tenant, certificate].map((parameter) => [parameter, { Type: 'String' }]);
