@@ -76,7 +76,8 @@ module.exports = {
       name: 'product-does-not-import-tests',
       comment: 'What ships stands without the tests, the benchmarks and the development tools.',
       severity: 'error',
-      from: { path: '^(core|adapters|services)/', pathNot: [TESTS, '^services/frontend/'] },
+      // Programs in `processes` are for tests to start and kill.
+      from: { path: '^(core|adapters|services)/', pathNot: [TESTS, '^adapters/.+/processes/', '^services/frontend/'] },
       to: { path: '^(test|bench)/', pathNot: '\\.test\\.ts$' },
     },
   ],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
 import { isPortError } from '../errors.ts';
 import type { ObjectStore } from '../ports/object-store.ts';
 import type { Contract } from './contract.ts';
@@ -9,6 +10,11 @@ export interface ObjectStoreHarness {
   /** Begin of all keys of the case; ends in `/`. */
   readonly prefix: string;
 }
+
+/** Above a part of S3 twice. */
+const LARGE_BYTES = 12 * 1_048_576;
+/** Above a page of 1,000. */
+const MANY_OBJECTS = 1203;
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -91,6 +97,32 @@ export const objectStoreContract: Contract<ObjectStoreHarness> = {
         }
         assert.deepEqual(listed, keys);
         assert.deepEqual(await store.list({ prefix: `${prefix}none`, limit: 10 }), []);
+      },
+    },
+    {
+      name: 'an object above what a service takes in one request is put whole or not at all, also with ifAbsent',
+      run: async ({ store, prefix }) => {
+        const key = `${prefix}large`;
+        const large = Uint8Array.from({ length: LARGE_BYTES }, (_, at) => (at * 7919) % 251);
+        assert.deepEqual(await store.put(key, large, { ifAbsent: true }), { created: true });
+        assert.equal(Buffer.compare((await store.get(key)) ?? new Uint8Array(), large), 0);
+        assert.deepEqual(await store.put(key, new Uint8Array(LARGE_BYTES), { ifAbsent: true }), { created: false });
+        assert.equal(Buffer.compare((await store.get(key)) ?? new Uint8Array(), large), 0);
+      },
+    },
+    {
+      name: 'more objects than a service lists at a time are listed, from any place on',
+      run: async ({ store, prefix }) => {
+        const keys = Array.from({ length: MANY_OBJECTS }, (_, at) => `${prefix}${String(at).padStart(4, '0')}`);
+        for (let from = 0; from < keys.length; from += 50)
+          await Promise.all(keys.slice(from, from + 50).map((key) => store.put(key, new Uint8Array(1))));
+        const listed = async (limit: number, after?: string): Promise<readonly string[]> =>
+          (await store.list({ prefix, limit, ...(after !== undefined && { after }) })).map(({ key }) => key);
+        assert.deepEqual(await listed(5000), keys);
+        assert.deepEqual(await listed(1101, keys[100]), keys.slice(101, 1202));
+        assert.deepEqual(await listed(20, keys[1110]), keys.slice(1111, 1131));
+        // A place that no object has.
+        assert.deepEqual(await listed(3, `${keys[100]!}x`), keys.slice(101, 104));
       },
     },
     {

@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { installed } from './cache.ts';
 import { freePort, PeerProcess } from './peer-process.ts';
+import { installPackage } from './served-peer.ts';
 
 const PACKAGE = 'azurite@3.35.0';
 const ACCOUNT = 'tribo';
@@ -14,7 +13,7 @@ export class Azurite implements AsyncDisposable {
   readonly #process: PeerProcess;
 
   static async start(): Promise<Azurite> {
-    const folder = await installed('azurite', PACKAGE, install);
+    const folder = await installed('azurite', PACKAGE, (into) => installPackage(PACKAGE, into));
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const key = randomBytes(32).toString('base64');
@@ -43,9 +42,4 @@ export class Azurite implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#process[Symbol.asyncDispose]();
   }
-}
-
-async function install(into: string): Promise<void> {
-  const flags = ['--no-audit', '--no-fund', '--no-save', '--loglevel=error', '--prefix', into];
-  await promisify(execFile)('npm', ['install', ...flags, PACKAGE], { cwd: into });
 }

@@ -3,14 +3,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { installed } from './cache.ts';
 import { freePort, PeerProcess } from './peer-process.ts';
+import { ServedPeer } from './served-peer.ts';
 
 const MODULE = 'github.com/fsouza/fake-gcs-server@v1.56.1';
 
 /** The peer of Google's Cloud Storage: fake-gcs-server, with its state in memory. */
-export class FakeGcs implements AsyncDisposable {
-  readonly endpoint: string;
-  readonly #process: PeerProcess;
-
+export class FakeGcs extends ServedPeer {
   static async start(): Promise<FakeGcs> {
     const folder = await installed('fake-gcs-server', MODULE, install);
     const port = await freePort();
@@ -24,15 +22,6 @@ export class FakeGcs implements AsyncDisposable {
       isReady: async () => (await fetch(`${endpoint}/storage/v1/b?project=tribo`)).ok,
     });
     return new FakeGcs(endpoint, server);
-  }
-
-  private constructor(endpoint: string, server: PeerProcess) {
-    this.endpoint = endpoint;
-    this.#process = server;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#process[Symbol.asyncDispose]();
   }
 }
 

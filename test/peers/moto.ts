@@ -3,14 +3,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { installed } from './cache.ts';
 import { freePort, PeerProcess } from './peer-process.ts';
+import { ServedPeer } from './served-peer.ts';
 
 const PACKAGE = 'moto[server,s3,dynamodb]==5.2.5';
 
 /** The peer of AWS: moto's server, which keeps its state in memory and takes any credentials. */
-export class Moto implements AsyncDisposable {
-  readonly endpoint: string;
-  readonly #process: PeerProcess;
-
+export class Moto extends ServedPeer {
   static async start(): Promise<Moto> {
     const folder = await installed('moto', PACKAGE, install);
     const port = await freePort();
@@ -25,22 +23,13 @@ export class Moto implements AsyncDisposable {
     return new Moto(endpoint, server);
   }
 
-  private constructor(endpoint: string, server: PeerProcess) {
-    this.endpoint = endpoint;
-    this.#process = server;
-  }
-
   /** It takes connections and answers none, until it goes on. */
   pause(): void {
-    process.kill(this.#process.pid, 'SIGSTOP');
+    process.kill(this.process.pid, 'SIGSTOP');
   }
 
   goOn(): void {
-    process.kill(this.#process.pid, 'SIGCONT');
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#process[Symbol.asyncDispose]();
+    process.kill(this.process.pid, 'SIGCONT');
   }
 }
 

@@ -4,6 +4,7 @@ import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { openReopenable } from '../support/reopenable.ts';
 import { freePort, PeerProcess } from './peer-process.ts';
 
 const PASSWORD = 'of-a-test';
@@ -57,19 +58,7 @@ export class Postgres implements AsyncDisposable {
     open: (connection: ReturnType<Postgres['freshConnection']>) => Promise<Store>,
   ) {
     const connection = this.freshConnection();
-    const opened: Store[] = [];
-    const reopen = async (): Promise<Store> => {
-      const store = await open(connection);
-      opened.push(store);
-      return store;
-    };
-    return {
-      store: await reopen(),
-      reopen,
-      [Symbol.asyncDispose]: async () => {
-        for (const each of opened) await each.close();
-      },
-    };
+    return openReopenable(() => open(connection));
   }
 
   /** Kills it as a power cut would, and starts it again on the same port. */

@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from '#core/clock.ts';
-import { abortable } from '#core/delivery/abortable.ts';
+import { orStopWaiting } from '#core/stop-waiting.ts';
 import { deliveryLimits } from '#core/delivery/delivery-window.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
 import type { MachineEvent, StreamName } from '#core/domain/event.ts';
@@ -79,7 +79,7 @@ export class KinesisEventStream implements EventStream {
   ): Promise<PublishResult> {
     const { publisher } = this.#open(stream, signal);
     if (events.length === 0) return { failed: [] };
-    return abortable(publisher.publish(events), signal);
+    return orStopWaiting(publisher.publish(events), signal);
   }
 
   async declareGroup(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<void> {

@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from '#core/clock.ts';
-import { abortable } from '#core/delivery/abortable.ts';
+import { orStopWaiting } from '#core/stop-waiting.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
@@ -54,7 +54,7 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
     if (!(this.#config.publishes?.includes(stream) ?? true)) throw this.#foreignError(stream);
     if (events.length === 0) return ALL_DURABLE;
     const published = opened.then((log) => log.publish(events));
-    await abortable(published, options.signal);
+    await orStopWaiting(published, options.signal);
     return ALL_DURABLE;
   }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Bucket } from '@google-cloud/storage';
 import { objectStoreContract } from '#core/contracts/object-store.contract.ts';
+import { expectAbsentPlace } from '#test/support/absent-place.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { FakeGcs } from '#test/peers/fake-gcs.ts';
 import { gcsObjectStoreConfigSchema } from './config.ts';
@@ -35,16 +36,6 @@ async function makeHarness(given: { readonly bucket?: string } = {}) {
 describeContract(objectStoreContract, 'Cloud Storage (fake-gcs-server)', makeHarness);
 
 describe('objects in a bucket', () => {
-  it('go up by a resumable upload above a size, whole or not at all, also with ifAbsent', async () => {
-    await using harness = await makeHarness();
-    const { store, prefix } = harness;
-    const large = Uint8Array.from({ length: 5.5 * MIB }, (_, at) => (at * 7919) % 251);
-    expect(await store.put(`${prefix}large`, large, { ifAbsent: true })).toEqual({ created: true });
-    expect(Buffer.compare((await store.get(`${prefix}large`))!, large)).toBe(0);
-    expect(await store.put(`${prefix}large`, new Uint8Array(6 * MIB), { ifAbsent: true })).toEqual({ created: false });
-    expect(Buffer.compare((await store.get(`${prefix}large`))!, large)).toBe(0);
-  });
-
   it('are not there when a resumable upload is given up', async () => {
     await using harness = await makeHarness();
     const { store, prefix } = harness;
@@ -68,29 +59,8 @@ describe('objects in a bucket', () => {
     expect(metadata.crc32c).toBe(checksum.toString());
   });
 
-  it('are listed over more than one page of Google, from any place', async () => {
-    await using harness = await makeHarness();
-    const { store, prefix } = harness;
-    const keys = Array.from({ length: 1203 }, (_, at) => `${prefix}${String(at).padStart(4, '0')}`);
-    for (let from = 0; from < keys.length; from += 50)
-      await Promise.all(keys.slice(from, from + 50).map((key) => store.put(key, new Uint8Array(1))));
-    const listed = await store.list({ prefix, limit: 5000 });
-    expect(listed.map(({ key }) => key)).toEqual(keys);
-    expect((await store.list({ prefix, after: keys[100]!, limit: 1101 })).map(({ key }) => key)).toEqual(
-      keys.slice(101, 1202),
-    );
-    // A place that no object has.
-    expect((await store.list({ prefix, after: `${keys[100]!}x`, limit: 3 })).map(({ key }) => key)).toEqual(
-      keys.slice(101, 104),
-    );
-  });
-
   it('are not taken for absent where the bucket is', async () => {
     await using harness = await makeHarness({ bucket: 'nobodys-bucket' });
-    const { store, prefix } = harness;
-    const missing = { code: 'failed_precondition', message: expect.stringContaining('of bucket nobodys-bucket') };
-    await expect(store.get(`${prefix}x`)).rejects.toMatchObject(missing);
-    await expect(store.put(`${prefix}x`, new Uint8Array(1))).rejects.toMatchObject(missing);
-    await expect(store.delete(`${prefix}x`)).rejects.toMatchObject(missing);
+    await expectAbsentPlace(harness.store, 'bucket nobodys-bucket');
   });
 });

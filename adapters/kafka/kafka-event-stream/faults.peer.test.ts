@@ -226,16 +226,7 @@ describe('a topic of Kafka', () => {
     await producer.send({ messages: [{ topic: site.topic, partition: 0, value: Buffer.from('hello') }], acks: -1 });
     await producer.close();
     await stream.publish('metrics', events(2, { from: 2 }));
-    const received: StampedEvent[] = [];
-    await stream.subscribe(
-      'metrics',
-      GROUP,
-      async (batch) => {
-        received.push(...batch.events);
-        await batch.ack();
-      },
-      { maxBatchEvents: 10 },
-    );
+    const received = await collect(stream);
     await until(() => received.length === 4);
     expect(site.failures).toEqual([expect.objectContaining({ code: 'data_loss' })]);
     await until(async () => (await stream.lag('metrics', GROUP)).events === 0);
@@ -247,18 +238,24 @@ describe('a topic of Kafka', () => {
     await stream.declareGroup('metrics', GROUP);
     await stream.publish('metrics', events(10));
     await admin.deleteRecords({ topics: [{ name: site.topic, partitions: [{ partition: 0, offset: 6n }] }] });
-    const received: StampedEvent[] = [];
-    await stream.subscribe(
-      'metrics',
-      GROUP,
-      async (batch) => {
-        received.push(...batch.events);
-        await batch.ack();
-      },
-      { maxBatchEvents: 10 },
-    );
+    const received = await collect(stream);
     await until(() => received.length === 4);
     expect(received.map(({ seq }) => seq)).toEqual([7, 8, 9, 10]);
     expect(site.failures).toEqual([expect.objectContaining({ code: 'data_loss' })]);
   });
 });
+
+/** What the group gets from now on. */
+async function collect(stream: KafkaEventStream): Promise<readonly StampedEvent[]> {
+  const received: StampedEvent[] = [];
+  await stream.subscribe(
+    'metrics',
+    GROUP,
+    async (batch) => {
+      received.push(...batch.events);
+      await batch.ack();
+    },
+    { maxBatchEvents: 10 },
+  );
+  return received;
+}

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock, type Clock } from '#core/clock.ts';
-import { abortable } from '#core/delivery/abortable.ts';
+import { orStopWaiting } from '#core/stop-waiting.ts';
 import { deliveryLimits } from '#core/delivery/delivery-window.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
 import { LogPublisher, sumOfItems } from '#core/delivery/log-publisher.ts';
@@ -79,17 +79,17 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
     const published = publisher.then((each) => each.publish(events));
     const settled = published.catch(() => undefined).finally(() => this.#publishing.delete(settled));
     this.#publishing.add(settled);
-    return abortable(published, signal);
+    return orStopWaiting(published, signal);
   }
 
   async declareGroup(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<void> {
     const { topic, groupId } = this.#namesOf(stream, group, signal);
-    await abortable(this.#declare(topic, groupId), signal);
+    await orStopWaiting(this.#declare(topic, groupId), signal);
   }
 
   async forgetGroup(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<void> {
     const { groupId } = this.#namesOf(stream, group, signal);
-    await abortable(this.#client.deleteGroup(groupId), signal);
+    await orStopWaiting(this.#client.deleteGroup(groupId), signal);
   }
 
   async subscribe(
@@ -119,12 +119,12 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
 
   async acceptedItems(stream: StreamName, { signal }: CallOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
     const topic = this.#topicOf(stream, signal);
-    return sumOfItems((await abortable(itemsByPartition(this.#client, topic), signal)).values());
+    return sumOfItems((await orStopWaiting(itemsByPartition(this.#client, topic), signal)).values());
   }
 
   async lag(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<StreamLag> {
     const topic = this.#topicOf(stream, signal);
-    const [committed, begin, end] = await abortable(
+    const [committed, begin, end] = await orStopWaiting(
       Promise.all([
         this.#positionsOf(stream, group),
         this.#client.offsets(topic, 'begin'),
@@ -143,7 +143,7 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
       events += Number(stop - from);
     }
     if (events === 0) return NOTHING_BEHIND;
-    const published = await abortable(publishedAt(this.#client, topic, behind), signal);
+    const published = await orStopWaiting(publishedAt(this.#client, topic, behind), signal);
     const oldestAgeMs = Math.max(0, this.#clock.nowMs() - Math.min(...published));
     return { events, oldestAgeMs, fullness: Math.max(1, oldestAgeMs) / this.#config.retentionMs };
   }

@@ -2,6 +2,7 @@
  * A process for tests to kill. It consumes `metrics` for a group, prints the ids of its first batch as a line of JSON, and never settles it.
  *   node consumer.ts <settings as JSON> <group>
  */
+import { printFirstBatch } from '#test/support/print-first-batch.ts';
 import { pubsubEventStreamConfigSchema } from '../config.ts';
 import { PubsubEventStream } from '../pubsub-event-stream.ts';
 
@@ -14,12 +15,4 @@ const stream = await PubsubEventStream.open(pubsubEventStreamConfigSchema.parse(
     delete: async () => undefined,
   },
 });
-await stream.subscribe(
-  'metrics',
-  group,
-  (batch) => {
-    process.stdout.write(`${JSON.stringify(batch.events.map((event) => event.eventId))}\n`);
-    return new Promise(() => undefined);
-  },
-  { maxBatchEvents: 7 },
-);
+await printFirstBatch(stream, group);

@@ -2,17 +2,10 @@
  * A process for tests to kill. It consumes `metrics` for a group, prints the ids of its first batch as a line of JSON, and never settles it.
  *   node consumer.ts <configuration as JSON> <group>
  */
+import { printFirstBatch } from '#test/support/print-first-batch.ts';
 import { kafkaEventStreamConfigSchema } from '../config.ts';
 import { KafkaEventStream } from '../kafka-event-stream.ts';
 
 const [config, group] = process.argv.slice(2) as [string, string];
 const stream = await KafkaEventStream.open(kafkaEventStreamConfigSchema.parse(JSON.parse(config)));
-await stream.subscribe(
-  'metrics',
-  group,
-  (batch) => {
-    process.stdout.write(`${JSON.stringify(batch.events.map((event) => event.eventId))}\n`);
-    return new Promise(() => undefined);
-  },
-  { maxBatchEvents: 7 },
-);
+await printFirstBatch(stream, group);
