@@ -40,10 +40,12 @@ export const PROVIDERS: Readonly<Record<string, Readonly<Partial<Record<PortName
     // Event Hubs by its Kafka endpoint.
     eventStream: 'kafka-event-stream',
     objectStore: 'blob-object-store',
+    secretStore: 'key-vault-secret-store',
   },
   gcp: {
     ...IN_POSTGRES,
     eventStream: 'pubsub-event-stream',
     objectStore: 'gcs-object-store',
+    secretStore: 'secret-manager-secret-store',
   },
 };

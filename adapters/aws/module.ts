@@ -9,6 +9,8 @@ import { s3ObjectStoreConfigSchema } from './s3-object-store/config.ts';
 import { S3ObjectStore } from './s3-object-store/s3-object-store.ts';
 import { secretsManagerSecretStoreConfigSchema } from './secrets-manager-secret-store/config.ts';
 import { SecretsManagerSecretStore } from './secrets-manager-secret-store/secrets-manager-secret-store.ts';
+import { ssmSecretStoreConfigSchema } from './ssm-secret-store/config.ts';
+import { SsmSecretStore } from './ssm-secret-store/ssm-secret-store.ts';
 
 /** What a site may have of AWS. */
 export const awsOffers: readonly Offer[] = [
@@ -20,6 +22,9 @@ export const awsOffers: readonly Offer[] = [
     'secrets-manager-secret-store',
     secretsManagerSecretStoreConfigSchema,
     async (settings, { closing }) => closing(await SecretsManagerSecretStore.open(settings)),
+  ),
+  provide('secretStore', 'ssm-secret-store', ssmSecretStoreConfigSchema, async (settings, { closing }) =>
+    closing(await SsmSecretStore.open(settings)),
   ),
   provide(
     'checkpointStore',

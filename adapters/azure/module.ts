@@ -1,10 +1,15 @@
 import { provide, type Offer } from '../provider-module.ts';
 import { blobObjectStoreConfigSchema } from './blob-object-store/config.ts';
 import { BlobObjectStore } from './blob-object-store/blob-object-store.ts';
+import { keyVaultSecretStoreConfigSchema } from './key-vault-secret-store/config.ts';
+import { KeyVaultSecretStore } from './key-vault-secret-store/key-vault-secret-store.ts';
 
 /** What a site may have of Azure. */
 export const azureOffers: readonly Offer[] = [
   provide('objectStore', 'blob-object-store', blobObjectStoreConfigSchema, async (settings, { closing }) =>
     closing(await BlobObjectStore.open(settings)),
+  ),
+  provide('secretStore', 'key-vault-secret-store', keyVaultSecretStoreConfigSchema, (settings) =>
+    KeyVaultSecretStore.open(settings),
   ),
 ];

@@ -3,6 +3,8 @@ import { gcsObjectStoreConfigSchema } from './gcs-object-store/config.ts';
 import { GcsObjectStore } from './gcs-object-store/gcs-object-store.ts';
 import { pubsubEventStreamConfigSchema } from './pubsub-event-stream/config.ts';
 import { PubsubEventStream } from './pubsub-event-stream/pubsub-event-stream.ts';
+import { secretManagerSecretStoreConfigSchema } from './secret-manager-secret-store/config.ts';
+import { SecretManagerSecretStore } from './secret-manager-secret-store/secret-manager-secret-store.ts';
 
 /** What a site may have of Google Cloud. */
 export const gcpOffers: readonly Offer[] = [
@@ -11,5 +13,11 @@ export const gcpOffers: readonly Offer[] = [
   ),
   provide('eventStream', 'pubsub-event-stream', pubsubEventStreamConfigSchema, async (settings, { closing, get }) =>
     closing(await PubsubEventStream.open(settings, { objects: await get('objectStore') })),
+  ),
+  provide(
+    'secretStore',
+    'secret-manager-secret-store',
+    secretManagerSecretStoreConfigSchema,
+    async (settings, { closing }) => closing(await SecretManagerSecretStore.open(settings)),
   ),
 ];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isPortError } from '../errors.ts';
+import { isPortError, isRetryable } from '../errors.ts';
 import type { SecretStore } from '../ports/secret-store.ts';
 import type { Contract } from './contract.ts';
 
@@ -31,6 +31,55 @@ export const secretStoreContract: Contract<SecretStoreHarness> = {
         await store.delete(`${prefix}key`);
         await store.delete(`${prefix}key`);
         assert.equal(await store.get(`${prefix}key`), undefined);
+      },
+    },
+    {
+      name: 'a secret that was deleted can be put again',
+      run: async ({ store, prefix }) => {
+        for (const value of ['one', 'two', 'three']) {
+          await store.put(`${prefix}key`, value);
+          assert.equal(await store.get(`${prefix}key`), value);
+          await store.delete(`${prefix}key`);
+          assert.equal(await store.get(`${prefix}key`), undefined);
+        }
+      },
+    },
+    {
+      name: 'keeps apart names that differ in a dot, a dash or an underscore alone',
+      run: async ({ store, prefix }) => {
+        const names = ['a.b', 'a-b', 'a_b', 'a.b.', 'a--b'].map((name) => prefix + name);
+        for (const name of names) await store.put(name, `of ${name}`);
+        for (const name of names) assert.equal(await store.get(name), `of ${name}`);
+      },
+    },
+    {
+      name: 'keeps 4,096 bytes, and a name of 64 characters',
+      run: async ({ store, prefix }) => {
+        const name = prefix.padEnd(64, 'n');
+        const value = JSON.stringify({ keys: 'k'.repeat(4085) });
+        assert.equal(Buffer.byteLength(value), 4096);
+        await store.put(name, value);
+        assert.equal(await store.get(name), value);
+      },
+    },
+    {
+      name: 'of several that put a new secret at once one value stays, and those that fail may try again',
+      run: async ({ store, prefix }) => {
+        const values = ['one', 'two', 'three'];
+        const puts = await Promise.allSettled(values.map((value) => store.put(`${prefix}key`, value)));
+        const reasons = puts.flatMap((put) => (put.status === 'rejected' ? [put.reason as unknown] : []));
+        assert.ok(reasons.length < values.length);
+        for (const reason of reasons) assert.ok(isRetryable(reason), String(reason));
+        assert.ok(values.includes((await store.get(`${prefix}key`)) ?? ''));
+      },
+    },
+    {
+      name: 'refuses an empty value',
+      run: async ({ store, prefix }) => {
+        await assert.rejects(
+          store.put(`${prefix}key`, ''),
+          (error) => isPortError(error) && error.code === 'invalid_argument',
+        );
       },
     },
     {

@@ -1,6 +1,6 @@
-import { isName } from '#core/domain/ids.ts';
-import { isPortError, PortError, type CallOptions, type PortErrorCode } from '#core/errors.ts';
+import { isPortError, type CallOptions, type PortErrorCode } from '#core/errors.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
+import { checkSecret } from '../../secret-names.ts';
 import { awsCall, type AwsCodes } from '../aws-errors.ts';
 import { openSecretsManager, type SecretsManagerCalls } from './client.ts';
 import type { SecretsManagerSecretStoreConfig } from './config.ts';
@@ -38,6 +38,7 @@ export class SecretsManagerSecretStore implements SecretStore {
   }
 
   async put(name: string, value: string, options: CallOptions = {}): Promise<void> {
+    checkSecret(name, value);
     const replace = () => this.#call('put', name, options, (id, signal) => this.#secrets.replace(id, value, signal));
     try {
       await replace();
@@ -88,11 +89,7 @@ export class SecretsManagerSecretStore implements SecretStore {
     { signal }: CallOptions,
     call: (id: string, signal: AbortSignal) => Promise<Result>,
   ): Promise<Result> {
-    if (!isName(name) || name.startsWith('.'))
-      throw new PortError(
-        'invalid_argument',
-        `a secret's name is 1 to 64 of A-Z a-z 0-9 _ . - and does not begin with a dot, got ${JSON.stringify(name.slice(0, 100))}`,
-      );
+    checkSecret(name);
     const { prefix, timeoutMs } = this.#config;
     const id = prefix + name;
     return awsCall({ what: `${doing} secret ${id}`, timeoutMs, signal, codes: CODES }, (stopped) => call(id, stopped));

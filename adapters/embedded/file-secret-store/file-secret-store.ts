@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isName } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
+import { checkSecret } from '../../secret-names.ts';
 import type { FileSecretStoreConfig } from './config.ts';
 
 /** Secrets that only this machine's owner of the data folder can read. They are not encrypted: the disk's encryption is the operator's. */
@@ -26,6 +26,7 @@ export class FileSecretStore implements SecretStore {
 
   async put(name: string, value: string, options: CallOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
+    checkSecret(name, value);
     const path = this.#path(name);
     const temporary = join(this.#directory, `.${randomUUID()}`);
     try {
@@ -55,11 +56,7 @@ export class FileSecretStore implements SecretStore {
   }
 
   #path(name: string): string {
-    if (!isName(name) || name.startsWith('.'))
-      throw new PortError(
-        'invalid_argument',
-        `a secret's name is 1 to 64 of A-Z a-z 0-9 _ . - and does not begin with a dot, got ${JSON.stringify(name.slice(0, 100))}`,
-      );
+    checkSecret(name);
     return join(this.#directory, name);
   }
 }

@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import type { BucketCalls } from '../../bucket-object-store.ts';
 import { loadSdk } from '../../sdk.ts';
 import { codeOfGcpError } from '../gcp-errors.ts';
-import { waitFor } from '../wait-for.ts';
+import { waitFor } from '../../wait-for.ts';
 import type { GcsObjectStoreConfig } from './config.ts';
 
 /** Google answers 404 for an absent bucket as for an absent object. */

@@ -1,5 +1,5 @@
 import { loadSdk } from '../../sdk.ts';
-import { waitFor } from '../wait-for.ts';
+import { waitFor } from '../../wait-for.ts';
 import type { PubsubEventStreamConfig } from './config.ts';
 
 type PublisherOptions = ConstructorParameters<typeof import('@google-cloud/pubsub').v1.PublisherClient>[0];

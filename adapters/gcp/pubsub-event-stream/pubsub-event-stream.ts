@@ -13,7 +13,7 @@ import type {
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { cloudCall } from '../../cloud-call.ts';
 import { codeOfGcpError } from '../gcp-errors.ts';
-import { waitFor } from '../wait-for.ts';
+import { waitFor } from '../../wait-for.ts';
 import { openPubsub, type PubsubCalls } from './client.ts';
 import type { PubsubEventStreamConfig } from './config.ts';
 import { GroupSubscription } from './group-subscription.ts';

@@ -30,7 +30,7 @@ it('a platform on Google loads the SDK of Google that it uses, and none of anoth
   const site = [
     'provider: gcp',
     `objectStore: { bucket: ${BUCKET}, emulatorEndpoint: '${gcs.endpoint}' }`,
-    ...['eventStream', 'timeSeriesStore', 'checkpointStore', 'machineRegistry', 'deviceRegistry']
+    ...['eventStream', 'secretStore', 'timeSeriesStore', 'checkpointStore', 'machineRegistry', 'deviceRegistry']
       .concat(['ruleStore', 'auditTrail', 'modelRegistry'])
       .map((port) => `${port}: embedded`),
   ];
