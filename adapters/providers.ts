@@ -22,6 +22,7 @@ const IN_POSTGRES = {
   machineRegistry: 'postgres-machine-registry',
   deviceRegistry: 'postgres-device-registry',
   ruleStore: 'postgres-rule-store',
+  alarmJournal: 'postgres-alarm-journal',
   auditTrail: 'postgres-audit-trail',
   modelRegistry: 'postgres-model-registry',
 } as const;

@@ -3,6 +3,8 @@ import { postgresCheckpointStoreConfigSchema } from './postgres-checkpoint-store
 import { PostgresCheckpointStore } from './postgres-checkpoint-store/postgres-checkpoint-store.ts';
 import { postgresRuleStoreConfigSchema } from './postgres-rule-store/config.ts';
 import { PostgresRuleStore } from './postgres-rule-store/postgres-rule-store.ts';
+import { postgresAlarmJournalConfigSchema } from './postgres-alarm-journal/config.ts';
+import { PostgresAlarmJournal } from './postgres-alarm-journal/postgres-alarm-journal.ts';
 import { postgresAuditTrailConfigSchema } from './postgres-audit-trail/config.ts';
 import { PostgresAuditTrail } from './postgres-audit-trail/postgres-audit-trail.ts';
 import { postgresDeviceRegistryConfigSchema } from './postgres-device-registry/config.ts';
@@ -24,6 +26,12 @@ export const postgresOffers: readonly Offer[] = [
   ),
   provide('ruleStore', 'postgres-rule-store', postgresRuleStoreConfigSchema, async (settings, { closing, get }) =>
     closing(await PostgresRuleStore.open(settings, await get('clock'))),
+  ),
+  provide(
+    'alarmJournal',
+    'postgres-alarm-journal',
+    postgresAlarmJournalConfigSchema,
+    async (settings, { closing, get }) => closing(await PostgresAlarmJournal.open(settings, await get('clock'))),
   ),
   provide('auditTrail', 'postgres-audit-trail', postgresAuditTrailConfigSchema, async (settings, { closing }) =>
     closing(await PostgresAuditTrail.open(settings)),

@@ -94,6 +94,19 @@ describe('PostgreSQL database', () => {
     expect(await opened.store.kysely.selectFrom('part').selectAll().execute()).toHaveLength(1);
   });
 
+  it('waits for no disk where it is relaxed, and only there', async () => {
+    const connection = connectionOf(postgres.freshConnection());
+    const options = { connection, component: 'parts', migrations: [first] };
+    await using full = await postgres.openInSchema(() => PostgresDatabase.open<Schema>(options));
+    await using relaxed = await postgres.openInSchema(() =>
+      PostgresDatabase.open<Schema>({ ...options, durability: 'relaxed' }),
+    );
+    const waits = ({ store }: typeof full) =>
+      store.write('part', async (db) => (await sql`show synchronous_commit`.execute(db)).rows);
+    expect(await waits(relaxed)).toEqual([{ synchronous_commit: 'off' }]);
+    expect(await waits(full)).toEqual([{ synchronous_commit: 'on' }]);
+  });
+
   it('tells another process of changes, and no listener of what was rolled back', async () => {
     // Other settings, so that they share no connections: as two processes do.
     const connection = postgres.freshConnection();

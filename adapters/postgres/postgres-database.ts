@@ -20,6 +20,8 @@ export interface PostgresDatabaseOptions {
   readonly component: string;
   readonly migrations: readonly Migration[];
   readonly password?: PasswordProvider;
+  /** `relaxed`: what {@link PostgresDatabase.write} commits may be forgotten, last first, where the server dies soon after; it waits for no disk. */
+  readonly durability?: 'full' | 'relaxed';
 }
 
 /** One component's tables in a schema of a PostgreSQL database, over the connections that the process's adapters share. */
@@ -27,13 +29,14 @@ export class PostgresDatabase<Schema> implements SqlDatabase<Schema> {
   readonly #kysely: Kysely<Schema>;
   readonly #server: PostgresServer;
   readonly #topic: string;
+  readonly #isRelaxed: boolean;
   #closing: Promise<void> | undefined;
 
   /** @throws PortError failed_precondition (newer tables, no such database), permission_denied, unavailable. */
   static async open<Schema>(options: PostgresDatabaseOptions): Promise<PostgresDatabase<Schema>> {
-    const { component, migrations } = options;
+    const { component, migrations, durability } = options;
     const server = await PostgresServer.use(options.connection, options.password);
-    const database = new PostgresDatabase<Schema>(server, component);
+    const database = new PostgresDatabase<Schema>(server, component, durability === 'relaxed');
     try {
       await migrate({
         ...{ kysely: database.kysely, component, migrations, types },
@@ -49,8 +52,9 @@ export class PostgresDatabase<Schema> implements SqlDatabase<Schema> {
     return database;
   }
 
-  private constructor(server: PostgresServer, component: string) {
+  private constructor(server: PostgresServer, component: string, isRelaxed: boolean) {
     this.#server = server;
+    this.#isRelaxed = isRelaxed;
     this.#topic = `${server.connection.schema}.${component}`;
     this.#kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: kyselyPool(server.pool) }) });
   }
@@ -69,6 +73,7 @@ export class PostgresDatabase<Schema> implements SqlDatabase<Schema> {
     const { changes } = this.#server;
     const { result, isChanged } = await this.kysely.transaction().execute(async (db) => {
       await lockUntilCommit(db, `${this.#topic} ${lock}`);
+      if (this.#isRelaxed) await sql`set local synchronous_commit = off`.execute(db);
       const result = await work(db);
       const isChanged = hasChanged(result);
       const [channel, payload] = changes.notice(this.#topic);

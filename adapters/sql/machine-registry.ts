@@ -13,6 +13,7 @@ import type {
   Sighting,
 } from '#core/ports/machine-registry.ts';
 import { abortable } from './abortable.ts';
+import { chunks } from './chunks.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { Migration } from './migrate.ts';
 import { QuarantineBuffer } from './quarantine.ts';
@@ -20,7 +21,6 @@ import type { SqlDatabase } from './sql-database.ts';
 
 /** How many machines are added between two counts. */
 const MAX_KNOWN_ROOM = 1000;
-const MAX_ROWS = 500;
 
 export interface MachineSchema {
   deleted_machines: { revision: number };
@@ -388,11 +388,6 @@ async function upsertMachines(
       )
       .execute();
   }
-}
-
-/** A statement takes so many rows. */
-function* chunks<Item>(items: readonly Item[]): Generator<readonly Item[]> {
-  for (let at = 0; at < items.length; at += MAX_ROWS) yield items.slice(at, at + MAX_ROWS);
 }
 
 async function highestDeletedRevision(db: Transaction<MachineSchema>): Promise<number> {

@@ -82,21 +82,6 @@ export class SqliteFile<Schema> implements SqlDatabase<Schema> {
     return result;
   }
 
-  /**
-   * Runs synchronous statements with the connection to itself: for hot paths that prepare their own. `write` wraps them in one
-   * transaction, which commits when `work` returns and rolls back when it throws.
-   */
-  async exclusive<Result>(mode: 'read' | 'write', work: (database: DatabaseSync) => Result): Promise<Result> {
-    const run = async () => work(this.#database);
-    const { kysely } = this;
-    try {
-      if (mode === 'read') return await kysely.connection().execute(run);
-      return await kysely.transaction().execute(run);
-    } catch (error) {
-      throw sqlitePortError(error);
-    }
-  }
-
   /** Calls back after any commit that {@link changed} was called for here, or that another connection made. Returns how to stop. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);

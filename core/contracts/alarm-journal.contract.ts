@@ -252,6 +252,57 @@ export const alarmJournalContract: Contract<AlarmJournalHarness> = {
       },
     },
     {
+      name: 'takes times with fractions of a millisecond, and pages by them',
+      async run({ journal, tenants: [tenant] }) {
+        const atMs = T0 + 0.25;
+        const machines = ['a', 'b'].map((id) => machineOf(tenant, id));
+        const notify = ['mail'];
+        await journal.record(
+          machines.map((machine) => activation(machine, 'r60', atMs)),
+          { notify },
+        );
+        const [first] = await journal.list({ tenant, limit: 1 });
+        const [second] = await journal.list({ tenant, limit: 1, after: first! });
+        assert.deepEqual([first, second].map((alarm) => alarm?.machine).sort(), machines);
+        assert.equal(first?.raisedAtMs, atMs);
+        const untilMs = atMs + MINUTE;
+        const shelving = {
+          type: 'shelve',
+          id: 's',
+          alarmId: first.id,
+          atMs,
+          by: 'asha',
+          comment: '',
+          untilMs,
+        } as const;
+        await journal.record([shelving]);
+        assert.ok((await journal.dueShelvings(Math.ceil(untilMs), 1000)).some(({ id }) => id === first.id));
+        const pending = () => journal.pendingMessages({ destination: 'mail', nowMs: 1e15 + 0.25, limit: 10 });
+        const soon = { code: 'unavailable', detail: 'refused', dueAtMs: atMs };
+        for (const { id } of await pending()) await journal.markFailed(id, soon);
+        assert.equal((await pending()).length, 2);
+      },
+    },
+    {
+      name: 'lists nothing where no state or priority is asked for',
+      async run({ journal, tenants: [tenant] }) {
+        await journal.record([activation(machineOf(tenant), 'r60', T0)]);
+        assert.deepEqual(await journal.list({ tenant, states: [], limit: 10 }), []);
+        assert.deepEqual(await journal.list({ tenant, priorities: [], limit: 10 }), []);
+      },
+    },
+    {
+      name: 'keeps a failure whose detail has characters that are not printed',
+      async run({ journal, tenants: [tenant] }) {
+        await journal.record([activation(machineOf(tenant), 'r60', T0)], { notify: ['mail'] });
+        const [message] = await journal.pendingMessages({ destination: 'mail', nowMs: 1e15, limit: 1 });
+        assert.ok(message);
+        await journal.markFailed(message.id, { code: 'unavailable', detail: 'got \0\u0001\uD83D' });
+        const [dead] = await journal.deadMessages({ tenant, limit: 1 });
+        assert.match(dead?.lastError?.detail ?? '', /^got /);
+      },
+    },
+    {
       name: 'counts what is open by machine',
       async run({ journal, tenants: [tenant] }) {
         const [first, second] = [machineOf(tenant, 'a'), machineOf(tenant, 'b')];

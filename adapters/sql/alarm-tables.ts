@@ -1,5 +1,5 @@
-import { sql } from 'kysely';
-import type { Migration } from '#adapters/sql/migrate.ts';
+import { sql, type Generated } from 'kysely';
+import type { Migration } from './migrate.ts';
 
 export interface AlarmSchema {
   alarm: AlarmRow;
@@ -23,8 +23,8 @@ export interface AlarmRow {
 }
 
 export interface JournalRow {
-  /** Rises with the order of recording; SQLite gives it. */
-  position: number;
+  /** Rises with the order of recording. */
+  position: Generated<number>;
   /** The transition's journal key. */
   key: string;
   alarm_id: string;
@@ -38,16 +38,16 @@ export interface JournalRow {
 }
 
 export interface OutboxRow {
-  position: number;
+  position: Generated<number>;
   id: string;
   destination: string;
   machine: string;
   attempts: number;
   due_at_ms: number;
   created_at_ms: number;
-  dead_at_ms: number | null;
-  error_code: string | null;
-  error_detail: string | null;
+  dead_at_ms: Generated<number | null>;
+  error_code: Generated<string | null>;
+  error_detail: Generated<string | null>;
   notice: string;
 }
 
@@ -60,28 +60,29 @@ export interface AnnouncedRow {
   notice: string;
 }
 
-export const migrations: readonly Migration[] = [
+const migrations: readonly Migration[] = [
   {
     version: 1,
-    up: async (db) => {
+    up: async (db, { text, rowId, lastingRowId }) => {
       await sql`create table alarm (
-        id text primary key, tenant text not null, site text not null, machine text not null, state text not null,
-        priority text not null, raised_at_ms bigint not null, active integer not null, shelved_until_ms bigint,
-        document text not null)`.execute(db);
+        id ${text} primary key, tenant ${text} not null, site ${text} not null, machine ${text} not null,
+        state ${text} not null, priority ${text} not null, raised_at_ms bigint not null, active integer not null,
+        shelved_until_ms bigint, document ${text} not null)`.execute(db);
       await sql`create index alarm_newest on alarm (tenant, raised_at_ms desc, id)`.execute(db);
       await sql`create index alarm_open on alarm (tenant, machine) where state <> 'normal'`.execute(db);
       await sql`create index alarm_active on alarm (id) where active = 1`.execute(db);
       await sql`create index alarm_shelved on alarm (shelved_until_ms) where shelved_until_ms is not null`.execute(db);
       await sql`create table journal_entry (
-        position integer primary key, key text not null unique, alarm_id text not null, sequence integer not null,
-        tenant text not null, machine text not null, state_before text not null, state_after text not null,
-        recorded_at_ms bigint not null, transition text not null, unique (alarm_id, sequence))`.execute(db);
+        position ${rowId}, key ${text} not null unique, alarm_id ${text} not null, sequence integer not null,
+        tenant ${text} not null, machine ${text} not null, state_before ${text} not null,
+        state_after ${text} not null, recorded_at_ms bigint not null, transition ${text} not null,
+        unique (alarm_id, sequence))`.execute(db);
       await sql`create index journal_entry_time on journal_entry (tenant, position)`.execute(db);
-      // autoincrement: a position is not used again when the newest message has been delivered and deleted.
+      // A position is not used again when the newest message has been delivered and deleted.
       await sql`create table outbox (
-        position integer primary key autoincrement, id text not null unique, destination text not null,
-        machine text not null, attempts integer not null, due_at_ms bigint not null, created_at_ms bigint not null,
-        dead_at_ms bigint, error_code text, error_detail text, notice text not null)`.execute(db);
+        position ${lastingRowId}, id ${text} not null unique, destination ${text} not null, machine ${text} not null,
+        attempts integer not null, due_at_ms bigint not null, created_at_ms bigint not null, dead_at_ms bigint,
+        error_code ${text}, error_detail ${text}, notice ${text} not null)`.execute(db);
       await sql`create index outbox_waiting on outbox (destination, position) where dead_at_ms is null`.execute(db);
       await sql`create index outbox_dead on outbox (dead_at_ms) where dead_at_ms is not null`.execute(db);
     },
@@ -94,12 +95,16 @@ export const migrations: readonly Migration[] = [
   },
   {
     version: 3,
-    up: async (db) => {
+    up: async (db, { text }) => {
       await sql`create table announced (
-        subject text primary key, kind text not null, id text not null, machine text not null, notice text not null)`.execute(
-        db,
-      );
+        subject ${text} primary key, kind ${text} not null, id ${text} not null, machine ${text} not null,
+        notice ${text} not null)`.execute(db);
       await sql`create index announced_kind on announced (kind, subject)`.execute(db);
     },
   },
 ];
+
+export const alarmTables = { component: 'alarm-journal', migrations } as const;
+
+/** The lock of all that writes: entries have the order of their positions, and who tells and who forgets messages wait for one another in turn. */
+export const JOURNAL_LOCK = 'journal';

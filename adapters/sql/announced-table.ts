@@ -1,8 +1,8 @@
-import { sql } from 'kysely';
-import type { SqliteFile } from '#adapters/sql/sqlite-file.ts';
+import { sql, type Transaction } from 'kysely';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { Announced, Announcement } from '#core/announcing/announcement.ts';
-import type { AlarmSchema, AnnouncedRow } from './schema.ts';
+import { JOURNAL_LOCK, type AlarmSchema, type AnnouncedRow } from './alarm-tables.ts';
+import type { SqlDatabase } from './sql-database.ts';
 
 /** Ids of messages that tell of announcements begin so, and those of alarms do not: a machine's key has no colon. */
 const PREFIX = 'announced:';
@@ -12,22 +12,21 @@ const MAX_MESSAGES = 100_000;
 
 /** What was told besides alarms, with the outbox rows that tell it. */
 export class AnnouncedTable {
-  readonly #file: SqliteFile<AlarmSchema>;
+  readonly #database: SqlDatabase<AlarmSchema>;
 
-  constructor(file: SqliteFile<AlarmSchema>) {
-    this.#file = file;
+  constructor(database: SqlDatabase<AlarmSchema>) {
+    this.#database = database;
   }
 
-  /** Whether anything was new. */
-  async add(announcements: readonly Announcement[], notify: readonly string[], nowMs: number): Promise<boolean> {
-    return this.#file.kysely.transaction().execute(async (db) => {
+  async add(announcements: readonly Announcement[], notify: readonly string[], nowMs: number): Promise<void> {
+    const add = async (db: Transaction<AlarmSchema>): Promise<boolean> => {
       let isNew = false;
       for (const { id, subject, machine, notice } of announcements) {
         const text = JSON.stringify(notice);
         const { numAffectedRows = 0n } = await sql`insert into announced (subject, kind, id, machine, notice)
           values (${subject}, ${notice.kind}, ${id}, ${machine}, ${text})
           on conflict (subject) do update set id = excluded.id, machine = excluded.machine, notice = excluded.notice
-          where id <> excluded.id`.execute(db);
+          where announced.id <> excluded.id`.execute(db);
         if (numAffectedRows === 0n) continue;
         isNew = true;
         for (const name of notify) {
@@ -41,11 +40,12 @@ export class AnnouncedTable {
           and position <= (select max(position) from outbox) - ${MAX_MESSAGES}`.execute(db);
       }
       return isNew;
-    });
+    };
+    await this.#database.write(JOURNAL_LOCK, add, (isNew) => isNew);
   }
 
   async one(subject: string): Promise<Announcement | undefined> {
-    const row = await this.#file.kysely
+    const row = await this.#database.kysely
       .selectFrom('announced')
       .selectAll()
       .where('subject', '=', subject)
@@ -54,7 +54,7 @@ export class AnnouncedTable {
   }
 
   async list(kind: Announced['kind'], after: string, limit: number): Promise<readonly Announcement[]> {
-    const rows = await this.#file.kysely
+    const rows = await this.#database.kysely
       .selectFrom('announced')
       .selectAll()
       .where('kind', '=', kind)
@@ -67,7 +67,7 @@ export class AnnouncedTable {
 
   async forget(subjects: readonly string[]): Promise<void> {
     if (subjects.length === 0) return;
-    await this.#file.kysely.deleteFrom('announced').where('subject', 'in', subjects).execute();
+    await this.#database.kysely.deleteFrom('announced').where('subject', 'in', subjects).execute();
   }
 }
 

@@ -1,5 +1,4 @@
-import { sql } from 'kysely';
-import type { SqliteFile } from '#adapters/sql/sqlite-file.ts';
+import { sql, type Selectable, type Transaction } from 'kysely';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import type {
@@ -9,17 +8,27 @@ import type {
   OutboxMessage,
   OutboxQuery,
 } from '#core/ports/alarm-journal.ts';
-import type { AlarmSchema, OutboxRow } from './schema.ts';
+import { JOURNAL_LOCK, type AlarmSchema, type OutboxRow } from './alarm-tables.ts';
+import { chunks } from './chunks.ts';
+import { CompiledOnce } from './compiled-once.ts';
+import type { SqlDatabase } from './sql-database.ts';
 
 /** Later than any time there is. */
 const NEVER_MS = Number.MAX_SAFE_INTEGER;
 
 /** Reads and settles the outbox rows that recording wrote. */
 export class OutboxTable {
-  readonly #file: SqliteFile<AlarmSchema>;
+  readonly #database: SqlDatabase<AlarmSchema>;
+  readonly #relaxed: SqlDatabase<AlarmSchema>;
+  readonly #statements = new CompiledOnce<AlarmSchema>();
 
-  constructor(file: SqliteFile<AlarmSchema>) {
-    this.#file = file;
+  /**
+   * `relaxed` is the same tables where a commit does not wait for the disk: that a message was told may be forgotten in a power cut, as it is
+   * told at least once.
+   */
+  constructor(database: SqlDatabase<AlarmSchema>, relaxed: SqlDatabase<AlarmSchema>) {
+    this.#database = database;
+    this.#relaxed = relaxed;
   }
 
   async pending({
@@ -28,14 +37,13 @@ export class OutboxTable {
     longestDelayMs = Infinity,
     limit,
   }: OutboxQuery): Promise<readonly OutboxMessage[]> {
-    const rows = await this.#file.kysely
+    const latestMs = Math.floor(Math.min(nowMs + longestDelayMs, NEVER_MS));
+    const rows = await this.#relaxed.kysely
       .selectFrom('outbox')
       .selectAll()
       .where('destination', '=', destination)
       .where('dead_at_ms', 'is', null)
-      .where((row) =>
-        row.or([row('due_at_ms', '<=', nowMs), row('due_at_ms', '>', Math.min(nowMs + longestDelayMs, NEVER_MS))]),
-      )
+      .where((row) => row.or([row('due_at_ms', '<=', Math.floor(nowMs)), row('due_at_ms', '>', latestMs)]))
       .orderBy('position')
       .limit(limit)
       .execute();
@@ -44,7 +52,12 @@ export class OutboxTable {
 
   async delivered(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    await this.#file.kysely.deleteFrom('outbox').where('id', 'in', ids).execute();
+    await this.#settle(async (db) => {
+      for (const some of chunks(ids)) {
+        const shape = { name: 'delivered', rows: some.length, parameters: [...some] };
+        await this.#statements.execute(db, shape, () => db.deleteFrom('outbox').where('id', 'in', some));
+      }
+    });
   }
 
   async failed(
@@ -52,21 +65,23 @@ export class OutboxTable {
     failure: { readonly code: string; readonly detail: string; readonly dueAtMs?: number },
     nowMs: number,
   ): Promise<void> {
-    await this.#file.kysely
-      .updateTable('outbox')
-      .set((row) => ({
-        attempts: row('attempts', '+', 1),
-        error_code: failure.code,
-        error_detail: failure.detail.slice(0, 500),
-        due_at_ms: failure.dueAtMs ?? nowMs,
-        dead_at_ms: failure.dueAtMs === undefined ? nowMs : null,
-      }))
-      .where('id', '=', id)
-      .execute();
+    await this.#settle((db) =>
+      db
+        .updateTable('outbox')
+        .set((row) => ({
+          attempts: row('attempts', '+', 1),
+          error_code: failure.code,
+          error_detail: failure.detail.slice(0, 500).replaceAll('\0', '\uFFFD'),
+          due_at_ms: Math.ceil(failure.dueAtMs ?? nowMs),
+          dead_at_ms: failure.dueAtMs === undefined ? nowMs : null,
+        }))
+        .where('id', '=', id)
+        .execute(),
+    );
   }
 
   async dead({ tenant, after, limit }: DeadMessageQuery): Promise<readonly OutboxMessage[]> {
-    let select = this.#file.kysely
+    let select = this.#relaxed.kysely
       .selectFrom('outbox')
       .selectAll()
       .where('dead_at_ms', 'is not', null)
@@ -87,17 +102,22 @@ export class OutboxTable {
   }
 
   async retry(id: string, nowMs: number): Promise<void> {
-    const { numUpdatedRows } = await this.#file.kysely
-      .updateTable('outbox')
-      .set({ dead_at_ms: null, attempts: 0, due_at_ms: nowMs })
-      .where('id', '=', id)
-      .where('dead_at_ms', 'is not', null)
-      .executeTakeFirst();
+    const { numUpdatedRows } = await this.#database.write(
+      JOURNAL_LOCK,
+      (db) =>
+        db
+          .updateTable('outbox')
+          .set({ dead_at_ms: null, attempts: 0, due_at_ms: nowMs })
+          .where('id', '=', id)
+          .where('dead_at_ms', 'is not', null)
+          .executeTakeFirst(),
+      ({ numUpdatedRows }) => numUpdatedRows > 0n,
+    );
     if (numUpdatedRows === 0n) throw new PortError('not_found', `there is no dead message ${id}`);
   }
 
   async counts(): Promise<ReadonlyMap<string, OutboxCount>> {
-    const rows = await this.#file.kysely
+    const rows = await this.#relaxed.kysely
       .selectFrom('outbox')
       .select((row) => [
         'destination',
@@ -114,9 +134,13 @@ export class OutboxTable {
       ]),
     );
   }
+
+  #settle(work: (db: Transaction<AlarmSchema>) => Promise<unknown>): Promise<unknown> {
+    return this.#relaxed.write(JOURNAL_LOCK, work, () => false);
+  }
 }
 
-function toMessage(row: OutboxRow): OutboxMessage {
+function toMessage(row: Selectable<OutboxRow>): OutboxMessage {
   return {
     id: row.id,
     destination: row.destination,
