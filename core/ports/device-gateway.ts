@@ -10,8 +10,12 @@ export interface DeviceGateway {
   readonly ackMeans: 'tribo-durable' | 'provider-accepted';
   /** The TCP port that it listens on, 0 while it does not; absent where devices connect to the provider. */
   readonly port?: number;
-  /** Starts to listen. @throws PortError failed_precondition when the port is taken (the message names port and setting). */
-  start(intake: DeviceIntake, presence: PresenceListener): Promise<void>;
+  /**
+   * Starts to take what devices send. Once only.
+   * @throws PortError failed_precondition when the port is taken (the message names port and setting); where devices connect to a provider:
+   * unavailable, permission_denied, or failed_precondition where it lacks what is needed.
+   */
+  start(intake: DeviceIntake, presence: PresenceListener, options?: CallOptions): Promise<void>;
   /**
    * Sends a command to whichever device speaks for the machine. Resolves once it is kept durably: for a device that is away until it
    * expires. The same id twice, while the first waits, is sent once.

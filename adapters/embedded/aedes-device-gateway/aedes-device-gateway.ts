@@ -4,16 +4,17 @@ import { createServer as createTlsServer } from 'node:tls';
 import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
 import type { Clock } from '#core/clock.ts';
 import { isName, machineRef, type DeviceId, type MachineKey } from '#core/domain/ids.ts';
-import { isRetryable, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
-import { intakeKindOf } from '#core/ingestion/back-pressure.ts';
+import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import { onlineOf } from '#core/ingestion/device-status.ts';
 import type { RefusalReason } from '#core/ingestion/intake-counters.ts';
+import { offerAgain } from '#core/ingestion/offer-again.ts';
+import { RegistryWatch } from '#core/ingestion/registry-watch.ts';
 import type {
   DeviceCommand,
   DeviceGateway,
   DeviceIntake,
   DeviceMessage,
   GatewayHooks,
-  MessageContent,
   PresenceListener,
 } from '#core/ports/device-gateway.ts';
 import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
@@ -50,10 +51,8 @@ export class AedesDeviceGateway implements DeviceGateway {
   #intake!: DeviceIntake;
   #presence!: PresenceListener;
   #running: { broker: Aedes; server: Server; queue: CommandQueue; commands: CommandDispatcher } | undefined;
-  #stopRegistry: (() => void) | undefined;
+  #registry: RegistryWatch | undefined;
   #checkTimer: NodeJS.Timeout | undefined;
-  #refreshTimer: NodeJS.Timeout | undefined;
-  #refreshDelayMs = MIN_REFRESH_DELAY_MS;
   #closing: Promise<void> | undefined;
   #withAcknowledgements: DeviceConnection[] = [];
   #continuing: TakenMessage[] = [];
@@ -89,7 +88,8 @@ export class AedesDeviceGateway implements DeviceGateway {
     return this.#connections.size;
   }
 
-  async start(intake: DeviceIntake, presence: PresenceListener): Promise<void> {
+  async start(intake: DeviceIntake, presence: PresenceListener, options: CallOptions = {}): Promise<void> {
+    throwIfAborted(options.signal);
     if (this.#running || this.#closing) throw new PortError('failed_precondition', 'a gateway is started once');
     this.#intake = intake;
     this.#presence = presence;
@@ -104,8 +104,12 @@ export class AedesDeviceGateway implements DeviceGateway {
       await this.close();
       throw error;
     }
-    this.#stopRegistry = devices.onChange(() => {
-      this.#refreshTimer ??= setTimeout(() => void this.#refreshDevices(), this.#refreshDelayMs);
+    this.#registry = new RegistryWatch({
+      ...{ devices, clock, onProblem },
+      tenants: () => [...this.#byDevice.values()].flatMap(([first]) => first?.device?.tenant ?? []),
+      apply: (registered) => {
+        for (const id of this.#byDevice.keys()) this.#applyChange(id, registered.get(id));
+      },
     });
     this.#checkTimer = setInterval(() => {
       const nowMs = clock.monotonicMs();
@@ -137,9 +141,8 @@ export class AedesDeviceGateway implements DeviceGateway {
   async #close(): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
-    this.#stopRegistry?.();
+    this.#registry?.stop();
     clearInterval(this.#checkTimer);
-    clearTimeout(this.#refreshTimer);
     const closed = new Promise<void>((resolve) => running.server.close(() => resolve()));
     await this.#drain();
     await new Promise<void>((resolve) => running.broker.close(resolve));
@@ -303,18 +306,22 @@ export class AedesDeviceGateway implements DeviceGateway {
 
   #onPublish(client: Client | null, packet: PublishPacket, callback: (error?: Error | null) => void): void {
     const connection = client === null ? undefined : this.#connectionOf.get(client);
-    const device = connection?.device;
-    if (client === null || connection === undefined || device === undefined) {
+    const access = connection?.access;
+    if (client === null || connection === undefined || access === undefined) {
       callback(null);
       return;
     }
-    const topic = connection.resolve(packet.topic);
+    const { device } = access;
+    const topic = access.resolve(packet.topic);
+    const payload = packet.payload as Buffer;
     if (typeof topic === 'object' && topic.kind === 'status') {
-      this.#onStatus(device, topic.machine, packet);
+      this.#onStatus(device, topic.machine, payload);
       callback(null);
       return;
     }
-    const message = this.#messageOf(connection, device, topic, packet);
+    // A frame may be longer by the longest topic.
+    const isOversize = payload.length > this.#config.maxPayloadBytes;
+    const message = isOversize ? 'oversize' : access.messageOf(packet.topic, payload, this.#dependencies.mapping);
     if (typeof message === 'string') {
       this.#refuse(client, message);
       callback(new ConnectionEnded(`${device.id} may not publish to ${packet.topic}`));
@@ -375,58 +382,20 @@ export class AedesDeviceGateway implements DeviceGateway {
       callback?.();
     }
     try {
-      return await this.#offerAgain(connection, message, refusal);
+      return await offerAgain(this.#intake, message, {
+        refusal,
+        everyMs: this.#config.offerAgainMs,
+        isOver: () => connection.socket.destroyed || this.#closing !== undefined,
+      });
     } finally {
       this.#heldBytes -= bytes;
       connection.heldMessages--;
     }
   }
 
-  async #offerAgain(connection: DeviceConnection, message: DeviceMessage, refusal: unknown): Promise<boolean> {
-    const kind = intakeKindOf(message.content);
-    let error = refusal;
-    while (isRetryable(error)) {
-      if (this.#intake.isReady(kind)) await delay(this.#config.offerAgainMs);
-      // Those that wait go on in the order in which they came.
-      await this.#intake.whenReady(kind);
-      if (connection.socket.destroyed || this.#closing !== undefined) return false;
-      try {
-        await this.#intake.accept(message);
-        return true;
-      } catch (next) {
-        error = next;
-      }
-    }
-    throw error;
-  }
-
-  #messageOf(
-    connection: DeviceConnection,
-    device: Device,
-    topic: ReturnType<DeviceConnection['resolve']>,
-    packet: PublishPacket,
-  ): DeviceMessage | RefusalReason {
-    const payload = packet.payload as Buffer;
-    // A frame may be longer by the longest topic.
-    if (payload.length > this.#config.maxPayloadBytes) return 'oversize';
-    const { tenant, id: sender } = device;
-    if (typeof topic === 'object') {
-      let content: MessageContent;
-      if (topic.kind === 'waveform') content = { kind: 'waveform-json', sensor: topic.sensor, payload };
-      else if (topic.kind === 'telemetry') content = { kind: 'telemetry', payload };
-      else return 'foreign-topic';
-      return { tenant, machine: topic.machine, sender, content };
-    }
-    const mapped = this.#dependencies.mapping?.map(packet.topic, payload);
-    if (mapped === undefined) return topic;
-    const machine = mapped.machine ?? device.machines[0];
-    if (machine === undefined || !connection.machines.has(machine)) return 'foreign-machine';
-    return { tenant, machine, sender, content: mapped.content };
-  }
-
   /** What a device says of itself. Anything but `{"online": true|false}` says nothing, and is counted. */
-  #onStatus({ id: device, tenant }: Device, machine: MachineKey, packet: PublishPacket): void {
-    const online = onlineOf(packet.payload as Buffer);
+  #onStatus({ id: device, tenant }: Device, machine: MachineKey, payload: Buffer): void {
+    const online = onlineOf(payload);
     if (online === undefined) {
       this.#dependencies.refuse('protocol-error', tenant);
       return;
@@ -477,43 +446,16 @@ export class AedesDeviceGateway implements DeviceGateway {
     });
   }
 
-  /** Brings connected devices up to what the registry says now. Takes at most a tenth of the time, however often it changes. */
-  async #refreshDevices(): Promise<void> {
-    const startedMs = this.#dependencies.clock.monotonicMs();
-    try {
-      const connected = [...this.#connections].flatMap(({ device }) => device ?? []);
-      const registered = new Map<DeviceId, Device>();
-      for (const tenant of new Set(connected.map((device) => device.tenant))) {
-        for (const device of await this.#dependencies.devices.listDevices(tenant)) registered.set(device.id, device);
-      }
-      for (const { id } of connected) this.#applyChange(id, registered.get(id));
-    } catch (error) {
-      this.#dependencies.onProblem('reading the device registry', error);
-    }
-    this.#refreshDelayMs = Math.max(MIN_REFRESH_DELAY_MS, 10 * (this.#dependencies.clock.monotonicMs() - startedMs));
-    this.#refreshTimer = undefined;
-  }
-
   /** A device that lost a right is disconnected, and finds out what is left when it connects again. */
   #applyChange(id: DeviceId, device: Device | undefined): void {
     for (const connection of this.#byDevice.get(id) ?? []) {
       const keepsAll =
-        device?.enabled === true && [...connection.machines].every((key) => device.machines.includes(key));
+        device?.enabled === true && connection.device?.machines.every((key) => device.machines.includes(key)) === true;
       if (device !== undefined && keepsAll) {
-        if (device.machines.length > connection.machines.size) connection.identify(device);
+        if (device.machines.length !== connection.device?.machines.length) connection.identify(device);
       } else
         connection.socket.destroy(new ConnectionEnded('the device was removed, disabled or bound to other machines'));
     }
-  }
-}
-
-function onlineOf(payload: Buffer): boolean | undefined {
-  if (payload.length > MAX_STATUS_BYTES) return undefined;
-  try {
-    const status = JSON.parse(payload.toString()) as { readonly online?: unknown } | null;
-    return typeof status?.online === 'boolean' ? status.online : undefined;
-  } catch {
-    return undefined;
   }
 }
 
@@ -541,9 +483,7 @@ const NO_PAYLOAD = Buffer.alloc(0);
 const MAX_CONNECT_BYTES = 4096;
 const MAX_TOPIC_BYTES = 1024;
 const MAX_OTHER_PACKET_BYTES = 64 * 1024;
-const MAX_STATUS_BYTES = 1024;
 const MAX_HALF_OPEN_QOS2 = 1000;
 const TCP_KEEP_ALIVE_MS = 60_000;
 const CHECK_EVERY_MS = 1000;
 const DRAIN_POLL_MS = 5;
-const MIN_REFRESH_DELAY_MS = 100;

@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net';
 import mqttPacket from 'mqtt-packet';
 import type { Clock } from '#core/clock.ts';
-import type { MachineKey } from '#core/domain/ids.ts';
+import { DeviceAccess, type ForeignTopic } from '#core/ingestion/device-access.ts';
 import type { DeviceTopic } from '#core/ingestion/topics.ts';
 import type { Device } from '#core/ports/device-registry.ts';
 import { FrameLimiter, type FrameLimits } from './frame-limiter.ts';
-import { TopicAccess, type ForeignTopic } from './topic-access.ts';
 
 /** What a connection needs from the gateway that holds it. */
 export interface ConnectionHost {
@@ -35,9 +34,7 @@ export class DeviceConnection {
   readonly socket: Socket;
   readonly #host: ConnectionHost;
   readonly #limiter: FrameLimiter;
-  #device: Device | undefined;
-  #machines: ReadonlySet<MachineKey> = new Set();
-  #access = new TopicAccess(new Set());
+  #access: DeviceAccess | undefined;
   /** 0: the device asked for none. */
   keepAliveMs = 0;
   #lastReadMs: number;
@@ -60,23 +57,22 @@ export class DeviceConnection {
   }
 
   get device(): Device | undefined {
-    return this.#device;
+    return this.#access?.device;
   }
 
-  get machines(): ReadonlySet<MachineKey> {
-    return this.#machines;
+  /** Undefined until somebody authenticated. */
+  get access(): DeviceAccess | undefined {
+    return this.#access;
   }
 
   /** Who authenticated, or who it is after its bindings changed. */
   identify(device: Device): void {
-    this.#device = device;
-    this.#machines = new Set(device.machines);
-    this.#access = new TopicAccess(this.#machines);
+    this.#access = new DeviceAccess(device);
   }
 
   /** What the device may do with a topic. */
   resolve(topic: string): DeviceTopic | ForeignTopic {
-    return this.#access.resolve(topic);
+    return this.#access?.resolve(topic) ?? 'foreign-topic';
   }
 
   get inFlightMessages(): number {
