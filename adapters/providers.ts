@@ -3,6 +3,7 @@ import { awsOffers } from './aws/module.ts';
 import { azureOffers } from './azure/module.ts';
 import { gcpOffers } from './gcp/module.ts';
 import { kafkaOffers } from './kafka/module.ts';
+import { mqttOffers } from './mqtt/module.ts';
 import { postgresOffers } from './postgres/module.ts';
 import type { Offer } from './provider-module.ts';
 
@@ -12,6 +13,7 @@ export const FAMILIES: Readonly<Record<string, readonly Offer[]>> = {
   azure: azureOffers,
   gcp: gcpOffers,
   kafka: kafkaOffers,
+  mqtt: mqttOffers,
   postgres: postgresOffers,
 };
 

@@ -65,6 +65,11 @@ export class TopicMapping {
     this.#mappings = mappingFileSchema.parse(file).mappings.map((mapping) => new CompiledMapping(mapping));
   }
 
+  /** The topics that it reads, with `+` for each segment that may be any. */
+  get topics(): readonly string[] {
+    return this.#mappings.map(({ filter }) => filter);
+  }
+
   /** The message as wire.md has it, for the first mapping whose topic matches; undefined where none does. Total: bad payloads come out as unmapped. */
   map(topicName: string, payload: Uint8Array): MappedMessage | undefined {
     const segments = topicName.split('/');
@@ -95,6 +100,10 @@ class CompiledMapping {
         ? compile(mapping.metrics)
         : mapping.metrics.map((metric) => ({ name: metric.name, path: compile(metric.path), unit: metric.unit }));
     this.#rename = new Map(Object.entries(mapping.rename));
+  }
+
+  get filter(): string {
+    return this.#pattern.map((segment) => (segment.startsWith('{') ? '+' : segment)).join('/');
   }
 
   /** What the named segments hold, or undefined where the topic is another. */

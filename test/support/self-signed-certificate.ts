@@ -8,6 +8,8 @@ export interface TestCertificate {
 }
 
 interface CertificateOptions {
+  /** Whose it is. */
+  readonly commonName?: string;
   /** What it is for: host names and IPv4 addresses. */
   readonly names?: readonly string[];
   /** An hour ago unless told otherwise. */
@@ -48,7 +50,14 @@ export function issuedCertificate(authority: TestCertificate, options: Certifica
   const { privateKey, publicKey } = newKeys();
   const issuerKey = createPrivateKey(authority.key);
   return {
-    cert: certificate(publicKey, SUBJECT, issuerKey, named(AUTHORITY, issuerKey), [namesOf(options)], options),
+    cert: certificate(
+      publicKey,
+      options.commonName ?? SUBJECT,
+      issuerKey,
+      named(AUTHORITY, issuerKey),
+      [namesOf(options)],
+      options,
+    ),
     key: pem(privateKey),
   };
 }

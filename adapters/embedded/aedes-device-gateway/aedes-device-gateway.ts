@@ -449,10 +449,10 @@ export class AedesDeviceGateway implements DeviceGateway {
   /** A device that lost a right is disconnected, and finds out what is left when it connects again. */
   #applyChange(id: DeviceId, device: Device | undefined): void {
     for (const connection of this.#byDevice.get(id) ?? []) {
-      const keepsAll =
-        device?.enabled === true && connection.device?.machines.every((key) => device.machines.includes(key)) === true;
+      const before = connection.device?.machines ?? [];
+      const keepsAll = device?.enabled === true && before.every((key) => device.machines.includes(key));
       if (device !== undefined && keepsAll) {
-        if (device.machines.length !== connection.device?.machines.length) connection.identify(device);
+        if (device.machines.length > before.length) connection.identify(device);
       } else
         connection.socket.destroy(new ConnectionEnded('the device was removed, disabled or bound to other machines'));
     }
