@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { isRetryable } from '../errors.ts';
 import type { DeviceIntake, DeviceMessage } from '../ports/device-gateway.ts';
 import { intakeKindOf } from './back-pressure.ts';
@@ -24,7 +23,7 @@ export async function offerAgain(
   const kind = intakeKindOf(message.content);
   let error = refusal;
   while (isRetryable(error)) {
-    if (intake.isReady(kind)) await delay(everyMs);
+    if (intake.isReady(kind)) await new Promise((resolve) => setTimeout(resolve, everyMs));
     // Those that wait go on in the order in which they came.
     await intake.whenReady(kind);
     if (isOver()) return false;
