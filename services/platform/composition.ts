@@ -28,6 +28,7 @@ export async function composePlatform(configuration: Configuration, signal: Abor
   const parts = opened.move();
   return {
     ...started,
+    elsewhere: runtime.elsewhere,
     commandToken: async (lifetimeMs) =>
       (await issuer.issue({ tenant, subject: 'command-line', roles: ['admin'], lifetimeMs })).token,
     caFile: authorityFile(configuration, runtime.certificates.current),

@@ -1,3 +1,4 @@
+import type { Elsewhere } from '#services/shared/composition.ts';
 import type { PlatformAddresses } from '#services/shared/config/addresses.ts';
 
 /** The platform as it runs, in whatever processes. */
@@ -6,6 +7,7 @@ export interface Platform {
   readonly mqttPort: number;
   /** Authority that clients are to trust, by its absolute path; undefined where they know it. */
   readonly caFile: string | undefined;
+  readonly elsewhere: Elsewhere;
   /** A one-time link for the first administrator; each call makes a new one. */
   signInLink(): Promise<string>;
   /** A bearer token for commands on this machine. */

@@ -3,10 +3,9 @@ import { join, resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import { systemClock } from '#core/clock.ts';
 import { isPortError } from '#core/errors.ts';
-import type { Addresses } from '#services/shared/config/addresses.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { DataFolderError } from '#services/shared/process/data-format.ts';
-import { ADDRESS_FILE, type PlatformAddress } from './cli/api-client.ts';
+import { ADDRESS_FILE, elsewhereText, type PlatformAddress } from './cli/api-client.ts';
 import { CommandError, type Output } from './cli/output.ts';
 import { composePlatform } from './composition.ts';
 import { openDataFolder } from './data-folder.ts';
@@ -76,7 +75,7 @@ async function serve(
   { asked, began }: { readonly asked: Promise<void>; readonly began: number },
 ): Promise<void> {
   const { dataDir } = configuration;
-  const { addresses, mqttPort, caFile } = platform;
+  const { addresses, mqttPort, caFile, elsewhere } = platform;
   const { url, mqttUrl } = addresses.everywhere;
   await using opened = new AsyncDisposableStack();
   const control = await serveControl(dataDir, restores);
@@ -92,7 +91,7 @@ async function serve(
     // Also after a jump of the clock, which a timer of an hour would not notice.
     if (Math.abs(nowMs - issuedMs) < TOKEN_EVERY_MS) return;
     const token = await platform.commandToken(2 * TOKEN_EVERY_MS);
-    writeOwnerOnly(addressFile, { ...addresses.here, token, everywhere: addresses.everywhere, caFile });
+    writeOwnerOnly(addressFile, { ...addresses.here, token, everywhere: addresses.everywhere, caFile, elsewhere });
     issuedMs = nowMs;
   };
   await writeAddress();
@@ -102,7 +101,7 @@ async function serve(
   const seconds = (performance.now() - began) / 1000;
   restores.runs(url);
   out.result({ url, signInLink: link, mqttUrl, mqttPort, dataDir, pid: process.pid }, () =>
-    banner(configuration, addresses.everywhere, link, seconds),
+    banner(configuration, platform, link, seconds),
   );
   await Promise.race([asked, restores.requested]);
 }
@@ -124,10 +123,17 @@ function writeOwnerOnly(path: string, address: PlatformAddress): void {
   renameSync(beside, path);
 }
 
-function banner({ dataDir, demo }: Configuration, { url, mqttUrl }: Addresses, link: string, seconds: number): string {
+function banner(
+  { dataDir, demo }: Configuration,
+  { addresses, elsewhere }: Platform,
+  link: string,
+  seconds: number,
+): string {
+  const { url, mqttUrl } = addresses.everywhere;
+  const butFor = Object.keys(elsewhere).length === 0 ? '' : `, but for ${elsewhereText(elsewhere)}`;
   return [
     '',
-    `Tribo is running (ready in ${seconds.toFixed(1)} s). Everything is kept in ${dataDir}.`,
+    `Tribo is running (ready in ${seconds.toFixed(1)} s). Everything is kept in ${dataDir}${butFor}.`,
     '',
     `  Dashboard   ${link}`,
     '              (signs you in as admin, once; for another link: npx tribo token sign-in admin --role admin)',

@@ -8,7 +8,7 @@ import type { StreamName } from '#core/domain/event.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { notificationSettings } from './config/notification-settings.ts';
-import { loadPortsFile, type Choice } from './config/ports-file.ts';
+import { loadPortsFile, type Choice, type Chosen } from './config/ports-file.ts';
 import type { Configuration } from './config/settings.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createMetricsRegistry } from './observability/metrics.ts';
@@ -36,11 +36,22 @@ export interface ServiceRuntime {
   readonly store: RemoteStore;
   /** A port of this site's provider, opened when it is first asked for. */
   readonly port: <Name extends PortName>(name: Name) => Promise<BoundPorts[Name]>;
+  /** By port the adapter of those that the site has from elsewhere than this machine. */
+  readonly elsewhere: Elsewhere;
   /** Closes what was opened; services that use it are closed before. */
   close(): Promise<void>;
 }
 
+/** The name of the adapter, by port, of what is not kept in the data folder. */
+export type Elsewhere = Readonly<Record<string, string>>;
+
 const DAY_MS = 86_400_000;
+const CHOICE: Choice<Offer> = { families: FAMILIES, providers: PROVIDERS };
+
+/** What a site with this configuration has from elsewhere. @throws ConfigurationError where its file is wrong. */
+export function portsElsewhere({ portsFile }: Configuration): Elsewhere {
+  return portsFile === undefined ? {} : elsewhereOf(loadPortsFile(portsFile, CHOICE));
+}
 
 /**
  * Binds the ports to the embedded provider, but for those that the site has from elsewhere. Nothing is opened yet. The process's name is that of its log, its metrics and what it publishes;
@@ -49,10 +60,7 @@ const DAY_MS = 86_400_000;
 export function openRuntime(
   configuration: Configuration,
   processName: string,
-  {
-    publishes,
-    choice = { families: FAMILIES, providers: PROVIDERS },
-  }: { readonly publishes?: readonly StreamName[]; readonly choice?: Choice<Offer> } = {},
+  { publishes, choice = CHOICE }: { readonly publishes?: readonly StreamName[]; readonly choice?: Choice<Offer> } = {},
 ): ServiceRuntime {
   const { dataDir, portsFile, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes } = configuration;
   const { host, mqttPort, insecure, publicUrl } = configuration;
@@ -89,6 +97,7 @@ export function openRuntime(
     tracing,
     certificates,
     store,
+    elsewhere: elsewhereOf(chosen),
     port: (name) => container.getAsync(portToken(name)),
     close: async () => {
       store.disconnect();
@@ -97,4 +106,8 @@ export function openRuntime(
       await tracing[Symbol.asyncDispose]();
     },
   };
+}
+
+function elsewhereOf(chosen: readonly Chosen<Offer>[]): Elsewhere {
+  return Object.fromEntries(chosen.map(({ offer }) => [offer.port, offer.adapter]));
 }

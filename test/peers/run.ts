@@ -13,9 +13,7 @@ const firstOption = given.findIndex((each) => each.startsWith('-'));
 const asked = firstOption < 0 ? given : given.slice(0, firstOption);
 const options = firstOption < 0 ? [] : given.slice(firstOption);
 
-const families = readdirSync(join(root, 'adapters'), { withFileTypes: true })
-  .filter((each) => each.isDirectory() && peerTests(join(root, 'adapters', each.name)).length > 0)
-  .map(({ name }) => name);
+const families = [...new Set(['adapters', 'test/peers'].flatMap(foldersWithTests))];
 const unknown = asked.filter((name) => !families.includes(name));
 if (unknown.length > 0) {
   console.error(`There are no peers of ${unknown.join(', ')}; there are those of ${families.join(', ')}.`);
@@ -24,6 +22,12 @@ if (unknown.length > 0) {
 const paths = (asked.length > 0 ? asked : families).map((name) => `(adapters|test/peers)/${name}/`);
 const jest = ['npm', ['test', '--silent', '--', '--config', 'jest.peers.config.ts', ...options, ...paths]] as const;
 process.exit(spawnSync(...jest, { cwd: root, stdio: 'inherit' }).status ?? 1);
+
+function foldersWithTests(folder: string): readonly string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .filter((each) => each.isDirectory() && peerTests(join(root, folder, each.name)).length > 0)
+    .map(({ name }) => name);
+}
 
 function peerTests(folder: string): readonly string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.peer.test.ts'));

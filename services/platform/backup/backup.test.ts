@@ -56,17 +56,19 @@ const failing: BackupPart = {
 
 interface Given {
   readonly parts?: readonly BackupPart[];
+  readonly elsewhere?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: BackupProgress) => void;
 }
 
 function take({
   parts = [everything],
+  elsewhere = {},
   signal = new AbortController().signal,
   onProgress = () => undefined,
 }: Given = {}) {
   const now = () => new Date(1_795_000_000_000);
-  return takeBackup(backup, { dataDir, parts, createdBy: '1.2.3', now, onProgress, signal });
+  return takeBackup(backup, { dataDir, parts, elsewhere, createdBy: '1.2.3', now, onProgress, signal });
 }
 
 const staging = { onProgress: () => undefined, signal: new AbortController().signal };
@@ -83,11 +85,19 @@ describe('taking a backup', () => {
       dataFormat: DATA_FORMAT,
       files: 4,
       bytes,
+      elsewhere: {},
     });
     expect(contentOf(join(backup, 'data'))).toEqual(CONTENT);
     expect(progress.at(-1)).toMatchObject({ doing: 'checksums', doneBytes: 2 * bytes, totalBytes: 2 * bytes });
-    expect(await checkBackup(backup, staging)).toEqual({ files: 4, bytes });
+    expect(await checkBackup(backup, staging)).toEqual({ files: 4, bytes, elsewhere: {} });
     expect(readdirSync(folder).sort()).toEqual(['backup', 'data']);
+  });
+
+  it('knows what the site had elsewhere, and is not in it', async () => {
+    const elsewhere = { objectStore: 's3-object-store' };
+    expect(await take({ elsewhere })).toMatchObject({ elsewhere });
+    expect(await checkBackup(backup, staging)).toMatchObject({ elsewhere });
+    expect(await stageRestore(backup, dataDir, staging)).toMatchObject({ elsewhere });
   });
 
   it.each<[string, Given]>([

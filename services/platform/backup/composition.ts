@@ -1,23 +1,46 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
 import { backUpGroups, backUpLogs } from '#adapters/embedded/lmdb-event-stream/backup.ts';
 import { backUpSqlite } from '#adapters/sql/sqlite-backup.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import { openRuntime, portsElsewhere, type Elsewhere } from '#services/shared/composition.ts';
+import type { Configuration } from '#services/shared/config/settings.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { FORMAT_FILE } from '#services/shared/process/data-format.ts';
+import { ADDRESS_FILE, type PlatformAddress } from '../cli/api-client.ts';
 import { copyFileSynced, filesBelow, whileWatching } from './copy-files.ts';
 import type { BackupPart } from './take-backup.ts';
 
+/** What a platform has from elsewhere: as the one that runs on the data folder says, else by the configuration. */
+export function elsewhereOf(configuration: Configuration): Elsewhere {
+  const running = join(configuration.dataDir, ADDRESS_FILE);
+  if (!existsSync(running)) return portsElsewhere(configuration);
+  return (JSON.parse(readFileSync(running, 'utf8')) as PlatformAddress).elsewhere;
+}
+
 /**
- * The time-series store of a data folder for work of an operator: of the process that owns it where the platform runs, else opened here.
+ * The time-series store for work of an operator: of the process that owns it where the platform runs, else opened here.
  */
 export async function openTimeSeriesStore(
-  dataDir: string,
+  configuration: Configuration,
   isRunning: boolean,
 ): Promise<Pick<TimeSeriesStore, 'backup' | 'exportParquet' | 'close'>> {
+  const { dataDir } = configuration;
+  if (!isRunning && portsElsewhere(configuration)['timeSeriesStore'] !== undefined) {
+    const runtime = openRuntime(configuration, 'command-line');
+    const store = await runtime
+      .port('timeSeriesStore')
+      .catch((error: unknown) => runtime.close().then(() => Promise.reject(error)));
+    return {
+      backup: (folder, options) => store.backup(folder, options),
+      exportParquet: (range, folder, options) => store.exportParquet(range, folder, options),
+      close: () => runtime.close(),
+    };
+  }
   if (!isRunning) return DuckDbTimeSeriesStore.open({ directory: join(dataDir, 'time-series') });
   const store = connectPort<TimeSeriesStore>(socketPath(dataDir, TIME_SERIES_PORT), 'the time-series store', {
     waitMs: 15_000,
@@ -40,21 +63,16 @@ export async function openTimeSeriesStore(
  *    names them; and the keys that what was copied was signed with.
  *
  * After a restore the platform takes up its work as after a power cut at the moment when the streams were copied.
+ * Without a store there are no readings in it: they are kept elsewhere.
  */
-export function backupParts(dataDir: string, store: Pick<TimeSeriesStore, 'backup'>): readonly BackupPart[] {
+export function backupParts(
+  dataDir: string,
+  store: Pick<TimeSeriesStore, 'backup'> | undefined,
+): readonly BackupPart[] {
   const streams = join(dataDir, 'streams');
   return [
     { name: 'groups', paths: [], copy: (target) => backUpGroups(streams, join(target, 'streams')) },
-    {
-      name: 'readings',
-      paths: ['time-series/timeseries.duckdb'],
-      copy: (target, onBytes, signal) => {
-        const folder = join(target, 'time-series');
-        return whileWatching(join(folder, 'timeseries.duckdb.unfinished'), onBytes, () =>
-          store.backup(folder, { signal }),
-        );
-      },
-    },
+    ...(store ? [readingsPart(store)] : []),
     sqlitePart('state', dataDir, ['state.db']),
     sqlitePart('alarms', dataDir, ['alarms.db']),
     {
@@ -74,6 +92,19 @@ export function backupParts(dataDir: string, store: Pick<TimeSeriesStore, 'backu
       },
     },
   ];
+}
+
+function readingsPart(store: Pick<TimeSeriesStore, 'backup'>): BackupPart {
+  return {
+    name: 'readings',
+    paths: ['time-series/timeseries.duckdb'],
+    copy: (target, onBytes, signal) => {
+      const folder = join(target, 'time-series');
+      return whileWatching(join(folder, 'timeseries.duckdb.unfinished'), onBytes, () =>
+        store.backup(folder, { signal }),
+      );
+    },
+  };
 }
 
 function sqlitePart(name: string, dataDir: string, paths: readonly string[]): BackupPart {

@@ -19,6 +19,8 @@ const headSchema = z.object({
   dataFormat: z.number().int().min(1),
   createdBy: z.string(),
   beganAt: z.iso.datetime(),
+  /** By port the adapter of what the site had elsewhere, and is not in it. */
+  elsewhere: z.record(z.string(), z.string()).default({}),
 });
 const fileSchema = z.object({
   path: z.string().refine(isPlainPath, 'must stay below the backup'),
@@ -35,6 +37,9 @@ export interface BackupSize {
   readonly files: number;
   readonly bytes: number;
 }
+
+/** What a backup holds, and what it does not. */
+export type BackupContent = BackupSize & Pick<ManifestHead, 'elsewhere'>;
 
 /** What is wrong with a folder that should be a backup. */
 export class BackupError extends Error {
@@ -130,8 +135,8 @@ function parseHead(folder: string, line: unknown): ManifestHead {
   if (!head) throw notWhole(folder);
   if (head.format > FORMAT)
     throw new BackupError(`${folder} was taken by a newer Tribo (${head.createdBy}): restore it with that one`);
-  const { dataFormat, createdBy, beganAt } = head;
-  return { dataFormat, createdBy, beganAt };
+  const { dataFormat, createdBy, beganAt, elsewhere } = head;
+  return { dataFormat, createdBy, beganAt, elsewhere };
 }
 
 function isFileLine(line: unknown): boolean {

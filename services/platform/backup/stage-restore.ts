@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { refuseNewerFormat } from '#services/shared/process/data-format.ts';
 import { restoredFolder } from '../folder-swap.ts';
 import { copyFileSynced, digestOf, syncFolder, type OnBytes } from './copy-files.ts';
-import { BackupError, DATA, manifestFiles, readManifest, type BackupSize, type ManifestFile } from './manifest.ts';
+import { BackupError, DATA, manifestFiles, readManifest, type BackupContent, type ManifestFile } from './manifest.ts';
 
 export interface StageOptions {
   readonly onProgress: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
@@ -12,14 +12,14 @@ export interface StageOptions {
 }
 
 /** Reads every file of a backup and compares it with the manifest. @throws BackupError naming the file that differs. */
-export async function checkBackup(backup: string, { onProgress, signal }: StageOptions): Promise<BackupSize> {
-  const { files, bytes } = await manifestOfThisTribo(backup);
-  const onBytes = counting(bytes, onProgress);
+export async function checkBackup(backup: string, { onProgress, signal }: StageOptions): Promise<BackupContent> {
+  const content = await manifestOfThisTribo(backup);
+  const onBytes = counting(content.bytes, onProgress);
   for await (const file of manifestFiles(backup)) {
     const path = regularFile(backup, file);
     compare(file, await digestOf(path, onBytes, signal));
   }
-  return { files, bytes };
+  return content;
 }
 
 /**
@@ -30,14 +30,14 @@ export async function stageRestore(
   backup: string,
   dataDir: string,
   { onProgress, signal }: StageOptions,
-): Promise<BackupSize> {
-  const { files, bytes } = await manifestOfThisTribo(backup);
+): Promise<BackupContent> {
+  const content = await manifestOfThisTribo(backup);
   const staging = `${dataDir}.restoring`;
   const restored = restoredFolder(dataDir);
   for (const old of [staging, restored]) await rm(old, { recursive: true, force: true });
   await mkdir(staging, { recursive: true, mode: 0o700 });
   try {
-    const onBytes = counting(bytes, onProgress);
+    const onBytes = counting(content.bytes, onProgress);
     for await (const file of manifestFiles(backup)) {
       const copied = await copyFileSynced(regularFile(backup, file), join(staging, file.path), onBytes, signal);
       compare(file, copied);
@@ -45,17 +45,17 @@ export async function stageRestore(
     await syncFolder(staging);
     await rename(staging, restored);
     await syncFolder(dirname(restored));
-    return { files, bytes };
+    return content;
   } catch (error) {
     await rm(staging, { recursive: true, force: true });
     throw error;
   }
 }
 
-async function manifestOfThisTribo(backup: string): Promise<BackupSize> {
-  const { dataFormat, files, bytes } = await readManifest(backup);
+async function manifestOfThisTribo(backup: string): Promise<BackupContent> {
+  const { dataFormat, files, bytes, elsewhere } = await readManifest(backup);
   refuseNewerFormat(backup, dataFormat);
-  return { files, bytes };
+  return { files, bytes, elsewhere };
 }
 
 function counting(totalBytes: number, onProgress: StageOptions['onProgress']): OnBytes {

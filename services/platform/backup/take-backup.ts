@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { formatOf, DATA_FORMAT } from '#services/shared/process/data-format.ts';
 import { bytesOf, filesBelow, sealFile, syncFolder, type OnBytes } from './copy-files.ts';
-import { BackupError, DATA, MANIFEST, ManifestWriter, type BackupSize } from './manifest.ts';
+import { BackupError, DATA, MANIFEST, ManifestWriter, type BackupContent, type BackupSize } from './manifest.ts';
 
 /** One of the stores in a data folder, and how it is copied while it goes on working. */
 export interface BackupPart {
@@ -25,13 +25,15 @@ export interface TakeBackupOptions {
   readonly dataDir: string;
   /** Copied one after the other, in this order. */
   readonly parts: readonly BackupPart[];
+  /** By port the adapter of what the site has elsewhere: noted, so that who restores it knows. */
+  readonly elsewhere?: Readonly<Record<string, string>>;
   readonly createdBy: string;
   readonly now: () => Date;
   readonly onProgress: (progress: BackupProgress) => void;
   readonly signal: AbortSignal;
 }
 
-export interface TakenBackup extends BackupSize {
+export interface TakenBackup extends BackupContent {
   readonly folder: string;
   readonly dataFormat: number;
 }
@@ -41,7 +43,7 @@ export interface TakenBackup extends BackupSize {
  * when it is whole and on the disk: one that was cut off has neither name nor manifest, and the next attempt removes it.
  */
 export async function takeBackup(folder: string, options: TakeBackupOptions): Promise<TakenBackup> {
-  const { dataDir, parts, createdBy, now, onProgress, signal } = options;
+  const { dataDir, parts, elsewhere = {}, createdBy, now, onProgress, signal } = options;
   await refuseUsedTarget(folder);
   const unfinished = `${folder}.unfinished`;
   await rm(unfinished, { recursive: true, force: true });
@@ -56,6 +58,7 @@ export async function takeBackup(folder: string, options: TakeBackupOptions): Pr
       dataFormat,
       createdBy,
       beganAt,
+      elsewhere,
     });
     let size: BackupSize;
     try {
@@ -70,7 +73,7 @@ export async function takeBackup(folder: string, options: TakeBackupOptions): Pr
     await syncFolder(unfinished);
     await rename(unfinished, folder);
     await syncFolder(dirname(folder));
-    return { folder, dataFormat, ...size };
+    return { folder, dataFormat, elsewhere, ...size };
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true });
     throw error;

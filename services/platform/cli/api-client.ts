@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '#core/errors.ts';
+import type { Elsewhere } from '#services/shared/composition.ts';
 import type { Addresses } from '#services/shared/config/addresses.ts';
 import type { Problem } from '#services/shared/http/problem-types.ts';
 import { certificateRemedy, trustAuthority } from '#services/shared/tls/authority.ts';
@@ -15,9 +16,17 @@ export interface PlatformAddress {
   readonly everywhere: Addresses;
   /** Authority that clients are to trust; undefined where they know it. */
   readonly caFile: string | undefined;
+  readonly elsewhere: Elsewhere;
 }
 
 export const ADDRESS_FILE = 'platform.json';
+
+/** The adapters of what is not kept in the data folder, to people: `eventStream (kafka-event-stream)`. */
+export function elsewhereText(elsewhere: Elsewhere): string {
+  return Object.entries(elsewhere)
+    .map(([port, adapter]) => `${port} (${adapter})`)
+    .join(', ');
+}
 
 /** Where the platform says whether it can do its work. */
 export const READINESS = '/health/ready';

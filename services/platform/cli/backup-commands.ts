@@ -5,14 +5,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { PortError } from '#core/errors.ts';
 import { DataFolderError, formatOf, refuseNewerFormat } from '#services/shared/process/data-format.ts';
+import type { Configuration } from '#services/shared/config/settings.ts';
 import { runningServices } from '#services/shared/process/service-address.ts';
-import { BackupError, type BackupSize } from '../backup/manifest.ts';
+import { BackupError, type BackupContent } from '../backup/manifest.ts';
 import { checkBackup, stageRestore } from '../backup/stage-restore.ts';
 import { takeBackup, type TakenBackup } from '../backup/take-backup.ts';
 import { holderOf, LOCK_FILE, lockDataFolder } from '#services/shared/process/folder-locks.ts';
 import { restoredFolder, swapFolder } from '../folder-swap.ts';
 import { connectControl, type RestoreOutcome } from '../platform-control.ts';
 import { softwareVersion } from '../software-version.ts';
+import { elsewhereText } from './api-client.ts';
 import type { Action } from './main.ts';
 import { CommandError, type Output } from './output.ts';
 import { mebibytes, progressBar, untilInterrupted } from './progress.ts';
@@ -26,7 +28,7 @@ interface RestoreFlags {
   readonly check?: boolean;
 }
 
-interface Restored extends BackupSize {
+interface Restored extends BackupContent {
   readonly folder: string;
   /** Where the former data is. */
   readonly aside?: string;
@@ -41,11 +43,11 @@ export function addBackupCommands(program: Command, action: Action): void {
     .description('copy everything that the platform keeps into a new folder, secrets included, while it runs or not')
     .action(
       action(async ({ configuration, out }, folder: string) => {
-        const dataDir = resolve(configuration().dataDir);
-        const taken = await inWords(() => backUp(dataDir, resolve(folder), out));
+        const taken = await inWords(() => backUp(configuration(), resolve(folder), out));
         out.result(taken, () =>
           [
             `${taken.folder}: ${taken.files.toLocaleString('en')} files, ${mebibytes(taken.bytes)}.`,
+            ...notInIt(taken),
             'It holds the secrets of the platform (signing keys, digests of device secrets) and is readable by you alone: keep it so.',
             `Check it with: npx tribo restore --check ${taken.folder}`,
           ].join('\n'),
@@ -64,7 +66,9 @@ export function addBackupCommands(program: Command, action: Action): void {
         const backup = resolve(given);
         if (flags.check) {
           const size = await inWords(() => check(backup, out));
-          out.result({ backup, ...size }, () => `${backup} is whole: ${size.files} files, ${mebibytes(size.bytes)}.`);
+          out.result({ backup, ...size }, () =>
+            [`${backup} is whole: ${size.files} files, ${mebibytes(size.bytes)}.`, ...notInIt(size)].join('\n'),
+          );
           return;
         }
         const dataDir = resolve(flags.into ?? configuration().dataDir);
@@ -72,6 +76,7 @@ export function addBackupCommands(program: Command, action: Action): void {
         out.result(restored, () =>
           [
             `${restored.folder} holds the backup: ${restored.files.toLocaleString('en')} files, ${mebibytes(restored.bytes)}.`,
+            ...notInIt(restored),
             ...(restored.aside === undefined ? [] : [`What it held before is in ${restored.aside}`]),
             restored.url === undefined
               ? `Start it with: npm start${flags.into === undefined ? '' : ` -- --data-dir ${dataDir}`}`
@@ -82,7 +87,16 @@ export function addBackupCommands(program: Command, action: Action): void {
     );
 }
 
-async function backUp(dataDir: string, folder: string, out: Output): Promise<TakenBackup> {
+/** Said of what is taken and of what is restored: they go together only with what the provider keeps of the same time. */
+function notInIt({ elsewhere }: Pick<BackupContent, 'elsewhere'>): readonly string[] {
+  if (Object.keys(elsewhere).length === 0) return [];
+  return [
+    `NOT in it, as the site has it elsewhere: ${elsewhereText(elsewhere)}. Back that up, and bring it back to the same time, where it is kept (docs/providers.md).`,
+  ];
+}
+
+async function backUp(configuration: Configuration, folder: string, out: Output): Promise<TakenBackup> {
+  const dataDir = resolve(configuration.dataDir);
   const format = existsSync(dataDir) ? formatOf(dataDir) : undefined;
   if (format === undefined)
     throw new CommandError('not-found', `${dataDir} is no data folder of Tribo`, 'name it with --data-dir');
@@ -95,11 +109,13 @@ async function backUp(dataDir: string, folder: string, out: Output): Promise<Tak
   const bar = progressBar(out);
   const signal = untilInterrupted();
   try {
-    const { backupParts, openTimeSeriesStore } = await import('../backup/composition.ts');
-    const store = await openTimeSeriesStore(dataDir, isRunning);
+    const { backupParts, elsewhereOf, openTimeSeriesStore } = await import('../backup/composition.ts');
+    const elsewhere = elsewhereOf(configuration);
+    const hasStore = elsewhere['timeSeriesStore'] === undefined;
+    const store = hasStore ? await openTimeSeriesStore(configuration, isRunning) : undefined;
     try {
       return await takeBackup(folder, {
-        dataDir,
+        ...{ dataDir, elsewhere },
         parts: backupParts(dataDir, store),
         createdBy: softwareVersion(),
         now: () => new Date(),
@@ -107,7 +123,7 @@ async function backUp(dataDir: string, folder: string, out: Output): Promise<Tak
         signal,
       });
     } finally {
-      await store.close();
+      await store?.close();
     }
   } finally {
     bar.stop();
@@ -115,7 +131,7 @@ async function backUp(dataDir: string, folder: string, out: Output): Promise<Tak
   }
 }
 
-async function check(backup: string, out: Output): Promise<BackupSize> {
+async function check(backup: string, out: Output): Promise<BackupContent> {
   const bar = progressBar(out);
   const onProgress = ({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }) =>
     bar.at(doneBytes / Math.max(totalBytes, 1), 'comparing');

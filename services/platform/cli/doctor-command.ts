@@ -6,7 +6,7 @@ import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
 import type { Readiness } from '#services/api-gateway/schemas/operation.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { DATA_FORMAT, formatOf, refuseNewerFormat } from '#services/shared/process/data-format.ts';
-import { ADDRESS_FILE, READINESS, type ApiClient } from './api-client.ts';
+import { ADDRESS_FILE, elsewhereText, READINESS, type ApiClient } from './api-client.ts';
 import { certificateChecks, servedCertificateChecks } from './certificate-checks.ts';
 import { checkText, isWell, type Check } from './doctor-check.ts';
 import type { Action } from './main.ts';
@@ -135,6 +135,7 @@ async function platformChecks(settings: Configuration, api: () => ApiClient): Pr
     const { checks } = await client.request<Readiness>('GET', READINESS);
     return [
       { name: 'platform', ok: true, detail: `answers at ${client.url}` },
+      ...elsewhereCheck(client),
       ...(await servedCertificateChecks(settings, client)),
       ...checks.map(platformCheck),
       await ledgerCheck(client).catch((error: unknown) => failed('ledger', error)),
@@ -143,6 +144,11 @@ async function platformChecks(settings: Configuration, api: () => ApiClient): Pr
   } catch (error) {
     return [failed('platform', error)];
   }
+}
+
+function elsewhereCheck({ elsewhere = {} }: ApiClient): Check[] {
+  if (Object.keys(elsewhere).length === 0) return [];
+  return [{ name: 'ports', ok: true, detail: `elsewhere are ${elsewhereText(elsewhere)}; the others embedded` }];
 }
 
 /** What gives a reason although it is ok calls for attention. */

@@ -61,7 +61,7 @@ export function addExportCommand(program: Command, action: Action): void {
         const bar = progressBar(out);
         try {
           const { openTimeSeriesStore } = await import('../backup/composition.ts');
-          const store = await openTimeSeriesStore(dataDir, isRunning);
+          const store = await openTimeSeriesStore(settings, isRunning);
           const files = await exportDays(store, { fromMs, toMs, ...(machines && { machines }) }, folder, (done, rows) =>
             bar.at(done, `${rows.toLocaleString('en')} readings`),
           ).finally(() => store.close());

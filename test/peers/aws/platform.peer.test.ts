@@ -96,6 +96,17 @@ describe('a platform whose objects are in a bucket', () => {
 });
 
 it(
+  'says of a backup that the objects are not in it, as it is taken and as it is checked',
+  async () => {
+    const backup = join(folder, 'backup');
+    const notInIt = expect.stringContaining('NOT in it, as the site has it elsewhere: objectStore (s3-object-store).');
+    expect(await platform.command('backup', backup)).toMatchObject({ code: 0, stdout: notInIt });
+    expect(await platform.command('restore', '--check', backup)).toMatchObject({ code: 0, stdout: notInIt });
+  },
+  TIMEOUT_MS,
+);
+
+it(
   'says what is missing of the bucket, and starts nothing',
   async () => {
     const file = join(folder, 'wrong.yaml');

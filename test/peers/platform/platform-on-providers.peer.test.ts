@@ -1,0 +1,201 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
+import { quantise16 } from '#services/edge-simulator/signal/quantise.ts';
+import type { TakenBackup } from '#services/platform/backup/take-backup.ts';
+import { readAddress } from '#services/shared/process/service-address.ts';
+import { connectPort } from '#services/shared/rpc/port-client.ts';
+import { socketPath } from '#services/shared/rpc/socket-path.ts';
+import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
+import { unreadiness } from '#test/support/edge-requests.ts';
+import { LedgerWatch } from '#test/support/ledger-watch.ts';
+import { PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
+import { ResendingDevice, type DeviceSample } from '#test/support/resending-device.ts';
+import { embeddedSite, type Site } from './sites.ts';
+
+const INSTALLS_WITHIN_MS = 900_000;
+const TIMEOUT_MS = 240_000;
+const DAY_MS = 86_400_000;
+const SITES: readonly (readonly [string, () => Promise<Site>])[] = [['embedded', embeddedSite]];
+const FANS = ['fan-1', 'fan-2', 'fan-3'];
+const OVEN = 'oven';
+const PUMP = 'pump';
+const MACHINES = [...FANS, OVEN, PUMP];
+/** Each reads a stream by a group of its own, and writes what it makes of it elsewhere. */
+const CONSUMERS = ['timeseries-service', 'feature-service', 'ml-service', 'alert-engine'];
+const SENSOR = 'de-radial';
+const RATE_HZ = 25_600;
+const SAMPLES = 2048;
+const SCALE = 1 / 32_768;
+const RULE = { kind: 'threshold', id: 'hot', text: 'Too hot', metric: 'heat', direction: 'above', limit: 200 };
+
+/** The same steps on each, each after the one before; only the file that says where ports are had from differs. */
+describe.each(SITES)('a platform on %s', (_name, startSite) => {
+  let site: Site;
+  let folder: string;
+  let platform: PlatformProcess;
+  let store: ReturnType<typeof connectPort<TimeSeriesStore>>;
+  let watch: LedgerWatch;
+  let devices: readonly ResendingDevice[];
+  const sentBy = (machine: string) => devices[MACHINES.indexOf(machine)]!.acknowledged;
+  /** As the store knows them. */
+  const eventsOf = (machine: string) =>
+    sentBy(machine)
+      .map((id) => (machine === PUMP ? `waveform/${SENSOR}/${id}` : id))
+      .toSorted();
+  const key = (machine: string) => machineKey(TENANT as TenantId, SITE as SiteId, machine as MachineId);
+  const alarms = async () =>
+    (await platform.api.request<{ items: readonly AlarmView[] }>('GET', `/v1/alarms?machine=${OVEN}&site=${SITE}`))
+      .items;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'tribo-site-'));
+    site = await startSite();
+    const env: Record<string, string> = { TRIBO_SPLIT: 'true', TRIBO_LOG_LEVEL: 'error' };
+    if (site.ports) {
+      env['TRIBO_PORTS_FILE'] = join(folder, 'ports.json');
+      writeFileSync(env['TRIBO_PORTS_FILE'], JSON.stringify(site.ports));
+    }
+    platform = await PlatformProcess.start({ env });
+    store = connectPort<TimeSeriesStore>(socketPath(platform.dataDir, TIME_SERIES_PORT), 'the store');
+  }, INSTALLS_WITHIN_MS);
+
+  afterAll(async () => {
+    await watch?.stop();
+    store?.disconnect();
+    await platform?.[Symbol.asyncDispose]();
+    await site?.[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+  });
+
+  const step = (what: string, run: () => Promise<void>) => it(what, run, TIMEOUT_MS);
+
+  step('takes in readings and waveforms of its devices, and is ready', async () => {
+    await platform.api.request('PUT', '/v1/rules/hot', RULE, { 'if-none-match': '*' });
+    const logins = await platform.addDevices(MACHINES, MACHINES.length);
+    const { mqttPort } = platform;
+    devices = MACHINES.map((machine, at) =>
+      machine === PUMP
+        ? new ResendingDevice(mqttPort, logins[at]!, waveformsOf(logins[at]!), { atOnce: 1, everyMs: 400 })
+        : new ResendingDevice(mqttPort, logins[at]!, readingsOf(logins[at]!, machine), { atOnce: 10, everyMs: 100 }),
+    );
+    watch = new LedgerWatch(platform);
+    await untilUnderLoad(devices);
+    await until('it is ready', async () => Object.keys(await unreadiness(platform)).length === 0);
+  });
+
+  step('raises an alarm of what is too hot', async () => {
+    await until('the alarm is listed', async () => (await alarms()).length > 0);
+  });
+
+  it.each(CONSUMERS)(
+    'goes on after kill -9 of %s',
+    async (service) => {
+      await untilUnderLoad(devices);
+      const pid = platform.runningPid(service);
+      process.kill(pid, 'SIGKILL');
+      await until(`${service} is back`, async () => {
+        const now = platform.pidOf(service);
+        return now !== undefined && now !== pid && readAddress(platform.dataDir, service)?.pid === now;
+      });
+      await untilUnderLoad(devices);
+      await until('it is ready', async () => Object.keys(await unreadiness(platform)).length === 0);
+    },
+    TIMEOUT_MS,
+  );
+
+  step('has one alarm, however often it was judged, which is acknowledged', async () => {
+    const [alarm, ...more] = await alarms();
+    expect(more).toEqual([]);
+    expect(alarm).toMatchObject({ machine: OVEN, state: 'unacknowledged', active: true });
+    await platform.api.request('POST', `/v1/alarms/${alarm!.id}/acknowledge`, { comment: 'seen' });
+    expect(await alarms()).toMatchObject([{ id: alarm!.id, state: 'acknowledged' }]);
+  });
+
+  step('has the features and the prediction of each waveform, once', async () => {
+    for (const device of devices) await device.stop();
+    const sent = sentBy(PUMP).toSorted();
+    expect(sent.length).toBeGreaterThan(CONSUMERS.length);
+    for (const kind of ['features', 'prediction'] as const) {
+      const range = { machine: key(PUMP), kind, fromMs: 0, toMs: Date.now() + DAY_MS, limit: 10_000 };
+      const all = async () => (await store.documents(range)).map(({ ts }) => String(ts)).toSorted();
+      await until(`${kind} of all waveforms`, async () => (await all()).length >= sent.length);
+      expect(await all()).toEqual(sent);
+    }
+  });
+
+  step('has stored once all that it acknowledged, and its ledger is and was exact', async () => {
+    const ledger = await platform.drainedLedger();
+    expect(await watch.stop()).toMatchObject({ wrong: [] });
+    const range = { fromMs: 0, toMs: Date.now() + DAY_MS };
+    for (const machine of MACHINES)
+      expect([machine, (await store.storedEventIds(key(machine), range)).toSorted()]).toEqual([
+        machine,
+        eventsOf(machine),
+      ]);
+    const stored = MACHINES.flatMap(sentBy).length;
+    expect(ledger).toMatchObject({ exact: true, stored, rejected: 0, deadLettered: 0, pending: 0, lost: 0 });
+    expect(ledger.accepted).toBe(ledger.stored + ledger.duplicate);
+  });
+
+  step('backs up what is kept on this machine, and says what is not', async () => {
+    const { stdout, code } = await platform.command('--json', 'backup', join(folder, 'backup'));
+    expect(code).toBe(0);
+    const { elsewhere } = JSON.parse(stdout) as TakenBackup;
+    const isHeld = (path: string) => existsSync(join(folder, 'backup', 'data', path));
+    for (const [port, path] of [
+      ['timeSeriesStore', 'time-series'],
+      ['eventStream', 'streams'],
+      ['objectStore', 'objects'],
+      ['machineRegistry', 'registry.db'],
+      ['alarmJournal', 'alarms.db'],
+    ] as const)
+      expect([port, isHeld(path)]).toEqual([port, elsewhere[port] === undefined]);
+    const doctor = await platform.command('doctor');
+    for (const [port, adapter] of Object.entries(elsewhere)) expect(doctor.stdout).toContain(`${port} (${adapter})`);
+  });
+
+  step('knows all of it after a stop and a start, and exports it in between', async () => {
+    const before = await platform.ledger();
+    expect(await platform.stop()).toMatchObject({ code: 0 });
+    const exported = await platform.command('export', join(folder, 'export'), '--machine', OVEN);
+    expect(exported.stdout).toContain(`${sentBy(OVEN).length.toLocaleString('en')} readings`);
+    await platform.startAgain();
+    const { accepted, stored, duplicate } = before;
+    expect(await platform.drainedLedger()).toMatchObject({ accepted, stored, duplicate, exact: true });
+    expect(await alarms()).toMatchObject([{ machine: OVEN, state: 'acknowledged' }]);
+  });
+});
+
+/** Each device has something acknowledged once more. */
+async function untilUnderLoad(devices: readonly ResendingDevice[]): Promise<void> {
+  const before = devices.map(({ acknowledged }) => acknowledged.length);
+  await until('the load goes on', async () =>
+    devices.every(({ acknowledged }, at) => acknowledged.length > before[at]!),
+  );
+}
+
+/** Messages of one reading each; an oven is always too hot. */
+function readingsOf({ topics }: DeviceLogin, machine: string) {
+  return (count: number): DeviceSample => {
+    const id = `${machine}-${count}`;
+    const metrics = machine === OVEN ? { heat: 250 + (count % 10) } : { load: (count % 1000) / 1000 };
+    return { id, topic: topics[0]!, payload: JSON.stringify({ id, ts: Date.now(), metrics }) };
+  };
+}
+
+/** A sine; the id of a waveform is its time. */
+function waveformsOf({ topics }: DeviceLogin) {
+  const topic = topics[0]!.replace(/telemetry$/, `waveform/${SENSOR}`);
+  const sine = Float64Array.from({ length: SAMPLES }, (_, at) => 0.2 * Math.sin((2 * Math.PI * 50 * at) / RATE_HZ));
+  const samples = Buffer.from(quantise16(sine, SCALE)).toString('base64');
+  return (): DeviceSample => {
+    const ts = Date.now();
+    const form = { sampleRateHz: RATE_HZ, unit: 'g', encoding: 'i16le', scale: SCALE, rpm: 1480, samples };
+    return { id: String(ts), topic, payload: JSON.stringify({ id: String(ts), ts, ...form }) };
+  };
+}
