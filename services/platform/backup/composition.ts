@@ -31,14 +31,14 @@ export async function openTimeSeriesStore(
 ): Promise<Pick<TimeSeriesStore, 'backup' | 'exportParquet' | 'close'>> {
   const { dataDir } = configuration;
   if (!isRunning && portsElsewhere(configuration)['timeSeriesStore'] !== undefined) {
-    const runtime = openRuntime(configuration, 'command-line');
-    const store = await runtime
-      .port('timeSeriesStore')
-      .catch((error: unknown) => runtime.close().then(() => Promise.reject(error)));
+    await using opened = new AsyncDisposableStack();
+    const runtime = opened.adopt(openRuntime(configuration, 'command-line'), (each) => each.close());
+    const store = await runtime.port('timeSeriesStore');
+    const parts = opened.move();
     return {
       backup: (folder, options) => store.backup(folder, options),
       exportParquet: (range, folder, options) => store.exportParquet(range, folder, options),
-      close: () => runtime.close(),
+      close: () => parts.disposeAsync(),
     };
   }
   if (!isRunning) return DuckDbTimeSeriesStore.open({ directory: join(dataDir, 'time-series') });

@@ -35,7 +35,7 @@ const RULE = { kind: 'threshold', id: 'hot', text: 'Too hot', metric: 'heat', di
 
 /** The same steps on each, each after the one before; only the file that says where ports are had from differs. */
 describe.each(SITES)('a platform on %s', (_name, startSite) => {
-  let site: Site;
+  const opened = new AsyncDisposableStack();
   let folder: string;
   let platform: PlatformProcess;
   let store: ReturnType<typeof connectPort<TimeSeriesStore>>;
@@ -54,23 +54,19 @@ describe.each(SITES)('a platform on %s', (_name, startSite) => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'tribo-site-'));
-    site = await startSite();
+    opened.defer(() => rmSync(folder, { recursive: true }));
+    const { ports } = opened.use(await startSite());
     const env: Record<string, string> = { TRIBO_SPLIT: 'true', TRIBO_LOG_LEVEL: 'error' };
-    if (site.ports) {
+    if (ports) {
       env['TRIBO_PORTS_FILE'] = join(folder, 'ports.json');
-      writeFileSync(env['TRIBO_PORTS_FILE'], JSON.stringify(site.ports));
+      writeFileSync(env['TRIBO_PORTS_FILE'], JSON.stringify(ports));
     }
-    platform = await PlatformProcess.start({ env });
+    platform = opened.use(await PlatformProcess.start({ env }));
     store = connectPort<TimeSeriesStore>(socketPath(platform.dataDir, TIME_SERIES_PORT), 'the store');
+    opened.defer(() => store.disconnect());
   }, INSTALLS_WITHIN_MS);
 
-  afterAll(async () => {
-    await watch?.stop();
-    store?.disconnect();
-    await platform?.[Symbol.asyncDispose]();
-    await site?.[Symbol.asyncDispose]();
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(() => opened.disposeAsync());
 
   const step = (what: string, run: () => Promise<void>) => it(what, run, TIMEOUT_MS);
 
@@ -83,7 +79,7 @@ describe.each(SITES)('a platform on %s', (_name, startSite) => {
         ? new ResendingDevice(mqttPort, logins[at]!, waveformsOf(logins[at]!), { atOnce: 1, everyMs: 400 })
         : new ResendingDevice(mqttPort, logins[at]!, readingsOf(logins[at]!, machine), { atOnce: 10, everyMs: 100 }),
     );
-    watch = new LedgerWatch(platform);
+    watch = opened.use(new LedgerWatch(platform));
     await untilUnderLoad(devices);
     await until('it is ready', async () => Object.keys(await unreadiness(platform)).length === 0);
   });
