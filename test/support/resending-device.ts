@@ -42,11 +42,12 @@ export class ResendingDevice {
     return this.#acknowledged;
   }
 
-  /** Resolves when the messages under way are acknowledged: a platform must run by then. */
+  /** Resolves when the messages under way are acknowledged: a platform must run by then. Idempotent. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
     await this.#device?.disconnect();
+    this.#device = undefined;
   }
 
   async #run({ atOnce, everyMs }: Pace): Promise<void> {

@@ -48,6 +48,9 @@ describe.each(SITES)('a platform on %s', (_name, startSite) => {
       .map((id) => (machine === PUMP ? `waveform/${SENSOR}/${id}` : id))
       .toSorted();
   const key = (machine: string) => machineKey(TENANT as TenantId, SITE as SiteId, machine as MachineId);
+  const stopDevices = async () => {
+    for (const device of devices) await device.stop();
+  };
   const alarms = async () =>
     (await platform.api.request<{ items: readonly AlarmView[] }>('GET', `/v1/alarms?machine=${OVEN}&site=${SITE}`))
       .items;
@@ -79,6 +82,7 @@ describe.each(SITES)('a platform on %s', (_name, startSite) => {
         ? new ResendingDevice(mqttPort, logins[at]!, waveformsOf(logins[at]!), { atOnce: 1, everyMs: 400 })
         : new ResendingDevice(mqttPort, logins[at]!, readingsOf(logins[at]!, machine), { atOnce: 10, everyMs: 100 }),
     );
+    opened.defer(stopDevices);
     watch = opened.use(new LedgerWatch(platform));
     await untilUnderLoad(devices);
     await until('it is ready', async () => Object.keys(await unreadiness(platform)).length === 0);
@@ -113,7 +117,7 @@ describe.each(SITES)('a platform on %s', (_name, startSite) => {
   });
 
   step('has the features and the prediction of each waveform, once', async () => {
-    for (const device of devices) await device.stop();
+    await stopDevices();
     const sent = sentBy(PUMP).toSorted();
     expect(sent.length).toBeGreaterThan(CONSUMERS.length);
     for (const kind of ['features', 'prediction'] as const) {
