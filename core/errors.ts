@@ -44,6 +44,14 @@ export function isRetryable(error: unknown): boolean {
   return isPortError(error) && RETRYABLE.has(error.code);
 }
 
+/**
+ * Whether it is the service's doing and not that of what was asked: {@link isRetryable}, or it refuses this process whatever is asked, as
+ * with a token that has expired. The same call may succeed once somebody has seen to that.
+ */
+export function isOfService(error: unknown): boolean {
+  return isRetryable(error) || (isPortError(error) && error.code === 'permission_denied');
+}
+
 /** The code of an error of any kind: `internal` where it has none. */
 export function codeOf(error: unknown): PortErrorCode {
   return isPortError(error) ? error.code : 'internal';

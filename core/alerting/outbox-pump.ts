@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { publishAll } from '../derivation/publish-all.ts';
-import { codeOf, isRetryable, messageOf } from '../errors.ts';
+import { codeOf, isOfService, messageOf } from '../errors.ts';
 import type { EventStream } from '../ports/event-stream.ts';
 import {
   isAlarmNotice,
@@ -76,7 +76,7 @@ export function pumpToNotifier(notifier: Notifier, options: NotifyOptions): Outb
     } catch (error) {
       if (signal.aborted) throw error;
       onProblem(`notify by ${notifier.name}`, error);
-      const isLast = !isRetryable(error) || message.attempts + 1 >= maxAttempts;
+      const isLast = !isOfService(error) || message.attempts + 1 >= maxAttempts;
       const delayMs = Math.min(longestDelayMs, firstDelayMs * 2 ** message.attempts) * (0.5 + random() / 2);
       await outbox.markFailed(message.id, {
         code: codeOf(error),

@@ -80,6 +80,22 @@ describe('a consumer', () => {
     },
   );
 
+  it.each(['unavailable', 'deadline_exceeded', 'resource_exhausted', 'permission_denied'] as const)(
+    'does not hold against an event that a dependency answers %s',
+    async (code) => {
+      const dead: StampedEvent[] = [];
+      let attempts = 0;
+      const acks = await deliver([newEvent(0, 0)], {
+        poisonAttempts: 1,
+        process: async () => {
+          if (++attempts < 5) throw new PortError(code, 'for a while');
+        },
+        deadLetter: async (event) => void dead.push(event),
+      });
+      expect({ acks, attempts, dead }).toEqual({ acks: 1, attempts: 5, dead: [] });
+    },
+  );
+
   it('acknowledges nothing, and dead-letters nothing, when it is closed while a dependency is away', async () => {
     const closing = new AbortController();
     const dead: StampedEvent[] = [];

@@ -1,4 +1,4 @@
-import { isRetryable } from '../errors.ts';
+import { isOfService } from '../errors.ts';
 import type { StampedEvent, StreamName } from '../domain/event.ts';
 import type { DeliveryBatch, EventStream, SubscribeOptions, Subscription } from '../ports/event-stream.ts';
 import { retry, type RetryPolicy } from './retry.ts';
@@ -22,8 +22,8 @@ const WHILE_AWAY = { firstDelayMs: 50, longestDelayMs: 5000 };
 const POISON_ATTEMPTS = 3;
 
 /**
- * Runs a use case behind a consumer group, with the same promises on every provider: progress follows the results; a dependency that is away
- * is waited for, and nothing is read ahead meanwhile; an event that can never be processed is found by halving its batch, tried again, and
+ * Runs a use case behind a consumer group, with the same promises on every provider: progress follows the results; a dependency that is away,
+ * or lets nobody in, is waited for, and nothing is read ahead meanwhile; an event that can never be processed is found by halving its batch, tried again, and
  * dead-lettered, while the others of the batch go through.
  */
 export function runConsumer(options: ConsumerOptions): Promise<Subscription> {
@@ -82,7 +82,7 @@ async function attempt(
     await untilThere(options, () => options.process(events, signal), signal);
     return undefined;
   } catch (error) {
-    if (signal.aborted || isRetryable(error)) throw error;
+    if (signal.aborted || isOfService(error)) throw error;
     return { error };
   }
 }
@@ -91,6 +91,6 @@ function untilThere(options: ConsumerOptions, call: () => Promise<void>, signal:
   return retry(
     call,
     { maxAttempts: Infinity, ...(options.whileAway ?? WHILE_AWAY) },
-    { signal, ...(options.onRetry ? { onRetry: options.onRetry } : {}) },
+    { signal, mayPass: isOfService, ...(options.onRetry ? { onRetry: options.onRetry } : {}) },
   );
 }

@@ -11,13 +11,16 @@ export interface RetryPolicy {
 const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 5, firstDelayMs: 20, longestDelayMs: 2000 };
 
 /**
- * Calls until it succeeds: again after an error whose code says that it may pass, with exponential delays and jitter, and at once no more for
- * any other. Rejects with the last error, or with `cancelled` when the signal aborts.
+ * Calls until it succeeds: again after an error that may pass, with exponential delays and jitter, and at once no more for any other. Rejects with the last error, or with `cancelled` when the signal aborts.
  */
 export async function retry<Result>(
   call: () => Promise<Result>,
   policy: RetryPolicy = DEFAULT_RETRY,
-  options?: CallOptions & { readonly onRetry?: (error: unknown) => void },
+  options?: CallOptions & {
+    readonly onRetry?: (error: unknown) => void;
+    /** Which errors may pass. Default: those whose code says so. */
+    readonly mayPass?: (error: unknown) => boolean;
+  },
 ): Promise<Result> {
   try {
     return await pRetry(call, {
@@ -26,7 +29,7 @@ export async function retry<Result>(
       maxTimeout: policy.longestDelayMs,
       factor: 2,
       randomize: true,
-      shouldRetry: ({ error }) => isRetryable(error),
+      shouldRetry: ({ error }) => (options?.mayPass ?? isRetryable)(error),
       onFailedAttempt: ({ error }) => {
         // Not a failure: the caller stopped waiting, also for a call that has just succeeded.
         if (!options?.signal?.aborted) options?.onRetry?.(error);

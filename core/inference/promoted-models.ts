@@ -1,4 +1,4 @@
-import { isRetryable, messageOf, PortError, type CallOptions } from '../errors.ts';
+import { isOfService, messageOf, PortError, type CallOptions } from '../errors.ts';
 import type { LoadedModel, ModelInference } from '../ports/model-inference.ts';
 import { modelKey, type ModelRef, type ModelRegistry, type ModelVersion } from '../ports/model-registry.ts';
 
@@ -83,7 +83,7 @@ export class PromotedModels implements AsyncDisposable {
       this.#problems.delete(key);
       return { version, loaded };
     } catch (error) {
-      if (isRetryable(error) || options.signal?.aborted) throw error;
+      if (isOfService(error) || options.signal?.aborted) throw error;
       const why = messageOf(error);
       const detail = `${key} version ${version.version} cannot run: ${why}; roll back, or promote another version`;
       this.#problems.set(key, { version, detail });
