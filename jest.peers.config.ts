@@ -6,6 +6,7 @@ const config: Config = {
   ...base,
   testMatch: ['<rootDir>/{adapters,test/peers}/**/*.peer.test.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
+  setupFiles: ['<rootDir>/test/peers/node-errors.ts'],
   maxWorkers: 1,
   testTimeout: 60_000,
 };
