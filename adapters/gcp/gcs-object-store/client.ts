@@ -1,5 +1,5 @@
 import { once, type EventEmitter } from 'node:events';
-import { addAbortSignal } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { BucketCalls } from '../../bucket-object-store.ts';
 import { loadSdk } from '../../sdk.ts';
@@ -7,15 +7,19 @@ import { codeOfGcpError } from '../gcp-errors.ts';
 import { waitFor } from '../../wait-for.ts';
 import type { GcsObjectStoreConfig } from './config.ts';
 
+const ENDS_AFTER_MS = 5000;
+
 /** Google answers 404 for an absent bucket as for an absent object. */
 export class BucketMissing extends Error {}
 
 /** The SDK is loaded here and nowhere else, so that a site without Cloud Storage never loads it. */
 export async function openGcs(config: GcsObjectStoreConfig): Promise<BucketCalls> {
   const { Storage, CRC32C } = await loadSdk('Google Cloud', () => import('@google-cloud/storage'));
-  const { bucket: name, emulatorEndpoint, resumableAboveBytes } = config;
+  const { bucket: name, emulatorEndpoint, resumableAboveBytes, timeoutMs } = config;
   const storage = new Storage({
     ...(emulatorEndpoint !== undefined && { apiEndpoint: emulatorEndpoint, projectId: 'tribo' }),
+    // After whoever asked: a request whose answer nobody waits for ends, too.
+    timeout: timeoutMs + ENDS_AFTER_MS,
     // Retries are core/delivery's.
     retryOptions: { autoRetry: false, maxRetries: 0 },
   });
@@ -71,9 +75,7 @@ export async function openGcs(config: GcsObjectStoreConfig): Promise<BucketCalls
     },
     get: (key, signal) => {
       const download = bucket.file(key).createReadStream({ decompress: false, validation: 'crc32c' });
-      // The SDK itself puts one listener more on it than Node takes for a leak.
-      download.once('response', (response: EventEmitter) => response.setMaxListeners(20));
-      return ofObject(buffer(addAbortSignal(signal, download)), signal);
+      return ofObject(readAll(download, signal), signal);
     },
     list: async ({ prefix, after, limit }, signal) => {
       // Google's offset is the first to list, ours the last before it.
@@ -95,6 +97,23 @@ export async function openGcs(config: GcsObjectStoreConfig): Promise<BucketCalls
     },
     close: () => undefined,
   };
+}
+
+/** A download that is given up before its answer is ended when that comes: where the SDK finds it ended, it throws to nobody. */
+async function readAll(download: Readable, signal: AbortSignal): Promise<Buffer> {
+  const seen = { answer: false };
+  download.once('response', (response: EventEmitter) => {
+    seen.answer = true;
+    // The SDK itself puts one listener more on it than Node takes for a leak.
+    response.setMaxListeners(20);
+  });
+  try {
+    return await waitFor(buffer(download), signal);
+  } catch (error) {
+    if (seen.answer) download.destroy();
+    else download.once('response', () => setImmediate(() => download.destroy()));
+    throw error;
+  }
 }
 
 /** Of a resumable upload the SDK's error is a plain object. */
