@@ -1,4 +1,6 @@
 import { provide, type Offer } from '../provider-module.ts';
+import { sagemakerModelInferenceConfigSchema } from './sagemaker-model-inference/config.ts';
+import { SagemakerModelInference } from './sagemaker-model-inference/sagemaker-model-inference.ts';
 import { dynamodbCheckpointStoreConfigSchema } from './dynamodb-checkpoint-store/config.ts';
 import { DynamodbCheckpointStore } from './dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
 import { iotCoreDeviceRegistryConfigSchema } from './iot-core-device-registry/config.ts';
@@ -40,5 +42,11 @@ export const awsOffers: readonly Offer[] = [
     'iot-core-device-registry',
     iotCoreDeviceRegistryConfigSchema,
     async (settings, { closing, get }) => closing(await IotCoreDeviceRegistry.open(settings, await get('clock'))),
+  ),
+  provide(
+    'modelInference',
+    'sagemaker-model-inference',
+    sagemakerModelInferenceConfigSchema,
+    async (settings, { closing }) => closing(await SagemakerModelInference.open(settings)),
   ),
 ];

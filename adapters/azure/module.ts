@@ -1,4 +1,6 @@
 import { provide, type Offer } from '../provider-module.ts';
+import { azureMlModelInferenceConfigSchema } from './azure-ml-model-inference/config.ts';
+import { AzureMlModelInference } from './azure-ml-model-inference/azure-ml-model-inference.ts';
 import { blobObjectStoreConfigSchema } from './blob-object-store/config.ts';
 import { BlobObjectStore } from './blob-object-store/blob-object-store.ts';
 import { keyVaultSecretStoreConfigSchema } from './key-vault-secret-store/config.ts';
@@ -11,5 +13,11 @@ export const azureOffers: readonly Offer[] = [
   ),
   provide('secretStore', 'key-vault-secret-store', keyVaultSecretStoreConfigSchema, (settings) =>
     KeyVaultSecretStore.open(settings),
+  ),
+  provide(
+    'modelInference',
+    'azure-ml-model-inference',
+    azureMlModelInferenceConfigSchema,
+    async (settings, { closing }) => closing(await AzureMlModelInference.open(settings)),
   ),
 ];

@@ -1,4 +1,6 @@
 import { provide, type Offer } from '../provider-module.ts';
+import { vertexAiModelInferenceConfigSchema } from './vertex-ai-model-inference/config.ts';
+import { VertexAiModelInference } from './vertex-ai-model-inference/vertex-ai-model-inference.ts';
 import { gcsObjectStoreConfigSchema } from './gcs-object-store/config.ts';
 import { GcsObjectStore } from './gcs-object-store/gcs-object-store.ts';
 import { pubsubEventStreamConfigSchema } from './pubsub-event-stream/config.ts';
@@ -19,5 +21,11 @@ export const gcpOffers: readonly Offer[] = [
     'secret-manager-secret-store',
     secretManagerSecretStoreConfigSchema,
     async (settings, { closing }) => closing(await SecretManagerSecretStore.open(settings)),
+  ),
+  provide(
+    'modelInference',
+    'vertex-ai-model-inference',
+    vertexAiModelInferenceConfigSchema,
+    async (settings, { closing }) => closing(await VertexAiModelInference.open(settings)),
   ),
 ];

@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { modelInferenceContract } from '#core/contracts/model-inference.contract.ts';
+import { PortError } from '#core/errors.ts';
+import { encodeError } from '#core/inference/prediction-wire.ts';
+import { proveRuntime } from '#core/inference/prove-runtime.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { ModelServer } from '#test/peers/model-server.ts';
+import { googleError, VertexAi, type ContainerErrors } from '#test/peers/vertex-ai.ts';
+import type { Fault } from '#test/peers/wire-server.ts';
+import { vertexAiModelInferenceConfigSchema } from './config.ts';
+import { VertexAiModelInference } from './vertex-ai-model-inference.ts';
+
+const PLACE = { project: 'tribo-akron', location: 'europe-west4', endpointId: '4711' };
+const ENDPOINT = 'projects/tribo-akron/locations/europe-west4/endpoints/4711';
+/** As Vertex AI tells its containers: the ids of endpoint and deployed model. */
+const PREDICT_ROUTE = '/v1/endpoints/4711/deployedModels/1:predict';
+
+let container: ModelServer;
+const vertex = new Map<ContainerErrors, VertexAi>();
+
+beforeAll(async () => {
+  container = await ModelServer.start({ AIP_PREDICT_ROUTE: PREDICT_ROUTE, AIP_HEALTH_ROUTE: '/v1/up' });
+  for (const containerErrors of ['wrapped', 'as they are'] as const) {
+    const place = { endpoint: ENDPOINT, predictRoute: PREDICT_ROUTE, containerErrors };
+    vertex.set(containerErrors, await VertexAi.start(container, place));
+  }
+}, 120_000);
+
+afterAll(async () => {
+  for (const each of vertex.values()) await each[Symbol.asyncDispose]();
+  await container[Symbol.asyncDispose]();
+});
+
+const plain = () => vertex.get('as they are')!;
+
+async function open(given: object = {}, peer = plain()) {
+  process.env['GCE_METADATA_HOST'] = new URL(peer.metadata.url).host;
+  const config = vertexAiModelInferenceConfigSchema.parse({ ...PLACE, origin: peer.wire.url, ...given });
+  const inference = await VertexAiModelInference.open(config);
+  return { inference, [Symbol.asyncDispose]: () => inference.close() };
+}
+
+describeContract(modelInferenceContract, 'Vertex AI (its protocol, the model server)', () => open());
+describeContract(modelInferenceContract, 'Vertex AI that wraps what its container says (its protocol)', () =>
+  open({}, vertex.get('wrapped')),
+);
+
+describe('a prediction', () => {
+  it('is asked for as the API reference has it, with a token of the default credentials', async () => {
+    await using harness = await open();
+    await proveRuntime(harness.inference);
+    const { method, path, headers } = plain().wire.requests.at(-1)!;
+    expect({ method, path }).toEqual({ method: 'POST', path: `/v1/${ENDPOINT}:rawPredict` });
+    expect(headers).toMatchObject({
+      'content-type': 'application/json',
+      authorization: expect.stringMatching(/^Bearer token-/),
+    });
+  });
+
+  it('asks for a token once, and not for each request', async () => {
+    await using harness = await open();
+    const tokens = () => plain().metadata.requests.filter(({ path }) => path.includes('/token')).length;
+    const before = tokens();
+    for (let i = 0; i < 3; i++) await proveRuntime(harness.inference);
+    expect(tokens() - before).toBe(1);
+  });
+
+  it('with a token that is good no more is permission_denied', async () => {
+    await using harness = await open();
+    await proveRuntime(harness.inference);
+    await plain().whileExpired(() =>
+      expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code: 'permission_denied' }),
+    );
+  });
+
+  it('of an endpoint that is not there is unavailable: it may be being replaced', async () => {
+    await using harness = await open({ endpointId: '4712' });
+    await expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
+
+describe('an error of Vertex AI', () => {
+  it.each<[what: string, code: string, fault: Fault]>([
+    ['an exceeded quota', 'resource_exhausted', googleError(429, 'RESOURCE_EXHAUSTED', 'Quota exceeded')],
+    ['a replica that starts', 'unavailable', googleError(503, 'UNAVAILABLE', 'The service is unavailable.')],
+    ['a failure of its own', 'unavailable', googleError(500, 'INTERNAL', 'Internal error encountered.')],
+    ['an account that may not predict', 'permission_denied', googleError(403, 'PERMISSION_DENIED', 'denied')],
+    ['an endpoint without a model', 'unavailable', googleError(400, 'FAILED_PRECONDITION', 'no deployed model')],
+    ['a request that is too large', 'invalid_argument', googleError(413, 'INVALID_ARGUMENT', 'exceeds 1.5 MB')],
+    ['a model that takes too long', 'unavailable', googleError(504, 'DEADLINE_EXCEEDED', 'Deadline exceeded')],
+    [
+      'a container that has too much to do',
+      'resource_exhausted',
+      { status: 429, body: encodeError(new PortError('resource_exhausted', 'busy')) },
+    ],
+    ['a container that is another', 'failed_precondition', { status: 200, body: '{"predictions":[1]}' }],
+    ['a connection that breaks', 'unavailable', 'reset'],
+  ])('that is %s is told as %s', async (_what, code, fault) => {
+    await using harness = await open();
+    plain().wire.failNext(fault);
+    await expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code });
+    await expect(proveRuntime(harness.inference)).resolves.toBeUndefined();
+  });
+
+  it('is told once it has not answered within the limit of time', async () => {
+    await using harness = await open({ timeoutMs: 500 });
+    await proveRuntime(harness.inference);
+    plain().wire.failNext('hang');
+    await expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code: 'deadline_exceeded' });
+  });
+});
