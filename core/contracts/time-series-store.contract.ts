@@ -185,6 +185,24 @@ const settlement = [
     assert.deepEqual(await settledOf(store), expected);
     assert.equal((await store.settled())[0]!.watermarks.get('metrics'), 11);
   }),
+  contractCase('the parts of a stream are counted each by itself, and added up', async (store) => {
+    const left = new Publisher('edge/0');
+    const right = new Publisher('edge/1');
+    const again = new Publisher('edge/0', 2);
+    const of = (edge: Publisher, items: number): EventOutcome => {
+      const part = `${edge.source}/${edge.epoch}`;
+      return { type: 'duplicate', event: edge.event('duplicate', items, { part }) };
+    };
+    const first = batch([of(left, 3), of(right, 5), of(left, 4)]);
+    await store.settle(first);
+    await store.settle(first);
+    await store.settle(batch([of(right, 1), of(again, 2)]));
+    const [{ settled, watermarks, parts } = assert.fail('nothing is settled')] = await store.settled();
+    assert.equal(settled.duplicate, 15);
+    assert.deepEqual(watermarks, new Map([['metrics', 15]]));
+    const counted = [['edge/0/1', 7], ['edge/0/2', 2], ['edge/1/1', 6]] as const; // prettier-ignore
+    assert.deepEqual(new Map([...parts!.get('metrics')!].sort()), new Map(counted));
+  }),
   contractCase('settling the same batch again changes nothing', async (store, edge) => {
     const same = batch([edge.readings(T0, { a: 1 }), edge.rejected('not_finite'), edge.deadLettered(1)]);
     await store.settle(same);

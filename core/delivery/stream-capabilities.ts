@@ -33,3 +33,8 @@ export function streamWith<Capability extends StreamCapability>(
       'bind an adapter that has it (docs/capabilities.md says which do), or leave the service out at this site',
   );
 }
+
+/** The stream, where its recent past can be read. */
+export function tailOf(stream: EventStream): ReadableTail | undefined {
+  return METHODS.ReadableTail.every((method) => method in stream) ? (stream as ReadableTail) : undefined;
+}

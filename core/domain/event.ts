@@ -36,8 +36,10 @@ export interface StampedEvent extends MachineEvent {
   readonly epoch: number;
   /** Dense, from 1, per (source, epoch). A settlement's progress is the highest it settled. */
   readonly seq: number;
-  /** The tenant's items on this stream from its beginning up to and including this event. */
+  /** The tenant's items on this stream, or on its `part` alone, from its beginning up to and including this event. */
   readonly cumulativeItems: number;
+  /** Where nothing counts a stream as a whole: what `cumulativeItems` counts, one publisher's lane in one epoch. Absent: the stream. */
+  readonly part?: string;
 }
 
 export const MAX_EVENT_BYTES = 900 * 1024;

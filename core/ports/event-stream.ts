@@ -86,13 +86,23 @@ export interface PublishResult {
 
 /** A stream that can tell how much of it a group has still to settle: what the exact ledger is made of. */
 export interface MeasuredStream extends EventStream {
-  /** Items ever made durable on the stream, by tenant: the cumulative count at its durable head. */
-  acceptedItems(stream: StreamName, options?: CallOptions): Promise<ReadonlyMap<TenantId, number>>;
+  /**
+   * Items ever made durable on the stream, by tenant: the cumulative count at its durable head. Where only its publishers can count it,
+   * what another process made durable in the last second may be missing, and of one that was killed, what it had not said: as far as
+   * that is in `settled` it is counted all the same, so that the count is exact once all is settled.
+   */
+  acceptedItems(stream: StreamName, options?: AcceptedOptions): Promise<ReadonlyMap<TenantId, number>>;
   /**
    * How far the group is behind: for back-pressure, not for the ledger.
    * @throws PortError not_found for a group that was never declared.
    */
   lag(stream: StreamName, group: string, options?: CallOptions): Promise<StreamLag>;
+}
+
+/** What the caller knows of a stream that counts its items by parts. */
+export interface AcceptedOptions extends CallOptions {
+  /** Items settled of each part, by tenant, read before this is called: what was settled was accepted. */
+  readonly settled?: ReadonlyMap<TenantId, ReadonlyMap<string, number>>;
 }
 
 /** What a group has still to settle of a stream. */

@@ -184,8 +184,10 @@ export interface SettledTenant {
   readonly tenant: TenantId;
   readonly settled: SettledItems;
   readonly conflicts: number;
-  /** Per ledgered stream: `cumulativeItems` of the last event settled for the tenant. */
+  /** Per ledgered stream: `cumulativeItems` of the last event settled for the tenant; of a stream in parts, that of each part, added up. */
   readonly watermarks: ReadonlyMap<StreamName, number>;
+  /** Of streams in parts: what each part has in that sum. */
+  readonly parts?: ReadonlyMap<StreamName, ReadonlyMap<string, number>>;
 }
 
 /** How the readings of a bucket become one number. */

@@ -35,8 +35,8 @@ type Counts = { -readonly [Outcome in keyof SettledItems]: number };
 
 interface TenantTotals {
   readonly counts: Counts;
-  /** `cumulativeItems` of the last event, by stream. */
-  readonly watermarks: Map<StreamName, number>;
+  /** `cumulativeItems` of the last event, by stream and the part of it that they count. */
+  readonly watermarks: Map<StreamName, Map<string | undefined, number>>;
 }
 
 /** Lays the outcomes of one transaction out as rows, and sums them up. Touches no memory that a failed transaction would have to undo. */
@@ -97,7 +97,9 @@ export class BatchWriter {
       : this.#addRows(stream, this.#machineOf(event.key), outcome);
     totals.counts[counted] += event.items;
     if (watermark === 'moves' && (LEDGERED_STREAMS as readonly StreamName[]).includes(stream)) {
-      totals.watermarks.set(stream, event.cumulativeItems);
+      let parts = totals.watermarks.get(stream);
+      if (!parts) totals.watermarks.set(stream, (parts = new Map<string | undefined, number>()));
+      parts.set(event.part, event.cumulativeItems);
     }
     return counted;
   }
@@ -109,7 +111,9 @@ export class BatchWriter {
       for (const outcome of Object.keys(counts) as (keyof Counts)[]) {
         change.add(['settled', tenant, outcome], counts[outcome]);
       }
-      for (const [stream, items] of watermarks) change.raise(['watermark', tenant, stream], items);
+      for (const [stream, parts] of watermarks)
+        for (const [part, items] of parts)
+          change.raise(part === undefined ? ['watermark', tenant, stream] : ['watermark', tenant, stream, part], items);
       added.set(tenant, counts);
     }
     change.set(['accepted-order'], this.#ord);

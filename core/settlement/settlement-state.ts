@@ -1,4 +1,4 @@
-import { LEDGERED_STREAMS, type StreamName } from '../domain/event.ts';
+import type { StreamName } from '../domain/event.ts';
 import type { TenantId } from '../domain/ids.ts';
 import type { SettledItems } from '../domain/ledger.ts';
 import type { Progress } from '../ports/event-stream.ts';
@@ -8,7 +8,7 @@ type Outcome = keyof SettledItems;
 /** The name of one number of the ledger; its JSON is what a store keeps it under. */
 export type StateKey =
   | readonly ['settled', TenantId, Outcome]
-  | readonly ['watermark', TenantId, StreamName]
+  | readonly ['watermark', TenantId, StreamName, part?: string]
   | readonly ['progress', StreamName, string, string, number]
   /** Events that the group should have been given and was not. */
   | readonly ['lost', StreamName, string]
@@ -50,12 +50,13 @@ export class SettlementState {
   }
 
   tenants(): SettledTenant[] {
+    const watermarks = Map.groupBy(this.#keys('watermark'), ([[, tenant]]) => tenant);
     const tenants = new Set<TenantId>([
       ...this.#keys('settled').map(([[, tenant]]) => tenant),
-      ...this.#keys('watermark').map(([[, tenant]]) => tenant),
+      ...watermarks.keys(),
       ...this.#keys('conflicts').map(([[, tenant]]) => tenant),
     ]);
-    return [...tenants].sort().map((tenant) => this.#tenant(tenant));
+    return [...tenants].sort().map((tenant) => ({ ...this.#tenant(tenant), ...watermarksOf(watermarks.get(tenant)) }));
   }
 
   /** Takes over what a commit made durable. */
@@ -63,7 +64,7 @@ export class SettlementState {
     for (const [key, value] of change.values) this.#values.set(key, value);
   }
 
-  #tenant(tenant: TenantId): SettledTenant {
+  #tenant(tenant: TenantId): Omit<SettledTenant, 'watermarks' | 'parts'> {
     const settled = (outcome: Outcome) => this.get(['settled', tenant, outcome]) ?? 0;
     return {
       tenant,
@@ -74,12 +75,6 @@ export class SettlementState {
         deadLettered: settled('deadLettered'),
       },
       conflicts: this.get(['conflicts', tenant]) ?? 0,
-      watermarks: new Map(
-        LEDGERED_STREAMS.flatMap((stream): [StreamName, number][] => {
-          const items = this.get(['watermark', tenant, stream]);
-          return items === undefined ? [] : [[stream, items]];
-        }),
-      ),
     };
   }
 
@@ -92,6 +87,23 @@ export class SettlementState {
       .filter(([key]) => key.startsWith(prefix))
       .map(([key, value]) => [JSON.parse(key) as Key, value] as const);
   }
+}
+
+type WatermarkKey = Extract<StateKey, readonly ['watermark', ...unknown[]]>;
+
+/** One number a stream, and what it is the sum of. */
+function watermarksOf(
+  saved: readonly (readonly [WatermarkKey, number])[] = [],
+): Pick<SettledTenant, 'watermarks' | 'parts'> {
+  const watermarks = new Map<StreamName, number>();
+  const parts = new Map<StreamName, Map<string, number>>();
+  for (const [[, , stream, part], items] of saved) {
+    watermarks.set(stream, (watermarks.get(stream) ?? 0) + items);
+    if (part === undefined) continue;
+    const ofStream = parts.get(stream) ?? new Map<string, number>();
+    parts.set(stream, ofStream.set(part, items));
+  }
+  return { watermarks, ...(parts.size > 0 && { parts }) };
 }
 
 /** What one transaction changes of the state: written with it, applied to memory after its commit. */

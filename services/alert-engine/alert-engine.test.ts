@@ -908,4 +908,41 @@ describe('alert engine after a crash', () => {
     expect(await crashing.history()).toEqual(expected.history);
     expect(windowsOf(crashing)).toEqual(expected.windows);
   });
+
+  it('goes on from what it acknowledged, where the tail of its streams cannot be read', async () => {
+    const crashing = await openPlant(...delayed);
+    let mayStillSave = true;
+    let refused = 0;
+    const checkpoints = new Proxy(crashing.checkpoints, {
+      get: (target, property) => {
+        if (property === 'save' && !mayStillSave) {
+          refused++;
+          return () => Promise.reject(new PortError('unavailable', 'crashed'));
+        }
+        const value: unknown = Reflect.get(target, property, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+    const tailless = new Proxy(crashing.stream, {
+      has: (target, property) => property !== 'readTail' && Reflect.has(target, property),
+      get: (target, property) => {
+        const value: unknown = Reflect.get(target, property, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+    // State is saved only because of what is acknowledged.
+    const first = await crashing.start({ checkpoints, stream: tailless }, { saveEveryMs: 3_600_000 });
+    await feed(crashing, 0, 100);
+    await settled(crashing);
+    mayStillSave = false;
+    await feed(crashing, 100, 200);
+    await until(() => refused > 0);
+    await first.close();
+    expect((await crashing.stream.lag('metrics', 'compute')).events).toBe(100);
+    await crashing.start({ stream: tailless });
+    await feed(crashing, 200, HISTORY.length);
+    await settled(crashing);
+    expect(await crashing.history()).toEqual(expected.history);
+    expect(windowsOf(crashing)).toEqual(expected.windows);
+  });
 });

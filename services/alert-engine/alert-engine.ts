@@ -6,6 +6,7 @@ import { pumpToNotifier, pumpToStream, type OutboxPump } from '#core/alerting/ou
 import { VerdictChanges } from '#core/announcing/verdict-changes.ts';
 import type { Clock } from '#core/clock.ts';
 import { runConsumer } from '#core/delivery/consumer.ts';
+import { tailOf } from '#core/delivery/stream-capabilities.ts';
 import { reasonOf } from '#core/derivation/dead-letters.ts';
 import { publishAll } from '#core/derivation/publish-all.ts';
 import type { ReplayDependencies, ReplayOutcome } from '#core/derivation/replay-dead-letter.ts';
@@ -60,8 +61,11 @@ interface Input {
 }
 
 export interface AlertEngineDependencies {
-  /** Its lag tells silence from delay; its tail is what state that was saved is brought up to date with. */
-  readonly stream: MeasuredStream & ReadableTail;
+  /**
+   * Its lag tells silence from delay; its tail is what state that was saved is brought up to date with. Where that cannot be read, state is saved
+   * before what led to it is acknowledged.
+   */
+  readonly stream: MeasuredStream;
   readonly journal: AlarmJournal & AlarmOutbox & Announcements;
   readonly rules: RuleStore;
   readonly machines: Pick<MachineRegistry, 'listMachines' | 'listMachineEvents' | 'onChange'>;
@@ -153,6 +157,7 @@ export async function startAlertEngine(
 class AlertEngine implements Turn {
   readonly #config: AlertEngineConfig;
   readonly #dependencies: AlertEngineDependencies;
+  readonly #tail: ReadableTail | undefined;
   readonly #judging: Judging;
   readonly #state: SavedState;
   readonly #rulebook: Rulebook;
@@ -177,6 +182,7 @@ class AlertEngine implements Turn {
     const { rules, machines, checkpoints, notifiers, clock, metrics, journal } = dependencies;
     this.#config = config;
     this.#dependencies = dependencies;
+    this.#tail = tailOf(dependencies.stream);
     this.#lease = lease;
     this.#leaseUntilMs = clock.monotonicMs() + config.leaseMs;
     this.#judging = new Judging({
@@ -229,10 +235,7 @@ class AlertEngine implements Turn {
     await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
     await this.#loop;
     if (!this.#isLost && this.#problem === undefined) {
-      // The first ends a pass that may be under way, the second takes what changed since it began.
-      await this.#save(Infinity)
-        .then(() => this.#save(Infinity))
-        .catch((error: unknown) => this.#report('save state', error));
+      await this.#saveAll().catch((error: unknown) => this.#report('save state', error));
     }
     await Promise.all(this.#pumps.map((pump) => pump.close()));
     this.#metrics.close();
@@ -275,9 +278,10 @@ class AlertEngine implements Turn {
       const { stream } = input;
       const untilMs = saved?.[stream];
       this.#takenUntilMs[stream] = untilMs ?? (await this.#oldestWaitingMs(input));
-      if (untilMs === undefined) continue;
+      const tail = this.#tail;
+      if (untilMs === undefined || !tail) continue;
       const limits = { maxEvents: Number.MAX_SAFE_INTEGER, sinceMs: untilMs - TAIL_MARGIN_MS };
-      for await (const events of this.#dependencies.stream.readTail(stream, limits, { signal })) {
+      for await (const events of tail.readTail(stream, limits, { signal })) {
         this.#take(stream, events);
         await this.#flush();
       }
@@ -302,6 +306,7 @@ class AlertEngine implements Turn {
         this.#take(streamName, events);
         await this.#flush();
         await this.#letters.bury([streamName, 'alarms']);
+        if (!this.#tail) await this.#saveAll();
       } catch (error) {
         // What an event alone is to blame for has become a dead letter: this is the ports' trouble, and passes with it.
         throw isRetryable(error) ? error : new PortError('unavailable', messageOf(error), { cause: error });
@@ -498,6 +503,12 @@ class AlertEngine implements Turn {
         comment: 'the time of shelving is over',
       })),
     );
+  }
+
+  /** The first ends a pass that may be under way, the second takes what changed since it began. */
+  async #saveAll(): Promise<void> {
+    await this.#save(Infinity);
+    await this.#save(Infinity);
   }
 
   #save(budgetMs: number): Promise<void> {

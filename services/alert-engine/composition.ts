@@ -36,7 +36,7 @@ export async function wireAlertEngine(runtime: ServiceRuntime): Promise<RunningA
   const { latenessMs, windowIdleMs, windowS, windowStepS = windowS } = configuration;
   const windows = { windowMs: 1000 * windowS, windowStepMs: 1000 * windowStepS, windowIdleMs };
   return startAlertEngine(alertEngineConfigSchema.parse({ latenessMs, ...windows }), {
-    stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream', 'ReadableTail'),
+    stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream'),
     journal: await port('alarmJournal'),
     rules: await port('ruleStore'),
     machines: await port('machineRegistry'),

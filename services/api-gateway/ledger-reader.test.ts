@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { systemClock } from '#core/clock.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
+import type { AcceptedOptions } from '#core/ports/event-stream.ts';
 import type { SettledTenant } from '#core/ports/time-series-store.ts';
 import { LedgerReader } from './ledger-reader.ts';
 
@@ -53,5 +54,32 @@ describe('the ledger’s own sum', () => {
     ['more settled than one log ever accepted', { heads: { metrics: 79, 'raw-waveform': 21 } }],
   ])('is not exact with %s', async (_what, wrong) => {
     expect((await ledgerOf({ ...RIGHT, ...wrong })).exact).toBe(false);
+  });
+});
+
+describe('a stream whose parts only their publishers count', () => {
+  const metrics: StreamName = 'metrics';
+  const parts = new Map([[metrics, new Map([['edge.0/1', 50], ['edge.1/1', 30]])]]); // prettier-ignore
+  const store = {
+    settled: async () => [
+      {
+        ...{ tenant: NORTH, settled: { ...RIGHT.settled, stored: 60 }, conflicts: 0, parts },
+        watermarks: new Map([[metrics, 80]]),
+      },
+    ],
+    lostEvents: async () => [],
+  };
+
+  it('is told what is settled of each part, as that was accepted even where it was not said', async () => {
+    const asked: AcceptedOptions[] = [];
+    const stream = {
+      acceptedItems: async (_stream: StreamName, options: AcceptedOptions = {}) => {
+        asked.push(options);
+        return new Map([[NORTH, asked.length === 1 ? 85 : 0]]);
+      },
+    };
+    const ledger = await new LedgerReader({ store, stream, clock: systemClock }).of(NORTH);
+    expect(ledger).toMatchObject({ accepted: 85, pending: 5, exact: true });
+    expect(asked).toEqual([{ settled: new Map([[NORTH, parts.get(metrics)]]) }, { settled: new Map() }]);
   });
 });

@@ -1,8 +1,8 @@
 import type { Clock } from '#core/clock.ts';
-import { LEDGERED_STREAMS } from '#core/domain/event.ts';
+import { LEDGERED_STREAMS, type StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { NOTHING_SETTLED } from '#core/domain/ledger.ts';
-import type { MeasuredStream } from '#core/ports/event-stream.ts';
+import type { AcceptedOptions, MeasuredStream } from '#core/ports/event-stream.ts';
 import type { SettledTenant, TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { LedgerView } from './schemas/ledger.ts';
 
@@ -94,7 +94,9 @@ export class LedgerReader {
   async #read(): Promise<Snapshot> {
     const [settled, lost] = await Promise.all([this.#store.settled(), this.#store.lostEvents()]);
     const [heads, refusedElsewhere] = await Promise.all([
-      Promise.all(LEDGERED_STREAMS.map((stream) => this.#stream.acceptedItems(stream))),
+      Promise.all(
+        LEDGERED_STREAMS.map((stream) => this.#stream.acceptedItems(stream, { settled: partsOf(settled, stream) })),
+      ),
       this.#refusedElsewhere(),
     ]);
     return {
@@ -105,4 +107,8 @@ export class LedgerReader {
       refusedElsewhere,
     };
   }
+}
+
+function partsOf(settled: readonly SettledTenant[], stream: StreamName): NonNullable<AcceptedOptions['settled']> {
+  return new Map(settled.flatMap(({ tenant, parts }) => (parts?.has(stream) ? [[tenant, parts.get(stream)!]] : [])));
 }

@@ -55,7 +55,7 @@ export async function wireIngestion(runtime: ServiceRuntime): Promise<BrokerInge
   const ingestion = await startIngestion(
     { acceptAgeMs: acceptAgeDays * DAY_MS, maxPendingEvents },
     {
-      stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream', 'ReadableTail'),
+      stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream'),
       machines: await port('machineRegistry'),
       objects: await port('objectStore'),
       ...{ clock, logger, metrics, tracing },

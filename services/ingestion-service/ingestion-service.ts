@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Clock } from '#core/clock.ts';
+import { tailOf } from '#core/delivery/stream-capabilities.ts';
 import { LEDGERED_STREAMS, type MachineEvent, type StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { INTAKE_KINDS } from '#core/ingestion/back-pressure.ts';
@@ -13,7 +14,7 @@ import type {
   IntakeKind,
   PresenceListener,
 } from '#core/ports/device-gateway.ts';
-import type { EventStream, MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
+import type { EventStream, MeasuredStream } from '#core/ports/event-stream.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
@@ -39,7 +40,8 @@ export interface IngestionWatcher {
 }
 
 export interface IngestionDependencies<Gateway extends DeviceGateway> {
-  readonly stream: ReadableTail & MeasuredStream;
+  /** Where its tail can be read, receipts are read back from that; else the store looks for what may have come before this process began. */
+  readonly stream: MeasuredStream;
   readonly machines: MachineRegistry;
   readonly objects: ObjectStore;
   readonly clock: Clock;
@@ -70,12 +72,13 @@ export async function startIngestion<Gateway extends DeviceGateway>(
 ): Promise<RunningIngestion<Gateway>> {
   const { machines, objects, clock, logger, metrics, watcher, presence, makeGateway } = dependencies;
   const stream = observedStream(dependencies.stream, { metrics });
+  const tail = tailOf(dependencies.stream);
   const tracing = dependencies.tracing.as('ingestion-service');
   const onProblem = (what: string, error: unknown): void => logger.warn({ err: error }, `${what} failed`);
   const intake = new Intake(
     {
       stream: watched(stream, watcher),
-      tail: stream,
+      ...(tail && { tail }),
       machines,
       objects,
       clock,

@@ -73,8 +73,8 @@ describe('the runtime of a process', () => {
 
 describe('a service that needs a power which the bound adapter lacks', () => {
   it.each([
-    ['alert-engine', wireAlertEngine, 'MeasuredStream and ReadableTail'],
-    ['ingestion-service', wireIngestion, 'MeasuredStream and ReadableTail'],
+    ['alert-engine', wireAlertEngine, 'MeasuredStream'],
+    ['ingestion-service', wireIngestion, 'MeasuredStream'],
   ] as const)(
     '%s does not start, and says which power of which adapter, and what to do',
     async (name, wire, powers) => {
@@ -112,7 +112,7 @@ describe('a site of a provider', () => {
     };
     const runtime = openRuntime(configuration({ portsFile }), 'test', { choice });
     await expect(wireAlertEngine(runtime)).rejects.toThrow(
-      'alert-engine needs the capability MeasuredStream and ReadableTail of the port eventStream',
+      'alert-engine needs the capability MeasuredStream of the port eventStream',
     );
     await runtime.close();
   });

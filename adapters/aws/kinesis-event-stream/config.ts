@@ -11,7 +11,7 @@ export const kinesisEventStreamConfigSchema = z.strictObject({
   stateTable: z.string().min(3).max(255),
   /** Of the table, where it is not that of the streams. */
   stateEndpoint: z.url().optional(),
-  /** Name of this publisher in the events' envelope. */
+  /** Name of this publisher in the events' envelope; two processes that publish to one stream have two. */
   source: z
     .string()
     .regex(/^[A-Za-z0-9_.-]{1,64}$/)
@@ -31,6 +31,10 @@ export const kinesisEventStreamConfigSchema = z.strictObject({
   leaseMs: z.int().min(300).max(300_000).default(10_000),
   /** How often a shard's progress is saved while it advances: what a crash may deliver again. */
   checkpointIntervalMs: z.int().min(10).max(60_000).default(1_000),
+  /** How long the streams keep events: theirs by default. What has waited for three quarters of it shuts intake. */
+  retentionMs: z.int().min(86_400_000).max(31_536_000_000).default(86_400_000),
+  /** How often a publisher says what it made durable: what one that is killed leaves unsaid. */
+  accountEveryMs: z.int().min(10).max(60_000).default(1_000),
   /** A shard is not read further while more of it waits behind failed events. */
   maxHeldEvents: z.int().min(1).default(10_000),
   maxHeldBytes: z.int().min(1_048_576).default(16_777_216),

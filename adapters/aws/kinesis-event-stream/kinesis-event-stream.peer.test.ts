@@ -4,7 +4,11 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Kinesis } from '@aws-sdk/client-kinesis';
-import { eventStreamContract, type EventStreamHarness } from '#core/contracts/event-stream.contract.ts';
+import {
+  eventStreamContract,
+  measuredStreamContract,
+  type MeasuredStreamHarness,
+} from '#core/contracts/event-stream.contract.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
@@ -42,7 +46,7 @@ afterAll(async () => {
   await kinesalite[Symbol.asyncDispose]();
 });
 
-interface Harness extends EventStreamHarness, AsyncDisposable {
+interface Harness extends MeasuredStreamHarness, AsyncDisposable {
   readonly name: string;
   readonly kinesis: Kinesis;
   readonly leases: LeaseTable;
@@ -64,7 +68,7 @@ async function makeHarness(
     ...{ region: REGION, endpoint, stateEndpoint: moto.endpoint, streams: { metrics: name }, stateTable: name },
     // So many that each machine of a case has a lane, and with it records, of its own.
     lanes: 499,
-    ...{ pollMs: 10, leaseMs: 1500, checkpointIntervalMs: 100 },
+    ...{ pollMs: 10, leaseMs: 1500, checkpointIntervalMs: 100, accountEveryMs: 100 },
     // The peers have the limit that was Kinesis's until 2025.
     maxRequestBytes: 5_242_880,
     ...given,
@@ -146,6 +150,8 @@ async function killConsumerMidBatch(config: KinesisEventStreamConfig, group: str
 
 describeContract(eventStreamContract, 'Kinesis, one shard (moto)', () => makeHarness('moto', 1));
 describeContract(eventStreamContract, 'Kinesis, three shards (kinesalite)', () => makeHarness('kinesalite', 3));
+describeContract(measuredStreamContract, 'Kinesis, one shard (moto)', () => makeHarness('moto', 1));
+describeContract(measuredStreamContract, 'Kinesis, three shards (kinesalite)', () => makeHarness('kinesalite', 3));
 
 describe('a stream that is split and merged while it is written and read', () => {
   it('is delivered in the order of each machine and each source, by two workers, and loses nothing', async () => {

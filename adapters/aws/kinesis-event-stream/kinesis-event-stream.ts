@@ -1,16 +1,22 @@
 import { systemClock, type Clock } from '#core/clock.ts';
+import { StreamAccounts } from '#core/delivery/accounts/stream-accounts.ts';
 import { orStopWaiting } from '#core/stop-waiting.ts';
 import { deliveryLimits } from '#core/delivery/delivery-window.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
 import type { MachineEvent, StreamName } from '#core/domain/event.ts';
+import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type {
+  AcceptedOptions,
   BatchHandler,
-  EventStream,
+  MeasuredStream,
   PublishResult,
+  StreamLag,
   SubscribeOptions,
   Subscription,
 } from '#core/ports/event-stream.ts';
+import { DynamodbCheckpointStore } from '../dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
 import { awsCall } from '../aws-errors.ts';
 import { openDynamoTable, type DynamoTable } from '../dynamo-table.ts';
 import { openKinesis, type KinesisCalls, type PutResult, type Shard } from './client.ts';
@@ -19,7 +25,7 @@ import { GroupSubscription } from './group-subscription.ts';
 import { KINESIS_CODES } from './kinesis-codes.ts';
 import { LeaseTable } from './lease-table.ts';
 import { encodeMarker } from './record-codec.ts';
-import { StreamPublisher } from './stream-publisher.ts';
+import { sourceOf, StreamPublisher } from './stream-publisher.ts';
 
 const RECORDS_A_REQUEST = 500;
 /** A declaration that meets a split or merge begins again, at most so often. */
@@ -39,16 +45,19 @@ interface OpenStream {
   readonly name: string;
   readonly leases: LeaseTable;
   readonly publisher: StreamPublisher;
+  readonly accounts: StreamAccounts;
 }
 
 /**
  * Streams of Kinesis. A record has the events of one lane that were published together; a lane is always in one shard, so that its numbers come in
- * order however the stream is divided. What groups have settled is in DynamoDB, shard by shard.
+ * order however the stream is divided. What groups have settled is in DynamoDB, shard by shard, and what publishers and groups say of themselves,
+ * which measures the stream.
  */
-export class KinesisEventStream implements EventStream {
+export class KinesisEventStream implements MeasuredStream {
   readonly #config: KinesisEventStreamConfig;
   readonly #kinesis: KinesisCalls;
   readonly #table: DynamoTable;
+  readonly #checkpoints: CheckpointStore;
   readonly #clock: Clock;
   readonly #onFailure: (error: unknown) => void;
   readonly #streams = new Map<StreamName, OpenStream>();
@@ -62,6 +71,11 @@ export class KinesisEventStream implements EventStream {
     this.#config = config;
     this.#kinesis = kinesis;
     this.#table = table;
+    const { region, endpoint, stateTable, stateEndpoint = endpoint, timeoutMs } = config;
+    this.#checkpoints = new DynamodbCheckpointStore(
+      { region, endpoint: stateEndpoint, table: stateTable, timeoutMs },
+      table,
+    );
     this.#clock = clock;
     this.#onFailure = onFailure;
   }
@@ -83,8 +97,9 @@ export class KinesisEventStream implements EventStream {
   }
 
   async declareGroup(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<void> {
-    const { name, leases } = this.#open(stream, signal);
+    const { name, leases, accounts } = this.#open(stream, signal);
     checkGroupName(group);
+    await accounts.declare(group, signal && { signal });
     if (await leases.isDeclared(group, signal)) return;
     const starts = await this.#markShards(name, signal);
     for (const { id, sequenceNumber } of starts)
@@ -93,9 +108,10 @@ export class KinesisEventStream implements EventStream {
   }
 
   async forgetGroup(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<void> {
-    const { leases } = this.#open(stream, signal);
+    const { leases, accounts } = this.#open(stream, signal);
     checkGroupName(group);
     await leases.forget(group, signal);
+    await accounts.forget(group, signal && { signal });
   }
 
   async subscribe(
@@ -104,7 +120,7 @@ export class KinesisEventStream implements EventStream {
     handler: BatchHandler,
     options: SubscribeOptions,
   ): Promise<Subscription> {
-    const { name, leases } = this.#open(stream);
+    const { name, leases, accounts } = this.#open(stream);
     checkGroupName(group);
     const limits = deliveryLimits(options, this.#config);
     if (!(await leases.isDeclared(group)))
@@ -112,7 +128,8 @@ export class KinesisEventStream implements EventStream {
     this.#checkOpen();
     const { pollMs, leaseMs, checkpointIntervalMs } = this.#config;
     const subscription = new GroupSubscription({
-      ...{ group, handler, leases, limits, resumeAfter: options.resumeAfter },
+      handler: accounts.counting(group, options.resumeAfter, handler),
+      ...{ group, leases, limits, resumeAfter: options.resumeAfter },
       ...{ clock: this.#clock, pollMs, leaseMs, checkpointIntervalMs },
       shards: () => this.#shards(name, undefined),
       iterator: (shard, start, signal) =>
@@ -132,6 +149,18 @@ export class KinesisEventStream implements EventStream {
     };
   }
 
+  async acceptedItems(
+    stream: StreamName,
+    { signal, ...options }: AcceptedOptions = {},
+  ): Promise<ReadonlyMap<TenantId, number>> {
+    const { accounts } = this.#open(stream, signal);
+    return accounts.acceptedItems({ ...options, ...(signal && { signal }) });
+  }
+
+  async lag(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<StreamLag> {
+    return this.#open(stream, signal).accounts.lag(group, signal && { signal });
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#closeAll();
     return this.#closed;
@@ -141,6 +170,7 @@ export class KinesisEventStream implements EventStream {
     const subscriptions = [...this.#subscriptions].map((each) => each.close());
     const publishers = [...this.#streams.values()].map(({ publisher }) => publisher.close().catch(this.#onFailure));
     await Promise.all([...subscriptions, ...publishers]);
+    await Promise.all([...this.#streams.values()].map(({ accounts }) => accounts.close()));
     this.#kinesis.close();
     this.#table.close();
   }
@@ -191,21 +221,30 @@ export class KinesisEventStream implements EventStream {
   }
 
   #openStream(stream: StreamName): OpenStream {
-    const { streams, source, lanes, maxRequestBytes, maxPendingBytes, timeoutMs } = this.#config;
+    const { streams, source, lanes, maxRequestBytes, maxPendingBytes, timeoutMs, retentionMs, accountEveryMs } =
+      this.#config;
     const name = streams[stream];
     if (name === undefined) {
       const names = Object.keys(streams).join(', ');
       throw new PortError('not_found', `there is no stream ${stream}; the configured ones are ${names}`);
     }
-    const leases = new LeaseTable(this.#table, name, timeoutMs);
+    const accounts = new StreamAccounts({
+      ...{ checkpoints: this.#checkpoints, name, retentionMs, saveEveryMs: accountEveryMs },
+      ...{ clock: this.#clock, onFailure: this.#onFailure },
+    });
+    const leases = new LeaseTable(this.#table, name, timeoutMs, (group) => accounts.flush(group));
+    const sources = Array.from({ length: lanes }, (_, lane) => sourceOf(source, lane));
     const publisher = new StreamPublisher({
       ...{ source, lanes, maxRequestBytes, maxPendingBytes },
       put: (records) =>
         this.#call(`publish to ${name}`, undefined, (stopped) => this.#kinesis.put(name, records, stopped)),
-      openEpoch: () => leases.openEpoch(source),
-      count: (tenant, items) => leases.count(tenant, items),
+      openEpoch: async () => {
+        await accounts.open(sources);
+        return leases.openEpoch(source);
+      },
+      published: (epoch) => accounts.published(epoch),
     });
-    return { name, leases, publisher };
+    return { name, leases, publisher, accounts };
   }
 
   #checkOpen(): void {

@@ -42,11 +42,19 @@ export class LeaseTable {
   readonly #table: DynamoTable;
   readonly #stream: string;
   readonly #timeoutMs: number;
+  readonly #beforeProgress: (group: string) => Promise<void>;
 
-  constructor(table: DynamoTable, stream: string, timeoutMs: number) {
+  /** `beforeProgress` has to succeed before the progress of the group is saved. */
+  constructor(
+    table: DynamoTable,
+    stream: string,
+    timeoutMs: number,
+    beforeProgress: (group: string) => Promise<void> = () => Promise.resolve(),
+  ) {
     this.#table = table;
     this.#stream = stream;
     this.#timeoutMs = timeoutMs;
+    this.#beforeProgress = beforeProgress;
   }
 
   async isDeclared(group: string, signal?: AbortSignal): Promise<boolean> {
@@ -99,6 +107,7 @@ export class LeaseTable {
   /** Saves the position, and says that the owner is alive. Undefined where the lease is no longer the owner's. */
   async renew(group: string, lease: ShardLease, position: ShardPosition): Promise<ShardLease | undefined> {
     const { shard, owner, fence } = lease;
+    await this.#beforeProgress(group);
     return this.#change(`renew lease of ${shard}`, group, shard, {
       ...changeTo(position),
       add: { renewals: 1 },
@@ -110,6 +119,7 @@ export class LeaseTable {
   async release(group: string, lease: ShardLease, position: ShardPosition, isEnded: boolean): Promise<void> {
     const { shard, owner, fence } = lease;
     const { set, remove = [] } = changeTo(position);
+    await this.#beforeProgress(group);
     await this.#change(`release lease of ${shard}`, group, shard, {
       set: { ...set, ...(isEnded && { isEnded }) },
       remove: [...remove, 'owner', 'wantedBy'],
@@ -132,13 +142,6 @@ export class LeaseTable {
     const key = { pk: `stream#${this.#stream}`, sk: `epoch#${source}` };
     const { epoch } = await this.#update(`open an epoch of ${source}`, key, { add: { epoch: 1 } });
     return Number(epoch);
-  }
-
-  /** Adds to the tenant's items on the stream, and resolves to what they are then. */
-  async count(tenant: string, items: number): Promise<number> {
-    const key = { pk: `stream#${this.#stream}`, sk: `tenant#${tenant}` };
-    const counted = await this.#update(`count items of ${tenant}`, key, { add: { items } });
-    return Number(counted['items']);
   }
 
   async #change(

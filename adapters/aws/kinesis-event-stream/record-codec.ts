@@ -1,4 +1,5 @@
 import { Packr } from 'msgpackr';
+import { partOf } from '#core/delivery/accounts/stream-accounts.ts';
 import type { EventKind, MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
@@ -8,12 +9,12 @@ export interface RecordStamp {
   readonly source: string;
   readonly epoch: number;
   readonly firstSeq: number;
-  /** Of each event. */
+  /** Of each event: of its tenant, in this lane and epoch. */
   readonly cumulativeItems: readonly number[];
 }
 
 /** Changes with the layout: an older reader must not misread a newer record. */
-const FORMAT = 'tribo-1';
+const FORMAT = 'tribo-2';
 const VERIFY_STORED = 1;
 const IMPORTED = 2;
 /** Of an event besides its texts and payload, and of a record: more than msgpack takes. */
@@ -69,13 +70,14 @@ export function encodeMarker(): Uint8Array {
 /** @throws PortError data_loss where somebody else wrote the record. */
 export function decodeRecord(data: Uint8Array, where: string): readonly StampedEvent[] {
   const [, source, epoch, firstSeq, keys, events] = unpack(data, where);
+  const part = partOf(source, epoch);
   return events.map(
     ([eventId, kind, key, items, acceptedAtMs, cumulativeItems, flags, payload, traceparent], index) => ({
       ...{ eventId, kind, key: keys[key]!, items, acceptedAtMs, payload },
       ...((flags & VERIFY_STORED) !== 0 && { verifyStored: true }),
       ...((flags & IMPORTED) !== 0 && { imported: true }),
       ...(traceparent !== null && { traceparent }),
-      ...{ source, epoch, seq: firstSeq + index, cumulativeItems },
+      ...{ source, epoch, seq: firstSeq + index, cumulativeItems, part },
     }),
   );
 }

@@ -16,7 +16,7 @@ const throttled: PutResult = { errorCode: 'ProvisionedThroughputExceededExceptio
 function makePublisher(given: Partial<PublisherParts> = {}) {
   const durable: StampedEvent[] = [];
   const requests: StampedEvent[][][] = [];
-  const counts = new Map<string, number>();
+  const said = new Map<string, { readonly seq: number; readonly items: number }>();
   let epochs = 0;
   let answer: (request: number) => Answer | PortError = () => () => taken;
   const publisher = new StreamPublisher({
@@ -34,14 +34,11 @@ function makePublisher(given: Partial<PublisherParts> = {}) {
       });
     },
     openEpoch: async () => ++epochs,
-    count: async (tenant, items) => {
-      const total = (counts.get(tenant) ?? 0) + items;
-      counts.set(tenant, total);
-      return total;
-    },
+    published: ({ source, epoch, seq, items }) =>
+      void said.set(`${source}/${epoch}`, { seq, items: items.get('north') ?? 0 }),
     ...given,
   });
-  return { publisher, durable, requests, counts, answerBy: (by: typeof answer) => void (answer = by) };
+  return { publisher, durable, requests, said, answerBy: (by: typeof answer) => void (answer = by) };
 }
 
 function eventsOf(count: number, machines: number, bytes = 10): MachineEvent[] {
@@ -85,7 +82,7 @@ describe('a request', () => {
 
 describe('a record that Kinesis does not take', () => {
   it('fails its events and what waits behind them in their lane, and its numbers are those of what is published next', async () => {
-    const { publisher, durable, requests, counts, answerBy } = makePublisher({ lanes: 1 });
+    const { publisher, durable, requests, said, answerBy } = makePublisher({ lanes: 1 });
     answerBy((request) => () => (request === 2 ? throttled : taken));
     const events = eventsOf(5, 1, 300_000);
     // Three of them fill a record, so that the others go with a second one.
@@ -99,7 +96,7 @@ describe('a record that Kinesis does not take', () => {
     expect(durable.map(({ eventId, epoch, seq, cumulativeItems }) => [eventId, epoch, seq, cumulativeItems])).toEqual(
       events.map(({ eventId }, index) => [eventId, 1, index + 1, index + 1]),
     );
-    expect(counts.get('north')).toBe(5);
+    expect(said).toEqual(new Map([['edge.0/1', { seq: 5, items: 5 }]]));
   });
 
   it('holds back later records of its lane, and of no other', async () => {
@@ -116,12 +113,12 @@ describe('a record that Kinesis does not take', () => {
     expect(durable.length).toBeGreaterThan(20);
   });
 
-  it('is counted no more once the publisher is closed', async () => {
-    const { publisher, counts, answerBy } = makePublisher({ lanes: 1 });
+  it('is not said to be published', async () => {
+    const { publisher, said, answerBy } = makePublisher({ lanes: 1 });
     answerBy(() => () => throttled);
     await publisher.publish(eventsOf(7, 1));
     await publisher.close();
-    expect(counts.get('north')).toBe(0);
+    expect(said.size).toBe(0);
   });
 });
 
@@ -129,7 +126,7 @@ describe('a request that fails as a whole', () => {
   it.each(['unavailable', 'deadline_exceeded', 'internal'] as const)(
     'with %s opens another epoch, as nobody knows whether its numbers were used',
     async (code) => {
-      const { publisher, durable, answerBy } = makePublisher();
+      const { publisher, durable, said, answerBy } = makePublisher({ lanes: 1 });
       await publisher.publish(eventsOf(3, 1));
       answerBy((request) => (request === 2 ? new PortError(code, 'the answer was lost') : () => taken));
       await expect(publisher.publish(eventsOf(2, 1))).rejects.toMatchObject({ code });
@@ -140,6 +137,10 @@ describe('a request that fails as a whole', () => {
         [1, 3],
         [2, 1],
         [2, 2],
+      ]);
+      expect([...said]).toEqual([
+        ['edge.0/1', { seq: 3, items: 3 }],
+        ['edge.0/2', { seq: 2, items: 2 }],
       ]);
     },
   );

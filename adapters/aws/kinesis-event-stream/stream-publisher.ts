@@ -1,6 +1,6 @@
 import type { MachineEvent } from '#core/domain/event.ts';
 import { MAX_EVENT_BYTES } from '#core/domain/event.ts';
-import { machineRef } from '#core/domain/ids.ts';
+import { countItems, type PublishedEpoch } from '#core/delivery/accounts/stream-accounts.ts';
 import { codeOf, PortError, type PortErrorCode } from '#core/errors.ts';
 import type { PublishResult } from '#core/ports/event-stream.ts';
 import type { PutResult } from './client.ts';
@@ -29,8 +29,8 @@ export interface PublisherParts {
   ) => Promise<readonly PutResult[]>;
   /** A number above all that it gave before to any publisher of the source. */
   readonly openEpoch: () => Promise<number>;
-  /** Adds to the tenant's items on the stream and resolves to what they are then. */
-  readonly count: (tenant: string, items: number) => Promise<number>;
+  /** Told of what became durable. */
+  readonly published: (epoch: PublishedEpoch) => void;
 }
 
 type FailureCode = PublishResult['failed'][number]['code'];
@@ -41,8 +41,6 @@ interface Entry {
   readonly bytes: number;
   readonly call: Call;
   readonly index: number;
-  /** In the order of their coming, over all lanes. */
-  readonly order: number;
 }
 
 interface Call {
@@ -59,6 +57,8 @@ interface Lane {
   readonly number: number;
   readonly waiting: Entry[];
   nextSeq: number;
+  /** Durable in this epoch, by tenant. */
+  items: Map<string, number>;
 }
 
 /**
@@ -69,11 +69,7 @@ interface Lane {
 export class StreamPublisher {
   readonly #parts: PublisherParts;
   readonly #lanes = new Map<number, Lane>();
-  /** Items that were counted for events which then failed, by tenant: the next count makes good for them. */
-  readonly #overcounted = new Map<string, number>();
-  readonly #totals = new Map<string, number>();
   #epoch: number | undefined;
-  #order = 0;
   #pendingBytes = 0;
   #sending: Promise<void> | undefined;
 
@@ -94,18 +90,16 @@ export class StreamPublisher {
     const call: Call = { failed: [], left: events.length, error: undefined, durable: 0, resolve, reject };
     events.forEach((event, index) => {
       const lane = this.#laneOf(event);
-      lane.waiting.push({ event, bytes: sizes[index]!, call, index, order: this.#order++ });
+      lane.waiting.push({ event, bytes: sizes[index]!, call, index });
     });
     this.#pendingBytes += bytes;
     this.#sending ??= this.#sendAll();
     return promise;
   }
 
-  /** Resolves once nothing is under way. What was counted too much is taken back. */
+  /** Resolves once nothing is under way. */
   async close(): Promise<void> {
     while (this.#sending) await this.#sending;
-    for (const [tenant, items] of this.#overcounted) if (items > 0) await this.#parts.count(tenant, -items);
-    this.#overcounted.clear();
   }
 
   async #sendAll(): Promise<void> {
@@ -145,66 +139,39 @@ export class StreamPublisher {
     let isPut = false;
     try {
       this.#epoch ??= await this.#parts.openEpoch();
-      const counts = await this.#countItems([...request.values()].flat());
       isPut = true;
-      const results = await this.#parts.put(
-        [...request].map(([lane, entries]) => this.#recordOf(lane, entries, counts)),
-      );
+      const results = await this.#parts.put([...request].map(([lane, entries]) => this.#recordOf(lane, entries)));
       [...request].forEach(([lane, entries], index) => this.#settle(lane, entries, results[index] ?? NO_RESULT));
     } catch (error) {
       if (isPut && !DEFINITE.has(codeOf(error))) this.#leaveEpoch();
-      else if (isPut) for (const entries of request.values()) this.#takeBack(entries);
       for (const [lane, entries] of request) this.#fail(lane, entries, failureCode(codeOf(error)), error);
     }
   }
 
-  #recordOf(lane: Lane, entries: readonly Entry[], counts: ReadonlyMap<Entry, number>) {
+  #recordOf(lane: Lane, entries: readonly Entry[]) {
     const { source, lanes } = this.#parts;
-    const data = encodeRecord(
-      entries.map(({ event }) => event),
-      {
-        source: `${source}.${lane.number}`,
-        epoch: this.#epoch!,
-        firstSeq: lane.nextSeq,
-        cumulativeItems: entries.map((entry) => counts.get(entry)!),
-      },
-    );
+    const events = entries.map(({ event }) => event);
+    const items = new Map(lane.items);
+    const cumulativeItems = events.map((event) => countItems(items, event));
+    const stamp = { source: sourceOf(source, lane.number), epoch: this.#epoch!, firstSeq: lane.nextSeq };
+    const data = encodeRecord(events, { ...stamp, cumulativeItems });
     return { data, partitionKey: `lane-${lane.number}`, hashKey: hashKeyOf(lane.number, lanes) };
-  }
-
-  /** Each event's count of its tenant's items, in the order in which they were published. */
-  async #countItems(entries: Entry[]): Promise<ReadonlyMap<Entry, number>> {
-    entries.sort((left, right) => left.order - right.order);
-    const byTenant = Map.groupBy(entries, ({ event }) => machineRef(event.key).tenant);
-    const counts = new Map<Entry, number>();
-    await Promise.all(
-      [...byTenant].map(async ([tenant, own]) => {
-        const items = own.reduce((sum, { event }) => sum + event.items, 0);
-        let count = (await this.#totalWith(tenant, items)) - items;
-        for (const entry of own) counts.set(entry, (count += entry.event.items));
-      }),
-    );
-    return counts;
-  }
-
-  /** The tenant's total with so many more. Events without items, as all of derived streams, cost no write. */
-  async #totalWith(tenant: string, items: number): Promise<number> {
-    const known = this.#totals.get(tenant);
-    if (items === 0 && known !== undefined) return known;
-    const over = this.#overcounted.get(tenant) ?? 0;
-    const total = await this.#parts.count(tenant, items - over);
-    this.#overcounted.set(tenant, (this.#overcounted.get(tenant) ?? 0) - over);
-    this.#totals.set(tenant, total);
-    return total;
   }
 
   #settle(lane: Lane, entries: readonly Entry[], { sequenceNumber, errorCode }: PutResult): void {
     if (sequenceNumber === undefined) {
-      this.#takeBack(entries);
       this.#fail(lane, entries, RECORD_CODES[errorCode ?? ''] ?? 'internal');
       return;
     }
     lane.nextSeq += entries.length;
+    for (const { event } of entries) countItems(lane.items, event);
+    const { source, published } = this.#parts;
+    published({
+      source: sourceOf(source, lane.number),
+      epoch: this.#epoch!,
+      seq: lane.nextSeq - 1,
+      items: lane.items,
+    });
     for (const entry of entries) {
       entry.call.durable++;
       this.#finish(entry);
@@ -228,25 +195,23 @@ export class StreamPublisher {
     else call.resolve({ failed: call.failed });
   }
 
-  #takeBack(entries: readonly Entry[]): void {
-    for (const { event } of entries) {
-      const { tenant } = machineRef(event.key);
-      this.#overcounted.set(tenant, (this.#overcounted.get(tenant) ?? 0) + event.items);
-    }
-  }
-
   /** Nobody knows whether the last numbers were used: the next events begin another epoch. */
   #leaveEpoch(): void {
     this.#epoch = undefined;
-    for (const lane of this.#lanes.values()) lane.nextSeq = 1;
+    for (const lane of this.#lanes.values()) Object.assign(lane, { nextSeq: 1, items: new Map<string, number>() });
   }
 
   #laneOf({ key }: MachineEvent): Lane {
     const number = laneOf(key, this.#parts.lanes);
     let lane = this.#lanes.get(number);
-    if (!lane) this.#lanes.set(number, (lane = { number, waiting: [], nextSeq: 1 }));
+    if (!lane) this.#lanes.set(number, (lane = { number, waiting: [], nextSeq: 1, items: new Map() }));
     return lane;
   }
+}
+
+/** The name of a publisher's lane in the envelope. */
+export function sourceOf(publisher: string, lane: number): string {
+  return `${publisher}.${lane}`;
 }
 
 /** Of a record besides its events, with its partition key. */

@@ -12,7 +12,10 @@ export const ledgerStageSchema = z
 export const ledgerSchema = z
   .object({
     tenant: z.string(),
-    accepted: z.int(),
+    accepted: z.int().meta({
+      description:
+        'Items ever acknowledged as durable. On a stream that only its publishers count (Kinesis, Pub/Sub) those of the last second before a publisher was killed are missing here and in pending until they are settled.',
+    }),
     stored: z.int(),
     duplicate: z.int(),
     rejected: z.int(),
