@@ -80,9 +80,9 @@ export class DeliveryWindow {
     return due;
   }
 
-  /** Passes over a position that needs no delivery. */
-  skip(lane: number, position: number): void {
-    this.#lanes[lane]!.settle(position);
+  /** Passes over positions that need no delivery: one, or all from it to before `to`. */
+  skip(lane: number, position: number, to: number = position + 1): void {
+    this.#lanes[lane]!.settle(position, to);
   }
 
   /** Whether the batch being collected has room for an event of so many payload bytes. The first one always fits. */

@@ -21,7 +21,7 @@ import { awsCall } from '../aws-errors.ts';
 import { openDynamoTable, type DynamoTable } from '../dynamo-table.ts';
 import { openKinesis, type KinesisCalls, type PutResult, type Shard } from './client.ts';
 import type { KinesisEventStreamConfig } from './config.ts';
-import { GroupSubscription } from './group-subscription.ts';
+import { subscribeToShards } from './group-subscription.ts';
 import { KINESIS_CODES } from './kinesis-codes.ts';
 import { LeaseTable } from './lease-table.ts';
 import { encodeMarker } from './record-codec.ts';
@@ -127,7 +127,7 @@ export class KinesisEventStream implements MeasuredStream {
       throw new PortError('not_found', `the group ${group} of stream ${stream} is not declared`);
     this.#checkOpen();
     const { pollMs, leaseMs, checkpointIntervalMs } = this.#config;
-    const subscription = new GroupSubscription({
+    const subscription = subscribeToShards({
       handler: accounts.counting(group, options.resumeAfter, handler),
       ...{ group, leases, limits, resumeAfter: options.resumeAfter },
       ...{ clock: this.#clock, pollMs, leaseMs, checkpointIntervalMs },

@@ -1,3 +1,4 @@
+import type { Lease } from '#core/delivery/lease-worker.ts';
 import { isPortError } from '#core/errors.ts';
 import { awsCall, type AwsCodes } from '../aws-errors.ts';
 import type { DynamoChange, DynamoItem, DynamoKey, DynamoTable } from '../dynamo-table.ts';
@@ -10,7 +11,7 @@ const CODES: AwsCodes = {
 };
 
 /** Of a group and shard, as the table has it. */
-export interface ShardLease {
+export interface ShardLease extends Lease {
   readonly shard: string;
   /** What the group has settled of the shard. */
   readonly position: ShardPosition;
@@ -18,13 +19,6 @@ export interface ShardLease {
   readonly parents: readonly string[];
   /** True once everything of the shard is settled, and nothing will be added. */
   readonly isEnded: boolean;
-  readonly owner: string | undefined;
-  /** Rises with each owner, and within one with each renewal. */
-  readonly fence: number;
-  readonly renewals: number;
-  readonly leaseMs: number;
-  /** Who asks the owner to give the shard up once its batch is settled. */
-  readonly wantedBy: string | undefined;
 }
 
 /** So many events of the record are settled, and all before it; all of it without a number. Undefined: nothing of the shard. */

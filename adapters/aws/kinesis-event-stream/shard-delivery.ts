@@ -1,14 +1,15 @@
 import type { Clock } from '#core/clock.ts';
 import { deliverBatch } from '#core/delivery/deliver-batch.ts';
 import { DeliveryWindow, type DeliveryLimits, type WindowBatch } from '#core/delivery/delivery-window.ts';
+import type { LeasedDelivery } from '#core/delivery/lease-worker.ts';
 import type { SettledBefore } from '#core/delivery/settled-before.ts';
+import { Sleeper } from '#core/delivery/sleeper.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
 import { codeOf } from '#core/errors.ts';
 import type { BatchHandler } from '#core/ports/event-stream.ts';
 import type { IncomingRecord, ShardStart } from './client.ts';
 import { startOf, type ShardLease, type ShardPosition } from './lease-table.ts';
 import { decodeRecord } from './record-codec.ts';
-import { Sleeper } from '#core/delivery/sleeper.ts';
 
 export interface ShardDeliveryParts {
   readonly clock: Clock;
@@ -38,7 +39,7 @@ interface ReadRecord {
 }
 
 /** Delivers one shard, for as long as its lease is held: order within a machine, redelivery and progress are the DeliveryWindow's. */
-export class ShardDelivery {
+export class ShardDelivery implements LeasedDelivery<ShardPosition> {
   readonly lease: ShardLease;
   readonly #parts: ShardDeliveryParts;
   readonly #window: DeliveryWindow;

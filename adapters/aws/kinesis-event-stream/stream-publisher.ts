@@ -1,10 +1,11 @@
+import { laneOf } from '#core/delivery/lanes.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
 import { MAX_EVENT_BYTES } from '#core/domain/event.ts';
 import { countItems, type PublishedEpoch } from '#core/delivery/accounts/stream-accounts.ts';
 import { codeOf, PortError, type PortErrorCode } from '#core/errors.ts';
 import type { PublishResult } from '#core/ports/event-stream.ts';
 import type { PutResult } from './client.ts';
-import { hashKeyOf, laneOf } from './lanes.ts';
+import { hashKeyOf } from './lanes.ts';
 import { encodeRecord, packedBytes } from './record-codec.ts';
 
 /** A record is at most 1 MiB with its partition key; the rest is for the record's own head. */
