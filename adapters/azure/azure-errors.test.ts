@@ -32,6 +32,21 @@ describe('an error of the SDK', () => {
     },
   );
 
+  it.each([
+    ['ServerBusyError', 'resource_exhausted'],
+    ['QuotaExceededError', 'resource_exhausted'],
+    ['MessagingEntityNotFoundError', 'not_found'],
+    ['UnauthorizedError', 'permission_denied'],
+    ['ReceiverDisconnectedError', 'failed_precondition'],
+    ['MessageTooLargeError', 'invalid_argument'],
+    ['DetachForcedError', 'unavailable'],
+    ['OperationTimeoutError', 'unavailable'],
+    ['ECONNRESET', 'unavailable'],
+    [undefined, 'internal'],
+  ] as const)('of messaging, %s is %s', (code, expected) => {
+    expect(codeOfAzureError(Object.assign(new Error('by AMQP'), { name: 'MessagingError', code }))).toBe(expected);
+  });
+
   it('means what its service says where that differs', () => {
     const codes = { ContainerNotFound: 'failed_precondition' } as const;
     expect(codeOfAzureError(sdkError('ContainerNotFound', 404), codes)).toBe('failed_precondition');

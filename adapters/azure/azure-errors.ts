@@ -1,7 +1,7 @@
 import type { PortErrorCode } from '#core/errors.ts';
 import { codeOfStatus } from '../cloud-call.ts';
 
-/** What the SDK's errors mean, by the service's own code, or else by their name. */
+/** What the SDK's errors mean, by the service's own code, or else by their name; of AMQP, by the code that its errors of messaging have. */
 const CODES: Readonly<Record<string, PortErrorCode>> = {
   AggregateAuthenticationError: 'permission_denied',
   AuthenticationError: 'permission_denied',
@@ -12,6 +12,25 @@ const CODES: Readonly<Record<string, PortErrorCode>> = {
   ServerBusy: 'resource_exhausted',
   REQUEST_SEND_ERROR: 'unavailable',
   PARSE_ERROR: 'unavailable',
+  ArgumentError: 'invalid_argument',
+  ArgumentOutOfRangeError: 'invalid_argument',
+  ConnectionForcedError: 'unavailable',
+  DetachForcedError: 'unavailable',
+  InsufficientCreditError: 'unavailable',
+  InternalServerError: 'unavailable',
+  MessageTooLargeError: 'invalid_argument',
+  MessagingEntityDisabledError: 'failed_precondition',
+  MessagingEntityNotFoundError: 'not_found',
+  OperationCancelledError: 'unavailable',
+  OperationTimeoutError: 'unavailable',
+  QuotaExceededError: 'resource_exhausted',
+  ReceiverDisconnectedError: 'failed_precondition',
+  SenderBusyError: 'unavailable',
+  SenderNotReadyError: 'unavailable',
+  ServerBusyError: 'resource_exhausted',
+  ServiceUnavailableError: 'unavailable',
+  ServiceCommunicationError: 'not_found',
+  UnauthorizedError: 'permission_denied',
 };
 
 /** What a service adds to or changes of the table. */

@@ -3,6 +3,8 @@ import { azureMlModelInferenceConfigSchema } from './azure-ml-model-inference/co
 import { AzureMlModelInference } from './azure-ml-model-inference/azure-ml-model-inference.ts';
 import { blobObjectStoreConfigSchema } from './blob-object-store/config.ts';
 import { BlobObjectStore } from './blob-object-store/blob-object-store.ts';
+import { eventHubsEventStreamConfigSchema } from './event-hubs-event-stream/config.ts';
+import { EventHubsEventStream } from './event-hubs-event-stream/event-hubs-event-stream.ts';
 import { keyVaultSecretStoreConfigSchema } from './key-vault-secret-store/config.ts';
 import { KeyVaultSecretStore } from './key-vault-secret-store/key-vault-secret-store.ts';
 
@@ -19,5 +21,8 @@ export const azureOffers: readonly Offer[] = [
     'azure-ml-model-inference',
     azureMlModelInferenceConfigSchema,
     async (settings, { closing }) => closing(await AzureMlModelInference.open(settings)),
+  ),
+  provide('eventStream', 'event-hubs-event-stream', eventHubsEventStreamConfigSchema, async (settings, { closing }) =>
+    closing(await EventHubsEventStream.open(settings)),
   ),
 ];

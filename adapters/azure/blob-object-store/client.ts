@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
-import type { BlockBlobClient, ContainerClient } from '@azure/storage-blob';
+import type { BlockBlobClient } from '@azure/storage-blob';
 import type { BucketCalls } from '../../bucket-object-store.ts';
-import { loadSdk } from '../../sdk.ts';
+import { openContainerOf } from '../blob-place.ts';
 import type { BlobObjectStoreConfig } from './config.ts';
 import { Markers } from './markers.ts';
 
@@ -12,9 +12,8 @@ const PAGE = 1000;
 /** What came down is not what went up. */
 export class ChecksumMismatch extends Error {}
 
-/** The SDK is loaded here and nowhere else, so that a site without Azure never loads it. */
 export async function openContainer(config: BlobObjectStoreConfig): Promise<BucketCalls> {
-  const container = await clientOf(config);
+  const container = await openContainerOf(config, config.container);
   const markers = new Markers();
   return {
     put: async (key, bytes, ifAbsent, abortSignal) => {
@@ -95,17 +94,6 @@ async function stageBlocks(
   );
   failure.signal.throwIfAborted();
   return ids;
-}
-
-async function clientOf(config: BlobObjectStoreConfig): Promise<ContainerClient> {
-  const [{ ContainerClient: Client }, { DefaultAzureCredential }] = await loadSdk('Azure', () =>
-    Promise.all([import('@azure/storage-blob'), import('@azure/identity')]),
-  );
-  const { accountUrl, emulatorConnectionString, container } = config;
-  // Retries are core/delivery's.
-  const options = { retryOptions: { maxTries: 1 } };
-  if (emulatorConnectionString !== undefined) return new Client(emulatorConnectionString, container, options);
-  return new Client(`${accountUrl!.replace(/\/$/, '')}/${container}`, new DefaultAzureCredential(), options);
 }
 
 function md5(bytes: Uint8Array): Uint8Array {

@@ -1,18 +1,11 @@
 import { z } from 'zod';
+import { BLOB_PLACE_ERROR, blobPlaceShape, containerName, isOneBlobPlace } from '../blob-place.ts';
 
 /** Where objects are the blobs of a container of Azure Blob Storage. Credentials come from DefaultAzureCredential alone: a managed identity in production. */
 export const blobObjectStoreConfigSchema = z
   .strictObject({
-    /** Of the storage account, such as `https://akronplant.blob.core.windows.net`. */
-    accountUrl: z.url({ protocol: /^https$/ }).optional(),
-    /** Instead of it, for the development emulator alone: its connection string, which must name an endpoint on this machine. */
-    emulatorConnectionString: z
-      .string()
-      .regex(/(^|;)BlobEndpoint=http:\/\/(127\.0\.0\.1|localhost)[:/]/, {
-        error: 'must name a BlobEndpoint on this machine: a key of an Azure account is no setting',
-      })
-      .optional(),
-    container: z.string().regex(/^[a-z0-9](-?[a-z0-9]){2,62}$/),
+    ...blobPlaceShape,
+    container: containerName,
     /** Begin of all keys in the container, where it is not Tribo's alone; ends in `/`. */
     prefix: z
       .string()
@@ -23,9 +16,6 @@ export const blobObjectStoreConfigSchema = z
     /** How long one call may take. */
     timeoutMs: z.int().min(100).max(300_000).default(30_000),
   })
-  .refine((config) => (config.accountUrl === undefined) !== (config.emulatorConnectionString === undefined), {
-    error: 'give accountUrl (or, for the development emulator, emulatorConnectionString), and not both',
-    path: ['accountUrl'],
-  });
+  .refine(isOneBlobPlace, BLOB_PLACE_ERROR);
 
 export type BlobObjectStoreConfig = z.infer<typeof blobObjectStoreConfigSchema>;

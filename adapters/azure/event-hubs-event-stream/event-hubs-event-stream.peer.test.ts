@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { afterAll, beforeAll } from '@jest/globals';
+import {
+  eventStreamContract,
+  measuredStreamContract,
+  readableTailContract,
+  type EventStreamHarness,
+} from '#core/contracts/event-stream.contract.ts';
+import { laneOf } from '#core/delivery/lanes.ts';
+import type { StreamName } from '#core/domain/event.ts';
+import type { MachineKey } from '#core/domain/ids.ts';
+import type { MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
+import { EventHubsSite } from '#test/peers/event-hubs-site.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { eventHubsEventStreamConfigSchema, type EventHubsEventStreamConfig } from './config.ts';
+import { EventHubsEventStream } from './event-hubs-event-stream.ts';
+
+/** So many that the machines of the contract whose events fail have a partition each. */
+const PARTITIONS = 8;
+const SUFFIX = 'a1';
+let site: EventHubsSite;
+
+beforeAll(async () => {
+  site = await EventHubsSite.start();
+}, 300_000);
+
+afterAll(() => site[Symbol.asyncDispose]());
+
+type Harness = EventStreamHarness & { readonly stream: MeasuredStream & ReadableTail } & AsyncDisposable;
+
+async function makeHarness(): Promise<Harness> {
+  const consumerGroups = ['group', 'early', 'store', 'compute'].map((name) => `${name}-${SUFFIX}`);
+  const config = eventHubsEventStreamConfigSchema.parse(site.settings(PARTITIONS, consumerGroups));
+  const streams: EventHubsEventStream[] = [];
+  const open = async (): Promise<EventHubsEventStream> => {
+    const stream = await EventHubsEventStream.open(config);
+    streams.push(stream);
+    return stream;
+  };
+  return {
+    stream: await open(),
+    streamName: 'metrics',
+    missingStreamName: 'no-such-stream' as StreamName,
+    suffix: SUFFIX,
+    patienceMs: 30_000,
+    reopen: open,
+    killConsumerMidBatch: (group) => killConsumerMidBatch(config, group),
+    failNextPublish: (machines) => refuseOnce(machines),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(streams.map((stream) => stream.close()));
+      site.hubs.deleteHub(config.streams.metrics!);
+    },
+  };
+}
+
+/** Event Hubs refuses by batch, which is of one partition. */
+function refuseOnce(machines: readonly number[]): void {
+  const partitionOf = (machine: number) => laneOf(`north-${SUFFIX}/akron/m${machine}` as MachineKey, PARTITIONS);
+  const failing = new Set(machines.map(partitionOf));
+  site.hubs.sendFault = (_hub, partition) =>
+    failing.delete(partition) ? { refuse: 'com.microsoft:server-busy' } : undefined;
+}
+
+async function killConsumerMidBatch(config: EventHubsEventStreamConfig, group: string): Promise<readonly string[]> {
+  const program = join(import.meta.dirname, 'processes', 'consumer.ts');
+  const child = spawn(process.execPath, [program, JSON.stringify(config), group], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  return JSON.parse(line.toString()) as string[];
+}
+
+describeContract(eventStreamContract, 'Event Hubs (AMQP 1.0 peer, Azurite)', makeHarness);
+describeContract(measuredStreamContract, 'Event Hubs (AMQP 1.0 peer, Azurite)', makeHarness);
+describeContract(readableTailContract, 'Event Hubs (AMQP 1.0 peer, Azurite)', makeHarness);
