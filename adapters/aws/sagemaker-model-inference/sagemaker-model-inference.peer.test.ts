@@ -122,6 +122,7 @@ describe('an error of SageMaker', () => {
       modelError(429, encodeError(new PortError('resource_exhausted', 'busy'))),
     ],
     ['a container that is another', 'failed_precondition', { status: 200, body: '{"outputs":[]}' }],
+    ['a connection that breaks', 'unavailable', 'reset'],
   ])('that is %s is told as %s', async (_what, code, fault) => {
     await using harness = await open();
     sagemaker.wire.failNext(fault);
