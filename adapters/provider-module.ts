@@ -1,5 +1,6 @@
 import { ContainerModule, type ResolutionContext } from 'inversify';
 import type { z } from 'zod';
+import type { Notifier } from '#core/ports/notifier.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 
 /** Ports of one provider, each opened when it is first asked for, once a process. */
@@ -26,6 +27,8 @@ export interface Binding {
 export interface Offer {
   readonly port: PortName;
   readonly adapter: string;
+  /** Whether it joins what else the port has, instead of taking its place: a channel of notifications. */
+  readonly isOneOfSeveral?: boolean;
   /** Of the adapter's section in the site's configuration. */
   readonly schema: z.ZodType;
   /** Binds the port to it, with settings as its schema gave them. */
@@ -47,6 +50,16 @@ export function provide<Name extends PortName, Schema extends z.ZodType>(
     bind: ({ provide: bindPort, closing }, settings) =>
       bindPort(port, (get) => open(settings as z.output<Schema>, { closing, get })),
   };
+}
+
+/** Makes an offer of a notifier, which a site has besides its others. */
+export function provideNotifier<Schema extends z.ZodType>(
+  adapter: string,
+  schema: Schema,
+  open: (settings: z.output<Schema>) => Promise<Notifier>,
+): Offer {
+  const offer = provide('notifiers', adapter, schema, async (settings, { closing }) => [closing(await open(settings))]);
+  return { ...offer, isOneOfSeveral: true };
 }
 
 export function providerModule(bindAll: (binding: Binding) => void): ProviderModule {

@@ -1,4 +1,4 @@
-import { provide, type Offer } from '../provider-module.ts';
+import { provide, provideNotifier, type Offer } from '../provider-module.ts';
 import { sagemakerModelInferenceConfigSchema } from './sagemaker-model-inference/config.ts';
 import { SagemakerModelInference } from './sagemaker-model-inference/sagemaker-model-inference.ts';
 import { dynamodbCheckpointStoreConfigSchema } from './dynamodb-checkpoint-store/config.ts';
@@ -13,6 +13,10 @@ import { secretsManagerSecretStoreConfigSchema } from './secrets-manager-secret-
 import { SecretsManagerSecretStore } from './secrets-manager-secret-store/secrets-manager-secret-store.ts';
 import { ssmSecretStoreConfigSchema } from './ssm-secret-store/config.ts';
 import { SsmSecretStore } from './ssm-secret-store/ssm-secret-store.ts';
+import { sesNotifierConfigSchema } from './ses-notifier/config.ts';
+import { SesNotifier } from './ses-notifier/ses-notifier.ts';
+import { snsNotifierConfigSchema } from './sns-notifier/config.ts';
+import { SnsNotifier } from './sns-notifier/sns-notifier.ts';
 
 /** What a site may have of AWS. */
 export const awsOffers: readonly Offer[] = [
@@ -49,4 +53,6 @@ export const awsOffers: readonly Offer[] = [
     sagemakerModelInferenceConfigSchema,
     async (settings, { closing }) => closing(await SagemakerModelInference.open(settings)),
   ),
+  provideNotifier('sns-notifier', snsNotifierConfigSchema, (settings) => SnsNotifier.open(settings)),
+  provideNotifier('ses-notifier', sesNotifierConfigSchema, (settings) => SesNotifier.open(settings)),
 ];

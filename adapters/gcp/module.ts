@@ -1,4 +1,4 @@
-import { provide, type Offer } from '../provider-module.ts';
+import { provide, provideNotifier, type Offer } from '../provider-module.ts';
 import { vertexAiModelInferenceConfigSchema } from './vertex-ai-model-inference/config.ts';
 import { VertexAiModelInference } from './vertex-ai-model-inference/vertex-ai-model-inference.ts';
 import { gcsObjectStoreConfigSchema } from './gcs-object-store/config.ts';
@@ -7,6 +7,8 @@ import { pubsubEventStreamConfigSchema } from './pubsub-event-stream/config.ts';
 import { PubsubEventStream } from './pubsub-event-stream/pubsub-event-stream.ts';
 import { secretManagerSecretStoreConfigSchema } from './secret-manager-secret-store/config.ts';
 import { SecretManagerSecretStore } from './secret-manager-secret-store/secret-manager-secret-store.ts';
+import { pubsubNotifierConfigSchema } from './pubsub-notifier/config.ts';
+import { PubsubNotifier } from './pubsub-notifier/pubsub-notifier.ts';
 
 /** What a site may have of Google Cloud. */
 export const gcpOffers: readonly Offer[] = [
@@ -28,4 +30,5 @@ export const gcpOffers: readonly Offer[] = [
     vertexAiModelInferenceConfigSchema,
     async (settings, { closing }) => closing(await VertexAiModelInference.open(settings)),
   ),
+  provideNotifier('pubsub-notifier', pubsubNotifierConfigSchema, (settings) => PubsubNotifier.open(settings)),
 ];

@@ -1,5 +1,5 @@
 import type { CallOptions } from '../errors.ts';
-import type { Notice, NoticeKind } from './alarm-journal.ts';
+import { isAlarmNotice, type Notice, type NoticeKind } from './alarm-journal.ts';
 
 /** Tells people or other systems of an alarm, or what it takes besides. Retry and dead letters are core/alerting/outbox-pump.ts's, not the notifier's. */
 export interface Notifier {
@@ -23,6 +23,12 @@ export interface Notifier {
 /** The names of those that take the kind. */
 export function notifiersOf(kind: NoticeKind, notifiers: readonly Notifier[]): readonly string[] {
   return notifiers.filter(({ takes }) => takes.has(kind)).map(({ name }) => name);
+}
+
+/** Whether a notifier that takes these kinds takes the notice. */
+export function isTaken(notice: Notice, takes: ReadonlySet<NoticeKind>): boolean {
+  if (isAlarmNotice(notice)) return takes.has('alarm') || takes.has('alarm-change');
+  return takes.has(notice.kind);
 }
 
 /** One thing to tell, with an id that is stable over attempts. */

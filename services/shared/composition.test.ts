@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import { provide } from '#adapters/provider-module.ts';
+import { provide, provideNotifier } from '#adapters/provider-module.ts';
 import { FAMILIES, PROVIDERS } from '#adapters/providers.ts';
 import { until } from '#core/contracts/until.ts';
 import type { BoundPorts, PortName } from '#core/ports/tokens.ts';
@@ -115,6 +115,25 @@ describe('a site of a provider', () => {
       'alert-engine needs the capability MeasuredStream of the port eventStream',
     );
     await runtime.close();
+  });
+
+  it('has the notifiers that its file names beside those of this machine, and closes them', async () => {
+    const portsFile = join(dataDir, 'ports.yaml');
+    writeFileSync(
+      portsFile,
+      'notifiers:\n  - { adapter: bell-notifier, name: one }\n  - { adapter: bell-notifier, name: two }',
+    );
+    const closed: string[] = [];
+    const bell = provideNotifier('bell-notifier', z.strictObject({ name: z.string() }), async ({ name }) => ({
+      ...{ name, takes: new Set(['alarm'] as const), send: async () => undefined },
+      close: async () => void closed.push(name),
+    }));
+    const runtime = openRuntime(configuration({ portsFile }), 'test', {
+      choice: { families: { tower: [bell] }, providers: { embedded: {} } },
+    });
+    expect((await runtime.port('notifiers')).map(({ name }) => name)).toEqual(['log', 'one', 'two']);
+    await runtime.close();
+    expect(closed.sort()).toEqual(['one', 'two']);
   });
 
   it('whose file says too little is told all of it before anything is opened', () => {

@@ -5,6 +5,7 @@ import { embeddedModule } from '#adapters/embedded/module.ts';
 import { providerModule, type Offer } from '#adapters/provider-module.ts';
 import { FAMILIES, PROVIDERS } from '#adapters/providers.ts';
 import type { StreamName } from '#core/domain/event.ts';
+import type { Notifier } from '#core/ports/notifier.ts';
 import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { notificationSettings } from './config/notification-settings.ts';
@@ -84,7 +85,7 @@ export function openRuntime(
   const container = new Container();
   container.load(embedded.module);
   const chosen = portsFile === undefined ? [] : loadPortsFile(portsFile, choice);
-  for (const { offer } of chosen) container.unbind(portToken(offer.port));
+  for (const { offer } of chosen) if (!offer.isOneOfSeveral) container.unbind(portToken(offer.port));
   const elsewhere = providerModule((binding) => {
     for (const { offer, settings } of chosen) offer.bind(binding, settings);
   });
@@ -98,7 +99,7 @@ export function openRuntime(
     certificates,
     store,
     elsewhere: elsewhereOf(chosen),
-    port: (name) => container.getAsync(portToken(name)),
+    port: (name) => openPort(container, name),
     close: async () => {
       store.disconnect();
       await elsewhere.close();
@@ -109,5 +110,13 @@ export function openRuntime(
 }
 
 function elsewhereOf(chosen: readonly Chosen<Offer>[]): Elsewhere {
-  return Object.fromEntries(chosen.map(({ offer }) => [offer.port, offer.adapter]));
+  const instead = chosen.filter(({ offer }) => !offer.isOneOfSeveral);
+  return Object.fromEntries(instead.map(({ offer }) => [offer.port, offer.adapter]));
+}
+
+/** Each adapter that offers notifiers has a list of its own. */
+async function openPort<Name extends PortName>(container: Container, name: Name): Promise<BoundPorts[Name]> {
+  if (name !== 'notifiers') return container.getAsync(portToken(name));
+  const lists = await container.getAllAsync<BoundPorts['notifiers']>(portToken(name));
+  return (lists.length === 1 ? lists[0] : lists.flat()) as readonly Notifier[] as BoundPorts[Name];
 }

@@ -42,6 +42,15 @@ export class Pstest implements AsyncDisposable {
     this.#process = server;
   }
 
+  /** It takes connections and answers none, until it goes on. */
+  pause(): void {
+    process.kill(this.#process.pid, 'SIGSTOP');
+  }
+
+  goOn(): void {
+    process.kill(this.#process.pid, 'SIGCONT');
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#process[Symbol.asyncDispose]();
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { notifierContract } from '#core/contracts/notifier.contract.ts';
 import { sampleActivation, sampleNotice } from '#core/contracts/sample-alarm.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { decodeMail } from '#test/support/decode-mail.ts';
 import { smtpNotifierConfigSchema } from './config.ts';
 import { SmtpNotifier } from './smtp-notifier.ts';
 import { startSmtpTestServer } from './smtp-test-server.ts';
@@ -32,20 +33,6 @@ async function openServer(userInfo = '', publicUrl?: string) {
       await server.close();
     },
   };
-}
-
-/** Headers as they are, the body out of its transfer encoding. */
-function decodeMail(mail: string): string {
-  const end = mail.indexOf('\n\n');
-  const headers = mail.slice(0, end);
-  const body = mail.slice(end + 2);
-  if (/^Content-Transfer-Encoding: base64$/im.test(headers))
-    return `${headers}\n\n${Buffer.from(body, 'base64').toString()}`;
-  if (!/^Content-Transfer-Encoding: quoted-printable$/im.test(headers)) return mail;
-  const bytes = body
-    .replaceAll(/=\n/g, '')
-    .replaceAll(/=([0-9A-F]{2})/g, (_match, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return `${headers}\n\n${Buffer.from(bytes, 'latin1').toString()}`;
 }
 
 describeContract(notifierContract, 'smtp', () => openServer());

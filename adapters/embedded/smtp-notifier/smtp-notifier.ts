@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { createTransport, type Transporter } from 'nodemailer';
 import { alarmMail } from '#core/alerting/alarm-mail.ts';
 import { isPortError, PortError, throwIfAborted, type CallOptions, type PortErrorCode } from '#core/errors.ts';
 import { isAlarmNotice, type NoticeKind } from '#core/ports/alarm-journal.ts';
 import type { Notification, Notifier } from '#core/ports/notifier.ts';
+import { notificationIdentity } from '../../notification-identity.ts';
 import type { SmtpNotifierConfig } from './config.ts';
 
 /** nodemailer's own codes; an answer of the server (4xx: later, 5xx: never) comes first. */
@@ -53,7 +53,7 @@ export class SmtpNotifier implements Notifier {
       from,
       to,
       ...alarmMail(notice, publicUrl),
-      messageId: `<${createHash('sha256').update(id).digest('hex').slice(0, 32)}@${from.slice(from.indexOf('@') + 1)}>`,
+      messageId: `<${notificationIdentity(id)}@${from.slice(from.indexOf('@') + 1)}>`,
       headers: { 'Auto-Submitted': 'auto-generated' },
     });
     try {

@@ -2,8 +2,8 @@ import { createHmac } from 'node:crypto';
 import { cloudEvent } from '#core/announcing/cloud-events.ts';
 import type { Clock } from '#core/clock.ts';
 import { PortError, throwIfAborted, type CallOptions, type PortErrorCode } from '#core/errors.ts';
-import { isAlarmNotice, type NoticeKind } from '#core/ports/alarm-journal.ts';
-import type { Notification, Notifier } from '#core/ports/notifier.ts';
+import type { NoticeKind } from '#core/ports/alarm-journal.ts';
+import { isTaken, type Notification, type Notifier } from '#core/ports/notifier.ts';
 import type { WebhookNotifierConfig } from './config.ts';
 
 /** Answers that mean something particular; other 4xx mean that the receiver will never take it, 5xx that it may later. */
@@ -41,9 +41,8 @@ export class WebhookNotifier implements Notifier {
   async send({ id, notice }: Notification, { signal }: CallOptions = {}): Promise<void> {
     throwIfAborted(signal);
     if (this.#closing.signal.aborted) throw new PortError('failed_precondition', 'the webhook notifier is closed');
-    const kinds = isAlarmNotice(notice) ? (['alarm', 'alarm-change'] as const) : [notice.kind];
-    if (!kinds.some((kind) => this.takes.has(kind)))
-      throw new PortError('invalid_argument', `the webhook does not take ${kinds[0]} events`);
+    if (!isTaken(notice, this.takes))
+      throw new PortError('invalid_argument', `the webhook takes events of ${[...this.takes].join(', ')} alone`);
     const body = JSON.stringify(cloudEvent(id, notice, this.#config.publicUrl));
     const response = await this.#post(id, body, signal);
     await response.body?.cancel().catch(() => undefined);

@@ -24,8 +24,12 @@ const log = {
   adapter: 'log-event-stream',
   schema: z.strictObject({ brokers: z.array(z.string()).min(1) }),
 };
+const bell = {
+  ...{ port: 'notifiers', adapter: 'bell-notifier', isOneOfSeveral: true },
+  schema: z.strictObject({ region: z.string(), name: z.string().default('bell') }),
+};
 const choice = {
-  families: { sky: [bucket, vault, shelf], attic: [tape], log: [log] },
+  families: { sky: [bucket, vault, shelf], attic: [tape], log: [log], tower: [bell] },
   providers: { embedded: {}, sky: { objectStore: 'bucket-object-store', secretStore: 'vault-secret-store' } },
 };
 
@@ -107,7 +111,7 @@ describe('the file that says which ports are had from elsewhere', () => {
       'coffeeMachine: { adapter: x }',
     ];
     expect(problemsOf(text.join('\n'))).toEqual([
-      'ports.yaml:6: coffeeMachine is no port with an adapter to choose; there are objectStore, secretStore, eventStream',
+      'ports.yaml:6: coffeeMachine is no port with an adapter to choose; there are objectStore, secretStore, eventStream, notifiers',
       'ports.yaml:5: eventStream.adapter must be one of embedded, log-event-stream, got "tape-object-store"',
       'ports.yaml:2: objectStore.region is missing: string (bucket-object-store)',
       'ports.yaml:2: objectStore.bucket is missing: string (bucket-object-store)',
@@ -162,5 +166,33 @@ describe('the file that says which ports are had from elsewhere', () => {
       /TRIBO_PORTS_FILE .*none\.yaml cannot be read: .*ENOENT/,
     );
     expect(problemsOf('a: [')).toEqual([expect.stringMatching(/^TRIBO_PORTS_FILE .*ports\.yaml cannot be read: /)]);
+  });
+
+  it('takes a list for a port that may have several, each with what its family shares', () => {
+    const text =
+      'tower: { region: north }\nnotifiers:\n  - tower\n  - { adapter: bell-notifier, name: second, region: south }';
+    expect(adaptersOf(text)).toEqual([
+      ['bell-notifier', { region: 'north', name: 'bell' }],
+      ['bell-notifier', { region: 'south', name: 'second' }],
+    ]);
+    expect(adaptersOf('notifiers: { adapter: tower, region: north }')).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      'notifiers:\n  - { adapter: bell-notifier, region: north }\n  - adapter: bell-notifier\n    regoin: south',
+      'ports.yaml:4: notifiers.1.regoin is no setting of bell-notifier, which has region, name',
+    ],
+    [
+      'tower: { region: north }\nnotifiers:\n  - tower\n  - tower',
+      'ports.yaml:4: notifiers.1.name must be another for each, and bell is taken',
+    ],
+    ['notifiers: [gong]', 'ports.yaml:1: notifiers.0.adapter must be one of embedded, bell-notifier, got "gong"'],
+    [
+      'objectStore: [attic]',
+      'ports.yaml:1: objectStore.adapter must be one of embedded, bucket-object-store, tape-object-store, got ["attic"]',
+    ],
+  ])('says what is wrong in a list: %j', (text, problem) => {
+    expect(problemsOf(text)).toContain(problem);
   });
 });

@@ -8,6 +8,8 @@ import { ConfigurationError } from './load.ts';
 export interface Offered {
   readonly port: string;
   readonly adapter: string;
+  /** Whether the port may have several of them: then its section may be a list. */
+  readonly isOneOfSeveral?: boolean;
   readonly schema: z.ZodType;
 }
 
@@ -44,10 +46,16 @@ export function loadPortsFile<Offer extends Offered>(path: string, choice: Choic
       file.say([name], `is no port with an adapter to choose; there are ${[...known].join(', ')}`);
   const picked = [...known].flatMap((port) => {
     if (!Object.hasOwn(sections, port) && defaults?.[port] === undefined) return [];
-    return pick(file, choice, port, defaults?.[port]) ?? [];
+    const section = sections[port] ?? {};
+    if (!Array.isArray(section) || !mayHaveSeveral(choice, port))
+      return pick(file, choice, { port, at: [port], section }, defaults?.[port]) ?? [];
+    return section.flatMap(
+      (each: unknown, index) => pick(file, choice, { port, at: [port, String(index)], section: each }) ?? [],
+    );
   });
   const isWhole = file.isRight;
   const chosen = picked.map((each) => ({ offer: each.offer, settings: settingsOf(file, each, picked) }));
+  refuseSameNames(file, picked, chosen);
   for (const family of Object.keys(choice.families))
     if (Object.hasOwn(sections, family)) refuseUnused(file, family, picked, isWhole);
   file.throwProblems();
@@ -57,6 +65,8 @@ export function loadPortsFile<Offer extends Offered>(path: string, choice: Choic
 interface Picked<Offer extends Offered> {
   readonly offer: Offer;
   readonly family: string;
+  /** Where its section is. */
+  readonly at: readonly string[];
   /** Of the port's own section, without the adapter's name. */
   readonly own: Mapping;
 }
@@ -65,14 +75,13 @@ interface Picked<Offer extends Offered> {
 function pick<Offer extends Offered>(
   file: PortsFile,
   { families }: Choice<Offer>,
-  port: string,
-  byProvider: string | undefined,
+  { port, at, section }: { readonly port: string; readonly at: readonly string[]; readonly section: unknown },
+  byProvider?: string,
 ): Picked<Offer> | undefined {
-  const section = file.sections[port] ?? {};
   const { adapter = byProvider, ...own } = isMapping(section) ? section : { adapter: section };
   if (adapter === EMBEDDED) {
     const further = Object.keys(own);
-    if (further.length > 0) file.say([port, further[0]!], `is no setting of what is ${EMBEDDED}`);
+    if (further.length > 0) file.say([...at, further[0]!], `is no setting of what is ${EMBEDDED}`);
     return undefined;
   }
   const offers = Object.entries(families).flatMap(([family, ofFamily]) =>
@@ -80,19 +89,19 @@ function pick<Offer extends Offered>(
   );
   const named = offers.filter(({ offer }) => offer.adapter === adapter);
   const matching = named.length > 0 ? named : offers.filter(({ family }) => family === adapter);
-  if (matching.length === 1) return { ...matching[0]!, own };
+  if (matching.length === 1) return { ...matching[0]!, at, own };
   const names = [EMBEDDED, ...offers.map(({ offer }) => offer.adapter)].join(', ');
-  file.say([port, 'adapter'], `must be one of ${names}, got ${JSON.stringify(adapter)}`);
+  file.say([...at, 'adapter'], `must be one of ${names}, got ${JSON.stringify(adapter)}`);
   return undefined;
 }
 
 /** The adapter's settings: what its family shares, as far as the adapter knows it, and over that the port's own. */
 function settingsOf<Offer extends Offered>(
   file: PortsFile,
-  { offer, family, own }: Picked<Offer>,
+  { offer, family, at: place, own }: Picked<Offer>,
   picked: readonly Picked<Offer>[],
 ): unknown {
-  const { port, adapter, schema } = offer;
+  const { adapter, schema } = offer;
   const keys = keysOf(offer);
   const shared = Object.fromEntries(Object.entries(file.section(family)).filter(([key]) => keys.includes(key)));
   const settings = { ...shared, ...own };
@@ -104,10 +113,10 @@ function settingsOf<Offer extends Offered>(
   for (const issue of parsed.error.issues) {
     const path = issue.path.map(String);
     const [key = ''] = path;
-    const at = !Object.hasOwn(own, key) && isShared(key) ? [family, ...path] : [port, ...path];
+    const at = !Object.hasOwn(own, key) && isShared(key) ? [family, ...path] : [...place, ...path];
     if (issue.code === 'unrecognized_keys' && path.length === 0)
       for (const unknown of issue.keys)
-        file.say([port, unknown], `is no setting of ${adapter}, which has ${keys.join(', ')}`);
+        file.say([...place, unknown], `is no setting of ${adapter}, which has ${keys.join(', ')}`);
     else if (path.length === 1 && settings[key] === undefined && issue.code !== 'custom')
       file.say(at, `is missing: ${/expected (\w+)/.exec(issue.message)?.[1] ?? issue.message}`, adapter);
     else file.say(at, `is wrong: ${issue.message}`, adapter);
@@ -130,6 +139,26 @@ function refuseUnused(file: PortsFile, family: string, picked: readonly Picked<O
   for (const key of Object.keys(file.section(family)))
     if (!keys.includes(key))
       file.say([family, key], `is no setting of the chosen adapters of ${family}, which have ${keys.join(', ')}`);
+}
+
+function mayHaveSeveral({ families }: Choice<Offered>, port: string): boolean {
+  return Object.values(families).some((offers) => offers.some((offer) => offer.port === port && offer.isOneOfSeveral));
+}
+
+/** Those of one port are told apart by their names. */
+function refuseSameNames(
+  file: PortsFile,
+  picked: readonly Picked<Offered>[],
+  chosen: readonly Chosen<Offered>[],
+): void {
+  const known = new Set<unknown>();
+  for (const [index, { offer, settings }] of chosen.entries()) {
+    if (!offer.isOneOfSeveral || !isMapping(settings)) continue;
+    const { name } = settings;
+    if (known.has(name))
+      file.say([...picked[index]!.at, 'name'], `must be another for each, and ${String(name)} is taken`);
+    known.add(name);
+  }
 }
 
 function keysOf({ schema }: Offered): readonly string[] {
