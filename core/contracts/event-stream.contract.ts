@@ -482,7 +482,7 @@ export const eventStreamContract: Contract<EventStreamHarness> = {
           stream.subscribe(missingStreamName, 'store', ignore, { maxBatchEvents: 1 }),
           stream.subscribe(harness.streamName, `no-${harness.suffix}`, ignore, { maxBatchEvents: 1 }),
         ];
-        for (const attempt of attempts) await assert.rejects(attempt, failsWith('not_found'));
+        await Promise.all(attempts.map((attempt) => assert.rejects(attempt, failsWith('not_found'))));
       },
     },
     {

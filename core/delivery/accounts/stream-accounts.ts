@@ -47,6 +47,7 @@ interface OwnGroup {
   readonly document: SharedDocument<Group>;
   readonly settled: Map<string, SettledLane>;
   isChanged: boolean;
+  flushing: Promise<void>;
 }
 
 const READ_AGE_MS = 250;
@@ -147,7 +148,14 @@ export class StreamAccounts {
   /** Saves what the group has settled: to be awaited before the stream's own checkpoint is, or what came is acknowledged to it. */
   async flush(group: string): Promise<void> {
     const own = this.#groups.get(group);
-    if (own?.isChanged !== true) return;
+    if (!own) return;
+    // Not before the save under way, which may have what this would save.
+    own.flushing = own.flushing.catch(() => undefined).then(() => this.#flush(own));
+    await own.flushing;
+  }
+
+  async #flush(own: OwnGroup): Promise<void> {
+    if (!own.isChanged) return;
     own.isChanged = false;
     try {
       const published = (await this.#published.read(this.#options.saveEveryMs)) ?? NOTHING;
@@ -275,7 +283,7 @@ export class StreamAccounts {
   #group(group: string): OwnGroup {
     let own = this.#groups.get(group);
     if (!own) {
-      own = { document: this.#documentOf(group), settled: new Map(), isChanged: false };
+      own = { document: this.#documentOf(group), settled: new Map(), isChanged: false, flushing: Promise.resolve() };
       this.#groups.set(group, own);
     }
     return own;
