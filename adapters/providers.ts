@@ -40,8 +40,7 @@ export const PROVIDERS: Readonly<Record<string, Readonly<Partial<Record<PortName
   },
   azure: {
     ...IN_POSTGRES,
-    // Event Hubs by its Kafka endpoint.
-    eventStream: 'kafka-event-stream',
+    eventStream: 'event-hubs-event-stream',
     objectStore: 'blob-object-store',
     secretStore: 'key-vault-secret-store',
   },

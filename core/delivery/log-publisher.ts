@@ -1,9 +1,9 @@
 import { MAX_EVENT_BYTES, type MachineEvent } from '../domain/event.ts';
-import { machineRef, type MachineKey, type TenantId } from '../domain/ids.ts';
+import type { MachineKey } from '../domain/ids.ts';
 import { codeOf, messageOf, PortError } from '../errors.ts';
 import type { PublishResult } from '../ports/event-stream.ts';
-import { PartitionPublisher, type Outcome, type StampedForPartition } from './partition-publisher.ts';
-import type { ItemTotals, PartitionedLog, Place } from './partitioned-log.ts';
+import { PartitionPublisher, type Outcome, type PlacedEvent } from './partition-publisher.ts';
+import { sourceOf, type ItemTotals, type PartitionedLog, type Place } from './partitioned-log.ts';
 
 /** So many machines' places are remembered. */
 const MAX_KNOWN_PLACES = 50_000;
@@ -24,8 +24,6 @@ export class LogPublisher<Found extends Place = Place> {
   readonly #options: LogPublisherOptions<Found>;
   readonly #partitions: readonly PartitionPublisher<Found>[];
   readonly #places = new Map<MachineKey, Found>();
-  /** Items by tenant: durable ones and those under way. */
-  readonly #items: Map<TenantId, number>;
   #pendingBytes = 0;
 
   static async open<Found extends Place>(options: LogPublisherOptions<Found>): Promise<LogPublisher<Found>> {
@@ -34,7 +32,6 @@ export class LogPublisher<Found extends Place = Place> {
 
   private constructor(options: LogPublisherOptions<Found>, known: ReadonlyMap<number, ItemTotals>) {
     this.#options = options;
-    this.#items = sumOfItems(known.values());
     const { log, source, nextEpoch } = options;
     const atOpening = new Map(known);
     const readTotals = async (partition: number): Promise<ItemTotals> => {
@@ -47,7 +44,7 @@ export class LogPublisher<Found extends Place = Place> {
       let epochs = 0;
       return new PartitionPublisher({
         ...{ log, partition, readTotals },
-        source: `${source}/${partition}`,
+        source: sourceOf(source, partition),
         nextEpoch: () => (epochs++ === 0 ? openingEpoch : nextEpoch()),
       });
     });
@@ -62,7 +59,7 @@ export class LogPublisher<Found extends Place = Place> {
       const failed = (
         await Promise.all(
           [...places].map(async ([partition, { shares, indexes }]) =>
-            this.#failedOf(await this.#partitions[partition]!.publish(shares), shares, indexes),
+            failedOf(await this.#partitions[partition]!.publish(shares), indexes),
           ),
         )
       ).flat();
@@ -93,17 +90,14 @@ export class LogPublisher<Found extends Place = Place> {
     return bytes;
   }
 
-  /** The events by partition, counted in the order in which they were given. */
-  #dealt(events: readonly MachineEvent[]): Map<number, { shares: StampedForPartition<Found>[]; indexes: number[] }> {
-    const dealt = new Map<number, { shares: StampedForPartition<Found>[]; indexes: number[] }>();
+  /** The events by partition, in the order in which they were given. */
+  #dealt(events: readonly MachineEvent[]): Map<number, { shares: PlacedEvent<Found>[]; indexes: number[] }> {
+    const dealt = new Map<number, { shares: PlacedEvent<Found>[]; indexes: number[] }>();
     events.forEach((event, index) => {
       const found = this.#placeOf(event.key);
-      const { tenant } = machineRef(event.key);
-      const cumulativeItems = (this.#items.get(tenant) ?? 0) + event.items;
-      this.#items.set(tenant, cumulativeItems);
       let share = dealt.get(found.partition);
       if (!share) dealt.set(found.partition, (share = { shares: [], indexes: [] }));
-      share.shares.push({ event, place: found, cumulativeItems });
+      share.shares.push({ event, place: found });
       share.indexes.push(index);
     });
     return dealt;
@@ -118,25 +112,10 @@ export class LogPublisher<Found extends Place = Place> {
     }
     return place;
   }
-
-  #failedOf(
-    { durable, error }: Outcome,
-    shares: readonly StampedForPartition<Found>[],
-    indexes: readonly number[],
-  ): { readonly index: number; readonly error: unknown }[] {
-    for (const { event } of shares.slice(durable)) {
-      const { tenant } = machineRef(event.key);
-      this.#items.set(tenant, this.#items.get(tenant)! - event.items);
-    }
-    return indexes.slice(durable).map((index) => ({ index, error }));
-  }
 }
 
-/** Of partitions together. */
-export function sumOfItems(partitions: Iterable<ItemTotals>): Map<TenantId, number> {
-  const sum = new Map<TenantId, number>();
-  for (const items of partitions) for (const [tenant, count] of items) sum.set(tenant, (sum.get(tenant) ?? 0) + count);
-  return sum;
+function failedOf({ durable, error }: Outcome, indexes: readonly number[]): { index: number; error: unknown }[] {
+  return indexes.slice(durable).map((index) => ({ index, error }));
 }
 
 /** Whoever publishes tries again what may pass; to another reason it can do nothing by trying. */

@@ -1,5 +1,5 @@
 import type { MachineEvent } from '../domain/event.ts';
-import { machineRef } from '../domain/ids.ts';
+import { machineRef, type TenantId } from '../domain/ids.ts';
 import type { ItemTotals, Place, PublishedRecord, PartitionedLog } from './partitioned-log.ts';
 
 const MAX_BATCH_EVENTS = 5_000;
@@ -14,11 +14,10 @@ export interface PartitionPublisherOptions<Found extends Place> {
   readonly nextEpoch: () => number;
 }
 
-/** An event of a publish, with what is known of it from the start. */
-export interface StampedForPartition<Found extends Place> {
+/** An event of a publish. */
+export interface PlacedEvent<Found extends Place> {
   readonly event: MachineEvent;
   readonly place: Found;
-  readonly cumulativeItems: number;
 }
 
 /** How a partition's share of a publish ended: the first so many events are durable, the others not, for the reason. */
@@ -43,7 +42,7 @@ export class PartitionPublisher<Found extends Place> {
   }
 
   /** Never rejects. */
-  publish(events: readonly StampedForPartition<Found>[]): Promise<Outcome> {
+  publish(events: readonly PlacedEvent<Found>[]): Promise<Outcome> {
     return new Promise((resolve) => {
       this.#queue.push({ events, durable: 0, resolve });
       if (!this.#isRunning) void this.#run();
@@ -74,10 +73,7 @@ export class PartitionPublisher<Found extends Place> {
     const taken = this.#take();
     const totalsAfter = (count: number): ItemTotals => {
       const totals = new Map(incarnation.totals);
-      for (const { event } of taken.slice(0, count)) {
-        const { tenant } = machineRef(event.key);
-        totals.set(tenant, (totals.get(tenant) ?? 0) + event.items);
-      }
+      for (const { event } of taken.slice(0, count)) add(totals, event);
       return totals;
     };
     const appended = await log.append(partition, this.#recordsOf(taken, incarnation), totalsAfter);
@@ -86,21 +82,22 @@ export class PartitionPublisher<Found extends Place> {
   }
 
   #recordsOf(
-    events: readonly StampedForPartition<Found>[],
-    { epoch, seq }: Incarnation,
+    events: readonly PlacedEvent<Found>[],
+    { epoch, seq, totals }: Incarnation,
   ): readonly PublishedRecord<Found>[] {
     const { source } = this.#options;
-    return events.map(({ event, place, cumulativeItems }, index) => ({
+    const counted = new Map(totals);
+    return events.map(({ event, place }, index) => ({
       event,
       place,
-      stamp: { source, epoch, seq: seq + index + 1, cumulativeItems },
+      stamp: { source, epoch, seq: seq + index + 1, cumulativeItems: add(counted, event) },
     }));
   }
 
   /** As many of the queue's events as fit into a batch, in their order. */
-  #take(): StampedForPartition<Found>[] {
+  #take(): PlacedEvent<Found>[] {
     const { log } = this.#options;
-    const taken: StampedForPartition<Found>[] = [];
+    const taken: PlacedEvent<Found>[] = [];
     let bytes = 0;
     for (const { events, durable } of this.#queue) {
       for (let at = durable; at < events.length; at++) {
@@ -129,7 +126,7 @@ export class PartitionPublisher<Found extends Place> {
 
 /** A partition's share of a publish. */
 interface Share<Found extends Place> {
-  readonly events: readonly StampedForPartition<Found>[];
+  readonly events: readonly PlacedEvent<Found>[];
   durable: number;
   readonly resolve: (outcome: Outcome) => void;
 }
@@ -139,4 +136,12 @@ interface Incarnation {
   /** The last one that is durable. */
   readonly seq: number;
   readonly totals: ItemTotals;
+}
+
+/** Adds an event's items to its tenant's; returns these. */
+function add(totals: Map<TenantId, number>, { key, items }: MachineEvent): number {
+  const { tenant } = machineRef(key);
+  const sum = (totals.get(tenant) ?? 0) + items;
+  totals.set(tenant, sum);
+  return sum;
 }

@@ -6,8 +6,20 @@ export interface Place {
   readonly partition: number;
 }
 
-/** What the stream adds to an event. */
+/** What the stream adds to an event; `cumulativeItems` are those of its partition alone, which is its `part`: between partitions there is no order. */
 export type Stamp = Pick<StampedEvent, 'source' | 'epoch' | 'seq' | 'cumulativeItems'>;
+
+const SEPARATOR = '/';
+
+/** A partition is a source of its own. */
+export function sourceOf(publisher: string, partition: number): string {
+  return `${publisher}${SEPARATOR}${partition}`;
+}
+
+/** What the items of a source's events are counted of: the partition, whoever publishes to it. */
+export function partOf(source: string): string {
+  return source.slice(source.lastIndexOf(SEPARATOR) + 1);
+}
 
 /** Items by tenant. */
 export type ItemTotals = ReadonlyMap<TenantId, number>;

@@ -14,6 +14,8 @@ import { processGroup, signalGroup, type GroupMember } from './process-group.ts'
 const CLI = fileURLToPath(new URL('../../services/platform/bin/tribo.js', import.meta.url));
 /** Bounds what would otherwise wait for ever; the machine may be busy with other tests, so it says nothing about speed. */
 const PATIENCE_MS = 90_000;
+/** One that is split starts its processes one after the other. */
+const STARTS_WITHIN_MS = 240_000;
 const LOG_KEPT_CHARACTERS = 20_000;
 
 export const SITE = 'plant-1';
@@ -233,7 +235,7 @@ export class PlatformProcess implements AsyncDisposable {
     child.once('close', (code) =>
       reject(new Error(`the platform ended with code ${code} before it was ready\n${this.#log}`)),
     );
-    const overdue = setTimeout(() => reject(new Error(`the platform is not ready\n${this.#log}`)), PATIENCE_MS);
+    const overdue = setTimeout(() => reject(new Error(`the platform is not ready\n${this.#log}`)), STARTS_WITHIN_MS);
     return promise.finally(() => clearTimeout(overdue));
   }
 }

@@ -1,4 +1,4 @@
-import type { ItemTotals, Stamp } from '#core/delivery/partitioned-log.ts';
+import { partOf, type ItemTotals, type Stamp } from '#core/delivery/partitioned-log.ts';
 import type { EventKind, MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
@@ -64,7 +64,7 @@ export function decodeEvent({ sequenceNumber, body, properties }: IncomingEvent,
     ...((flags & VERIFY_STORED) !== 0 && { verifyStored: true }),
     ...((flags & IMPORTED) !== 0 && { imported: true }),
     ...(traceparent !== undefined && { traceparent }),
-    ...{ source, epoch, seq, cumulativeItems },
+    ...{ source, epoch, seq, cumulativeItems, part: partOf(source) },
   };
 }
 

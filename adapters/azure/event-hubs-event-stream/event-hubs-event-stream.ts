@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock, type Clock } from '#core/clock.ts';
 import { deliveryLimits } from '#core/delivery/delivery-window.ts';
+import { acceptedInPartitions } from '#core/delivery/accepted-in-parts.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
 import { LeaseWorker } from '#core/delivery/lease-worker.ts';
-import { LogPublisher, sumOfItems } from '#core/delivery/log-publisher.ts';
+import { LogPublisher } from '#core/delivery/log-publisher.ts';
 import { SettledBefore } from '#core/delivery/settled-before.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type {
+  AcceptedOptions,
   BatchHandler,
   MeasuredStream,
   PublishResult,
@@ -137,10 +139,13 @@ export class EventHubsEventStream implements MeasuredStream, ReadableTail {
     return subscription;
   }
 
-  async acceptedItems(stream: StreamName, { signal }: CallOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
+  async acceptedItems(
+    stream: StreamName,
+    { signal, settled }: AcceptedOptions = {},
+  ): Promise<ReadonlyMap<TenantId, number>> {
     const hub = this.#hubOf(stream, signal);
     const items = itemsByPartition(this.#readerOf(hub), await this.#partitionsOf(hub, signal), signal);
-    return sumOfItems((await items).values());
+    return acceptedInPartitions(await items, settled);
   }
 
   async lag(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<StreamLag> {

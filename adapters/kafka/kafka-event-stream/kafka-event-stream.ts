@@ -3,11 +3,13 @@ import { systemClock, type Clock } from '#core/clock.ts';
 import { orStopWaiting } from '#core/stop-waiting.ts';
 import { deliveryLimits } from '#core/delivery/delivery-window.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
-import { LogPublisher, sumOfItems } from '#core/delivery/log-publisher.ts';
+import { acceptedInPartitions } from '#core/delivery/accepted-in-parts.ts';
+import { LogPublisher } from '#core/delivery/log-publisher.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type {
+  AcceptedOptions,
   BatchHandler,
   MeasuredStream,
   PublishResult,
@@ -117,9 +119,12 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
     };
   }
 
-  async acceptedItems(stream: StreamName, { signal }: CallOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
+  async acceptedItems(
+    stream: StreamName,
+    { signal, settled }: AcceptedOptions = {},
+  ): Promise<ReadonlyMap<TenantId, number>> {
     const topic = this.#topicOf(stream, signal);
-    return sumOfItems((await orStopWaiting(itemsByPartition(this.#client, topic), signal)).values());
+    return acceptedInPartitions(await orStopWaiting(itemsByPartition(this.#client, topic), signal), settled);
   }
 
   async lag(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<StreamLag> {

@@ -1,4 +1,4 @@
-import type { ItemTotals, Stamp } from '#core/delivery/partitioned-log.ts';
+import { partOf, type ItemTotals, type Stamp } from '#core/delivery/partitioned-log.ts';
 import type { EventKind, MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
@@ -74,6 +74,7 @@ export function decodeRecord({ offset, key, value, headers }: IncomingRecord): S
     epoch,
     seq,
     cumulativeItems,
+    part: partOf(source),
   };
 }
 

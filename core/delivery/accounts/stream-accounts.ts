@@ -5,6 +5,7 @@ import { PortError, type CallOptions } from '../../errors.ts';
 import type { CheckpointStore } from '../../ports/checkpoint-store.ts';
 import type { AcceptedOptions, BatchHandler, Progress, StreamLag } from '../../ports/event-stream.ts';
 import { behind, laterOf, publishedTo, type PublishedLane, type SettledLane } from './lane-account.ts';
+import { acceptedInParts } from '../accepted-in-parts.ts';
 import { SharedDocument } from './shared-document.ts';
 
 export interface StreamAccountsOptions {
@@ -175,16 +176,8 @@ export class StreamAccounts {
   /** See `MeasuredStream`: of each part what was said, or what was settled where that is more. */
   async acceptedItems({ settled, signal }: AcceptedOptions = {}): Promise<Map<TenantId, number>> {
     const { parts } = await this.#readPublished(READ_AGE_MS, signal && { signal });
-    const totals = new Map<TenantId, number>();
-    const add = (tenant: string, items: number) =>
-      totals.set(tenant as TenantId, (totals.get(tenant as TenantId) ?? 0) + items);
-    for (const [tenant, own] of settled ?? [])
-      for (const [part, items] of own) add(tenant, Math.max(items, parts.get(part)?.get(tenant) ?? 0));
-    for (const [part, tenants] of parts)
-      for (const [tenant, items] of tenants)
-        if (settled?.get(tenant as TenantId)?.has(part) !== true) add(tenant, items);
     if (settled) this.#prune(settled);
-    return totals;
+    return acceptedInParts(parts, settled);
   }
 
   /** See `MeasuredStream`. @throws PortError not_found for a group that was never declared. */

@@ -1,10 +1,13 @@
+import { FAMILIES } from '#adapters/providers.ts';
 import { STREAMS } from '#core/domain/event.ts';
 import { Kafka } from '../kafka.ts';
+import { makeTable } from '../moto-table.ts';
 import { Moto } from '../moto.ts';
 import { Postgres } from '../postgres.ts';
 
 const REGION = 'eu-central-1';
 const BUCKET = 'tribo-site';
+const STATE_TABLE = 'tribo-streams';
 const PARTITIONS = 4;
 
 /** What a platform runs on: the peers of its provider's services, and the file that chooses their adapters. */
@@ -44,9 +47,48 @@ export async function kafkaSite(): Promise<Site> {
   };
 }
 
+/** What `provider: aws` selects: Kinesis with a table of DynamoDB, S3, Secrets Manager, PostgreSQL. */
+export async function awsSite(): Promise<Site> {
+  await using started = new AsyncDisposableStack();
+  const [postgres, moto] = await Promise.all([
+    Postgres.start().then((peer) => started.use(peer)),
+    Moto.start().then((peer) => started.use(peer)),
+  ]);
+  await makeBucket(moto);
+  await makeTable(moto, REGION, STATE_TABLE);
+  await makeStreams(moto);
+  const peers = started.move();
+  return {
+    ports: {
+      provider: 'aws',
+      aws: { region: REGION, endpoint: moto.endpoint, prefix: 'akron/' },
+      postgres: postgres.freshConnection(),
+      objectStore: bucketOf(moto),
+      eventStream: {
+        streams: Object.fromEntries(STREAMS.map((stream) => [stream, streamName(stream)])),
+        ...{ stateTable: STATE_TABLE, lanes: 4 },
+        // The peer answers all requests by one process, and has the limit that was Kinesis's until 2025.
+        ...{ pollMs: 500, leaseMs: 6000, maxRequestBytes: 5_242_880 },
+      },
+    },
+    [Symbol.asyncDispose]: () => peers.disposeAsync(),
+  };
+}
+
 function inPostgres(): Readonly<Record<string, string>> {
-  const ports = ['timeSeriesStore', 'checkpointStore', 'machineRegistry', 'deviceRegistry', 'ruleStore', 'auditTrail'];
-  return Object.fromEntries([...ports, 'modelRegistry'].map((port) => [port, 'postgres']));
+  return Object.fromEntries(FAMILIES['postgres']!.map(({ port }) => [port, 'postgres']));
+}
+
+function streamName(stream: string): string {
+  return `akron-${stream}`;
+}
+
+async function makeStreams({ endpoint }: Moto): Promise<void> {
+  const { Kinesis } = await import('@aws-sdk/client-kinesis');
+  const { NodeHttpHandler } = await import('@smithy/node-http-handler');
+  const kinesis = new Kinesis({ region: REGION, endpoint, requestHandler: new NodeHttpHandler() });
+  for (const stream of STREAMS) await kinesis.createStream({ StreamName: streamName(stream), ShardCount: 1 });
+  kinesis.destroy();
 }
 
 async function makeBucket({ endpoint }: Moto): Promise<void> {
