@@ -13,6 +13,8 @@ const VERSION = '4.1.0';
 const run = promisify(execFile);
 
 export interface KafkaOptions {
+  /** Where clients are told to connect; absent: where it listens. */
+  readonly advertisedPort?: number;
   /** A second listener, over TLS, for clients that sign in: by PLAIN and SCRAM as the user, or by OAUTHBEARER with a token that nobody signed. */
   readonly secured?: { readonly port: number; readonly certificate: string; readonly key: string };
 }
@@ -26,13 +28,16 @@ export class Kafka implements AsyncDisposable {
   readonly #command: readonly [string, ...string[]];
   #process: PeerProcess | undefined;
 
-  static async start({ secured }: KafkaOptions = {}): Promise<Kafka> {
+  static async start({ secured, advertisedPort }: KafkaOptions = {}): Promise<Kafka> {
     const folder = await installed('kafka', VERSION, install);
     const dataDir = mkdtempSync(join(tmpdir(), 'tribo-kafka-'));
     const [port, controllerPort] = [await freePort(), await freePort()];
     const settings = join(dataDir, 'server.properties');
     const places = { port, controllerPort, logDir: join(dataDir, 'log') };
-    const properties = propertiesOf({ ...places, ...(secured && { secured }) });
+    const properties = propertiesOf({
+      ...{ ...places, ...(secured && { secured }) },
+      ...(advertisedPort !== undefined && { advertisedPort }),
+    });
     const lines = Object.entries(properties).map(([name, value]) => `${name}=${value.replaceAll('\n', '\\n')}\n`);
     writeFileSync(settings, lines.join(''));
     const java = ['java', '-Xmx384m', '-XX:+UseSerialGC', '-cp', join(folder, 'libs', '*')] as const;
@@ -109,14 +114,20 @@ interface Places extends KafkaOptions {
   readonly logDir: string;
 }
 
-function propertiesOf({ port, controllerPort, logDir, secured }: Places): Record<string, string> {
-  const own = `PLAINTEXT://127.0.0.1:${port}${secured ? `,SASL_SSL://127.0.0.1:${secured.port}` : ''}`;
+function propertiesOf({
+  port,
+  controllerPort,
+  logDir,
+  secured,
+  advertisedPort = port,
+}: Places): Record<string, string> {
+  const securedListener = secured ? `,SASL_SSL://127.0.0.1:${secured.port}` : '';
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `${own},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': own,
+    listeners: `PLAINTEXT://127.0.0.1:${port}${securedListener},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${advertisedPort}${securedListener}`,
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL',

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { kafkaEventStreamConfigSchema } from '#adapters/kafka/kafka-event-stream/config.ts';
+import { KafkaEventStream } from '#adapters/kafka/kafka-event-stream/kafka-event-stream.ts';
+import { Kafka } from '../kafka.ts';
+import { freePort } from '../peer-process.ts';
+import { expectAllInOrder } from '../stream-under-faults.ts';
+import { TcpFaults } from '../tcp-faults.ts';
+
+let kafka: Kafka;
+let wire: TcpFaults;
+
+beforeAll(async () => {
+  const advertisedPort = await freePort();
+  kafka = await Kafka.start({ advertisedPort });
+  wire = await TcpFaults.start({ port: Number(kafka.broker.split(':')[1]) }, advertisedPort);
+}, 300_000);
+
+afterAll(async () => {
+  await wire[Symbol.asyncDispose]();
+  await kafka[Symbol.asyncDispose]();
+});
+
+async function makeSite() {
+  const prefix = `t${randomUUID().slice(0, 8)}.`;
+  await kafka.createTopics([`${prefix}metrics`], { partitions: 3 });
+  const streams: KafkaEventStream[] = [];
+  return {
+    open: async () => {
+      const config = kafkaEventStreamConfigSchema.parse({
+        ...{ brokers: [`127.0.0.1:${wire.port}`], tls: false, prefix, streams: ['metrics'] },
+        ...{ sessionTimeoutMs: 3000, commitIntervalMs: 20, timeoutMs: 2000 },
+      });
+      const stream = await KafkaEventStream.open(config, { onFailure: () => undefined });
+      streams.push(stream);
+      return stream;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const stream of streams) await stream.close();
+    },
+  };
+}
+
+describe('Kafka behind a bad network', () => {
+  it.each([
+    ['cuts every connection now and then', () => wire.cut()],
+    ['cuts in the middle of what is sent', () => wire.cutAfter(700)],
+    [
+      'lets nothing through for a while',
+      () => {
+        wire.hold();
+        setTimeout(() => wire.letGo(), 500);
+      },
+    ],
+  ])('that %s: nothing is lost, and each machine comes in order', async (_what, fault) => {
+    await using site = await makeSite();
+    const [publisher, ...consumers] = [await site.open(), await site.open(), await site.open()];
+    let faults = 0;
+    await expectAllInOrder({
+      ...{ publisher, consumers, streamName: 'metrics', publishesAMachine: 12 },
+      meanwhile: (published) => {
+        if (published % 100 > 0) return;
+        faults++;
+        fault();
+      },
+    });
+    expect(faults).toBeGreaterThan(2);
+  });
+});
