@@ -31,17 +31,21 @@ const CODES: Readonly<Record<number, PortErrorCode>> = {
 
 /** The code of an error of the client: the broker's reason, an error of TLS, or of the network. */
 export function codeOfMqttError(error: unknown): PortErrorCode {
-  if (!(error instanceof Error)) return 'internal';
-  const { code } = error as { readonly code?: unknown };
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
   if (typeof code === 'number') return CODES[code] ?? 'internal';
-  // Of Node: a certificate that was not accepted, by either side.
-  if (typeof code === 'string' && /^ERR_SSL_|^ERR_TLS_|CERT|SIGNATURE/.test(code)) return 'permission_denied';
-  if (typeof code === 'string' && /^E[A-Z_]+$/.test(code)) return 'unavailable';
-  return error instanceof ConnectionLost ||
-    /^connack timeout|^client disconnecting|^Connection closed/i.test(error.message)
-    ? 'unavailable'
-    : 'internal';
+  if (typeof code === 'string') return codeOfNode(code);
+  const isLost = error instanceof ConnectionLost || (typeof message === 'string' && LOST.test(message));
+  return isLost ? 'unavailable' : 'internal';
 }
+
+/** Of Node: a certificate that one side does not accept, or the network. */
+function codeOfNode(code: string): PortErrorCode {
+  if (/^ERR_SSL_|^ERR_TLS_|CERT|SIGNATURE/.test(code)) return 'permission_denied';
+  return /^E[A-Z_]+$/.test(code) ? 'unavailable' : 'internal';
+}
+
+/** What the client says of a connection that is gone or was never answered: without a code. */
+const LOST = /^(client disconnecting|connack timeout|connection closed)/i;
 
 /** The connection ended without a word of the broker. */
 export class ConnectionLost extends Error {

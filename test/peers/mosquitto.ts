@@ -26,9 +26,10 @@ export class Mosquitto implements AsyncDisposable {
   readonly #serverAuthority = certificateAuthority();
   #process: PeerProcess | undefined;
 
-  static async start(): Promise<Mosquitto> {
+  /** @param furtherRules lines that a site adds to the access rules, at their end */
+  static async start(furtherRules = ''): Promise<Mosquitto> {
     if (!existsSync(PROGRAM)) throw new Error("Mosquitto is not installed: it is Debian's package mosquitto");
-    const broker = new Mosquitto(await freePort(), await freePort());
+    const broker = new Mosquitto(await freePort(), await freePort(), furtherRules);
     try {
       await broker.restart();
       return broker;
@@ -38,7 +39,7 @@ export class Mosquitto implements AsyncDisposable {
     }
   }
 
-  private constructor(devicePort: number, platformPort: number) {
+  private constructor(devicePort: number, platformPort: number, furtherRules: string) {
     this.devicePort = devicePort;
     this.platformPort = platformPort;
     this.#folder = mkdtempSync(join(tmpdir(), 'tribo-mosquitto-'));
@@ -50,7 +51,7 @@ export class Mosquitto implements AsyncDisposable {
     this.#write('platform-ca.pem', this.#platformAuthority.cert);
     this.#write('server-ca.pem', this.#serverAuthority.cert);
     const { conf, acl } = shownOnThePage();
-    this.#write('acl', acl);
+    this.#write('acl', `${acl}${furtherRules}\n`);
     this.#write('mosquitto.conf', this.#placed(conf));
   }
 

@@ -37,17 +37,22 @@ export class MqttWorld implements AsyncDisposable {
   readonly #connected: MosquittoDevice[] = [];
   readonly #gateways: MqttDeviceGateway[] = [];
 
-  static async open(): Promise<MqttWorld> {
+  static async open(furtherRules?: string): Promise<MqttWorld> {
     const folder = mkdtempSync(join(tmpdir(), 'tribo-mqtt-'));
-    const databasePath = join(folder, 'registry.db');
+    const databasePath = registryIn(folder);
     const config = sqliteDeviceRegistryConfigSchema.parse({ databasePath, changePollMs: 10 });
-    return new MqttWorld(folder, await Mosquitto.start(), await SqliteDeviceRegistry.open(config));
+    return new MqttWorld(folder, await Mosquitto.start(furtherRules), await SqliteDeviceRegistry.open(config));
   }
 
   private constructor(folder: string, broker: Mosquitto, devices: SqliteDeviceRegistry) {
     this.#folder = folder;
     this.broker = broker;
     this.devices = devices;
+  }
+
+  /** The file of the registry, for another process. */
+  get registryPath(): string {
+    return registryIn(this.#folder);
   }
 
   newGateway(clientId = 'gateway-1', { mapping, ...change }: GatewayChange = {}): MqttDeviceGateway {
@@ -83,4 +88,8 @@ export class MqttWorld implements AsyncDisposable {
     await this.broker[Symbol.asyncDispose]();
     rmSync(this.#folder, { recursive: true });
   }
+}
+
+function registryIn(folder: string): string {
+  return join(folder, 'registry.db');
 }

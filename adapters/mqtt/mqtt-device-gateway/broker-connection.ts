@@ -78,7 +78,6 @@ export class BrokerConnection {
     const { promise, resolve } = Promise.withResolvers<Error>();
     this.ended = promise;
     client.once('close', () => {
-      // Whoever waits for the broker hears that it will not answer.
       client.end(true);
       resolve(why ?? new ConnectionLost('the connection was lost'));
     });
@@ -144,8 +143,10 @@ export class BrokerConnection {
   }
 
   #call<Result>(what: string, signal: AbortSignal | undefined, call: () => Promise<Result>): Promise<Result> {
+    // The client tells nobody who waits for the broker that the connection is gone.
+    const lost = this.ended.then((why) => Promise.reject(why));
     return cloudCall({ what, timeoutMs: this.#timeoutMs, signal }, codeOfMqttError, (stopped) =>
-      waitFor(call(), stopped),
+      waitFor(Promise.race([call(), lost]), stopped),
     );
   }
 }

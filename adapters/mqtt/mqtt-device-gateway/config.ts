@@ -22,8 +22,8 @@ export const mqttDeviceGatewayConfigSchema = z
       .optional(),
     /** This gateway's name at the broker, which keeps what comes while it is away: the same after each start, another for each gateway. */
     clientId: name,
-    /** Gateways of one name share what devices send. */
-    shareName: name.default('tribo'),
+    /** Gateways of one name share what devices send; absent: this is the only one. Mosquitto 2.0 forgets at a restart that they do. */
+    shareName: name.optional(),
     /** First level of devices' topics; the second is the device's id. */
     topicRoot: name.default('device'),
     /** How long the broker keeps what comes while this gateway is away. */

@@ -32,7 +32,7 @@ export interface MqttDeviceGatewayDependencies extends GatewayHooks {
 
 /**
  * Devices connect to an MQTT 5 broker of the site, which authenticates and acknowledges them; this is its client. The broker keeps what it
- * acknowledged until intake has made it durable: shared subscriptions of QoS 1 in sessions that outlive connections.
+ * acknowledged until intake has made it durable: subscriptions of QoS 1 in sessions that outlive connections.
  *
  * Readings and waveforms come over a session each, so that one kind can wait while the other goes on. Each has so much unacknowledged at most
  * as its Receive Maximum says; the rest waits at the broker.
@@ -125,7 +125,8 @@ export class MqttDeviceGateway implements DeviceGateway {
   }
 
   #shared(topic: string): string {
-    return `$share/${this.#config.shareName}/${this.#topics.everyDevice(topic)}`;
+    const [ofAll, { shareName }] = [this.#topics.everyDevice(topic), this.#config];
+    return shareName === undefined ? ofAll : `$share/${shareName}/${ofAll}`;
   }
 
   /** Resolves when the next may be admitted: that is before intake has taken this one. What comes while it closes stays at the broker. */
