@@ -181,7 +181,7 @@ describe('nothing that the broker acknowledged is lost', () => {
     async () => {
       const world = await openWorld();
       const settings = JSON.stringify(world.broker.gatewaySettings('gateway-1'));
-      const script = join(import.meta.dirname, 'processes/gateway.ts');
+      const script = join(import.meta.dirname, '../../../test/peers/mqtt/stuck-gateway.ts');
       const child = spawn(process.execPath, [script, settings, world.registryPath], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });

@@ -1,10 +1,10 @@
-/** A gateway whose intake never finishes, to be killed: `node gateway.ts <settings> <registry>` writes a line for each message that it has. */
+/** A gateway whose intake never finishes, to be killed: `node stuck-gateway.ts <settings> <registry>` writes a line for each message that it has. */
 import { sqliteDeviceRegistryConfigSchema } from '#adapters/embedded/sqlite-device-registry/config.ts';
 import { SqliteDeviceRegistry } from '#adapters/embedded/sqlite-device-registry/sqlite-device-registry.ts';
 import { systemClock } from '#core/clock.ts';
 import type { DeviceIntake, IntakeReceipt } from '#core/ports/device-gateway.ts';
-import { mqttDeviceGatewayConfigSchema } from '../config.ts';
-import { MqttDeviceGateway } from '../mqtt-device-gateway.ts';
+import { mqttDeviceGatewayConfigSchema } from '#adapters/mqtt/mqtt-device-gateway/config.ts';
+import { MqttDeviceGateway } from '#adapters/mqtt/mqtt-device-gateway/mqtt-device-gateway.ts';
 
 const [settings = '', databasePath = ''] = process.argv.slice(2);
 const devices = await SqliteDeviceRegistry.open(sqliteDeviceRegistryConfigSchema.parse({ databasePath }));
