@@ -317,7 +317,8 @@ describe('a device', () => {
     const { intake } = await started(world);
     const device = await world.connect('gauge-9');
     await device.publish(PRESS, 'early');
-    await until(() => world.refusals.length > 0);
+    // Its status, and what it published.
+    await until(() => world.refusals.length === 2);
     await world.addDevice('gauge-9');
     await device.publish(PRESS, 'later');
     await until(() => intake.messages.length === 1);
