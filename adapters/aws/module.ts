@@ -3,6 +3,8 @@ import { sagemakerModelInferenceConfigSchema } from './sagemaker-model-inference
 import { SagemakerModelInference } from './sagemaker-model-inference/sagemaker-model-inference.ts';
 import { dynamodbCheckpointStoreConfigSchema } from './dynamodb-checkpoint-store/config.ts';
 import { DynamodbCheckpointStore } from './dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
+import { iotCoreDeviceGatewayConfigSchema } from './iot-core-device-gateway/config.ts';
+import { IotCoreDeviceGateway } from './iot-core-device-gateway/iot-core-device-gateway.ts';
 import { iotCoreDeviceRegistryConfigSchema } from './iot-core-device-registry/config.ts';
 import { IotCoreDeviceRegistry } from './iot-core-device-registry/iot-core-device-registry.ts';
 import { kinesisEventStreamConfigSchema } from './kinesis-event-stream/config.ts';
@@ -41,6 +43,10 @@ export const awsOffers: readonly Offer[] = [
   provide('eventStream', 'kinesis-event-stream', kinesisEventStreamConfigSchema, async (settings, { closing }) =>
     closing(await KinesisEventStream.open(settings)),
   ),
+  provide('deviceGateway', 'iot-core-device-gateway', iotCoreDeviceGatewayConfigSchema, async (settings, { get }) => {
+    const [devices, clock] = [await get('deviceRegistry'), await get('clock')];
+    return (hooks) => new IotCoreDeviceGateway(settings, { ...hooks, devices, clock });
+  }),
   provide(
     'deviceRegistry',
     'iot-core-device-registry',

@@ -23,6 +23,11 @@ export class Moto extends ServedPeer {
     return new Moto(endpoint, server);
   }
 
+  /** Forgets everything. */
+  async reset(): Promise<void> {
+    await fetch(`${this.endpoint}/moto-api/reset`, { method: 'POST' });
+  }
+
   /** It takes connections and answers none, until it goes on. */
   pause(): void {
     process.kill(this.process.pid, 'SIGSTOP');

@@ -33,7 +33,7 @@ describe('the template of just-in-time provisioning', () => {
         Properties: {
           ThingName: { Ref: 'AWS::IoT::Certificate::CommonName' },
           ThingTypeName: 'tribo-device',
-          AttributePayload: { tenant: { Ref: 'AWS::IoT::Certificate::Organization' }, m0: '-', m13: '-' },
+          AttributePayload: { tenant: { Ref: 'AWS::IoT::Certificate::Organization' }, m0: '=', m13: '=' },
         },
       },
       certificate: { Properties: { CertificateId: { Ref: 'AWS::IoT::Certificate::Id' }, Status: 'ACTIVE' } },

@@ -6,8 +6,8 @@ export function machineAttribute(index: number): string {
   return `m${index}`;
 }
 
-/** No machine: a value that no topic has, so that every variable of the policies has one. */
-export const NO_MACHINE = '-';
+/** No machine: a value that is in no machine's name, so that every variable of the policies has one. */
+export const NO_MACHINE = '=';
 
 /** `arn:aws:iot:region:account`, of the resources that a policy names. */
 export type IotArn = `arn:${string}:iot:${string}:${string}`;

@@ -96,14 +96,14 @@ describe('a device as a thing', () => {
     });
     await registry.bindMachines(id, machines.slice(5, 6));
     const { attributes } = await site.iot.describeThing({ thingName: id });
-    expect(attributes).toMatchObject({ m0: machines[5], m1: '-', m13: '-' });
+    expect(attributes).toMatchObject({ m0: machines[5], m1: '=', m13: '=' });
   });
 
   it('is a device also where it came by just-in-time provisioning, and is bound to machines then', async () => {
     await using harness = await makeHarness();
     const { registry, tenants, suffix } = harness;
     const id = `bought-${suffix}` as DeviceId;
-    const noMachines = Object.fromEntries(Array.from({ length: 14 }, (_, index) => [`m${index}`, '-']));
+    const noMachines = Object.fromEntries(Array.from({ length: 14 }, (_, index) => [`m${index}`, '=']));
     const attributes = { tenant: tenants[0], ...noMachines };
     await site.iot.createThing({ thingName: id, thingTypeName: 'tribo-device', attributePayload: { attributes } });
     expect(await registry.listDevices(tenants[0])).toEqual([

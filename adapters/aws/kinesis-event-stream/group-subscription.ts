@@ -8,7 +8,10 @@ import type { LeaseTable, ShardLease, ShardPosition } from './lease-table.ts';
 import { childLeases, outlivedLeases, readyLeases, waitsForUnleased } from './shard-family.ts';
 import { ShardDelivery, type ShardDeliveryParts } from './shard-delivery.ts';
 
-export interface GroupSubscriptionOptions extends Pick<ShardDeliveryParts, 'iterator' | 'read' | 'onFailure'> {
+export interface GroupSubscriptionOptions extends Pick<
+  ShardDeliveryParts,
+  'iterator' | 'read' | 'decode' | 'onFailure'
+> {
   readonly clock: Clock;
   readonly leases: LeaseTable;
   readonly shards: () => ReturnType<KinesisCalls['shards']>;
@@ -23,7 +26,7 @@ export interface GroupSubscriptionOptions extends Pick<ShardDeliveryParts, 'iter
 
 /** Delivers a stream to one worker of a group, a lease a shard. A shard begins when those that it was split or merged from are settled. */
 export function subscribeToShards(options: GroupSubscriptionOptions): Subscription {
-  const { clock, limits, handler, pollMs, leaseMs, checkpointIntervalMs, iterator, read, onFailure } = options;
+  const { clock, limits, handler, pollMs, leaseMs, checkpointIntervalMs, iterator, read, decode, onFailure } = options;
   const settled = new SettledBefore(options.resumeAfter);
   return new LeaseWorker<ShardLease, ShardPosition>({
     ...{ clock, leaseMs, checkpointIntervalMs, onFailure },
@@ -33,7 +36,7 @@ export function subscribeToShards(options: GroupSubscriptionOptions): Subscripti
     isSame: (left, right) => left?.sequenceNumber === right?.sequenceNumber && left?.events === right?.events,
     deliver: (lease, validUntilMs, { closing, inTurn, ended: onEnded }) =>
       new ShardDelivery(lease, validUntilMs, {
-        ...{ clock, limits, handler, settled, pollMs, iterator, read, closing, inTurn, onEnded, onFailure },
+        ...{ clock, limits, handler, settled, pollMs, iterator, read, decode, closing, inTurn, onEnded, onFailure },
       }),
   });
 }

@@ -17,6 +17,8 @@ export interface ShardDeliveryParts {
   readonly settled: SettledBefore;
   readonly handler: BatchHandler;
   readonly pollMs: number;
+  /** The events of a record; absent where Tribo wrote it. */
+  readonly decode?: ((record: IncomingRecord) => readonly StampedEvent[]) | undefined;
   /** Aborted when the subscription closes. */
   readonly closing: AbortSignal;
   readonly iterator: (shard: string, start: ShardStart, signal: AbortSignal) => Promise<string>;
@@ -182,9 +184,10 @@ export class ShardDelivery implements LeasedDelivery<ShardPosition> {
     }
   }
 
-  #takeIn({ sequenceNumber, data }: IncomingRecord): void {
+  #takeIn(record: IncomingRecord): void {
+    const { sequenceNumber } = record;
     const { shard, position } = this.lease;
-    const events = decodeRecord(data, `record ${sequenceNumber} of ${shard}`);
+    const events = this.#parts.decode?.(record) ?? decodeRecord(record.data, `record ${sequenceNumber} of ${shard}`);
     const settledEvents = position?.sequenceNumber === sequenceNumber ? (position.events ?? 0) : 0;
     const from = this.#nextPosition;
     this.#nextPosition += events.length;

@@ -4,6 +4,7 @@ import { retry } from '#core/delivery/retry.ts';
 import { machineRef, type DeviceId, type MachineKey, type TenantId } from '#core/domain/ids.ts';
 import { isRetryable, messageOf, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { DeviceAccess } from '#core/ingestion/device-access.ts';
+import { DeviceBindings } from '#core/ingestion/device-bindings.ts';
 import { onlineOf } from '#core/ingestion/device-status.ts';
 import type { RefusalReason } from '#core/ingestion/intake-counters.ts';
 import { offerAgain } from '#core/ingestion/offer-again.ts';
@@ -21,7 +22,6 @@ import { Admission } from './admission.ts';
 import type { BrokerMessage } from './broker-connection.ts';
 import { BrokerLink } from './broker-link.ts';
 import type { MqttDeviceGatewayConfig } from './config.ts';
-import { DeviceBindings } from './device-bindings.ts';
 import { DeviceTopics, OWN_STATUS, type OwnedTopic } from './device-topics.ts';
 import { SentCommands } from './sent-commands.ts';
 

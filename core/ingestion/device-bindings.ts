@@ -1,8 +1,8 @@
-import type { Clock } from '#core/clock.ts';
-import type { DeviceId } from '#core/domain/ids.ts';
-import { DeviceAccess } from '#core/ingestion/device-access.ts';
-import { RegistryWatch } from '#core/ingestion/registry-watch.ts';
-import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
+import type { Clock } from '../clock.ts';
+import type { DeviceId } from '../domain/ids.ts';
+import { DeviceAccess } from './device-access.ts';
+import { RegistryWatch } from './registry-watch.ts';
+import type { Device, DeviceRegistry } from '../ports/device-registry.ts';
 
 /** What the registry says of the devices that were heard of, kept up to date; as many as there are in the registry at most. */
 export class DeviceBindings {
