@@ -203,7 +203,7 @@ export class IotClient {
 
   async begin(): Promise<void> {
     await this.#tell('presence', 'connected', {});
-    this.#watch = setInterval(() => void this.#check(), 50).unref();
+    this.#watch = setInterval(() => void this.#check(), 200).unref();
   }
 
   /** Resolves on the acknowledgement. */
