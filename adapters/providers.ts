@@ -37,8 +37,6 @@ export const PROVIDERS: Readonly<Record<string, Readonly<Partial<Record<PortName
     eventStream: 'kinesis-event-stream',
     objectStore: 's3-object-store',
     secretStore: 'secrets-manager-secret-store',
-    deviceGateway: 'iot-core-device-gateway',
-    deviceRegistry: 'iot-core-device-registry',
   },
   azure: {
     ...IN_POSTGRES,
