@@ -16,7 +16,7 @@ export const gcpOffers: readonly Offer[] = [
     closing(await GcsObjectStore.open(settings)),
   ),
   provide('eventStream', 'pubsub-event-stream', pubsubEventStreamConfigSchema, async (settings, { closing, get }) =>
-    closing(await PubsubEventStream.open(settings, { objects: await get('objectStore') })),
+    closing(await PubsubEventStream.open(settings, { checkpoints: await get('checkpointStore') })),
   ),
   provide(
     'secretStore',

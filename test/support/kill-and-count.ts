@@ -10,8 +10,6 @@ import { PlatformProcess, SITE, TENANT, until } from './platform-process.ts';
 const MACHINES = Array.from({ length: 8 }, (_, machine) => `m-${machine}`);
 const METRICS = ['velocity_rms', 'temperature', 'rpm'];
 const CONNECTIONS = 4;
-const RATE_PER_S = 200;
-const UNDER_LOAD = 300;
 
 /**
  * A platform on these ports, whose time series are in the database, takes readings by MQTT while its store is killed, and then all of it with
@@ -20,6 +18,7 @@ const UNDER_LOAD = 300;
 export async function killAndCount(
   portsFile: string,
   connection: { readonly host: string; readonly port: number; readonly schema: string },
+  ratePerS: number,
 ): Promise<void> {
   await using platform = await PlatformProcess.start({
     env: { TRIBO_PORTS_FILE: portsFile, TRIBO_LOG_LEVEL: 'error' },
@@ -28,7 +27,7 @@ export async function killAndCount(
   const devices = await platform.addDevices(MACHINES, CONNECTIONS);
   await using load = startLoad({
     ...{ port: platform.mqttPort, connections: devices, metrics: METRICS, idPrefix: 'count', ackFile },
-    ...{ maxInFlight: 50, ratePerS: RATE_PER_S, seconds: 240, drainSeconds: 20, reconnect: true },
+    ...{ maxInFlight: 50, ratePerS, seconds: 240, drainSeconds: 20, reconnect: true },
   });
   await load.begun(ackFile);
   const goesOn = async () => {
@@ -37,7 +36,7 @@ export async function killAndCount(
     const storesMore = async () => ((await platform.ledger().catch(() => undefined))?.stored ?? 0) > stored;
     await until(
       'more is acknowledged and stored',
-      async () => acknowledgedIds(ackFile).length > before + UNDER_LOAD && (await storesMore()),
+      async () => acknowledgedIds(ackFile).length > before + 2 * ratePerS && (await storesMore()),
     );
   };
   const watch = new LedgerWatch(platform);

@@ -99,12 +99,13 @@ export class KinesisEventStream implements MeasuredStream {
   async declareGroup(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<void> {
     const { name, leases, accounts } = this.#open(stream, signal);
     checkGroupName(group);
+    if (!(await leases.isDeclared(group, signal))) {
+      const starts = await this.#markShards(name, signal);
+      for (const { id, sequenceNumber } of starts)
+        await leases.create(group, { shard: id, position: { sequenceNumber }, parents: [] }, signal);
+      await leases.declare(group, signal);
+    }
     await accounts.declare(group, signal && { signal });
-    if (await leases.isDeclared(group, signal)) return;
-    const starts = await this.#markShards(name, signal);
-    for (const { id, sequenceNumber } of starts)
-      await leases.create(group, { shard: id, position: { sequenceNumber }, parents: [] }, signal);
-    await leases.declare(group, signal);
   }
 
   async forgetGroup(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<void> {

@@ -26,6 +26,10 @@ export const pubsubEventStreamConfigSchema = z.strictObject({
     .min(600_000)
     .max(31 * DAY_MS)
     .default(7 * DAY_MS),
+  /** How often a publisher says what it made durable: what one that is killed leaves unsaid. */
+  accountEveryMs: z.int().min(10).max(60_000).default(1_000),
+  /** What is settled is acknowledged so often, once that is saved: a subscription takes `maxHeldEvents` in that time at most. */
+  ackEveryMs: z.int().min(10).max(5_000).default(250),
   /** A topic for events that were delivered too often, as the id of one in the project; it and its rights are the stack's. */
   deadLetterTopic: z.string().min(3).max(255).optional(),
   maxDeliveryAttempts: z.int().min(5).max(100).default(100),

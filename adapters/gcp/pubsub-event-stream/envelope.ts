@@ -1,3 +1,4 @@
+import { partOf } from '#core/delivery/accounts/stream-accounts.ts';
 import type { EventKind, MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { OutgoingMessage } from './client.ts';
@@ -26,13 +27,14 @@ export function decode({ data, attributes }: OutgoingMessage): StampedEvent {
   const { eventId, kind, key, source, traceparent } = attributes;
   if (eventId === undefined || kind === undefined || key === undefined || source === undefined)
     throw new TypeError('a message without eventId, kind, key and source is none of a stream of Tribo');
+  const epoch = numberOf(attributes, 'epoch');
   return {
-    ...{ eventId, kind: kind as EventKind, key: key as MachineKey, source, payload: data },
+    ...{ eventId, kind: kind as EventKind, key: key as MachineKey, source, epoch, payload: data },
     items: numberOf(attributes, 'items'),
     acceptedAtMs: numberOf(attributes, 'acceptedAtMs'),
-    epoch: numberOf(attributes, 'epoch'),
     seq: numberOf(attributes, 'seq'),
     cumulativeItems: numberOf(attributes, 'cumulativeItems'),
+    part: partOf(source, epoch),
     ...(attributes['verifyStored'] === 'true' && { verifyStored: true }),
     ...(attributes['imported'] === 'true' && { imported: true }),
     ...(traceparent !== undefined && { traceparent }),

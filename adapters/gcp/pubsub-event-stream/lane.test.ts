@@ -1,17 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
+import type { PublishedEpoch } from '#core/delivery/accounts/stream-accounts.ts';
 import { MAX_EVENT_BYTES } from '#core/domain/event.ts';
 import { PortError } from '#core/errors.ts';
 import type { OutgoingMessage } from './client.ts';
 import { decode, encode } from './envelope.ts';
-import { Lane } from './lane.ts';
+import { Lane, type LaneParts } from './lane.ts';
 
 const clock = { nowMs: () => 1_795_222_800_000, monotonicMs: () => 0 };
-const counted = (id: string, bytes = 10) => ({
-  event: sampleEvent(id, { payload: new Uint8Array(bytes) }),
-  cumulativeItems: 1,
-});
+const eventOf = (id: string, bytes = 10) => sampleEvent(id, { payload: new Uint8Array(bytes) });
+
+function laneThat(send: LaneParts['send'], given: Partial<LaneParts> = {}): Lane {
+  return new Lane({ ...{ source: 'edge-1/0', clock, firstEpoch: 1, published: () => undefined, send }, ...given });
+}
 
 describe('a lane', () => {
   it('never gives one number to two events, and leaves no hole, whatever fails', async () => {
@@ -20,27 +22,36 @@ describe('a lane', () => {
       fc.asyncProperty(fc.array(outcome, { maxLength: 30 }), async (outcomes) => {
         const durable: OutgoingMessage[] = [];
         let next = 0;
-        const lane = new Lane('edge-1/0', clock, async (messages) => {
+        const said = new Map<number, PublishedEpoch>();
+        const send = async (messages: readonly OutgoingMessage[]) => {
           const happens = outcomes[next++];
           if (happens === 'sent' || happens === 'answer lost') durable.push(...messages);
           if (happens === 'refused') throw new PortError('resource_exhausted', 'quota');
           if (happens !== 'sent') throw new PortError('unavailable', 'reset');
-        });
-        for (const index of outcomes.keys()) await lane.publish([counted(`a-${index}`), counted(`b-${index}`)]);
+        };
+        const lane = laneThat(send, { published: (each) => said.set(each.epoch, each) });
+        for (const index of outcomes.keys()) await lane.publish([eventOf(`a-${index}`), eventOf(`b-${index}`)]);
         const byEpoch = Map.groupBy(durable.map(decode), ({ epoch }) => epoch);
-        for (const events of byEpoch.values())
-          expect(events.map(({ seq }) => seq)).toEqual([...events.keys()].map((at) => at + 1));
+        for (const [epoch, events] of byEpoch) {
+          const numbers = [...events.keys()].map((at) => at + 1);
+          expect(events.map(({ seq }) => seq)).toEqual(numbers);
+          expect(events.map(({ cumulativeItems }) => cumulativeItems)).toEqual(numbers);
+          // What was said is durable; what lost its answer is durable and not said.
+          const { seq = 0, items = new Map<string, number>() } = said.get(epoch) ?? {};
+          expect([seq, seq + 2]).toContain(events.length);
+          expect(items.get('north') ?? 0).toBe(seq);
+        }
       }),
     );
   });
 
   it('says how many of the events became durable before one request failed', async () => {
     const sizes: number[] = [];
-    const lane = new Lane('edge-1/0', clock, async (messages) => {
+    const lane = laneThat(async (messages) => {
       if (sizes.length === 2) throw new PortError('unavailable', 'reset');
       sizes.push(messages.length);
     });
-    const { durable, error } = await lane.publish(Array.from({ length: 2500 }, (_, at) => counted(String(at))));
+    const { durable, error } = await lane.publish(Array.from({ length: 2500 }, (_, at) => eventOf(String(at))));
     expect({ durable, sizes }).toEqual({ durable: 2000, sizes: [1000, 1000] });
     expect(error).toMatchObject({ code: 'unavailable' });
   });
@@ -48,13 +59,13 @@ describe('a lane', () => {
   it('sends no more bytes at a time than a request may have, one request after another', async () => {
     const sizes: number[] = [];
     let running = 0;
-    const lane = new Lane('edge-1/0', clock, async (messages) => {
+    const lane = laneThat(async (messages) => {
       expect(++running).toBe(1);
       await new Promise((resolve) => setImmediate(resolve));
       sizes.push(messages.length);
       running--;
     });
-    const large = Array.from({ length: 12 }, (_, at) => counted(String(at), MAX_EVENT_BYTES));
+    const large = Array.from({ length: 12 }, (_, at) => eventOf(String(at), MAX_EVENT_BYTES));
     await Promise.all([lane.publish(large), lane.publish(large.slice(0, 1))]);
     expect(sizes).toEqual([9, 3, 1]);
   });
@@ -68,7 +79,7 @@ describe('the envelope', () => {
     ['with all that may be', { verifyStored: true, imported: true, traceparent: '00-1-2-01' }],
   ])('brings back an event, %s', (_what, given) => {
     const event = sampleEvent('e-1', given);
-    expect(decode(encode(event, stamp))).toEqual({ ...event, ...stamp });
+    expect(decode(encode(event, stamp))).toEqual({ ...event, ...stamp, part: 'edge-1/0/7' });
   });
 
   it('is not taken of what others published', () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '#core/clock.ts';
+import { countItems, type PublishedEpoch } from '#core/delivery/accounts/stream-accounts.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { codeOf, type PortErrorCode } from '#core/errors.ts';
@@ -21,10 +22,13 @@ const CERTAIN: ReadonlySet<PortErrorCode> = new Set([
   'unimplemented',
 ]);
 
-/** An event with the tenant's count up to and including it. */
-export interface CountedEvent {
-  readonly event: MachineEvent;
-  readonly cumulativeItems: number;
+export interface LaneParts {
+  readonly source: string;
+  readonly clock: Clock;
+  readonly firstEpoch: number;
+  readonly send: (messages: readonly OutgoingMessage[]) => Promise<void>;
+  /** Told of what became durable. */
+  readonly published: (epoch: PublishedEpoch) => void;
 }
 
 /**
@@ -33,36 +37,36 @@ export interface CountedEvent {
  * that no number is ever that of two events.
  */
 export class Lane {
-  readonly #source: string;
-  readonly #clock: Clock;
-  readonly #send: (messages: readonly OutgoingMessage[]) => Promise<void>;
+  readonly #parts: LaneParts;
   #epoch: number;
   #nextSeq = 1;
+  /** Durable in this epoch, by tenant. */
+  #items: ReadonlyMap<string, number> = new Map();
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(source: string, clock: Clock, send: (messages: readonly OutgoingMessage[]) => Promise<void>) {
-    this.#source = source;
-    this.#clock = clock;
-    this.#send = send;
-    this.#epoch = clock.nowMs();
+  constructor(parts: LaneParts) {
+    this.#parts = parts;
+    this.#epoch = parts.firstEpoch;
   }
 
   /** How many of the events, from the first, are durable, and why the next is not. */
-  publish(events: readonly CountedEvent[]): Promise<{ readonly durable: number; readonly error?: unknown }> {
+  publish(events: readonly MachineEvent[]): Promise<{ readonly durable: number; readonly error?: unknown }> {
     const published = this.#last.then(() => this.#publish(events));
     this.#last = published;
     return published;
   }
 
-  async #publish(events: readonly CountedEvent[]): Promise<{ durable: number; error?: unknown }> {
+  async #publish(events: readonly MachineEvent[]): Promise<{ durable: number; error?: unknown }> {
+    const { source, send, published } = this.#parts;
     let durable = 0;
     while (durable < events.length) {
       const part = events.slice(durable, durable + fitting(events, durable));
-      const stamp = { source: this.#source, epoch: this.#epoch };
+      const stamp = { source, epoch: this.#epoch };
+      const items = new Map(this.#items);
       try {
-        await this.#send(
-          part.map(({ event, cumulativeItems }, index) =>
-            encode(event, { ...stamp, seq: this.#nextSeq + index, cumulativeItems }),
+        await send(
+          part.map((event, index) =>
+            encode(event, { ...stamp, seq: this.#nextSeq + index, cumulativeItems: countItems(items, event) }),
           ),
         );
       } catch (error) {
@@ -71,13 +75,16 @@ export class Lane {
       }
       durable += part.length;
       this.#nextSeq += part.length;
+      this.#items = items;
+      published({ ...stamp, seq: this.#nextSeq - 1, items });
     }
     return { durable };
   }
 
   #beginEpoch(): void {
-    this.#epoch = Math.max(this.#clock.nowMs(), this.#epoch + 1);
+    this.#epoch = Math.max(this.#parts.clock.nowMs(), this.#epoch + 1);
     this.#nextSeq = 1;
+    this.#items = new Map();
   }
 }
 
@@ -87,11 +94,11 @@ export function laneOf(key: MachineKey, lanes: number): number {
 }
 
 /** How many of the events from there fit into one request: at least one. */
-function fitting(events: readonly CountedEvent[], from: number): number {
+function fitting(events: readonly MachineEvent[], from: number): number {
   let bytes = 0;
   let count = 0;
   while (from + count < events.length && count < MAX_REQUEST_EVENTS) {
-    bytes += events[from + count]!.event.payload.byteLength + ATTRIBUTE_BYTES;
+    bytes += events[from + count]!.payload.byteLength + ATTRIBUTE_BYTES;
     if (count > 0 && bytes > MAX_REQUEST_BYTES) break;
     count++;
   }

@@ -6,9 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from '@jest/globals';
 import type { PubSub } from '@google-cloud/pubsub';
-import { eventStreamContract, type EventStreamHarness } from '#core/contracts/event-stream.contract.ts';
+import { systemClock } from '#core/clock.ts';
+import {
+  eventStreamContract,
+  measuredStreamContract,
+  type MeasuredStreamHarness,
+} from '#core/contracts/event-stream.contract.ts';
 import type { StreamName } from '#core/domain/event.ts';
-import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
+import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { Pstest } from '#test/peers/pubsub.ts';
 import { openPubsub, type PubsubCalls } from './client.ts';
@@ -31,15 +36,16 @@ afterAll(async () => {
   await peer[Symbol.asyncDispose]();
 });
 
-async function makeHarness(): Promise<EventStreamHarness & AsyncDisposable> {
+async function makeHarness(): Promise<MeasuredStreamHarness & AsyncDisposable> {
   const id = randomUUID().slice(0, 8);
   const directory = mkdtempSync(join(tmpdir(), 'tribo-pubsub-'));
   const settings = {
     ...{ projectId: PROJECT, emulatorEndpoint: peer.endpoint, topicPrefix: `t${id}-` },
     // So many that two machines of a case hardly meet in one.
-    ...{ lanes: 4096, ackDeadlineSeconds: 10 },
+    ...{ lanes: 4096, ackDeadlineSeconds: 10, accountEveryMs: 100, ackEveryMs: 20 },
   };
   await pubsub.createTopic(`t${id}-metrics`);
+  const checkpoints = await SqliteCheckpointStore.open({ databasePath: join(directory, 'checkpoints') }, systemClock);
   const clients: PubsubEventStream[] = [];
   let failing: readonly number[] = [];
   const open = async () => {
@@ -54,7 +60,7 @@ async function makeHarness(): Promise<EventStreamHarness & AsyncDisposable> {
         throw Object.assign(new Error('quota exceeded'), { code: 8 });
       },
     };
-    const client = new PubsubEventStream(config, faulty, { objects: new FileObjectStore({ directory }) });
+    const client = new PubsubEventStream(config, faulty, { checkpoints });
     clients.push(client);
     return client;
   };
@@ -69,6 +75,7 @@ async function makeHarness(): Promise<EventStreamHarness & AsyncDisposable> {
     failNextPublish: (indexes) => void (failing = indexes),
     [Symbol.asyncDispose]: async () => {
       for (const client of clients) await client.close();
+      await checkpoints.close();
       rmSync(directory, { recursive: true });
     },
   };
@@ -87,3 +94,4 @@ async function killConsumerMidBatch(settings: string, group: string): Promise<re
 }
 
 describeContract(eventStreamContract, 'Pub/Sub (pstest)', makeHarness);
+describeContract(measuredStreamContract, 'Pub/Sub (pstest)', makeHarness);

@@ -1,42 +1,47 @@
 import { systemClock, type Clock } from '#core/clock.ts';
+import { StreamAccounts } from '#core/delivery/accounts/stream-accounts.ts';
 import { deliveryLimits } from '#core/delivery/delivery-window.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
 import { MAX_EVENT_BYTES, type MachineEvent, type StreamName } from '#core/domain/event.ts';
+import type { TenantId } from '#core/domain/ids.ts';
 import { isPortError, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type {
+  AcceptedOptions,
   BatchHandler,
-  EventStream,
+  MeasuredStream,
   PublishResult,
+  StreamLag,
   SubscribeOptions,
   Subscription,
 } from '#core/ports/event-stream.ts';
-import type { ObjectStore } from '#core/ports/object-store.ts';
 import { cloudCall } from '../../cloud-call.ts';
 import { codeOfGcpError } from '../gcp-errors.ts';
 import { waitFor } from '../../wait-for.ts';
 import { openPubsub, type PubsubCalls } from './client.ts';
 import type { PubsubEventStreamConfig } from './config.ts';
 import { GroupSubscription } from './group-subscription.ts';
-import { PublishedItems } from './published-items.ts';
-import { TopicPublisher } from './topic-publisher.ts';
+import { SavedAcks } from './saved-acks.ts';
+import { sourceOf, TopicPublisher } from './topic-publisher.ts';
 
 /** What the adapter needs besides its configuration. */
 export interface PubsubEventStreamParts {
-  /** Where the counts of what was published are kept. */
-  readonly objects: ObjectStore;
+  /** Where publishers and groups say what they published and settled: one for all processes that use the streams. */
+  readonly checkpoints: Pick<CheckpointStore, 'load' | 'save'>;
   readonly clock?: Clock;
   /** Told of failures in the background; they are tried again. Default: a process warning. */
   readonly onFailure?: (error: unknown) => void;
 }
 
-/** Streams as topics of Pub/Sub, each group a subscription with ordering keys. */
-export class PubsubEventStream implements EventStream {
+/** Streams as topics of Pub/Sub, each group a subscription with ordering keys; measured by what publishers and groups say of themselves. */
+export class PubsubEventStream implements MeasuredStream {
   readonly #config: PubsubEventStreamConfig;
   readonly #calls: PubsubCalls;
-  readonly #objects: ObjectStore;
+  readonly #checkpoints: PubsubEventStreamParts['checkpoints'];
   readonly #clock: Clock;
   readonly #onFailure: (error: unknown) => void;
-  readonly #publishers = new Map<StreamName, Promise<{ publisher: TopicPublisher; items: PublishedItems }>>();
+  readonly #publishers = new Map<StreamName, Promise<TopicPublisher>>();
+  readonly #accounts = new Map<StreamName, StreamAccounts>();
   readonly #subscriptions = new Set<Subscription>();
   readonly #publishing = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
@@ -48,11 +53,11 @@ export class PubsubEventStream implements EventStream {
   constructor(
     config: PubsubEventStreamConfig,
     calls: PubsubCalls,
-    { objects, clock = systemClock, onFailure = warn }: PubsubEventStreamParts,
+    { checkpoints, clock = systemClock, onFailure = warn }: PubsubEventStreamParts,
   ) {
     this.#config = config;
     this.#calls = calls;
-    this.#objects = objects;
+    this.#checkpoints = checkpoints;
     this.#clock = clock;
     this.#onFailure = onFailure;
   }
@@ -70,7 +75,7 @@ export class PubsubEventStream implements EventStream {
         `event ${tooLarge} has ${events[tooLarge]!.payload.byteLength} bytes of payload, at most ${MAX_EVENT_BYTES} are allowed`,
       );
     if (events.length === 0) return { failed: [] };
-    const publishing = this.#publisher(stream).then(({ publisher }) => publisher.publish(events));
+    const publishing = this.#publisher(stream).then((publisher) => publisher.publish(events));
     const settled = publishing.catch(() => undefined).finally(() => this.#publishing.delete(settled));
     this.#publishing.add(settled);
     try {
@@ -90,6 +95,7 @@ export class PubsubEventStream implements EventStream {
     } catch (error) {
       if (!isPortError(error) || error.code !== 'already_exists') throw error;
     }
+    await this.#accountsOf(stream).declare(group, options);
   }
 
   async forgetGroup(stream: StreamName, group: string, options: CallOptions = {}): Promise<void> {
@@ -101,6 +107,7 @@ export class PubsubEventStream implements EventStream {
     } catch (error) {
       if (!isPortError(error) || error.code !== 'not_found') throw error;
     }
+    await this.#accountsOf(stream).forget(group, options);
   }
 
   async subscribe(
@@ -114,9 +121,15 @@ export class PubsubEventStream implements EventStream {
     const what = `subscribe to ${stream} as ${group}`;
     if (!(await this.#call(what, {}, (signal) => this.#calls.hasSubscription(name, signal))))
       throw new PortError('not_found', `${what}: there is no subscription ${name}; declare the group first`);
+    const { resumeAfter } = options;
+    const accounts = this.#accountsOf(stream);
+    const onFailure = this.#onFailure;
+    const acks = new SavedAcks({ save: () => accounts.flush(group), everyMs: this.#config.ackEveryMs, onFailure });
     const subscription = new GroupSubscription({
-      pull: (onMessage, onFailure) => this.#calls.pull(name, onMessage, onFailure),
-      ...{ clock: this.#clock, handler, limits, resumeAfter: options.resumeAfter, onFailure: this.#onFailure },
+      pull: (onMessage, onPullFailure) =>
+        acks.closing(this.#calls.pull(name, (message) => onMessage(acks.hold(message)), onPullFailure)),
+      handler: accounts.counting(group, resumeAfter, handler),
+      ...{ clock: this.#clock, limits, resumeAfter, onFailure },
     });
     this.#subscriptions.add(subscription);
     return {
@@ -127,6 +140,16 @@ export class PubsubEventStream implements EventStream {
     };
   }
 
+  async acceptedItems(stream: StreamName, options: AcceptedOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
+    this.#check(options.signal);
+    return this.#accountsOf(stream).acceptedItems(options);
+  }
+
+  async lag(stream: StreamName, group: string, options: CallOptions = {}): Promise<StreamLag> {
+    this.#check(options.signal);
+    return this.#accountsOf(stream).lag(group, options);
+  }
+
   close(): Promise<void> {
     return (this.#closed ??= this.#close());
   }
@@ -134,15 +157,11 @@ export class PubsubEventStream implements EventStream {
   async #close(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((each) => each.close()));
     await Promise.all(this.#publishing);
-    for (const opening of this.#publishers.values())
-      await opening.then(
-        ({ items }) => items.close(),
-        () => undefined,
-      );
+    for (const accounts of this.#accounts.values()) await accounts.close();
     await this.#calls.close();
   }
 
-  #publisher(stream: StreamName): Promise<{ publisher: TopicPublisher; items: PublishedItems }> {
+  #publisher(stream: StreamName): Promise<TopicPublisher> {
     const opened = this.#publishers.get(stream);
     if (opened) return opened;
     const opening = this.#openPublisher(stream);
@@ -151,17 +170,31 @@ export class PubsubEventStream implements EventStream {
     return opening;
   }
 
-  async #openPublisher(stream: StreamName): Promise<{ publisher: TopicPublisher; items: PublishedItems }> {
+  async #openPublisher(stream: StreamName): Promise<TopicPublisher> {
     const { source, lanes } = this.#config;
     const topic = this.#topic(stream);
-    const items = await PublishedItems.open(this.#objects, topic, this.#onFailure);
+    const accounts = this.#accountsOf(stream);
+    const lastEpoch = await accounts.open(Array.from({ length: lanes }, (_, lane) => sourceOf(source, lane)));
     const call = { what: `publish to ${topic}`, timeoutMs: this.#config.timeoutMs };
-    const publisher = new TopicPublisher({
-      ...{ source, lanes, clock: this.#clock, items },
+    return new TopicPublisher({
+      ...{ source, lanes, clock: this.#clock, firstEpoch: Math.max(this.#clock.nowMs(), lastEpoch + 1) },
+      published: (epoch) => accounts.published(epoch),
       send: (orderingKey, messages) =>
         cloudCall(call, codeOfGcpError, (signal) => this.#calls.publish(topic, orderingKey, messages, signal)),
     });
-    return { publisher, items };
+  }
+
+  #accountsOf(stream: StreamName): StreamAccounts {
+    let accounts = this.#accounts.get(stream);
+    if (!accounts) {
+      const { retentionMs, accountEveryMs, projectId } = this.#config;
+      accounts = new StreamAccounts({
+        ...{ checkpoints: this.#checkpoints, name: `${projectId}/${this.#topic(stream)}` },
+        ...{ retentionMs, saveEveryMs: accountEveryMs, clock: this.#clock, onFailure: this.#onFailure },
+      });
+      this.#accounts.set(stream, accounts);
+    }
+    return accounts;
   }
 
   async #call<Result>(

@@ -1,18 +1,20 @@
 import type { Clock } from '#core/clock.ts';
+import type { PublishedEpoch } from '#core/delivery/accounts/stream-accounts.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
-import { machineRef } from '#core/domain/ids.ts';
 import { codeOf, PortError } from '#core/errors.ts';
 import type { PublishResult } from '#core/ports/event-stream.ts';
 import type { OutgoingMessage } from './client.ts';
 import { Lane, laneOf } from './lane.ts';
-import type { PublishedItems } from './published-items.ts';
 
 export interface TopicPublisherParts {
   readonly source: string;
   readonly lanes: number;
   readonly clock: Clock;
-  readonly items: PublishedItems;
+  /** Of all its lanes. */
+  readonly firstEpoch: number;
   readonly send: (orderingKey: string, messages: readonly OutgoingMessage[]) => Promise<void>;
+  /** Told of what became durable. */
+  readonly published: (epoch: PublishedEpoch) => void;
 }
 
 type FailedItem = PublishResult['failed'][number];
@@ -28,22 +30,14 @@ export class TopicPublisher {
 
   /** @throws PortError where nothing became durable. */
   async publish(events: readonly MachineEvent[]): Promise<PublishResult> {
-    const { items } = this.#parts;
-    const counted = events.map((event, index) => ({
-      ...{ event, index },
-      cumulativeItems: items.add(machineRef(event.key).tenant, event.items),
-    }));
     const failed: FailedItem[] = [];
     let failure: unknown;
-    const byLane = Map.groupBy(counted, ({ event }) => laneOf(event.key, this.#parts.lanes));
+    const byLane = Map.groupBy(events.keys(), (index) => laneOf(events[index]!.key, this.#parts.lanes));
     const publishing = [...byLane].map(async ([number, own]) => {
-      const { durable, error } = await this.#lane(number).publish(own);
+      const { durable, error } = await this.#lane(number).publish(own.map((index) => events[index]!));
       if (durable === own.length) return;
       failure ??= error;
-      for (const { event, index } of own.slice(durable)) {
-        items.add(machineRef(event.key).tenant, -event.items);
-        failed.push({ index, code: codeOfItem(error) });
-      }
+      for (const index of own.slice(durable)) failed.push({ index, code: codeOfItem(error) });
     });
     await Promise.all(publishing);
     if (failed.length === events.length && events.length > 0)
@@ -54,12 +48,20 @@ export class TopicPublisher {
   #lane(number: number): Lane {
     let lane = this.#lanes.get(number);
     if (!lane) {
-      const { source, clock, send } = this.#parts;
-      lane = new Lane(`${source}/${number}`, clock, (messages) => send(`lane-${number}`, messages));
+      const { source, clock, firstEpoch, send, published } = this.#parts;
+      lane = new Lane({
+        ...{ source: sourceOf(source, number), clock, firstEpoch, published },
+        send: (messages) => send(`lane-${number}`, messages),
+      });
       this.#lanes.set(number, lane);
     }
     return lane;
   }
+}
+
+/** The name of a publisher's lane in the envelope. */
+export function sourceOf(publisher: string, lane: number): string {
+  return `${publisher}/${lane}`;
 }
 
 function codeOfItem(error: unknown): FailedItem['code'] {

@@ -35,7 +35,7 @@ it('a platform on Kinesis, with its time series in PostgreSQL, has an exact ledg
   try {
     const portsFile = join(folder, 'ports.json');
     writeFileSync(portsFile, JSON.stringify(ports));
-    await killAndCount(portsFile, connection);
+    await killAndCount(portsFile, connection, 200);
   } finally {
     rmSync(folder, { recursive: true });
   }
