@@ -72,6 +72,7 @@ const tiers: readonly Tier[] = [
     budgetMinutes: 30,
     jest: true,
     cloud: true,
+    whole: true,
   },
 ];
 

@@ -7,6 +7,8 @@ export class BackgroundWork {
   readonly #closing = new AbortController();
   readonly #onFailure: (error: unknown) => void;
   readonly #done: Promise<void>;
+  /** Nothing that wakes the work shortens the wait for its next beginning. */
+  readonly #restart = new Sleeper();
   /** For the work to sleep by: closing wakes it. */
   readonly sleeper = new Sleeper();
 
@@ -28,6 +30,7 @@ export class BackgroundWork {
   async close(): Promise<void> {
     this.#closing.abort();
     this.sleeper.wake();
+    this.#restart.wake();
     await this.#done;
   }
 
@@ -39,6 +42,6 @@ export class BackgroundWork {
 
   async #failed(error: unknown): Promise<void> {
     this.#onFailure(error);
-    if (!this.isClosing) await this.sleeper.sleep(RESTART_MS);
+    if (!this.isClosing) await this.#restart.sleep(RESTART_MS);
   }
 }

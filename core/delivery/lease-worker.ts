@@ -203,7 +203,11 @@ export class LeaseWorker<Held extends Lease, Position> implements Subscription {
     }
     const delivery = deliver(taken, renewedAtMs + leaseMs, {
       closing: this.#closing.signal,
-      inTurn: (work) => (this.#turn = this.#turn.then(work)),
+      inTurn: (work) => {
+        const done = this.#turn.then(work);
+        this.#turn = done.catch(() => undefined);
+        return done;
+      },
       ended: () => this.#sleeper.wake(),
       lost: () => this.#drop(held),
     });

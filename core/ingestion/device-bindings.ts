@@ -16,8 +16,11 @@ export class DeviceBindings {
     this.#devices = devices;
     this.#watch = new RegistryWatch({
       ...{ devices, clock, onProblem },
-      tenants: () => [...this.#known.values()].map(({ device }) => device.tenant),
-      apply: (registered) => this.#apply(registered),
+      known: () => [...this.#known.values()].map(({ device }) => device),
+      apply: (id, device) => this.#remember(id, device),
+      applied: () => {
+        this.#version++;
+      },
     });
   }
 
@@ -38,11 +41,6 @@ export class DeviceBindings {
 
   close(): void {
     this.#watch.stop();
-  }
-
-  #apply(registered: ReadonlyMap<DeviceId, Device>): void {
-    this.#version++;
-    for (const id of this.#known.keys()) this.#remember(id, registered.get(id));
   }
 
   #remember(id: DeviceId, device: Device | undefined): DeviceAccess | undefined {

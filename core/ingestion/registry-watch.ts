@@ -1,15 +1,17 @@
 import type { Clock } from '../clock.ts';
-import type { DeviceId, TenantId } from '../domain/ids.ts';
+import type { DeviceId } from '../domain/ids.ts';
 import type { Device, DeviceRegistry } from '../ports/device-registry.ts';
 
 interface RegistryWatchDependencies {
   readonly devices: Pick<DeviceRegistry, 'listDevices' | 'onChange'>;
   readonly clock: Clock;
   readonly onProblem: (what: string, error: unknown) => void;
-  /** Whose devices are of interest now. */
-  readonly tenants: () => Iterable<TenantId>;
-  /** Told of all devices of those tenants after a change. */
-  readonly apply: (registered: ReadonlyMap<DeviceId, Device>) => void;
+  /** The devices of interest now. */
+  readonly known: () => readonly Device[];
+  /** Told after a change of each device that was of interest before the reading: as it is now, undefined where it was removed. */
+  readonly apply: (id: DeviceId, device: Device | undefined) => void;
+  /** Told once all have been applied. */
+  readonly applied?: () => void;
 }
 
 /** Follows the device registry for a gateway. Takes at most a tenth of the time, however often devices change. */
@@ -39,14 +41,20 @@ export class RegistryWatch {
   }
 
   async #refresh(): Promise<void> {
-    const { devices, clock, onProblem, tenants, apply } = this.#dependencies;
+    const { devices, clock, onProblem, known, apply, applied } = this.#dependencies;
     const startedMs = clock.monotonicMs();
     this.#isDue = false;
     try {
+      const before = known();
+      const ids = new Set(before.map(({ id }) => id));
       const registered = new Map<DeviceId, Device>();
-      for (const tenant of new Set(tenants()))
+      for (const tenant of new Set(before.map((device) => device.tenant)))
         for (const device of await devices.listDevices(tenant)) registered.set(device.id, device);
-      if (!this.#isStopped) apply(registered);
+      if (this.#isStopped) return;
+      for (const id of ids) apply(id, registered.get(id));
+      applied?.();
+      // Of those that came meanwhile the reading may be too old: the next is about them.
+      this.#isDue ||= known().some(({ id }) => !ids.has(id));
     } catch (error) {
       onProblem('reading the device registry', error);
       this.#isDue = true;

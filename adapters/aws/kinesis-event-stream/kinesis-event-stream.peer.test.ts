@@ -269,6 +269,25 @@ describe('the shards of a group', () => {
     expect(deliveries).toBe(1);
   });
 
+  it('have records of others, which are passed over', async () => {
+    await using harness = await makeHarness('moto', 1);
+    const { stream, kinesis: sdk, name } = harness;
+    await stream.declareGroup('metrics', 'store');
+    const events = eventsOf(0, 4, 2);
+    await stream.publish('metrics', events.slice(0, 2));
+    await sdk.putRecord({ StreamName: name, PartitionKey: 'somebody', Data: Buffer.from('hello') });
+    await stream.publish('metrics', events.slice(2));
+    const received: string[] = [];
+    const handler: BatchHandler = async (batch) => {
+      received.push(...idsOf(batch.events));
+      await batch.ack();
+    };
+    await stream.subscribe('metrics', 'store', handler, { maxBatchEvents: 10 });
+    await until(() => received.length === events.length, 'all events');
+    // Past the end of it, too: a worker that comes later has nothing to do.
+    await until(async () => (await stream.lag('metrics', 'store')).events === 0, 'all is settled');
+  });
+
   it('are read no more often than the poll says, so that two groups keep within five reads a second', async () => {
     const pollMs = 150;
     await using harness = await makeHarness('moto', 1, { pollMs });

@@ -184,10 +184,21 @@ export class ShardDelivery implements LeasedDelivery<ShardPosition> {
     }
   }
 
+  #decoded(record: IncomingRecord): readonly StampedEvent[] {
+    try {
+      const what = `record ${record.sequenceNumber} of ${this.lease.shard}`;
+      return this.#parts.decode?.(record) ?? decodeRecord(record.data, what);
+    } catch (error) {
+      // It stays in the shard for whoever wants to see it; nothing of ours is behind it for ever.
+      this.#parts.onFailure(error);
+      return [];
+    }
+  }
+
   #takeIn(record: IncomingRecord): void {
     const { sequenceNumber } = record;
-    const { shard, position } = this.lease;
-    const events = this.#parts.decode?.(record) ?? decodeRecord(record.data, `record ${sequenceNumber} of ${shard}`);
+    const { position } = this.lease;
+    const events = this.#decoded(record);
     const settledEvents = position?.sequenceNumber === sequenceNumber ? (position.events ?? 0) : 0;
     const from = this.#nextPosition;
     this.#nextPosition += events.length;

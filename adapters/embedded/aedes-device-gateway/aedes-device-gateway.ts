@@ -106,10 +106,8 @@ export class AedesDeviceGateway implements DeviceGateway {
     }
     this.#registry = new RegistryWatch({
       ...{ devices, clock, onProblem },
-      tenants: () => [...this.#byDevice.values()].flatMap(([first]) => first?.device?.tenant ?? []),
-      apply: (registered) => {
-        for (const id of this.#byDevice.keys()) this.#applyChange(id, registered.get(id));
-      },
+      known: () => [...this.#byDevice.values()].flatMap(([first]) => first?.device ?? []),
+      apply: (id, device) => this.#applyChange(id, device),
     });
     this.#checkTimer = setInterval(() => {
       const nowMs = clock.monotonicMs();

@@ -102,7 +102,6 @@ export class GroupFiles {
   }
 }
 
-/** @throws PortError invalid_argument */
 function record(checkpoint: number): string {
   return `${checkpoint}\n`;
 }

@@ -134,8 +134,8 @@ export class PubsubEventStream implements MeasuredStream {
     this.#subscriptions.add(subscription);
     return {
       close: async () => {
-        this.#subscriptions.delete(subscription);
         await subscription.close();
+        this.#subscriptions.delete(subscription);
       },
     };
   }
