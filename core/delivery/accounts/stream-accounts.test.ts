@@ -17,6 +17,14 @@ class Checkpoints implements Pick<CheckpointStore, 'load' | 'save'> {
   readonly #saved = new Map<string, Checkpoint>();
   saves = 0;
   isAway = false;
+  /** Holds the next save, which is told of, until `released`. */
+  #hold: { readonly reached: () => void; readonly released: Promise<void> } | undefined;
+
+  holdNextSave(): { readonly reached: Promise<void>; readonly release: () => void } {
+    const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    this.#hold = { reached: reached.resolve, released: released.promise };
+    return { reached: reached.promise, release: released.resolve };
+  }
 
   async load(name: string): Promise<Checkpoint | undefined> {
     if (this.isAway) throw new PortError('unavailable', 'away');
@@ -25,6 +33,10 @@ class Checkpoints implements Pick<CheckpointStore, 'load' | 'save'> {
 
   async save(name: string, state: Uint8Array, expectedVersion: number): Promise<Checkpoint> {
     if (this.isAway) throw new PortError('unavailable', 'away');
+    const hold = this.#hold;
+    this.#hold = undefined;
+    hold?.reached();
+    await hold?.released;
     if ((this.#saved.get(name)?.version ?? 0) !== expectedVersion)
       throw new PortError('failed_precondition', 'another process saved it');
     this.saves++;
@@ -43,6 +55,9 @@ class World {
   readonly #settledOf = new Map<string, number>();
   /** As the time-series store has it. */
   readonly settled = new Map<string, number>();
+  /** What the publisher was told to be durable, and what of that it has saved, by part. */
+  told = new Map<string, number>();
+  said = new Map<string, number>();
   publisher = this.open();
   consumer = this.open();
   #epoch = 1;
@@ -64,14 +79,32 @@ class World {
     const counts = this.#items.get(part) ?? new Map<string, number>();
     this.#items.set(part, counts);
     const event = stampedEvent(seq, { items, source, epoch: this.#epoch, part, acceptedAtMs: this.nowMs });
-    own.push({ ...event, cumulativeItems: countItems(counts, event) });
-    if (isSaid) this.publisher.published({ source, epoch: this.#epoch, seq, items: counts });
+    const cumulativeItems = countItems(isSaid ? counts : new Map(counts), event);
+    own.push({ ...event, cumulativeItems });
+    if (isSaid) {
+      this.publisher.published({ source, epoch: this.#epoch, seq, items: counts });
+      this.told.set(part, cumulativeItems);
+    }
     // Nobody knows whether it is durable: it is.
     else this.#epoch++;
   }
 
+  /** The publisher saves what it was told; meanwhile goes on while the save is under way. */
+  async say(meanwhile?: () => void): Promise<void> {
+    await backgroundSaves();
+    const held = meanwhile && this.checkpoints.holdNextSave();
+    this.said = new Map(this.told);
+    const saving = this.publisher.close();
+    // Without anything to say there is no save.
+    await Promise.race([held?.reached, saving]);
+    meanwhile?.();
+    held?.release();
+    await saving;
+  }
+
   async killPublisher(): Promise<void> {
     this.publisher = this.open();
+    this.told = new Map(this.said);
     this.#epoch = Math.max(this.#epoch, await this.publisher.open([...this.lanes.keys()])) + 1;
   }
 
@@ -92,6 +125,12 @@ class World {
     this.#settledOf.set(source, from + events.length);
   }
 
+  /** What can be known: of each part what is counted, or what was settled where that is more. */
+  knownOf(counted: ReadonlyMap<string, number>): number {
+    const parts = [...new Set([...counted.keys(), ...this.settled.keys()])];
+    return parts.reduce((sum, part) => sum + Math.max(counted.get(part) ?? 0, this.settled.get(part) ?? 0), 0);
+  }
+
   get truth(): number {
     return [...this.lanes.values()].flat().reduce((sum, { items }) => sum + items, 0);
   }
@@ -107,6 +146,11 @@ class World {
   }
 }
 
+/** Lets saves end that nothing waits for. */
+function backgroundSaves(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 const source = fc.constantFrom('edge.0', 'edge.1', 'edge.2');
 const steps = fc.array(
   fc.oneof(
@@ -114,6 +158,10 @@ const steps = fc.array(
     fc.record({ does: fc.constant('publish, with no answer' as const), source, items: fc.nat({ max: 5 }) }),
     { weight: 3, arbitrary: fc.record({ does: fc.constant('settle' as const), source, count: fc.nat({ max: 6 }) }) },
     fc.record({ does: fc.constant('settle, and die before it is saved' as const), source, count: fc.nat({ max: 6 }) }),
+    fc.record({
+      does: fc.constant('say, and publish meanwhile' as const),
+      publishes: fc.array(fc.record({ source, items: fc.nat({ max: 5 }), isSaid: fc.boolean() }), { maxLength: 6 }),
+    }),
     fc.record({ does: fc.constantFrom('say', 'kill the publisher', 'kill the consumer') }),
   ),
   { maxLength: 40 },
@@ -132,15 +180,21 @@ describe('the accounts of a stream', () => {
           else if (step.does === 'settle, and die before it is saved') {
             await world.settle(step.source, step.count, false);
             world.killConsumer();
-          } else if (step.does === 'say') await world.publisher.close();
+          } else if (step.does === 'say, and publish meanwhile') {
+            await world.say(() => {
+              for (const { source, items, isSaid } of step.publishes) world.publish(source, items, isSaid);
+            });
+          } else if (step.does === 'say') await world.say();
           else if (step.does === 'kill the publisher') await world.killPublisher();
           else world.killConsumer();
           const settled = [...world.settled.values()].reduce((sum, items) => sum + items, 0);
           const accepted = await world.accepted();
           expect(accepted).toBeGreaterThanOrEqual(settled);
           expect(accepted).toBeLessThanOrEqual(world.truth);
+          expect(accepted).toBe(world.knownOf(world.said));
+          expect(await world.accepted(world.publisher)).toBe(world.knownOf(world.told));
         }
-        await world.publisher.close();
+        await world.say();
         for (const lane of world.lanes.keys()) await world.settle(lane, 1000);
         for (const accounts of [world.consumer, world.publisher, world.open()]) {
           expect(await world.accepted(accounts)).toBe(world.truth);
@@ -149,6 +203,20 @@ describe('the accounts of a stream', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it('say what became durable while they were being saved, also of an epoch that ended meanwhile', async () => {
+    const world = new World();
+    await world.consumer.declare('store');
+    world.publish('edge.0', 1, true);
+    await world.say(() => {
+      world.publish('edge.0', 2, true);
+      world.publish('edge.0', 4, false);
+      world.publish('edge.0', 8, true);
+    });
+    expect(await world.accepted(world.publisher)).toBe(11);
+    await world.say();
+    expect(await world.accepted()).toBe(11);
   });
 
   it('say what is lost: it was published, and stays what is accepted and not settled', async () => {
@@ -192,7 +260,7 @@ describe('the accounts of a stream', () => {
       JSON.parse(
         new TextDecoder().decode((await world.checkpoints.load('stream-accounts/metrics/published'))!.state),
       ) as { readonly parts: object };
-    await new Promise((resolve) => setImmediate(resolve));
+    await backgroundSaves();
     expect(Object.keys((await published()).parts)).toEqual(['edge.0/5']);
     expect(await world.accepted()).toBe(10);
     await world.settle('edge.0', 1);

@@ -78,6 +78,8 @@ export class StreamAccounts {
   readonly #published: SharedDocument<Published>;
   readonly #lanes = new Map<string, PublishedLane>();
   readonly #parts = new Map<string, ReadonlyMap<string, number>>();
+  /** Parts that became more since what is being saved was made. */
+  readonly #changedParts = new Set<string>();
   readonly #groups = new Map<string, OwnGroup>();
   #saveTimer: NodeJS.Timeout | undefined;
   #saving: Promise<void> = Promise.resolve();
@@ -102,6 +104,7 @@ export class StreamAccounts {
   published({ source, epoch, seq, items }: PublishedEpoch): void {
     this.#lanes.set(source, publishedTo(this.#lanes.get(source), { epoch, seq }, this.#options.clock.nowMs()));
     if (items.size > 0) this.#parts.set(partOf(source, epoch), items);
+    this.#changedParts.add(partOf(source, epoch));
     this.#isUnsaid = true;
     this.#saveSoon();
   }
@@ -217,18 +220,21 @@ export class StreamAccounts {
     if (this.#isClosed) return;
     this.#saveTimer ??= setTimeout(() => {
       this.#saveTimer = undefined;
-      this.#saving = this.#save().catch((error: unknown) => {
-        this.#options.onFailure(error);
-        this.#saveSoon();
-      });
+      // After the save under way: what that leaves unsaid is known once it is over.
+      this.#saving = this.#saving
+        .then(() => this.#save())
+        .catch((error: unknown) => {
+          this.#options.onFailure(error);
+          this.#saveSoon();
+        });
     }, this.#options.saveEveryMs).unref();
   }
 
   async #save(): Promise<void> {
-    const said = [...this.#parts.keys()];
     this.#isUnsaid = false;
     try {
       await this.#published.change((found = NOTHING) => {
+        this.#changedParts.clear();
         const lanes = new Map(Object.entries(found.lanes).filter(([, { atMs }]) => !this.#isPast(atMs)));
         for (const [source, lane] of this.#lanes) lanes.set(source, lane);
         const parts = new Map(Object.entries(found.parts));
@@ -240,7 +246,8 @@ export class StreamAccounts {
       throw error;
     }
     const current = this.#currentParts();
-    for (const part of said) if (!current.has(part)) this.#parts.delete(part);
+    for (const part of this.#parts.keys())
+      if (!current.has(part) && !this.#changedParts.has(part)) this.#parts.delete(part);
   }
 
   /** Those that may become more. */
