@@ -99,9 +99,12 @@ export interface MeasuredStream extends EventStream {
   lag(stream: StreamName, group: string, options?: CallOptions): Promise<StreamLag>;
 }
 
-/** What the caller knows of a stream that counts its items by parts. */
+/** What the caller knows of a stream that counts its items by parts; one without parts needs none of it. */
 export interface AcceptedOptions extends CallOptions {
-  /** Items settled of each part, by tenant, read before this is called: what was settled was accepted. */
+  /**
+   * Items settled of each part, by tenant, read before this is called: what was settled was accepted. Under `''` those that were counted of
+   * no part, by another stream before this one.
+   */
   readonly settled?: ReadonlyMap<TenantId, ReadonlyMap<string, number>>;
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { systemClock } from '#core/clock.ts';
+import { acceptedInParts } from '#core/delivery/accepted-in-parts.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { AcceptedOptions } from '#core/ports/event-stream.ts';
@@ -57,6 +58,30 @@ describe('the ledger’s own sum', () => {
   });
 });
 
+describe('a stream in parts on a store that has settled one without', () => {
+  const metrics: StreamName = 'metrics';
+  const before = { ...RIGHT.settled, stored: 60 };
+  const said = new Map([['edge.0/1', new Map([[NORTH, 5]])]]);
+
+  it.each([
+    ['before anything of it is settled', before, 80, undefined, 5],
+    ['while some of it is', { ...before, stored: 62 }, 82, new Map([[metrics, new Map([['edge.0/1', 2]])]]), 3],
+    ['once all of it is', { ...before, stored: 65 }, 85, new Map([[metrics, new Map([['edge.0/1', 5]])]]), 0],
+  ])('adds what was settled then to what is accepted, %s', async (_when, settled, watermark, parts, pending) => {
+    const tenant: SettledTenant = {
+      ...{ tenant: NORTH, settled, conflicts: 0, ...(parts && { parts }) },
+      watermarks: new Map([[metrics, watermark]]),
+    };
+    const stream = {
+      acceptedItems: async (name: StreamName, options: AcceptedOptions = {}) =>
+        acceptedInParts(name === metrics ? said : new Map(), options.settled),
+    };
+    const store = { settled: async () => [tenant], lostEvents: async () => [] };
+    const ledger = await new LedgerReader({ store, stream, clock: systemClock }).of(NORTH);
+    expect(ledger).toMatchObject({ accepted: 85, pending, exact: true });
+  });
+});
+
 describe('a stream whose parts only their publishers count', () => {
   const metrics: StreamName = 'metrics';
   const parts = new Map([[metrics, new Map([['edge.0/1', 50], ['edge.1/1', 30]])]]); // prettier-ignore
@@ -80,6 +105,9 @@ describe('a stream whose parts only their publishers count', () => {
     };
     const ledger = await new LedgerReader({ store, stream, clock: systemClock }).of(NORTH);
     expect(ledger).toMatchObject({ accepted: 85, pending: 5, exact: true });
-    expect(asked).toEqual([{ settled: new Map([[NORTH, parts.get(metrics)]]) }, { settled: new Map() }]);
+    expect(asked).toEqual([
+      { settled: new Map([[NORTH, parts.get(metrics)]]) },
+      { settled: new Map([[NORTH, new Map()]]) },
+    ]);
   });
 });

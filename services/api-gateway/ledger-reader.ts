@@ -95,7 +95,7 @@ export class LedgerReader {
     const [settled, lost] = await Promise.all([this.#store.settled(), this.#store.lostEvents()]);
     const [heads, refusedElsewhere] = await Promise.all([
       Promise.all(
-        LEDGERED_STREAMS.map((stream) => this.#stream.acceptedItems(stream, { settled: partsOf(settled, stream) })),
+        LEDGERED_STREAMS.map((stream) => this.#stream.acceptedItems(stream, { settled: settledOf(settled, stream) })),
       ),
       this.#refusedElsewhere(),
     ]);
@@ -109,6 +109,14 @@ export class LedgerReader {
   }
 }
 
-function partsOf(settled: readonly SettledTenant[], stream: StreamName): NonNullable<AcceptedOptions['settled']> {
-  return new Map(settled.flatMap(({ tenant, parts }) => (parts?.has(stream) ? [[tenant, parts.get(stream)!]] : [])));
+function settledOf(settled: readonly SettledTenant[], stream: StreamName): NonNullable<AcceptedOptions['settled']> {
+  return new Map(settled.map((own) => [own.tenant, itemsByPart(own, stream)]));
+}
+
+/** What the watermark has of no part is under `''`. */
+function itemsByPart({ watermarks, parts }: SettledTenant, stream: StreamName): ReadonlyMap<string, number> {
+  const items = new Map(parts?.get(stream));
+  const inParts = [...items.values()].reduce((sum, each) => sum + each, 0);
+  const undivided = (watermarks.get(stream) ?? 0) - inParts;
+  return undivided > 0 ? items.set('', undivided) : items;
 }
