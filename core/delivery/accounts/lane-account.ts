@@ -39,11 +39,11 @@ export function publishedTo(
   return { epoch, seq, before, older, atMs: nowMs, times: timesWith(lane.times, nowMs, before + seq) };
 }
 
-/** The later of two accounts of a group. */
-export function laterOf(left: SettledLane | undefined, right: SettledLane): SettledLane {
+/** The later of two accounts of a lane; the first where they say the same. */
+export function laterOf<Lane extends Pick<SettledLane, 'epoch' | 'seq'>>(left: Lane | undefined, right: Lane): Lane {
   if (!left) return right;
   if (left.epoch !== right.epoch) return left.epoch > right.epoch ? left : right;
-  return left.seq > right.seq ? left : right;
+  return left.seq >= right.seq ? left : right;
 }
 
 /** How many events of the lane a group has still to settle, and about how old the oldest of them is, never younger than it is said to be. */

@@ -245,6 +245,22 @@ describe('the accounts of a stream', () => {
     expect(await world.waiting()).toBe(1);
   });
 
+  it('keep what the next publisher of a lane said, however late the one before it closes', async () => {
+    const world = new World();
+    await world.consumer.declare('store');
+    world.publish('edge.0', 1, true);
+    await world.say();
+    const former = world.publisher;
+    await world.killPublisher();
+    for (let at = 0; at < 2; at++) world.publish('edge.0', 1, true);
+    await world.say();
+    former.published({ source: 'edge.0', epoch: 1, seq: 2, items: new Map([['north', 5]]) });
+    expect(await world.waiting(former)).toBe(3);
+    await former.close();
+    expect(await world.waiting()).toBe(3);
+    expect(await world.accepted()).toBe(7);
+  });
+
   it('let go of former epochs that are settled, which changes no sum', async () => {
     const world = new World();
     await world.consumer.declare('store');

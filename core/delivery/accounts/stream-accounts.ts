@@ -96,7 +96,8 @@ export class StreamAccounts {
   /** To be called before `published`, with the sources that it will be told of: what they published before goes on. Resolves to their last epoch, 0 without. */
   async open(sources: readonly string[], options?: CallOptions): Promise<number> {
     const { lanes } = (await this.#published.read(0, options)) ?? NOTHING;
-    for (const source of sources) if (lanes[source] && !this.#lanes.has(source)) this.#lanes.set(source, lanes[source]);
+    for (const source of sources)
+      if (lanes[source]) this.#lanes.set(source, laterOf(this.#lanes.get(source), lanes[source]));
     return Math.max(0, ...sources.map((source) => lanes[source]?.epoch ?? 0));
   }
 
@@ -165,7 +166,7 @@ export class StreamAccounts {
       const published = (await this.#published.read(this.#options.saveEveryMs)) ?? NOTHING;
       await own.document.change((found) => {
         if (found?.isForgotten === true) return undefined;
-        const lanes = merged(found, own.settled);
+        const lanes = merged(Object.entries(found?.lanes ?? {}), own.settled);
         for (const [source, { acceptedAtMs }] of lanes)
           if (!published.lanes[source] && !own.settled.has(source) && this.#isPast(acceptedAtMs)) lanes.delete(source);
         return { lanes: Object.fromEntries(lanes) };
@@ -193,7 +194,7 @@ export class StreamAccounts {
     ]);
     if (!found || found.isForgotten === true)
       throw new PortError('not_found', `the group ${group} of ${this.#options.name} is not declared`);
-    const settled = merged(found, own.settled);
+    const settled = merged(Object.entries(found.lanes), own.settled);
     const { clock, retentionMs } = this.#options;
     let [events, oldestAgeMs] = [0, 0];
     for (const [source, lane] of lanes) {
@@ -235,8 +236,8 @@ export class StreamAccounts {
     try {
       await this.#published.change((found = NOTHING) => {
         this.#changedParts.clear();
-        const lanes = new Map(Object.entries(found.lanes).filter(([, { atMs }]) => !this.#isPast(atMs)));
-        for (const [source, lane] of this.#lanes) lanes.set(source, lane);
+        const kept = Object.entries(found.lanes).filter(([, { atMs }]) => !this.#isPast(atMs));
+        const lanes = merged(kept, this.#lanes);
         const parts = new Map(Object.entries(found.parts));
         for (const [part, items] of this.#parts) parts.set(part, Object.fromEntries(items));
         return { lanes: Object.fromEntries(lanes), parts: Object.fromEntries(parts) };
@@ -258,7 +259,7 @@ export class StreamAccounts {
   /** What others said, and what this process would say now. */
   async #readPublished(maxAgeMs: number, options?: CallOptions) {
     const found = (await this.#published.read(maxAgeMs, options)) ?? NOTHING;
-    const lanes = new Map([...Object.entries(found.lanes), ...this.#lanes]);
+    const lanes = merged(Object.entries(found.lanes), this.#lanes);
     const said = Object.entries(found.parts).map(([part, items]) => [part, new Map(Object.entries(items))] as const);
     return { lanes, parts: new Map<string, ReadonlyMap<string, number>>([...said, ...this.#parts]) };
   }
@@ -316,8 +317,12 @@ export class StreamAccounts {
   }
 }
 
-function merged(found: Group | undefined, own: ReadonlyMap<string, SettledLane>): Map<string, SettledLane> {
-  const lanes = new Map(Object.entries(found?.lanes ?? {}));
+/** Of each lane the later of what was found and what this process knows. */
+function merged<Lane extends Pick<SettledLane, 'epoch' | 'seq'>>(
+  found: Iterable<readonly [string, Lane]>,
+  own: ReadonlyMap<string, Lane>,
+): Map<string, Lane> {
+  const lanes = new Map(found);
   for (const [source, lane] of own) lanes.set(source, laterOf(lanes.get(source), lane));
   return lanes;
 }
