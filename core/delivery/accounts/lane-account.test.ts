@@ -59,6 +59,14 @@ describe('what a group has still to settle of a lane', () => {
     );
   });
 
+  it('is without what was past the retention of the stream when more was published', () => {
+    const lane = publishedTo(laneOf([5]), { epoch: 1, seq: 7 }, 500_000, 100_000);
+    expect(behind(lane, undefined, 500_250)).toEqual({ events: 2, oldestAgeMs: 250 });
+    expect(behind(lane, settledAt(1, 6, 5000), 500_250).events).toBe(1);
+    const next = publishedTo(lane, { epoch: 2, seq: 1 }, 500_500, 100_000);
+    expect(behind(next, settledAt(1, 2, 1000), 500_750)).toEqual({ events: 3, oldestAgeMs: 750 });
+  });
+
   it('is young where the lane was idle before it', () => {
     const lane = publishedTo(laneOf([5]), { epoch: 1, seq: 6 }, 500_000);
     expect(behind(lane, settledAt(1, 5, 5000), 500_250)).toEqual({ events: 1, oldestAgeMs: 250 });

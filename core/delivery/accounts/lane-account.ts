@@ -4,6 +4,8 @@ export interface PublishedLane {
   readonly seq: number;
   /** Events of earlier epochs, in all. */
   readonly before: number;
+  /** Events, of all epochs, that were past the stream's retention when more came: they wait no more. */
+  readonly gone?: number;
   /** Earlier epochs, the last first, each with the events before it; only so many are known. */
   readonly older: readonly (readonly [epoch: number, before: number])[];
   /** When something was published last, milliseconds since 1970. */
@@ -25,18 +27,21 @@ const TIMES = 8;
 /** Publications within this time are one of `times`. */
 const SAME_TIME_MS = 1000;
 
-/** The lane once everything up to the event is durable. Of an earlier epoch, or less than before, is nothing new. */
+/** The lane once everything up to the event is durable, which the stream keeps that long. Of an earlier epoch, or less than before, is nothing new. */
 export function publishedTo(
   lane: PublishedLane | undefined,
   { epoch, seq }: Pick<SettledLane, 'epoch' | 'seq'>,
   nowMs: number,
+  retentionMs = Infinity,
 ): PublishedLane {
   if (!lane) return { epoch, seq, before: 0, older: [], atMs: nowMs, times: [[nowMs, seq]] };
   if (epoch < lane.epoch || (epoch === lane.epoch && seq <= lane.seq)) return lane;
   const isNew = epoch > lane.epoch;
   const before = isNew ? lane.before + lane.seq : lane.before;
   const older = isNew ? [[lane.epoch, lane.before] as const, ...lane.older].slice(0, OLDER_EPOCHS) : lane.older;
-  return { epoch, seq, before, older, atMs: nowMs, times: timesWith(lane.times, nowMs, before + seq) };
+  const gone = lane.atMs < nowMs - retentionMs ? lane.before + lane.seq : lane.gone;
+  const times = timesWith(lane.times, nowMs, before + seq);
+  return { epoch, seq, before, ...(gone !== undefined && { gone }), older, atMs: nowMs, times };
 }
 
 /** The later of two accounts of a lane; the first where they say the same. */
@@ -52,7 +57,7 @@ export function behind(
   settled: SettledLane | undefined,
   nowMs: number,
 ): { readonly events: number; readonly oldestAgeMs: number } {
-  const done = settled ? settledOf(lane, settled) : 0;
+  const done = Math.max(lane.gone ?? 0, settled ? settledOf(lane, settled) : 0);
   const events = lane.before + lane.seq - done;
   if (events <= 0) return { events: 0, oldestAgeMs: 0 };
   const publishedAtMs = lane.times.find(([, count]) => count > done)?.[0] ?? lane.atMs;

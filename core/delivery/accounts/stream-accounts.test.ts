@@ -140,6 +140,11 @@ class World {
     return (await accounts.acceptedItems({ settled: new Map([[north, this.settled]]) })).get(north) ?? 0;
   }
 
+  async saved(what: string): Promise<{ readonly lanes: object; readonly parts: object }> {
+    const { state } = (await this.checkpoints.load(`stream-accounts/metrics/${what}`))!;
+    return JSON.parse(new TextDecoder().decode(state)) as { lanes: object; parts: object };
+  }
+
   async waiting(accounts = this.consumer): Promise<number> {
     this.nowMs += 300;
     return (await accounts.lag('store')).events;
@@ -272,12 +277,8 @@ describe('the accounts of a stream', () => {
     await world.settle('edge.0', 4);
     world.nowMs += 70_000;
     expect(await world.accepted()).toBe(10);
-    const published = async () =>
-      JSON.parse(
-        new TextDecoder().decode((await world.checkpoints.load('stream-accounts/metrics/published'))!.state),
-      ) as { readonly parts: object };
     await backgroundSaves();
-    expect(Object.keys((await published()).parts)).toEqual(['edge.0/5']);
+    expect(Object.keys((await world.saved('published')).parts)).toEqual(['edge.0/5']);
     expect(await world.accepted()).toBe(10);
     await world.settle('edge.0', 1);
     expect(await world.accepted()).toBe(10);
@@ -320,6 +321,48 @@ describe('a group', () => {
     world.consumer.counting('store', progress, (given) => given.ack());
     await world.consumer.flush('store');
     expect(await world.waiting(world.publisher)).toBe(2);
+  });
+
+  it('lets go of lanes that ended longer ago than the stream keeps events', async () => {
+    const world = new World();
+    await world.consumer.declare('store');
+    world.publish('edge.0', 1, true);
+    await world.say();
+    await world.settle('edge.0', 1);
+    world.publisher = world.open();
+    world.nowMs += RETENTION_MS + 1;
+    world.publish('edge.1', 1, true);
+    await world.say();
+    for (let flush = 0; flush < 2; flush++) {
+      await world.settle('edge.1', 1);
+      expect(Object.keys((await world.saved('group/store')).lanes)).toEqual(['edge.1']);
+      world.publish('edge.1', 1, true);
+    }
+  });
+
+  it('keeps for a while what another account of its says of lanes that no publisher tells of', async () => {
+    const world = new World();
+    world.nowMs += RETENTION_MS;
+    await world.consumer.declare('store');
+    for (let at = 0; at < 6; at++) world.publish('edge.0', 1, true);
+    const progress = [{ source: 'edge.0', epoch: 1, seq: 4 }, { source: 'former', epoch: 1, seq: 9 }]; // prettier-ignore
+    const handler = world.consumer.counting('store', progress, (given) => given.ack());
+    const settle = async (event: StampedEvent) => {
+      const batch = { events: [event], redeliveries: 0, ack: async () => undefined, nack: async () => undefined };
+      await handler(batch, new AbortController().signal);
+      await world.consumer.flush('store');
+      return Object.keys((await world.saved('group/store')).lanes);
+    };
+    await world.consumer.flush('store');
+    await world.say();
+    expect(await world.waiting()).toBe(2);
+    const [fifth, sixth] = world.lanes.get('edge.0')!.slice(4);
+    world.nowMs += 590_000;
+    expect(await settle(fifth!)).toEqual(['edge.0', 'former']);
+    expect(await world.waiting()).toBe(1);
+    world.nowMs += 20_000;
+    expect(await settle(sixth!)).toEqual(['edge.0']);
+    expect(await world.waiting()).toBe(0);
   });
 
   it('waits for nothing that is past the retention of the stream, and says how much of that is used', async () => {

@@ -47,11 +47,15 @@ interface Group {
 interface OwnGroup {
   readonly document: SharedDocument<Group>;
   readonly settled: Map<string, SettledLane>;
+  /** When another account of the group was taken over last, which does not know how old what it settled is. */
+  resumedAtMonotonicMs: number;
   isChanged: boolean;
   flushing: Promise<void>;
 }
 
 const READ_AGE_MS = 250;
+/** For how long a publisher may be unable to say what a group has settled already. */
+const UNSAID_MS = 600_000;
 const PRUNE_EVERY_MS = 60_000;
 const NOTHING: Published = { lanes: {}, parts: {} };
 
@@ -103,7 +107,8 @@ export class StreamAccounts {
 
   /** Events became durable. */
   published({ source, epoch, seq, items }: PublishedEpoch): void {
-    this.#lanes.set(source, publishedTo(this.#lanes.get(source), { epoch, seq }, this.#options.clock.nowMs()));
+    const { clock, retentionMs } = this.#options;
+    this.#lanes.set(source, publishedTo(this.#lanes.get(source), { epoch, seq }, clock.nowMs(), retentionMs));
     if (items.size > 0) this.#parts.set(partOf(source, epoch), items);
     this.#changedParts.add(partOf(source, epoch));
     this.#isUnsaid = true;
@@ -129,6 +134,7 @@ export class StreamAccounts {
 
   /** The handler, with what it settles taken into the account of the group; what the group has settled by another account, too. */
   counting(group: string, resumeAfter: readonly Progress[] | undefined, handler: BatchHandler): BatchHandler {
+    this.#group(group).resumedAtMonotonicMs = this.#options.clock.monotonicMs();
     for (const { source, epoch, seq } of resumeAfter ?? [])
       this.#settle(group, source, { epoch, seq, acceptedAtMs: 0 });
     return (batch, signal) =>
@@ -163,12 +169,15 @@ export class StreamAccounts {
     if (!own.isChanged) return;
     own.isChanged = false;
     try {
-      const published = (await this.#published.read(this.#options.saveEveryMs)) ?? NOTHING;
+      const { lanes: published } = await this.#readPublished(this.#options.saveEveryMs);
       await own.document.change((found) => {
         if (found?.isForgotten === true) return undefined;
         const lanes = merged(Object.entries(found?.lanes ?? {}), own.settled);
-        for (const [source, { acceptedAtMs }] of lanes)
-          if (!published.lanes[source] && !own.settled.has(source) && this.#isPast(acceptedAtMs)) lanes.delete(source);
+        for (const [source, lane] of lanes) {
+          if (published.has(source) || !this.#isOver(own, lane)) continue;
+          lanes.delete(source);
+          own.settled.delete(source);
+        }
         return { lanes: Object.fromEntries(lanes) };
       });
     } catch (error) {
@@ -284,7 +293,9 @@ export class StreamAccounts {
   #group(group: string): OwnGroup {
     let own = this.#groups.get(group);
     if (!own) {
-      own = { document: this.#documentOf(group), settled: new Map(), isChanged: false, flushing: Promise.resolve() };
+      const document = this.#documentOf(group);
+      const resumedAtMonotonicMs = this.#options.clock.monotonicMs();
+      own = { document, settled: new Map(), resumedAtMonotonicMs, isChanged: false, flushing: Promise.resolve() };
       this.#groups.set(group, own);
     }
     return own;
@@ -293,6 +304,12 @@ export class StreamAccounts {
   #documentOf(group: string): SharedDocument<Group> {
     const { checkpoints, name, clock } = this.#options;
     return new SharedDocument(checkpoints, `stream-accounts/${name}/group/${group}`, clock);
+  }
+
+  /** Of a lane that no publisher tells of: whether none will tell of what the group settled. */
+  #isOver({ resumedAtMonotonicMs }: OwnGroup, { acceptedAtMs }: SettledLane): boolean {
+    if (acceptedAtMs > 0) return this.#isPast(acceptedAtMs);
+    return this.#options.clock.monotonicMs() - resumedAtMonotonicMs > UNSAID_MS;
   }
 
   #isPast(atMs: number): boolean {
