@@ -17,10 +17,17 @@ export function acceptedInParts(
   return totals;
 }
 
-/** The same of a log, whose partitions are its parts. */
+/**
+ * The same of a log, whose partitions are its parts. One that is not empty says itself what it has had: where more was settled, the log has lost
+ * events, and that must show.
+ */
 export function acceptedInPartitions(
   items: ReadonlyMap<number, ItemTotals>,
-  settled: AcceptedOptions['settled'],
+  settled: AcceptedOptions['settled'] = new Map(),
 ): Map<TenantId, number> {
-  return acceptedInParts(new Map([...items].map(([partition, each]) => [String(partition), each])), settled);
+  const parts = new Map([...items].map(([partition, each]) => [String(partition), each]));
+  const ofOthers = [...settled].map(
+    ([tenant, own]) => [tenant, new Map([...own].filter(([part]) => !parts.has(part)))] as const,
+  );
+  return acceptedInParts(parts, new Map(ofOthers));
 }

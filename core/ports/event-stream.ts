@@ -102,8 +102,8 @@ export interface MeasuredStream extends EventStream {
 /** What the caller knows of a stream that counts its items by parts; one without parts needs none of it. */
 export interface AcceptedOptions extends CallOptions {
   /**
-   * Items settled of each part, by tenant, read before this is called: what was settled was accepted. Under `''` those that were counted of
-   * no part, by another stream before this one.
+   * Items settled of each part, by tenant, read before this is called: what was settled was accepted, unless the stream itself still knows
+   * better. Under `''` those that were counted of no part, by another stream before this one.
    */
   readonly settled?: ReadonlyMap<TenantId, ReadonlyMap<string, number>>;
 }
