@@ -595,7 +595,14 @@ export const measuredStreamContract: Contract<MeasuredStreamHarness> = {
         );
         const total = (await harness.stream.acceptedItems(harness.streamName)).get(tenant)!;
         const known = parts.map(([part, items]) => [part, items - 1] as const);
-        for (const others of [[], [['', 5]], [['', 5], [`former-${harness.suffix}`, 7]]] as [string, number][][]) {
+        for (const others of [
+          [],
+          [['', 5]],
+          [
+            ['', 5],
+            [`former-${harness.suffix}`, 7],
+          ],
+        ] as [string, number][][]) {
           const settled = new Map([[tenant, new Map([...known, ...others])]]);
           const accepted = await harness.stream.acceptedItems(harness.streamName, { settled });
           // A stream without parts needs not be told.
