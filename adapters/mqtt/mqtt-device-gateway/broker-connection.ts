@@ -83,15 +83,15 @@ export class BrokerConnection {
     });
   }
 
-  /** Subscribes, with the quality that is asked for or not at all. */
+  /** Subscribes, with the quality that is asked for (of a topic that is there twice, last) or not at all. */
   async subscribe(filters: readonly { readonly topic: string; readonly qos: 0 | 1 }[]): Promise<void> {
     const topics = Object.fromEntries(filters.map(({ topic, qos }) => [topic, { qos }]));
     const what = `subscribing to ${Object.keys(topics).join(', ')}`;
     await this.#call(what, undefined, async () => {
       const granted = await this.#client.subscribeAsync(topics);
-      const less = filters.find(({ topic, qos }) => granted.find((each) => each.topic === topic)?.qos !== qos);
-      if (less)
-        throw new PortError('failed_precondition', `the broker does not grant QoS ${less.qos} to ${less.topic}`);
+      for (const [topic, { qos }] of Object.entries(topics))
+        if (granted.find((each) => each.topic === topic)?.qos !== qos)
+          throw new PortError('failed_precondition', `the broker does not grant QoS ${qos} to ${topic}`);
     });
   }
 

@@ -368,6 +368,26 @@ describe('a device', () => {
   });
 });
 
+describe('a status that a mapping has come at QoS 1', () => {
+  it.each(['+', 'status', '{any}/v1/+/+/+/status'])(
+    'is acknowledged, and holds up nothing behind it, with the topic %s',
+    async (topic) => {
+      const world = await openWorld();
+      const device = await world.connect('gauge-1');
+      await device.publishTo(`tribo/v1/${PRESS}/status`, '{"online":true}', true);
+      const source = { tenant: 'acme', site: 'akron', machine: 'press-7', time: '$.ts', metrics: '$.metrics' };
+      const mapping = new TopicMapping({ version: 1, mappings: [{ topic, ...source }] });
+      const { intake } = await started(world, 'gateway-1', { mapping, maxInFlightTelemetry: 2 });
+      await until(() => intake.presences.length >= 2);
+      const ids = Array.from({ length: 10 }, (_, i) => `m-${i}`);
+      for (const id of ids) await device.publish(PRESS, id);
+      await until(() => intake.messages.length === ids.length);
+      expect(intake.payloads()).toEqual(ids);
+      expect(world.refusals).toEqual([]);
+    },
+  );
+});
+
 describe('commands', () => {
   const command = { id: 'c-1', payload: Buffer.from('stop'), expiresAtMs: Date.now() + HOUR_MS };
 

@@ -67,8 +67,9 @@ export class MqttDeviceGateway implements DeviceGateway {
     const shared = (topic: string) => ({ topic: this.#shared(topic), qos: 1 }) as const;
     const status = (topic: string) => ({ topic: this.#topics.everyDevice(topic), qos: 0 }) as const;
     const telemetry = this.#link('telemetry', maxInFlightTelemetry, [
-      ...[`${ANY_MACHINE}/telemetry`, ...(mapping?.topics ?? [])].map(shared),
       ...[OWN_STATUS, `${ANY_MACHINE}/status`].map(status),
+      // After them: of a topic that is both, the last is subscribed to.
+      ...[`${ANY_MACHINE}/telemetry`, ...(mapping?.topics ?? [])].map(shared),
     ]);
     const waveforms = this.#link('waveform', maxInFlightWaveforms, [shared(`${ANY_MACHINE}/waveform/+`)]);
     this.#running = { intake, presence, bindings, telemetry, waveforms };
@@ -150,10 +151,10 @@ export class MqttDeviceGateway implements DeviceGateway {
     if (this.#closing) return undefined;
     if (access === undefined) return 'bad-credentials';
     const { payload, traceparent } = message;
-    if (owned.topic === OWN_STATUS) return this.#tell(access.device, access.device.machines, 'connection', payload);
+    if (owned.topic === OWN_STATUS) return this.#tell(message, access.device, access.device.machines, 'connection');
     const topic = access.resolve(owned.topic);
     if (typeof topic === 'object' && topic.kind === 'status')
-      return this.#tell(access.device, [topic.machine], 'status', payload);
+      return this.#tell(message, access.device, [topic.machine], 'status');
     if (payload.length > this.#config.maxPayloadBytes) return 'oversize';
     const read = access.messageOf(owned.topic, payload, this.#dependencies.mapping);
     if (typeof read === 'string') return read;
@@ -162,14 +163,16 @@ export class MqttDeviceGateway implements DeviceGateway {
   }
 
   #tell(
+    { payload, acknowledge }: BrokerMessage,
     { id: device }: Device,
     machines: readonly MachineKey[],
     by: DevicePresence['by'],
-    payload: Uint8Array,
   ): RefusalReason | undefined {
     const online = onlineOf(payload);
     if (online === undefined) return 'protocol-error';
     this.#running!.presence.presence({ device, machines, by, online, atMs: this.#dependencies.clock.nowMs() });
+    // It is to be, where a mapping's topics have it come at QoS 1 too.
+    acknowledge();
     return undefined;
   }
 
