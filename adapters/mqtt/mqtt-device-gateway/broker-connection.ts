@@ -34,6 +34,8 @@ export class BrokerConnection {
   readonly #client: MqttClient;
   readonly #timeoutMs: number;
   readonly #received = new InOrder((packetIds) => this.#acknowledge(packetIds));
+  /** Aborted with the reason, when the connection is gone. */
+  readonly #gone = new AbortController();
   /** Resolves with the reason, when the connection is gone, by whichever side. */
   readonly ended: Promise<Error>;
   /** Packet ids of what was published to topics that nobody subscribes to. */
@@ -79,7 +81,9 @@ export class BrokerConnection {
     this.ended = promise;
     client.once('close', () => {
       client.end(true);
-      resolve(why ?? new ConnectionLost('the connection was lost'));
+      const reason = why ?? new ConnectionLost('the connection was lost');
+      this.#gone.abort(reason);
+      resolve(reason);
     });
   }
 
@@ -143,11 +147,20 @@ export class BrokerConnection {
   }
 
   #call<Result>(what: string, signal: AbortSignal | undefined, call: () => Promise<Result>): Promise<Result> {
-    // The client tells nobody who waits for the broker that the connection is gone.
-    const lost = this.ended.then((why) => Promise.reject(why));
-    return cloudCall({ what, timeoutMs: this.#timeoutMs, signal }, codeOfMqttError, (stopped) =>
-      waitFor(Promise.race([call(), lost]), stopped),
-    );
+    const { signal: gone } = this.#gone;
+    return cloudCall({ what, timeoutMs: this.#timeoutMs, signal }, codeOfMqttError, async (stopped) => {
+      gone.throwIfAborted();
+      // The client tells nobody who waits for the broker that the connection is gone.
+      const { promise: lost, reject } = Promise.withResolvers<never>();
+      const onGone = () => reject(gone.reason as Error);
+      gone.addEventListener('abort', onGone);
+      try {
+        return await waitFor(Promise.race([call(), lost]), stopped);
+      } finally {
+        // The connection may last for months: it must not keep what was published.
+        gone.removeEventListener('abort', onGone);
+      }
+    });
   }
 }
 
