@@ -22,8 +22,10 @@ export interface BrokerMessage {
   /** It was said earlier, and kept for whoever subscribes. */
   readonly isRetained: boolean;
   readonly traceparent: string | undefined;
-  /** Acknowledges it, where it is to be; once the connection that it came by is gone that does nothing, and it comes again. */
+  /** Acknowledges it, where it is to be; once the connection that it came by is gone that does nothing. */
   readonly acknowledge: () => void;
+  /** Of one that is to be acknowledged: aborted with its connection, as the broker then sends it again. Undefined of QoS 0. */
+  readonly comesAgain: AbortSignal | undefined;
 }
 
 /**
@@ -118,12 +120,14 @@ export class BrokerConnection {
 
   #messageOf({ topic, payload, retain, qos, messageId, properties }: IPublishPacket): BrokerMessage {
     const { traceparent } = properties?.userProperties ?? {};
+    const isAwaited = qos === 1 && messageId !== undefined;
     return {
       topic,
       payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
       isRetained: retain,
       traceparent: typeof traceparent === 'string' ? traceparent : undefined,
-      acknowledge: qos === 1 && messageId !== undefined ? this.#received.expect(messageId) : () => undefined,
+      acknowledge: isAwaited ? this.#received.expect(messageId) : () => undefined,
+      comesAgain: isAwaited ? this.#gone.signal : undefined,
     };
   }
 
@@ -176,11 +180,12 @@ async function clientOptionsOf(
   { clientId, receiveMaximum }: ConnectionOptions,
 ): Promise<IClientOptions> {
   const { caFile, certificateFile, keyFile, username, passwordVariable, sessionExpiryS, keepAliveS } = config;
+  const maximumPacketSize = config.maxPayloadBytes + ROOM_BYTES;
   const [ca, cert, key] = await Promise.all([caFile, certificateFile, keyFile].map(readPem));
   return {
     ...{ protocolVersion: 5, clientId, clean: false, keepalive: keepAliveS, connectTimeout: config.connectTimeoutMs },
     ...{ reconnectPeriod: 0, resubscribe: false },
-    properties: { sessionExpiryInterval: sessionExpiryS, receiveMaximum },
+    properties: { sessionExpiryInterval: sessionExpiryS, receiveMaximum, maximumPacketSize },
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && key !== undefined && { cert, key }),
     ...(username !== undefined && { username, password: passwordIn(passwordVariable) }),
@@ -236,6 +241,8 @@ class InOrder {
   }
 }
 
+/** For a topic, which has 64 KiB at most, and properties. What is a little too large is so counted as such; the broker drops what is larger. */
+const ROOM_BYTES = 65_536;
 /** PUBACK, two bytes follow: the packet id; without a reason code it means success (MQTT 5.0, 3.4.2.1). */
 const PUBACK_HEADER = 0x40020000;
 const NO_MATCHING_SUBSCRIBERS = 0x10;

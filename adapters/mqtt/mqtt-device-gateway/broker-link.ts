@@ -9,6 +9,8 @@ export interface BrokerLinkOptions {
   readonly receiveMaximum: number;
   readonly filters: readonly { readonly topic: string; readonly qos: 0 | 1 }[];
   readonly onMessage: (message: BrokerMessage) => void;
+  /** The connection is gone: what came by it and is not acknowledged comes again. */
+  readonly onLost: () => void;
   readonly onProblem: (what: string, error: unknown) => void;
 }
 
@@ -61,6 +63,7 @@ export class BrokerLink {
 
   #lost(why: Error): void {
     this.#connection = undefined;
+    this.#options.onLost();
     if (this.#closing.signal.aborted) return;
     const { clientId, onProblem } = this.#options;
     const isTakenOver = (why as { readonly code?: unknown }).code === SESSION_TAKEN_OVER;

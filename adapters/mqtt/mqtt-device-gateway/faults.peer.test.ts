@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { until } from '#core/contracts/until.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
+import { PortError } from '#core/errors.ts';
 import { TopicMapping } from '#core/ingestion/mapping.ts';
 import type {
   DeviceIntake,
@@ -21,26 +22,35 @@ const TIMEOUT_MS = 120_000;
 const HOUR_MS = 3_600_000;
 const QUICK = { maxReconnectDelayMs: 200, connectTimeoutMs: 2000 };
 
-/** Takes everything at once, or after a while, or when told. */
+/** Takes everything at once, or after a while, or when told, or nothing. */
 class RecordingIntake implements DeviceIntake, PresenceListener {
   readonly messages: DeviceMessage[] = [];
   readonly presences: string[] = [];
   held: PromiseWithResolvers<void> | undefined;
+  /** Meanwhile it refuses everything. */
+  shut: PromiseWithResolvers<void> | undefined;
   takesMs = 0;
 
   async accept(message: DeviceMessage): Promise<IntakeReceipt> {
     this.messages.push(message);
+    if (this.shut) throw new PortError('unavailable', 'intake is shut');
     await this.held?.promise;
     if (this.takesMs > 0) await new Promise((resolve) => setTimeout(resolve, this.takesMs));
     return { accepted: 1, duplicate: 0, rejected: [] };
   }
 
   isReady(): boolean {
-    return true;
+    return this.shut === undefined;
   }
 
   async whenReady(): Promise<void> {
-    // It always is.
+    await this.shut?.promise;
+  }
+
+  open(): void {
+    const { shut } = this;
+    this.shut = undefined;
+    shut?.resolve();
   }
 
   presence({ machines, by, online }: DevicePresence): void {
@@ -260,6 +270,58 @@ describe('a slow intake', () => {
     intake.held.resolve();
     await until(() => intake.messages.length >= ids.length);
     expect(intake.payloads()).toEqual(ids);
+  });
+
+  it('lets go of what it refused once that comes again by another connection', async () => {
+    const world = await openWorld();
+    const proxy = await TcpProxy.to(world.broker.platformPort);
+    opened.push(proxy);
+    const { intake } = await started(world, 'gateway-1', { ...QUICK, url: `mqtts://127.0.0.1:${proxy.port}` });
+    const device = await world.connect('gauge-1');
+    intake.shut = Promise.withResolvers();
+    const ids = Array.from({ length: 10 }, (_, i) => `m-${i}`);
+    for (const id of ids) await device.publish(PRESS, id);
+    await until(() => intake.messages.length === 10, 'all are refused');
+    proxy.cut();
+    proxy.mend();
+    await until(() => intake.messages.length === 20, 'all come again');
+    intake.open();
+    await until(() => intake.messages.length >= 30, 'all are taken');
+    await device.publish(PRESS, 'last');
+    await until(() => intake.payloads().includes('last'));
+    expect(intake.payloads().slice(20)).toEqual([...ids, 'last']);
+  });
+
+  it('has no more of QoS 0 in memory than the Receive Maximum; the rest is refused and counted', async () => {
+    const world = await openWorld();
+    const { intake } = await started(world, 'gateway-1', { maxInFlightTelemetry: 5 });
+    const device = await world.connect('gauge-1');
+    const publish = (id: string) =>
+      device.client.publishAsync(`device/gauge-1/tribo/v1/${PRESS}/telemetry`, id, { qos: 0 });
+    await device.publish(PRESS, 'known');
+    await until(() => intake.messages.length === 1);
+    intake.held = Promise.withResolvers();
+    const ids = Array.from({ length: 12 }, (_, i) => `m-${i}`);
+    for (const id of ids) await publish(id);
+    await until(() => intake.messages.length + world.refusals.length === 13, 'all have come');
+    expect(intake.payloads()).toEqual(['known', ...ids.slice(0, 5)]);
+    expect(world.refusals).toEqual(Array.from({ length: 7 }, () => 'back-pressure acme'));
+    intake.held.resolve();
+    await until(async () => {
+      await publish('later');
+      return intake.payloads().includes('later');
+    }, 'there is room again');
+  });
+
+  it('is spared what is far too large, which the broker drops', async () => {
+    const world = await openWorld();
+    const { intake } = await started(world, 'gateway-1', { maxPayloadBytes: 1024 });
+    const device = await world.connect('gauge-1');
+    await device.publish(PRESS, 'x'.repeat(100_000));
+    await device.publish(PRESS, 'good');
+    await until(() => intake.messages.length === 1);
+    expect(intake.payloads()).toEqual(['good']);
+    expect(world.refusals).toEqual([]);
   });
 });
 

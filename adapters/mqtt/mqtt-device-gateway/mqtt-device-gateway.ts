@@ -18,6 +18,7 @@ import type {
   PresenceListener,
 } from '#core/ports/device-gateway.ts';
 import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
+import { waitFor } from '../../wait-for.ts';
 import { Admission } from './admission.ts';
 import type { BrokerMessage } from './broker-connection.ts';
 import { BrokerLink } from './broker-link.ts';
@@ -116,11 +117,14 @@ export class MqttDeviceGateway implements DeviceGateway {
   }
 
   #link(kind: string, receiveMaximum: number, filters: readonly { topic: string; qos: 0 | 1 }[]): BrokerLink {
-    const admission = new Admission<BrokerMessage>((message) => this.#admit(message));
+    const admission = new Admission(receiveMaximum, (message) => this.#admit(message));
     return new BrokerLink(this.#config, {
       clientId: `${this.#config.clientId}.${kind}`,
       ...{ receiveMaximum, filters },
-      onMessage: (message) => admission.take(message),
+      onMessage: (message) => {
+        if (!admission.take(message)) this.#refuse('back-pressure', message, this.#tenantOf(message));
+      },
+      onLost: () => admission.prune(),
       onProblem: this.#dependencies.onProblem,
     });
   }
@@ -128,6 +132,11 @@ export class MqttDeviceGateway implements DeviceGateway {
   #shared(topic: string): string {
     const [ofAll, { shareName }] = [this.#topics.everyDevice(topic), this.#config];
     return shareName === undefined ? ofAll : `$share/${shareName}/${ofAll}`;
+  }
+
+  #tenantOf({ topic }: BrokerMessage): TenantId | undefined {
+    const device = this.#topics.read(topic)?.device;
+    return device && this.#running?.bindings.known(device)?.device.tenant;
   }
 
   /** Resolves when the next may be admitted: that is before intake has taken this one. What comes while it closes stays at the broker. */
@@ -148,7 +157,7 @@ export class MqttDeviceGateway implements DeviceGateway {
 
   /** Does with a message what it is for, or says why it is refused. */
   #handle(access: DeviceAccess | undefined, owned: OwnedTopic, message: BrokerMessage): RefusalReason | undefined {
-    if (this.#closing) return undefined;
+    if (this.#closing || message.comesAgain?.aborted) return undefined;
     if (access === undefined) return 'bad-credentials';
     const { payload, traceparent } = message;
     if (owned.topic === OWN_STATUS) return this.#tell(message, access.device, access.device.machines, 'connection');
@@ -158,7 +167,7 @@ export class MqttDeviceGateway implements DeviceGateway {
     if (payload.length > this.#config.maxPayloadBytes) return 'oversize';
     const read = access.messageOf(owned.topic, payload, this.#dependencies.mapping);
     if (typeof read === 'string') return read;
-    this.#take(traceparent === undefined ? read : { ...read, traceparent }, message.acknowledge);
+    this.#take(traceparent === undefined ? read : { ...read, traceparent }, message);
     return undefined;
   }
 
@@ -196,13 +205,13 @@ export class MqttDeviceGateway implements DeviceGateway {
     message.acknowledge();
   }
 
-  /** Ends in an acknowledgement to the broker, or in none when the gateway closes: never in one for what is not durable. */
-  #take(message: DeviceMessage, acknowledge: () => void): void {
+  /** Ends in an acknowledgement to the broker, or in none where the message comes again or the gateway closes: never in one for what is not durable. */
+  #take(message: DeviceMessage, { acknowledge, comesAgain = this.#stop.signal }: BrokerMessage): void {
     const { intake } = this.#running!;
     this.#underWay++;
     const accepted = intake.accept(message).then(
       () => true,
-      (refusal: unknown) => this.#hold(message, refusal),
+      (refusal: unknown) => this.#hold(message, refusal, comesAgain),
     );
     void accepted.then((isDurable) => {
       if (isDurable) acknowledge();
@@ -210,9 +219,16 @@ export class MqttDeviceGateway implements DeviceGateway {
     });
   }
 
-  /** Offers a message that intake refused again, until it is accepted (true) or the gateway closes (false). */
-  async #hold(message: DeviceMessage, refusal: unknown): Promise<boolean> {
+  /** Offers a message that intake refused again, until it is accepted (true), or nobody waits for that or the gateway closes (false). */
+  async #hold(message: DeviceMessage, refusal: unknown, over: AbortSignal): Promise<boolean> {
     this.#held++;
+    const { intake } = this.#running!;
+    // Else a message that comes again would be kept for as long as intake takes none.
+    const offered: DeviceIntake = {
+      accept: (again) => intake.accept(again),
+      isReady: (kind) => intake.isReady(kind),
+      whenReady: (kind) => waitFor(intake.whenReady(kind), over),
+    };
     let error = refusal;
     try {
       for (;;) {
@@ -221,11 +237,12 @@ export class MqttDeviceGateway implements DeviceGateway {
         const offering = {
           refusal: isPassing ? error : new PortError('unavailable', messageOf(error), { cause: error }),
           everyMs: isPassing ? offerAgainMs : STUBBORN_REFUSAL_MS,
-          isOver: () => this.#closing !== undefined,
+          isOver: () => this.#closing !== undefined || over.aborted,
         };
         try {
-          return await offerAgain(this.#running!.intake, message, offering);
+          return await offerAgain(offered, message, offering);
         } catch (next) {
+          if (over.aborted) return false;
           error = next;
         }
       }
