@@ -25,12 +25,16 @@ describe('an error of the SDK', () => {
     expect(codeOfAzureError(sdkError(code, status))).toBe(expected);
   });
 
-  it.each(['CredentialUnavailableError', 'AggregateAuthenticationError', 'AuthenticationRequiredError'])(
-    'of credentials, %s, is permission_denied',
-    (name) => {
-      expect(codeOfAzureError(Object.assign(new Error('no identity'), { name }))).toBe('permission_denied');
-    },
-  );
+  it.each([
+    ['AuthenticationError', 400],
+    ['AuthenticationError', 503],
+    ['AuthenticationRequiredError', undefined],
+    ['AggregateAuthenticationError', undefined],
+    ['CredentialUnavailableError', undefined],
+  ])('of credentials, %s with status %s, is permission_denied', (name, statusCode) => {
+    const error = Object.assign(new Error('no identity'), { name, ...(statusCode && { statusCode }) });
+    expect(codeOfAzureError(error)).toBe('permission_denied');
+  });
 
   it.each([
     ['ServerBusyError', 'resource_exhausted'],

@@ -35,9 +35,24 @@ describe('an error of the SDK', () => {
     expect(codeOfGcpError(Object.assign(new Error('as the service says'), { code }))).toBe(expected);
   });
 
-  it('about credentials that are not there is permission_denied', () => {
-    expect(codeOfGcpError(new Error('Could not load the default credentials. Browse to ...'))).toBe(
-      'permission_denied',
+  const INVALID_GRANT = { status: 400, data: { error: 'invalid_grant', error_description: 'Invalid JWT Signature.' } };
+  const PLUGIN = 'Getting metadata from plugin failed with error';
+
+  it.each<[what: string, message: string, error: object, expected: string]>([
+    ['without credentials', 'Could not load the default credentials. Browse to ...', {}, 'permission_denied'],
+    ['that is refused', 'invalid_grant', { status: 400, code: 400, response: INVALID_GRANT }, 'permission_denied'],
+    ['whose endpoint fails', 'failed', { status: 503, response: { data: { error: 'failed' } } }, 'unavailable'],
+    ['by a machine without an account', 'Could not refresh access token: 404', { code: 404 }, 'permission_denied'],
+    ['that gRPC tells of, refused', `400 undefined: ${PLUGIN}: invalid_grant`, { code: 400 }, 'permission_denied'],
+    ['that gRPC tells of, unanswered', `2 UNKNOWN: ${PLUGIN}: read ECONNRESET`, { code: 2 }, 'unavailable'],
+  ])('of a sign-in %s is never that of what was asked', (_what, message, error, expected) => {
+    expect(codeOfGcpError(Object.assign(new Error(message), error))).toBe(expected);
+  });
+
+  it('of a JSON service that refuses an upload as invalid is that of what was asked', () => {
+    const response = { status: 400, data: { error: { code: 400, message: 'Invalid argument.' } } };
+    expect(codeOfGcpError(Object.assign(new Error('Invalid argument.'), { code: 400, response }))).toBe(
+      'invalid_argument',
     );
   });
 });

@@ -1,6 +1,8 @@
 import type { ModelServer } from './model-server.ts';
 import { WireServer, type WireAnswer, type WireRequest } from './wire-server.ts';
 
+const TOKEN_PATH = '/computeMetadata/v1/instance/service-accounts/default/token';
+
 /** Whether an answer of the container that is no success is passed on as it is, or as the message of an error of Google's. */
 export type ContainerErrors = 'as they are' | 'wrapped';
 
@@ -12,6 +14,8 @@ export type ContainerErrors = 'as they are' | 'wrapped';
 export class VertexAi implements AsyncDisposable {
   readonly wire: WireServer;
   readonly metadata: WireServer;
+  /** The next that ask for a token are answered so. */
+  readonly tokenFaults: WireAnswer[];
   readonly #tokens: Set<string>;
 
   static async start(
@@ -19,7 +23,11 @@ export class VertexAi implements AsyncDisposable {
     { endpoint, predictRoute, containerErrors }: VertexPlace,
   ): Promise<VertexAi> {
     const tokens = new Set<string>();
-    const metadata = await WireServer.start((request) => metadataOf(request, tokens));
+    const tokenFaults: WireAnswer[] = [];
+    const metadata = await WireServer.start(
+      (request) =>
+        (request.path.startsWith(TOKEN_PATH) ? tokenFaults.shift() : undefined) ?? metadataOf(request, tokens),
+    );
     const wire = await WireServer.start(async (request) => {
       const refusal = refusalOf(request, tokens, endpoint);
       if (refusal) return refusal;
@@ -30,10 +38,11 @@ export class VertexAi implements AsyncDisposable {
     });
     // Else the library looks for it for three seconds, also where the real ones of a cloud are.
     Object.assign(process.env, { METADATA_SERVER_DETECTION: 'assume-present' });
-    return new VertexAi(wire, metadata, tokens);
+    return new VertexAi(wire, metadata, tokens, tokenFaults);
   }
 
-  private constructor(wire: WireServer, metadata: WireServer, tokens: Set<string>) {
+  private constructor(wire: WireServer, metadata: WireServer, tokens: Set<string>, tokenFaults: WireAnswer[]) {
+    this.tokenFaults = tokenFaults;
     this.wire = wire;
     this.metadata = metadata;
     this.#tokens = tokens;
@@ -79,7 +88,7 @@ function refusalOf(
 function metadataOf({ path, headers }: WireRequest, tokens: Set<string>): WireAnswer {
   const flavor = { 'metadata-flavor': 'Google' };
   if (headers['metadata-flavor'] !== 'Google') return { status: 403, body: '' };
-  if (path.startsWith('/computeMetadata/v1/instance/service-accounts/default/token')) {
+  if (path.startsWith(TOKEN_PATH)) {
     const access_token = `token-${tokens.size}-${Math.random().toString(36).slice(2)}`;
     tokens.add(access_token);
     return {

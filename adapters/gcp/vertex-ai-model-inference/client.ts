@@ -1,7 +1,9 @@
+import { messageOf, PortError } from '#core/errors.ts';
 import type { ModelEndpoint } from '../../hosted-model-inference.ts';
 import { postJson } from '../../post-json.ts';
 import { loadSdk } from '../../sdk.ts';
 import { waitFor } from '../../wait-for.ts';
+import { codeOfSignIn } from '../gcp-errors.ts';
 import type { VertexAiModelInferenceConfig } from './config.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
@@ -16,11 +18,16 @@ export async function openVertexEndpoint(
   const url = urlOf(config);
   return {
     invoke: async (body, signal) => {
-      const headers = await waitFor(auth.getRequestHeaders(url), signal);
+      const headers = await waitFor(auth.getRequestHeaders(url).catch(throwOfSignIn), signal);
       return postJson(url, body, Object.fromEntries(headers), signal);
     },
     close: () => undefined,
   };
+}
+
+/** Its errors are not those of a prediction, whatever they say. */
+function throwOfSignIn(error: unknown): never {
+  throw new PortError(codeOfSignIn(error), `signing in to Google Cloud: ${messageOf(error)}`, { cause: error });
 }
 
 /** `rawPredict` hands body and answer through as they are; `predict` would drop the model's description and refuse an empty batch. */

@@ -6,7 +6,7 @@ import { proveRuntime } from '#core/inference/prove-runtime.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { ModelServer } from '#test/peers/model-server.ts';
 import { googleError, VertexAi, type ContainerErrors } from '#test/peers/vertex-ai.ts';
-import type { Fault } from '#test/peers/wire-server.ts';
+import type { Fault, WireAnswer } from '#test/peers/wire-server.ts';
 import { vertexAiModelInferenceConfigSchema } from './config.ts';
 import { VertexAiModelInference } from './vertex-ai-model-inference.ts';
 
@@ -76,6 +76,22 @@ describe('a prediction', () => {
   it('of an endpoint that is not there is unavailable: it may be being replaced', async () => {
     await using harness = await open({ endpointId: '4712' });
     await expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
+
+describe('a sign-in', () => {
+  const body = JSON.stringify({ error: 'invalid_grant', error_description: 'Token has been expired or revoked.' });
+  const headers = { 'metadata-flavor': 'Google' };
+
+  it.each<[what: string, code: string, answer: WireAnswer]>([
+    ['is refused as a bad request', 'permission_denied', { status: 400, headers, body }],
+    ['is forbidden', 'permission_denied', { status: 403, headers, body: '' }],
+    ['is answered by somebody else', 'unavailable', { status: 200, body: '{}' }],
+  ])('that %s is no fault of the prediction, but %s', async (_what, code, answer) => {
+    await using harness = await open();
+    plain().tokenFaults.push(answer);
+    await expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code });
+    await expect(proveRuntime(harness.inference)).resolves.toBeUndefined();
   });
 });
 
