@@ -803,18 +803,14 @@ describe('the last window of a machine that stops', () => {
 
   it('comes out the same after a crash between its closing and its publishing, and what came since corrects it', async () => {
     let isDown = false;
-    const checkpoints = Object.create(plant.checkpoints) as SqliteCheckpointStore;
-    for (const name of ['load', 'acquireLease', 'renewLease', 'releaseLease'] as const) {
-      Object.defineProperty(checkpoints, name, { value: plant.checkpoints[name].bind(plant.checkpoints) });
-    }
     // It goes down in the moment in which the state with the closed window is durable.
     const isClosed = (state: Uint8Array) => Buffer.from(state).toString().includes('"closed"');
-    checkpoints.save = async (name, state, version) => {
+    const checkpoints = checkpointsThat(plant, async (name, state, version) => {
       if (isDown) throw new PortError('unavailable', 'crashed');
       const saved = await plant.checkpoints.save(name, state, version);
       isDown = isClosed(state);
       return saved;
-    };
+    });
     const stream = new Proxy(plant.stream, {
       get: (target, property) => {
         const value: unknown = Reflect.get(target, property, target);
@@ -864,6 +860,8 @@ async function settled(target: Plant): Promise<void> {
   });
 }
 
+const SAVED_FOR_ACKNOWLEDGEMENT_ALONE = { saveEveryMs: 3_600_000 };
+
 describe('alert engine after a crash', () => {
   let expected: { readonly history: string[]; readonly windows: string[] };
   beforeAll(async () => {
@@ -882,15 +880,11 @@ describe('alert engine after a crash', () => {
   ])('goes on from %s as if nothing had happened', async (_what, savedUpTo) => {
     const crashing = await openPlant(...delayed);
     let mayStillSave = true;
-    const checkpoints = Object.create(crashing.checkpoints) as SqliteCheckpointStore;
-    for (const name of ['load', 'acquireLease', 'renewLease', 'releaseLease'] as const) {
-      Object.defineProperty(checkpoints, name, { value: crashing.checkpoints[name].bind(crashing.checkpoints) });
-    }
     // A crash saves nothing: what this engine would save at its end does not reach the store.
-    checkpoints.save = async (name, state, version) => {
-      if (mayStillSave) return crashing.checkpoints.save(name, state, version);
+    const checkpoints = checkpointsThat(crashing, async (...given) => {
+      if (mayStillSave) return crashing.checkpoints.save(...given);
       throw new PortError('unavailable', 'crashed');
-    };
+    });
     const first = await crashing.start({ checkpoints });
     await feed(crashing, 0, savedUpTo);
     await settled(crashing);
@@ -913,25 +907,13 @@ describe('alert engine after a crash', () => {
     const crashing = await openPlant(...delayed);
     let mayStillSave = true;
     let refused = 0;
-    const checkpoints = new Proxy(crashing.checkpoints, {
-      get: (target, property) => {
-        if (property === 'save' && !mayStillSave) {
-          refused++;
-          return () => Promise.reject(new PortError('unavailable', 'crashed'));
-        }
-        const value: unknown = Reflect.get(target, property, target);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
+    const checkpoints = checkpointsThat(crashing, async (...given) => {
+      if (mayStillSave) return crashing.checkpoints.save(...given);
+      refused++;
+      throw new PortError('unavailable', 'crashed');
     });
-    const tailless = new Proxy(crashing.stream, {
-      has: (target, property) => property !== 'readTail' && Reflect.has(target, property),
-      get: (target, property) => {
-        const value: unknown = Reflect.get(target, property, target);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
-    });
-    // State is saved only because of what is acknowledged.
-    const first = await crashing.start({ checkpoints, stream: tailless }, { saveEveryMs: 3_600_000 });
+    const stream = tailless(crashing);
+    const first = await crashing.start({ checkpoints, stream }, SAVED_FOR_ACKNOWLEDGEMENT_ALONE);
     await feed(crashing, 0, 100);
     await settled(crashing);
     mayStillSave = false;
@@ -939,10 +921,83 @@ describe('alert engine after a crash', () => {
     await until(() => refused > 0);
     await first.close();
     expect((await crashing.stream.lag('metrics', 'compute')).events).toBe(100);
-    await crashing.start({ stream: tailless });
+    await crashing.start({ stream });
     await feed(crashing, 200, HISTORY.length);
     await settled(crashing);
     expect(await crashing.history()).toEqual(expected.history);
     expect(windowsOf(crashing)).toEqual(expected.windows);
   });
 });
+
+describe('alert engine on streams whose tail cannot be read', () => {
+  it('acknowledges nothing while a letter of another input cannot be kept, so that a crash forgets nothing', async () => {
+    plant.storeProblem = new PortError('unavailable', 'the store is away');
+    const stream = tailless(plant);
+    const first = await plant.start({ stream }, SAVED_FOR_ACKNOWLEDGEMENT_ALONE);
+    await plant.poison('features', 'features');
+    await until(async () => (await first.readiness['alert-engine']?.())?.includes('the store is away'));
+    await plant.read(0, { heat: 81 });
+    await until(() => plant.notices.length === 1);
+    await first.close();
+    expect((await plant.stream.lag('metrics', 'compute')).events).toBe(1);
+    plant.storeProblem = undefined;
+    await plant.start({ stream }, SAVED_FOR_ACKNOWLEDGEMENT_ALONE);
+    await settled(plant);
+    await plant.read(120_000, { heat: 20 });
+    await until(() => plant.windows.length === 1);
+    expect(plant.windows[0]?.values).toMatchObject({ 'heat:mean': 81 });
+    expect(await plant.letters()).toHaveLength(1);
+    expect((await plant.history()).filter((each) => each.startsWith('activate'))).toHaveLength(1);
+  });
+
+  it('goes on without a restart when the letters that all inputs have can be kept', async () => {
+    plant.storeProblem = new PortError('unavailable', 'the store is away');
+    const metrics = new Registry();
+    await plant.start({ metrics, stream: tailless(plant) }, SAVED_FOR_ACKNOWLEDGEMENT_ALONE);
+    await plant.poison('metrics', 'telemetry');
+    await plant.poison('features', 'features');
+    await plant.poison('inference-results', 'prediction');
+    await until(async () =>
+      (await metrics.metrics()).includes('tribo_alert_dropped_total{reason="undecodable_payload"} 3'),
+    );
+    plant.storeProblem = undefined;
+    await settled(plant);
+    expect(await plant.letters()).toHaveLength(3);
+  });
+
+  it('acknowledges again after the answers to saves were lost', async () => {
+    const lost = new Set<string>();
+    let areLost = false;
+    const checkpoints = checkpointsThat(plant, async (name, ...given) => {
+      const saved = await plant.checkpoints.save(name, ...given);
+      if (!areLost || lost.has(name)) return saved;
+      lost.add(name);
+      throw new PortError('deadline_exceeded', 'the answer was lost');
+    });
+    const engine = await plant.start({ checkpoints, stream: tailless(plant) }, SAVED_FOR_ACKNOWLEDGEMENT_ALONE);
+    areLost = true;
+    await plant.read(0, { heat: 81 });
+    await settled(plant);
+    expect([...lost].sort()).toEqual(['alert-engine/1/0', 'alert-engine/manifest']);
+    await until(() => engine.readiness['alert-engine']?.() === undefined);
+  });
+});
+
+/** A checkpoint store whose saving is another. */
+function checkpointsThat(target: Plant, save: SqliteCheckpointStore['save']): SqliteCheckpointStore {
+  return new Proxy(target.checkpoints, {
+    get: (store, property) => (property === 'save' ? save : boundMember(store, property)),
+  });
+}
+
+function tailless(target: Plant): LmdbEventStream {
+  return new Proxy<LmdbEventStream>(target.stream, {
+    has: (stream, property) => property !== 'readTail' && Reflect.has(stream, property),
+    get: boundMember,
+  });
+}
+
+function boundMember(target: object, property: PropertyKey): unknown {
+  const value: unknown = Reflect.get(target, property, target);
+  return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+}

@@ -37,7 +37,7 @@ import { AlertEngineMetrics } from './alert-engine-metrics.ts';
 import { AlertLetters } from './alert-letters.ts';
 import type { AlertEngineConfig } from './config.ts';
 import { Rulebook } from './rulebook.ts';
-import { SavedState, type TakenUntil } from './saved-state.ts';
+import { SavedState, type TakenUntil, type Unsettled } from './saved-state.ts';
 import { tracedNotifier } from './traced-notifier.ts';
 import { TurnTaking, type Turn } from './turn-taking.ts';
 
@@ -171,6 +171,10 @@ class AlertEngine implements Turn {
   readonly #takenUntilMs: Partial<Record<StreamName, number>> = {};
   readonly #lease: Lease;
   readonly #losing = Promise.withResolvers<undefined>();
+  readonly #unsettled: Unsettled = {
+    settle: () => this.#flushOnce(),
+    isEmpty: () => !this.#judging.hasOutputs && this.#letters.isEmpty,
+  };
   #isLost = false;
   #leaseUntilMs: number;
   #loop: Promise<void> | undefined;
@@ -193,7 +197,7 @@ class AlertEngine implements Turn {
       windowIdleMs: config.windowIdleMs,
       windows: windowOptions(config),
     });
-    this.#state = new SavedState(checkpoints, this.#judging);
+    this.#state = new SavedState(checkpoints, this.#judging, () => this.#renewLease());
     this.#rulebook = new Rulebook({
       rules,
       machines,
@@ -295,7 +299,7 @@ class AlertEngine implements Turn {
     }
     await this.#flush();
     // From the first event on, a crash finds since when events have to be taken again.
-    if (!saved) await this.#save(Infinity);
+    if (!saved) await this.#savePass();
   }
 
   #consume({ stream: streamName, group }: (typeof ALERT_INPUTS)[number]): Promise<Subscription> {
@@ -389,7 +393,7 @@ class AlertEngine implements Turn {
     // The letter is about to go: what came of it must not be only in memory.
     await this.#serially(async () => {
       await this.#keepLease();
-      await this.#state.saveMachine(event.key, { ...this.#takenUntilMs }, () => this.#quiesce());
+      await this.#state.saveMachine(event.key, { ...this.#takenUntilMs }, this.#unsettled);
     });
     return judged;
   }
@@ -449,11 +453,15 @@ class AlertEngine implements Turn {
 
   /** Rejects from the time on at which another process judges: what this one would decide or save is no longer its business. */
   async #keepLease(): Promise<void> {
-    const { clock, checkpoints } = this.#dependencies;
-    const { leaseMs } = this.#config;
     // What is being consumed waits, unacknowledged, until its subscription is closed.
     if (this.#isLost) throw new PortError('unavailable', 'another process judges now');
-    if (clock.monotonicMs() < this.#leaseUntilMs - leaseMs / 2) return;
+    const nowMs = this.#dependencies.clock.monotonicMs();
+    if (nowMs >= this.#leaseUntilMs - this.#config.leaseMs / 2) await this.#renewLease();
+  }
+
+  async #renewLease(): Promise<void> {
+    const { clock, checkpoints } = this.#dependencies;
+    const { leaseMs } = this.#config;
     try {
       const untilMs = clock.monotonicMs() + leaseMs;
       await checkpoints.renewLease(this.#lease, leaseMs);
@@ -507,22 +515,25 @@ class AlertEngine implements Turn {
 
   /** The first ends a pass that may be under way, the second takes what changed since it began. */
   async #saveAll(): Promise<void> {
-    await this.#save(Infinity);
-    await this.#save(Infinity);
+    await this.#savePass();
+    await this.#savePass();
   }
 
-  #save(budgetMs: number): Promise<void> {
+  /**
+   * Saves to the end of a pass. What the others decided, and could not judge, since it began holds it up: so the letters of all inputs are buried,
+   * lest one waits for the other. That ends: each takes one batch, and then waits for this.
+   */
+  async #savePass(): Promise<void> {
+    while (!(await this.#save(Infinity))) await this.#letters.bury();
+  }
+
+  /** True when the pass is complete. */
+  #save(budgetMs: number): Promise<boolean> {
     const takenUntilMs: TakenUntil = { ...this.#takenUntilMs };
     return this.#serially(async () => {
       await this.#keepLease();
-      await this.#state.save(takenUntilMs, budgetMs, () => this.#quiesce());
+      return this.#state.save(takenUntilMs, budgetMs, this.#unsettled);
     });
-  }
-
-  /** Whether all that was decided is durable; then it is so in the turn in which this resolves. */
-  async #quiesce(): Promise<boolean> {
-    await this.#flushOnce();
-    return !this.#judging.hasOutputs && this.#letters.isEmpty;
   }
 
   #recovered(): void {

@@ -2,11 +2,19 @@ import { Buffer } from 'node:buffer';
 import type { Judging, SavedMachine } from '#core/alerting/judging.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
-import { PortError } from '#core/errors.ts';
+import { isPortError, PortError } from '#core/errors.ts';
 import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 
 /** Until when, by stream, every event accepted is in the saved state. */
 export type TakenUntil = Readonly<Partial<Record<StreamName, number>>>;
+
+/** What was decided or could not be judged, on its way to where it is durable. */
+export interface Unsettled {
+  /** Makes durable what can be now. @throws PortError of what takes it. */
+  readonly settle: () => Promise<void>;
+  /** Whether all of it is durable, in the turn in which this is asked. */
+  readonly isEmpty: () => boolean;
+}
 
 interface Manifest {
   readonly format: 1;
@@ -33,14 +41,21 @@ const NO_MACHINES = Buffer.from('[]');
 export class SavedState {
   readonly #checkpoints: Pick<CheckpointStore, 'load' | 'save'>;
   readonly #judging: Judging;
+  readonly #confirmLease: () => Promise<void>;
   readonly #versions = new Map<string, number>();
   #pass: Pass | undefined;
   /** Into so many the shards that would be restored are divided. */
   #savedShards = 0;
 
-  constructor(checkpoints: Pick<CheckpointStore, 'load' | 'save'>, judging: Judging) {
+  /** `confirmLease` asks the store of leases, and rejects unless this process still has the one to save this state. */
+  constructor(
+    checkpoints: Pick<CheckpointStore, 'load' | 'save'>,
+    judging: Judging,
+    confirmLease: () => Promise<void>,
+  ) {
     this.#checkpoints = checkpoints;
     this.#judging = judging;
+    this.#confirmLease = confirmLease;
   }
 
   /**
@@ -66,31 +81,25 @@ export class SavedState {
   }
 
   /**
-   * Saves shards that changed, for about `budgetMs` of this thread's time; the next call goes on from there. `quiesce` resolves, in the
-   * same turn as its caller goes on, when all that judging has decided is durable; false when that is not to be had now.
+   * Saves shards that changed, for about `budgetMs` of this thread's time, as long as nothing is unsettled. True when the pass is complete;
+   * else the next call goes on from there.
    */
-  async save(takenUntilMs: TakenUntil, budgetMs: number, quiesce: () => Promise<boolean>): Promise<void> {
+  async save(takenUntilMs: TakenUntil, budgetMs: number, unsettled: Unsettled): Promise<boolean> {
     if (!this.#pass) {
       await this.#growShards();
       this.#pass = { takenUntilMs, left: [...this.#judging.dirtyShards()] };
     }
     const { left } = this.#pass;
     let spentMs = 0;
-    for (let shard = left.pop(); shard !== undefined; shard = left.pop()) {
-      if (!(await quiesce())) {
-        left.push(shard);
-        return;
-      }
+    for (let shard = left.at(-1); shard !== undefined; shard = left.at(-1)) {
+      await unsettled.settle();
+      if (!unsettled.isEmpty()) return false;
       const startedMs = performance.now();
-      try {
-        await this.#saveShard(shard);
-      } catch (error) {
-        left.push(shard);
-        throw error;
-      }
+      await this.#saveShard(shard);
+      left.pop();
       // With the write, during which a database in this process holds the thread as well.
       spentMs += performance.now() - startedMs;
-      if (spentMs >= budgetMs && left.length > 0) return;
+      if (spentMs >= budgetMs && left.length > 0) return false;
     }
     const manifest: Manifest = { format: 1, shards: this.#judging.shardCount, takenUntilMs: this.#pass.takenUntilMs };
     this.#pass = undefined;
@@ -98,13 +107,17 @@ export class SavedState {
     const outgrown = this.#savedShards === manifest.shards ? 0 : this.#savedShards;
     this.#savedShards = manifest.shards;
     for (let shard = 0; shard < outgrown; shard++) await this.#save(nameOf(shard, outgrown), NO_MACHINES);
+    return true;
   }
 
   /** Saves what is known of one machine, and of those of its shard. @throws PortError unavailable when it is not to be had now. */
-  async saveMachine(key: MachineKey, takenUntilMs: TakenUntil, quiesce: () => Promise<boolean>): Promise<void> {
+  async saveMachine(key: MachineKey, takenUntilMs: TakenUntil, unsettled: Unsettled): Promise<void> {
     // Shards of a division that no manifest names would not be restored.
-    if (this.#judging.shardCount !== this.#savedShards) await this.save(takenUntilMs, Infinity, quiesce);
-    if (!(await quiesce())) throw new PortError('unavailable', 'what was decided is not durable yet; try again');
+    const isDivided =
+      this.#judging.shardCount === this.#savedShards || (await this.save(takenUntilMs, Infinity, unsettled));
+    await unsettled.settle();
+    if (!isDivided || !unsettled.isEmpty())
+      throw new PortError('unavailable', 'what was decided is not durable yet; try again');
     const shard = this.#judging.shardOf(key);
     if (shard !== undefined) await this.#saveShard(shard);
   }
@@ -143,8 +156,24 @@ export class SavedState {
   }
 
   async #save(name: string, state: Uint8Array): Promise<void> {
-    const { version } = await this.#checkpoints.save(name, state, this.#versions.get(name) ?? 0);
-    this.#versions.set(name, version);
+    try {
+      const { version } = await this.#checkpoints.save(name, state, this.#versions.get(name) ?? 0);
+      this.#versions.set(name, version);
+    } catch (error) {
+      if (!isPortError(error) || error.code !== 'failed_precondition') throw error;
+      await this.#learnVersion(name);
+      throw new PortError('unavailable', `${name} has another version than was known here; try again`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** A save of this process that seemed to fail was not lost; or another process was first, and then has the lease. */
+  async #learnVersion(name: string): Promise<void> {
+    const found = await this.#checkpoints.load(name);
+    // After the load: what another process saves from here on has a version that is not known here.
+    await this.#confirmLease();
+    this.#versions.set(name, found?.version ?? 0);
   }
 }
 
