@@ -53,7 +53,7 @@ export async function startApiGateway(
   const config = apiGatewayConfigSchema.parse(settings);
   requireSafeListening(config);
   const services = await gatewayServices(config, dependencies);
-  const { auditor, fleet, events, readiness, signInCodes } = services;
+  const { auditor, fleet, events, ledger, readiness, signInCodes } = services;
   let url = '';
   const baseUrl = () => config.publicUrl ?? url;
   const app = createApp(routeTable(config), services, baseUrl);
@@ -66,8 +66,10 @@ export async function startApiGateway(
     await auditor.start();
     await fleet.start();
     events.start();
+    ledger.start();
     url = await listen(server, config);
   } catch (error) {
+    ledger.stop();
     auditor.stop();
     await Promise.all([events.close(), fleet.close()]);
     throw error;
@@ -75,6 +77,7 @@ export async function startApiGateway(
   let closing: Promise<void> | undefined;
   const close = async () => {
     readiness.stopping();
+    ledger.stop();
     auditor.stop();
     await events.close();
     await closeServer(server);
@@ -113,7 +116,7 @@ async function gatewayServices(
   const { sampleEveryMs: pulseMs, ...eventOptions } = config.events;
   const fleet = new FleetSummary({ ...dependencies, staleAfterMs: config.staleAfterMs, pulseMs, onProblem });
   observeStreamLag(stream, metrics);
-  const ledger = new LedgerReader({ store, stream, clock, ...(refused && { refused }) });
+  const ledger = new LedgerReader({ store, stream, clock, ...(refused && { refused }), onProblem });
   return {
     ...dependencies,
     tracing: dependencies.tracing.as('api-gateway'),

@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { systemClock } from '#core/clock.ts';
+import { until } from '#core/contracts/until.ts';
 import { acceptedInParts } from '#core/delivery/accepted-in-parts.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
+import { PortError } from '#core/errors.ts';
 import type { AcceptedOptions } from '#core/ports/event-stream.ts';
 import type { SettledTenant } from '#core/ports/time-series-store.ts';
 import { LedgerReader } from './ledger-reader.ts';
@@ -17,6 +19,10 @@ const RIGHT = {
   lost: 0,
 };
 
+function fail(what: string, cause: unknown): never {
+  throw new Error(what, { cause });
+}
+
 function ledgerOf({ settled, watermarks, heads, lost }: typeof RIGHT) {
   const tenant: SettledTenant = {
     ...{ tenant: NORTH, settled, conflicts: 0 },
@@ -29,6 +35,7 @@ function ledgerOf({ settled, watermarks, heads, lost }: typeof RIGHT) {
     },
     stream: { acceptedItems: async (stream) => new Map([[NORTH, heads[stream as keyof typeof heads]]]) },
     clock: systemClock,
+    onProblem: fail,
   }).of(NORTH);
 }
 
@@ -77,7 +84,7 @@ describe('a stream in parts on a store that has settled one without', () => {
         acceptedInParts(name === metrics ? said : new Map(), options.settled),
     };
     const store = { settled: async () => [tenant], lostEvents: async () => [] };
-    const ledger = await new LedgerReader({ store, stream, clock: systemClock }).of(NORTH);
+    const ledger = await new LedgerReader({ store, stream, clock: systemClock, onProblem: fail }).of(NORTH);
     expect(ledger).toMatchObject({ accepted: 85, pending, exact: true });
   });
 });
@@ -103,11 +110,34 @@ describe('a stream whose parts only their publishers count', () => {
         return new Map([[NORTH, asked.length === 1 ? 85 : 0]]);
       },
     };
-    const ledger = await new LedgerReader({ store, stream, clock: systemClock }).of(NORTH);
+    const ledger = await new LedgerReader({ store, stream, clock: systemClock, onProblem: fail }).of(NORTH);
     expect(ledger).toMatchObject({ accepted: 85, pending: 5, exact: true });
     expect(asked).toEqual([
       { settled: new Map([[NORTH, parts.get(metrics)]]) },
       { settled: new Map([[NORTH, new Map()]]) },
     ]);
+  });
+});
+
+describe('a ledger for which nobody asks', () => {
+  it('is read now and then, also after a reading that failed, until it is stopped', async () => {
+    const away = new PortError('unavailable', 'away');
+    const problems: unknown[] = [];
+    let reads = 0;
+    const store = {
+      settled: async () => {
+        if (++reads === 2) throw away;
+        return [];
+      },
+      lostEvents: async () => [],
+    };
+    const ledger = new LedgerReader({
+      ...{ store, stream: { acceptedItems: async () => new Map() }, clock: systemClock, readEveryMs: 1 },
+      onProblem: (_what, error) => problems.push(error),
+    });
+    ledger.start();
+    await until(() => reads >= 4, 'the ledger is read four times', 10_000);
+    ledger.stop();
+    expect(problems).toEqual([away]);
   });
 });

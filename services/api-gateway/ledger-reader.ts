@@ -6,6 +6,8 @@ import type { AcceptedOptions, MeasuredStream } from '#core/ports/event-stream.t
 import type { SettledTenant, TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { LedgerView } from './schemas/ledger.ts';
 
+const READ_EVERY_MS = 600_000;
+
 type Heads = ReadonlyMap<TenantId, number>;
 
 interface Snapshot {
@@ -26,6 +28,9 @@ export class LedgerReader {
   readonly #clock: Clock;
   readonly #refusedElsewhere: () => Promise<ReadonlyMap<TenantId, number>>;
   readonly #refusedHere = new Map<TenantId, number>();
+  readonly #readEveryMs: number;
+  readonly #onProblem: (what: string, error: unknown) => void;
+  #reading: NodeJS.Timeout | undefined;
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<Snapshot> | undefined;
 
@@ -34,11 +39,26 @@ export class LedgerReader {
     readonly stream: Pick<MeasuredStream, 'acceptedItems'>;
     readonly clock: Clock;
     readonly refused?: () => Promise<ReadonlyMap<TenantId, number>>;
+    /** How often it is read where nobody asks, once started. */
+    readonly readEveryMs?: number;
+    readonly onProblem: (what: string, error: unknown) => void;
   }) {
     this.#store = dependencies.store;
     this.#stream = dependencies.stream;
     this.#clock = dependencies.clock;
     this.#refusedElsewhere = dependencies.refused ?? (async () => new Map());
+    this.#readEveryMs = dependencies.readEveryMs ?? READ_EVERY_MS;
+    this.#onProblem = dependencies.onProblem;
+  }
+
+  /** Reads it now and then where nobody asks, too: a stream learns by that which accounts are settled and need be kept no more. */
+  start(): void {
+    const failed = (error: unknown) => this.#onProblem('reading the ledger', error);
+    this.#reading = setInterval(() => void this.#current().catch(failed), this.#readEveryMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#reading);
   }
 
   /** Counts a message that was turned away without an acknowledgement. */
