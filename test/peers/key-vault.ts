@@ -22,26 +22,31 @@ interface Secret {
  */
 export class KeyVaultPeer {
   readonly peer: TlsPeer;
-  readonly #secrets: Map<string, Secret>;
   /** Tokens that it takes. */
   readonly tokens: Set<string>;
+  readonly #vault: Vault;
 
   static async start({ requestsUntilDone = 1 } = {}): Promise<KeyVaultPeer> {
     const secrets = new Map<string, Secret>();
     const tokens = new Set<string>();
-    const vault = { secrets, tokens, requestsUntilDone };
-    return new KeyVaultPeer(await TlsPeer.start((request, origin) => answer(vault, request, origin)), secrets, tokens);
+    const vault = { secrets, tokens, requestsUntilDone, mayRead: true };
+    return new KeyVaultPeer(await TlsPeer.start((request, origin) => answer(vault, request, origin)), vault, tokens);
   }
 
-  private constructor(peer: TlsPeer, secrets: Map<string, Secret>, tokens: Set<string>) {
+  private constructor(peer: TlsPeer, vault: Vault, tokens: Set<string>) {
     this.peer = peer;
-    this.#secrets = secrets;
+    this.#vault = vault;
     this.tokens = tokens;
+  }
+
+  /** From now on the role of whoever asks lets it write alone. */
+  denyReading(): void {
+    this.#vault.mayRead = false;
   }
 
   /** As an operator does. */
   disable(name: string): void {
-    this.#secrets.get(name.toLowerCase())!.versions.at(-1)!.enabled = false;
+    this.#vault.secrets.get(name.toLowerCase())!.versions.at(-1)!.enabled = false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -53,12 +58,15 @@ interface Vault {
   readonly secrets: Map<string, Secret>;
   readonly tokens: ReadonlySet<string>;
   readonly requestsUntilDone: number;
+  mayRead: boolean;
 }
 
 function answer(vault: Vault, request: PeerRequest, origin: string): PeerAnswer {
   const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   if (token === undefined || !vault.tokens.has(token)) return challenge(token);
   if (!request.url.searchParams.has('api-version')) return failure(400, 'BadParameter', 'api-version is missing');
+  if (request.method === 'GET' && !vault.mayRead)
+    return failure(403, 'Forbidden', 'Caller is not authorized to perform action on resource.', 'ForbiddenByRbac');
   const [kind = '', name = '', ...rest] = request.url.pathname.split('/').slice(1);
   if (!/^[0-9a-zA-Z-]{1,127}$/.test(name))
     return failure(400, 'BadParameter', `The request URI contains an invalid name: ${name}`);

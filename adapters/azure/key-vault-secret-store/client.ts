@@ -20,6 +20,9 @@ export interface KeyVaultSurroundings {
   readonly tlsOptions: NonNullable<SecretClientOptions['tlsOptions']>;
 }
 
+/** Of whoever is known to the vault: the secret is disabled, or not for that role to read; or there is none. */
+const LET_IN: ReadonlySet<unknown> = new Set([403, 404]);
+
 /** The SDK is loaded here and nowhere else, so that a site without Key Vault never loads it. */
 export async function openKeyVault(
   { vaultUrl, timeoutMs }: KeyVaultSecretStoreConfig,
@@ -38,7 +41,7 @@ export async function openKeyVault(
   /** The SDK asks for the vault's challenge without a body, and of several requests at once forgets to give one its body back. */
   const signIn = (name: string): Promise<unknown> =>
     (signedIn ??= client.getSecret(name, { abortSignal: AbortSignal.timeout(timeoutMs) }).catch((error: unknown) => {
-      if ((error as { readonly statusCode?: number }).statusCode === 404) return;
+      if (LET_IN.has((error as { readonly statusCode?: number }).statusCode)) return;
       signedIn = undefined;
       throw error;
     }));

@@ -91,6 +91,22 @@ describe('a secret of Key Vault', () => {
     await expect(store.get('key')).rejects.toMatchObject({ code: 'failed_precondition' });
   });
 
+  it('that is disabled is put anew, also by one that has not signed in yet', async () => {
+    await using harness = await makeHarness();
+    await harness.store.put('key', 'one');
+    harness.vault.disable('key');
+    await harness.reopen().put('key', 'two');
+    expect(await harness.store.get('key')).toBe('two');
+  });
+
+  it('is put by a role that may write alone', async () => {
+    await using harness = await makeHarness();
+    const { store, vault } = harness;
+    vault.denyReading();
+    await expect(store.put('key', 'one')).resolves.toBeUndefined();
+    await expect(store.get('key')).rejects.toMatchObject({ code: 'permission_denied' });
+  });
+
   it('that is too large is refused, and is not in the message', async () => {
     await using harness = await makeHarness();
     const refused = await harness.store.put('key', 'v'.repeat(25_601)).catch((error: unknown) => error);
