@@ -85,15 +85,20 @@ const ANY: readonly WireFault[] = [
   late(TIMEOUT_MS + 100),
 ];
 
-/** The faults in turn, one for every third request to an operation. */
+/** Of so many requests to an operation the last fails, again and again: irregular, so that what takes several calls succeeds at some time. */
+const GAPS = [2, 5, 3, 8, 4];
+
+/** The faults in turn, for about every fourth request to an operation. */
 function inTurn(faultsOf: (operation: string) => readonly WireFault[]): WireFault {
-  const asked = new Map<string, number>();
+  const asked = new Map<string, { faults: number; untilNext: number }>();
   return (request, pass) => {
     const [, operation = ''] = String(request.headers['x-amz-target']).split('.');
-    const count = (asked.get(operation) ?? 0) + 1;
-    asked.set(operation, count);
+    const turn = asked.get(operation) ?? { faults: 0, untilNext: GAPS[0]! };
+    asked.set(operation, turn);
+    if (--turn.untilNext > 0) return pass();
     const faults = faultsOf(operation);
-    const fault = count % 3 === 0 ? faults[(count / 3) % faults.length] : undefined;
+    const fault = faults[turn.faults++ % faults.length];
+    turn.untilNext = GAPS[turn.faults % GAPS.length]!;
     return fault ? fault(request, pass) : pass();
   };
 }
