@@ -1,5 +1,5 @@
 import type { MachineEvent } from '../domain/event.ts';
-import { machineRef, type TenantId } from '../domain/ids.ts';
+import { tenantOf, type TenantId } from '../domain/ids.ts';
 import type { ItemTotals, Place, PublishedRecord, PartitionedLog } from './partitioned-log.ts';
 
 const MAX_BATCH_EVENTS = 5_000;
@@ -71,26 +71,30 @@ export class PartitionPublisher<Found extends Place> {
   async #publishBatch(incarnation: Incarnation): Promise<void> {
     const { log, partition } = this.#options;
     const taken = this.#take();
+    const totals = new Map(incarnation.totals);
+    const records = this.#recordsOf(taken, incarnation, totals);
     const totalsAfter = (count: number): ItemTotals => {
-      const totals = new Map(incarnation.totals);
-      for (const { event } of taken.slice(0, count)) add(totals, event);
-      return totals;
+      if (count === taken.length) return totals;
+      const fewer = new Map(incarnation.totals);
+      for (const { event } of taken.slice(0, count)) add(fewer, event);
+      return fewer;
     };
-    const appended = await log.append(partition, this.#recordsOf(taken, incarnation), totalsAfter);
+    const appended = await log.append(partition, records, totalsAfter);
     this.#incarnation = { ...incarnation, seq: incarnation.seq + appended, totals: totalsAfter(appended) };
     this.#settle(appended);
   }
 
+  /** Adds the events' items to the totals. */
   #recordsOf(
     events: readonly PlacedEvent<Found>[],
-    { epoch, seq, totals }: Incarnation,
+    { epoch, seq }: Incarnation,
+    totals: Map<TenantId, number>,
   ): readonly PublishedRecord<Found>[] {
     const { source } = this.#options;
-    const counted = new Map(totals);
     return events.map(({ event, place }, index) => ({
       event,
       place,
-      stamp: { source, epoch, seq: seq + index + 1, cumulativeItems: add(counted, event) },
+      stamp: { source, epoch, seq: seq + index + 1, cumulativeItems: add(totals, event) },
     }));
   }
 
@@ -140,7 +144,7 @@ interface Incarnation {
 
 /** Adds an event's items to its tenant's; returns these. */
 function add(totals: Map<TenantId, number>, { key, items }: MachineEvent): number {
-  const { tenant } = machineRef(key);
+  const tenant = tenantOf(key);
   const sum = (totals.get(tenant) ?? 0) + items;
   totals.set(tenant, sum);
   return sum;

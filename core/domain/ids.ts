@@ -37,6 +37,11 @@ export interface MachineRef {
   readonly machine: MachineId;
 }
 
+/** The tenant alone: what is asked for each event of a stream. */
+export function tenantOf(key: MachineKey): TenantId {
+  return key.slice(0, key.indexOf('/')) as TenantId;
+}
+
 export function machineRef(key: MachineKey): MachineRef {
   const [tenant, site, machine] = key.split('/');
   return { tenant: tenant as TenantId, site: site as SiteId, machine: machine as MachineId };

@@ -38,7 +38,11 @@ afterEach(async () => {
   }
 });
 
-async function open(options: Partial<IntakeOptions> = {}, backlogs?: ReadBacklogs): Promise<World> {
+async function open(
+  options: Partial<IntakeOptions> = {},
+  backlogs?: ReadBacklogs,
+  isMoved: boolean | 'unknown' = false,
+): Promise<World> {
   const stream = new MemoryEventStream();
   const objects = new MemoryObjectStore();
   const machines = new MemoryMachineRegistry();
@@ -61,6 +65,10 @@ async function open(options: Partial<IntakeOptions> = {}, backlogs?: ReadBacklog
         incarnation: `i${incarnation}`,
         onProblem: (_what, error) => problems.push(error),
         ...(backlogs && { backlogs }),
+        isMoved: async () => {
+          if (isMoved === 'unknown') throw new PortError('unavailable', 'the store is away');
+          return isMoved;
+        },
       },
       { ...INTAKE_DEFAULTS, retryDelayMs: 20, ...options, ...changed },
     );
@@ -336,6 +344,30 @@ describe('the same message twice', () => {
   });
 });
 
+describe('an event at a site that was moved here', () => {
+  const MINUTE_MS = 60_000;
+
+  it.each([
+    [true, [true, undefined, true, undefined]],
+    ['unknown', [true, undefined, true, undefined]],
+    [false, [undefined, undefined, undefined, undefined]],
+  ] as const)(
+    'is looked up in the store where it may have come to the one before (moved: %s)',
+    async (isMoved, looked) => {
+      const world = await open({}, undefined, isMoved);
+      const accept = async (minute: number, id: string) =>
+        world.intake.accept(telemetry(message(id, NOW_MS + minute * MINUTE_MS)));
+      await accept(2, 'first');
+      world.clock.advance(6 * MINUTE_MS);
+      await accept(6, 'before');
+      await world.restart();
+      await accept(4, 'late');
+      await accept(6, 'after');
+      expect(world.stream.events('metrics').map(({ verifyStored }) => verifyStored)).toEqual(looked);
+    },
+  );
+});
+
 describe('an unknown machine', () => {
   const stranger = machineKey(TENANT, SITE, 'stranger' as MachineId);
 
@@ -564,6 +596,28 @@ describe('a waveform', () => {
       'duplicate',
       'waveform',
       'duplicate',
+    ]);
+  });
+
+  it('is appended after those of its machine that came before, whichever is stored first', async () => {
+    const world = await open();
+    const put = world.objects.put.bind(world.objects);
+    const slow = Promise.withResolvers<undefined>();
+    let puts = 0;
+    world.objects.put = async (...given) => {
+      const nth = ++puts;
+      if (nth === 1) await slow.promise;
+      if (nth === 2) throw new PortError('unavailable', 'by the test');
+      return put(...given);
+    };
+    const accepted = ['w-1', 'w-2', 'w-3'].map((id) => world.intake.accept(waveform({ id })));
+    const refused = expect(accepted[1]).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await settled(accepted[2]!)).toBe('waiting');
+    slow.resolve(undefined);
+    await Promise.all([accepted[0], refused, accepted[2]]);
+    expect(log(world, 'raw-waveform')).toEqual([
+      'waveform waveform/de-horizontal/w-1 1',
+      'waveform waveform/de-horizontal/w-3 1',
     ]);
   });
 

@@ -71,6 +71,8 @@ export interface IntakeDependencies {
   readonly stream: EventStream;
   /** The same stream where its recent past can be read: without it, duplicates across a restart are looked up in the store. */
   readonly tail?: ReadableTail;
+  /** Whether the store holds what came to another site, which this one was moved from: no log of this one tells of that. Without it there is none. */
+  readonly isMoved?: () => Promise<boolean>;
   readonly machines: MachineRegistry;
   readonly objects: ObjectStore;
   readonly clock: Clock;
@@ -146,16 +148,24 @@ export class Intake implements DeviceIntake {
    * the store, which costs time and no correctness.
    */
   async #restoreReceipts(): Promise<void> {
-    const { tail, onProblem } = this.#dependencies;
+    const { tail, isMoved = async () => false, onProblem } = this.#dependencies;
     const { maxAheadMs, receiptWindowMs, maxReceiptsPerGeneration, receiptWaitMs } = this.#options;
     this.#receipts.coverFrom(this.#startedWallMs + maxAheadMs);
     if (tail === undefined) return;
-    const restored = rebuildReceipts(this.#receipts, tail, {
-      streams: LEDGERED_STREAMS,
-      maxEvents: maxReceiptsPerGeneration,
-      sinceMs: this.#startedWallMs - receiptWindowMs,
-      maxAheadMs,
-    }).catch((error: unknown) => onProblem('reading the receipts back', error));
+    // Where nobody can tell now, what may have come before the log's begin is looked up.
+    const moved = isMoved().catch(() => true);
+    const rebuild = async (): Promise<void> => {
+      const { fromMs, movedFromMs } = await rebuildReceipts(this.#receipts, tail, {
+        streams: LEDGERED_STREAMS,
+        maxEvents: maxReceiptsPerGeneration,
+        nowMs: this.#startedWallMs,
+        sinceMs: this.#startedWallMs - receiptWindowMs,
+        maxAheadMs,
+      });
+      this.#receipts.coverFrom(movedFromMs);
+      void moved.then((isMovedHere) => isMovedHere || this.#receipts.coverFrom(fromMs));
+    };
+    const restored = rebuild().catch((error: unknown) => onProblem('reading the receipts back', error));
     let overdue: NodeJS.Timeout | undefined;
     const waited = new Promise((resolve) => {
       overdue = setTimeout(resolve, receiptWaitMs);
@@ -425,8 +435,13 @@ export class Intake implements DeviceIntake {
       const pending = new PendingEvent(this.#receipts, machine, event, header.ts, acknowledgement);
       try {
         const object = waveformObject(machine.key, reference, bytes);
-        await this.#dependencies.objects.put(reference.objectKey, object, { ifAbsent: true });
-        this.#publisher.append('raw-waveform', event, pending);
+        const stored = this.#dependencies.objects.put(reference.objectKey, object, { ifAbsent: true });
+        stored.catch(() => undefined);
+        // In order: who judges a machine passes over what is older than what it has judged.
+        await machine.waveforms.run(async () => {
+          await stored;
+          this.#publisher.append('raw-waveform', event, pending);
+        });
       } catch (error) {
         pending.failed(isPortError(error) ? error : new PortError('internal', 'storing samples', { cause: error }));
       }

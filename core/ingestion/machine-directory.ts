@@ -1,5 +1,6 @@
 import { machineRef, type MachineKey } from '../domain/ids.ts';
 import type { Clock } from '../clock.ts';
+import { Mutex } from '../mutex.ts';
 import type { MachineRegistry, RegisteredMachine } from '../ports/machine-registry.ts';
 import type { IntakeCounters, TenantCounter } from './intake-counters.ts';
 import { MetricCatalogue } from './metric-catalogue.ts';
@@ -13,6 +14,8 @@ export interface MachineState {
   readonly receipts: ReceiptScope;
   /** By eventId: what is on its way to durability, so that the same event meanwhile waits for it. */
   readonly inFlight: Map<string, InFlightEvent>;
+  /** Its waveforms are appended one after the other, as they came. */
+  readonly waveforms: Mutex;
   /** Undefined while the machine is not registered. */
   catalogue: MetricCatalogue | undefined;
   revision: number;
@@ -101,7 +104,15 @@ export class MachineDirectory {
     if (state === undefined) {
       const counter = this.#counters.tenant(machineRef(key).tenant);
       const receipts = this.#receipts.scope(key);
-      state = { key, counter, receipts, inFlight: new Map(), catalogue: undefined, revision: 0 };
+      state = {
+        key,
+        counter,
+        receipts,
+        inFlight: new Map(),
+        waveforms: new Mutex(),
+        catalogue: undefined,
+        revision: 0,
+      };
       this.#states.set(key, state);
     }
     return state;

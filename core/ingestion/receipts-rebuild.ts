@@ -6,17 +6,27 @@ export interface TailLimits {
   readonly streams: readonly StreamName[];
   readonly maxEvents: number;
   readonly sinceMs: number;
+  readonly nowMs: number;
   /** How far an accepted event's `ts` may have been ahead of its acceptance. */
   readonly maxAheadMs: number;
+}
+
+/** From which `ts` on receipts are complete, in epoch milliseconds. */
+export interface Coverage {
+  /** Where all that the site ever took in went through its logs. */
+  readonly fromMs: number;
+  /** Where the site has moved here: what came before the first event of the logs may have come to where it was before. */
+  readonly movedFromMs: number;
 }
 
 /**
  * Reads the receipts of the last process back from the log's tail, and says from which time on they are complete: what was accepted
  * before the tail began can't have a `ts` later than its beginning plus the allowed clock skew.
  */
-export async function rebuildReceipts(receipts: Receipts, log: ReadableTail, limits: TailLimits): Promise<number> {
+export async function rebuildReceipts(receipts: Receipts, log: ReadableTail, limits: TailLimits): Promise<Coverage> {
+  const { maxAheadMs } = limits;
   let oldestCoveredMs = limits.sinceMs;
-  let total = 0;
+  let oldestOfAllMs = limits.nowMs;
   for (const stream of limits.streams) {
     let events = 0;
     let oldestMs = Infinity;
@@ -32,10 +42,10 @@ export async function rebuildReceipts(receipts: Receipts, log: ReadableTail, lim
       }
     }
     if (events >= limits.maxEvents) oldestCoveredMs = Math.max(oldestCoveredMs, oldestMs);
-    total += events;
+    oldestOfAllMs = Math.min(oldestOfAllMs, oldestMs);
   }
-  receipts.coverFrom(oldestCoveredMs + limits.maxAheadMs);
-  return total;
+  const movedFromMs = Math.max(oldestCoveredMs, oldestOfAllMs) + maxAheadMs;
+  return { fromMs: oldestCoveredMs + maxAheadMs, movedFromMs };
 }
 
 /** The largest number behind any `"ts":` of a stored payload: the event's own time, or later, which is on the safe side. */

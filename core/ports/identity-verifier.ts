@@ -12,6 +12,12 @@ export interface IdentityVerifier {
   verify(token: string, options?: CallOptions): Promise<Identity>;
 }
 
+/** Judges the tokens of one issuer. A site that trusts several issuers has one of each. */
+export interface IssuerVerifier extends IdentityVerifier {
+  /** Exactly the `iss` of the tokens that it judges; it refuses all others. */
+  readonly issuer: string;
+}
+
 /** Who somebody is, and what they may do for how long. */
 export interface Identity {
   readonly subject: string;

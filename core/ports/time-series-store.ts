@@ -184,6 +184,8 @@ export interface SettledTenant {
   readonly tenant: TenantId;
   readonly settled: SettledItems;
   readonly conflicts: number;
+  /** Of `settled`, what was settled at another site before its history was moved here; no watermark tells of it. Absent for none. */
+  readonly imported?: number;
   /** Per ledgered stream: `cumulativeItems` of the last event settled for the tenant; of a stream in parts, that of each part, added up. */
   readonly watermarks: ReadonlyMap<StreamName, number>;
   /** Of streams in parts: what each part has in that sum. */

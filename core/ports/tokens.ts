@@ -5,7 +5,7 @@ import type { CheckpointStore } from './checkpoint-store.ts';
 import type { MakeDeviceGateway } from './device-gateway.ts';
 import type { DeviceRegistry } from './device-registry.ts';
 import type { EventStream } from './event-stream.ts';
-import type { IdentityVerifier } from './identity-verifier.ts';
+import type { IssuerVerifier } from './identity-verifier.ts';
 import type { MachineRegistry } from './machine-registry.ts';
 import type { ModelInference } from './model-inference.ts';
 import type { ModelRegistry } from './model-registry.ts';
@@ -37,11 +37,36 @@ export interface BoundPorts {
   readonly modelInference: ModelInference;
   readonly notifiers: readonly Notifier[];
   readonly tokenIssuer: TokenIssuer;
-  readonly identityVerifier: IdentityVerifier;
+  /** That of the site's own issuer, and one for each further issuer that the site trusts. */
+  readonly identityVerifiers: readonly IssuerVerifier[];
 }
 
 /** The name of a port that a provider binds. */
 export type PortName = keyof BoundPorts;
+
+/** Every port by name: one that is missing here does not compile. */
+export const PORT_NAMES = Object.keys({
+  clock: true,
+  deviceGateway: true,
+  eventStream: true,
+  timeSeriesStore: true,
+  objectStore: true,
+  secretStore: true,
+  checkpointStore: true,
+  machineRegistry: true,
+  deviceRegistry: true,
+  ruleStore: true,
+  auditTrail: true,
+  alarmJournal: true,
+  modelRegistry: true,
+  modelInference: true,
+  notifiers: true,
+  tokenIssuer: true,
+  identityVerifiers: true,
+} satisfies Record<PortName, true>) as readonly PortName[];
+
+/** Another port of the site, whichever provider it has it from. */
+export type GetPort = <Name extends PortName>(name: Name) => Promise<BoundPorts[Name]>;
 
 /** The identifier that a container knows a port by. */
 export function portToken(name: PortName): symbol {

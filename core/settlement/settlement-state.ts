@@ -14,6 +14,8 @@ export type StateKey =
   | readonly ['lost', StreamName, string]
   | readonly ['fence', StreamName, string]
   | readonly ['conflicts', TenantId]
+  /** Items that were settled at another site, before its history was moved here. */
+  | readonly ['imported', TenantId]
   /** How many events have been accepted: the `ord` of the newest. */
   | readonly ['accepted-order']
   /** The rollups count what was accepted up to here. */
@@ -66,6 +68,7 @@ export class SettlementState {
 
   #tenant(tenant: TenantId): Omit<SettledTenant, 'watermarks' | 'parts'> {
     const settled = (outcome: Outcome) => this.get(['settled', tenant, outcome]) ?? 0;
+    const imported = this.get(['imported', tenant]) ?? 0;
     return {
       tenant,
       settled: {
@@ -75,6 +78,7 @@ export class SettlementState {
         deadLettered: settled('deadLettered'),
       },
       conflicts: this.get(['conflicts', tenant]) ?? 0,
+      ...(imported > 0 && { imported }),
     };
   }
 
