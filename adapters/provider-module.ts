@@ -1,7 +1,8 @@
 import { ContainerModule, type ResolutionContext } from 'inversify';
 import type { z } from 'zod';
 import type { Notifier } from '#core/ports/notifier.ts';
-import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
+import type { Verification, VerificationTools } from '#core/contracts/verification.ts';
+import { portToken, type BoundPorts, type GetPort, type PortName } from '#core/ports/tokens.ts';
 
 /** Ports of one provider, each opened when it is first asked for, once a process. */
 export interface ProviderModule {
@@ -9,9 +10,6 @@ export interface ProviderModule {
   /** Closes what was opened, last opened first. */
   close(): Promise<void>;
 }
-
-/** Another port of the site, whichever provider it has it from. */
-export type GetPort = <Name extends PortName>(name: Name) => Promise<BoundPorts[Name]>;
 
 /** What a module binds its ports with. */
 export interface Binding {
@@ -33,7 +31,12 @@ export interface Offer {
   readonly schema: z.ZodType;
   /** Binds the port to it, with settings as its schema gave them. */
   bind(binding: Binding, settings: unknown): void;
+  /** How `tribo verify` runs its contracts against what is deployed, with such settings; absent where it cannot. */
+  readonly verify?: (settings: unknown, tools: VerificationTools) => Promise<Verification>;
 }
+
+/** Loads what runs the contracts, which no service needs. */
+type Verify<Schema extends z.ZodType> = (settings: z.output<Schema>, tools: VerificationTools) => Promise<Verification>;
 
 /** Makes an offer of what opens the adapter; its SDK is loaded no sooner than that. */
 export function provide<Name extends PortName, Schema extends z.ZodType>(
@@ -44,9 +47,11 @@ export function provide<Name extends PortName, Schema extends z.ZodType>(
     settings: z.output<Schema>,
     tools: Pick<Binding, 'closing'> & { readonly get: GetPort },
   ) => Promise<BoundPorts[Name]>,
+  verify?: Verify<Schema>,
 ): Offer {
   return {
     ...{ port, adapter, schema },
+    ...(verify && { verify: (settings, tools) => verify(settings as z.output<Schema>, tools) }),
     bind: ({ provide: bindPort, closing }, settings) =>
       bindPort(port, (get) => open(settings as z.output<Schema>, { closing, get })),
   };

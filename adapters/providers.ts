@@ -4,6 +4,7 @@ import { azureOffers } from './azure/module.ts';
 import { gcpOffers } from './gcp/module.ts';
 import { kafkaOffers } from './kafka/module.ts';
 import { mqttOffers } from './mqtt/module.ts';
+import { oidcOffers } from './oidc/module.ts';
 import { postgresOffers } from './postgres/module.ts';
 import type { Offer } from './provider-module.ts';
 
@@ -14,6 +15,7 @@ export const FAMILIES: Readonly<Record<string, readonly Offer[]>> = {
   gcp: gcpOffers,
   kafka: kafkaOffers,
   mqtt: mqttOffers,
+  oidc: oidcOffers,
   postgres: postgresOffers,
 };
 

@@ -1,6 +1,10 @@
 import { provide, provideNotifier, type Offer } from '../provider-module.ts';
+import { cognitoTokens } from './cognito-identity-verifier/cognito-identity-verifier.ts';
+import { cognitoIdentityVerifierConfigSchema } from './cognito-identity-verifier/config.ts';
 import { sagemakerModelInferenceConfigSchema } from './sagemaker-model-inference/config.ts';
 import { SagemakerModelInference } from './sagemaker-model-inference/sagemaker-model-inference.ts';
+import { sagemakerModelRegistryConfigSchema } from './sagemaker-model-registry/config.ts';
+import { SagemakerModelRegistry } from './sagemaker-model-registry/sagemaker-model-registry.ts';
 import { dynamodbCheckpointStoreConfigSchema } from './dynamodb-checkpoint-store/config.ts';
 import { DynamodbCheckpointStore } from './dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
 import { iotCoreDeviceGatewayConfigSchema } from './iot-core-device-gateway/config.ts';
@@ -19,26 +23,40 @@ import { sesNotifierConfigSchema } from './ses-notifier/config.ts';
 import { SesNotifier } from './ses-notifier/ses-notifier.ts';
 import { snsNotifierConfigSchema } from './sns-notifier/config.ts';
 import { SnsNotifier } from './sns-notifier/sns-notifier.ts';
+import { issuerOffer } from '../oidc/issuer-offer.ts';
+
+/** Loaded by `tribo verify` alone. */
+const verifications = () => import('./verifications.ts');
 
 /** What a site may have of AWS. */
 export const awsOffers: readonly Offer[] = [
-  provide('objectStore', 's3-object-store', s3ObjectStoreConfigSchema, async (settings, { closing }) =>
-    closing(await S3ObjectStore.open(settings)),
+  provide(
+    'objectStore',
+    's3-object-store',
+    s3ObjectStoreConfigSchema,
+    async (settings, { closing }) => closing(await S3ObjectStore.open(settings)),
+    async (settings, tools) => (await verifications()).verifyS3ObjectStore(settings, tools),
   ),
   provide(
     'secretStore',
     'secrets-manager-secret-store',
     secretsManagerSecretStoreConfigSchema,
     async (settings, { closing }) => closing(await SecretsManagerSecretStore.open(settings)),
+    async (settings, tools) => (await verifications()).verifySecretsManagerSecretStore(settings, tools),
   ),
-  provide('secretStore', 'ssm-secret-store', ssmSecretStoreConfigSchema, async (settings, { closing }) =>
-    closing(await SsmSecretStore.open(settings)),
+  provide(
+    'secretStore',
+    'ssm-secret-store',
+    ssmSecretStoreConfigSchema,
+    async (settings, { closing }) => closing(await SsmSecretStore.open(settings)),
+    async (settings, tools) => (await verifications()).verifySsmSecretStore(settings, tools),
   ),
   provide(
     'checkpointStore',
     'dynamodb-checkpoint-store',
     dynamodbCheckpointStoreConfigSchema,
     async (settings, { closing }) => closing(await DynamodbCheckpointStore.open(settings)),
+    async (settings, tools) => (await verifications()).verifyDynamodbCheckpointStore(settings, tools),
   ),
   provide('eventStream', 'kinesis-event-stream', kinesisEventStreamConfigSchema, async (settings, { closing }) =>
     closing(await KinesisEventStream.open(settings)),
@@ -59,6 +77,16 @@ export const awsOffers: readonly Offer[] = [
     sagemakerModelInferenceConfigSchema,
     async (settings, { closing }) => closing(await SagemakerModelInference.open(settings)),
   ),
+  provide(
+    'modelRegistry',
+    'sagemaker-model-registry',
+    sagemakerModelRegistryConfigSchema,
+    async (settings, { closing, get }) => {
+      const parts = { objects: await get('objectStore'), checkpoints: await get('checkpointStore') };
+      return closing(await SagemakerModelRegistry.open(settings, { ...parts, clock: await get('clock') }));
+    },
+  ),
   provideNotifier('sns-notifier', snsNotifierConfigSchema, (settings) => SnsNotifier.open(settings)),
   provideNotifier('ses-notifier', sesNotifierConfigSchema, (settings) => SesNotifier.open(settings)),
+  issuerOffer('cognito-identity-verifier', cognitoIdentityVerifierConfigSchema, cognitoTokens),
 ];

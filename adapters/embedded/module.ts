@@ -5,7 +5,8 @@ import { jwksIdentityVerifierConfigSchema } from '#adapters/oidc/jwks-identity-v
 import { systemClock } from '#core/clock.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import type { NoticeKind } from '#core/ports/alarm-journal.ts';
-import { providerModule, type GetPort, type ProviderModule } from '../provider-module.ts';
+import type { GetPort } from '#core/ports/tokens.ts';
+import { providerModule, type ProviderModule } from '../provider-module.ts';
 import { AedesDeviceGateway } from './aedes-device-gateway/aedes-device-gateway.ts';
 import { aedesDeviceGatewayConfigSchema, type OnTlsRenewal } from './aedes-device-gateway/config.ts';
 import { DuckDbTimeSeriesStore } from './duckdb-time-series-store/duckdb-time-series-store.ts';
@@ -149,14 +150,12 @@ export function embeddedModule(settings: EmbeddedSettings): ProviderModule {
       ),
     );
     provide('tokenIssuer', openIssuer);
-    provide('identityVerifier', async (get) => {
+    provide('identityVerifiers', async (get) => {
       const issuer = await openIssuer(get);
       const { jwksUri } = closing(await serveIssuer(issuer));
       const { audience } = localTokenIssuerConfigSchema.parse({ databasePath: 'identity.db' });
-      return new JwksIdentityVerifier(
-        jwksIdentityVerifierConfigSchema.parse({ issuer: issuer.issuer, audience, jwksUri }),
-        { clock, isRevoked: (id) => issuer.isRevoked(id) },
-      );
+      const config = jwksIdentityVerifierConfigSchema.parse({ issuer: issuer.issuer, audience, jwksUri });
+      return [new JwksIdentityVerifier(config, { clock, isRevoked: (id) => issuer.isRevoked(id) })];
     });
   });
 }

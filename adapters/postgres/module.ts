@@ -16,6 +16,9 @@ import { PostgresTimeSeriesStore } from './postgres-time-series-store/postgres-t
 import { postgresMachineRegistryConfigSchema } from './postgres-machine-registry/config.ts';
 import { PostgresMachineRegistry } from './postgres-machine-registry/postgres-machine-registry.ts';
 
+/** Loaded by `tribo verify` alone. */
+const verifications = () => import('./verifications.ts');
+
 /** What a site may have in PostgreSQL. */
 export const postgresOffers: readonly Offer[] = [
   provide(
@@ -23,24 +26,35 @@ export const postgresOffers: readonly Offer[] = [
     'postgres-checkpoint-store',
     postgresCheckpointStoreConfigSchema,
     async (settings, { closing, get }) => closing(await PostgresCheckpointStore.open(settings, await get('clock'))),
+    async (settings, tools) => (await verifications()).verifyCheckpointStore(settings, tools),
   ),
-  provide('ruleStore', 'postgres-rule-store', postgresRuleStoreConfigSchema, async (settings, { closing, get }) =>
-    closing(await PostgresRuleStore.open(settings, await get('clock'))),
+  provide(
+    'ruleStore',
+    'postgres-rule-store',
+    postgresRuleStoreConfigSchema,
+    async (settings, { closing, get }) => closing(await PostgresRuleStore.open(settings, await get('clock'))),
+    async (settings, tools) => (await verifications()).verifyRuleStore(settings, tools),
   ),
   provide(
     'alarmJournal',
     'postgres-alarm-journal',
     postgresAlarmJournalConfigSchema,
     async (settings, { closing, get }) => closing(await PostgresAlarmJournal.open(settings, await get('clock'))),
+    async (settings, tools) => (await verifications()).verifyAlarmJournal(settings, tools),
   ),
-  provide('auditTrail', 'postgres-audit-trail', postgresAuditTrailConfigSchema, async (settings, { closing }) =>
-    closing(await PostgresAuditTrail.open(settings)),
+  provide(
+    'auditTrail',
+    'postgres-audit-trail',
+    postgresAuditTrailConfigSchema,
+    async (settings, { closing }) => closing(await PostgresAuditTrail.open(settings)),
+    async (settings, tools) => (await verifications()).verifyAuditTrail(settings, tools),
   ),
   provide(
     'deviceRegistry',
     'postgres-device-registry',
     postgresDeviceRegistryConfigSchema,
     async (settings, { closing, get }) => closing(await PostgresDeviceRegistry.open(settings, await get('clock'))),
+    async (settings, tools) => (await verifications()).verifyDeviceRegistry(settings, tools),
   ),
   provide(
     'modelRegistry',
@@ -48,6 +62,7 @@ export const postgresOffers: readonly Offer[] = [
     postgresModelRegistryConfigSchema,
     async (settings, { closing, get }) =>
       closing(await PostgresModelRegistry.open(settings, await get('objectStore'), await get('clock'))),
+    async (settings, tools) => (await verifications()).verifyModelRegistry(settings, tools),
   ),
   provide(
     'timeSeriesStore',
@@ -55,11 +70,13 @@ export const postgresOffers: readonly Offer[] = [
     postgresTimeSeriesStoreConfigSchema,
     async (settings, { closing, get }) =>
       closing(await PostgresTimeSeriesStore.open(settings, { clock: await get('clock') })),
+    async (settings, tools) => (await verifications()).verifyTimeSeriesStore(settings, tools),
   ),
   provide(
     'machineRegistry',
     'postgres-machine-registry',
     postgresMachineRegistryConfigSchema,
     async (settings, { closing }) => closing(await PostgresMachineRegistry.open(settings)),
+    async (settings, tools) => (await verifications()).verifyMachineRegistry(settings, tools),
   ),
 ];

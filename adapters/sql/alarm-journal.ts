@@ -21,15 +21,18 @@ import type {
   RecordOptions,
 } from '#core/ports/alarm-journal.ts';
 import type { Announced, Announcement } from '#core/announcing/announcement.ts';
+import type { Movable, MovablePort } from '#core/moving/movable.ts';
 import { abortable } from './abortable.ts';
 import { AlarmRecording } from './alarm-recording.ts';
-import { JOURNAL_LOCK, type AlarmSchema, type JournalRow } from './alarm-tables.ts';
+import { alarmTables, JOURNAL_LOCK, movedAlarmTables, type AlarmSchema, type JournalRow } from './alarm-tables.ts';
 import { AnnouncedTable } from './announced-table.ts';
+import { MovableTables } from './movable-tables.ts';
 import { OutboxTable } from './outbox-table.ts';
 import type { SqlDatabase } from './sql-database.ts';
 
 /** The alarm journal, its alarms, its outbox and what else it tells of in one database, so that one transaction holds them together. */
-export class SqlAlarmJournal implements AlarmJournal, AlarmOutbox, Announcements, AsyncDisposable {
+export class SqlAlarmJournal implements AlarmJournal, AlarmOutbox, Announcements, MovablePort, AsyncDisposable {
+  readonly movable: Movable;
   readonly #database: SqlDatabase<AlarmSchema>;
   readonly #relaxed: SqlDatabase<AlarmSchema>;
   readonly #clock: Clock;
@@ -42,6 +45,7 @@ export class SqlAlarmJournal implements AlarmJournal, AlarmOutbox, Announcements
     this.#database = database;
     this.#relaxed = relaxed;
     this.#clock = clock;
+    this.movable = new MovableTables(database, alarmTables, movedAlarmTables);
     this.#outbox = new OutboxTable(database, relaxed);
     this.#announced = new AnnouncedTable(database);
   }

@@ -1,5 +1,6 @@
 import { sql, type Generated } from 'kysely';
 import type { Migration } from './migrate.ts';
+import type { MovedTable } from './movable-tables.ts';
 
 export interface AlarmSchema {
   alarm: AlarmRow;
@@ -105,6 +106,58 @@ const migrations: readonly Migration[] = [
 ];
 
 export const alarmTables = { component: 'alarm-journal', migrations } as const;
+
+/** Positions are given anew, in the same order. */
+export const movedAlarmTables: readonly MovedTable[] = [
+  {
+    name: 'alarm',
+    columns: [
+      'id',
+      'tenant',
+      'site',
+      'machine',
+      'state',
+      'priority',
+      'raised_at_ms',
+      'active',
+      'shelved_until_ms',
+      'document',
+    ],
+    order: ['id'],
+  },
+  {
+    name: 'journal_entry',
+    columns: [
+      'key',
+      'alarm_id',
+      'sequence',
+      'tenant',
+      'machine',
+      'state_before',
+      'state_after',
+      'recorded_at_ms',
+      'transition',
+    ],
+    order: ['position'],
+  },
+  {
+    name: 'outbox',
+    columns: [
+      'id',
+      'destination',
+      'machine',
+      'attempts',
+      'due_at_ms',
+      'created_at_ms',
+      'dead_at_ms',
+      'error_code',
+      'error_detail',
+      'notice',
+    ],
+    order: ['position'],
+  },
+  { name: 'announced', columns: ['subject', 'kind', 'id', 'machine', 'notice'], order: ['subject'] },
+];
 
 /** The lock of all that writes: entries have the order of their positions, and who tells and who forgets messages wait for one another in turn. */
 export const JOURNAL_LOCK = 'journal';

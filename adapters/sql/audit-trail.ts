@@ -9,8 +9,10 @@ import {
   type AuditResult,
   type AuditTrail,
 } from '#core/ports/audit-trail.ts';
+import type { Movable, MovablePort } from '#core/moving/movable.ts';
 import { abortable } from './abortable.ts';
 import type { Migration } from './migrate.ts';
+import { MovableTables, type MovedTable } from './movable-tables.ts';
 import type { SqlDatabase } from './sql-database.ts';
 
 interface EntryRow {
@@ -46,13 +48,24 @@ const migrations: readonly Migration[] = [
 
 export const auditTables = { component: 'audit-trail', migrations } as const;
 
+const MOVED: readonly MovedTable[] = [
+  {
+    name: 'audit_entry',
+    columns: ['tenant', 'at_ms', 'actor', 'action', 'target', 'before_json', 'outcome', 'reason', 'after_json'],
+    // Numbered anew, in the same order.
+    order: ['id'],
+  },
+];
+
 /** Entries in a database that several processes may open. */
-export class SqlAuditTrail implements AuditTrail, AsyncDisposable {
+export class SqlAuditTrail implements AuditTrail, MovablePort, AsyncDisposable {
+  readonly movable: Movable;
   readonly #database: SqlDatabase<AuditSchema>;
   readonly #maxEntries: number;
 
   constructor(database: SqlDatabase<AuditSchema>, maxEntries: number) {
     this.#database = database;
+    this.movable = new MovableTables(database, auditTables, MOVED);
     this.#maxEntries = maxEntries;
   }
 

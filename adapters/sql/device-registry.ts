@@ -3,9 +3,11 @@ import type { Clock } from '#core/clock.ts';
 import { isName, machineRef, type DeviceId, type MachineKey, type TenantId } from '#core/domain/ids.ts';
 import { isPortError, PortError, type CallOptions } from '#core/errors.ts';
 import type { Device, DeviceRegistry, NewDevice } from '#core/ports/device-registry.ts';
+import type { Movable, MovablePort } from '#core/moving/movable.ts';
 import { abortable } from './abortable.ts';
 import { generateDeviceSecret, hashDeviceSecret, isDeviceSecret } from './device-secret.ts';
 import type { Migration } from './migrate.ts';
+import { MovableTables, type MovedTable } from './movable-tables.ts';
 import type { SqlDatabase } from './sql-database.ts';
 
 /** Of all changes: devices change rarely, and are counted when one is added. */
@@ -39,19 +41,25 @@ const migrations: readonly Migration[] = [
 
 export const deviceTables = { component: 'device-registry', migrations } as const;
 
+const MOVED: readonly MovedTable[] = [
+  { name: 'device', columns: ['id', 'tenant', 'machines', 'enabled', 'created_at_ms', 'secret_hash'], order: ['id'] },
+];
+
 export interface DeviceLimits {
   readonly maxDevices: number;
   readonly maxMachinesPerDevice: number;
 }
 
 /** Devices in a database that several processes may open. */
-export class SqlDeviceRegistry implements DeviceRegistry, AsyncDisposable {
+export class SqlDeviceRegistry implements DeviceRegistry, MovablePort, AsyncDisposable {
+  readonly movable: Movable;
   readonly #limits: DeviceLimits;
   readonly #clock: Clock;
   readonly #database: SqlDatabase<DeviceSchema>;
 
   constructor(database: SqlDatabase<DeviceSchema>, clock: Clock, limits: DeviceLimits) {
     this.#database = database;
+    this.movable = new MovableTables(database, deviceTables, MOVED);
     this.#clock = clock;
     this.#limits = limits;
   }

@@ -12,10 +12,12 @@ import type {
   RegisteredMachine,
   Sighting,
 } from '#core/ports/machine-registry.ts';
+import type { Movable, MovablePort } from '#core/moving/movable.ts';
 import { abortable } from './abortable.ts';
 import { chunks } from './chunks.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { Migration } from './migrate.ts';
+import { MovableTables, type MovedTable } from './movable-tables.ts';
 import { QuarantineBuffer } from './quarantine.ts';
 import type { SqlDatabase } from './sql-database.ts';
 
@@ -65,6 +67,17 @@ const migrations: readonly Migration[] = [
 
 export const machineTables = { component: 'machine-registry', migrations } as const;
 
+const MOVED: readonly MovedTable[] = [
+  { name: 'deleted_machines', columns: ['revision'], order: ['revision'], isSingle: true },
+  { name: 'machine', columns: ['key', 'tenant', 'site', 'description', 'revision'], order: ['key'] },
+  {
+    name: 'quarantined_machine',
+    columns: ['key', 'tenant', 'device', 'first_at_ms', 'at_ms', 'messages', 'sample'],
+    order: ['key'],
+  },
+  { name: 'machine_event', columns: ['key', 'id', 'kind', 'at_ms', 'by_whom', 'text'], order: ['key', 'id'] },
+];
+
 export interface MachineLimits {
   readonly maxMachines: number;
   readonly maxQuarantined: number;
@@ -76,7 +89,8 @@ export interface MachineLimits {
  * Machines in a database that several processes may open. Puts that arrive together are committed together. Sightings of unknown
  * machines are written at most every `quarantineFlushMs`, and until then a crash forgets them.
  */
-export class SqlMachineRegistry implements MachineRegistry, AsyncDisposable {
+export class SqlMachineRegistry implements MachineRegistry, MovablePort, AsyncDisposable {
+  readonly movable: Movable;
   readonly #limits: MachineLimits;
   readonly #database: SqlDatabase<MachineSchema>;
   readonly #commit: GroupCommit<MachineSchema>;
@@ -85,6 +99,7 @@ export class SqlMachineRegistry implements MachineRegistry, AsyncDisposable {
   #knownRoom = 0;
 
   constructor(database: SqlDatabase<MachineSchema>, limits: MachineLimits) {
+    this.movable = new MovableTables(database, machineTables, MOVED);
     this.#limits = limits;
     this.#database = database;
     this.#commit = new GroupCommit(database, 'machines');

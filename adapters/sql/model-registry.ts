@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
 import { sql, type Kysely, type Selectable } from 'kysely';
 import type { Clock } from '#core/clock.ts';
-import { isName, machineRef, type MachineKey, type TenantId } from '#core/domain/ids.ts';
+import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import { PortError, type CallOptions } from '#core/errors.ts';
 import {
-  MAX_ARTIFACT_BYTES,
   modelKey,
   type DecisionCondition,
   type ModelDecision,
@@ -17,8 +15,11 @@ import {
   type RegisteredModel,
 } from '#core/ports/model-registry.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { Movable, MovablePort } from '#core/moving/movable.ts';
+import { ModelArtifacts } from '../model-artifacts.ts';
 import { abortable } from './abortable.ts';
 import type { Migration } from './migrate.ts';
+import { MovableTables, type MovedTable } from './movable-tables.ts';
 import type { SqlDatabase } from './sql-database.ts';
 
 interface ModelTable {
@@ -86,33 +87,49 @@ const migrations: readonly Migration[] = [
 
 export const modelTables = { component: 'model-registry', migrations } as const;
 
+const MOVED: readonly MovedTable[] = [
+  {
+    name: 'model',
+    columns: ['key', 'tenant', 'name', 'machine', 'sensor', 'latest_version', 'promotion', 'promoted_version'],
+    order: ['key'],
+  },
+  {
+    name: 'model_version',
+    columns: ['key', 'version', 'sha256', 'artifact_bytes', 'registered_at_ms', 'record'],
+    order: ['key', 'version'],
+  },
+  {
+    name: 'model_promotion',
+    columns: ['key', 'id', 'version', 'at_ms', 'kind', 'by_whom', 'reason', 'replaces'],
+    order: ['key', 'id'],
+  },
+];
+
 /** Records of models in a database that several processes may open; artifacts in an object store, under their tenant and SHA-256. */
-export class SqlModelRegistry implements ModelRegistry, AsyncDisposable {
+export class SqlModelRegistry implements ModelRegistry, MovablePort, AsyncDisposable {
+  readonly movable: Movable;
   readonly #maxVersionsPerModel: number;
   readonly #database: SqlDatabase<ModelSchema>;
-  readonly #objects: ObjectStore;
+  readonly #artifacts: ModelArtifacts;
   readonly #clock: Clock;
 
   constructor(database: SqlDatabase<ModelSchema>, objects: ObjectStore, clock: Clock, maxVersionsPerModel: number) {
     this.#database = database;
-    this.#objects = objects;
+    this.movable = new MovableTables(database, modelTables, MOVED);
+    this.#artifacts = new ModelArtifacts(objects);
     this.#clock = clock;
     this.#maxVersionsPerModel = maxVersionsPerModel;
   }
 
   async register(model: ModelRef, draft: ModelDraft, { signal }: CallOptions = {}): Promise<ModelVersion> {
     return abortable(signal, async () => {
-      checkModel(model);
-      checkDraft(draft);
-      const { artifact, format, inputs, parameters, provenance, registeredBy } = draft;
+      const { format, inputs, parameters, provenance, registeredBy } = draft;
       const by = registeredBy === undefined ? {} : { registeredBy };
       const record: VersionRecord = { format, inputs, parameters, provenance, ...by };
-      const sha256 = createHash('sha256').update(artifact).digest('hex');
-      // Bytes first: a crash in between leaves an object that nobody refers to, never a version without its artifact.
-      await this.#objects.put(objectKey(model, sha256), artifact, { ifAbsent: true, ...(signal && { signal }) });
+      const { sha256, artifactBytes } = await this.#artifacts.keep(model, draft, signal);
       const row = {
         sha256,
-        artifact_bytes: artifact.byteLength,
+        artifact_bytes: artifactBytes,
         registered_at_ms: this.#clock.nowMs(),
         record: JSON.stringify(record),
       };
@@ -124,13 +141,7 @@ export class SqlModelRegistry implements ModelRegistry, AsyncDisposable {
   async artifact(model: ModelRef, version: number, { signal }: CallOptions = {}): Promise<Uint8Array> {
     return abortable(signal, async () => {
       const { sha256 } = await this.#requireVersion(this.#database.kysely, model, version);
-      const bytes = await this.#objects.get(objectKey(model, sha256), signal && { signal });
-      if (bytes && createHash('sha256').update(bytes).digest('hex') === sha256) return bytes;
-      const what = bytes ? 'was changed' : 'is gone';
-      throw new PortError(
-        'data_loss',
-        `the artifact of ${modelKey(model)} version ${version} ${what}; restore a backup`,
-      );
+      return this.#artifacts.read({ model, version, sha256 }, signal);
     });
   }
 
@@ -333,28 +344,6 @@ async function previousPromotion(
     .selectAll('before')
     .where('model.key', '=', modelKey(model))
     .executeTakeFirst();
-}
-
-function checkModel({ name, machine, sensor, tenant }: ModelRef): void {
-  if (!isName(name)) throw new PortError('invalid_argument', 'a model name is 1 to 64 of A-Z a-z 0-9 _ . -');
-  if (machine !== undefined && machineRef(machine).tenant !== tenant) {
-    throw new PortError('invalid_argument', `${machine} is not a machine of ${tenant}`);
-  }
-  if (sensor !== undefined && (machine === undefined || !isName(sensor))) {
-    throw new PortError('invalid_argument', 'a sensor is a name, and goes with its machine');
-  }
-}
-
-function checkDraft({ artifact }: ModelDraft): void {
-  if (artifact.byteLength === 0) throw new PortError('invalid_argument', 'the artifact is empty');
-  if (artifact.byteLength > MAX_ARTIFACT_BYTES) {
-    const detail = `an artifact is at most ${MAX_ARTIFACT_BYTES} bytes, got ${artifact.byteLength}`;
-    throw new PortError('invalid_argument', detail);
-  }
-}
-
-function objectKey({ tenant }: ModelRef, sha256: string): string {
-  return `models/${tenant}/${sha256}`;
 }
 
 function versionOf(model: ModelRef, row: Selectable<VersionTable>): ModelVersion {

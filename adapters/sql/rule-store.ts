@@ -4,8 +4,10 @@ import type { RuleId, TenantId } from '#core/domain/ids.ts';
 import { parseRule, type Rule, type VersionedRule } from '#core/domain/rule.ts';
 import { PortError, type CallOptions } from '#core/errors.ts';
 import type { RuleHistoryEntry, RuleListQuery, RuleStore } from '#core/ports/rule-store.ts';
+import type { Movable, MovablePort } from '#core/moving/movable.ts';
 import { abortable } from './abortable.ts';
 import type { Migration } from './migrate.ts';
+import { MovableTables, type MovedTable } from './movable-tables.ts';
 import type { SqlDatabase } from './sql-database.ts';
 
 export interface RuleSchema {
@@ -38,16 +40,27 @@ const migrations: readonly Migration[] = [
 
 export const ruleTables = { component: 'rule-store', migrations } as const;
 
+const MOVED: readonly MovedTable[] = [
+  { name: 'rule', columns: ['tenant', 'id', 'version', 'deleted'], order: ['tenant', 'id'] },
+  {
+    name: 'rule_version',
+    columns: ['tenant', 'id', 'version', 'at_ms', 'by_whom', 'document'],
+    order: ['tenant', 'id', 'version'],
+  },
+];
+
 type Change = { readonly by: string; readonly expectedVersion?: number };
 
 /** Rules and their whole history in a database that several processes may open. */
-export class SqlRuleStore implements RuleStore, AsyncDisposable {
+export class SqlRuleStore implements RuleStore, MovablePort, AsyncDisposable {
+  readonly movable: Movable;
   readonly #database: SqlDatabase<RuleSchema>;
   readonly #clock: Clock;
   readonly #maxRulesPerTenant: number;
 
   constructor(database: SqlDatabase<RuleSchema>, clock: Clock, maxRulesPerTenant: number) {
     this.#database = database;
+    this.movable = new MovableTables(database, ruleTables, MOVED);
     this.#clock = clock;
     this.#maxRulesPerTenant = maxRulesPerTenant;
   }

@@ -202,8 +202,8 @@ function partKeys(name: string, { write, parts = 0 }: DynamoItem | Parts) {
   return Array.from({ length: Number(parts) }, (_, index) => ({ pk, sk: `part#${String(write)}#${index}` }));
 }
 
-const checkpointKey = (name: string) => ({ pk: `checkpoint#${name}`, sk: 'head' });
-const leaseKey = (name: string) => ({ pk: `lease#${name}`, sk: 'head' });
+export const checkpointKey = (name: string) => ({ pk: `checkpoint#${name}`, sk: 'head' });
+export const leaseKey = (name: string) => ({ pk: `lease#${name}`, sk: 'head' });
 
 /** A condition that did not hold; a table that is not there has the same code. */
 function isRefused(error: unknown): boolean {

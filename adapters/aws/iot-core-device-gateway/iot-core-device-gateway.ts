@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '#core/clock.ts';
 import { isName, machineRef, type DeviceId, type MachineKey } from '#core/domain/ids.ts';
-import { isRetryable, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { DeviceAccess } from '#core/ingestion/device-access.ts';
 import { DeviceBindings } from '#core/ingestion/device-bindings.ts';
 import { onlineOf } from '#core/ingestion/device-status.ts';
@@ -17,6 +17,7 @@ import type {
 import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
 import type { DeliveryBatch, Subscription } from '#core/ports/event-stream.ts';
 import { orStopWaiting } from '#core/stop-waiting.ts';
+import { settleEach } from '../../settle-each.ts';
 import { awsCall } from '../aws-errors.ts';
 import { openDynamoTable, type DynamoTable } from '../dynamo-table.ts';
 import { IOT_CODES } from '../iot-codes.ts';
@@ -154,21 +155,15 @@ export class IotCoreDeviceGateway implements DeviceGateway {
     // Of messages that come from one device the order is that of the stream: none is held up by a look into the registry.
     await Promise.all([...strangers(records, bindings)].map((device) => bindings.find(device)));
     let lifecycle = Promise.resolve();
-    const settled = Promise.allSettled(
-      records.map((record) => {
-        if (record.kind === 'message') return this.#take(record);
-        const told = lifecycle.then(() => this.#tell(record));
-        lifecycle = told.catch(() => undefined);
-        return told;
-      }),
-    );
-    const outcomes = await orStopWaiting(settled, this.#overdue.signal);
-    const failed = outcomes.flatMap((outcome, index) => (outcome.status === 'rejected' ? [index] : []));
-    if (failed.length === 0) return batch.ack();
-    const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
-    const stubborn = errors.filter((error) => !isRetryable(error));
-    for (const error of stubborn) this.#dependencies.onProblem('taking what devices sent', error);
-    return batch.nack(failed, stubborn.length > 0 ? {} : { delayMs: this.#config.offerAgainMs });
+    const taken = records.map((record) => {
+      if (record.kind === 'message') return this.#take(record);
+      const told = lifecycle.then(() => this.#tell(record));
+      lifecycle = told.catch(() => undefined);
+      return told;
+    });
+    const { offerAgainMs } = this.#config;
+    const onProblem = (error: unknown) => this.#dependencies.onProblem('taking what devices sent', error);
+    await settleEach(batch, taken, { overdue: this.#overdue.signal, offerAgainMs, onProblem });
   }
 
   /** Resolves once intake has made the message durable, or it is refused, which IoT Core's policies should have done. */

@@ -3,9 +3,9 @@ import { systemClock, type Clock } from '#core/clock.ts';
 import { isName, machineRef, type DeviceId, type MachineKey, type TenantId } from '#core/domain/ids.ts';
 import { isPortError, PortError, type CallOptions, type PortErrorCode } from '#core/errors.ts';
 import type { Device, DeviceRegistry, NewDevice } from '#core/ports/device-registry.ts';
+import { PolledChanges } from '../../polled-changes.ts';
 import { awsCall, type AwsCodes } from '../aws-errors.ts';
 import { IOT_CODES } from '../iot-codes.ts';
-import { ChangesThing } from './changes-thing.ts';
 import { openIotRegistry, type IotRegistryCalls, type Thing, type ThingAttributes } from './client.ts';
 import { maxMachines, type IotCoreDeviceRegistryConfig } from './config.ts';
 import { credentialsText, parseCredentials } from './device-credentials.ts';
@@ -24,15 +24,20 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
   readonly #config: IotCoreDeviceRegistryConfig;
   readonly #iot: IotRegistryCalls;
   readonly #clock: Clock;
-  readonly #changes: ChangesThing;
+  /** A thing of no device has their mark. */
+  readonly #changes: PolledChanges;
 
   constructor(config: IotCoreDeviceRegistryConfig, { iot, clock = systemClock }: IotCoreDeviceRegistryParts) {
     this.#config = config;
     this.#iot = iot;
     this.#clock = clock;
-    this.#changes = new ChangesThing(config.changePollMs, {
-      read: () => this.#call('look for changed devices', {}, (signal) => iot.getThing(config.changesThing, signal)),
-      write: (attributes) => this.#noteChange(attributes),
+    this.#changes = new PolledChanges(config.changePollMs, {
+      read: async () => {
+        const what = 'look for changed devices';
+        const thing = await this.#call(what, {}, (signal) => iot.getThing(config.changesThing, signal));
+        return thing?.attributes['change'];
+      },
+      write: (change) => this.#noteChange({ change }),
     });
   }
 
@@ -52,7 +57,7 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
     );
     try {
       const secret = await this.#issueCertificate(id, options);
-      await this.#changes.tell();
+      await this.#changes.tell(id);
       return { device, secret };
     } catch (error) {
       await this.removeDevice(id).catch(() => undefined);
@@ -76,7 +81,7 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
     const device = deviceOf(await this.#require(id, options));
     const bound = { ...device, machines: this.#checkMachines(device.tenant, machines) };
     await this.#update(id, this.#machineAttributes(bound.machines), options);
-    await this.#changes.tell();
+    await this.#changes.tell(id);
     return bound;
   }
 
@@ -85,7 +90,7 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
     const former = await this.#certificatesOf(id, options);
     const secret = await this.#issueCertificate(id, options, enabled);
     for (const certificate of former) await this.#discard(certificate, id, options);
-    await this.#changes.tell();
+    await this.#changes.tell(id);
     return secret;
   }
 
@@ -96,7 +101,7 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
       await this.#call(`${enabled ? 'enable' : 'disable'} device ${id}`, options, (signal) =>
         this.#iot.setActive(certificate, enabled, signal),
       );
-    await this.#changes.tell();
+    await this.#changes.tell(id);
   }
 
   async removeDevice(id: DeviceId, options: CallOptions = {}): Promise<void> {
@@ -106,7 +111,7 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
     const codes = { InvalidRequestException: 'unavailable' } as const;
     const what = `remove device ${id}`;
     await this.#call(what, options, (signal) => this.#iot.deleteThing(id, signal), codes);
-    await this.#changes.tell();
+    await this.#changes.tell(id);
   }
 
   async authenticate(id: string, secret: string, options: CallOptions = {}): Promise<Device | undefined> {

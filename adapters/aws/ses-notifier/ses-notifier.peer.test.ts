@@ -5,7 +5,7 @@ import { notifierContract } from '#core/contracts/notifier.contract.ts';
 import { sampleActivation, sampleNotice } from '#core/contracts/sample-alarm.ts';
 import { decodeMail } from '#test/support/decode-mail.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { startFaultProxy } from '#test/support/fault-proxy.ts';
+import { HttpFaults, SEEMING } from '#test/peers/http-faults.ts';
 import { Moto } from '#test/peers/moto.ts';
 import { sesNotifierConfigSchema } from './config.ts';
 import { SesNotifier } from './ses-notifier.ts';
@@ -30,9 +30,9 @@ async function openMailboxes() {
   const unique = randomUUID();
   const [from, to] = [`tribo-${unique}@example.org`, [`shift-${unique}@example.org`, 'reliability@example.org']];
   await ses.createEmailIdentity({ EmailIdentity: from });
-  const proxy = await startFaultProxy(moto.endpoint);
+  const wire = await HttpFaults.start(moto.endpoint);
   const notifier = await SesNotifier.open(
-    sesNotifierConfigSchema.parse({ region, endpoint: proxy.url, from, to, timeoutMs: 2000 }),
+    sesNotifierConfigSchema.parse({ region, endpoint: wire.endpoint, from, to, timeoutMs: 2000 }),
   );
   return {
     ...{ notifier, from, to },
@@ -44,11 +44,11 @@ async function openMailboxes() {
     identityIn: (mail: string) => /^X-Notification-ID: (.+)$/m.exec(mail)?.[1],
     behave: async (how: 'refusing' | 'failing' | 'hanging' | 'gone') => {
       if (how === 'refusing') await ses.deleteEmailIdentity({ EmailIdentity: from });
-      else proxy.seem(how);
+      else wire.fault = SEEMING[how];
     },
     [Symbol.asyncDispose]: async () => {
       await notifier.close();
-      await proxy[Symbol.asyncDispose]();
+      await wire[Symbol.asyncDispose]();
     },
   };
 }

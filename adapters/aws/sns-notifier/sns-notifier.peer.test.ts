@@ -4,7 +4,7 @@ import type { SNS } from '@aws-sdk/client-sns';
 import { notifierContract } from '#core/contracts/notifier.contract.ts';
 import { sampleActivation, sampleNotice } from '#core/contracts/sample-alarm.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { startFaultProxy } from '#test/support/fault-proxy.ts';
+import { HttpFaults, SEEMING } from '#test/peers/http-faults.ts';
 import { startHttpReceiver } from '#test/support/http-receiver.ts';
 import { Moto } from '#test/peers/moto.ts';
 import { snsNotifierConfigSchema } from './config.ts';
@@ -32,7 +32,7 @@ async function openTopic({ isFifo = false, filter }: { readonly isFifo?: boolean
     posts.push(body.toString());
     response.end();
   });
-  const proxy = await startFaultProxy(moto.endpoint);
+  const wire = await HttpFaults.start(moto.endpoint);
   const topic = {
     Name: `alarms-${randomUUID()}${isFifo ? '.fifo' : ''}`,
     ...(isFifo && { Attributes: { FifoTopic: 'true' } }),
@@ -42,7 +42,7 @@ async function openTopic({ isFifo = false, filter }: { readonly isFifo?: boolean
   if (!isFifo)
     await sns.subscribe({ TopicArn, Protocol: 'http', Endpoint: subscriber.url, ...(Attributes && { Attributes }) });
   const notifier = await SnsNotifier.open(
-    snsNotifierConfigSchema.parse({ region, endpoint: proxy.url, topicArn: TopicArn, timeoutMs: 2000 }),
+    snsNotifierConfigSchema.parse({ region, endpoint: wire.endpoint, topicArn: TopicArn, timeoutMs: 2000 }),
   );
   return {
     notifier,
@@ -50,11 +50,11 @@ async function openTopic({ isFifo = false, filter }: { readonly isFifo?: boolean
     identityIn: (text: string) => (JSON.parse((JSON.parse(text) as Posted).Message) as { readonly id: string }).id,
     behave: async (how: 'refusing' | 'failing' | 'hanging' | 'gone') => {
       if (how === 'refusing') await sns.deleteTopic({ TopicArn });
-      else proxy.seem(how);
+      else wire.fault = SEEMING[how];
     },
     [Symbol.asyncDispose]: async () => {
       await notifier.close();
-      await proxy[Symbol.asyncDispose]();
+      await wire[Symbol.asyncDispose]();
       await subscriber[Symbol.asyncDispose]();
     },
   };

@@ -3,7 +3,7 @@ import { PortError } from '#core/errors.ts';
 import { cloudCall } from '../../cloud-call.ts';
 import { loadSdk } from '../../sdk.ts';
 import { codeOfAzureError } from '../azure-errors.ts';
-import type { EventHubsEventStreamConfig } from './config.ts';
+import type { EventHubsPlace } from '../event-hubs-place.ts';
 import { closeProducer, stopLostRenewals } from './token-renewals.ts';
 
 /** An event as it is sent. */
@@ -18,6 +18,8 @@ export interface IncomingEvent {
   readonly enqueuedAtMs: number;
   readonly body: unknown;
   readonly properties: Readonly<Record<string, unknown>>;
+  /** What a service that sent it says of it, beside the names of AMQP. */
+  readonly systemProperties: Readonly<Record<string, unknown>>;
 }
 
 /** What of a partition there is. */
@@ -79,7 +81,7 @@ const STOLEN = 'ReceiverDisconnectedError';
 const NEVER_MS = 2 ** 31 - 1;
 
 /** The SDK is loaded here and nowhere else, so that a site without Event Hubs never loads it. Connects at the first call. */
-export async function openEventHubs(config: EventHubsEventStreamConfig): Promise<EventHubsClient> {
+export async function openEventHubs(config: EventHubsPlace & { readonly timeoutMs: number }): Promise<EventHubsClient> {
   const [sdk, { DefaultAzureCredential }] = await loadSdk('Azure', () =>
     Promise.all([import('@azure/event-hubs'), import('@azure/identity')]),
   );
@@ -178,8 +180,9 @@ function receive(consumer: Sdk.EventHubConsumerClient, options: ReceiverOptions)
     {
       processEvents: (events) =>
         onEvents(
-          events.map(({ sequenceNumber, enqueuedTimeUtc, body, properties = {} }) => ({
-            ...{ sequenceNumber, enqueuedAtMs: enqueuedTimeUtc.getTime(), body: body as unknown, properties },
+          events.map(({ sequenceNumber, enqueuedTimeUtc, body, properties = {}, systemProperties = {} }) => ({
+            ...{ sequenceNumber, enqueuedAtMs: enqueuedTimeUtc.getTime(), body: body as unknown },
+            ...{ properties, systemProperties },
           })),
         ),
       processError: async (error, { eventHubName, consumerGroup }) => {

@@ -3,7 +3,6 @@ import { systemClock, type Clock } from '#core/clock.ts';
 import { deliveryLimits } from '#core/delivery/delivery-window.ts';
 import { acceptedInPartitions } from '#core/delivery/accepted-in-parts.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
-import { LeaseWorker } from '#core/delivery/lease-worker.ts';
 import { LogPublisher } from '#core/delivery/log-publisher.ts';
 import { SettledBefore } from '#core/delivery/settled-before.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
@@ -22,16 +21,15 @@ import type {
 import { orStopWaiting } from '#core/stop-waiting.ts';
 import { openEventHubs, type EventHubsClient } from './client.ts';
 import type { EventHubsEventStreamConfig } from './config.ts';
+import { decodeEvent } from './event-codec.ts';
+import { hasConsumerGroup, subscribeToPartitions } from './group-subscription.ts';
 import { HubLog } from './hub-log.ts';
 import { eventsAfter, itemsByPartition, partitionStates, type HubReader } from './hub-reader.ts';
 import { readTail } from './hub-tail.ts';
 import { openLeaseBlobs, type LeaseBlobs } from './lease-blobs.ts';
-import { PartitionDelivery } from './partition-delivery.ts';
 import { PartitionLeases, type PartitionLease } from './partition-leases.ts';
 
 const NOTHING_BEHIND: StreamLag = { events: 0, oldestAgeMs: 0, fullness: 0 };
-/** So long a receiver that only shows whether there is such a consumer group waits for events. */
-const PROBE_MS = 100;
 
 /** What the adapter needs besides its configuration. */
 export interface EventHubsEventStreamParts {
@@ -120,18 +118,11 @@ export class EventHubsEventStream implements MeasuredStream, ReadableTail {
     const { leaseMs, checkpointIntervalMs, receiveWaitMs } = this.#config;
     const consumer = this.#client.openConsumer(hub, consumerGroup);
     const [clock, onFailure, settled] = [this.#clock, this.#onFailure, new SettledBefore(options.resumeAfter)];
-    const parts = { clock, hub, consumer, limits, settled, handler, receiveWaitMs, onFailure };
-    const worker = new LeaseWorker<PartitionLease, number>({
-      ...{ clock, leases, leaseMs, checkpointIntervalMs, onFailure },
-      nameOf: ({ partition }) => String(partition),
-      positionOf: ({ position }) => position,
-      isSame: (left, right) => left === right,
-      deliver: (lease, validUntilMs, side) => new PartitionDelivery(lease, validUntilMs, parts, side),
-    });
+    const parts = { clock, hub, consumer, limits, settled, decode: decodeEvent, handler, receiveWaitMs, onFailure };
+    const reading = subscribeToPartitions(parts, { leases, leaseMs, checkpointIntervalMs });
     const subscription = {
       close: async () => {
-        await worker.close();
-        await consumer.close();
+        await reading.close();
         this.#subscriptions.delete(subscription);
       },
     };
@@ -212,36 +203,17 @@ export class EventHubsEventStream implements MeasuredStream, ReadableTail {
     return publisher;
   }
 
-  /** Event Hubs answers what has no consumer group only where that is read, and makes one only by the control plane. */
   async #checkConsumerGroup(
     hub: string,
     consumerGroup: string,
     group: string,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const consumer = this.#client.openConsumer(hub, consumerGroup);
-    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-    const receiver = consumer.receive({
-      ...{ partition: 0, after: 'end', maxEvents: 1, waitMs: PROBE_MS },
-      onEvents: async () => resolve(undefined),
-      // Somebody reads by it.
-      onError: (error, isTaken) => (isTaken ? resolve(undefined) : reject(error)),
-    });
-    try {
-      await orStopWaiting(promise, signal);
-    } catch (error) {
-      if (!(error instanceof PortError) || error.code !== 'not_found') throw error;
-      // Without the hub it is that which is not found.
-      await this.#client.partitionCount(hub, signal);
-      throw new PortError(
-        'failed_precondition',
-        `the event hub ${hub} has no consumer group ${consumerGroup} for the group ${group}: it is made with the site, or named by consumerGroups`,
-        { cause: error },
-      );
-    } finally {
-      await receiver.close();
-      await consumer.close();
-    }
+    if (await hasConsumerGroup(this.#client, hub, consumerGroup, signal)) return;
+    throw new PortError(
+      'failed_precondition',
+      `the event hub ${hub} has no consumer group ${consumerGroup} for the group ${group}: it is made with the site, or named by consumerGroups`,
+    );
   }
 
   async #declaredLeases(

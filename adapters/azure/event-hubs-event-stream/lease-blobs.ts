@@ -1,8 +1,7 @@
 import type { ContainerClient } from '@azure/storage-blob';
 import { cloudCall } from '../../cloud-call.ts';
 import { codeOfAzureError, type AzureCodes } from '../azure-errors.ts';
-import { openContainerOf } from '../blob-place.ts';
-import type { EventHubsEventStreamConfig } from './config.ts';
+import { openContainerOf, type BlobPlace } from '../blob-place.ts';
 
 /** A blob without content: what it says is in its metadata, whose names are of small letters. */
 export interface MetadataBlob {
@@ -34,7 +33,14 @@ const CODES: AzureCodes = {
 };
 const CHANGED: ReadonlySet<unknown> = new Set(['ConditionNotMet', 'BlobAlreadyExists', 'BlobNotFound']);
 
-export async function openLeaseBlobs(config: EventHubsEventStreamConfig): Promise<LeaseBlobs> {
+/** Where the blobs are. */
+interface LeaseBlobsPlace extends BlobPlace {
+  readonly checkpointContainer: string;
+  readonly checkpointPrefix: string;
+  readonly timeoutMs: number;
+}
+
+export async function openLeaseBlobs(config: LeaseBlobsPlace): Promise<LeaseBlobs> {
   const { checkpointContainer, checkpointPrefix, timeoutMs } = config;
   const container = await openContainerOf(config, checkpointContainer);
   const call = <Result>(

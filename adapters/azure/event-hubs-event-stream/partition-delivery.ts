@@ -8,7 +8,6 @@ import type { StampedEvent } from '#core/domain/event.ts';
 import { PortError } from '#core/errors.ts';
 import type { BatchHandler } from '#core/ports/event-stream.ts';
 import type { HubConsumer, IncomingEvent } from './client.ts';
-import { decodeEvent } from './event-codec.ts';
 import type { PartitionLease } from './partition-leases.ts';
 import { PartitionReader } from './partition-reader.ts';
 
@@ -21,6 +20,8 @@ export interface PartitionDeliveryParts {
   readonly consumer: HubConsumer;
   readonly limits: DeliveryLimits;
   readonly settled: SettledBefore;
+  /** What it throws is told, and the event is passed over. */
+  readonly decode: (incoming: IncomingEvent, where: string) => StampedEvent;
   readonly handler: BatchHandler;
   readonly receiveWaitMs: number;
   readonly onFailure: (error: unknown) => void;
@@ -141,9 +142,9 @@ export class PartitionDelivery implements LeasedDelivery<number> {
   }
 
   #decoded(incoming: IncomingEvent): StampedEvent | undefined {
-    const { hub, onFailure } = this.#parts;
+    const { hub, decode, onFailure } = this.#parts;
     try {
-      return decodeEvent(incoming, `partition ${this.#lease.partition} of ${hub}`);
+      return decode(incoming, `partition ${this.#lease.partition} of ${hub}`);
     } catch (error) {
       onFailure(error);
       return undefined;

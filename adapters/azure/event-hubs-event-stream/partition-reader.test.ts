@@ -40,6 +40,7 @@ class Bench {
 function eventsOf(from: number, count: number, bytes = 10): IncomingEvent[] {
   return Array.from({ length: count }, (_, index) => ({
     ...{ sequenceNumber: from + index, enqueuedAtMs: 0, body: new Uint8Array(bytes), properties: {} },
+    systemProperties: {},
   }));
 }
 

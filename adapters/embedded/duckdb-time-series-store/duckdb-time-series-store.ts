@@ -4,6 +4,7 @@ import type { StreamName } from '#core/domain/event.ts';
 import { machineRef, type MachineKey, type TenantId } from '#core/domain/ids.ts';
 import type { SettledItems } from '#core/domain/ledger.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type { MovableHistory, MovableHistoryStore } from '#core/moving/movable-history.ts';
 import type { Progress } from '#core/ports/event-stream.ts';
 import type {
   DeadLetter,
@@ -31,11 +32,14 @@ import { Mutex } from '#core/mutex.ts';
 import { UNKEPT_UNIT, type MachineEntry } from '#core/settlement/dictionary.ts';
 import { checkPolicy } from '#core/settlement/retention-policy.ts';
 import { orStopWaiting } from '#core/stop-waiting.ts';
+import { HISTORY_FORM, partNames, type NotedPart } from '../../history-parts.ts';
 import { backUp } from './backup.ts';
 import type { DuckDbTimeSeriesStoreConfig } from './config.ts';
 import { Database, type DatabaseSettings } from './database.ts';
 import { needsReopen, portErrorOf } from './errors.ts';
 import { exportReadings, exportView } from './export.ts';
+import { HistoryExport } from './history-export.ts';
+import { importPart } from './history-import.ts';
 import {
   findDeadLetter,
   findWaveform,
@@ -47,6 +51,7 @@ import {
 } from './listings.ts';
 import { DEFAULT_LIMITS, Maintenance, type MaintenanceLimits, type MaintenanceReport } from './maintenance.ts';
 import { findUnreferenced, Orphans } from './retention.ts';
+import type { PartList } from './parts.ts';
 import { querySeries, seriesView } from './series-query.ts';
 import { Settler } from './settler.ts';
 import { loadMemory, type StoreMemory } from './store-memory.ts';
@@ -65,7 +70,15 @@ export interface DuckDbTimeSeriesStoreHooks {
  * The time-series store of one machine: a DuckDB file that this process owns. A settlement is one transaction; readings are appended in
  * columns; rollups, order by series and retention are the work of {@link DuckDbTimeSeriesStore.maintain}.
  */
-export class DuckDbTimeSeriesStore implements TimeSeriesStore {
+export class DuckDbTimeSeriesStore implements TimeSeriesStore, MovableHistoryStore {
+  readonly movableHistory: MovableHistory = {
+    form: HISTORY_FORM,
+    parts: (options) =>
+      this.#readHistory('list the history', options, async (reader, history) => partNames(await history.days(reader))),
+    exportPart: (name, file, options) =>
+      this.#readHistory(`export ${name}`, options, (reader, history) => history.write(reader, name, file)),
+    importPart: (name, partId, file, options) => this.#importPart({ name, partId }, file, options),
+  };
   readonly #settings: DatabaseSettings;
   readonly #clock: Clock;
   readonly #beforeCommit: () => void;
@@ -74,6 +87,8 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
   /** Taken before `#writing` where both are. */
   readonly #maintaining = new Mutex();
   #session: Session | undefined;
+  /** Of the last state of the parts that was exported from. */
+  #history: { readonly parts: PartList; readonly export: HistoryExport } | undefined;
   readonly #closing = new AbortController();
   #closed = false;
 
@@ -294,6 +309,40 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
     }
   }
 
+  /** Reads what is exported of one state of the store, in which all is rolled up and nothing waits to be. */
+  async #readHistory<Result>(
+    doing: string,
+    options: CallOptions | undefined,
+    read: (reader: DuckDBConnection, history: HistoryExport) => Promise<Result>,
+  ): Promise<Result> {
+    await this.#maintain(doing, options?.signal, async ({ maintenance }) => {
+      await maintenance.catchUp(this.#clock.nowMs(), this.#ending(options));
+      await maintenance.joinRollups();
+    });
+    return this.#read(
+      doing,
+      options,
+      ({ parts }) => parts,
+      async (reader, parts) => {
+        if (this.#history?.parts !== parts) {
+          this.#history = { parts, export: await HistoryExport.of(reader, parts) };
+        }
+        return read(reader, this.#history.export);
+      },
+    );
+  }
+
+  /** Whatever was taken in, memory is loaded anew. */
+  #importPart(part: NotedPart, file: string, options: CallOptions | undefined): Promise<boolean> {
+    return this.#maintain(`import ${part.name}`, options?.signal, ({ database, memory }) =>
+      this.#writing.run(async () => {
+        const isNew = await importPart(database.writer, memory, part, file);
+        if (isNew) this.#session = await this.#beginSession(database);
+        return isNew;
+      }),
+    );
+  }
+
   /** A list about one machine: empty where it never sent anything. */
   async #readOf<Item>(
     key: MachineKey,
@@ -344,15 +393,19 @@ export class DuckDbTimeSeriesStore implements TimeSeriesStore {
   async #openSession(): Promise<Session> {
     const database = await Database.open(this.#settings);
     try {
-      const memory = await loadMemory(database.writer);
-      const settler = new Settler(database, memory, this.#clock, this.#beforeCommit);
-      const exclusively = (task: () => Promise<void>) => this.#writing.run(task);
-      const maintenance = new Maintenance(database, memory, settler, exclusively, this.#limits);
-      return { database, memory, settler, maintenance, orphans: new Orphans(), broken: false };
+      return await this.#beginSession(database);
     } catch (error) {
       await database.close();
       throw portErrorOf(error, 'load the time-series store');
     }
+  }
+
+  async #beginSession(database: Database): Promise<Session> {
+    const memory = await loadMemory(database.writer);
+    const settler = new Settler(database, memory, this.#clock, this.#beforeCommit);
+    const exclusively = (task: () => Promise<void>) => this.#writing.run(task);
+    const maintenance = new Maintenance(database, memory, settler, exclusively, this.#limits);
+    return { database, memory, settler, maintenance, orphans: new Orphans(), broken: false };
   }
 }
 

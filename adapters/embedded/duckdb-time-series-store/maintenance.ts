@@ -14,6 +14,7 @@ import {
   readingsTable,
   recordPart,
   rollupsTable,
+  widened,
   type Part,
 } from './parts.ts';
 import { deleteOldRows, isOlderThan } from './retention.ts';
@@ -195,10 +196,15 @@ export class Maintenance {
     });
   }
 
-  /** Drops parts that are no longer kept, and deletes waveforms, documents and rejections accepted before `waveformDays`. Returns rows deleted. */
-  async dropOld(policy: RetentionPolicy, nowMs: number, signal?: AbortSignal): Promise<number> {
+  /** Has the rollups count all that was accepted, each minute once. */
+  async catchUp(nowMs: number, signal?: AbortSignal): Promise<void> {
     await this.rollUp(nowMs);
     while ((await this.repair(Number.MAX_SAFE_INTEGER, signal)) > 0);
+  }
+
+  /** Drops parts that are no longer kept, and deletes waveforms, documents and rejections accepted before `waveformDays`. Returns rows deleted. */
+  async dropOld(policy: RetentionPolicy, nowMs: number, signal?: AbortSignal): Promise<number> {
+    await this.catchUp(nowMs, signal);
     const openRollups = this.#memory.parts.open('1m').at(-1);
     if (openRollups && isOlderThan(openRollups, policy.rollup1mDays, nowMs)) await this.joinRollups();
     const days = { raw: policy.rawDays, '1m': policy.rollup1mDays, '1h': policy.rollup1hDays };
@@ -406,15 +412,4 @@ async function recomputeHours(
       `ts >= ${fromHour} AND ts < ${toHour} AND (series_id, ts // ${HOUR_MS} * ${HOUR_MS}) IN (${touched})`,
     ),
   );
-}
-
-/** The closed part once it has taken the other's rows. */
-function widened(closed: Part, other: Part): Part {
-  return {
-    ...closed,
-    day: Math.max(closed.day, other.day),
-    rows: closed.rows + other.rows,
-    minTs: Math.min(closed.minTs, other.minTs),
-    maxTs: Math.max(closed.maxTs, other.maxTs),
-  };
 }

@@ -112,6 +112,17 @@ export function dropPart(part: Part): string {
   return `${tables} DELETE FROM parts WHERE tier = '${part.tier}' AND name = '${part.name}';`;
 }
 
+/** The closed part once it has taken the other's rows. */
+export function widened(closed: Part, other: Part): Part {
+  return {
+    ...closed,
+    day: Math.max(closed.day, other.day),
+    rows: closed.rows + other.rows,
+    minTs: Math.min(closed.minTs, other.minTs),
+    maxTs: Math.max(closed.maxTs, other.maxTs),
+  };
+}
+
 export async function loadParts(connection: DuckDBConnection): Promise<PartList> {
   const rows = await connection.runAndReadAll(
     'SELECT tier, name, day, row_count, min_ts, max_ts FROM parts ORDER BY day, name',

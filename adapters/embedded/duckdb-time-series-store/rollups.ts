@@ -1,11 +1,9 @@
 import { DERIVED } from '#core/settlement/latest-values.ts';
+import { ROLLUP_PART_DAYS } from '../../history-parts.ts';
 import { newPart, readingsTable, rollupsTable, type Part, type PartList, type Tier } from './parts.ts';
 
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
-
-/** Rollups of so many days of acceptance share a part, so that years of them are some hundred tables. */
-const ROLLUP_PART_DAYS = 8;
 
 /** The closed part that takes rows accepted on that day: an existing one, or a new one. */
 export function closedPart(parts: PartList, tier: Tier, day: number): Part {

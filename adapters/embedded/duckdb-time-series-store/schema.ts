@@ -40,6 +40,8 @@ const MIGRATIONS: readonly string[] = [
   'ALTER TABLE rejections ADD COLUMN machine_key VARCHAR',
   // From here on readings are kept in the unit of the catalogue at their time; NULL is none. What was kept before does not say (dictionary.ts).
   "UPDATE series SET unit = '' WHERE unit IS NULL",
+  // Which parts of a site that was moved here were taken in (history-import.ts).
+  'CREATE TABLE moved_parts (name VARCHAR, part_id VARCHAR)',
 ];
 
 /** What this program reads and writes. */

@@ -2,18 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { deviceRegistryContract } from '#core/contracts/device-registry.contract.ts';
+import { movableDeviceRegistryContract } from '#core/contracts/movable.contract.ts';
 import { machineKey, type DeviceId, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { openInFolder } from '#test/support/store-in-folder.ts';
+import { twoSites } from '#test/support/two-sites.ts';
 import { sqliteDeviceRegistryConfigSchema } from './config.ts';
 import { SqliteDeviceRegistry } from './sqlite-device-registry.ts';
 
-async function openStore(limits: { maxDevices?: number; maxMachinesPerDevice?: number } = {}) {
-  const clock = { nowMs: () => 1_795_222_800_000, monotonicMs: () => 0 };
-  const { store: registry, ...others } = await openInFolder((folder) => {
+const openAlone = (limits: { maxDevices?: number; maxMachinesPerDevice?: number } = {}) =>
+  openInFolder((folder) => {
+    const clock = { nowMs: () => 1_795_222_800_000, monotonicMs: () => 0 };
     const place = { databasePath: join(folder, 'registry.db'), changePollMs: 10 };
     return SqliteDeviceRegistry.open(sqliteDeviceRegistryConfigSchema.parse({ ...place, ...limits }), clock);
   });
+
+async function openStore(limits?: Parameters<typeof openAlone>[0]) {
+  const { store: registry, ...others } = await openAlone(limits);
   return { registry, ...others };
 }
 
@@ -22,6 +27,8 @@ describeContract(deviceRegistryContract, 'sqlite', async () => ({
   tenants: ['north' as TenantId, 'south' as TenantId] as const,
   suffix: randomUUID().slice(0, 8),
 }));
+
+describeContract(movableDeviceRegistryContract, 'sqlite', () => twoSites(openAlone, openAlone));
 
 describe('SQLite device registry', () => {
   const tenant = 'north' as TenantId;

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { machineRegistryContract } from '#core/contracts/machine-registry.contract.ts';
+import { movableMachineRegistryContract } from '#core/contracts/movable.contract.ts';
 import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { openInFolder } from '#test/support/store-in-folder.ts';
+import { twoSites } from '#test/support/two-sites.ts';
 import { sqliteMachineRegistryConfigSchema } from './config.ts';
 import { SqliteMachineRegistry } from './sqlite-machine-registry.ts';
 
@@ -12,11 +14,14 @@ const tenant = 'north' as TenantId;
 const site = 'akron' as SiteId;
 const maxQuarantined = 10;
 
-async function openStore(limits: { maxMachines?: number; quarantineFlushMs?: number } = {}) {
-  const { store: registry, ...others } = await openInFolder((folder) => {
+const openAlone = (limits: { maxMachines?: number; quarantineFlushMs?: number } = {}) =>
+  openInFolder((folder) => {
     const place = { databasePath: join(folder, 'registry.db'), changePollMs: 10 };
     return SqliteMachineRegistry.open(sqliteMachineRegistryConfigSchema.parse({ ...place, maxQuarantined, ...limits }));
   });
+
+async function openStore(limits?: Parameters<typeof openAlone>[0]) {
+  const { store: registry, ...others } = await openAlone(limits);
   return { registry, ...others };
 }
 
@@ -25,6 +30,8 @@ describeContract(machineRegistryContract, 'sqlite', async () => ({
   tenants: [tenant, 'south' as TenantId] as const,
   maxQuarantined,
 }));
+
+describeContract(movableMachineRegistryContract, 'sqlite', () => twoSites(openAlone, openAlone));
 
 const numbered = (count: number) =>
   Array.from({ length: count }, (_unused, index) => machineSchema.parse({ id: `machine-${index}`, class: 'pump' }));

@@ -1,10 +1,14 @@
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { systemClock } from '#core/clock.ts';
 import { modelRegistryContract } from '#core/contracts/model-registry.contract.ts';
+import { movableModelRegistryContract } from '#core/contracts/movable.contract.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { ModelDraft } from '#core/ports/model-registry.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { MemoryObjectStore } from '#test/support/memory-object-store.ts';
 import { openInFolder } from '#test/support/store-in-folder.ts';
+import { twoSites } from '#test/support/two-sites.ts';
 import { FileObjectStore } from '../file-object-store/file-object-store.ts';
 import { sqliteModelRegistryConfigSchema } from './config.ts';
 import { SqliteModelRegistry } from './sqlite-model-registry.ts';
@@ -24,6 +28,17 @@ describeContract(modelRegistryContract, 'sqlite', async () => ({
   ...(await openStore()),
   tenants: ['north' as TenantId, 'south' as TenantId] as const,
 }));
+
+describeContract(movableModelRegistryContract, 'sqlite', () => {
+  // Artifacts are moved with the other objects: here both sites have them.
+  const objects = new MemoryObjectStore();
+  const open = () =>
+    openInFolder((folder) => {
+      const place = { databasePath: join(folder, 'registry.db') };
+      return SqliteModelRegistry.open(sqliteModelRegistryConfigSchema.parse(place), objects, systemClock);
+    });
+  return twoSites(open, open);
+});
 
 describe('SQLite model registry', () => {
   const model = { name: 'vibration-health', tenant: 'north' as TenantId };

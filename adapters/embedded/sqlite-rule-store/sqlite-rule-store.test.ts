@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { systemClock } from '#core/clock.ts';
+import { movableRuleStoreContract } from '#core/contracts/movable.contract.ts';
 import { ruleStoreContract } from '#core/contracts/rule-store.contract.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { ruleSchema } from '#core/domain/rule.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { openInFolder } from '#test/support/store-in-folder.ts';
+import { twoSites } from '#test/support/two-sites.ts';
 import { SqliteRuleStore } from './sqlite-rule-store.ts';
 
 const tenant = 'north' as TenantId;
@@ -20,6 +22,8 @@ describeContract(ruleStoreContract, 'sqlite', async () => ({
   ...(await openStore()),
   tenants: [tenant, 'south' as TenantId] as const,
 }));
+
+describeContract(movableRuleStoreContract, 'sqlite', () => twoSites(openStore, openStore));
 
 describe('SQLite rule store', () => {
   it('refuses rules above its bound, and still replaces those it has', async () => {

@@ -78,6 +78,7 @@ export interface KafkaClient {
 const FETCH_BYTES = 8_388_608;
 const PARTITION_FETCH_BYTES = 1_048_576;
 const RETRIES = 4;
+const PRODUCERS = 4;
 const PRODUCE_RETRIES = 2;
 const RETRY_DELAY_MS = 250;
 const HEARTBEATS_A_SESSION = 10;
@@ -105,7 +106,8 @@ class PlatformaticClient implements KafkaClient {
   readonly #sdk: typeof Sdk;
   readonly #config: KafkaEventStreamConfig;
   readonly #base: Sdk.BaseOptions;
-  readonly #producer: Sdk.Producer;
+  /** A partition's requests go by one of them. Each has one request under way, and a connection to each broker, as a broker answers a connection one by one. */
+  readonly #producers: readonly Sdk.Producer[];
   readonly #admin: Sdk.Admin;
   /** Of a group that never has members: for metadata and positions. */
   readonly #asker: Sdk.Consumer;
@@ -114,7 +116,10 @@ class PlatformaticClient implements KafkaClient {
     this.#sdk = sdk;
     this.#config = config;
     this.#base = base;
-    this.#producer = new sdk.Producer({ ...base, retries: PRODUCE_RETRIES, idempotent: true, acks: ALL_IN_SYNC });
+    this.#producers = Array.from(
+      { length: PRODUCERS },
+      () => new sdk.Producer({ ...base, retries: PRODUCE_RETRIES, idempotent: true, acks: ALL_IN_SYNC }),
+    );
     this.#admin = new sdk.Admin(base);
     this.#asker = new sdk.Consumer({ ...base, groupId: `${config.prefix}asker` });
   }
@@ -133,7 +138,9 @@ class PlatformaticClient implements KafkaClient {
   async produce(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<void> {
     try {
       // Bounded by the client's own timeout and retries, which repeat a request under its sequence number: giving up before them would let a later one overtake it.
-      await this.#producer.send({ messages: records.map((record) => ({ ...record, topic, partition })) });
+      await this.#producers[partition % PRODUCERS]!.send({
+        messages: records.map(({ key, value, headers }) => ({ key, value, headers, topic, partition })),
+      });
     } catch (error) {
       throw kafkaError(`publish to ${topic}`, error);
     }
@@ -245,7 +252,11 @@ class PlatformaticClient implements KafkaClient {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([this.#producer.close(true), this.#admin.close(), this.#asker.close(true)]);
+    await Promise.allSettled([
+      ...this.#producers.map((each) => each.close(true)),
+      this.#admin.close(),
+      this.#asker.close(true),
+    ]);
   }
 
   /** The client's own commit would join the group again and repeat itself, where a generation that is over must not commit. */
@@ -325,13 +336,15 @@ function fetchedOf(
   wholeBatches: boolean,
 ): FetchedPartition {
   const records: IncomingRecord[] = [];
+  const firstWanted = wholeBatches ? 0 : Number(from);
   let nextOffset = from;
   for (const { firstOffset, firstTimestamp, lastOffsetDelta, records: ofBatch } of batches ?? []) {
     nextOffset = firstOffset + BigInt(lastOffsetDelta) + 1n;
+    const [base, baseMs] = [Number(firstOffset), Number(firstTimestamp)];
     for (const { offsetDelta, timestampDelta, key, value, headers } of ofBatch) {
-      const offset = firstOffset + BigInt(offsetDelta);
-      if (offset < from && !wholeBatches) continue;
-      records.push({ offset, timestampMs: Number(firstTimestamp + timestampDelta), key, value, headers });
+      const offset = base + offsetDelta;
+      if (offset < firstWanted) continue;
+      records.push({ offset, timestampMs: baseMs + Number(timestampDelta), key, value, headers });
     }
   }
   return { partition: partitionIndex, records, nextOffset };

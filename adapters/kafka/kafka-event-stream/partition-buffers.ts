@@ -7,6 +7,8 @@ import { decodeRecord, type IncomingRecord } from './record-codec.ts';
 
 const MAX_WAIT_MS = 500;
 const AFTER_FAILURE_MS = 500;
+/** So that more has come when that is handled. */
+const LITTLE_BYTES = 524_288;
 
 export interface PartitionBuffersOptions {
   readonly reader: PartitionReader;
@@ -20,8 +22,8 @@ export interface PartitionBuffersOptions {
 }
 
 /**
- * What was fetched of some partitions and is not yet in the window, where each is a lane. A broker is asked again once all that came of it is
- * in the window: one fetch at most is in memory of each.
+ * What was fetched of some partitions and is not yet in the window, where each is a lane. A broker is asked again once little is left of what
+ * came of it: a fetch and that little at most are in memory of each.
  */
 export class PartitionBuffers {
   readonly #options: PartitionBuffersOptions;
@@ -35,7 +37,7 @@ export class PartitionBuffers {
   constructor(options: PartitionBuffersOptions) {
     this.#options = options;
     this.#lanes = [...options.starts].map(([partition, start]) => ({
-      ...{ partition, records: [], at: 0, nextOffset: start, committed: start },
+      ...{ partition, records: [], at: 0, bytes: 0, nextOffset: start, committed: start },
       number: options.window.addLane(Number(start)),
     }));
   }
@@ -78,7 +80,7 @@ export class PartitionBuffers {
     if (!this.#options.window.mayReadAhead) return;
     for (const [leader, partitions] of this.#byLeader) {
       const lanes = this.#lanes.filter(({ partition }) => partitions.includes(partition));
-      if (!this.#asked.has(leader) && !lanes.some(hasRecords)) void this.#fetch(leader, lanes);
+      if (!this.#asked.has(leader) && bytesLeft(lanes) < LITTLE_BYTES) void this.#fetch(leader, lanes);
     }
   }
 
@@ -88,13 +90,15 @@ export class PartitionBuffers {
     for (; hasRecords(lane); lane.at++) {
       if (!window.mayReadAhead) return false;
       const record = lane.records[lane.at]!;
-      const position = Number(record.offset);
+      const position = record.offset;
       const event = this.#decoded(record);
       if (!event || settled.covers(event)) window.skip(lane.number, position);
       else if (window.hasRoomFor(event.payload.byteLength)) window.accept(lane.number, position, event);
       else return false;
+      lane.bytes -= bytesOf(record);
     }
     lane.records = [];
+    lane.at = 0;
     return true;
   }
 
@@ -130,14 +134,18 @@ export class PartitionBuffers {
     const lane = this.#lanes.find((each) => each.partition === partition);
     if (!lane || nextOffset <= lane.nextOffset) return;
     const { window } = this.#options;
-    // A log may have holes, where a transaction of somebody else's ended.
-    let expected = lane.nextOffset;
-    for (const { offset } of records) {
-      for (; expected < offset; expected++) window.skip(lane.number, Number(expected));
-      expected = offset + 1n;
+    // A log may have holes, where a transaction of somebody else's ended; a broker that led the partition before may have answered, too.
+    let expected = Number(lane.nextOffset);
+    const fresh = records.filter(({ offset }) => offset >= expected);
+    for (const record of fresh) {
+      if (expected < record.offset) window.skip(lane.number, expected, record.offset);
+      expected = record.offset + 1;
+      lane.bytes += bytesOf(record);
     }
-    for (; expected < nextOffset; expected++) window.skip(lane.number, Number(expected));
-    Object.assign(lane, { records, at: 0, nextOffset });
+    window.skip(lane.number, expected, Number(nextOffset));
+    lane.records = hasRecords(lane) ? [...lane.records.slice(lane.at), ...fresh] : fresh;
+    lane.at = 0;
+    lane.nextOffset = nextOffset;
   }
 
   async #findLeaders(): Promise<void> {
@@ -162,10 +170,20 @@ interface Lane {
   records: readonly IncomingRecord[];
   /** The next one of the records. */
   at: number;
+  /** From it on. */
+  bytes: number;
   nextOffset: bigint;
   committed: bigint;
 }
 
 function hasRecords({ records, at }: Lane): boolean {
   return at < records.length;
+}
+
+function bytesLeft(lanes: readonly Lane[]): number {
+  return lanes.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function bytesOf({ key, value }: IncomingRecord): number {
+  return (key?.byteLength ?? 0) + (value?.byteLength ?? 0);
 }

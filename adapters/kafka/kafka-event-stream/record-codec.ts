@@ -12,7 +12,8 @@ export interface OutgoingRecord {
 
 /** A record as it comes from a partition. */
 export interface IncomingRecord {
-  readonly offset: bigint;
+  /** A partition would have to take a million records a second for 285 years to have one that is no longer exact. */
+  readonly offset: number;
   /** When it was published, milliseconds since 1970. */
   readonly timestampMs: number;
   readonly key: Buffer | null;
@@ -36,21 +37,27 @@ type Envelope = [
   flags: number,
   traceparent?: string,
 ];
+const NOTHING = Buffer.alloc(0);
 const VERIFY_STORED = 1;
 const IMPORTED = 2;
 
 /** The event as a record: payload as the value, machine as the key, the envelope in one header that other readers can parse, too. */
 export function encodeRecord(event: MachineEvent, stamp: Stamp, key: Buffer, totals?: ItemTotals): OutgoingRecord {
   const flags = (event.verifyStored === true ? VERIFY_STORED : 0) | (event.imported === true ? IMPORTED : 0);
-  const envelope: Envelope = [
-    ...([event.eventId, event.kind, event.items, event.acceptedAtMs] as const),
-    ...([stamp.source, stamp.epoch, stamp.seq, stamp.cumulativeItems, flags] as const),
-  ];
-  if (event.traceparent !== undefined) envelope.push(event.traceparent);
-  const headers = new Map([[ENVELOPE, Buffer.from(JSON.stringify(envelope))]]);
+  const headers = new Map([[ENVELOPE, Buffer.from(envelopeText(event, stamp, flags))]]);
   if (totals) headers.set(TOTALS, Buffer.from(JSON.stringify(Object.fromEntries(totals))));
   const { payload } = event;
   return { key, value: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), headers };
+}
+
+/** An Envelope as JSON. By hand: for one array after the other that takes a third of what JSON.stringify does. */
+function envelopeText(
+  { eventId, kind, items, acceptedAtMs, traceparent }: MachineEvent,
+  { source, epoch, seq, cumulativeItems }: Stamp,
+  flags: number,
+): string {
+  const rest = traceparent === undefined ? '' : `,${JSON.stringify(traceparent)}`;
+  return `[${JSON.stringify(eventId)},"${kind}",${items},${acceptedAtMs},${JSON.stringify(source)},${epoch},${seq},${cumulativeItems},${flags}${rest}]`;
 }
 
 /** @throws PortError data_loss where somebody else wrote the record. */
@@ -59,22 +66,26 @@ export function decodeRecord({ offset, key, value, headers }: IncomingRecord): S
     headers,
     offset,
   );
-  return {
+  const event: StampedEvent = {
     eventId,
     kind,
     key: String(key) as MachineKey,
     items,
     acceptedAtMs,
-    // A copy: a held event must not keep the whole answer of a fetch in memory.
-    payload: Uint8Array.from(value ?? []),
-    ...((flags & VERIFY_STORED) !== 0 && { verifyStored: true }),
-    ...((flags & IMPORTED) !== 0 && { imported: true }),
-    ...(traceparent !== undefined && { traceparent }),
+    // A copy: a held event must not keep the whole answer of a fetch in memory, but a few kibibytes of it at most.
+    payload: Buffer.from(value ?? NOTHING),
     source,
     epoch,
     seq,
     cumulativeItems,
     part: partOf(source),
+  };
+  if (flags === 0 && traceparent === undefined) return event;
+  return {
+    ...event,
+    ...((flags & VERIFY_STORED) !== 0 && { verifyStored: true }),
+    ...((flags & IMPORTED) !== 0 && { imported: true }),
+    ...(traceparent !== undefined && { traceparent }),
   };
 }
 
@@ -86,7 +97,7 @@ export function totalsOf(record: IncomingRecord): Map<TenantId, number> | undefi
   );
 }
 
-function envelopeOf(headers: IncomingRecord['headers'], offset: bigint): Envelope {
+function envelopeOf(headers: IncomingRecord['headers'], offset: number): Envelope {
   const text = headerOf(headers, ENVELOPE);
   if (!text)
     throw new PortError(

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '#core/contracts/until.ts';
 import { Mosquitto } from '#test/peers/mosquitto.ts';
-import { TcpProxy } from '#test/support/tcp-proxy.ts';
+import { TcpFaults } from '#test/peers/tcp-faults.ts';
 import { BrokerConnection } from './broker-connection.ts';
 import { mqttDeviceGatewayConfigSchema } from './config.ts';
 
@@ -56,10 +56,10 @@ describe('a connection to a broker', () => {
   });
 
   it('that is lost is told to who waits for the broker, and to who asks later', async () => {
-    await using proxy = await TcpProxy.to(broker.platformPort);
+    await using proxy = await TcpFaults.start({ port: broker.platformPort });
     await using lost = await opened({ url: `mqtts://127.0.0.1:${proxy.port}`, clientId: 'gateway-2' });
     const waiting = publishBy(lost.connection, Buffer.from('1'));
-    proxy.cut();
+    proxy.down();
     await expect(waiting).rejects.toMatchObject({ code: 'unavailable' });
     await expect(publishBy(lost.connection, Buffer.from('2'))).rejects.toMatchObject({ code: 'unavailable' });
   });

@@ -16,7 +16,7 @@ import type {
 } from '#core/ports/device-gateway.ts';
 import type { MosquittoDevice } from '#test/peers/mosquitto-device.ts';
 import { MqttWorld, PRESS, PUMP } from '#test/peers/mqtt-world.ts';
-import { TcpProxy } from '#test/support/tcp-proxy.ts';
+import { TcpFaults } from '#test/peers/tcp-faults.ts';
 
 const TIMEOUT_MS = 120_000;
 const HOUR_MS = 3_600_000;
@@ -168,16 +168,16 @@ describe('nothing that the broker acknowledged is lost', () => {
     'when the network to the broker is cut under load, again and again',
     async () => {
       const world = await openWorld();
-      const proxy = await TcpProxy.to(world.broker.platformPort);
+      const proxy = await TcpFaults.start({ port: world.broker.platformPort });
       opened.push(proxy);
       const { intake } = await started(world, 'gateway-1', { ...QUICK, url: `mqtts://127.0.0.1:${proxy.port}` });
       intake.takesMs = 20;
       const load = new Load(world, 'gauge-1', 50);
       for (const enough of [500, 1000, 1500]) {
         await until(() => load.acknowledged.size > enough, 'the load goes on', 60_000);
-        proxy.cut();
+        proxy.down();
         await new Promise((resolve) => setTimeout(resolve, 100));
-        proxy.mend();
+        proxy.up();
       }
       await load.stop();
       await hasAll(intake, load.acknowledged);
@@ -274,7 +274,7 @@ describe('a slow intake', () => {
 
   it('lets go of what it refused once that comes again by another connection', async () => {
     const world = await openWorld();
-    const proxy = await TcpProxy.to(world.broker.platformPort);
+    const proxy = await TcpFaults.start({ port: world.broker.platformPort });
     opened.push(proxy);
     const { intake } = await started(world, 'gateway-1', { ...QUICK, url: `mqtts://127.0.0.1:${proxy.port}` });
     const device = await world.connect('gauge-1');
@@ -282,8 +282,8 @@ describe('a slow intake', () => {
     const ids = Array.from({ length: 10 }, (_, i) => `m-${i}`);
     for (const id of ids) await device.publish(PRESS, id);
     await until(() => intake.messages.length === 10, 'all are refused');
-    proxy.cut();
-    proxy.mend();
+    proxy.down();
+    proxy.up();
     await until(() => intake.messages.length === 20, 'all come again');
     intake.open();
     await until(() => intake.messages.length >= 30, 'all are taken');

@@ -18,13 +18,13 @@ import type {
   PresenceListener,
 } from '#core/ports/device-gateway.ts';
 import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
+import { SentCommands } from '../../sent-commands.ts';
 import { waitFor } from '../../wait-for.ts';
 import { Admission } from './admission.ts';
 import type { BrokerMessage } from './broker-connection.ts';
 import { BrokerLink } from './broker-link.ts';
 import type { MqttDeviceGatewayConfig } from './config.ts';
 import { DeviceTopics, OWN_STATUS, type OwnedTopic } from './device-topics.ts';
-import { SentCommands } from './sent-commands.ts';
 
 export interface MqttDeviceGatewayDependencies extends GatewayHooks {
   readonly devices: DeviceRegistry;

@@ -1,29 +1,101 @@
 import { z } from 'zod';
+import { isName } from '#core/domain/ids.ts';
+import { isRole } from '#core/domain/role.ts';
+
+/** A larger one is no token of an issuer that we would choose, and costs time to hash. Entra's, with 200 groups, have 12,000 characters. */
+export const MAX_TOKEN_LENGTH = 12_288;
+
+const claim = z.string().min(1).max(256);
+const role = z.string().refine(isRole, { error: 'is no role of this platform' });
+const one = z.string().min(1).max(1024);
+
+/** An address that only its owner answers at: HTTPS, or this machine. */
+export const issuerUrlSchema = z.string().max(1024).refine(isSafe, {
+  error: 'must be an https address (http on loopback alone) without user, query and fragment',
+});
+
+/** The tenant of a token: a claim that has its name, or the one tenant that all who have a token of the issuer belong to. */
+export const tenantSchema = z.union(
+  [z.strictObject({ claim }), z.strictObject({ is: z.string().refine(isName, { error: 'is no name of a tenant' }) })],
+  { error: 'must be { claim: <its name> } or { is: <a tenant> }' },
+);
+
+/** Which of the issuer's names, of groups or roles, is which role of the platform. */
+export const roleNamesSchema = z.record(z.string(), role);
+
+/** Where a token of an issuer says what the platform wants to know. */
+export const claimsMappingSchema = z.strictObject({
+  /** The claim that names whom the token is for, where the issuer has another than `aud`. */
+  audience: claim.default('aud'),
+  subject: claim.default('sub'),
+  tenant: tenantSchema.default({ claim: 'tenant' }),
+  roles: z
+    .strictObject({
+      /** A list of texts: roles or groups. */
+      claim: claim.default('roles'),
+      /** What the names of roles begin with; others are passed over. */
+      prefix: z.string().max(64).default(''),
+      /** Instead: which of the issuer's names is which role. */
+      names: roleNamesSchema.optional(),
+    })
+    .prefault({}),
+  /**
+   * The begin of scopes that are roles, such as `tribo/` of `tribo/viewer`: counted for a client that speaks for itself alone, whose `sub` is
+   * its `client_id` (RFC 9068, 2.2). A person's token has the scopes that an application asked for, which are no roles of that person.
+   */
+  clientScopes: z.string().min(1).max(256).optional(),
+  /** Claims that must be exactly so: `token_use: access`. */
+  required: z.record(claim, z.string()).default({}),
+  /** Claims that must be there: what tells a token of one kind from those of another. */
+  present: z.array(claim).default([]),
+});
+
+export type ClaimsMapping = z.infer<typeof claimsMappingSchema>;
+
+/** What may be set for each issuer, whichever it is. */
+export const verifierSettings = {
+  clockToleranceMs: z.int().min(0).max(300_000).default(30_000),
+  /** How long the issuer's keys are used before they are fetched again: a key that it withdraws works no longer than this and `trustMs`. */
+  keysMaxAgeMs: z.int().min(1000).max(86_400_000).default(600_000),
+  /** An unknown key id makes the keys be fetched again, but no sooner than this after the last time. */
+  keysCooldownMs: z.int().min(0).default(30_000),
+  /** After keys could not be fetched it is not tried again sooner than this, however many tokens come. */
+  keysRetryMs: z.int().min(0).default(1000),
+  fetchTimeoutMs: z.int().min(100).max(60_000).default(5000),
+  /** How long a token's good signature is believed without checking it again; also how long a retired key goes on working. */
+  trustMs: z.int().min(0).max(600_000).default(60_000),
+  maxCachedTokens: z.int().min(0).max(1_000_000).default(10_000),
+};
 
 /** How the tokens of one issuer are checked: the embedded issuer, Cognito, Entra ID and Identity Platform differ in these values alone. */
-export const jwksIdentityVerifierConfigSchema = z.object({
+export const jwksIdentityVerifierConfigSchema = z.strictObject({
   /** Exactly the `iss` claim. */
-  issuer: z.string().min(1),
-  /** One of a token's `aud` must be this. */
-  audience: z.string().min(1),
-  /** Where the issuer publishes its keys. */
-  jwksUri: z.url(),
+  issuer: issuerUrlSchema,
+  /** One of a token's `aud` must be this, or one of these. */
+  audience: z.union([one.transform((text) => [text]), z.array(one).min(1).max(20)], {
+    error: 'must be a text, or a list of them',
+  }),
+  /** Where the issuer publishes its keys. Absent: where its `/.well-known/openid-configuration` says, at the issuer's own host. */
+  jwksUri: issuerUrlSchema.optional(),
   /** Signature algorithms that are accepted; symmetric ones and `none` never are. */
   algorithms: z
     .array(z.enum(['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA']))
     .min(1)
     .default(['ES256', 'RS256']),
-  tenantClaim: z.string().min(1).default('tenant'),
-  rolesClaim: z.string().min(1).default('roles'),
-  clockToleranceMs: z.int().min(0).max(300_000).default(30_000),
-  /** How long the issuer's keys are used before they are fetched again. */
-  keysMaxAgeMs: z.int().min(1000).default(600_000),
-  /** An unknown key id makes the keys be fetched again, but no sooner than this after the last time. */
-  keysCooldownMs: z.int().min(0).default(30_000),
-  fetchTimeoutMs: z.int().min(100).default(5000),
-  /** How long a token's good signature is believed without checking it again; also how long a retired key goes on working. */
-  trustMs: z.int().min(0).max(600_000).default(60_000),
-  maxCachedTokens: z.int().min(0).default(10_000),
+  /** Which tokens are meant: access tokens, those alone that say so in their header by `at+jwt` (RFC 9068), or ID tokens. */
+  tokens: z.enum(['access', 'at+jwt', 'id']).default('access'),
+  claims: claimsMappingSchema.prefault({}),
+  ...verifierSettings,
 });
 
 export type JwksIdentityVerifierConfig = z.infer<typeof jwksIdentityVerifierConfigSchema>;
+/** Before defaults. */
+export type JwksIdentityVerifierSettings = z.input<typeof jwksIdentityVerifierConfigSchema>;
+
+function isSafe(text: string): boolean {
+  const url = URL.parse(text);
+  if (!url || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return false;
+  return (
+    url.protocol === 'https:' || (url.protocol === 'http:' && /^(127\.0\.0\.1|\[::1\]|localhost)$/.test(url.hostname))
+  );
+}

@@ -34,7 +34,7 @@ describeContract(identityVerifierContract, 'the embedded issuer’s tokens, by i
         .sign(await privateKeyOf(key));
     },
     publicKeys: async () => {
-      const response = await fetch(verifierConfig.jwksUri);
+      const response = await fetch(identity.server.jwksUri);
       return (await response.json()) as { keys: readonly Record<string, unknown>[] };
     },
     rotate: () => issuer.rotateKeys(),

@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto';
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload } from 'jose';
+import { errors, jwtVerify, type JWTHeaderParameters, type JWTPayload } from 'jose';
 import { systemClock, type Clock } from '#core/clock.ts';
 import { isName, type TenantId } from '#core/domain/ids.ts';
-import { isRole } from '#core/domain/role.ts';
 import { isPortError, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
-import type { Identity, IdentityVerifier } from '#core/ports/identity-verifier.ts';
-import type { JwksIdentityVerifierConfig } from './config.ts';
-
-/** A larger one is no token of an issuer that we would choose, and costs time to hash. */
-const MAX_TOKEN_LENGTH = 8192;
+import type { Identity, IssuerVerifier } from '#core/ports/identity-verifier.ts';
+import { readClaims } from './claims.ts';
+import { MAX_TOKEN_LENGTH, type JwksIdentityVerifierConfig } from './config.ts';
+import { issuerKeys } from './issuer-keys.ts';
+import { kindOf, TAKEN } from './token-kind.ts';
 
 /** Verifies an OIDC issuer's tokens with the keys it publishes. Verified tokens are remembered for `trustMs`, within a bound. */
-export class JwksIdentityVerifier implements IdentityVerifier {
+export class JwksIdentityVerifier implements IssuerVerifier {
+  readonly issuer: string;
   readonly #config: JwksIdentityVerifierConfig;
   readonly #clock: Clock;
   readonly #isRevoked: (tokenId: string) => boolean;
-  readonly #keys: ReturnType<typeof createRemoteJWKSet>;
+  readonly #keys: ReturnType<typeof issuerKeys>;
   readonly #verified = new Map<string, { readonly identity: Identity; readonly untilMs: number }>();
 
   /** `isRevoked`: asked for every token that has a `jti`, also for remembered ones. */
@@ -26,11 +26,8 @@ export class JwksIdentityVerifier implements IdentityVerifier {
     this.#config = config;
     this.#clock = clock;
     this.#isRevoked = isRevoked;
-    this.#keys = createRemoteJWKSet(new URL(config.jwksUri), {
-      cooldownDuration: config.keysCooldownMs,
-      cacheMaxAge: config.keysMaxAgeMs,
-      timeoutDuration: config.fetchTimeoutMs,
-    });
+    this.issuer = config.issuer;
+    this.#keys = issuerKeys(config, clock);
   }
 
   async verify(token: string, { signal }: CallOptions = {}): Promise<Identity> {
@@ -62,37 +59,37 @@ export class JwksIdentityVerifier implements IdentityVerifier {
   }
 
   async #check(token: string): Promise<Identity> {
-    const { issuer, audience, algorithms, clockToleranceMs } = this.#config;
+    const { issuer, audience, algorithms, clockToleranceMs, claims } = this.#config;
     try {
-      const { payload } = await jwtVerify(token, this.#keys, {
+      const { payload, protectedHeader } = await jwtVerify(token, this.#keys, {
         issuer,
-        audience,
+        ...(claims.audience === 'aud' && { audience: [...audience] }),
         algorithms: [...algorithms],
         clockTolerance: clockToleranceMs / 1000,
         currentDate: new Date(this.#clock.nowMs()),
         requiredClaims: ['exp', 'sub'],
       });
-      return this.#identityOf(payload);
+      return this.#identityOf(payload, protectedHeader);
     } catch (error) {
       throw isPortError(error) ? error : verificationError(error);
     }
   }
 
-  #identityOf(payload: JWTPayload): Identity {
-    const { tenantClaim, rolesClaim } = this.#config;
-    const tenant = payload[tenantClaim];
-    const roles = payload[rolesClaim];
-    if (!isName(tenant)) throw denied(`the claim ${tenantClaim} is not the name of a tenant`);
-    if (!Array.isArray(roles)) throw denied(`the claim ${rolesClaim} is not a list`);
-    const known = roles.filter(isRole);
-    if (known.length === 0) throw denied(`the claim ${rolesClaim} names no role of this platform`);
+  #identityOf(payload: JWTPayload, header: JWTHeaderParameters): Identity {
+    const { audience, claims, tokens } = this.#config;
+    const kind = kindOf(payload, header);
+    if (!TAKEN[tokens].has(kind)) throw denied(`it is another kind of token, ${kind ?? 'which it does not say'}`);
+    const claimed = readClaims(payload, claims, audience);
+    if ('why' in claimed) throw denied(claimed.why);
+    const { subject, tenant, roles } = claimed;
+    if (!isName(tenant)) throw denied('the claim of the tenant is not the name of one');
     if (!payload.sub || payload.exp === undefined) throw denied('the subject is empty');
     return {
-      subject: payload.sub.slice(0, 256),
+      subject: subject.slice(0, 256),
       tenant: tenant as TenantId,
-      roles: known,
+      roles,
       expiresAtMs: payload.exp * 1000,
-      ...(payload.jti !== undefined && { tokenId: payload.jti }),
+      ...(typeof payload.jti === 'string' && { tokenId: payload.jti }),
     };
   }
 }
@@ -104,14 +101,16 @@ function verificationError(error: unknown): PortError {
   if (!(error instanceof errors.JOSEError) || KEYS_OUT_OF_REACH.has(error.code)) {
     return new PortError('unavailable', "the identity issuer's keys could not be fetched", { cause: error });
   }
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return denied(`the claim ${error.claim} is missing or wrong`, error);
   return denied(REASONS[error.code] ?? 'it is not a signed token', error);
 }
 
 const REASONS: Readonly<Record<string, string>> = {
   ERR_JWT_EXPIRED: 'the token has expired',
-  ERR_JWT_CLAIM_VALIDATION_FAILED: 'a claim of the token is missing or wrong',
   ERR_JWS_SIGNATURE_VERIFICATION_FAILED: 'the signature is wrong',
   ERR_JWKS_NO_MATCHING_KEY: 'the issuer has no such key',
+  ERR_JWKS_MULTIPLE_MATCHING_KEYS: 'it does not name one key of the issuer',
   ERR_JOSE_ALG_NOT_ALLOWED: 'the signature algorithm is not allowed',
 };
 

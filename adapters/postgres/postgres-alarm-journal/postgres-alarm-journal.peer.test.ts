@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { z } from 'zod';
 import { systemClock } from '#core/clock.ts';
 import { alarmJournalContract } from '#core/contracts/alarm-journal.contract.ts';
+import { movableAlarmJournalContract } from '#core/contracts/movable.contract.ts';
 import { sampleActivation } from '#core/contracts/sample-alarm.ts';
 import { until } from '#core/contracts/until.ts';
 import { ALARM_STATES, foldJournal, partKey, type AlarmTransition } from '#core/domain/alarm.ts';
@@ -10,6 +11,8 @@ import { isPortError } from '#core/errors.ts';
 import { isAlarmNotice, STREAM_DESTINATION } from '#core/ports/alarm-journal.ts';
 import { Postgres } from '#test/peers/postgres.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { twoSites } from '#test/support/two-sites.ts';
+import { alarmJournalHarness } from '../contract-harnesses.ts';
 import { postgresAlarmJournalConfigSchema } from './config.ts';
 import { PostgresAlarmJournal } from './postgres-alarm-journal.ts';
 
@@ -26,10 +29,14 @@ const T0 = Date.UTC(2026, 10, 21, 1);
 const open = (connection: z.input<typeof postgresAlarmJournalConfigSchema>) =>
   PostgresAlarmJournal.open(postgresAlarmJournalConfigSchema.parse(connection), systemClock);
 
-describeContract(alarmJournalContract, 'PostgreSQL', async () => {
-  const { store: journal, ...opened } = await postgres.openInSchema(open);
-  return { ...opened, journal, tenants: [tenant, 'south' as TenantId] as const };
+describeContract(movableAlarmJournalContract, 'PostgreSQL', () => {
+  const openOne = () => postgres.openInSchema(open);
+  return twoSites(openOne, openOne);
 });
+
+describeContract(alarmJournalContract, 'PostgreSQL', () =>
+  alarmJournalHarness(postgresAlarmJournalConfigSchema.parse(postgres.freshConnection())),
+);
 
 /** A condition that comes and goes: each is an entry. */
 function alternating(machine: MachineKey, at: number): AlarmTransition {

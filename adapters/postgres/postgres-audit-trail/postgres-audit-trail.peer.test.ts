@@ -1,8 +1,10 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { auditTrailContract } from '#core/contracts/audit-trail.contract.ts';
-import type { TenantId } from '#core/domain/ids.ts';
+import { movableAuditTrailContract } from '#core/contracts/movable.contract.ts';
 import { Postgres } from '#test/peers/postgres.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { twoSites } from '#test/support/two-sites.ts';
+import { auditTrailHarness } from '../contract-harnesses.ts';
 import { postgresAuditTrailConfigSchema } from './config.ts';
 import { PostgresAuditTrail } from './postgres-audit-trail.ts';
 
@@ -12,12 +14,11 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => postgres[Symbol.asyncDispose]());
 
-const MAX_ENTRIES = 20;
+const open = () =>
+  postgres.openInSchema((connection) => PostgresAuditTrail.open(postgresAuditTrailConfigSchema.parse(connection)));
 
-describeContract(auditTrailContract, 'PostgreSQL', async () => {
-  const { store: trail, ...opened } = await postgres.openInSchema((connection) =>
-    PostgresAuditTrail.open(postgresAuditTrailConfigSchema.parse({ ...connection, maxEntries: MAX_ENTRIES })),
-  );
-  const tenants = ['north' as TenantId, 'south' as TenantId] as const;
-  return { ...opened, trail, maxEntries: MAX_ENTRIES, tenants };
-});
+describeContract(movableAuditTrailContract, 'PostgreSQL', () => twoSites(open, open));
+
+describeContract(auditTrailContract, 'PostgreSQL', () =>
+  auditTrailHarness(postgresAuditTrailConfigSchema.parse(postgres.freshConnection())),
+);

@@ -1,11 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { systemClock } from '#core/clock.ts';
 import { checkpointStoreContract } from '#core/contracts/checkpoint-store.contract.ts';
 import { Postgres } from '#test/peers/postgres.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { checkpointStoreHarness } from '../contract-harnesses.ts';
 import { postgresCheckpointStoreConfigSchema } from './config.ts';
-import { PostgresCheckpointStore } from './postgres-checkpoint-store.ts';
 
 let postgres: Postgres;
 
@@ -14,19 +12,13 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => postgres[Symbol.asyncDispose]());
 
-const openStore = () =>
-  postgres.openInSchema((connection) =>
-    PostgresCheckpointStore.open(postgresCheckpointStoreConfigSchema.parse(connection), systemClock),
-  );
+const makeHarness = () => checkpointStoreHarness(postgresCheckpointStoreConfigSchema.parse(postgres.freshConnection()));
 
-describeContract(checkpointStoreContract, 'PostgreSQL', async () => ({
-  ...(await openStore()),
-  passTime: (ms) => sleep(ms),
-}));
+describeContract(checkpointStoreContract, 'PostgreSQL', makeHarness);
 
 describe('checkpoints of several processes', () => {
   it('that are saved at the same time in any order wait for none for ever', async () => {
-    await using opened = await openStore();
+    await using opened = await makeHarness();
     const stores = [opened.store, await opened.reopen(), await opened.reopen()];
     const names = Array.from({ length: 50 }, (_, at) => `machine-${at}`);
     for (let version = 0; version < 5; version++) {

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { systemClock } from '#core/clock.ts';
 import { deviceRegistryContract } from '#core/contracts/device-registry.contract.ts';
-import type { TenantId } from '#core/domain/ids.ts';
+import { movableDeviceRegistryContract } from '#core/contracts/movable.contract.ts';
 import { Postgres } from '#test/peers/postgres.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { twoSites } from '#test/support/two-sites.ts';
+import { deviceRegistryHarness } from '../contract-harnesses.ts';
 import { postgresDeviceRegistryConfigSchema } from './config.ts';
 import { PostgresDeviceRegistry } from './postgres-device-registry.ts';
 
@@ -13,9 +15,13 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => postgres[Symbol.asyncDispose]());
 
-describeContract(deviceRegistryContract, 'PostgreSQL', async () => {
-  const { store: registry, ...opened } = await postgres.openInSchema((connection) =>
+const open = () =>
+  postgres.openInSchema((connection) =>
     PostgresDeviceRegistry.open(postgresDeviceRegistryConfigSchema.parse(connection), systemClock),
   );
-  return { ...opened, registry, tenants: ['north' as TenantId, 'south' as TenantId] as const, suffix: 'a' };
-});
+
+describeContract(movableDeviceRegistryContract, 'PostgreSQL', () => twoSites(open, open));
+
+describeContract(deviceRegistryContract, 'PostgreSQL', () =>
+  deviceRegistryHarness(postgresDeviceRegistryConfigSchema.parse(postgres.freshConnection())),
+);

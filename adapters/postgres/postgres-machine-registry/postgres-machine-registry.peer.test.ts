@@ -1,8 +1,10 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { machineRegistryContract } from '#core/contracts/machine-registry.contract.ts';
-import type { TenantId } from '#core/domain/ids.ts';
+import { movableMachineRegistryContract } from '#core/contracts/movable.contract.ts';
 import { Postgres } from '#test/peers/postgres.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { twoSites } from '#test/support/two-sites.ts';
+import { machineRegistryHarness } from '../contract-harnesses.ts';
 import { postgresMachineRegistryConfigSchema } from './config.ts';
 import { PostgresMachineRegistry } from './postgres-machine-registry.ts';
 
@@ -12,9 +14,13 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => postgres[Symbol.asyncDispose]());
 
-describeContract(machineRegistryContract, 'PostgreSQL', async () => {
-  const { store: registry, ...opened } = await postgres.openInSchema((connection) =>
-    PostgresMachineRegistry.open(postgresMachineRegistryConfigSchema.parse({ ...connection, maxQuarantined: 10 })),
+const open = () =>
+  postgres.openInSchema((connection) =>
+    PostgresMachineRegistry.open(postgresMachineRegistryConfigSchema.parse(connection)),
   );
-  return { ...opened, registry, tenants: ['north' as TenantId, 'south' as TenantId] as const, maxQuarantined: 10 };
-});
+
+describeContract(movableMachineRegistryContract, 'PostgreSQL', () => twoSites(open, open));
+
+describeContract(machineRegistryContract, 'PostgreSQL', () =>
+  machineRegistryHarness(postgresMachineRegistryConfigSchema.parse(postgres.freshConnection())),
+);

@@ -5,9 +5,11 @@ import { afterAll, beforeAll } from '@jest/globals';
 import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
 import { systemClock } from '#core/clock.ts';
 import { modelRegistryContract } from '#core/contracts/model-registry.contract.ts';
-import type { TenantId } from '#core/domain/ids.ts';
+import { movableModelRegistryContract } from '#core/contracts/movable.contract.ts';
 import { Postgres } from '#test/peers/postgres.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { twoSites } from '#test/support/two-sites.ts';
+import { modelRegistryHarness } from '../contract-harnesses.ts';
 import { postgresModelRegistryConfigSchema } from './config.ts';
 import { PostgresModelRegistry } from './postgres-model-registry.ts';
 
@@ -20,10 +22,21 @@ afterAll(() => postgres[Symbol.asyncDispose]());
 const folder = mkdtempSync(join(tmpdir(), 'tribo-models-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-describeContract(modelRegistryContract, 'PostgreSQL', async () => {
-  const objects = new FileObjectStore({ directory: mkdtempSync(join(folder, 'objects-')) });
-  const { store: registry, ...opened } = await postgres.openInSchema((connection) =>
+const open = (objects: FileObjectStore) =>
+  postgres.openInSchema((connection) =>
     PostgresModelRegistry.open(postgresModelRegistryConfigSchema.parse(connection), objects, systemClock),
   );
-  return { ...opened, registry, objects, tenants: ['north' as TenantId, 'south' as TenantId] as const };
+const freshObjects = () => new FileObjectStore({ directory: mkdtempSync(join(folder, 'objects-')) });
+
+describeContract(movableModelRegistryContract, 'PostgreSQL', () => {
+  // Artifacts are moved with the other objects: here both sites have them.
+  const objects = freshObjects();
+  return twoSites(
+    () => open(objects),
+    () => open(objects),
+  );
 });
+
+describeContract(modelRegistryContract, 'PostgreSQL', () =>
+  modelRegistryHarness(postgresModelRegistryConfigSchema.parse(postgres.freshConnection()), freshObjects()),
+);

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { systemClock } from '#core/clock.ts';
+import { movableRuleStoreContract } from '#core/contracts/movable.contract.ts';
 import { ruleStoreContract } from '#core/contracts/rule-store.contract.ts';
-import type { TenantId } from '#core/domain/ids.ts';
 import { Postgres } from '#test/peers/postgres.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { twoSites } from '#test/support/two-sites.ts';
+import { ruleStoreHarness } from '../contract-harnesses.ts';
 import { postgresRuleStoreConfigSchema } from './config.ts';
 import { PostgresRuleStore } from './postgres-rule-store.ts';
 
@@ -13,9 +15,13 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => postgres[Symbol.asyncDispose]());
 
-describeContract(ruleStoreContract, 'PostgreSQL', async () => ({
-  ...(await postgres.openInSchema((connection) =>
+const open = () =>
+  postgres.openInSchema((connection) =>
     PostgresRuleStore.open(postgresRuleStoreConfigSchema.parse(connection), systemClock),
-  )),
-  tenants: ['north' as TenantId, 'south' as TenantId] as const,
-}));
+  );
+
+describeContract(movableRuleStoreContract, 'PostgreSQL', () => twoSites(open, open));
+
+describeContract(ruleStoreContract, 'PostgreSQL', () =>
+  ruleStoreHarness(postgresRuleStoreConfigSchema.parse(postgres.freshConnection())),
+);

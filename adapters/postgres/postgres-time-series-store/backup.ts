@@ -40,6 +40,7 @@ const TABLES = [
     'ts_rejections',
     'ts_dead_letters',
     'ts_orphaned_objects',
+    'ts_moved_parts',
   ],
 ];
 
@@ -78,7 +79,7 @@ export async function restore(client: ClientBase, folder: string): Promise<void>
   for (const part of manifest.hourParts) await makePart(client, '1h', part);
   for (const day of manifest.days) await makeDay(client, day);
   for (const table of TABLES) {
-    await pipeline(createReadStream(join(from, `${table}.copy`)), await copyFrom(client, table));
+    await pipeline(createReadStream(join(from, `${table}.copy`)), await copyFrom(client, table, 'binary'));
   }
   await raiseVersion(client);
 }

@@ -152,7 +152,7 @@ class BinaryCopy {
 }
 
 async function send(client: ClientBase, table: string, copy: BinaryCopy): Promise<void> {
-  const stream = await copyFrom(client, table);
+  const stream = await copyFrom(client, table, 'binary');
   stream.end(copy.end());
   await finished(stream);
 }
@@ -176,8 +176,10 @@ export async function copyTo(client: ClientBase, rows: string, format: 'binary' 
   return stream;
 }
 
-/** A stream that takes what {@link copyTo} gave in the binary format. */
-export async function copyFrom(client: ClientBase, table: string) {
+/** A stream that takes what {@link copyTo} gave in the format, into a table or some columns of it. */
+export async function copyFrom(client: ClientBase, table: string, format: 'binary' | 'csv') {
   const { from } = await copyStreams();
-  return client.query(Object.assign(from(`COPY ${table} FROM STDIN (FORMAT binary)`), { query_timeout: NO_LIMIT_MS }));
+  return client.query(
+    Object.assign(from(`COPY ${table} FROM STDIN (FORMAT ${format})`), { query_timeout: NO_LIMIT_MS }),
+  );
 }

@@ -1,14 +1,10 @@
 import type { ClientBase } from 'pg';
+import { ORDS_A_DAY, ROLLUP_PART_DAYS } from '../../history-parts.ts';
 
 export const DAY_MS = 86_400_000;
 
-/** `ord` is the day of acceptance since 1970 times this, plus a number: room for 68 thousand million events a day, and exact in a double until 2328. */
-export const ORDS_A_DAY = 2 ** 36;
-/** Rollups of so many days of acceptance share a partition, so that years of them are some hundred. */
-export const DAYS_A_PART = 8;
-
 /** SQL of the rollups' part that a row's `ord` belongs to. */
-export const PART_OF_ORD = `(ord / ${ORDS_A_DAY * DAYS_A_PART})::int`;
+export const PART_OF_ORD = `(ord / ${ORDS_A_DAY * ROLLUP_PART_DAYS})::int`;
 
 export function dayOfOrd(ord: number): number {
   return Math.floor(ord / ORDS_A_DAY);
@@ -25,7 +21,7 @@ export async function makeDay(client: ClientBase, day: number): Promise<void> {
       undefined,
     );
   }
-  for (const tier of ['1m', '1h'] as const) await makePart(client, tier, Math.floor(day / DAYS_A_PART));
+  for (const tier of ['1m', '1h'] as const) await makePart(client, tier, Math.floor(day / ROLLUP_PART_DAYS));
 }
 
 export async function makePart(client: ClientBase, tier: '1m' | '1h', part: number): Promise<void> {

@@ -1,7 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { movableHistoryContract } from '#core/contracts/movable-history.contract.ts';
 import { stampedEvent } from '#core/contracts/sample-event.ts';
 import { timeSeriesStoreContract } from '#core/contracts/time-series-store.contract.ts';
 import { until } from '#core/contracts/until.ts';
@@ -10,6 +9,7 @@ import { isRetryable } from '#core/errors.ts';
 import type { EventOutcome, SettleBatch } from '#core/ports/time-series-store.ts';
 import { Postgres } from '#test/peers/postgres.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { timeSeriesStoreHarness } from '../contract-harnesses.ts';
 import { postgresTimeSeriesStoreConfigSchema } from './config.ts';
 import { PostgresTimeSeriesStore } from './postgres-time-series-store.ts';
 
@@ -20,48 +20,25 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => postgres[Symbol.asyncDispose]());
 
-async function makeHarness() {
-  const directory = await mkdtemp(join(tmpdir(), 'tribo-timeseries-'));
-  let failing = false;
-  const beforeCommit = () => {
-    if (!failing) return;
-    failing = false;
-    throw new Error('forced to fail before the commit');
-  };
-  const connection = postgres.freshConnection();
-  const open = (where: typeof connection) =>
-    PostgresTimeSeriesStore.open(postgresTimeSeriesStoreConfigSchema.parse({ ...where, rollUpAfterMs: 0 }), {
-      beforeCommit,
-    });
-  let store = await open(connection);
-  const backups: PostgresTimeSeriesStore[] = [];
-  return {
-    store,
-    maintain: async (nowMs: number) => {
-      await store.maintain(nowMs);
-    },
-    folder: () => mkdtemp(join(directory, 'folder-')),
-    openBackup: async (folder: string) => {
-      const backup = await open(postgres.freshConnection());
-      backups.push(backup);
-      await backup.restore(folder);
-      return backup;
-    },
-    failNextSettlement: () => {
-      failing = true;
-    },
-    reopen: async () => {
-      await store.close();
-      return (store = await open(connection));
-    },
-    [Symbol.asyncDispose]: async () => {
-      for (const each of [store, ...backups]) await each.close();
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
-}
+const makeHarness = () =>
+  timeSeriesStoreHarness(() => postgresTimeSeriesStoreConfigSchema.parse(postgres.freshConnection()));
 
 describeContract(timeSeriesStoreContract, 'PostgreSQL', makeHarness);
+
+describeContract(movableHistoryContract, 'PostgreSQL', async () => {
+  const [here, there] = [await makeHarness(), await makeHarness()];
+  return {
+    store: here.store,
+    elsewhere: there.store,
+    reopenElsewhere: there.reopen,
+    folder: here.folder,
+    readFile,
+    writeFile,
+    [Symbol.asyncDispose]: async () => {
+      for (const each of [here, there]) await each[Symbol.asyncDispose]();
+    },
+  };
+});
 
 const MACHINE = 'north/akron/m1' as MachineKey;
 const T0 = Date.UTC(2026, 0, 15, 12);

@@ -1,9 +1,11 @@
+import { rm } from 'node:fs/promises';
 import type { PoolClient } from 'pg';
 import { systemClock, type Clock } from '#core/clock.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import { machineRef, type MachineKey, type TenantId } from '#core/domain/ids.ts';
 import type { SettledItems } from '#core/domain/ledger.ts';
 import { isPortError, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type { MovableHistory, MovableHistoryStore } from '#core/moving/movable-history.ts';
 import { Mutex } from '#core/mutex.ts';
 import type { Progress } from '#core/ports/event-stream.ts';
 import type {
@@ -31,12 +33,15 @@ import type {
 import { checkPolicy } from '#core/settlement/retention-policy.ts';
 import { checkSeriesQuery } from '#core/settlement/series-units.ts';
 import { orStopWaiting } from '#core/stop-waiting.ts';
+import { HISTORY_FORM, partNames, partOf, type NotedPart } from '../../history-parts.ts';
 import { PostgresDatabase } from '../postgres-database.ts';
 import { isOfServer, postgresPortError } from '../postgres-errors.ts';
 import { PostgresServer } from '../postgres-server.ts';
 import { backUp, restore } from './backup.ts';
 import type { PostgresTimeSeriesStoreConfig } from './config.ts';
 import { exportReadings } from './export.ts';
+import { exportCsv, historyDays, partOfCsv } from './history-export.ts';
+import { importPart, isMissing, prepared } from './history-import.ts';
 import {
   findDeadLetter,
   findWaveform,
@@ -73,7 +78,14 @@ const ROLL_UPS_A_CALL = 50;
  * processes; queries ask the database alone, so that any process may serve them. Rollups are the work of {@link PostgresTimeSeriesStore.maintain};
  * what they do not count yet, queries take from the rows.
  */
-export class PostgresTimeSeriesStore implements OwnedTimeSeriesStore {
+export class PostgresTimeSeriesStore implements OwnedTimeSeriesStore, MovableHistoryStore {
+  readonly movableHistory: MovableHistory = {
+    form: HISTORY_FORM,
+    parts: (options) =>
+      this.#maintain('list the history', options, async () => partNames(await this.#readHistory(options, historyDays))),
+    exportPart: (name, file, options) => this.#exportPart(name, file, options),
+    importPart: (name, partId, file, options) => this.#importPart({ name, partId }, file, options),
+  };
   readonly #server: PostgresServer;
   readonly #settler: Settler;
   readonly #rollUpAfterMs: number;
@@ -178,10 +190,7 @@ export class PostgresTimeSeriesStore implements OwnedTimeSeriesStore {
   async applyRetention(policy: RetentionPolicy, nowMs: number, options?: CallOptions): Promise<RetentionResult> {
     checkPolicy(policy);
     return this.#maintain('apply retention', options, async () => {
-      await this.#rollUp(Infinity, options?.signal);
-      while ((await this.#housekeeping((client) => repair(client, Number.MAX_SAFE_INTEGER, REPAIR_MINUTES))) > 0) {
-        throwIfAborted(options?.signal);
-      }
+      await this.#catchUp(options?.signal);
       const rowsDeleted = await this.#writing.run(() =>
         this.#housekeeping(async (client) => {
           await client.query(`SELECT FROM ts_head WHERE name = 'settlement' FOR UPDATE`);
@@ -263,6 +272,53 @@ export class PostgresTimeSeriesStore implements OwnedTimeSeriesStore {
     return this.#closing;
   }
 
+  /** Reads one state of the store, in which all is rolled up and nothing waits to be. */
+  async #readHistory<Result>(
+    options: CallOptions | undefined,
+    read: (client: PoolClient) => Promise<Result>,
+  ): Promise<Result> {
+    await this.#catchUp(options?.signal);
+    return this.#transaction(ONE_STATE, async (client) => {
+      await client.query(WITHOUT_LIMIT);
+      return read(client);
+    });
+  }
+
+  #exportPart(name: string, file: string, options: CallOptions | undefined): Promise<number> {
+    const csv = `${file}.csv`;
+    return this.#maintain(`export ${name}`, options, async () => {
+      const part = partOf(name);
+      try {
+        await this.#readHistory(options, (client) => exportCsv(client, part, csv));
+        return await partOfCsv(part, csv, file);
+      } finally {
+        await rm(csv, { force: true });
+      }
+    });
+  }
+
+  #importPart(noted: NotedPart, file: string, options: CallOptions | undefined): Promise<boolean> {
+    return this.#maintain(`import ${noted.name}`, options, async () => {
+      if (!(await this.#transaction(ONE_STATE, (client) => isMissing(client, noted)))) return false;
+      return prepared(noted.name, file, (part) =>
+        this.#writing.run(() =>
+          this.#housekeeping(async (client) => {
+            await client.query(WITHOUT_LIMIT);
+            return importPart(client, noted, part);
+          }),
+        ),
+      );
+    });
+  }
+
+  /** Has the rollups count all that was accepted, each minute once. */
+  async #catchUp(signal: AbortSignal | undefined): Promise<void> {
+    await this.#rollUp(Infinity, signal);
+    while ((await this.#housekeeping((client) => repair(client, Number.MAX_SAFE_INTEGER, REPAIR_MINUTES))) > 0) {
+      throwIfAborted(signal);
+    }
+  }
+
   /** Returns whether there was anything to roll up. */
   async #rollUp(times: number, signal: AbortSignal | undefined): Promise<boolean> {
     for (let time = 0; time < times; time++) {
@@ -280,8 +336,7 @@ export class PostgresTimeSeriesStore implements OwnedTimeSeriesStore {
     options: CallOptions | undefined,
     query: (client: PoolClient) => Promise<Result>,
   ): Promise<Result> {
-    const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${BY_BLOCK_RANGES}`;
-    return this.#call(doing, options, () => this.#transaction(begin, query));
+    return this.#call(doing, options, () => this.#transaction(ONE_STATE, query));
   }
 
   /** One settlement at a time. */
@@ -359,6 +414,7 @@ async function rolledBack(client: PoolClient): Promise<boolean> {
  */
 const BY_BLOCK_RANGES =
   'SET LOCAL enable_seqscan = off; SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off';
+const ONE_STATE = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${BY_BLOCK_RANGES}`;
 const WITHOUT_LIMIT = 'SET LOCAL statement_timeout = 0';
 /** Block ranges that were filled since are only looked through once they are summarised. */
 const SUMMARIZE = `

@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import type { RetentionPolicy } from '#core/ports/time-series-store.ts';
-import { DAY_MS, DAYS_A_PART, dropDay, partsOf } from './partitions.ts';
+import { ROLLUP_PART_DAYS } from '../../history-parts.ts';
+import { DAY_MS, dropDay, partsOf } from './partitions.ts';
 import { HOUR_MS, setState } from './rollups.ts';
 
 /** Drops what was accepted too long ago, in the client's open transaction, in which nobody settles or maintains. Returns rows deleted. */
@@ -27,7 +28,7 @@ async function dropDays(client: ClientBase, keptFrom: number): Promise<number> {
 }
 
 async function dropParts(client: ClientBase, tier: '1m' | '1h', keptFrom: number): Promise<number> {
-  const old = (await partsOf(client, tier)).filter((part) => (part + 1) * DAYS_A_PART <= keptFrom);
+  const old = (await partsOf(client, tier)).filter((part) => (part + 1) * ROLLUP_PART_DAYS <= keptFrom);
   let dropped = 0;
   for (const part of old) {
     const { rows } = await client.query(`SELECT count(*) AS rows FROM ts_rollups_${tier}_p${part}`);

@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import { DERIVED } from '#core/settlement/latest-values.ts';
-import { acceptedWhenOf, ORDS_A_DAY, PART_OF_ORD } from './partitions.ts';
+import { ORDS_A_DAY } from '../../history-parts.ts';
+import { acceptedWhenOf, PART_OF_ORD } from './partitions.ts';
 import { RAW_FLOOR, ROLLED_ORD } from './marks.ts';
 
 export const MINUTE_MS = 60_000;

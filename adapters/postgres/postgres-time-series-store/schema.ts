@@ -83,5 +83,15 @@ export const timeSeriesTables: { readonly component: string; readonly migrations
         }
       },
     },
+    {
+      version: 2,
+      up: async (db) => {
+        // The order of what was moved here is of no account among what comes later.
+        await sql`ALTER TABLE ts_latest ALTER ord SET DEFAULT 0`.execute(db);
+        await sql`CREATE TABLE ts_moved_parts (name text COLLATE "C" PRIMARY KEY, part_id text COLLATE "C" NOT NULL UNIQUE)`.execute(
+          db,
+        );
+      },
+    },
   ],
 };

@@ -9,7 +9,8 @@ import { checkFence, dropSettled } from '#core/settlement/fresh-outcomes.ts';
 import { StateChange } from '#core/settlement/settlement-state.ts';
 import { WrittenReadings } from '#core/settlement/written-readings.ts';
 import { copyEvents, copyReadings, copyRows, storableText } from './copy.ts';
-import { DAY_MS, dayOfOrd, makeDay, ORDS_A_DAY } from './partitions.ts';
+import { ORDS_A_DAY } from '../../history-parts.ts';
+import { DAY_MS, dayOfOrd, makeDay } from './partitions.ts';
 import { loadMemory, type StoreMemory } from './store-memory.ts';
 
 /** What a transaction did; `follow` has memory follow once it is committed. */
@@ -98,7 +99,9 @@ export class Settler {
     for (const [table, rows] of writer.rows) await copyRows(client, `ts_${table}`, rows);
     const dictionary = await writeUnsaved(client, memory.dictionary);
     await client.query(CHANGE_STATE, [[...change.values.keys()], [...change.values.values()]]);
-    if (isNewDay || Number.isFinite(this.#written.minTs)) await this.#widenDay(client, day, writer.ord);
+    const { count, minTs, maxTs } = this.#written;
+    if (isNewDay || Number.isFinite(minTs))
+      await widenDay(client, { day, rows: count, lastOrd: writer.ord, minTs, maxTs });
     await raiseVersion(client);
     this.#beforeCommit();
     const follow = () => {
@@ -118,17 +121,6 @@ export class Settler {
     return Math.max(memory.state.get(['accepted-order']) ?? 0, day * ORDS_A_DAY);
   }
 
-  async #widenDay(client: ClientBase, day: number, lastOrd: number): Promise<void> {
-    const { count, minTs, maxTs } = this.#written;
-    const [from, to] = Number.isFinite(minTs) ? [minTs, maxTs] : [Number.MAX_SAFE_INTEGER, -1];
-    await client.query(
-      `INSERT INTO ts_days VALUES ($1, $2, $3, $4, $5) ON CONFLICT (day) DO UPDATE
-       SET row_count = ts_days.row_count + excluded.row_count, last_ord = excluded.last_ord,
-         min_ts = least(ts_days.min_ts, excluded.min_ts), max_ts = greatest(ts_days.max_ts, excluded.max_ts)`,
-      [day, count, lastOrd, from, to],
-    );
-  }
-
   /** The places of those that were settled before. None was accepted a day before its own time: that was refused as being of the future. */
   async #findStored(client: ClientBase, asked: readonly AskedEvent[]): Promise<number[]> {
     const firstMs = Math.min(this.#clock.nowMs(), ...asked.map(({ ts }) => ts));
@@ -142,6 +134,20 @@ export class Settler {
     ]);
     return (rows as { place: number }[]).map(({ place }) => place);
   }
+}
+
+/** Notes what was written into the day's partitions; the span of nothing is Infinity to -Infinity. */
+export async function widenDay(
+  client: ClientBase,
+  { day, rows, lastOrd, minTs, maxTs }: Record<'day' | 'rows' | 'lastOrd' | 'minTs' | 'maxTs', number>,
+): Promise<void> {
+  const [from, to] = Number.isFinite(minTs) ? [minTs, maxTs] : [Number.MAX_SAFE_INTEGER, -1];
+  await client.query(
+    `INSERT INTO ts_days VALUES ($1, $2, $3, $4, $5) ON CONFLICT (day) DO UPDATE
+     SET row_count = ts_days.row_count + excluded.row_count, last_ord = greatest(ts_days.last_ord, excluded.last_ord),
+       min_ts = least(ts_days.min_ts, excluded.min_ts), max_ts = greatest(ts_days.max_ts, excluded.max_ts)`,
+    [day, rows, lastOrd, from, to],
+  );
 }
 
 /** Says that what other processes remember no longer holds. */

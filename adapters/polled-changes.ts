@@ -1,29 +1,32 @@
 import { randomUUID } from 'node:crypto';
-import type { Thing, ThingAttributes } from './client.ts';
 
-interface ChangesThingCalls {
-  readonly read: () => Promise<Thing | undefined>;
-  readonly write: (attributes: ThingAttributes) => Promise<void>;
+interface PolledChangesCalls {
+  /** The mark of the last change, undefined before the first. */
+  readonly read: () => Promise<string | undefined>;
+  /** Leaves the mark of a change of what has that id. */
+  readonly write: (mark: string, id: string) => Promise<void>;
 }
 
-/** Tells listeners of changes that this process or another made: a thing carries the mark of the last one, and is looked at while somebody listens. */
-export class ChangesThing {
+/**
+ * Tells listeners of changes that this process or another made, where the service has no way to tell: something that is kept there carries the mark
+ * of the last change, and is looked at while somebody listens.
+ */
+export class PolledChanges {
   readonly #pollMs: number;
-  readonly #calls: ChangesThingCalls;
+  readonly #calls: PolledChangesCalls;
   readonly #listeners = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
   #seen: string | undefined;
 
-  constructor(pollMs: number, calls: ChangesThingCalls) {
+  constructor(pollMs: number, calls: PolledChangesCalls) {
     this.#pollMs = pollMs;
     this.#calls = calls;
   }
 
   /** Of a change that was made. */
-  async tell(): Promise<void> {
-    const change = randomUUID();
+  async tell(id: string): Promise<void> {
     try {
-      await this.#calls.write({ change });
+      await this.#calls.write(randomUUID(), id);
     } finally {
       this.#tellListeners();
     }
@@ -52,10 +55,9 @@ export class ChangesThing {
 
   async #look(): Promise<void> {
     try {
-      const thing = await this.#calls.read();
-      const change = thing?.attributes['change'] ?? '';
-      if (this.#seen !== change) this.#tellListeners();
-      this.#seen = change;
+      const mark = (await this.#calls.read()) ?? '';
+      if (this.#seen !== mark) this.#tellListeners();
+      this.#seen = mark;
     } catch {
       // It is looked at again; what the listener does by itself will meet the same error, and tell it.
     }

@@ -1,8 +1,7 @@
 import type { Clock } from '#core/clock.ts';
-import type { MachineKey } from '#core/domain/ids.ts';
 import type { DeviceCommand } from '#core/ports/device-gateway.ts';
 
-/** Remembers commands until they expire, as a broker tells none from another: the same one is not sent twice. Bounded; the oldest are forgotten first. */
+/** Remembers commands until they expire, as a broker or a hub tells none from another: the same one is not sent twice. Bounded; the oldest are forgotten first. */
 export class SentCommands {
   readonly #sent = new Map<string, { readonly expiresAtMs: number; readonly sending: Promise<void> }>();
   readonly #max: number;
@@ -14,8 +13,8 @@ export class SentCommands {
   }
 
   /** Sends the command, unless that was done or is being done; one that failed may be sent again. */
-  async once(machine: MachineKey, { id, expiresAtMs }: DeviceCommand, send: () => Promise<void>): Promise<void> {
-    const key = `${machine} ${id}`;
+  async once(to: string, { id, expiresAtMs }: DeviceCommand, send: () => Promise<void>): Promise<void> {
+    const key = `${to} ${id}`;
     const before = this.#sent.get(key);
     if (before !== undefined && before.expiresAtMs > this.#clock.nowMs()) return before.sending;
     const sending = send();

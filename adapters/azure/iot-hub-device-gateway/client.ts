@@ -1,0 +1,133 @@
+import type Sdk from 'azure-iothub';
+import type { Client } from 'azure-iothub';
+import { loadSdk } from '../../sdk.ts';
+import { loadIotHub, type IotHubPlace, type IotHubSurroundings } from '../iot-hub-place.ts';
+
+/** A command as a message to one device. */
+export interface CloudToDeviceMessage {
+  readonly id: string;
+  readonly payload: Uint8Array;
+  readonly expiresAtMs: number;
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+/** What became of a message. */
+export interface Feedback {
+  readonly originalMessageId: string;
+  readonly deviceId: string;
+  /** `Success`, `Expired`, `DeliveryCountExceeded`, `Rejected` or `Purged`. */
+  readonly statusCode: string;
+}
+
+export interface FeedbackListener {
+  readonly onFeedback: (records: readonly Feedback[]) => void;
+  /** No more comes: what listens was detached, or its connection is lost. */
+  readonly onEnd: (error: Error) => void;
+}
+
+/** Messages from the cloud to devices, over AMQP connections that begin with the first call, and again after they were lost. Each call is one attempt. */
+export interface CloudToDeviceCalls {
+  /** Resolves once the hub keeps it for the device. A connection on which no answer came in time is begun anew. */
+  send(device: string, message: CloudToDeviceMessage, signal: AbortSignal): Promise<void>;
+  /** What it is told counts as taken: the hub says it once, to one of those who listen. */
+  listen(listener: FeedbackListener): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The SDK is loaded here and nowhere else, so that a site without IoT Hub never loads it. */
+export async function openCloudToDevice({ host }: IotHubPlace, test?: IotHubSurroundings): Promise<CloudToDeviceCalls> {
+  const { sdk, credential } = await loadIotHub(test);
+  // The SDK takes messages of its own class alone, and does not export it.
+  const [{ default: messages }, { default: errors }] = await loadSdk('Azure', () =>
+    Promise.all([
+      import('azure-iothub/dist/common-core/message.js'),
+      import('azure-iothub/dist/common-core/errors.js'),
+    ]),
+  );
+  breakCycles([errors.NotConnectedError, errors.ServiceUnavailableError]);
+  const transport = test && transportTo(sdk.Amqp, test.amqpUri);
+  const clients = new Set<Client>();
+  const begin = (): Client => {
+    const client = sdk.Client.fromTokenCredential(host, credential, transport);
+    // Retries are core/delivery's.
+    client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => 0 });
+    clients.add(client);
+    return client;
+  };
+  const end = async (client: Client): Promise<void> => {
+    clients.delete(client);
+    await client.close().catch(() => undefined);
+  };
+  let sender: Client | undefined;
+  return {
+    send: async (device, { id, payload, expiresAtMs, properties }, signal) => {
+      const message = new messages.Message(Buffer.from(payload));
+      message.messageId = id;
+      message.expiryTimeUtc = expiresAtMs;
+      message.ack = 'full';
+      for (const [name, value] of Object.entries(properties)) message.properties.add(name, value);
+      const client = (sender ??= begin());
+      const stop = (): void => {
+        if ((signal.reason as Error).name !== 'TimeoutError' || sender !== client) return;
+        sender = undefined;
+        void end(client);
+      };
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        await client.send(device, message);
+      } finally {
+        signal.removeEventListener('abort', stop);
+      }
+    },
+    listen: async (listener) => {
+      const client = begin();
+      const over = (): void => void end(client);
+      await listen(client, listener, over).catch(async (error: unknown) => {
+        await end(client);
+        throw error;
+      });
+    },
+    close: async () => {
+      await Promise.all([...clients].map(end));
+    },
+  };
+}
+
+async function listen(client: Client, { onFeedback, onEnd }: FeedbackListener, over: () => void): Promise<void> {
+  await client.open();
+  const { result: receiver } = (await client.getFeedbackReceiver()) as unknown as { readonly result: FeedbackReceiver };
+  let isOver = false;
+  const end = (error?: unknown): void => {
+    if (isOver) return;
+    isOver = true;
+    over();
+    onEnd(error instanceof Error ? error : new Error('the connection was closed'));
+  };
+  receiver.on('message', (message) => onFeedback(JSON.parse(String(message.getData())) as Feedback[]));
+  receiver.on('error', end);
+  client.on('disconnect', end);
+}
+
+/**
+ * The SDK (1.16.6) makes an error of these its own cause when a connection is lost with a message under way, follows the causes without end, and
+ * the process ends of it. They have no cause here.
+ */
+function breakCycles(kinds: readonly { readonly prototype: Error }[]): void {
+  for (const { prototype } of kinds)
+    Object.defineProperty(prototype, 'amqpError', { configurable: true, get: () => undefined, set: () => undefined });
+}
+
+/** What of the SDK's receiver is used; its type is of a base that emits nothing. */
+interface FeedbackReceiver {
+  on(event: 'message', listener: (message: { getData(): unknown }) => void): void;
+  on(event: 'error', listener: (error: unknown) => void): void;
+}
+
+/** The SDK's own transport, to where the peer listens. */
+function transportTo(Amqp: typeof Sdk.Amqp, uri: string): typeof Sdk.Amqp {
+  return class extends Amqp {
+    protected override _getConnectionUri(): string {
+      return uri;
+    }
+  };
+}

@@ -1,0 +1,441 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { systemClock } from '#core/clock.ts';
+import { deviceGatewayContract } from '#core/contracts/device-gateway.contract.ts';
+import { until } from '#core/contracts/until.ts';
+import {
+  machineKey,
+  type DeviceId,
+  type MachineId,
+  type MachineKey,
+  type SiteId,
+  type TenantId,
+} from '#core/domain/ids.ts';
+import { PortError } from '#core/errors.ts';
+import type {
+  DeviceIntake,
+  DeviceMessage,
+  DevicePresence,
+  IntakeReceipt,
+  PresenceListener,
+} from '#core/ports/device-gateway.ts';
+import { EventHubsSite } from '#test/peers/event-hubs-site.ts';
+import { IotHubDevice } from '#test/peers/iot-hub-device.ts';
+import { IotHub } from '#test/peers/iot-hub.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { openEventHubs } from '../event-hubs-event-stream/client.ts';
+import { openLeaseBlobs } from '../event-hubs-event-stream/lease-blobs.ts';
+import { iotHubDeviceRegistryConfigSchema } from '../iot-hub-device-registry/config.ts';
+import { IotHubDeviceRegistry } from '../iot-hub-device-registry/iot-hub-device-registry.ts';
+import { openCloudToDevice } from './client.ts';
+import { iotHubDeviceGatewayConfigSchema } from './config.ts';
+import { IotHubDeviceGateway } from './iot-hub-device-gateway.ts';
+
+const [ACME, OTHER] = ['acme' as TenantId, 'other' as TenantId];
+let site: EventHubsSite;
+
+beforeAll(async () => {
+  site = await EventHubsSite.start();
+}, 300_000);
+
+afterAll(() => site[Symbol.asyncDispose]());
+
+function keyOf(tenant: TenantId, machine: string): MachineKey {
+  return machineKey(tenant, 'akron' as SiteId, machine as MachineId);
+}
+
+interface Change {
+  readonly timeoutMs?: number;
+  readonly eventHub?: string;
+  readonly consumerGroup?: string;
+  readonly changePollMs?: number;
+}
+
+async function openWorld({ changePollMs = 100, ...change }: Change = {}) {
+  const { streams, ...place } = site.settings(2, []);
+  const eventHub = streams.metrics;
+  const hub = await IotHub.start({ hubs: site.hubs, eventHub });
+  const registryConfig = iotHubDeviceRegistryConfigSchema.parse({ host: hub.host, changePollMs });
+  const devices = await IotHubDeviceRegistry.open(registryConfig, systemClock, hub.surroundings);
+  const config = iotHubDeviceGatewayConfigSchema.parse({
+    ...{ ...place, host: hub.host, eventHub, checkpointPrefix: `${eventHub}/`, offerAgainMs: 20, receiveWaitMs: 100 },
+    ...change,
+  });
+  const [refusals, problems]: [string[], string[]] = [[], []];
+  const gateways: IotHubDeviceGateway[] = [];
+  const open = () => {
+    const dependencies = {
+      ...{ devices, refuse: (reason: string) => void refusals.push(reason) },
+      onProblem: (what: string, error: unknown) => void problems.push(`${what}: ${String(error)}`),
+    };
+    const gateway = new IotHubDeviceGateway(config, dependencies, async () => ({
+      hubs: await openEventHubs(config),
+      blobs: await openLeaseBlobs(config),
+      cloudToDevice: await openCloudToDevice(config, hub.surroundings),
+    }));
+    gateways.push(gateway);
+    return gateway;
+  };
+  return {
+    ...{ gateway: open(), reopen: open, devices, hub, eventHub, refusals, problems },
+    tenants: [ACME, ACME, OTHER] as const,
+    machines: [keyOf(ACME, 'press-7'), keyOf(ACME, 'pump-2'), keyOf(OTHER, 'press-7')] as const,
+    connect: (id: string, secret: string, as = id) => IotHubDevice.connect(hub, { id, secret, as }),
+    addDevice: async (id: string, tenant: TenantId, machines: readonly MachineKey[]) =>
+      (await devices.addDevice({ id: id as DeviceId, tenant, machines })).secret,
+    async [Symbol.asyncDispose]() {
+      for (const gateway of gateways) await gateway.close();
+      devices.close();
+      await hub[Symbol.asyncDispose]();
+      site.hubs.deleteHub(eventHub);
+    },
+  };
+}
+
+describeContract(
+  deviceGatewayContract,
+  'IoT Hub (a peer of its REST API, AMQP and MQTT, Azurite)',
+  async () => {
+    const world = await openWorld();
+    const { gateway, devices, tenants, machines, addDevice, connect } = world;
+    return {
+      ...{ gateway, tenants, machines, addDevice, connect },
+      setEnabled: (id: string, enabled: boolean) => devices.setEnabled(id as DeviceId, enabled),
+      bindMachines: async (id: string, bound: readonly MachineKey[]) => {
+        await devices.bindMachines(id as DeviceId, bound);
+      },
+      nowMs: () => systemClock.nowMs(),
+      [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
+    };
+  },
+  [
+    {
+      case: 'acknowledges a message only after intake has made it durable',
+      reason: 'IoT Hub acknowledges devices itself, once it has the message (ackMeans: provider-accepted)',
+    },
+    {
+      case: 'leaves what a device sends unacknowledged while intake is not ready, or refuses messages of that kind',
+      reason: 'IoT Hub acknowledges devices itself; what intake does not take waits in the event hub',
+    },
+    {
+      case: 'lets no device connect once it is closed',
+      reason: 'devices connect to IoT Hub, which goes on; what they send waits in the event hub for the next gateway',
+    },
+  ],
+);
+
+class OpenIntake implements DeviceIntake, PresenceListener {
+  readonly messages: DeviceMessage[] = [];
+  readonly presences: DevicePresence[] = [];
+  held: PromiseWithResolvers<void> | undefined;
+
+  async accept(message: DeviceMessage): Promise<IntakeReceipt> {
+    this.messages.push(message);
+    await this.held?.promise;
+    return { accepted: 1, duplicate: 0, rejected: [] };
+  }
+
+  isReady(): boolean {
+    return true;
+  }
+
+  async whenReady(): Promise<void> {}
+
+  presence(event: DevicePresence): void {
+    this.presences.push(event);
+  }
+
+  payloads(): string[] {
+    return this.messages.map(({ content }) => Buffer.from(content.payload).toString());
+  }
+}
+
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+
+async function startWorld(options: Parameters<typeof openWorld>[0] = {}) {
+  const world = await openWorld(options);
+  const intake = new OpenIntake();
+  await world.gateway.start(intake, intake);
+  const [machine] = world.machines;
+  const secret = await world.addDevice('gauge-1', world.tenants[0], [machine]);
+  return { ...world, intake, machine, secret };
+}
+
+describe('what IoT Hub acknowledged', () => {
+  it('is offered again by the next gateway until intake has made it durable, and not after', async () => {
+    await using world = await startWorld();
+    const { intake, machine, gateway, reopen } = world;
+    const device = await world.connect('gauge-1', world.secret);
+    await device.publish(machine, bytes('1'));
+    await until(() => intake.messages.length === 1);
+    intake.held = Promise.withResolvers();
+    await device.publish(machine, bytes('2'));
+    await until(() => intake.messages.length === 2);
+    const closed = gateway.close();
+    intake.held.reject(new PortError('unavailable', 'the log is full'));
+    await closed;
+    await device.publish(machine, bytes('3'));
+    const next = new OpenIntake();
+    await reopen().start(next, next);
+    await until(() => next.messages.length === 2);
+    expect(next.payloads()).toEqual(['2', '3']);
+    await device.disconnect();
+  });
+
+  it('is read on where receivers are detached meanwhile, none of it lost and none twice at intake', async () => {
+    await using world = await startWorld();
+    const { intake, machine, hub, eventHub } = world;
+    const device = await world.connect('gauge-1', world.secret);
+    const sent = Array.from({ length: 40 }, (_, i) => String(i));
+    for (const each of sent) {
+      await device.publish(machine, bytes(each));
+      if (each === '10' || each === '30') site.hubs.detachReceivers(eventHub);
+    }
+    await until(() => intake.messages.length >= sent.length);
+    expect(intake.payloads()).toEqual(sent);
+    hub.route('gauge-1', { 'iothub-message-source': 'twinChangeEvents' }, {}, Buffer.from('{}'));
+    await device.publish(machine, bytes('last'));
+    await until(() => intake.payloads().includes('last'));
+    expect(world.problems.some((each) => each.includes('neither a device'))).toBe(true);
+    await device.disconnect();
+  });
+});
+
+describe('what a message is about', () => {
+  it.each([
+    ['the one machine of the device, without a word', { kind: 'telemetry' }],
+    ['a machine of its tenant by name', { kind: 'telemetry', machine: 'press-7' }],
+    ['a machine by site and name', { kind: 'telemetry', machine: 'akron/press-7' }],
+  ])('may be %s', async (_what, properties) => {
+    await using world = await startWorld();
+    const device = await world.connect('gauge-1', world.secret);
+    await device.send({ '$.ct': 'application/json', '$.ce': 'utf-8', ...properties }, bytes('{}'));
+    await until(() => world.intake.messages.length === 1);
+    expect(world.intake.messages[0]).toMatchObject({ machine: world.machine, sender: 'gauge-1' });
+    await device.disconnect();
+  });
+
+  it('is refused and counted where it is about none of its machines, or says nothing', async () => {
+    await using world = await startWorld();
+    const { hub, refusals, intake, machine } = world;
+    const device = await world.connect('gauge-1', world.secret);
+    await device.send({ kind: 'telemetry', machine: 'ress-7' }, bytes('0'));
+    await device.send({ kind: 'gossip', machine: 'press-7' }, bytes('1'));
+    await device.send({}, bytes('2'));
+    await device.send({ kind: 'waveform', machine: 'press-7', sensor: '../x' }, bytes('3'));
+    const system = { 'iothub-message-source': 'Telemetry' };
+    hub.route('stranger', system, { kind: 'telemetry' }, Buffer.from('4'));
+    await device.publish(machine, bytes('last'));
+    await until(() => intake.messages.length === 1 && refusals.length === 5);
+    expect(refusals.toSorted()).toEqual([
+      'bad-credentials',
+      'foreign-machine',
+      ...Array<string>(3).fill('foreign-topic'),
+    ]);
+    await device.disconnect();
+  });
+});
+
+describe('presence', () => {
+  it.each([
+    [
+      'told once of what comes twice',
+      [
+        [1, true],
+        [1, true],
+        [2, false],
+        [2, false],
+      ],
+      [true, false],
+    ],
+    [
+      'that of the greatest number, in whatever order events come',
+      [
+        [2, false],
+        [1, true],
+        [3, true],
+      ],
+      [false, true],
+    ],
+  ] as const)('is %s', async (_what, events, expected) => {
+    await using world = await startWorld();
+    const { intake, hub, machine } = world;
+    for (const [number, isConnected] of events) {
+      const properties = {
+        opType: isConnected ? 'deviceConnected' : 'deviceDisconnected',
+        operationTimestamp: '2022-06-01T18:43:04.5561024Z',
+      };
+      const sequenceNumber = `000000000000000001D8713FF7E085140000000200000000000000000000000${number}`;
+      const body = Buffer.from(JSON.stringify({ sequenceNumber }));
+      hub.route('gauge-1', { 'iothub-message-source': 'deviceConnectionStateEvents' }, properties, body);
+    }
+    await until(() => intake.presences.length >= expected.length);
+    expect(intake.presences.map(({ online }) => online)).toEqual(expected);
+    expect(intake.presences[0]).toMatchObject({ device: 'gauge-1', machines: [machine], by: 'connection' });
+    expect(intake.presences[0]?.atMs).toBe(Date.parse('2022-06-01T18:43:04.556Z'));
+  });
+});
+
+describe('a command', () => {
+  const stop = (id: string) => ({ id, payload: bytes(id), expiresAtMs: systemClock.nowMs() + 60_000 });
+
+  it('waits in the hub for the device, though the gateway ends', async () => {
+    await using world = await startWorld();
+    const { gateway, machine } = world;
+    await gateway.sendCommand(machine, stop('c-1'));
+    await gateway.close();
+    const received: string[] = [];
+    const device = await world.connect('gauge-1', world.secret);
+    await device.onCommand(machine, (payload) => received.push(Buffer.from(payload).toString()));
+    await until(() => received.length === 1);
+    await device.disconnect();
+  });
+
+  it('beyond the fifty that the hub keeps for a device is refused, and goes once there is room', async () => {
+    await using world = await startWorld();
+    const { gateway, machine } = world;
+    for (let i = 0; i < 50; i++) await gateway.sendCommand(machine, stop(`c-${i}`));
+    await expect(gateway.sendCommand(machine, stop('c-50'))).rejects.toMatchObject({ code: 'resource_exhausted' });
+    const received: string[] = [];
+    const device = await world.connect('gauge-1', world.secret);
+    await device.onCommand(machine, (payload) => received.push(Buffer.from(payload).toString()));
+    await until(() => received.length === 50);
+    await gateway.sendCommand(machine, stop('c-50'));
+    await until(() => received.length === 51);
+    expect(received).toEqual(Array.from({ length: 51 }, (_, i) => `c-${i}`));
+    await device.disconnect();
+  });
+
+  it('that the device gave back ten times, or that expired, is told', async () => {
+    await using world = await startWorld();
+    const { gateway, machine, hub, problems } = world;
+    await until(() => hub.service.listeners === 1);
+    await gateway.sendCommand(machine, stop('c-1'));
+    for (let i = 0; i < 10; i++) hub.devices.abandon('gauge-1');
+    await until(() => problems.length === 1);
+    await gateway.sendCommand(machine, { ...stop('c-2'), expiresAtMs: systemClock.nowMs() + 20 });
+    await until(() => {
+      hub.devices.expireAll();
+      return problems.length === 2;
+    });
+    expect(problems).toEqual([
+      expect.stringContaining('device gauge-1 did not take the command c-1: DeliveryCountExceeded'),
+      expect.stringContaining('device gauge-1 did not take the command c-2: Expired'),
+    ]);
+  });
+
+  it('goes to a device that was bound a moment ago, and to none that was unbound or disabled', async () => {
+    await using world = await startWorld();
+    const { gateway, machine, machines, devices, hub } = world;
+    await gateway.sendCommand(machine, stop('c-1'));
+    hub.registry.freezeIndex();
+    await devices.bindMachines('gauge-1' as DeviceId, [machines[1]]);
+    await gateway.sendCommand(machines[1], stop('c-2'));
+    await expect(gateway.sendCommand(machine, stop('c-3'))).rejects.toMatchObject({ code: 'not_found' });
+    await devices.setEnabled('gauge-1' as DeviceId, false);
+    await expect(gateway.sendCommand(machines[1], stop('c-4'))).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('asks the hub for lists of devices as these change, not as commands are sent', async () => {
+    await using world = await startWorld({ changePollMs: 600_000 });
+    const { gateway, machine, hub } = world;
+    for (let i = 0; i < 20; i++) await gateway.sendCommand(machine, stop(`c-${i}`));
+    const paths = hub.rest.exchanges.map(({ request }) => request.url.pathname);
+    // The first look at what others changed may come between.
+    expect(paths.filter((path) => path === '/devices/query').length).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('a fault of the hub', () => {
+  const stop = (id: string) => ({ id, payload: bytes(id), expiresAtMs: systemClock.nowMs() + 60_000 });
+
+  it.each([
+    ['com.microsoft:device-container-throttled', 'resource_exhausted'],
+    ['com.microsoft:quota-exceeded', 'resource_exhausted'],
+    ['amqp:internal-error', 'unavailable'],
+    ['com.microsoft:timeout', 'unavailable'],
+    ['amqp:not-found', 'not_found'],
+    ['amqp:unauthorized-access', 'permission_denied'],
+  ] as const)('%s for a command is %s, tried once, and the same command goes after it', async (refuse, code) => {
+    await using world = await startWorld();
+    const { gateway, machine, hub } = world;
+    let asked = 0;
+    hub.service.fault = () => (asked++ === 0 ? { refuse } : undefined);
+    await expect(gateway.sendCommand(machine, stop('c-1'))).rejects.toMatchObject({ name: 'PortError', code });
+    await gateway.sendCommand(machine, stop('c-1'));
+    expect(asked).toBe(2);
+  });
+
+  it('that detaches the link, loses the answer or is silent fails the command in time, and the next goes', async () => {
+    await using world = await startWorld({ timeoutMs: 2_000 });
+    const { gateway, machine, hub } = world;
+    for (const fault of ['detached', 'answer lost', 'silence'] as const) {
+      hub.service.fault = () => fault;
+      const code = fault === 'silence' ? 'deadline_exceeded' : 'unavailable';
+      await expect(gateway.sendCommand(machine, stop(`c-${fault}`))).rejects.toMatchObject({ code });
+      hub.service.fault = undefined;
+      await gateway.sendCommand(machine, stop(`d-${fault}`));
+    }
+  });
+
+  it('that ends whoever listens for feedback, or cuts connections, is over by itself', async () => {
+    await using world = await startWorld();
+    const { gateway, machine, hub, problems } = world;
+    await until(() => hub.service.listeners === 1);
+    for (const [id, fail] of [
+      ['c-1', () => hub.service.detachListeners()],
+      ['c-2', () => hub.service.cut()],
+    ] as const) {
+      fail();
+      expect(hub.service.listeners).toBe(0);
+      await until(() => hub.service.listeners === 1);
+      await gateway.sendCommand(machine, stop(id));
+      for (let i = 0; i < 10; i++) hub.devices.abandon('gauge-1');
+      await until(() => problems.some((each) => each.includes(`the command ${id}: DeliveryCountExceeded`)));
+    }
+  });
+
+  it('that loses feedback holds up no command', async () => {
+    await using world = await startWorld();
+    const { gateway, machine, hub } = world;
+    await until(() => hub.service.listeners === 1);
+    hub.service.mutesFeedback = true;
+    const received: string[] = [];
+    const device = await world.connect('gauge-1', world.secret);
+    await device.onCommand(machine, (payload) => received.push(Buffer.from(payload).toString()));
+    for (const id of ['c-1', 'c-2']) await gateway.sendCommand(machine, stop(id));
+    await until(() => received.length === 2);
+    await device.disconnect();
+  });
+
+  it('that takes no token is permission_denied for commands, told, and over once it takes one, while messages go on', async () => {
+    await using world = await openWorld();
+    const { gateway, hub, machines, problems } = world;
+    const secret = await world.addDevice('gauge-1', ACME, [machines[0]]);
+    hub.service.refusesTokens = true;
+    const intake = new OpenIntake();
+    await gateway.start(intake, intake);
+    const device = await world.connect('gauge-1', secret);
+    await device.publish(machines[0], bytes('1'));
+    await until(() => intake.messages.length === 1);
+    await expect(gateway.sendCommand(machines[0], stop('c-1'))).rejects.toMatchObject({ code: 'permission_denied' });
+    await until(() => problems.some((each) => each.startsWith('listening for what became of commands')));
+    hub.service.refusesTokens = false;
+    await gateway.sendCommand(machines[0], stop('c-1'));
+    await until(() => hub.service.listeners === 1);
+    await device.disconnect();
+  });
+});
+
+describe('a site that lacks a part', () => {
+  it.each([
+    ['an event hub', { eventHub: 'no-such-hub' }, 'no-such-hub'],
+    ['a consumer group', { consumerGroup: 'nobodys' }, 'nobodys'],
+  ])('is told by name at the start: %s', async (_what, change, named) => {
+    await using world = await openWorld(change);
+    const intake = new OpenIntake();
+    await expect(world.gateway.start(intake, intake)).rejects.toMatchObject({
+      ...{ name: 'PortError', code: 'failed_precondition' },
+      message: expect.stringContaining(named) as unknown,
+    });
+  });
+});

@@ -1,0 +1,74 @@
+import { createRemoteJWKSet, customFetch, type FetchImplementation } from 'jose';
+import { z } from 'zod';
+import type { Clock } from '#core/clock.ts';
+import type { JwksIdentityVerifierConfig } from './config.ts';
+
+/** Of a document of an issuer; Entra's keys, the largest known, are 20 KB. */
+const MAX_DOCUMENT_BYTES = 262_144;
+
+const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.string() });
+
+type KeySource = Pick<
+  JwksIdentityVerifierConfig,
+  'issuer' | 'jwksUri' | 'keysCooldownMs' | 'keysMaxAgeMs' | 'keysRetryMs' | 'fetchTimeoutMs'
+>;
+
+/**
+ * The keys that an issuer publishes, by the key id of a token. They are asked for at the address that is configured, or at the one that the
+ * issuer's discovery document names if that is at the issuer's own host: nothing that a token says, and no redirect, chooses an address.
+ */
+export function issuerKeys(source: KeySource, clock: Clock): ReturnType<typeof createRemoteJWKSet> {
+  const { issuer, jwksUri, keysCooldownMs, keysMaxAgeMs, keysRetryMs, fetchTimeoutMs } = source;
+  const discovery = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  let failed: { readonly atMs: number; readonly error: unknown } | undefined;
+  const fetchKeys: FetchImplementation = async (_url, options) => {
+    // Each token with an unknown key would else be a request to an issuer that is in trouble already.
+    if (failed && clock.monotonicMs() - failed.atMs < keysRetryMs) throw failed.error;
+    try {
+      const keys = await fetchDocument(jwksUri ?? (await discoverKeys(discovery, issuer, options)), options);
+      failed = undefined;
+      return new Response(keys);
+    } catch (error) {
+      failed = { atMs: clock.monotonicMs(), error };
+      throw error;
+    }
+  };
+  return createRemoteJWKSet(new URL(jwksUri ?? discovery), {
+    cooldownDuration: keysCooldownMs,
+    cacheMaxAge: keysMaxAgeMs,
+    timeoutDuration: fetchTimeoutMs,
+    [customFetch]: fetchKeys,
+  });
+}
+
+type FetchOptions = Parameters<FetchImplementation>[1];
+
+/** Where an issuer says that its keys are. @throws Error where the document is another issuer's, or sends us to another host. */
+async function discoverKeys(discovery: string, issuer: string, options: FetchOptions): Promise<string> {
+  const document = discoverySchema.parse(JSON.parse(await fetchDocument(discovery, options)));
+  if (document.issuer !== issuer)
+    throw new Error(
+      `${discovery} is of the issuer ${document.issuer}: set issuer to exactly that, or to its own address`,
+    );
+  if (URL.parse(document.jwks_uri)?.origin !== new URL(issuer).origin)
+    throw new Error(`${discovery} names keys at another host, ${document.jwks_uri}: set jwksUri if they are meant`);
+  return document.jwks_uri;
+}
+
+/** @throws Error where the answer is not the document itself: also a redirect, which is not followed. */
+async function fetchDocument(url: string, options: FetchOptions): Promise<string> {
+  const response = await fetch(url, options);
+  if (response.status !== 200 || !response.body) {
+    await response.body?.cancel();
+    throw new Error(`${url} answered ${response.status}`);
+  }
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+    bytes += chunk.byteLength;
+    // Leaving the loop ends the transfer.
+    if (bytes > MAX_DOCUMENT_BYTES) throw new Error(`${url} answers with more than ${MAX_DOCUMENT_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
