@@ -108,11 +108,11 @@ async function gatewayServices(
   config: ApiGatewayConfig,
   dependencies: ApiGatewayDependencies,
 ): Promise<GatewayServices> {
-  const { clock, logger, metrics, verifier, devices, secrets, store, stream, refused, intake } = dependencies;
+  const { clock, logger, metrics, verifier, devices, store, stream, refused, intake } = dependencies;
   const onProblem = (what: string, error: unknown) => {
     logger.warn({ err: error }, `${what} failed`);
   };
-  const sessions = await Sessions.open(secrets, clock, config.sessionLifetimeMs);
+  const sessions = await Sessions.open(dependencies, clock, config.sessionLifetimeMs);
   const { sampleEveryMs: pulseMs, ...eventOptions } = config.events;
   const fleet = new FleetSummary({ ...dependencies, staleAfterMs: config.staleAfterMs, pulseMs, onProblem });
   observeStreamLag(stream, metrics);

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isPublished, issuerDocument } from '#adapters/embedded/local-token-issuer/issuer-server.ts';
+import { verifierOf } from '#adapters/oidc/issuer-verifiers.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
 import type { DeviceIntake } from '#core/ports/device-gateway.ts';
@@ -80,7 +81,8 @@ export async function wireApiGateway(
     live: [live],
     onTlsRenewal: runtime.certificates.onRenewal,
     secrets: await port('secretStore'),
-    verifier: await port('identityVerifier'),
+    checkpoints: await port('checkpointStore'),
+    verifier: verifierOf(await port('identityVerifiers')),
     ...(isPublished(issuer) && { issuerDocument: (path, baseUrl) => issuerDocument(issuer, path, baseUrl) }),
   });
 }

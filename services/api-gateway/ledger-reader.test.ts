@@ -23,9 +23,9 @@ function fail(what: string, cause: unknown): never {
   throw new Error(what, { cause });
 }
 
-function ledgerOf({ settled, watermarks, heads, lost }: typeof RIGHT) {
+function ledgerOf({ settled, watermarks, heads, lost, imported }: typeof RIGHT & { readonly imported?: number }) {
   const tenant: SettledTenant = {
-    ...{ tenant: NORTH, settled, conflicts: 0 },
+    ...{ tenant: NORTH, settled, conflicts: 0, ...(imported !== undefined && { imported }) },
     watermarks: new Map(Object.entries(watermarks) as [StreamName, number][]),
   };
   return new LedgerReader({
@@ -48,6 +48,15 @@ describe('the ledger’s own sum', () => {
         { stream: 'raw-waveform', accepted: 12, pending: 2 },
       ],
     });
+  });
+
+  it('is exact where a site was moved here: what was settled there is accepted, and no watermark has it', async () => {
+    const settled = { ...RIGHT.settled, stored: 70 + 900, rejected: 8 + 100 };
+    expect(await ledgerOf({ ...RIGHT, settled, imported: 1000 })).toMatchObject({
+      ...{ ...settled, accepted: 1100, pending: 10, exact: true, imported: 1000 },
+    });
+    expect((await ledgerOf({ ...RIGHT, settled, imported: 999 })).exact).toBe(false);
+    expect((await ledgerOf({ ...RIGHT, settled })).exact).toBe(false);
   });
 
   it.each([

@@ -20,7 +20,7 @@ interface Snapshot {
 
 /**
  * The sum of ledger.md: accepted = stored + duplicate + rejected + deadLettered + pending, where pending is what the log stamped between the
- * settled watermark and the head. A commit that the log lost takes its items out of both sides; the numbers of the events before and after it tell. What was settled is read before the heads, so that pending cannot come out below zero.
+ * settled watermark and the head; what another site settled before its history was moved here is in accepted too. A commit that the log lost takes its items out of both sides; the numbers of the events before and after it tell. What was settled is read before the heads, so that pending cannot come out below zero.
  */
 export class LedgerReader {
   readonly #store: Pick<TimeSeriesStore, 'settled' | 'lostEvents'>;
@@ -67,9 +67,20 @@ export class LedgerReader {
   }
 
   async of(tenant: TenantId): Promise<LedgerView> {
-    const { atMs, settled, lost, heads, refusedElsewhere } = await this.#current();
+    return this.#viewOf(tenant, await this.#current());
+  }
+
+  /** Of all of whom anything was ever accepted. */
+  async ofAll(): Promise<readonly LedgerView[]> {
+    const snapshot = await this.#current();
+    const tenants = new Set([...snapshot.settled.keys(), ...snapshot.heads.flatMap((heads) => [...heads.keys()])]);
+    return [...tenants].sort().map((tenant) => this.#viewOf(tenant, snapshot));
+  }
+
+  #viewOf(tenant: TenantId, { atMs, settled, lost, heads, refusedElsewhere }: Snapshot): LedgerView {
     const own = settled.get(tenant);
     const { stored, duplicate, rejected, deadLettered } = own?.settled ?? NOTHING_SETTLED;
+    const imported = own?.imported ?? 0;
     const stages = LEDGERED_STREAMS.map((stream, index) => {
       const accepted = heads[index]?.get(tenant) ?? 0;
       const watermark = own?.watermarks.get(stream) ?? 0;
@@ -79,7 +90,7 @@ export class LedgerReader {
       stages.reduce((sum, stage) => sum + count(stage), 0);
     return {
       tenant,
-      accepted: total((stage) => stage.accepted),
+      accepted: total((stage) => stage.accepted) + imported,
       stored,
       duplicate,
       rejected,
@@ -87,10 +98,11 @@ export class LedgerReader {
       pending: total((stage) => stage.pending),
       exact:
         lost === 0 &&
-        stored + duplicate + rejected + deadLettered === total((stage) => stage.watermark) &&
+        stored + duplicate + rejected + deadLettered === total((stage) => stage.watermark) + imported &&
         stages.every((stage) => stage.pending >= 0),
       lost,
       refused: (this.#refusedHere.get(tenant) ?? 0) + (refusedElsewhere.get(tenant) ?? 0),
+      imported,
       conflicts: own?.conflicts ?? 0,
       stages: stages.map(({ stream, accepted, pending }) => ({ stream, accepted, pending })),
       atMs,

@@ -5,6 +5,7 @@ import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
 import type { AlarmJournal, AlarmOutbox } from '#core/ports/alarm-journal.ts';
 import type { AuditTrail } from '#core/ports/audit-trail.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type { DeviceIntake } from '#core/ports/device-gateway.ts';
 import type { DeviceRegistry } from '#core/ports/device-registry.ts';
 import type { EventStream, MeasuredStream } from '#core/ports/event-stream.ts';
@@ -82,6 +83,8 @@ export interface ApiGatewayDependencies {
   /** One a process that sees raw streams or devices. */
   readonly live: readonly LiveFeed[];
   readonly secrets: SecretStore;
+  /** Keeps the sessions that were ended. */
+  readonly checkpoints: CheckpointStore;
   readonly verifier: IdentityVerifier;
   /** Absent where identities are made elsewhere: then there are no tokens to manage. */
   readonly issuer?: TokenIssuer;

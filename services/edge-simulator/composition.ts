@@ -33,6 +33,8 @@ type SimulatorTransport =
       readonly devices?: readonly MqttDevice[] | undefined;
       /** PEM file of the authority to trust, read at each connection; absent where the system knows it. */
       readonly caFile?: string | undefined;
+      /** First level of devices' topics at a broker of the site; absent at the platform's own. */
+      readonly topicRoot?: string | undefined;
     }
   | {
       readonly mode: 'http';
@@ -160,7 +162,12 @@ function planDevices({ transport, tenant, site, machines = DEMO_MACHINES }: Simu
     const { url, token } = transport;
     return [{ id: 'http', uplink: new HttpUplink({ url, site, ...(token === undefined ? {} : { token }) }), machines }];
   }
-  const { url, caFile, devices = machines.map(({ description: { id } }) => ({ id, machines: [id] })) } = transport;
+  const {
+    url,
+    caFile,
+    topicRoot,
+    devices = machines.map(({ description: { id } }) => ({ id, machines: [id] })),
+  } = transport;
   const homeless = machines.filter(
     ({ description }) => !devices.some((device) => device.machines.includes(description.id)),
   );
@@ -174,7 +181,11 @@ function planDevices({ transport, tenant, site, machines = DEMO_MACHINES }: Simu
     for (const { description } of own) spokenFor.add(description.id);
     if (own.length === 0) return [];
     const speaker = { ...device, machines: own.map(({ description }) => description.id) };
-    const uplink = new MqttUplink({ url, tenant, site, device: speaker, ...(caFile === undefined ? {} : { caFile }) });
+    const uplink = new MqttUplink({
+      ...{ url, tenant, site, device: speaker },
+      ...(caFile === undefined ? {} : { caFile }),
+      ...(topicRoot === undefined ? {} : { topicRoot }),
+    });
     return [{ id: device.id, uplink, machines: own }];
   });
 }

@@ -7,6 +7,7 @@ import type { SimulatorOptions } from './composition.ts';
 import { DEMO_MACHINES } from './plant.ts';
 import { SIMULATOR_SETTINGS, type SimulatorSetting } from './settings.ts';
 import { systemErrorCode } from './system-error.ts';
+import type { MqttDevice } from './transport/mqtt-uplink.ts';
 
 type Key = keyof typeof SIMULATOR_SETTINGS;
 type Values = { [K in Key]: z.infer<(typeof SIMULATOR_SETTINGS)[K]['schema']> };
@@ -102,18 +103,28 @@ function transportOf(values: Values): SimulatorOptions['transport'] {
     url: `${values.tls === 'true' ? 'mqtts' : 'mqtt'}://${values.host}:${values['mqtt-port']}`,
     devices: values.credentials === undefined ? undefined : readCredentials(values.credentials),
     caFile,
+    topicRoot: values['topic-root'],
   };
 }
 
 const name = z.string().refine(isName);
-const credentialsSchema = z.strictObject({
-  devices: z
-    .array(z.strictObject({ id: name, secret: z.string().min(1), machines: z.array(name).min(1).max(1000) }))
-    .min(1)
-    .max(1000),
-});
+const text = z.string().min(1).optional();
+const deviceSchema = z
+  .strictObject({
+    id: name,
+    secret: text,
+    certificateFile: text,
+    keyFile: text,
+    machines: z.array(name).min(1).max(1000),
+  })
+  .refine(
+    ({ secret, certificateFile, keyFile }) =>
+      (certificateFile === undefined) === (keyFile === undefined) && (secret ?? keyFile) !== undefined,
+    { error: 'needs a secret, or both certificateFile and keyFile' },
+  );
+const credentialsSchema = z.strictObject({ devices: z.array(deviceSchema).min(1).max(1000) });
 
-function readCredentials(path: string): z.infer<typeof credentialsSchema>['devices'] {
+function readCredentials(path: string): readonly MqttDevice[] {
   const content = readNamedFile('credentials', path);
   let json: unknown;
   try {
@@ -126,7 +137,7 @@ function readCredentials(path: string): z.infer<typeof credentialsSchema>['devic
   if (result.success) return result.data.devices;
   const [issue] = result.error.issues;
   throw new SimulatorConfigError(
-    `${path}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}; it must hold {"devices":[{"id","secret","machines":[]}]}`,
+    `${path}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}; it must hold {"devices":[{"id","secret","machines":[]}]}, or certificateFile and keyFile instead of the secret`,
   );
 }
 

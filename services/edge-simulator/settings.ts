@@ -47,7 +47,13 @@ export const SIMULATOR_SETTINGS = {
     env: 'TRIBO_SIMULATOR_CREDENTIALS',
     schema: text.optional(),
     allowed: 'the path of a JSON file',
-    help: 'Devices with their secrets: {"devices":[{"id","secret","machines":[]}]} (MQTT).',
+    help: 'Devices with their secrets: {"devices":[{"id","secret","machines":[]}]}; with certificateFile and keyFile for a broker that asks for a certificate (MQTT).',
+  },
+  'topic-root': {
+    env: 'TRIBO_SIMULATOR_TOPIC_ROOT',
+    schema: name.optional(),
+    allowed: NAME,
+    help: 'First level of topics at an MQTT broker of the site, such as device; not at the broker of the platform (MQTT).',
   },
   'token-file': {
     env: 'TRIBO_SIMULATOR_TOKEN_FILE',

@@ -56,6 +56,7 @@ export async function wireIngestion(runtime: ServiceRuntime): Promise<BrokerInge
     { acceptAgeMs: acceptAgeDays * DAY_MS, maxPendingEvents },
     {
       stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream'),
+      store: runtime.store,
       machines: await port('machineRegistry'),
       objects: await port('objectStore'),
       ...{ clock, logger, metrics, tracing },

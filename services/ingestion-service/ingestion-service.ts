@@ -17,6 +17,7 @@ import type {
 import type { EventStream, MeasuredStream } from '#core/ports/event-stream.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import type { Logger } from '#services/shared/observability/logger.ts';
 import { observeIntake } from '#services/shared/observability/observed-intake.ts';
@@ -42,6 +43,7 @@ export interface IngestionWatcher {
 export interface IngestionDependencies<Gateway extends DeviceGateway> {
   /** Where its tail can be read, receipts are read back from that; else the store looks for what may have come before this process began. */
   readonly stream: MeasuredStream;
+  readonly store: Pick<TimeSeriesStore, 'settled'>;
   readonly machines: MachineRegistry;
   readonly objects: ObjectStore;
   readonly clock: Clock;
@@ -70,7 +72,7 @@ export async function startIngestion<Gateway extends DeviceGateway>(
   options: Partial<IntakeOptions>,
   dependencies: IngestionDependencies<Gateway>,
 ): Promise<RunningIngestion<Gateway>> {
-  const { machines, objects, clock, logger, metrics, watcher, presence, makeGateway } = dependencies;
+  const { store, machines, objects, clock, logger, metrics, watcher, presence, makeGateway } = dependencies;
   const stream = observedStream(dependencies.stream, { metrics });
   const tail = tailOf(dependencies.stream);
   const tracing = dependencies.tracing.as('ingestion-service');
@@ -79,6 +81,7 @@ export async function startIngestion<Gateway extends DeviceGateway>(
     {
       stream: watched(stream, watcher),
       ...(tail && { tail }),
+      isMoved: async () => (await store.settled()).some(({ imported = 0 }) => imported > 0),
       machines,
       objects,
       clock,

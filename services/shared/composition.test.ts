@@ -8,7 +8,8 @@ import { z } from 'zod';
 import { provide, provideNotifier } from '#adapters/provider-module.ts';
 import { FAMILIES, PROVIDERS } from '#adapters/providers.ts';
 import { until } from '#core/contracts/until.ts';
-import type { BoundPorts, PortName } from '#core/ports/tokens.ts';
+import type { TenantId } from '#core/domain/ids.ts';
+import { PORT_NAMES, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import { composeAlertEngine, wireAlertEngine } from '#services/alert-engine/composition.ts';
 import { composeApiGateway } from '#services/api-gateway/composition.ts';
 import { composeFeatureService } from '#services/feature-service/composition.ts';
@@ -26,27 +27,6 @@ import type { ReadinessReport } from './http/readiness.ts';
 import { DATA_FORMAT } from './process/data-format.ts';
 import { readAddress, runningServices } from './process/service-address.ts';
 
-/** Every port by name: a new one that is missing here does not compile. */
-const PORTS = Object.keys({
-  clock: true,
-  deviceGateway: true,
-  eventStream: true,
-  timeSeriesStore: true,
-  objectStore: true,
-  secretStore: true,
-  checkpointStore: true,
-  machineRegistry: true,
-  deviceRegistry: true,
-  ruleStore: true,
-  auditTrail: true,
-  alarmJournal: true,
-  modelRegistry: true,
-  modelInference: true,
-  notifiers: true,
-  tokenIssuer: true,
-  identityVerifier: true,
-} satisfies Record<PortName, true>) as PortName[];
-
 let dataDir: string;
 beforeEach(() => {
   dataDir = mkdtempSync(join(tmpdir(), 'tribo-runtime-'));
@@ -62,12 +42,44 @@ const configuration = (further: Readonly<Record<string, string>> = {}) =>
 describe('the runtime of a process', () => {
   it('opens every port, each once, and closes them', async () => {
     const runtime = openRuntime(configuration(), 'test');
-    for (const name of PORTS) expect([name, await runtime.port(name)]).toEqual([name, expect.anything()]);
-    for (const name of PORTS) expect(await runtime.port(name)).toBe(await runtime.port(name));
+    for (const name of PORT_NAMES) expect([name, await runtime.port(name)]).toEqual([name, expect.anything()]);
+    for (const name of PORT_NAMES) expect(await runtime.port(name)).toBe(await runtime.port(name));
     await runtime.close();
     const again = openRuntime(configuration(), 'test');
     expect(await again.port('timeSeriesStore')).toBeDefined();
     await again.close();
+  });
+});
+
+describe('the ports of a process', () => {
+  it('are measured under the names of their adapters, also where one asks another', async () => {
+    const runtime = openRuntime(configuration(), 'test');
+    await (await runtime.port('objectStore')).get('nothing');
+    await (
+      await runtime.port('modelRegistry')
+    ).register(
+      { name: 'health', tenant: 'demo' as TenantId },
+      {
+        ...{ artifact: Buffer.from('model'), format: 'onnx', inputs: [], parameters: {} },
+        provenance: { trainedOn: '', fromMs: 0, toMs: 0, samples: 0, software: '', metrics: {} },
+      },
+    );
+    await (await runtime.port('timeSeriesStore')).settled();
+    const notifier = (await runtime.port('notifiers'))[0]!;
+    await expect(notifier.send({ id: '1', notice: undefined as never })).rejects.toThrow();
+    const unreached = runtime.store.settled({ signal: AbortSignal.abort() });
+    await expect(unreached).rejects.toMatchObject({ code: 'cancelled' });
+    const exposed = await runtime.metrics.metrics();
+    await runtime.close();
+    for (const labels of [
+      'tribo_port="objectStore",tribo_method="get",tribo_adapter="file-object-store"} 1',
+      'tribo_port="objectStore",tribo_method="put",tribo_adapter="file-object-store"} 1',
+      'db_system_name="sqlite",db_operation_name="register",tribo_port="modelRegistry"} 1',
+      'db_system_name="duckdb",db_operation_name="settled",tribo_port="timeSeriesStore"} 1',
+      'tribo_port="notifiers",tribo_method="send",tribo_adapter="log-notifier",error_type="_OTHER"} 1',
+      'tribo_port="timeSeriesStore",tribo_method="settled",tribo_adapter="time-series",error_type="cancelled"} 1',
+    ])
+      expect(exposed).toContain(`_duration_seconds_count{service="test",${labels}`);
   });
 });
 
@@ -134,6 +146,29 @@ describe('a site of a provider', () => {
     expect((await runtime.port('notifiers')).map(({ name }) => name)).toEqual(['log', 'one', 'two']);
     await runtime.close();
     expect(closed.sort()).toEqual(['one', 'two']);
+  });
+
+  it('trusts the issuers that its file names beside its own', async () => {
+    const portsFile = join(dataDir, 'ports.yaml');
+    const directoryId = 'aaaabbbb-0000-cccc-1111-dddd2222eeee';
+    writeFileSync(
+      portsFile,
+      `aws: { region: us-east-2 }
+identityVerifiers:
+  - { adapter: oidc, issuer: 'https://id.example', audience: tribo }
+  - { adapter: aws, userPoolId: us-east-2_AbCd, clientIds: [plant], tenant: { is: north } }
+  - { adapter: azure, directoryId: ${directoryId}, audience: tribo, tenant: { claim: extension_tenant } }
+  - { adapter: gcp, projectId: plant-akron }`,
+    );
+    const runtime = openRuntime(configuration({ portsFile }), 'test');
+    expect((await runtime.port('identityVerifiers')).map(({ issuer }) => issuer)).toEqual([
+      expect.stringMatching(/^https:..[0-9a-f]{16}\.issuer\.tribo\.localhost$/),
+      'https://id.example',
+      'https://cognito-idp.us-east-2.amazonaws.com/us-east-2_AbCd',
+      `https://login.microsoftonline.com/${directoryId}/v2.0`,
+      'https://securetoken.google.com/plant-akron',
+    ]);
+    await runtime.close();
   });
 
   it('whose file says too little is told all of it before anything is opened', () => {

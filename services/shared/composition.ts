@@ -5,14 +5,14 @@ import { embeddedModule } from '#adapters/embedded/module.ts';
 import { providerModule, type Offer } from '#adapters/provider-module.ts';
 import { FAMILIES, PROVIDERS } from '#adapters/providers.ts';
 import type { StreamName } from '#core/domain/event.ts';
-import type { Notifier } from '#core/ports/notifier.ts';
-import { portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
+import { PORT_NAMES, portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { notificationSettings } from './config/notification-settings.ts';
 import { loadPortsFile, type Choice, type Chosen } from './config/ports-file.ts';
 import type { Configuration } from './config/settings.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createMetricsRegistry } from './observability/metrics.ts';
+import { observedBinding, observedPort, type PortObservation } from './observability/observed-port.ts';
 import { Tracing } from './observability/tracing.ts';
 import { connectPort } from './rpc/port-client.ts';
 import { socketPath } from './rpc/socket-path.ts';
@@ -50,8 +50,13 @@ const DAY_MS = 86_400_000;
 const CHOICE: Choice<Offer> = { families: FAMILIES, providers: PROVIDERS };
 
 /** What a site with this configuration has from elsewhere. @throws ConfigurationError where its file is wrong. */
-export function portsElsewhere({ portsFile }: Configuration): Elsewhere {
-  return portsFile === undefined ? {} : elsewhereOf(loadPortsFile(portsFile, CHOICE));
+export function portsElsewhere(configuration: Configuration): Elsewhere {
+  return elsewhereOf(chosenAdapters(configuration));
+}
+
+/** The adapters of {@link portsElsewhere} and the notifiers, with their settings. @throws ConfigurationError where the site's file is wrong. */
+export function chosenAdapters({ portsFile }: Configuration, choice = CHOICE): readonly Chosen<Offer>[] {
+  return portsFile === undefined ? [] : loadPortsFile(portsFile, choice);
 }
 
 /**
@@ -63,7 +68,7 @@ export function openRuntime(
   processName: string,
   { publishes, choice = CHOICE }: { readonly publishes?: readonly StreamName[]; readonly choice?: Choice<Offer> } = {},
 ): ServiceRuntime {
-  const { dataDir, portsFile, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes } = configuration;
+  const { dataDir, logLevel, otlpEndpoint, streamRetentionDays, streamMaxBytes } = configuration;
   const { host, mqttPort, insecure, publicUrl } = configuration;
   const certificates = new Certificates(configuration);
   const tls = certificates.current;
@@ -84,20 +89,22 @@ export function openRuntime(
   });
   const container = new Container();
   container.load(embedded.module);
-  const chosen = portsFile === undefined ? [] : loadPortsFile(portsFile, choice);
+  const chosen = chosenAdapters(configuration, choice);
   for (const { offer } of chosen) if (!offer.isOneOfSeveral) container.unbind(portToken(offer.port));
   const elsewhere = providerModule((binding) => {
     for (const { offer, settings } of chosen) offer.bind(binding, settings);
   });
   container.load(elsewhere.module);
+  const observation = { metrics: createMetricsRegistry(processName), tracing };
+  observePorts(container, observation);
   const store = connectPort<RemoteStore>(socketPath(dataDir, TIME_SERIES_PORT), 'the time-series store');
   return {
     configuration,
     logger,
-    metrics: createMetricsRegistry(processName),
+    metrics: observation.metrics,
     tracing,
     certificates,
-    store,
+    store: observedPort<RemoteStore>(store, { port: 'timeSeriesStore', adapter: TIME_SERIES_PORT }, observation),
     elsewhere: elsewhereOf(chosen),
     port: (name) => openPort(container, name),
     close: async () => {
@@ -109,14 +116,21 @@ export function openRuntime(
   };
 }
 
+/** Each port as it is opened, also where an adapter asks for another's. */
+function observePorts(container: Container, observation: PortObservation): void {
+  for (const name of PORT_NAMES) {
+    const observe = (bound: BoundPorts[typeof name]) => observedBinding(name, bound, observation);
+    container.onActivation(portToken(name), (_context, bound: BoundPorts[typeof name]) => observe(bound));
+  }
+}
+
 function elsewhereOf(chosen: readonly Chosen<Offer>[]): Elsewhere {
   const instead = chosen.filter(({ offer }) => !offer.isOneOfSeveral);
   return Object.fromEntries(instead.map(({ offer }) => [offer.port, offer.adapter]));
 }
 
-/** Each adapter that offers notifiers has a list of its own. */
+/** Of a port that is a list each adapter that offers it has a list of its own. */
 async function openPort<Name extends PortName>(container: Container, name: Name): Promise<BoundPorts[Name]> {
-  if (name !== 'notifiers') return container.getAsync(portToken(name));
-  const lists = await container.getAllAsync<BoundPorts['notifiers']>(portToken(name));
-  return (lists.length === 1 ? lists[0] : lists.flat()) as readonly Notifier[] as BoundPorts[Name];
+  const bound = await container.getAllAsync<BoundPorts[Name]>(portToken(name));
+  return bound.length === 1 ? bound[0]! : (bound.flat() as unknown as BoundPorts[Name]);
 }

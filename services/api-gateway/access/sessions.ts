@@ -3,16 +3,12 @@ import { z } from 'zod';
 import type { Clock } from '#core/clock.ts';
 import { isName, type TenantId } from '#core/domain/ids.ts';
 import { isRole, type Role } from '#core/domain/role.ts';
-import { PortError } from '#core/errors.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
+import { EndedSessions } from './ended-sessions.ts';
 import type { Principal } from './principal.ts';
 
 const KEY_SECRET = 'api-gateway.session-key';
-const ENDED_SECRET = 'api-gateway.ended-sessions';
-const MAX_ENDED = 10_000;
-
-/** When each ended session would have expired, by its id. */
-const endedSchema = z.record(z.string(), z.number());
 
 const contentSchema = z.object({
   id: z.string(),
@@ -24,33 +20,34 @@ const contentSchema = z.object({
 
 /**
  * Sessions of people at the page. The cookie carries its content, signed with a key from the secret store, so that a session outlives a
- * restart and any replica can read it. Ended sessions are remembered until they would have expired, within a bound, in memory and, for the
- * next start, in the secret store.
+ * restart and any replica can read it. Ended sessions are remembered until they would have expired.
  */
 export class Sessions {
-  readonly #secrets: SecretStore;
   readonly #key: Buffer;
   readonly #clock: Clock;
   readonly #lifetimeMs: number;
-  readonly #ended = new Map<string, number>();
-  #saving: Promise<void> = Promise.resolve();
+  readonly #ended: EndedSessions;
 
-  static async open(secrets: SecretStore, clock: Clock, lifetimeMs: number): Promise<Sessions> {
+  static async open(
+    { secrets, checkpoints }: { readonly secrets: SecretStore; readonly checkpoints: CheckpointStore },
+    clock: Clock,
+    lifetimeMs: number,
+  ): Promise<Sessions> {
     let key = await secrets.get(KEY_SECRET);
     if (key === undefined) {
       key = randomBytes(32).toString('base64url');
       await secrets.put(KEY_SECRET, key);
     }
-    const sessions = new Sessions(secrets, Buffer.from(key, 'base64url'), clock, lifetimeMs);
-    await sessions.#readEnded();
-    return sessions;
+    const ended = await EndedSessions.open(checkpoints, clock);
+    await ended.takeOver(secrets);
+    return new Sessions(Buffer.from(key, 'base64url'), clock, lifetimeMs, ended);
   }
 
-  private constructor(secrets: SecretStore, key: Buffer, clock: Clock, lifetimeMs: number) {
-    this.#secrets = secrets;
+  private constructor(key: Buffer, clock: Clock, lifetimeMs: number, ended: EndedSessions) {
     this.#key = key;
     this.#clock = clock;
     this.#lifetimeMs = lifetimeMs;
+    this.#ended = ended;
   }
 
   /** A new session and the value of its cookie. */
@@ -78,46 +75,9 @@ export class Sessions {
     return this.#principal(id, subject, tenant as TenantId, roles.filter(isRole), expiresAtMs);
   }
 
-  /** At once in this process; resolves when a restart does not bring it back either. @throws PortError of the secret store. */
+  /** At once in this process; resolves when a restart does not bring it back either. @throws PortError of the checkpoint store. */
   async end({ sessionId, expiresAtMs }: Principal): Promise<void> {
-    if (sessionId === undefined) return;
-    this.#remember(sessionId, expiresAtMs);
-    const saved = this.#saving.then(() => this.#saveEnded());
-    // One that failed is told to whoever asked for it, and must not stop the next.
-    this.#saving = saved.catch(() => undefined);
-    await saved;
-  }
-
-  /** What another replica has ended since is kept too. */
-  async #saveEnded(): Promise<void> {
-    await this.#readEnded();
-    await this.#secrets.put(ENDED_SECRET, JSON.stringify(Object.fromEntries(this.#ended)));
-  }
-
-  async #readEnded(): Promise<void> {
-    const text = await this.#secrets.get(ENDED_SECRET);
-    if (text === undefined) return;
-    const parsed = endedSchema.safeParse(jsonOf(text));
-    if (!parsed.success) {
-      throw new PortError(
-        'data_loss',
-        `secret ${ENDED_SECRET} cannot be read; delete it and ${KEY_SECRET}, which ends all sessions`,
-      );
-    }
-    for (const [id, expiresAtMs] of Object.entries(parsed.data)) {
-      if (!this.#ended.has(id)) this.#remember(id, expiresAtMs);
-    }
-  }
-
-  #remember(sessionId: string, untilMs: number): void {
-    const nowMs = this.#clock.nowMs();
-    for (const [id, expiresAtMs] of this.#ended) if (expiresAtMs <= nowMs) this.#ended.delete(id);
-    if (untilMs <= nowMs) return;
-    for (const oldest of this.#ended.keys()) {
-      if (this.#ended.size < MAX_ENDED) break;
-      this.#ended.delete(oldest);
-    }
-    this.#ended.set(sessionId, untilMs);
+    if (sessionId !== undefined) await this.#ended.add(sessionId, expiresAtMs);
   }
 
   /** Whether the token sent in X-CSRF-Token is that of the session. */
@@ -138,13 +98,5 @@ export class Sessions {
     const expected = this.#mac(purpose, text);
     const given = Buffer.from(sent, 'base64url');
     return given.length === expected.length && timingSafeEqual(given, expected);
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -32,6 +32,10 @@ export const ledgerSchema = z
     refused: z.int().meta({
       description: 'Items or requests that were never acknowledged, since the process started: outside the sum',
     }),
+    imported: z.int().meta({
+      description:
+        'Of accepted, what another site had settled before its history was moved here; 0 where none was. In no stage.',
+    }),
     conflicts: z.int().meta({ description: 'Same metric and time, another value; both are stored' }),
     stages: z.array(ledgerStageSchema),
     atMs: instantMsSchema,
@@ -50,6 +54,7 @@ export const ledgerSchema = z
         exact: true,
         lost: 0,
         refused: 3,
+        imported: 0,
         conflicts: 0,
         stages: [
           { stream: 'metrics', accepted: 11_990, pending: 50 },

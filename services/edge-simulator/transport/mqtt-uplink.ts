@@ -17,6 +17,8 @@ export interface MqttUplinkOptions {
   readonly device: MqttDevice;
   /** PEM file of the authority that signed the broker's certificate, when the system does not know it; read at each connection. */
   readonly caFile?: string;
+  /** First level of the device's topics at a broker of the site, before its id; absent at the platform's own broker. */
+  readonly topicRoot?: string;
   readonly keepAliveS?: number;
   readonly connectTimeoutMs?: number;
   /** How long to wait for a PUBACK before the connection counts as dead. */
@@ -28,7 +30,10 @@ export interface MqttDevice {
   /** Client id and user name. */
   readonly id: string;
   /** Password; none for a broker that asks for none. */
-  readonly secret?: string;
+  readonly secret?: string | undefined;
+  /** PEM files of its certificate and key, for a broker that asks for one; read at each connection. */
+  readonly certificateFile?: string | undefined;
+  readonly keyFile?: string | undefined;
   readonly machines: readonly string[];
 }
 
@@ -38,7 +43,7 @@ const MAX_PAYLOAD_BYTES = 128 * 1024;
 /**
  * MQTT 3.1.1 at QoS 1. The connection is made on demand and once an attempt: whoever sends decides when to try again, so a message
  * is never both in this client's memory and in the sender's queue. Presence is a retained status for each machine; the Last Will,
- * of which MQTT allows one a connection, is that of the first.
+ * of which MQTT allows one a connection, is that of the first. At a broker of the site it is one status, the device's.
  */
 export class MqttUplink implements Uplink {
   readonly limits = { maxMessages: 1000, maxBytes: MAX_PAYLOAD_BYTES };
@@ -89,8 +94,21 @@ export class MqttUplink implements Uplink {
     });
   }
 
+  /** What a broker of the site has before a device's topics. */
+  get #below(): string {
+    const { topicRoot, device } = this.#options;
+    return topicRoot === undefined ? '' : `${topicRoot}/${device.id}/`;
+  }
+
+  get #statusTopics(): readonly string[] {
+    const { topicRoot, device } = this.#options;
+    return topicRoot === undefined
+      ? device.machines.map((machine) => this.#topic(machine, 'status'))
+      : [`${this.#below}status`];
+  }
+
   #topic(machine: string, rest: string): string {
-    return `tribo/v1/${this.#options.tenant}/${this.#options.site}/${machine}/${rest}`;
+    return `${this.#below}tribo/v1/${this.#options.tenant}/${this.#options.site}/${machine}/${rest}`;
   }
 
   #connected(): Promise<MqttClient> {
@@ -104,28 +122,25 @@ export class MqttUplink implements Uplink {
 
   async #connect(): Promise<MqttClient> {
     const { url, device, caFile, keepAliveS = 30, connectTimeoutMs = 10_000 } = this.#options;
-    const [first] = device.machines;
+    const [will] = this.#statusTopics;
     const client = mqtt.connect(url, {
       clientId: device.id,
       username: device.id,
       ...(device.secret === undefined ? {} : { password: device.secret }),
-      ...(caFile === undefined ? {} : { ca: readAuthority(caFile) }),
+      ...(caFile === undefined ? {} : { ca: readPem('the authority to trust', caFile) }),
+      ...(device.certificateFile === undefined
+        ? {}
+        : { cert: readPem(`the certificate of ${device.id}`, device.certificateFile) }),
+      ...(device.keyFile === undefined ? {} : { key: readPem(`the key of ${device.id}`, device.keyFile) }),
       protocolVersion: 4,
       clean: true,
       keepalive: keepAliveS,
       connectTimeout: connectTimeoutMs,
       reconnectPeriod: 0,
       queueQoSZero: false,
-      ...(first === undefined
+      ...(will === undefined
         ? {}
-        : {
-            will: {
-              topic: this.#topic(first, 'status'),
-              payload: Buffer.from('{"online":false}'),
-              qos: 1,
-              retain: true,
-            },
-          }),
+        : { will: { topic: will, payload: Buffer.from('{"online":false}'), qos: 1, retain: true } }),
     });
     this.#client = client;
     return new Promise((resolve, reject) => {
@@ -152,9 +167,7 @@ export class MqttUplink implements Uplink {
   }
 
   #publishStatus(client: MqttClient, online: boolean): void {
-    for (const machine of this.#options.device.machines) {
-      client.publish(this.#topic(machine, 'status'), JSON.stringify({ online }), { qos: 1, retain: true });
-    }
+    for (const topic of this.#statusTopics) client.publish(topic, JSON.stringify({ online }), { qos: 1, retain: true });
   }
 
   #publish(client: MqttClient, topic: string, payload: string, signal: AbortSignal | undefined): Promise<void> {
@@ -191,14 +204,12 @@ export class MqttUplink implements Uplink {
   }
 }
 
-function readAuthority(path: string): string {
+function readPem(what: string, path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const reason = systemErrorCode(error) ?? 'unknown';
-    throw new PortError('unavailable', `the authority to trust cannot be read from ${path} (${reason})`, {
-      cause: error,
-    });
+    throw new PortError('unavailable', `${what} cannot be read from ${path} (${reason})`, { cause: error });
   }
 }
 

@@ -67,6 +67,26 @@ describe('the MQTT uplink', () => {
     expect(JSON.parse(data[2]!.payload)).toEqual({ ...waveform, samples: 'AQD//w==' });
   });
 
+  it('speaks below its own name at a broker of the site, and says there that it is online', async () => {
+    const broker = closing(await startBroker());
+    const device = { id: 'd1', machines: ['pump-1', 'fan-1'] };
+    const options = { url: broker.url, tenant: 'demo', site: 'akron', device, topicRoot: 'device' };
+    const uplink = closing(new MqttUplink(options));
+    await uplink.send(telemetryBatch('a'));
+    expect(broker.published.map(({ topic, retain }) => [topic, retain])).toEqual([
+      ['device/d1/status', true],
+      ['device/d1/tribo/v1/demo/akron/pump-1/telemetry', false],
+    ]);
+  });
+
+  it('says which file it cannot read of its certificate', async () => {
+    const device = { id: 'd1', machines: ['pump-1'], certificateFile: '/nowhere/d1.pem', keyFile: '/nowhere/d1.key' };
+    await expect(mqttUplink('mqtts://127.0.0.1:1', device).send(telemetryBatch('a'))).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('the certificate of d1 cannot be read from /nowhere/d1.pem (ENOENT)'),
+    });
+  });
+
   it('says online when it connects, offline when it closes, and has the broker say offline when it dies', async () => {
     const broker = closing(await startBroker());
     const device = { id: 'gateway', machines: ['pump-1', 'fan-1'] };

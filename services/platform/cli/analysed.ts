@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LEDGERED_STREAMS, type StreamName } from '#core/domain/event.ts';
+import type { StreamName } from '#core/domain/event.ts';
 import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
-import { STORE_GROUP } from '#services/timeseries-service/store-group.ts';
+import { isToldByLedger } from '#services/timeseries-service/store-group.ts';
 import { STREAM_LAG } from '#services/shared/observability/stream-lag.ts';
 import type { ApiClient } from './api-client.ts';
 import { CommandError } from './output.ts';
@@ -58,16 +58,11 @@ async function untilReadUp(client: ApiClient, streams: readonly string[]): Promi
   const readUp = new Set<string>();
   await untilGiven(async () => {
     const groups = (await groupsOf(client)).filter(
-      ({ stream, group }) => streams.includes(stream) && !isLedgered(stream, group),
+      ({ stream, group }) => streams.includes(stream) && !isToldByLedger(stream, group),
     );
     for (const { stream, group, events } of groups) if (events === 0) readUp.add(`${stream}/${group}`);
     return groups.every(({ stream, group }) => readUp.has(`${stream}/${group}`)) ? true : undefined;
   }, 'what was sent is not judged yet');
-}
-
-/** That these have read what was sent is told by the ledger, also while others send so much that they never have nothing left. */
-function isLedgered(stream: string, group: string): boolean {
-  return group === STORE_GROUP && (LEDGERED_STREAMS as readonly string[]).includes(stream);
 }
 
 async function groupsOf(client: ApiClient) {

@@ -6,7 +6,6 @@ import type { Command } from 'commander';
 import { PortError } from '#core/errors.ts';
 import { DataFolderError, formatOf, refuseNewerFormat } from '#services/shared/process/data-format.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
-import { runningServices } from '#services/shared/process/service-address.ts';
 import { BackupError, type BackupContent } from '../backup/manifest.ts';
 import { checkBackup, stageRestore } from '../backup/stage-restore.ts';
 import { takeBackup, type TakenBackup } from '../backup/take-backup.ts';
@@ -15,6 +14,7 @@ import { restoredFolder, swapFolder } from '../folder-swap.ts';
 import { connectControl, type RestoreOutcome } from '../platform-control.ts';
 import { softwareVersion } from '../software-version.ts';
 import { elsewhereText } from './api-client.ts';
+import { refuseUnderServices } from './lone-services.ts';
 import type { Action } from './main.ts';
 import { CommandError, type Output } from './output.ts';
 import { mebibytes, progressBar, untilInterrupted } from './progress.ts';
@@ -141,7 +141,7 @@ async function check(backup: string, out: Output): Promise<BackupContent> {
 async function restore(backup: string, dataDir: string, isForced: boolean, out: Output): Promise<Restored> {
   const holder = holderOf(dataDir);
   if (!isForced) refuseOverwriting(dataDir, holder);
-  if (holder === undefined) refuseUnderServices(dataDir);
+  if (holder === undefined) refuseUnderServices(dataDir, 'restore');
   const bar = progressBar(out);
   const staged = await stageRestore(backup, dataDir, {
     onProgress: ({ doneBytes, totalBytes }) => bar.at(doneBytes / Math.max(totalBytes, 1), 'copying'),
@@ -167,19 +167,8 @@ function refuseOverwriting(dataDir: string, holder: number | undefined): void {
     );
 }
 
-/** A service that was started by itself would go on writing to the folder that is put aside. */
-function refuseUnderServices(dataDir: string): void {
-  const services = runningServices(dataDir).map(({ name, pid }) => `${name} (process ${pid})`);
-  if (services.length === 0) return;
-  throw new CommandError(
-    'conflict',
-    `without a platform, services run on ${dataDir}: ${services.join(', ')}`,
-    'stop them, then restore',
-  );
-}
-
 function swapStopped(dataDir: string): { aside?: string } {
-  refuseUnderServices(dataDir);
+  refuseUnderServices(dataDir, 'restore');
   if (existsSync(dataDir) && readdirSync(dataDir).length > 0) lockDataFolder(dataDir);
   const { aside } = swapFolder(dataDir, Date.now());
   if (aside === undefined) return {};

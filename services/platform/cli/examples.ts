@@ -41,6 +41,12 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   raw: ['tribo raw press-7', 'tribo raw press-7 --from 2026-11-21T06:00:00Z --limit 20'],
   backup: ['tribo backup ../tribo-2026-11-21'],
   restore: ['tribo restore ../tribo-2026-11-21 --check', 'tribo restore ../tribo-2026-11-21 --into .tribo --force'],
+  site: [
+    'tribo site export ../plant-1 --dry-run --egress-per-gb 0.09',
+    'tribo site export ../plant-1',
+    'tribo site import ../plant-1 --data-dir ../tribo-new',
+  ],
   export: ['tribo export ../readings --machine pump-1 --from 2026-11-01'],
   doctor: ['tribo doctor', 'tribo doctor --json'],
+  verify: ['tribo verify --site ports.yaml --dry-run', 'tribo verify --site ports.yaml --port objectStore'],
 };

@@ -19,9 +19,11 @@ import { addPlantCommands } from './plant-commands.ts';
 import { addRawCommand } from './raw-command.ts';
 import { addReplayCommands } from './replay-commands.ts';
 import { addRuleCommands } from './rule-commands.ts';
+import { addSiteCommands } from './site-commands.ts';
 import { addSimulateCommand } from './simulate-command.ts';
 import { addStartCommand } from './start-command.ts';
 import { addTokenCommands } from './token-commands.ts';
+import { addVerifyCommand } from './verify-command.ts';
 
 /** What every command gets: the parsed configuration, a client of the running platform, and where to print. */
 export interface CommandContext {
@@ -100,8 +102,10 @@ addTokenCommands(program, action);
 addAuditCommand(program, action);
 addBackupCommands(program, action);
 addExportCommand(program, action);
+addSiteCommands(program, action);
 addRawCommand(program, action);
 addDoctorCommand(program, action);
+addVerifyCommand(program, action);
 for (const command of program.commands) {
   const lines = EXAMPLES[command.name()] ?? [];
   command.addHelpText('afterAll', () => `\nExamples:\n${lines.map((line) => `  npx ${line}`).join('\n')}`);

@@ -155,8 +155,8 @@ function refuseSameNames(
   for (const [index, { offer, settings }] of chosen.entries()) {
     if (!offer.isOneOfSeveral || !isMapping(settings)) continue;
     const { name } = settings;
-    if (known.has(name))
-      file.say([...picked[index]!.at, 'name'], `must be another for each, and ${String(name)} is taken`);
+    if (typeof name !== 'string') continue;
+    if (known.has(name)) file.say([...picked[index]!.at, 'name'], `must be another for each, and ${name} is taken`);
     known.add(name);
   }
 }

@@ -1,3 +1,4 @@
+import { isPromise } from 'node:util/types';
 import {
   context,
   createContextKey,
@@ -21,7 +22,14 @@ import {
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-base';
 import { OtlpSpanExporter } from './otlp-span-exporter.ts';
-import { AsyncLocalContextManager, contextOf, isSampled, parseTraceparent } from './trace-context.ts';
+import { errorTypeOf } from './error-type.ts';
+import {
+  activeSpanContext,
+  AsyncLocalContextManager,
+  contextOf,
+  isSampled,
+  parseTraceparent,
+} from './trace-context.ts';
 
 export interface TracingOptions {
   readonly service: string;
@@ -95,6 +103,23 @@ export class Tracing implements AsyncDisposable {
     return this.#run(this.tracer.startSpan(name, options, contextOf(parent)), work);
   }
 
+  /**
+   * Makes a call to another part: in a span of its own where the running code belongs to a recorded trace, else alone, which costs nothing.
+   * What is no promise is given back as it is, without a span.
+   */
+  callSpan<Result>(
+    name: string,
+    { kind = SpanKind.CLIENT, attributes = {} }: Pick<SpanOptions, 'kind' | 'attributes'>,
+    call: () => Result,
+  ): Result {
+    const caller = activeSpanContext();
+    if (!caller || !isSampled(caller)) return call();
+    const active = context.active();
+    const span = this.tracer.startSpan(name, { kind, attributes }, active);
+    const result = context.with(trace.setSpan(active, span), call);
+    return isPromise(result) ? (this.#run(span, () => result) as Result) : result;
+  }
+
   async flush(): Promise<void> {
     await this.#provider.forceFlush();
   }
@@ -107,6 +132,7 @@ export class Tracing implements AsyncDisposable {
     try {
       return await context.with(trace.setSpan(context.active(), span), () => work(span));
     } catch (error) {
+      span.setAttribute('error.type', errorTypeOf(error));
       span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : 'failed' });
       throw error;
     } finally {

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { FileSecretStore } from '#adapters/embedded/file-secret-store/file-secret-store.ts';
+import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
+import { systemClock } from '#core/clock.ts';
+import { EndedSessions } from './ended-sessions.ts';
+
+const HOUR_MS = 3_600_000;
+/** What the smallest of the checkpoint stores takes as one state: an item of DynamoDB. */
+const SMALLEST_STORE_BYTES = 400_000;
+
+let folder: string;
+let checkpoints: SqliteCheckpointStore;
+let nowMs: number;
+const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
+const open = () => EndedSessions.open(checkpoints, clock);
+const idOf = (number: number) => Buffer.from(String(number).padStart(16, '0')).toString('base64url');
+
+beforeEach(async () => {
+  nowMs = 1_800_000_000_000;
+  folder = mkdtempSync(join(tmpdir(), 'tribo-ended-'));
+  checkpoints = await SqliteCheckpointStore.open({ databasePath: join(folder, 'state.db') }, systemClock);
+});
+afterEach(async () => {
+  await checkpoints.close();
+  rmSync(folder, { recursive: true });
+});
+
+describe('ended sessions', () => {
+  it('are known at once, and after a restart until they would have expired', async () => {
+    const ended = await open();
+    const saved = ended.add('gone', nowMs + HOUR_MS);
+    expect([ended.has('gone'), ended.has('other')]).toEqual([true, false]);
+    await saved;
+    expect((await open()).has('gone')).toBe(true);
+    nowMs += HOUR_MS;
+    await ended.add('another', nowMs + HOUR_MS);
+    expect([(await open()).has('gone'), (await open()).has('another')]).toEqual([false, true]);
+  });
+
+  it('of two processes that end some at once are all kept', async () => {
+    const both = [await open(), await open()] as const;
+    const ids = Array.from({ length: 40 }, (_, i) => idOf(i));
+    await Promise.all(ids.map((id, i) => both[i % 2]!.add(id, nowMs + HOUR_MS)));
+    const again = await open();
+    expect(ids.filter((id) => !again.has(id))).toEqual([]);
+  });
+
+  it('by the thousands fit into what every checkpoint store takes, the oldest forgotten', async () => {
+    const ids = Array.from({ length: 630 }, (_, i) => `A${idOf(i)}`);
+    const name = `api-gateway.ended-sessions.${'A'.charCodeAt(0) % 16}`;
+    const full = Object.fromEntries(ids.slice(0, 625).map((id) => [id, nowMs + HOUR_MS]));
+    await checkpoints.save(name, Buffer.from(JSON.stringify(full)), 0);
+    const ended = await open();
+    for (const id of ids.slice(625)) await ended.add(id, nowMs + HOUR_MS);
+    expect((await checkpoints.load(name))!.state.byteLength).toBeLessThan(SMALLEST_STORE_BYTES);
+    const again = await open();
+    expect(ids.filter((id) => again.has(id))).toEqual(ids.slice(5));
+  });
+
+  it('that were kept as a secret are taken over, and the secret is deleted', async () => {
+    const secrets = new FileSecretStore({ directory: join(folder, 'secrets') });
+    const before = { gone: nowMs + HOUR_MS, 'gone-too': nowMs + HOUR_MS, over: nowMs - 1 };
+    await secrets.put('api-gateway.ended-sessions', JSON.stringify(before));
+    await (await open()).takeOver(secrets);
+    const again = await open();
+    expect(['gone', 'gone-too', 'over'].map((id) => again.has(id))).toEqual([true, true, false]);
+    expect(await secrets.get('api-gateway.ended-sessions')).toBeUndefined();
+  });
+
+  it('that cannot be read are told, with what to do, and not taken for none', async () => {
+    await checkpoints.save('api-gateway.ended-sessions.3', Buffer.from('{"torn'), 0);
+    await expect(open()).rejects.toMatchObject({
+      code: 'data_loss',
+      message:
+        'checkpoint api-gateway.ended-sessions.3 cannot be read; delete it and the secret api-gateway.session-key, which ends all sessions',
+    });
+  });
+});

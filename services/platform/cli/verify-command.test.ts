@@ -1,0 +1,69 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { FAMILIES } from '#adapters/providers.ts';
+import { runCommand } from '#test/support/platform-process.ts';
+
+const TIMEOUT_MS = 60_000;
+const folder = mkdtempSync(join(tmpdir(), 'tribo-site-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const site = join(folder, 'ports.yaml');
+writeFileSync(site, 'objectStore: { adapter: s3-object-store, bucket: akron, region: us-east-2 }');
+const wrong = join(folder, 'wrong.yaml');
+writeFileSync(wrong, 'objectStore: { adapter: s3-object-store, bucket: akron }');
+
+describe('tribo verify', () => {
+  it.each([
+    { given: [], code: 78, says: /nothing deployed elsewhere[^]*--site, or TRIBO_PORTS_FILE/ },
+    { given: ['--site', join(folder, 'nothing.yaml')], code: 66, says: /there is no file .*nothing\.yaml/ },
+    { given: ['--site', wrong], code: 78, says: /objectStore\.region is missing/ },
+    {
+      given: ['--site', site, '--port', 'ruleStore'],
+      code: 64,
+      says: /has no ruleStore from elsewhere[^]*objectStore/,
+    },
+    { given: ['--site', site, '--within', 'soon'], code: 64, says: /must be a number above 0/ },
+  ])(
+    '$given ends with $code and says why',
+    async ({ given, code, says }) => {
+      const ended = await runCommand(['verify', ...given]);
+      expect(ended).toEqual({ code, stdout: '', stderr: expect.stringMatching(says) });
+    },
+    TIMEOUT_MS,
+  );
+});
+
+/** Named as such in docs/verify.md. */
+const NOT_VERIFIED = [
+  'cognito-identity-verifier',
+  'communication-notifier',
+  'entra-identity-verifier',
+  'event-hubs-event-stream',
+  'identity-platform-identity-verifier',
+  'iot-core-device-gateway',
+  'iot-core-device-registry',
+  'iot-hub-device-gateway',
+  'iot-hub-device-registry',
+  'jwks-identity-verifier',
+  'kafka-event-stream',
+  'kinesis-event-stream',
+  'mqtt-device-gateway',
+  'pubsub-event-stream',
+  'pubsub-notifier',
+  'sagemaker-model-inference',
+  'sagemaker-model-registry',
+  'azure-ml-model-inference',
+  'vertex-ai-model-inference',
+  'ses-notifier',
+  'sns-notifier',
+];
+
+describe('the adapters that a site may choose', () => {
+  it('say how their contracts are run against what is deployed, but for those that are known not to', () => {
+    const offers = Object.values(FAMILIES).flat();
+    const without = offers.filter(({ verify }) => !verify).map(({ adapter }) => adapter);
+    expect(without.toSorted()).toEqual(NOT_VERIFIED.toSorted());
+  });
+});

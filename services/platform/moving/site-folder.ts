@@ -1,0 +1,234 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readFile, rename, rm, truncate, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { throwIfAborted, type CallOptions } from '#core/errors.ts';
+import { digestOf, sealFile, syncFolder } from '../backup/copy-files.ts';
+
+/** What a folder is the export of; written first. */
+const HEAD = 'site.json';
+/** A line a part, appended once the part is on the disk, in the order of import. */
+const PARTS = 'parts.ndjson';
+/** What makes an export whole; written last. */
+const END = 'complete.json';
+const FORMAT = 1;
+
+const headSchema = z.strictObject({
+  tribo: z.literal('site'),
+  format: z.int().min(1),
+  /** Made by the export: what an import notes what it has taken under. */
+  id: z.string().min(1),
+  createdBy: z.string(),
+  beganAt: z.iso.datetime(),
+  /** What its machines and devices are named under. */
+  tenant: z.string(),
+  site: z.string(),
+  /** Of the site at that time: where it is another, the site has changed, and the export cannot go on. */
+  state: z.string(),
+});
+const partSchema = z.strictObject({
+  path: z.string().refine(isPlainPath, 'must stay below the folder'),
+  kind: z.string().min(1),
+  rows: z.int().min(0),
+  bytes: z.int().min(0),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+const endSchema = z.strictObject({
+  parts: z.int().min(0),
+  rows: z.int().min(0),
+  bytes: z.int().min(0),
+  /** Of {@link PARTS}. */
+  sha256: z.string(),
+  endedAt: z.iso.datetime(),
+});
+
+export type SiteHead = Omit<z.output<typeof headSchema>, 'tribo' | 'format'>;
+/** One file of an export, by its path below the folder with `/` between names. */
+export type SitePart = z.output<typeof partSchema>;
+export type SiteSize = Pick<z.output<typeof endSchema>, 'parts' | 'rows' | 'bytes'>;
+
+export interface MoveOptions extends CallOptions {
+  /** Told after each part. */
+  readonly onProgress?: (progress: { readonly kind: string; readonly done: number; readonly total: number }) => void;
+}
+
+/** What is wrong with a folder that should be the export of a site. */
+export class SiteFolderError extends Error {
+  override readonly name = 'SiteFolderError';
+}
+
+/** Writes an export part by part. One that was interrupted goes on in the same folder: parts that are there with their checksum are not made again. */
+export class SiteWriter implements AsyncDisposable {
+  readonly head: SiteHead;
+  readonly #folder: string;
+  readonly #log: FileHandle;
+  readonly #known: Map<string, SitePart>;
+  readonly #isWhole: boolean;
+
+  /** @throws SiteFolderError where the folder holds something else, or the export of a site that has changed since. */
+  static async begin(folder: string, fresh: SiteHead): Promise<SiteWriter> {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (!existsSync(join(folder, HEAD))) {
+      await writeWhole(folder, HEAD, { tribo: 'site', format: FORMAT, ...fresh });
+    }
+    const head = await readHead(folder);
+    if (head.state !== fresh.state) throw hasChanged(folder);
+    const parts = await readParts(folder, { mayBeTorn: true });
+    const log = await open(join(folder, PARTS), 'a', 0o600);
+    return new SiteWriter(folder, head, log, parts, existsSync(join(folder, END)));
+  }
+
+  private constructor(folder: string, head: SiteHead, log: FileHandle, parts: readonly SitePart[], isWhole: boolean) {
+    this.head = head;
+    this.#folder = folder;
+    this.#log = log;
+    this.#known = new Map(parts.map((part) => [part.path, part]));
+    this.#isWhole = isWhole;
+  }
+
+  /**
+   * Makes a part: `write` writes it to the file that it is given, and says how many rows it has. False where it is there already. With a
+   * checksum it is to be that part.
+   * @throws SiteFolderError where a part that is there is damaged, for what follows it in the order of import was made after it, or another.
+   */
+  async part(
+    { path, kind, sha256 }: Pick<SitePart, 'path' | 'kind'> & Partial<Pick<SitePart, 'sha256'>>,
+    write: (file: string) => Promise<number>,
+  ): Promise<boolean> {
+    const known = this.#known.get(path);
+    if (known) {
+      if (sha256 !== undefined && sha256 !== known.sha256) throw hasChanged(this.#folder);
+      await verifyPart(this.#folder, known);
+      return false;
+    }
+    if (this.#isWhole)
+      throw new SiteFolderError(`${this.#folder} is whole, and has no ${path}: export to another folder`);
+    const file = join(this.#folder, path);
+    const unfinished = `${file}.unfinished`;
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await rm(unfinished, { force: true });
+    const rows = await write(unfinished);
+    const part: SitePart = { path, kind, rows, ...(await sealFile(unfinished, () => undefined)) };
+    await rename(unfinished, file);
+    await syncFolder(dirname(file));
+    await this.#log.appendFile(`${JSON.stringify(part)}\n`);
+    await this.#log.datasync();
+    this.#known.set(path, part);
+    return true;
+  }
+
+  /** Makes the export whole. */
+  async finish(endedAt: string): Promise<SiteSize> {
+    const size = sizeOf([...this.#known.values()]);
+    if (!this.#isWhole) {
+      const sha256 = createHash('sha256').update(await readFile(join(this.#folder, PARTS)));
+      await writeWhole(this.#folder, END, { ...size, sha256: sha256.digest('hex'), endedAt });
+    }
+    return size;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#log.close();
+  }
+}
+
+/** Head and parts of a whole export, in the order of import. @throws SiteFolderError where it is none, or not whole. */
+export async function readSite(
+  folder: string,
+): Promise<SiteHead & { readonly parts: readonly SitePart[]; readonly size: SiteSize }> {
+  const head = await readHead(folder);
+  const end = endSchema.safeParse(await readJson(folder, END));
+  if (!end.success)
+    throw new SiteFolderError(`${folder} is not whole: let the export go on, by the same command again`);
+  const text = await readFile(join(folder, PARTS));
+  const parts = await readParts(folder, { mayBeTorn: false });
+  const { sha256, parts: count } = end.data;
+  if (createHash('sha256').update(text).digest('hex') !== sha256 || parts.length !== count)
+    throw new SiteFolderError(`${folder} was changed since it was exported: its ${PARTS} is another. Export again.`);
+  return { ...head, parts, size: sizeOf(parts) };
+}
+
+/** Compares each part of a whole export with its checksum. @throws SiteFolderError that names the one that differs. */
+export async function checkSite(folder: string, { signal, onProgress }: MoveOptions): Promise<SiteSize> {
+  const { parts, size } = await readSite(folder);
+  for (const [at, part] of parts.entries()) {
+    throwIfAborted(signal);
+    await verifyPart(folder, part);
+    onProgress?.({ kind: part.kind, done: at + 1, total: parts.length });
+  }
+  return size;
+}
+
+/** The path of a part whose bytes are those that were exported. @throws SiteFolderError */
+export async function verifyPart(folder: string, { path, bytes, sha256 }: SitePart): Promise<string> {
+  const file = join(folder, path);
+  const found = await digestOf(file, () => undefined).catch(() => undefined);
+  if (found?.bytes === bytes && found.sha256 === sha256) return file;
+  const what = found ? 'is not what was exported' : 'is not there';
+  throw new SiteFolderError(`${path} in ${folder} ${what}: copy it again, or export to another folder`);
+}
+
+function hasChanged(folder: string): SiteFolderError {
+  return new SiteFolderError(`the site has changed since ${folder} was begun: export it to another folder`);
+}
+
+function sizeOf(parts: readonly SitePart[]): SiteSize {
+  const sum = (of: (part: SitePart) => number) => parts.reduce((total, part) => total + of(part), 0);
+  return { parts: parts.length, rows: sum(({ rows }) => rows), bytes: sum(({ bytes }) => bytes) };
+}
+
+async function readHead(folder: string): Promise<SiteHead> {
+  const parsed = headSchema.safeParse(await readJson(folder, HEAD));
+  if (!parsed.success) throw new SiteFolderError(`${folder} holds no export of a site`);
+  const { format, id, createdBy, beganAt, tenant, site, state } = parsed.data;
+  if (format > FORMAT)
+    throw new SiteFolderError(`${folder} was exported by a newer Tribo (${createdBy}): import it with that one`);
+  return { id, createdBy, beganAt, tenant, site, state };
+}
+
+/** A line that a power cut tore is of a part that is made again: it is cut off. */
+async function readParts(folder: string, { mayBeTorn }: { readonly mayBeTorn: boolean }): Promise<readonly SitePart[]> {
+  const path = join(folder, PARTS);
+  const text = existsSync(path) ? await readFile(path, 'utf8') : '';
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+  if (whole !== text && mayBeTorn) await truncate(path, Buffer.byteLength(whole));
+  const lines = (mayBeTorn ? whole : text).split('\n').filter((line) => line !== '');
+  return lines.map((line) => {
+    const parsed = partSchema.safeParse(jsonOf(line));
+    if (!parsed.success) throw new SiteFolderError(`${PARTS} in ${folder} is damaged: export to another folder`);
+    return parsed.data;
+  });
+}
+
+async function readJson(folder: string, name: string): Promise<unknown> {
+  const path = join(folder, name);
+  return existsSync(path) ? jsonOf(await readFile(path, 'utf8')) : undefined;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeWhole(folder: string, name: string, content: object): Promise<void> {
+  const unfinished = join(folder, `${name}.unfinished`);
+  const file = await open(unfinished, 'w', 0o600);
+  try {
+    await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(unfinished, join(folder, name));
+  await syncFolder(folder);
+}
+
+/** An export from elsewhere must not name files outside of it. */
+function isPlainPath(path: string): boolean {
+  const names = path.split('/');
+  return path.length <= 4096 && !/[\0\\]/.test(path) && names.every((name) => !['', '.', '..'].includes(name));
+}

@@ -1,0 +1,273 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type { MovableHistory } from '#core/moving/movable-history.ts';
+import type { Movable, MovedRow } from '#core/moving/movable.ts';
+import type { ObjectInfo, ObjectStore } from '#core/ports/object-store.ts';
+import {
+  readSite,
+  SiteFolderError,
+  verifyPart,
+  type MoveOptions,
+  type SitePart,
+  type SiteWriter,
+} from './site-folder.ts';
+
+/** One thing that a site takes along: how it becomes parts, and how a part is taken in. Both may be done again after an interruption. */
+export interface SiteKind {
+  /** The kind of its parts, and the folder that they are in. */
+  readonly name: string;
+  /** How many parts are imported at a time: more than one where their order says nothing. */
+  readonly atOnce: number;
+  countParts(options: CallOptions): Promise<number>;
+  /** What an export would come to, by a first part that is read. */
+  measure(options: CallOptions): Promise<KindSize>;
+  exportParts(writer: SiteWriter, options: ExportOptions): Promise<void>;
+  /** @throws PortError already_exists where the site has some of it, and not from this export. */
+  requireRoomFor(exportId: string, options: CallOptions): Promise<void>;
+  /** A part that was taken in is not taken in again. */
+  importPart(file: string, part: SitePart, exportId: string, options: CallOptions): Promise<void>;
+}
+
+/** About what a kind comes to: time by the rate of its first part. */
+export interface KindSize {
+  readonly parts: number;
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+interface ExportOptions extends CallOptions {
+  readonly onPart: () => void;
+}
+
+/** Rows a part: some MB, of which one part at a time is in memory. */
+const ROWS_A_PART = 5_000;
+/** Ends the names of parts of the history that are alike. */
+const DAY = /-\d{4}-\d{2}-\d{2}.*$/;
+const OBJECTS_A_PAGE = 1_000;
+/** An object store far away answers each call late. */
+const OBJECTS_AT_ONCE = 8;
+
+/** Exports all kinds in their order, which is that of the import. */
+export async function exportKinds(
+  writer: SiteWriter,
+  kinds: readonly SiteKind[],
+  { signal, onProgress }: MoveOptions = {},
+): Promise<void> {
+  const options = { ...(signal && { signal }) };
+  for (const kind of kinds) {
+    const total = await kind.countParts(options);
+    let done = 0;
+    const onPart = (): void => {
+      throwIfAborted(signal);
+      onProgress?.({ kind: kind.name, done: ++done, total });
+    };
+    await kind.exportParts(writer, { ...options, onPart });
+  }
+}
+
+/**
+ * Imports a whole export; one that was interrupted goes on. @throws SiteFolderError where a part is damaged or of a kind that this site has no
+ * place for, PortError already_exists where the site is not empty: then nothing was imported of it.
+ */
+export async function importKinds(
+  folder: string,
+  kinds: readonly SiteKind[],
+  { signal, onProgress }: MoveOptions = {},
+): Promise<void> {
+  const options = { ...(signal && { signal }) };
+  const { id, parts } = await readSite(folder);
+  const homeless = parts.find((part) => !kinds.some(({ name }) => name === part.kind));
+  if (homeless) throw new SiteFolderError(`${folder} has ${homeless.kind}, for which this site has no place`);
+  for (const kind of kinds) await kind.requireRoomFor(id, options);
+  for (const kind of kinds) {
+    const own = parts.filter((part) => part.kind === kind.name);
+    let done = 0;
+    await eachAtOnce(own, kind.atOnce, async (part) => {
+      throwIfAborted(signal);
+      await kind.importPart(await verifyPart(folder, part), part, id, options);
+      onProgress?.({ kind: kind.name, done: ++done, total: own.length });
+    });
+  }
+}
+
+/** The history of a time-series store: a file of Parquet a part. */
+export function historyKind(history: MovableHistory): SiteKind {
+  const name = 'history';
+  const ENDING = '.parquet';
+  return {
+    name,
+    atOnce: 1,
+    countParts: async (options) => (await history.parts(options)).length,
+    async measure(options) {
+      const parts = await history.parts(options);
+      const size = { parts: parts.length, bytes: 0, ms: 0 };
+      const folder = await mkdtemp(join(tmpdir(), 'tribo-measure-'));
+      try {
+        for (const alike of Map.groupBy(parts, (part) => part.replace(DAY, '')).values()) {
+          // The first and the last day are seldom whole.
+          const sample = alike[Math.floor(alike.length / 2)]!;
+          const file = join(folder, sample);
+          const beganMs = performance.now();
+          await history.exportPart(sample, file, options);
+          size.ms += (performance.now() - beganMs) * alike.length;
+          size.bytes += (await stat(file)).size * alike.length;
+          await rm(file);
+        }
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+      return size;
+    },
+    async exportParts(writer, { onPart, ...options }) {
+      for (const part of await history.parts(options)) {
+        const path = `${name}/${part}${ENDING}`;
+        await writer.part({ path, kind: name }, (file) => history.exportPart(part, file, options));
+        onPart();
+      }
+    },
+    // Its parts are imported before all others, and the first of them says it.
+    requireRoomFor: async () => undefined,
+    async importPart(file, { path }, exportId, options) {
+      await history.importPart(basename(path, ENDING), `${exportId} ${path}`, file, options);
+    },
+  };
+}
+
+/** The rows of a port with the power to be moved, as lines of JSON after one that names their form. */
+export function rowsKind(name: string, movable: Movable): SiteKind {
+  const partsOf = (rows: number): number => Math.max(1, Math.ceil(rows / ROWS_A_PART));
+  const textOf = (rows: readonly MovedRow[]): string =>
+    [{ form: movable.form }, ...rows].map((each) => `${JSON.stringify(each)}\n`).join('');
+  return {
+    name,
+    atOnce: 1,
+    countParts: async (options) => partsOf(await movable.countRows(options)),
+    async measure(options) {
+      const count = await movable.countRows(options);
+      const beganMs = performance.now();
+      const { rows } = await movable.exportRows({ limit: ROWS_A_PART }, options);
+      const bytes = Buffer.byteLength(textOf(rows));
+      const times = count / Math.max(1, Math.min(count, rows.length));
+      return { parts: partsOf(count), bytes: bytes * times, ms: (performance.now() - beganMs) * times };
+    },
+    async exportParts(writer, { onPart, ...options }) {
+      let after: string | undefined;
+      for (let number = 1; number === 1 || after !== undefined; number++) {
+        const page = { ...(after !== undefined && { after }), limit: ROWS_A_PART };
+        const { rows, next } = await movable.exportRows(page, options);
+        const path = `${name}/${String(number).padStart(6, '0')}.ndjson`;
+        const text = textOf(rows);
+        const sha256 = createHash('sha256').update(text).digest('hex');
+        await writer.part({ path, kind: name, sha256 }, async (file) => {
+          await writeFile(file, text);
+          return rows.length;
+        });
+        onPart();
+        after = next;
+      }
+    },
+    requireRoomFor: (exportId, options) => movable.requireRoomFor(exportId, options),
+    async importPart(file, { path }, exportId, options) {
+      const [head, ...rows] = await linesOf(file);
+      const form = (head as { readonly form?: unknown } | undefined)?.form;
+      if (form !== movable.form)
+        throw new SiteFolderError(
+          `${path} has the form ${String(form)}, this site ${movable.form}: export and import with one release of Tribo`,
+        );
+      await movable.importRows({ exportId, name: path }, rows as MovedRow[], options);
+    },
+  };
+}
+
+/** All objects, byte by byte under their keys. Objects never change under a key: one that is there is left alone. */
+export function objectsKind(objects: ObjectStore): SiteKind {
+  const name = 'objects';
+  const bytesOf = async (key: string, options: CallOptions): Promise<Uint8Array> => {
+    const bytes = await objects.get(key, options);
+    if (bytes) return bytes;
+    throw new SiteFolderError(`the object ${key} went away during the export: stop the site, and export it again`);
+  };
+  return {
+    name,
+    atOnce: OBJECTS_AT_ONCE,
+    async countParts(options) {
+      let count = 0;
+      for await (const page of pagesOf(objects, options)) count += page.length;
+      return count;
+    },
+    async measure(options) {
+      const size = { parts: 0, bytes: 0, ms: 0 };
+      let rate = 0;
+      for await (const page of pagesOf(objects, options)) {
+        if (size.parts === 0) rate = await bytesPerMs(page, (key) => bytesOf(key, options));
+        size.parts += page.length;
+        for (const { bytes } of page) size.bytes += bytes;
+      }
+      return { ...size, ms: rate === 0 ? 0 : size.bytes / rate };
+    },
+    async exportParts(writer, { onPart, ...options }) {
+      for await (const page of pagesOf(objects, options))
+        await eachAtOnce(page, OBJECTS_AT_ONCE, async ({ key }) => {
+          await writer.part({ path: `${name}/${key}`, kind: name }, async (file) => {
+            await writeFile(file, await bytesOf(key, options));
+            return 1;
+          });
+          onPart();
+        });
+    },
+    requireRoomFor: async () => undefined,
+    async importPart(file, { path }, _exportId, options) {
+      await objects.put(path.slice(name.length + 1), await readFile(file), { ...options, ifAbsent: true });
+    },
+  };
+}
+
+async function* pagesOf(objects: ObjectStore, options: CallOptions): AsyncGenerator<readonly ObjectInfo[]> {
+  for (let after: string | undefined; ;) {
+    const query = { prefix: '', limit: OBJECTS_A_PAGE, ...(after !== undefined && { after }) };
+    const page = await objects.list(query, options);
+    if (page.length > 0) yield page;
+    after = page.at(-1)?.key;
+    if (page.length < OBJECTS_A_PAGE) return;
+  }
+}
+
+/** The rate at which the first of them are read, as many at a time as an export reads. */
+async function bytesPerMs(page: readonly ObjectInfo[], read: (key: string) => Promise<Uint8Array>): Promise<number> {
+  const some = page.slice(0, 2 * OBJECTS_AT_ONCE);
+  const beganMs = performance.now();
+  await eachAtOnce(some, OBJECTS_AT_ONCE, async ({ key }) => {
+    await read(key);
+  });
+  return some.reduce((sum, { bytes }) => sum + bytes, 0) / (performance.now() - beganMs);
+}
+
+/** Does the work for some items at a time. Where one fails no other is begun, and those under way are waited for. */
+async function eachAtOnce<Item>(
+  items: readonly Item[],
+  atOnce: number,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const waiting = items.values();
+  let hasFailed = false;
+  const worker = async (): Promise<void> => {
+    for (const item of waiting) {
+      if (hasFailed) return;
+      await work(item).catch((error: unknown) => {
+        hasFailed = true;
+        throw error;
+      });
+    }
+  };
+  const results = await Promise.allSettled(Array.from({ length: atOnce }, worker));
+  const failure = results.find(({ status }) => status === 'rejected');
+  if (failure?.status === 'rejected') throw failure.reason;
+}
+
+async function linesOf(file: string): Promise<readonly unknown[]> {
+  const text = await readFile(file, 'utf8');
+  return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as unknown]));
+}
