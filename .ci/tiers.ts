@@ -51,7 +51,7 @@ const tiers: readonly Tier[] = [
   {
     name: 'unit, contract and end-to-end tests',
     command: ['npm', 'test', '--silent', '--'],
-    budgetMinutes: 11,
+    budgetMinutes: 13,
     jest: true,
   },
   { name: 'browser', command: ['npm', 'run', '--silent', 'test:browser', '--'], budgetMinutes: 6, jest: true },
@@ -70,7 +70,7 @@ const tiers: readonly Tier[] = [
   {
     name: 'peers',
     command: ['npm', 'run', '--silent', 'test:peers', '--'],
-    budgetMinutes: 30,
+    budgetMinutes: 34,
     jest: true,
     cloud: true,
     whole: true,

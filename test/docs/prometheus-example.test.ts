@@ -32,8 +32,9 @@ describe('the Prometheus example', () => {
     '%s asks for metrics that there are, and says what is wrong',
     (_name, rule) => {
       const sources = globSync('services/**/*.ts', { cwd: root, exclude: ['**/*.test.ts'] }).map(read);
-      const metrics = rule.expr.match(/\btribo_\w+/g) ?? [];
-      for (const metric of metrics) expect(sources.some((source) => source.includes(`'${metric}'`))).toBe(true);
+      const metrics = rule.expr.match(/\b(tribo|db_client)_\w+/g) ?? [];
+      const declared = metrics.map((metric) => metric.replace(/_(bucket|count|sum)$/, ''));
+      for (const metric of declared) expect(sources.some((source) => source.includes(`'${metric}'`))).toBe(true);
       const jobs = scraped.scrape_configs.map(({ job_name }) => `up{job="${job_name}"}`);
       expect(metrics.length > 0 || jobs.some((job) => rule.expr.includes(job))).toBe(true);
       expect(rule.for ?? '1m').toMatch(/^\d+[sm]$/);

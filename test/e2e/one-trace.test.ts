@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
+import { PORT_NAMES } from '#core/ports/tokens.ts';
 import { PlatformProcess, SITE, until, type DeviceLogin } from '#test/support/platform-process.ts';
 import { startTraceCollector, type CollectedSpan } from '#test/support/trace-collector.ts';
 
@@ -23,6 +24,9 @@ const STAGES = [
   'alert-engine: notify log',
 ];
 
+/** Some of the calls to what is behind a port that the stages make. */
+const CALLS = ['put objectStore', 'get objectStore', 'settle timeSeriesStore', 'record alarmJournal', 'send notifiers'];
+
 describe('one trace from a device to the alarm that its message raised', () => {
   it.each([
     ['the services together in a process', {}, []],
@@ -41,7 +45,9 @@ describe('one trace from a device to the alarm that its message raised', () => {
       const traceId = randomBytes(16).toString('hex');
       const ofDevice = randomBytes(8).toString('hex');
       const expected = [...STAGES, ...further].sort();
-      const stages = () => [...new Set(collector.spans(traceId).map(stageOf))].sort();
+      const spansOf = (isCall: boolean) => collector.spans(traceId).filter((span) => isCallSpan(span) === isCall);
+      const stages = () => [...new Set(spansOf(false).map(stageOf))].sort();
+      const calls = () => new Set(spansOf(true).map(({ name }) => name));
       let sentAtMs = -Infinity;
       const allSeen = async (): Promise<boolean> => {
         // The rule reaches the engine's process a moment after it was put: a waveform that was judged before raises nothing.
@@ -49,25 +55,32 @@ describe('one trace from a device to the alarm that its message raised', () => {
           sentAtMs = performance.now();
           await sendWaveform(platform, device!, `00-${traceId}-${ofDevice}-01`);
         }
-        return expected.every((stage) => stages().includes(stage));
+        return expected.every((stage) => stages().includes(stage)) && CALLS.every((call) => calls().has(call));
       };
       await until('all stages are in the trace', allSeen).catch(() => undefined);
       expect(stages()).toEqual(expected);
+      expect([...calls()]).toEqual(expect.arrayContaining(CALLS));
 
       const spans = collector.spans(traceId);
       const known = new Map(spans.map((span) => [span.spanId, span]));
-      const parents = spans.map((span) => [stageOf(span), parentOf(span, known, ofDevice)] as const);
+      const parentsOf = (some: readonly CollectedSpan[]) =>
+        some.map((span) => [stageOf(span), parentOf(span, known, ofDevice)] as const);
       const accept = 'ingestion-service: accept waveform-raw';
-      for (const [stage, parent] of parents) {
+      for (const [stage, parent] of parentsOf(spansOf(false))) {
         if (stage === 'api-gateway: POST /v1/waveforms') expect(parent).toBe('the device');
         else if (stage.includes(': accept ')) expect(parent).toMatch(/^api-gateway: /);
         else expect([stage, parent]).toEqual([stage, accept]);
       }
+      for (const [call, parent] of parentsOf(spansOf(true)))
+        expect([call, parent]).toEqual([call, expect.not.stringMatching(/^the device|^nothing/)]);
       await until('a line of the log names the trace', async () => platform.log.includes(`"traceId":"${traceId}"`));
     },
     TIMEOUT_MS,
   );
 });
+
+/** A call to what is behind a port, `<method> <port>`. */
+const isCallSpan = ({ name }: CollectedSpan): boolean => PORT_NAMES.some((port) => name.endsWith(` ${port}`));
 
 const stageOf = ({ service, name }: CollectedSpan): string => `${service}: ${name}`;
 

@@ -18,7 +18,7 @@ import { readAddress } from '#services/shared/process/service-address.ts';
 import { unreadiness } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
-import { ResendingDevice, type DeviceSample } from '#test/support/resending-device.ts';
+import { ResendingDevice, toBroker, type DeviceSample } from '#test/support/resending-device.ts';
 import { compareWithStored, NOTHING_WRONG } from '#test/support/stored-events.ts';
 
 const TIMEOUT_MS = 180_000;
@@ -61,13 +61,17 @@ describe(`each service as a process of its own, under load, seed ${SEED}`, () =>
     platform = await PlatformProcess.start({ env: { TRIBO_SPLIT: 'true', TRIBO_LOG_LEVEL: 'error' } });
     const logins = await platform.addDevices([...FANS, PRESS], FANS.length + 1);
     const { mqttPort } = platform;
-    fans = FANS.map(
-      (_fan, at) =>
-        new ResendingDevice(mqttPort, logins[at]!, readings(logins[at]!, `fan-${at}`), { atOnce: 50, everyMs: 50 }),
-    );
-    press = new ResendingDevice(mqttPort, logins.at(-1)!, readings(logins.at(-1)!, SWING), { atOnce: 1, everyMs: 25 });
+    fans = logins
+      .slice(0, FANS.length)
+      .map(
+        (fan, nth) =>
+          new ResendingDevice(toBroker(mqttPort, fan), readings(fan, `fan-${nth}`), { atOnce: 50, everyMs: 50 }),
+      );
+    const pressLogin = logins.at(-1)!;
+    const each25Ms = { atOnce: 1, everyMs: 25 };
+    press = new ResendingDevice(toBroker(mqttPort, pressLogin), readings(pressLogin, SWING), each25Ms);
     const pumpLogin = await addPump(platform);
-    pump = new ResendingDevice(mqttPort, pumpLogin, waveform(pumpLogin), { atOnce: 1, everyMs: 300 });
+    pump = new ResendingDevice(toBroker(mqttPort, pumpLogin), waveform(pumpLogin), { atOnce: 1, everyMs: 300 });
     watch = new LedgerWatch(platform);
   }, TIMEOUT_MS);
 

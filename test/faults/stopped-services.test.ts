@@ -8,7 +8,7 @@ import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { request, sendTelemetry, type HttpAnswer } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
-import { ResendingDevice, type DeviceSample } from '#test/support/resending-device.ts';
+import { ResendingDevice, toBroker, type DeviceSample } from '#test/support/resending-device.ts';
 import { stopBetweenWrites } from '#test/support/stop-process.ts';
 import { compareWithStored, NOTHING_WRONG } from '#test/support/stored-events.ts';
 
@@ -35,9 +35,10 @@ describe('a service that stands still holds up only what needs it, at the edge, 
     const env = { TRIBO_SPLIT: 'true', TRIBO_LOG_LEVEL: 'error', TRIBO_MAX_PENDING_EVENTS: String(MAX_PENDING) };
     platform = await PlatformProcess.start({ env });
     const [fan, pump] = await platform.addDevices(MACHINES, MACHINES.length);
+    const { mqttPort } = platform;
     devices = {
-      telemetry: new ResendingDevice(platform.mqttPort, fan!, readings(fan!), { atOnce: 25, everyMs: 20 }),
-      waveform: new ResendingDevice(platform.mqttPort, pump!, waveforms(pump!), { atOnce: 5, everyMs: 40 }),
+      telemetry: new ResendingDevice(toBroker(mqttPort, fan!), readings(fan!), { atOnce: 25, everyMs: 20 }),
+      waveform: new ResendingDevice(toBroker(mqttPort, pump!), waveforms(pump!), { atOnce: 5, everyMs: 40 }),
     };
     watch = new LedgerWatch(platform);
   }, TIMEOUT_MS);

@@ -20,6 +20,13 @@ export type SendFault =
   /** It is stored, and the connection is gone before the answer. */
   | 'answer lost';
 
+/** What another service puts into a hub. */
+interface RoutedEvent {
+  readonly body: Buffer;
+  readonly properties: object;
+  readonly annotations: object;
+}
+
 export interface EventHubSettings {
   readonly partitions: number;
   /** Besides `$Default`. */
@@ -71,6 +78,18 @@ export class EventHubs implements AsyncDisposable {
   deleteHub(name: string): void {
     for (const { readers } of this.#hubs.get(name)?.partitions ?? []) for (const { link } of readers) link.close();
     this.#hubs.delete(name);
+  }
+
+  /** Stores an event of another service of the cloud in the partition of its key. */
+  append(hub: string, key: string, { body, properties, annotations }: RoutedEvent): void {
+    const at = this.#hubs.get(hub)!;
+    at.partitions[at.partitionOf(key)]!.append([
+      {
+        body: this.#rhea.message.data_section(body) as unknown,
+        application_properties: properties,
+        message_annotations: annotations,
+      },
+    ]);
   }
 
   /** How many events the partition has ever had. */

@@ -1,14 +1,7 @@
 import { Agent, request as send, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startHttpReceiver, type HttpReceiver } from '../support/http-receiver.ts';
-
-/** One request on its way to the peer. */
-export interface WireRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
-}
+import type { WireRequest } from './wire-server.ts';
 
 export interface WireAnswer {
   readonly status: number;
@@ -43,6 +36,13 @@ export const late =
 export const answered =
   (status: number, body: string, headers: Readonly<Record<string, string>> = {}): WireFault =>
   async () => ({ status, headers, body: Buffer.from(body) });
+
+/** Of contracts that ask for a service that is out of order, never answers, or is gone. */
+export const SEEMING: Readonly<Record<'failing' | 'hanging' | 'gone', WireFault>> = {
+  failing: answered(503, ''),
+  hanging: () => new Promise(() => undefined),
+  gone: cutBefore,
+};
 
 /** Stands between an adapter and a peer that speaks HTTP, and does to each request what `fault` says. */
 export class HttpFaults implements AsyncDisposable {

@@ -44,6 +44,11 @@ export class KeyVaultPeer {
     this.#vault.mayRead = false;
   }
 
+  /** Of the secrets that are there, or are being brought back. */
+  names(): readonly string[] {
+    return [...this.#vault.secrets.values()].filter(({ state }) => !state.includes('deleted')).map(({ name }) => name);
+  }
+
   /** As an operator does. */
   disable(name: string): void {
     this.#vault.secrets.get(name.toLowerCase())!.versions.at(-1)!.enabled = false;

@@ -65,11 +65,22 @@ export class Mosquitto implements AsyncDisposable {
     return issuedCertificate(this.#deviceAuthority, { commonName: id, ...validity });
   }
 
+  /** The same in a file, while the broker is not disposed. */
+  get authorityFile(): string {
+    return join(this.#folder, 'server-ca.pem');
+  }
+
+  /** As {@link deviceCertificate}, in files. */
+  deviceFiles(id: string): { readonly certificateFile: string; readonly keyFile: string } {
+    const name = `device-${id}`;
+    this.#writePem(name, this.deviceCertificate(id));
+    return this.#filesOf(name);
+  }
+
   /** Settings of a gateway, as a site's file has them. */
   gatewaySettings(clientId: string) {
-    const [certificateFile, keyFile] = [join(this.#folder, 'gateway.pem'), join(this.#folder, 'gateway.key')];
-    const caFile = join(this.#folder, 'server-ca.pem');
-    return { url: `mqtts://127.0.0.1:${this.platformPort}`, clientId, caFile, certificateFile, keyFile };
+    const url = `mqtts://127.0.0.1:${this.platformPort}`;
+    return { url, clientId, caFile: this.authorityFile, ...this.#filesOf('gateway') };
   }
 
   /** Stops it, where it runs, and starts it again on its ports and data. */
@@ -103,6 +114,10 @@ export class Mosquitto implements AsyncDisposable {
   #writePem(name: string, { cert, key }: TestCertificate): void {
     this.#write(`${name}.pem`, cert);
     this.#write(`${name}.key`, key);
+  }
+
+  #filesOf(name: string): { readonly certificateFile: string; readonly keyFile: string } {
+    return { certificateFile: join(this.#folder, `${name}.pem`), keyFile: join(this.#folder, `${name}.key`) };
   }
 
   #write(name: string, text: string): void {

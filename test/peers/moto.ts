@@ -10,7 +10,7 @@ const PACKAGE = 'moto[server,s3,dynamodb]==5.2.5';
 /** The peer of AWS: moto's server, which keeps its state in memory and takes any credentials. */
 export class Moto extends ServedPeer {
   static async start(): Promise<Moto> {
-    const folder = await installed('moto', PACKAGE, install);
+    const folder = await motoFolder();
     const port = await freePort();
     const endpoint = `http://127.0.0.1:${port}`;
     const server = await PeerProcess.start({
@@ -36,6 +36,11 @@ export class Moto extends ServedPeer {
   goOn(): void {
     process.kill(this.process.pid, 'SIGCONT');
   }
+}
+
+/** Where moto is installed. */
+export function motoFolder(): Promise<string> {
+  return installed('moto', PACKAGE, install);
 }
 
 async function install(into: string): Promise<void> {

@@ -4,7 +4,7 @@ import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { openReopenable } from '../support/reopenable.ts';
+import { openReopenable } from '#core/contracts/reopenable.ts';
 import { freePort, PeerProcess } from './peer-process.ts';
 
 const PASSWORD = 'of-a-test';

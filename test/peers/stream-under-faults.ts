@@ -6,6 +6,7 @@ import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.
 import type { MachineKey } from '#core/domain/ids.ts';
 import { isOfService, PortError } from '#core/errors.ts';
 import type { EventStream } from '#core/ports/event-stream.ts';
+import type { TcpFaults } from './tcp-faults.ts';
 
 const MACHINES = 8;
 const EVENTS_A_PUBLISH = 5;
@@ -53,6 +54,34 @@ export async function expectAllInOrder(given: StreamUnderFaults): Promise<readon
     );
   for (const own of Map.groupBy(received, ({ source, epoch }) => `${source} ${epoch}`).values()) expectDense(own);
   return received;
+}
+
+/** What a network between a stream and its service may do, by what it is. */
+export const WIRE_FAULTS: readonly (readonly [what: string, fault: (wire: TcpFaults) => void])[] = [
+  ['cuts every connection now and then', (wire) => wire.cut()],
+  ['cuts in the middle of what is sent', (wire) => wire.cutAfter(700)],
+  [
+    'lets nothing through for a while',
+    (wire) => {
+      wire.hold();
+      setTimeout(() => wire.letGo(), 500);
+    },
+  ],
+];
+
+/** {@link expectAllInOrder} of a publisher and two consumers while a fault of the network comes again and again. */
+export async function expectAllInOrderOver(fault: () => void, open: () => Promise<EventStream>): Promise<void> {
+  const [publisher, ...consumers] = [await open(), await open(), await open()] as const;
+  let faults = 0;
+  await expectAllInOrder({
+    ...{ publisher, consumers, streamName: 'metrics', publishesAMachine: 12 },
+    meanwhile: (published) => {
+      if (published % 100 > 0) return;
+      faults++;
+      fault();
+    },
+  });
+  expect(faults).toBeGreaterThan(2);
 }
 
 /** Each number of an epoch from the first to the last is one event's, and came in its turn. */

@@ -6,12 +6,16 @@ export class TcpFaults implements AsyncDisposable {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
   #isHeld = false;
+  #isDown = false;
   #bytesUntilCut = Infinity;
 
   /** `port`: where the peer has to know it. */
   static async start(target: { readonly port: number }, port = 0): Promise<TcpFaults> {
     const proxy: TcpFaults = new TcpFaults(
-      createServer((client) => proxy.#take(client, connect(target.port, '127.0.0.1'))),
+      createServer((client) => {
+        if (proxy.#isDown) client.destroy();
+        else proxy.#take(client, connect(target.port, '127.0.0.1'));
+      }),
     );
     await once(proxy.#server.listen(port, '127.0.0.1'), 'listening');
     return proxy;
@@ -31,6 +35,16 @@ export class TcpFaults implements AsyncDisposable {
       client.resetAndDestroy();
       peer.resetAndDestroy();
     }
+  }
+
+  /** Ends every connection, and each new one at once, until it is up again. */
+  down(): void {
+    this.#isDown = true;
+    this.cut();
+  }
+
+  up(): void {
+    this.#isDown = false;
   }
 
   /** Cuts once so many more bytes have gone to the peer. */

@@ -16,6 +16,7 @@ import { sqliteAuditTrailConfigSchema } from '#adapters/embedded/sqlite-audit-tr
 import { SqliteAuditTrail } from '#adapters/embedded/sqlite-audit-trail/sqlite-audit-trail.ts';
 import { SqliteAlarmJournal } from '#adapters/embedded/sqlite-alarm-journal/sqlite-alarm-journal.ts';
 import { sqliteDeviceRegistryConfigSchema } from '#adapters/embedded/sqlite-device-registry/config.ts';
+import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { SqliteDeviceRegistry } from '#adapters/embedded/sqlite-device-registry/sqlite-device-registry.ts';
 import { sqliteMachineRegistryConfigSchema } from '#adapters/embedded/sqlite-machine-registry/config.ts';
 import { SqliteMachineRegistry } from '#adapters/embedded/sqlite-machine-registry/sqlite-machine-registry.ts';
@@ -98,6 +99,7 @@ export class GatewayPlatform implements AsyncDisposable {
     const rules = await SqliteRuleStore.open(sqliteRuleStoreConfigSchema.parse({ databasePath }), clock);
     const auditTrail = await SqliteAuditTrail.open(sqliteAuditTrailConfigSchema.parse({ databasePath }));
     const secrets = new FileSecretStore({ directory: join(folder, 'secrets') });
+    const checkpoints = await SqliteCheckpointStore.open({ databasePath }, clock);
     const objects = new FileObjectStore({ directory: join(folder, 'objects') });
     const models = await SqliteModelRegistry.open(
       sqliteModelRegistryConfigSchema.parse({ databasePath }),
@@ -182,6 +184,7 @@ export class GatewayPlatform implements AsyncDisposable {
       },
       live: [live],
       secrets,
+      checkpoints,
       verifier,
       issuer,
       issuerDocument: (path, baseUrl) => issuerDocument(issuer, path, baseUrl),
@@ -198,6 +201,7 @@ export class GatewayPlatform implements AsyncDisposable {
       () => store.close(),
       () => issuerServer.close(),
       () => issuer.close(),
+      () => checkpoints.close(),
       () => alarms.close(),
       () => rules.close(),
       () => auditTrail.close(),

@@ -29,7 +29,7 @@ export interface PlatformOptions {
   /** Where the data folder is made; the system's temporary folder unless told otherwise. */
   readonly parentFolder?: string;
   /** Fills the new data folder before the first start. */
-  readonly prepare?: (dataDir: string) => void;
+  readonly prepare?: (dataDir: string) => void | Promise<void>;
 }
 
 interface Started {
@@ -67,7 +67,7 @@ export class PlatformProcess implements AsyncDisposable {
   static async start(options: PlatformOptions = {}): Promise<PlatformProcess> {
     const platform = new PlatformProcess(options);
     try {
-      options.prepare?.(platform.dataDir);
+      await options.prepare?.(platform.dataDir);
       await platform.startAgain();
       return platform;
     } catch (error) {

@@ -1,8 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { MachineKey } from '#core/domain/ids.ts';
 import { MqttDevice } from './mqtt-device.ts';
 import type { DeviceLogin } from './platform-process.ts';
 
 const AGAIN_MS = 100;
+
+/** How a device is connected: it does not connect again by itself. */
+export interface DeviceConnection {
+  /** Resolves when the message is acknowledged; rejects when the connection ends before. */
+  publishTo(topic: string, payload: string): Promise<void>;
+  onCommand(machine: MachineKey, listener: (payload: Uint8Array) => void): Promise<void>;
+  disconnect(): Promise<void>;
+  /** Without a word to the broker. */
+  cut(): void;
+}
 
 /** What a device sends: under one id, however often it has to be sent. */
 export interface DeviceSample {
@@ -18,22 +29,25 @@ export interface Pace {
   readonly everyMs: number;
 }
 
+/** What connects a device to the platform's own broker. */
+export function toBroker(port: number, { device, secret }: DeviceLogin): () => Promise<DeviceConnection> {
+  return () => MqttDevice.connect(port, { clientId: device, username: device, password: secret });
+}
+
 /**
  * A device that sends each message until it is acknowledged: on a new connection where the broker was away. So it knows of every message
  * that it was acknowledged, and the platform gets some of them twice.
  */
 export class ResendingDevice {
-  readonly #port: number;
-  readonly #login: DeviceLogin;
+  readonly #connect: () => Promise<DeviceConnection>;
   readonly #next: (count: number) => DeviceSample;
   readonly #acknowledged: string[] = [];
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
-  #device: MqttDevice | undefined;
+  #device: DeviceConnection | undefined;
 
-  constructor(port: number, login: DeviceLogin, next: (count: number) => DeviceSample, pace: Pace) {
-    this.#port = port;
-    this.#login = login;
+  constructor(connect: () => Promise<DeviceConnection>, next: (count: number) => DeviceSample, pace: Pace) {
+    this.#connect = connect;
     this.#next = next;
     this.#running = this.#run(pace);
   }
@@ -75,13 +89,8 @@ export class ResendingDevice {
   }
 
   async #reconnectLater(): Promise<void> {
-    this.#device?.client.end(true);
+    this.#device?.cut();
     this.#device = undefined;
     await sleep(AGAIN_MS);
-  }
-
-  #connect(): Promise<MqttDevice> {
-    const { device, secret } = this.#login;
-    return MqttDevice.connect(this.#port, { clientId: device, username: device, password: secret });
   }
 }

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { kafkaEventStreamConfigSchema } from '#adapters/kafka/kafka-event-stream/config.ts';
 import { KafkaEventStream } from '#adapters/kafka/kafka-event-stream/kafka-event-stream.ts';
 import { Kafka } from '../kafka.ts';
 import { freePort } from '../peer-process.ts';
-import { expectAllInOrder } from '../stream-under-faults.ts';
+import { expectAllInOrderOver, WIRE_FAULTS } from '../stream-under-faults.ts';
 import { TcpFaults } from '../tcp-faults.ts';
 
 let kafka: Kafka;
@@ -42,28 +42,8 @@ async function makeSite() {
 }
 
 describe('Kafka behind a bad network', () => {
-  it.each([
-    ['cuts every connection now and then', () => wire.cut()],
-    ['cuts in the middle of what is sent', () => wire.cutAfter(700)],
-    [
-      'lets nothing through for a while',
-      () => {
-        wire.hold();
-        setTimeout(() => wire.letGo(), 500);
-      },
-    ],
-  ])('that %s: nothing is lost, and each machine comes in order', async (_what, fault) => {
+  it.each(WIRE_FAULTS)('that %s: nothing is lost, and each machine comes in order', async (_what, fault) => {
     await using site = await makeSite();
-    const [publisher, ...consumers] = [await site.open(), await site.open(), await site.open()];
-    let faults = 0;
-    await expectAllInOrder({
-      ...{ publisher, consumers, streamName: 'metrics', publishesAMachine: 12 },
-      meanwhile: (published) => {
-        if (published % 100 > 0) return;
-        faults++;
-        fault();
-      },
-    });
-    expect(faults).toBeGreaterThan(2);
+    await expectAllInOrderOver(() => fault(wire), site.open);
   });
 });

@@ -1,0 +1,59 @@
+/**
+ * A certified OpenID provider (npm `oidc-provider`) of one API and its clients: `node oidc-provider-server.ts <folder> <port>`. It takes its
+ * signing keys anew by `PUT /peer/keys`, which is how a test has it rotate them; everything else is the provider's own.
+ */
+import { createServer, type RequestListener } from 'node:http';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** What is used of the package, which is in the peers' folder and not among the project's own. */
+interface ProviderPackage {
+  readonly default: new (issuer: string, configuration: object) => { callback(): RequestListener };
+}
+
+const [folder = '', port = ''] = process.argv.slice(2);
+const issuer = `http://127.0.0.1:${port}`;
+const path = join(folder, 'node_modules/oidc-provider/lib/index.js');
+const { default: Provider } = (await import(pathToFileURL(path).href)) as ProviderPackage;
+const AUDIENCE = 'api://tribo';
+
+let answer = providerWith(undefined);
+createServer((request, response) => {
+  if (request.method !== 'PUT' || request.url !== '/peer/keys') {
+    answer(request, response);
+    return;
+  }
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    answer = providerWith(JSON.parse(Buffer.concat(chunks).toString('utf8')) as object);
+    response.end();
+  });
+}).listen(Number(port), '127.0.0.1');
+
+function providerWith(jwks: object | undefined): RequestListener {
+  const machine = { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] };
+  return new Provider(issuer, {
+    ...(jwks && { jwks }),
+    cookies: { keys: ['of-a-test'] },
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    clients: ['historian', 'stranger'].map((name) => ({
+      ...{ client_id: name, client_secret: `secret-of-${name}`, scope: 'tribo/viewer tribo/ingest other' },
+      ...machine,
+    })),
+    scopes: ['tribo/viewer', 'tribo/ingest', 'other'],
+    extraTokenClaims: () => ({ tenant: 'demo' }),
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => AUDIENCE,
+        getResourceServerInfo: (_context: unknown, resource: string) => ({
+          ...{ audience: resource, scope: 'tribo/viewer tribo/ingest other', accessTokenTTL: 600 },
+          ...{ accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } },
+        }),
+      },
+    },
+  }).callback();
+}

@@ -1,0 +1,46 @@
+import { STREAMS } from '#core/domain/event.ts';
+import { FakeGcs } from '../fake-gcs.ts';
+import { Mosquitto } from '../mosquitto.ts';
+import { Postgres } from '../postgres.ts';
+import { Pstest } from '../pubsub.ts';
+import { mosquittoGateway } from './mosquitto-gateway.ts';
+import { siteOn, type Site } from './site.ts';
+
+const PROJECT = 'tribo-test';
+const BUCKET = 'tribo-site';
+const TOPIC_PREFIX = 'akron-';
+
+/** What `provider: gcp` selects: Pub/Sub, Cloud Storage, PostgreSQL. Secrets are embedded, as Secret Manager is at Google alone. */
+export function googleSite(): Promise<Site> {
+  return siteOn(
+    [Pstest.start(), FakeGcs.start(), Postgres.start(), Mosquitto.start()],
+    async ([pubsub, gcs, postgres, broker]) => {
+      await makeTopics(pubsub);
+      const { Storage } = await import('@google-cloud/storage');
+      await new Storage({ apiEndpoint: gcs.endpoint, projectId: PROJECT }).bucket(BUCKET).create();
+      return {
+        gateway: mosquittoGateway(broker),
+        ports: {
+          provider: 'gcp',
+          deviceGateway: { adapter: 'mqtt', ...broker.gatewaySettings('tribo-gateway-1') },
+          postgres: postgres.freshConnection(),
+          eventStream: {
+            ...{ projectId: PROJECT, emulatorEndpoint: pubsub.endpoint, topicPrefix: TOPIC_PREFIX },
+            ...{ ackDeadlineSeconds: 10, ackEveryMs: 10 },
+          },
+          objectStore: { bucket: BUCKET, emulatorEndpoint: gcs.endpoint },
+          secretStore: 'embedded',
+        },
+        // The peer gives a lane's next event only once the one before is acknowledged.
+        pace: { atOnce: 2, everyMs: 1000 },
+      };
+    },
+  );
+}
+
+async function makeTopics({ endpoint }: Pstest): Promise<void> {
+  const { PubSub } = await import('@google-cloud/pubsub');
+  const pubsub = new PubSub({ projectId: PROJECT, apiEndpoint: endpoint, emulatorMode: true });
+  for (const stream of STREAMS) await pubsub.createTopic(TOPIC_PREFIX + stream);
+  await pubsub.close();
+}

@@ -1,0 +1,115 @@
+import type { ServerResponse } from 'node:http';
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
+import {
+  jwksIdentityVerifierConfigSchema,
+  type JwksIdentityVerifierSettings,
+} from '#adapters/oidc/jwks-identity-verifier/config.ts';
+import { JwksIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/jwks-identity-verifier.ts';
+import type { Claims, IdentityVerifierHarness } from '#core/contracts/identity-verifier.contract.ts';
+import { startHttpReceiver } from './http-receiver.ts';
+
+/** An issuer that publishes its keys on this machine, and signs whatever it is told to. */
+export class OidcIssuer implements AsyncDisposable {
+  /** What it says that it is. */
+  readonly issuer: string;
+  readonly jwksUri: string;
+  /** The path of each request that came. */
+  readonly requests: string[] = [];
+  /** Answers in place of its own documents. */
+  answer: ((path: string, response: ServerResponse) => boolean) | undefined;
+  readonly #keys: { readonly jwk: JWK; readonly privateKey: CryptoKey }[] = [];
+  readonly #alg: string;
+  readonly #dispose: () => Promise<void>;
+
+  /** ES256 is made sooner; the clouds sign by RS256. */
+  static async open(alg: 'ES256' | 'RS256' = 'ES256'): Promise<OidcIssuer> {
+    const opened: { issuer?: OidcIssuer } = {};
+    const server = await startHttpReceiver((request, response) => opened.issuer?.respond(request.url ?? '', response));
+    opened.issuer = new OidcIssuer(server.url, alg, () => server[Symbol.asyncDispose]());
+    await opened.issuer.rotate();
+    return opened.issuer;
+  }
+
+  private constructor(url: string, alg: string, dispose: () => Promise<void>) {
+    this.#alg = alg;
+    this.issuer = url;
+    this.jwksUri = `${url}/keys`;
+    this.#dispose = dispose;
+  }
+
+  private respond(path: string, response: ServerResponse): void {
+    this.requests.push(path);
+    if (this.answer?.(path, response)) return;
+    const documents: Readonly<Record<string, object>> = {
+      '/keys': this.publicKeys(),
+      '/.well-known/openid-configuration': { issuer: this.issuer, jwks_uri: this.jwksUri },
+    };
+    const document = documents[path];
+    response.writeHead(document ? 200 : 404, { 'content-type': 'application/json' }).end(JSON.stringify(document));
+  }
+
+  publicKeys(): { readonly keys: readonly (JWK & Readonly<Record<string, unknown>>)[] } {
+    return { keys: this.#keys.map(({ jwk }) => ({ ...jwk })) };
+  }
+
+  /** Signs by another key from now on, and still publishes those before. */
+  async rotate(): Promise<void> {
+    const { publicKey, privateKey } = await generateKeyPair(this.#alg);
+    const jwk = { ...(await exportJWK(publicKey)), kid: `key-${this.#keys.length}`, alg: this.#alg, use: 'sig' };
+    this.#keys.push({ jwk, privateKey });
+  }
+
+  /** Publishes the newest key alone. */
+  withdrawOldKeys(): void {
+    this.#keys.splice(0, this.#keys.length - 1);
+  }
+
+  sign(claims: Claims, header: Readonly<Record<string, string>> = {}): Promise<string> {
+    const { jwk, privateKey } = this.#keys.at(-1)!;
+    return new SignJWT({ ...claims }).setProtectedHeader({ alg: this.#alg, kid: jwk.kid!, ...header }).sign(privateKey);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#dispose();
+  }
+}
+
+/** Claims as the contract names them, as an issuer names them. */
+export type Dialect = (claims: Claims) => Claims;
+
+/** A verifier of the tokens of an issuer of that dialect, which asks for keys on this machine instead of the cloud. */
+export async function openVerifier(
+  settings: JwksIdentityVerifierSettings,
+  dialect: Dialect,
+): Promise<IdentityVerifierHarness & AsyncDisposable & { readonly signAsIs: OidcIssuer['sign'] }> {
+  const keys = await OidcIssuer.open('RS256');
+  const config = jwksIdentityVerifierConfigSchema.parse({ ...settings, jwksUri: keys.jwksUri, keysCooldownMs: 0 });
+  const {
+    issuer: iss,
+    audience: [aud],
+  } = config;
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  return {
+    verifier: new JwksIdentityVerifier(config),
+    clockToleranceMs: config.clockToleranceMs,
+    validClaims: () => ({
+      ...{ iss, aud, sub: 'maria', tenant: 'demo', roles: ['operator'] },
+      ...{ iat: nowSeconds, exp: nowSeconds + 600 },
+    }),
+    sign: (claims) => keys.sign(dialect(claims)),
+    signAsIs: (claims, header) => keys.sign(claims, header),
+    publicKeys: async () => keys.publicKeys(),
+    rotate: () => keys.rotate(),
+    [Symbol.asyncDispose]: () => keys[Symbol.asyncDispose](),
+  };
+}
+
+/** Claims but those. */
+export function without(claims: Claims, ...names: readonly string[]): Claims {
+  return Object.fromEntries(Object.entries(claims).filter(([name]) => !names.includes(name)));
+}
+
+/** Roles as the issuer names them; what is no list of texts stays as it is. */
+export function renamed(roles: unknown, rename: (role: string) => string): unknown {
+  return Array.isArray(roles) ? roles.map((role: unknown) => (typeof role === 'string' ? rename(role) : role)) : roles;
+}
