@@ -39,6 +39,8 @@ const SHORT = { seconds: 8, floorSeconds: 3, warmUpSeconds: 1.5, steadyRates: [5
 const FULL = { seconds: 60, floorSeconds: 15, warmUpSeconds: 5, steadyRates: [5000, 20_000] };
 const SCALE = { machines: [200, 2000, 20_000], ratePerS: 10_000, seconds: 20, machinesWithDaysData: 10 };
 const PROFILE_S = 15;
+const SHORT_TURNS = { seconds: 8, rounds: 1 };
+const FULL_TURNS = { seconds: 60, rounds: 3 };
 const LIVES = { healthyRecordings: 200, growthRecordings: 200, seedsPerFault: 3, healthySeeds: 20 };
 const SHORT_LIVES = {
   ...{ healthyRecordings: 140, growthRecordings: 60, seedsPerFault: 1, healthySeeds: 1 },
@@ -94,7 +96,7 @@ const benches: Readonly<Record<string, () => Promise<void> | void>> = {
   },
   adapters: async () => {
     const { adaptersMarkdown, runAdaptersBench } = await import('./adapters.ts');
-    const rows = await runAdaptersBench(positionals.slice(1), flags.short ? 8 : 60);
+    const rows = await runAdaptersBench(positionals.slice(1), flags.short ? SHORT_TURNS : FULL_TURNS);
     print('adapters', adaptersMarkdown(rows), { rows });
   },
   ...Object.fromEntries(['ingestion', 'rules', 'store', 'waveforms'].map((name) => [name, () => runAlone(name)])),

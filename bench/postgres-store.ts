@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { finished } from 'node:stream/promises';
 import { PostgresTimeSeriesStore } from '#adapters/postgres/postgres-time-series-store/postgres-time-series-store.ts';
 import { postgresTimeSeriesStoreConfigSchema } from '#adapters/postgres/postgres-time-series-store/config.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
@@ -7,6 +5,7 @@ import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import type { EventOutcome } from '#core/ports/time-series-store.ts';
 import { Postgres } from '#test/peers/postgres.ts';
 import type { AdapterBenchRow } from './adapters.ts';
+import { bareCopy, bareSettle, type FloorRate } from './postgres-floors.ts';
 import { percentiles } from './statistics.ts';
 
 const BATCH_MESSAGES = 5_000;
@@ -18,12 +17,14 @@ const TENANT = 'bench' as TenantId;
 const SERVER = ['fsync=on', 'synchronous_commit=on', 'shared_buffers=512MB', 'max_wal_size=4GB'];
 
 /**
- * Settles messages of 10 readings as fast as the store takes them, with its housekeeping beside, next to a loop of COPY alone on the same server:
- * the same rows a transaction, into a table without index. Throws where the rollups, the newest values or the ledger are not of all readings.
+ * Settles messages of 10 readings as fast as the store takes them, with its housekeeping beside, next to two bare loops
+ * on the same server: COPY alone, and SQL that keeps the same promises. Throws where the rollups, the newest values or the ledger are not of all readings.
  */
-export async function runPostgresStoreBench(seconds: number): Promise<AdapterBenchRow> {
+export async function runPostgresStoreBench(seconds: number): Promise<AdapterBenchRow[]> {
   await using postgres = await Postgres.start({ settings: SERVER });
-  const bareRowsPerS = await bareCopy(postgres, Math.max(3, seconds / 4));
+  const floor = { postgres, seconds: Math.max(3, seconds / 4), messages: BATCH_MESSAGES, metrics: METRICS.length };
+  const copied = await bareCopy(floor);
+  const settled = await bareSettle({ ...floor, machines: MACHINES });
   const settings = postgresTimeSeriesStoreConfigSchema.parse(postgres.freshConnection());
   const store = await PostgresTimeSeriesStore.open(settings);
   try {
@@ -45,16 +46,23 @@ export async function runPostgresStoreBench(seconds: number): Promise<AdapterBen
     const longestMaintenanceMs = await kept;
     const chartMs = await source.check(store, settleMs.length * BATCH_MESSAGES);
     const rows = settleMs.length * BATCH_ROWS;
-    return {
-      adapter: 'postgres-time-series-store',
-      does: 'rows settled, rollups current',
-      perS: Math.round(rows / elapsedS),
-      barePerS: Math.round(bareRowsPerS),
-      ratio: rows / elapsedS / bareRowsPerS,
-      p95Ms: percentiles(settleMs).p95,
+    const perS = rows / elapsedS;
+    const own = {
+      ...{ adapter: 'postgres-time-series-store', perS: Math.round(perS), p95Ms: percentiles(settleMs).p95 },
       cpuUsPerItem: (cpu.user + cpu.system) / rows,
-      notes: `batches of ${BATCH_ROWS}, ${MACHINES} machines; longest housekeeping ${Math.round(longestMaintenanceMs)} ms; a day's chart ${chartMs.toFixed(1)} ms`,
     };
+    const beside = (does: string, bare: FloorRate, notes: string): AdapterBenchRow => ({
+      ...{ ...own, does, notes, barePerS: Math.round(bare.rowsPerS), ratio: perS / bare.rowsPerS },
+      bareCpuUsPerItem: bare.cpuUsPerRow,
+    });
+    return [
+      beside(
+        'rows settled, rollups current; bare: SQL with receipts, rows and rollups in one transaction',
+        settled,
+        `batches of ${BATCH_ROWS}, ${MACHINES} machines; longest housekeeping ${Math.round(longestMaintenanceMs)} ms; a day's chart ${chartMs.toFixed(1)} ms`,
+      ),
+      beside('the same; bare: COPY alone, into a table without index', copied, 'it promises nothing but the rows'),
+    ];
   } finally {
     await store.close();
   }
@@ -70,40 +78,6 @@ async function keepHouse(store: PostgresTimeSeriesStore, signal: AbortSignal): P
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
   return longestMs;
-}
-
-async function bareCopy(postgres: Postgres, seconds: number): Promise<number> {
-  const { Client } = (await import('pg')).default;
-  const { from } = (await import('pg-copy-streams')).default;
-  const { host, port, database, user } = postgres.freshConnection();
-  const client = new Client({ host, port, database, user });
-  await client.connect();
-  const table = `bare_${randomUUID().slice(0, 8)}`;
-  await client.query(
-    `CREATE TABLE ${table} (ord bigint, ts bigint, value double precision, series_id int, quality smallint)`,
-  );
-  const rows = binaryRows();
-  const startedAt = performance.now();
-  let batches = 0;
-  for (; performance.now() - startedAt < seconds * 1000; batches++) {
-    await client.query('BEGIN');
-    const stream = client.query(from(`COPY ${table} FROM STDIN (FORMAT binary)`));
-    stream.end(rows);
-    await finished(stream);
-    await client.query('COMMIT');
-  }
-  const elapsedS = (performance.now() - startedAt) / 1000;
-  await client.query(`DROP TABLE ${table}`);
-  await client.end();
-  return (batches * BATCH_ROWS) / elapsedS;
-}
-
-/** A batch in COPY's binary format, made once. */
-function binaryRows(): Buffer {
-  const header = Buffer.alloc(19);
-  header.write('PGCOPY\n\xff\r\n\0', 'latin1');
-  const row = Buffer.from('0005' + ['00000008', '00000008', '00000008', '00000004', '00000002'].map((size) => size + '00'.repeat(Number(size))).join(''), 'hex'); // prettier-ignore
-  return Buffer.concat([header, ...Array.from({ length: BATCH_ROWS }, () => row), Buffer.from('ffff', 'hex')]);
 }
 
 /** Machines that report once a second of their own time, which runs as fast as the store takes it. */

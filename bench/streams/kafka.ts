@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { kafkaEventStreamConfigSchema } from '#adapters/kafka/kafka-event-stream/config.ts';
+import { KafkaEventStream } from '#adapters/kafka/kafka-event-stream/kafka-event-stream.ts';
+import { Kafka } from '#test/peers/kafka.ts';
+import { gathering, throughPort, type Place, type StreamClient, type StreamPeer } from './stream-client.ts';
+
+const PARTITIONS = 4;
+/** What the adapter puts into its requests when much waits. */
+const REQUEST_EVENTS = 5000;
+
+export const kafkaPeer: StreamPeer = {
+  adapter: 'kafka-event-stream',
+  notes: `one broker, ${PARTITIONS} partitions; bare: @platformatic/kafka, idempotent, acks=all, keyed, up to ${REQUEST_EVENTS} events a send; its message stream with offsets committed every 500 ms`,
+  pacedPerS: 5000,
+  start: async () => {
+    const kafka = await Kafka.start();
+    return {
+      fresh: async () => {
+        const prefix = `b${randomUUID().slice(0, 8)}.`;
+        await kafka.createTopics([`${prefix}metrics`], { partitions: PARTITIONS });
+        return { brokers: [kafka.broker], prefix };
+      },
+      [Symbol.asyncDispose]: () => kafka[Symbol.asyncDispose](),
+    };
+  },
+  openAdapter: async (place) =>
+    throughPort(
+      await KafkaEventStream.open(kafkaEventStreamConfigSchema.parse({ ...place, tls: false, streams: ['metrics'] })),
+    ),
+  openBare,
+};
+
+async function openBare(place: Place): Promise<StreamClient> {
+  const { brokers, prefix } = place as { readonly brokers: string[]; readonly prefix: string };
+  const { Consumer, Producer } = await import('@platformatic/kafka');
+  const [topic, base] = [`${prefix}metrics`, { clientId: 'bare', bootstrapBrokers: brokers }];
+  const producer = new Producer({ ...base, idempotent: true, acks: -1 });
+  const consumer = new Consumer({ ...base, groupId: `${prefix}bare` });
+  const send = gathering<{ topic: string; key: Buffer; value: Buffer }>(REQUEST_EVENTS, async (messages) => {
+    await producer.send({ messages: [...messages] });
+  });
+  return {
+    declare: () => Promise.resolve(),
+    publish: (events) =>
+      send(
+        events.map(({ key, payload: { buffer, byteOffset, byteLength } }) => ({
+          ...{ topic, key: Buffer.from(key), value: Buffer.from(buffer, byteOffset, byteLength) },
+        })),
+      ),
+    consume: async (take) => {
+      const from = { mode: 'committed', fallbackMode: 'earliest', autocommit: 500 } as const;
+      const messages = await consumer.consume({ topics: [topic], ...from });
+      messages.on('data', ({ value }) => take(value));
+    },
+    close: async () => {
+      await producer.close();
+      await consumer.close(true);
+    },
+  };
+}
