@@ -27,6 +27,10 @@ export interface Offer {
   readonly adapter: string;
   /** Whether it joins what else the port has, instead of taking its place: a channel of notifications. */
   readonly isOneOfSeveral?: boolean;
+  /** What it is for by its settings, in words, where no two of the port may be for the same. */
+  readonly aloneFor?: (settings: unknown) => string;
+  /** By port the one adapter that it works with. */
+  readonly needs?: Readonly<Partial<Record<PortName, string>>>;
   /** Of the adapter's section in the site's configuration. */
   readonly schema: z.ZodType;
   /** Binds the port to it, with settings as its schema gave them. */

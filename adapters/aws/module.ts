@@ -61,10 +61,18 @@ export const awsOffers: readonly Offer[] = [
   provide('eventStream', 'kinesis-event-stream', kinesisEventStreamConfigSchema, async (settings, { closing }) =>
     closing(await KinesisEventStream.open(settings)),
   ),
-  provide('deviceGateway', 'iot-core-device-gateway', iotCoreDeviceGatewayConfigSchema, async (settings, { get }) => {
-    const [devices, clock] = [await get('deviceRegistry'), await get('clock')];
-    return (hooks) => new IotCoreDeviceGateway(settings, { ...hooks, devices, clock });
-  }),
+  {
+    ...provide(
+      'deviceGateway',
+      'iot-core-device-gateway',
+      iotCoreDeviceGatewayConfigSchema,
+      async (settings, { get }) => {
+        const [devices, clock] = [await get('deviceRegistry'), await get('clock')];
+        return (hooks) => new IotCoreDeviceGateway(settings, { ...hooks, devices, clock });
+      },
+    ),
+    needs: { deviceRegistry: 'iot-core-device-registry' },
+  },
   provide(
     'deviceRegistry',
     'iot-core-device-registry',

@@ -45,10 +45,18 @@ export const azureOffers: readonly Offer[] = [
   provide('eventStream', 'event-hubs-event-stream', eventHubsEventStreamConfigSchema, async (settings, { closing }) =>
     closing(await EventHubsEventStream.open(settings)),
   ),
-  provide('deviceGateway', 'iot-hub-device-gateway', iotHubDeviceGatewayConfigSchema, async (settings, { get }) => {
-    const [devices, clock] = [await get('deviceRegistry'), await get('clock')];
-    return (hooks) => new IotHubDeviceGateway(settings, { ...hooks, devices, clock });
-  }),
+  {
+    ...provide(
+      'deviceGateway',
+      'iot-hub-device-gateway',
+      iotHubDeviceGatewayConfigSchema,
+      async (settings, { get }) => {
+        const [devices, clock] = [await get('deviceRegistry'), await get('clock')];
+        return (hooks) => new IotHubDeviceGateway(settings, { ...hooks, devices, clock });
+      },
+    ),
+    needs: { deviceRegistry: 'iot-hub-device-registry' },
+  },
   provide(
     'deviceRegistry',
     'iot-hub-device-registry',

@@ -15,5 +15,8 @@ export function issuerOffer<Schema extends z.ZodType>(
   const offer = provide('identityVerifiers', adapter, schema, async (settings, { get }) => [
     new JwksIdentityVerifier(jwksIdentityVerifierConfigSchema.parse(tokens(settings)), { clock: await get('clock') }),
   ]);
-  return { ...offer, isOneOfSeveral: true };
+  return {
+    ...{ ...offer, isOneOfSeveral: true },
+    aloneFor: (settings) => `the issuer ${tokens(settings as z.output<Schema>).issuer}`,
+  };
 }

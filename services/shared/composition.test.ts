@@ -171,6 +171,30 @@ identityVerifiers:
     await runtime.close();
   });
 
+  it.each([
+    [
+      'the gateway of IoT Core',
+      'aws: { region: us-east-2, stateTable: akron }\ndeviceGateway: { adapter: iot-core-device-gateway, dataEndpoint: "https://akron.example", deviceStream: akron }',
+      'deviceGateway.adapter iot-core-device-gateway needs iot-core-device-registry, and deviceRegistry is embedded',
+    ],
+    [
+      'the gateway of IoT Hub',
+      'deviceRegistry: { adapter: postgres-device-registry }\ndeviceGateway: { adapter: iot-hub-device-gateway }',
+      'deviceGateway.adapter iot-hub-device-gateway needs iot-hub-device-registry, and deviceRegistry is postgres-device-registry',
+    ],
+    [
+      'a user pool, and its issuer once more',
+      `identityVerifiers:
+  - { adapter: cognito-identity-verifier, region: us-east-2, userPoolId: us-east-2_AbCd, clientIds: [plant], tenant: { is: north } }
+  - { adapter: oidc, issuer: 'https://cognito-idp.us-east-2.amazonaws.com/us-east-2_AbCd', audience: tribo }`,
+      'ports.yaml:3: identityVerifiers.1 is for the issuer https://cognito-idp.us-east-2.amazonaws.com/us-east-2_AbCd, as identityVerifiers.0 is',
+    ],
+  ])('whose file has %s beside what does not go with it is refused by its line', (_what, text, problem) => {
+    const portsFile = join(dataDir, 'ports.yaml');
+    writeFileSync(portsFile, text);
+    expect(() => openRuntime(configuration({ portsFile }), 'test')).toThrow(problem);
+  });
+
   it('whose file says too little is told all of it before anything is opened', () => {
     const portsFile = join(dataDir, 'ports.yaml');
     writeFileSync(portsFile, 'provider: aws');

@@ -28,8 +28,17 @@ const bell = {
   ...{ port: 'notifiers', adapter: 'bell-notifier', isOneOfSeveral: true },
   schema: z.strictObject({ region: z.string(), name: z.string().default('bell') }),
 };
+const guard = {
+  ...{ port: 'guards', adapter: 'guard', isOneOfSeveral: true },
+  schema: z.strictObject({ gate: z.string() }),
+  aloneFor: (settings: unknown) => `the gate ${(settings as { readonly gate: string }).gate.toLowerCase()}`,
+};
+const press = {
+  ...{ port: 'press', adapter: 'tape-press', needs: { objectStore: 'tape-object-store' } },
+  schema: z.strictObject({}),
+};
 const choice = {
-  families: { sky: [bucket, vault, shelf], attic: [tape], log: [log], tower: [bell] },
+  families: { sky: [bucket, vault, shelf], attic: [tape, press], log: [log], tower: [bell, guard] },
   providers: { embedded: {}, sky: { objectStore: 'bucket-object-store', secretStore: 'vault-secret-store' } },
 };
 
@@ -111,7 +120,7 @@ describe('the file that says which ports are had from elsewhere', () => {
       'coffeeMachine: { adapter: x }',
     ];
     expect(problemsOf(text.join('\n'))).toEqual([
-      'ports.yaml:6: coffeeMachine is no port with an adapter to choose; there are objectStore, secretStore, eventStream, notifiers',
+      'ports.yaml:6: coffeeMachine is no port with an adapter to choose; there are objectStore, secretStore, press, eventStream, notifiers, guards',
       'ports.yaml:5: eventStream.adapter must be one of embedded, log-event-stream, got "tape-object-store"',
       'ports.yaml:2: objectStore.region is missing: string (bucket-object-store)',
       'ports.yaml:2: objectStore.bucket is missing: string (bucket-object-store)',
@@ -180,12 +189,35 @@ describe('the file that says which ports are had from elsewhere', () => {
 
   it.each([
     [
+      'embedded',
+      'press: attic',
+      'ports.yaml:1: press.adapter tape-press needs tape-object-store, and objectStore is embedded: set objectStore.adapter to tape-object-store, or choose another press',
+    ],
+    [
+      'the provider’s',
+      'provider: sky\nsky: { region: north, bucket: plant }\npress:\n  adapter: tape-press',
+      'ports.yaml:4: press.adapter tape-press needs tape-object-store, and objectStore is bucket-object-store: set objectStore.adapter to tape-object-store, or choose another press',
+    ],
+  ])('refuses an adapter beside another than the one that it works with: %s', (_what, text, problem) => {
+    expect(problemsOf(text)).toEqual([problem]);
+  });
+
+  it('takes an adapter beside the one that it works with', () => {
+    expect(adaptersOf('attic: { reel: 1 }\nobjectStore: attic\npress: attic')).toHaveLength(2);
+  });
+
+  it.each([
+    [
       'notifiers:\n  - { adapter: bell-notifier, region: north }\n  - adapter: bell-notifier\n    regoin: south',
       'ports.yaml:4: notifiers.1.regoin is no setting of bell-notifier, which has region, name',
     ],
     [
       'tower: { region: north }\nnotifiers:\n  - tower\n  - tower',
       'ports.yaml:4: notifiers.1.name must be another for each, and bell is taken',
+    ],
+    [
+      'guards:\n  - { adapter: guard, gate: North }\n  - { adapter: guard, gate: south }\n  - { adapter: guard, gate: north }',
+      'ports.yaml:4: guards.2 is for the gate north, as guards.0 is: name it once (guard)',
     ],
     ['notifiers: [gong]', 'ports.yaml:1: notifiers.0.adapter must be one of embedded, bell-notifier, got "gong"'],
     [

@@ -10,6 +10,10 @@ export interface Offered {
   readonly adapter: string;
   /** Whether the port may have several of them: then its section may be a list. */
   readonly isOneOfSeveral?: boolean;
+  /** What it is for by its settings, in words, where no two of the port may be for the same: `the issuer https://id.example`. */
+  readonly aloneFor?: (settings: unknown) => string;
+  /** By port the one adapter that it works with. */
+  readonly needs?: Readonly<Partial<Record<string, string>>>;
   readonly schema: z.ZodType;
 }
 
@@ -56,6 +60,8 @@ export function loadPortsFile<Offer extends Offered>(path: string, choice: Choic
   const isWhole = file.isRight;
   const chosen = picked.map((each) => ({ offer: each.offer, settings: settingsOf(file, each, picked) }));
   refuseSameNames(file, picked, chosen);
+  refuseSamePurpose(file, picked, chosen);
+  if (isWhole) refuseUnmetNeeds(file, picked);
   for (const family of Object.keys(choice.families))
     if (Object.hasOwn(sections, family)) refuseUnused(file, family, picked, isWhole);
   file.throwProblems();
@@ -159,6 +165,33 @@ function refuseSameNames(
     if (known.has(name)) file.say([...picked[index]!.at, 'name'], `must be another for each, and ${name} is taken`);
     known.add(name);
   }
+}
+
+/** Whose settings are wrong is told of those alone. */
+function refuseSamePurpose(
+  file: PortsFile,
+  picked: readonly Picked<Offered>[],
+  chosen: readonly Chosen<Offered>[],
+): void {
+  const known = new Map<string, string>();
+  for (const [index, { offer, settings }] of chosen.entries()) {
+    if (settings === undefined || !offer.aloneFor) continue;
+    const { at } = picked[index]!;
+    const purpose = offer.aloneFor(settings);
+    const first = known.get(`${offer.port} ${purpose}`);
+    if (first !== undefined) file.say(at, `is for ${purpose}, as ${first} is: name it once`, offer.adapter);
+    else known.set(`${offer.port} ${purpose}`, at.join('.'));
+  }
+}
+
+function refuseUnmetNeeds(file: PortsFile, picked: readonly Picked<Offered>[]): void {
+  for (const { at, offer } of picked)
+    for (const [port, needed] of Object.entries(offer.needs ?? {})) {
+      const adapter = picked.find((each) => each.offer.port === port)?.offer.adapter ?? EMBEDDED;
+      if (adapter === needed) continue;
+      const remedy = `set ${port}.adapter to ${needed}, or choose another ${offer.port}`;
+      file.say([...at, 'adapter'], `${offer.adapter} needs ${needed}, and ${port} is ${adapter}: ${remedy}`);
+    }
 }
 
 function keysOf({ schema }: Offered): readonly string[] {
