@@ -12,8 +12,13 @@ export class Azurite implements AsyncDisposable {
   readonly connectionString: string;
   readonly #process: PeerProcess;
 
+  /** Where it is installed, installing it first where it is not. */
+  static folder(): Promise<string> {
+    return installed('azurite', PACKAGE, (into) => installPackage(PACKAGE, into));
+  }
+
   static async start(): Promise<Azurite> {
-    const folder = await installed('azurite', PACKAGE, (into) => installPackage(PACKAGE, into));
+    const folder = await Azurite.folder();
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const key = randomBytes(32).toString('base64');

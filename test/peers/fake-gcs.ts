@@ -9,8 +9,13 @@ const MODULE = 'github.com/fsouza/fake-gcs-server@v1.56.1';
 
 /** The peer of Google's Cloud Storage: fake-gcs-server, with its state in memory. */
 export class FakeGcs extends ServedPeer {
+  /** Where it is installed, installing it first where it is not. */
+  static folder(): Promise<string> {
+    return installed('fake-gcs-server', MODULE, install);
+  }
+
   static async start(): Promise<FakeGcs> {
-    const folder = await installed('fake-gcs-server', MODULE, install);
+    const folder = await FakeGcs.folder();
     const port = await freePort();
     const endpoint = `http://127.0.0.1:${port}`;
     const server = await PeerProcess.start({

@@ -28,8 +28,13 @@ export class Kafka implements AsyncDisposable {
   readonly #command: readonly [string, ...string[]];
   #process: PeerProcess | undefined;
 
+  /** Where it is installed, installing it first where it is not. */
+  static folder(): Promise<string> {
+    return installed('kafka', VERSION, install);
+  }
+
   static async start({ secured, advertisedPort }: KafkaOptions = {}): Promise<Kafka> {
-    const folder = await installed('kafka', VERSION, install);
+    const folder = await Kafka.folder();
     const dataDir = mkdtempSync(join(tmpdir(), 'tribo-kafka-'));
     const [port, controllerPort] = [await freePort(), await freePort()];
     const settings = join(dataDir, 'server.properties');

@@ -7,10 +7,13 @@ const PACKAGE = 'kinesalite@3.3.3';
 
 /** A second peer of Kinesis: unlike moto's, its shards end when they are split or merged. It takes any credentials. */
 export class Kinesalite extends ServedPeer {
+  /** Where it is installed, installing it first where it is not. */
+  static folder(): Promise<string> {
+    return installed('kinesalite', PACKAGE, (into) => installPackage(PACKAGE, into, ['--ignore-scripts']));
+  }
+
   static async start(): Promise<Kinesalite> {
-    const folder = await installed('kinesalite', PACKAGE, (into) =>
-      installPackage(PACKAGE, into, ['--ignore-scripts']),
-    );
+    const folder = await Kinesalite.folder();
     const port = await freePort();
     const endpoint = `http://127.0.0.1:${port}`;
     const server = await PeerProcess.start({

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { SignJWT } from 'jose';
 import type { Claims, JsonWebKeyOfIssuer } from '#core/contracts/identity-verifier.contract.ts';
-import { motoFolder, type Moto } from './moto.ts';
+import { Moto } from './moto.ts';
 
 const REGION = 'eu-central-1';
 const KEY_ID = 'dummy';
@@ -97,6 +97,6 @@ print(RSAKey.import_key(load_resource("cognitoidp/resources/jwks-private.json"))
 
 /** The one key that moto signs the tokens of all pools with. */
 async function signingKey(): Promise<KeyObject> {
-  const { stdout } = await promisify(execFile)(join(await motoFolder(), 'venv/bin/python'), ['-c', PRINT_KEY]);
+  const { stdout } = await promisify(execFile)(join(await Moto.folder(), 'venv/bin/python'), ['-c', PRINT_KEY]);
   return createPrivateKey(stdout);
 }

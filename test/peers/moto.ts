@@ -9,8 +9,13 @@ const PACKAGE = 'moto[server,s3,dynamodb]==5.2.5';
 
 /** The peer of AWS: moto's server, which keeps its state in memory and takes any credentials. */
 export class Moto extends ServedPeer {
+  /** Where it is installed, installing it first where it is not. */
+  static folder(): Promise<string> {
+    return installed('moto', PACKAGE, install);
+  }
+
   static async start(): Promise<Moto> {
-    const folder = await motoFolder();
+    const folder = await Moto.folder();
     const port = await freePort();
     const endpoint = `http://127.0.0.1:${port}`;
     const server = await PeerProcess.start({
@@ -36,11 +41,6 @@ export class Moto extends ServedPeer {
   goOn(): void {
     process.kill(this.process.pid, 'SIGCONT');
   }
-}
-
-/** Where moto is installed. */
-export function motoFolder(): Promise<string> {
-  return installed('moto', PACKAGE, install);
 }
 
 async function install(into: string): Promise<void> {

@@ -11,10 +11,13 @@ const PACKAGE = 'oidc-provider@9.13.3';
 export class OidcProvider extends ServedPeer {
   #signingKeys: readonly JWK[] = [];
 
+  /** Where it is installed, installing it first where it is not. */
+  static folder(): Promise<string> {
+    return installed('oidc-provider', PACKAGE, (into) => installPackage(PACKAGE, into, ['--ignore-scripts']));
+  }
+
   static async start(): Promise<OidcProvider> {
-    const folder = await installed('oidc-provider', PACKAGE, (into) =>
-      installPackage(PACKAGE, into, ['--ignore-scripts']),
-    );
+    const folder = await OidcProvider.folder();
     const port = await freePort();
     const endpoint = `http://127.0.0.1:${port}`;
     const server = await PeerProcess.start({

@@ -16,11 +16,16 @@ export class Pstest implements AsyncDisposable {
   readonly endpoint: string;
   readonly #process: PeerProcess;
 
-  static async start(): Promise<Pstest> {
-    const folder = await installed('pubsub-pstest', PSTEST, async (into) => {
+  /** Where it is installed, installing it first where it is not. */
+  static folder(): Promise<string> {
+    return installed('pubsub-pstest', PSTEST, async (into) => {
       cpSync(join(import.meta.dirname, 'pubsub-pstest'), into, { recursive: true });
       await promisify(execFile)('go', ['build', '-o', join(into, 'pstest'), '.'], { cwd: into });
     });
+  }
+
+  static async start(): Promise<Pstest> {
+    const folder = await Pstest.folder();
     const port = await freePort();
     const server = await PeerProcess.start({
       name: 'pstest',

@@ -5,7 +5,24 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Azurite } from './azurite.ts';
+import { FakeGcs } from './fake-gcs.ts';
+import { Kafka } from './kafka.ts';
+import { Kinesalite } from './kinesalite.ts';
+import { Moto } from './moto.ts';
 import './need-sdks.ts';
+import { OidcProvider } from './oidc-provider.ts';
+import { Pstest } from './pubsub.ts';
+
+/** What a family's tests start: installed before them, as a test's time is not for compiling a server. */
+const PEERS: Readonly<Record<string, readonly { folder(): Promise<string> }[]>> = {
+  aws: [Moto, Kinesalite],
+  azure: [Azurite],
+  gcp: [FakeGcs, Pstest],
+  kafka: [Kafka],
+  oidc: [OidcProvider],
+  platform: [Moto, Azurite, FakeGcs, Pstest, Kafka],
+};
 
 const root = join(import.meta.dirname, '../..');
 const given = process.argv.slice(2);
@@ -19,7 +36,9 @@ if (unknown.length > 0) {
   console.error(`There are no peers of ${unknown.join(', ')}; there are those of ${families.join(', ')}.`);
   process.exit(64);
 }
-const paths = (asked.length > 0 ? asked : families).map((name) => `(adapters|test/peers)/${name}/`);
+const chosen = asked.length > 0 ? asked : families;
+await Promise.all([...new Set(chosen.flatMap((name) => PEERS[name] ?? []))].map((peer) => peer.folder()));
+const paths = chosen.map((name) => `(adapters|test/peers)/${name}/`);
 const jest = ['npm', ['test', '--silent', '--', '--config', 'jest.peers.config.ts', ...options, ...paths]] as const;
 process.exit(spawnSync(...jest, { cwd: root, stdio: 'inherit' }).status ?? 1);
 
