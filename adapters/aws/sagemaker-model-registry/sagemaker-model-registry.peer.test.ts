@@ -13,6 +13,7 @@ import { Moto } from '#test/peers/moto.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { dynamodbCheckpointStoreConfigSchema } from '../dynamodb-checkpoint-store/config.ts';
 import { DynamodbCheckpointStore } from '../dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
+import { openModelPackages, type PackageCalls } from './client.ts';
 import { sagemakerModelRegistryConfigSchema } from './config.ts';
 import { SagemakerModelRegistry } from './sagemaker-model-registry.ts';
 
@@ -31,6 +32,24 @@ afterAll(async () => {
   await moto[Symbol.asyncDispose]();
 });
 
+/** With what SageMaker does and moto does not: it knows the token of a request again, and takes no description of several lines. */
+function strict(packages: PackageCalls): PackageCalls {
+  const made = new Map<string, string>();
+  return {
+    ...packages,
+    createPackage: async (group, draft, signal) => {
+      const arn = made.get(draft.token) ?? (await packages.createPackage(group, draft, signal));
+      made.set(draft.token, arn);
+      return arn;
+    },
+    approve: async (arn, approval, signal) => {
+      if (!/^.{0,1024}$/.test(approval.why))
+        throw Object.assign(new Error(approval.why), { name: 'ValidationException' });
+      await packages.approve(arn, approval, signal);
+    },
+  };
+}
+
 async function makeHarness(given: { readonly maxVersionsPerModel?: number; readonly timeoutMs?: number } = {}) {
   const config = sagemakerModelRegistryConfigSchema.parse({
     ...{ ...place, groupPrefix: 'tribo-akron', changePollMs: 20, ...given },
@@ -42,7 +61,8 @@ async function makeHarness(given: { readonly maxVersionsPerModel?: number; reado
     const checkpoints = await DynamodbCheckpointStore.open(
       dynamodbCheckpointStoreConfigSchema.parse({ ...place, table }),
     );
-    const registry = await SagemakerModelRegistry.open(config, { objects, checkpoints, clock: systemClock });
+    const packages = strict(await openModelPackages(config));
+    const registry = new SagemakerModelRegistry(config, { packages, objects, checkpoints, clock: systemClock });
     opened.push(registry, checkpoints);
     return registry;
   };
@@ -114,6 +134,22 @@ describe('a model in SageMaker', () => {
     await Promise.all(clients.map((each, index) => each.register(model, draft(`bytes ${index}`))));
     const versions = await harness.registry.listVersions(model, { limit: 9 });
     expect(versions.map(({ version }) => version)).toEqual([3, 2, 1]);
+  });
+
+  it('has versions of its own, though another has the same bytes', async () => {
+    await using harness = await makeHarness();
+    const [north, south] = harness.tenants.map((tenant) => ({ name: 'rul', tenant }));
+    for (const model of [north!, south!]) await harness.registry.register(model, draft('one'));
+    expect(await harness.registry.listVersions(south!, { limit: 9 })).toMatchObject([{ model: south, version: 1 }]);
+  });
+
+  it('is promoted for a reason of several lines, which one line tells', async () => {
+    await using harness = await makeHarness();
+    const model = { name: 'rul', tenant: harness.tenants[0] };
+    await harness.registry.register(model, draft('one'));
+    const reason = 'fewer alarms\n\nseen in May';
+    await harness.registry.promote(model, 1, { by: 'ada', reason });
+    expect(await harness.registry.promotions(model, { limit: 9 })).toMatchObject([{ reason }]);
   });
 
   it('refuses versions above its bound, and a record that its metadata cannot hold, before anything is made', async () => {

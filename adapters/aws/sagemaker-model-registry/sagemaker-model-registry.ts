@@ -85,7 +85,8 @@ export class SagemakerModelRegistry implements ModelRegistry {
     const draftOfPackage = {
       description: kept.sha256,
       properties: propertiesOf(record),
-      token: kept.sha256.slice(0, 36),
+      // Of the model, too: the service answers a token that it knows with what it made for it, in whichever group.
+      token: digest(`${modelKey(model)} ${kept.sha256}`, 36),
     };
     const same = (await this.#versions(model, options)).find(({ description }) => description === kept.sha256);
     if (same) return this.#version(model, same, options);
@@ -215,7 +216,8 @@ export class SagemakerModelRegistry implements ModelRegistry {
       const summary = summaries.find((each) => each.version === version);
       if (!summary) throw absent(model, version);
       if (next !== log) await this.#checkpoints.save(this.#nameOf(model), bytesOf(next), saved, only(options));
-      const why = `${by}: ${reason}`.slice(0, REASON_CHARACTERS);
+      // SageMaker refuses a description of several lines.
+      const why = `${by}: ${reason}`.replaceAll(/\s+/g, ' ').slice(0, REASON_CHARACTERS);
       for (const each of summaries)
         if (each.isApproved !== (each === summary)) await this.#approve(model, each, each === summary, why, options);
       return this.#version(model, summary, options);
