@@ -41,7 +41,7 @@ export async function secretsVerification(
 class SecretIndex {
   readonly #store: SecretStore;
   readonly #noted = new Set<string>();
-  #writing: Promise<unknown> = Promise.resolve();
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(store: SecretStore) {
     this.#store = store;
@@ -70,11 +70,15 @@ class SecretIndex {
     return over.length;
   }
 
-  #note(name: string): Promise<unknown> {
-    if (this.#noted.has(name)) return this.#writing;
-    this.#noted.add(name);
-    this.#writing = this.#writing.then(async () => this.#write([...(await this.#read()), name]));
-    return this.#writing;
+  /** One after another, whatever became of the one before. */
+  #note(name: string): Promise<void> {
+    const noting = this.#writing.then(async () => {
+      if (this.#noted.has(name)) return;
+      await this.#write([...(await this.#read()), name]);
+      this.#noted.add(name);
+    });
+    this.#writing = noting.catch(() => undefined);
+    return noting;
   }
 
   async #read(): Promise<readonly string[]> {
