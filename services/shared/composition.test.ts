@@ -157,7 +157,7 @@ describe('a site of a provider', () => {
 identityVerifiers:
   - { adapter: oidc, issuer: 'https://id.example', audience: tribo }
   - { adapter: aws, userPoolId: us-east-2_AbCd, clientIds: [plant], tenant: { is: north } }
-  - { adapter: azure, directoryId: ${directoryId}, audience: tribo, tenant: { claim: extension_tenant } }
+  - { adapter: azure, directoryId: ${directoryId}, audience: ${directoryId}, tenant: { claim: extension_tenant } }
   - { adapter: gcp, projectId: plant-akron }`,
     );
     const runtime = openRuntime(configuration({ portsFile }), 'test');

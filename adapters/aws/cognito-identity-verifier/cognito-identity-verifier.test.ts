@@ -78,4 +78,9 @@ describe('Cognito identity verifier', () => {
     );
     expect(identity).toMatchObject({ subject: '1example23456789', tenant: 'north', roles: ['ingest'] });
   });
+
+  it('refuses a pool of another region, whose tokens would all be refused', () => {
+    const settings = { ...POOL, region: 'us-east-2', tenant: { is: 'north' } };
+    expect(() => cognitoIdentityVerifierConfigSchema.parse(settings)).toThrow('is of another region');
+  });
 });

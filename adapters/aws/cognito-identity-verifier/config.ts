@@ -4,21 +4,26 @@ import { issuerUrlSchema, tenantSchema, verifierSettings } from '../../oidc/jwks
 const client = z.string().regex(/^[\w+]{1,128}$/);
 
 /** Where tokens are those of an Amazon Cognito user pool. */
-export const cognitoIdentityVerifierConfigSchema = z.strictObject({
-  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/),
-  /** Such as `us-east-2_AbCdEf123`. */
-  userPoolId: z.string().regex(/^[\w-]+_[0-9a-zA-Z]+$/),
-  /** The app clients whose tokens are taken. */
-  clientIds: z.array(client).min(1).max(20),
-  /** Access tokens have no custom attributes unless a trigger adds them: then name the claim, else the one tenant of the pool. */
-  tenant: tenantSchema,
-  /** What the names of groups that are roles begin with: `tribo-operator`. */
-  groupPrefix: z.string().max(64).default('tribo-'),
-  /** The begin of scopes that are roles for a client of its own (`client_credentials`): of a resource server, such as `tribo/`. */
-  clientScopes: z.string().min(1).max(256).optional(),
-  /** Where the keys are fetched from, of a server that speaks Cognito's protocol. Absent: Cognito itself. */
-  jwksUri: issuerUrlSchema.optional(),
-  ...verifierSettings,
-});
+export const cognitoIdentityVerifierConfigSchema = z
+  .strictObject({
+    region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/),
+    /** Such as `us-east-2_AbCdEf123`. */
+    userPoolId: z.string().regex(/^[\w-]+_[0-9a-zA-Z]+$/),
+    /** The app clients whose tokens are taken. */
+    clientIds: z.array(client).min(1).max(20),
+    /** Access tokens have no custom attributes unless a trigger adds them: then name the claim, else the one tenant of the pool. */
+    tenant: tenantSchema,
+    /** What the names of groups that are roles begin with: `tribo-operator`. */
+    groupPrefix: z.string().max(64).default('tribo-'),
+    /** The begin of scopes that are roles for a client of its own (`client_credentials`): of a resource server, such as `tribo/`. */
+    clientScopes: z.string().min(1).max(256).optional(),
+    /** Where the keys are fetched from, of a server that speaks Cognito's protocol. Absent: Cognito itself. */
+    jwksUri: issuerUrlSchema.optional(),
+    ...verifierSettings,
+  })
+  .refine(({ region, userPoolId }) => userPoolId.startsWith(`${region}_`), {
+    error: 'is of another region: a pool has that of its own in its name',
+    path: ['userPoolId'],
+  });
 
 export type CognitoIdentityVerifierConfig = z.infer<typeof cognitoIdentityVerifierConfigSchema>;

@@ -102,4 +102,14 @@ describe('Entra identity verifier', () => {
     };
     expect((await issuer.verifier.verify(await issuer.signAsIs(claims))).roles).toEqual(['operator']);
   });
+
+  it.each([
+    ['api://tribo', 1, true],
+    [APPLICATION, 1, true],
+    [APPLICATION, 2, true],
+    ['api://tribo', 2, false],
+  ])('has the audience %s for tokens of version %i: %s', (audience, version, isTaken) => {
+    const settings = { directoryId: DIRECTORY, audience, version, tenant: { is: 'north' } };
+    expect(entraIdentityVerifierConfigSchema.safeParse(settings).success).toBe(isTaken);
+  });
 });

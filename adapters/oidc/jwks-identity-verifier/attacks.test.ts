@@ -117,6 +117,15 @@ describe('an attacker', () => {
     expect(issuer.requests).toEqual([]);
   });
 
+  it('whose name begins as another one, beyond what is kept of it, is refused and not taken for that one', async () => {
+    await using issuer = await OidcIssuer.open();
+    const verifier = verifierFor(issuer);
+    const longest = 'm'.repeat(256);
+    expect((await verifier.verify(await issuer.sign({ ...claimsOf(issuer), sub: longest }))).subject).toBe(longest);
+    const longer = issuer.sign({ ...claimsOf(issuer), sub: `${longest}m` });
+    await expect(verifier.verify(await longer)).rejects.toMatchObject(denied('more than 256 characters'));
+  });
+
   it('who has a key that the issuer withdrew is refused once keysMaxAgeMs is over', async () => {
     await using issuer = await OidcIssuer.open();
     const verifier = verifierFor(issuer, { keysMaxAgeMs: 1000, trustMs: 0 });
@@ -211,6 +220,18 @@ describe('an issuer’s documents', () => {
     issuer.answer = () => true;
     const failure = verifierFor(issuer, { fetchTimeoutMs: 100 }).verify(await issuer.sign(claimsOf(issuer)));
     await expect(failure).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('that do not come are waited for no longer than the caller waits', async () => {
+    await using issuer = await OidcIssuer.open();
+    const stopped = new AbortController();
+    issuer.answer = () => {
+      stopped.abort();
+      return true;
+    };
+    const verifier = verifierFor(issuer, { fetchTimeoutMs: 60_000 });
+    const failure = verifier.verify(await issuer.sign(claimsOf(issuer)), { signal: stopped.signal });
+    await expect(failure).rejects.toMatchObject({ code: 'cancelled' });
   });
 });
 

@@ -6,6 +6,9 @@ import type { ClaimsMapping } from './config.ts';
 export type Claimed =
   { readonly subject: string; readonly tenant: unknown; readonly roles: readonly Role[] } | { readonly why: string };
 
+/** OpenID Connect allows 255. */
+const MAX_SUBJECT_LENGTH = 256;
+
 /** Reads what the platform wants of a token out of the claims that its issuer has for it. `wanted`: the audiences. */
 export function readClaims(payload: JWTPayload, mapping: ClaimsMapping, wanted: readonly string[]): Claimed {
   const { tenant, subject, required, present, audience } = mapping;
@@ -19,6 +22,9 @@ export function readClaims(payload: JWTPayload, mapping: ClaimsMapping, wanted: 
   if ('why' in roles) return roles;
   const who = payload[subject];
   if (typeof who !== 'string' || who === '') return { why: `the claim ${subject} is empty` };
+  // Not cut off: two who begin alike would be one in the audit trail.
+  if (who.length > MAX_SUBJECT_LENGTH)
+    return { why: `the claim ${subject} has more than ${MAX_SUBJECT_LENGTH} characters` };
   return { subject: who, tenant: 'is' in tenant ? tenant.is : payload[tenant.claim], ...roles };
 }
 

@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '#core/clock.ts';
 import { isName, type TenantId } from '#core/domain/ids.ts';
 import { isPortError, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { Identity, IssuerVerifier } from '#core/ports/identity-verifier.ts';
+import { orStopWaiting } from '#core/stop-waiting.ts';
 import { readClaims } from './claims.ts';
 import { MAX_TOKEN_LENGTH, type JwksIdentityVerifierConfig } from './config.ts';
 import { issuerKeys } from './issuer-keys.ts';
@@ -34,8 +35,7 @@ export class JwksIdentityVerifier implements IssuerVerifier {
     throwIfAborted(signal);
     if (token.length > MAX_TOKEN_LENGTH) throw denied('the token is too long');
     const digest = createHash('sha256').update(token).digest('base64');
-    const identity = this.#recall(digest) ?? this.#remember(digest, await this.#check(token));
-    throwIfAborted(signal);
+    const identity = this.#recall(digest) ?? this.#remember(digest, await orStopWaiting(this.#check(token), signal));
     if (identity.tokenId !== undefined && this.#isRevoked(identity.tokenId)) throw denied('the token was revoked');
     return identity;
   }
@@ -85,7 +85,7 @@ export class JwksIdentityVerifier implements IssuerVerifier {
     if (!isName(tenant)) throw denied('the claim of the tenant is not the name of one');
     if (!payload.sub || payload.exp === undefined) throw denied('the subject is empty');
     return {
-      subject: subject.slice(0, 256),
+      subject,
       tenant: tenant as TenantId,
       roles,
       expiresAtMs: payload.exp * 1000,
