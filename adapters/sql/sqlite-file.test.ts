@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { sql } from 'kysely';
+import { until } from '#core/contracts/until.ts';
 import type { Migration } from './migrate.ts';
 import { SqliteFile } from './sqlite-file.ts';
 
@@ -141,7 +142,7 @@ describe('SQLite file', () => {
     let seen = 0;
     const stop = one.onChange(() => seen++);
     await insert(other, 'a');
-    for (let i = 0; i < 100 && seen === 0; i++) await sleep(5);
+    await until(() => seen > 0);
     expect(seen).toBe(1);
     stop();
   });

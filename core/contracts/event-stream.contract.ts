@@ -38,6 +38,9 @@ export type MeasuredStreamHarness = EventStreamHarness & { readonly stream: Meas
 /** A harness for streams whose tail can be read. */
 export type ReadableTailHarness = EventStreamHarness & { readonly stream: ReadableTail };
 
+/** For a busy machine, and yet far less than the time that an adapter gives a call. */
+const SOON_MS = 5000;
+
 export const eventStreamContract: Contract<EventStreamHarness> = {
   port: 'event-stream',
   cases: [
@@ -557,7 +560,7 @@ export const eventStreamContract: Contract<EventStreamHarness> = {
         const racing = stream.publish(streamName, numbered(harness, 1000, 3), { signal: controller.signal });
         controller.abort();
         await racing.catch((error: unknown) => assert.ok(failsWith('cancelled')(error)));
-        assert.ok(performance.now() - startedMs < 1000, 'abort took more than a second');
+        assert.ok(performance.now() - startedMs < SOON_MS, `abort took more than ${SOON_MS} ms`);
       },
     },
   ],

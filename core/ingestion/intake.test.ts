@@ -3,6 +3,7 @@ import { HeldClock } from '#test/support/held-clock.ts';
 import { MemoryEventStream } from '#test/support/memory-event-stream.ts';
 import { MemoryMachineRegistry } from '#test/support/memory-machine-registry.ts';
 import { MemoryObjectStore } from '#test/support/memory-object-store.ts';
+import { until } from '../contracts/until.ts';
 import { PortError } from '../errors.ts';
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '../domain/ids.ts';
 import { machineSchema } from '../domain/plant.ts';
@@ -400,9 +401,10 @@ describe('an unknown machine', () => {
   it('becomes unknown again when it is deleted', async () => {
     const world = await open();
     await world.machines.deleteMachine(PUMP);
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    expect(await world.intake.accept(telemetry(message('a'), PUMP))).toMatchObject({
-      rejected: [{ code: 'unknown_machine' }],
+    let sent = 0;
+    await until(async () => {
+      const { rejected } = await world.intake.accept(telemetry(message(`m-${sent++}`), PUMP));
+      return rejected[0]?.code === 'unknown_machine';
     });
   });
 
@@ -465,8 +467,8 @@ describe('back-pressure', () => {
         return kind === refused ? [behind('metrics', 'compute', 3), backlog] : [];
       });
       const afterALook = async () => {
-        const until = looked.times + 4;
-        while (looked.times < until) await new Promise((resolve) => setTimeout(resolve, 2));
+        const enough = looked.times + 4;
+        await until(() => looked.times >= enough);
       };
       await messages[refused]('a');
       backlog = atBound;
@@ -513,7 +515,7 @@ describe('back-pressure', () => {
       return [behind('metrics', 'store', 100)];
     });
     isAway = true;
-    while (world.problems.length < 4) await new Promise((resolve) => setTimeout(resolve, 2));
+    await until(() => world.problems.length >= 4);
     expect(world.intake.isReady()).toBe(false);
     isAway = false;
     world.problems.length = 0;
@@ -715,12 +717,10 @@ describe('a waveform in parts', () => {
     await world.intake.accept(part(1));
     await world.intake.accept(part(2));
     world.clock.advance(60_000);
-    await new Promise((resolve) => setTimeout(resolve, 1200));
-    const [event] = world.stream.events('raw-waveform');
-    expect(event).toMatchObject({ kind: 'rejection', items: 1 });
-    expect(JSON.parse(Buffer.from(event?.payload ?? []).toString())).toMatchObject([{ code: 'incomplete_waveform' }]);
-    expect(await partsLeft(world)).toBe(0);
-    expect(world.intake.gauges().openWaveforms).toBe(0);
+    await until(async () => (await partsLeft(world)) === 0 && world.intake.gauges().openWaveforms === 0);
+    const events = world.stream.events('raw-waveform');
+    expect(events).toMatchObject([{ kind: 'rejection', items: 1 }]);
+    expect(JSON.parse(Buffer.from(events[0]!.payload).toString())).toMatchObject([{ code: 'incomplete_waveform' }]);
   });
 
   it.each([

@@ -112,7 +112,7 @@ class Plant {
   ): Promise<RunningAlertEngine> {
     const engineStream = this.#openStream('alert-engine');
     const engine = await startAlertEngine(
-      alertEngineConfigSchema.parse({ notifyFirstDelayMs: 20, leaseMs: 1000, saveEveryMs: 500, ...config }),
+      alertEngineConfigSchema.parse({ notifyFirstDelayMs: 20, leaseMs: 5000, saveEveryMs: 500, ...config }),
       {
         stream: engineStream,
         journal: this.journal,

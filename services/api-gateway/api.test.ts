@@ -3,6 +3,7 @@ import { tableFromIPC } from '@uwdata/flechette';
 import type { AlarmFiguresView, AlarmView } from './schemas/alarms.ts';
 import type { DeadLetterView, LedgerView } from './schemas/ledger.ts';
 import type { Fleet, FleetMachine, MachineDetail, QuarantinedMachineView, Series } from './schemas/machines.ts';
+import { until } from '#core/contracts/until.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import { PortError } from '#core/errors.ts';
@@ -164,7 +165,7 @@ describe('machines', () => {
       body: { class: 'fan' },
     });
     expect([adopted.status, adopted.json]).toEqual([201, expect.objectContaining({ machine: 'stray' })]);
-    await platform.until(async () => {
+    await until(async () => {
       const answer = await platform.send([{ ts: Date.now(), metrics: { rpm: 1 } }], NORTH, 'stray');
       return (answer.json as { accepted: number }).accepted === 1;
     });
@@ -223,7 +224,7 @@ describe('maintenance', () => {
   it('is the machine’s state from its start to its end, and says since when, by whom, and when it ends by itself', async () => {
     const atMs = Date.now() - 60_000;
     await note('maintenance-start', atMs);
-    await platform.until(async () => (await machineOf('/v1/machines/press-7')).operatingState === 'maintenance');
+    await until(async () => (await machineOf('/v1/machines/press-7')).operatingState === 'maintenance');
     const expected = {
       fromMs: atMs,
       untilMs: atMs + 86_400_000,
@@ -235,7 +236,7 @@ describe('maintenance', () => {
     const { items } = (await get('/v1/machines?site=akron&search=press-7')).json as Fleet;
     expect(items[0]?.operatingState).toBe('maintenance');
     await note('maintenance-end');
-    await platform.until(async () => (await machineOf('/v1/machines/press-7')).operatingState !== 'maintenance');
+    await until(async () => (await machineOf('/v1/machines/press-7')).operatingState !== 'maintenance');
     expect(await machineOf('/v1/machines/press-7')).not.toHaveProperty('maintenance');
   });
 
@@ -343,18 +344,18 @@ describe('the fleet', () => {
       operatingState: { from: 'threshold', metric: 'rpm', runningAbove: 100 },
     };
     await platform.call('engineer', 'PUT', '/v1/machines/motor-1?site=akron', { body });
-    await platform.until(async () => {
+    await until(async () => {
       const answer = await platform.send([{ ts: Date.now(), metrics: { rpm: 1480 } }], NORTH, 'motor-1');
       return (answer.json as { accepted: number }).accepted === 1;
     });
-    await platform.until(async () => (await machineOf('/v1/machines/motor-1')).operatingState === 'running');
+    await until(async () => (await machineOf('/v1/machines/motor-1')).operatingState === 'running');
     expect(await machineOf('/v1/machines/motor-1')).toMatchObject({
       health: { status: 'ok', reasons: [] },
       stale: false,
     });
 
     const id = await platform.raise('fleet-1');
-    await platform.until(async () => (await machineOf('/v1/machines/press-7')).openAlarms.total === 1);
+    await until(async () => (await machineOf('/v1/machines/press-7')).openAlarms.total === 1);
     const { items } = (await get('/v1/machines?site=akron')).json as Fleet;
     expect(items[0]).toMatchObject({
       machine: 'press-7',
@@ -369,7 +370,7 @@ describe('the fleet', () => {
     expect(items.at(-1)?.health.status).toBe('ok');
     expect(((await get('/v1/machines', SOUTH)).json as Fleet).items[0]).toMatchObject({ openAlarms: { total: 0 } });
     await platform.call('operator', 'POST', `/v1/alarms/${id}/acknowledge`, { body: { comment: 'seen' } });
-    await platform.until(async () => (await machineOf('/v1/machines/press-7')).openAlarms.unacknowledged === 0);
+    await until(async () => (await machineOf('/v1/machines/press-7')).openAlarms.unacknowledged === 0);
   });
 });
 
@@ -716,11 +717,11 @@ describe('devices', () => {
     const press = { device: 'gw' as never, machines: [pressOf(NORTH)], atMs: 1 };
     platform.live.presence({ ...press, by: 'connection', online: true });
     platform.live.presence({ ...press, by: 'status', online: false });
-    await platform.until(async () => ((await get('/v1/devices/gw')).json as { online?: boolean }).online === true);
+    await until(async () => ((await get('/v1/devices/gw')).json as { online?: boolean }).online === true);
     const devices = async () => (await machineOf('/v1/machines/press-7')).devices;
     expect(await devices()).toEqual([{ id: 'gw', online: false, sinceMs: 1, by: 'status' }]);
     platform.live.presence({ ...press, atMs: 2, by: 'connection', online: true });
-    await platform.until(async () => (await devices())[0]?.online === true);
+    await until(async () => (await devices())[0]?.online === true);
     expect(await devices()).toEqual([{ id: 'gw', online: true, sinceMs: 2, by: 'connection' }]);
     const more = [...machines, { site: SITE, machine: 'pump-9' }];
     expect(
@@ -794,7 +795,7 @@ describe('the ledger', () => {
     expect((await platform.call('engineer', 'POST', `${path}/replay`, {}, SOUTH)).status).toBe(404);
     expect((await platform.call('engineer', 'POST', `${path}/replay`)).json).toMatchObject({ outcome: 'stored' });
     expect((await platform.call('engineer', 'POST', `${path}/replay`)).status).toBe(404);
-    await platform.until(async () => (await ledger()).stored === after.stored + 2);
+    await until(async () => (await ledger()).stored === after.stored + 2);
     expect(await ledger()).toMatchObject({ exact: true, accepted: after.accepted, deadLettered: before.deadLettered });
     expect((await get('/v1/rejections?limit=1')).json).toMatchObject({
       items: [{ machine: 'press-7', pointer: '/1/ts' }],
@@ -818,7 +819,7 @@ describe('the ledger', () => {
     });
     expect(await sumOf(NORTH)).toMatchObject({ exact: false, lost: 3 });
     expect(await sumOf(SOUTH)).toMatchObject({ exact: false, lost: 3 });
-    await other.until(async () => {
+    await until(async () => {
       const { status, json } = await other.call('viewer', 'GET', '/health/ready');
       const { checks } = json as ReadinessReport;
       const said = checks.find(({ name }) => name === 'ledger');

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { until } from '#core/contracts/until.ts';
 import { machineKey, type MachineId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
 import { PortError } from '#core/errors.ts';
@@ -308,7 +309,7 @@ describe('many large bodies at once', () => {
       };
       const sent = Array.from({ length: 12 }, (_unused, index) => send(index));
       // 200,000 bytes each: two of them fit into half of the budget.
-      await own.until(() => refused.length >= 10);
+      await until(() => refused.length >= 10);
       const south = send(100, SOUTH);
       open.resolve(undefined);
       const statuses = (await Promise.all(sent)).map(({ status }) => status);

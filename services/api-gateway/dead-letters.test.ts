@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { stampedEvent } from '#core/contracts/sample-event.ts';
+import { until } from '#core/contracts/until.ts';
 import { deadLettersInStore } from '#core/derivation/dead-letters.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import { ruleSchema } from '#core/domain/rule.ts';
@@ -155,7 +156,7 @@ describe('dead letters of alerting', () => {
 
   it('are listed beside that of settlement for the same event, with why, and stay where nothing has changed', async () => {
     await judged.stream.publish('metrics', [telemetry('odd-9', '{')]);
-    await judged.until(async () => (await listed('odd-9')).length === 1);
+    await until(async () => (await listed('odd-9')).length === 1);
     const [letter] = await listed('odd-9');
     expect(letter).toMatchObject({ machine: 'press-7', stream: 'alarms', items: 0, code: 'undecodable_payload' });
     const detail = await judged.call('engineer', 'GET', pathOf(letter!));
@@ -179,7 +180,7 @@ describe('dead letters of alerting', () => {
 
   it('stay while no process judges, and can be replayed later', async () => {
     await judged.stream.publish('metrics', [telemetry('odd-10', '{')]);
-    await judged.until(async () => (await listed('odd-10')).length === 1);
+    await until(async () => (await listed('odd-10')).length === 1);
     const [letter] = await listed('odd-10');
     await engine.close();
     expect((await judged.call('engineer', 'POST', pathOf(letter!, '/replay'))).status).toBe(503);
@@ -217,7 +218,7 @@ describe('dead letters of settlement', () => {
       [1, 2, 3].map(async () => (await platform.call('engineer', 'POST', pathOf(letter!, '/replay'))).status),
     );
     expect(statuses.sort()).toEqual([200, 404, 404]);
-    await platform.until(async () => (await ledger()).stored === before.stored + 2);
+    await until(async () => (await ledger()).stored === before.stored + 2);
     expect(await ledger()).toMatchObject({ exact: true, deadLettered: before.deadLettered - 2 });
   });
 });

@@ -145,7 +145,7 @@ describe('a ledger for which nobody asks', () => {
       onProblem: (_what, error) => problems.push(error),
     });
     ledger.start();
-    await until(() => reads >= 4, 'the ledger is read four times', 10_000);
+    await until(() => reads >= 4, 'the ledger is read four times');
     ledger.stop();
     expect(problems).toEqual([away]);
   });

@@ -12,6 +12,7 @@ import { sqliteDeviceRegistryConfigSchema } from '#adapters/embedded/sqlite-devi
 import { SqliteDeviceRegistry } from '#adapters/embedded/sqlite-device-registry/sqlite-device-registry.ts';
 import { sqliteMachineRegistryConfigSchema } from '#adapters/embedded/sqlite-machine-registry/config.ts';
 import { SqliteMachineRegistry } from '#adapters/embedded/sqlite-machine-registry/sqlite-machine-registry.ts';
+import { until } from '#core/contracts/until.ts';
 import type { StampedEvent, StreamName } from '#core/domain/event.ts';
 import {
   machineKey,
@@ -167,18 +168,16 @@ describe('bad input through the gateway is acknowledged, rejected by name, and h
     const device = await connect();
     await device.publish(STRANGER, telemetry());
     expect(await rejections('metrics')).toEqual(['unknown_machine ']);
-    const untilMs = Date.now() + 3000;
-    while ((await machines.listQuarantine(ACME)).length === 0 && Date.now() < untilMs) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await until(async () => (await machines.listQuarantine(ACME)).length > 0);
     expect(await machines.listQuarantine(ACME)).toMatchObject([{ key: STRANGER, device: 'press-7' }]);
     const metrics = await (await fetch(`${service.operationUrl}/metrics`)).text();
     expect(metrics).toMatch(/^tribo_intake_rejected_items_total\{reason="unknown_machine".*\} 1$/m);
     expect(metrics).not.toContain(ACME);
     await machines.putMachine(ACME, AKRON, machineSchema.parse({ id: 'stranger', class: 'other' }));
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    await device.publish(STRANGER, telemetry());
-    expect((await events('metrics')).map(({ kind }) => kind)).toEqual(['rejection', 'telemetry']);
+    await until(async () => {
+      await device.publish(STRANGER, telemetry());
+      return (await events('metrics')).at(-1)?.kind === 'telemetry';
+    });
   });
 
   it("another machine's topic: the connection is closed and nothing is appended", async () => {
@@ -244,7 +243,7 @@ describe('the same message', () => {
       return socket;
     };
     const first = await send(false);
-    while ((await events('metrics')).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(async () => (await events('metrics')).length > 0);
     first.destroy();
     const second = await send(true);
     let received = Buffer.alloc(0);

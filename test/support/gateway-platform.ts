@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
 import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
 import { FileSecretStore } from '#adapters/embedded/file-secret-store/file-secret-store.ts';
@@ -27,6 +26,7 @@ import { SqliteRuleStore } from '#adapters/embedded/sqlite-rule-store/sqlite-rul
 import { jwksIdentityVerifierConfigSchema } from '#adapters/oidc/jwks-identity-verifier/config.ts';
 import { JwksIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/jwks-identity-verifier.ts';
 import { systemClock } from '#core/clock.ts';
+import { until } from '#core/contracts/until.ts';
 import type { Activation, PartDetails } from '#core/domain/alarm.ts';
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { machineSchema } from '#core/domain/plant.ts';
@@ -296,17 +296,10 @@ export class GatewayPlatform implements AsyncDisposable {
 
   /** Waits until the ledger has nothing pending. */
   async settled(tenant: TenantId = NORTH): Promise<void> {
-    await this.until(async () => {
+    await until(async () => {
       const ledger = (await this.call('viewer', 'GET', '/v1/ledger', {}, tenant)).json as { pending: number };
       return ledger.pending === 0;
     });
-  }
-
-  async until(condition: () => Promise<boolean> | boolean): Promise<void> {
-    for (let waitedMs = 0; !(await condition()); waitedMs += 20) {
-      if (waitedMs > 10_000) throw new Error(`not within 10 s: ${condition.toString()}`);
-      await sleep(20);
-    }
   }
 
   /** Makes the event with that id settle as something else. */

@@ -9,6 +9,10 @@ import { LmdbEventStream } from './lmdb-event-stream.ts';
 import { Children, type Child } from './testing/children.ts';
 import { IdListReader } from './testing/id-list.ts';
 
+const ROUNDS = 6;
+/** What is acknowledged at least before each kill. */
+const EVENTS_A_ROUND = 20;
+
 let directory: string;
 let children: Children;
 let lists: Record<string, IdListReader>;
@@ -38,10 +42,11 @@ describe('when publishers are killed without notice', () => {
       },
       { maxBatchEvents: 500 },
     );
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < ROUNDS; round++) {
       const child = publisher('intake');
       const before = acknowledged('intake').length;
-      await children.until(`something is acknowledged in round ${round}`, () => acknowledged('intake').length > before);
+      const enough = before + EVENTS_A_ROUND;
+      await children.until(`round ${round} has enough events`, () => acknowledged('intake').length >= enough);
       await sleep(10 + 37 * round);
       await child.kill();
     }
@@ -52,7 +57,6 @@ describe('when publishers are killed without notice', () => {
 
     const kept = await readAll(stream);
     const keptIds = new Set(kept.map((event) => event.eventId));
-    expect(ids.length).toBeGreaterThan(100);
     expect(ids.filter((id) => !keptIds.has(id))).toEqual([]);
     expect(delivered.map(identity)).toEqual(kept.map(identity));
     expectDenseSeqs(kept);

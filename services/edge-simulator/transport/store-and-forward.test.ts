@@ -115,10 +115,13 @@ describe('store and forward over MQTT', () => {
     const broker = await startBroker({ acknowledgeAfterMs: 5 });
     cleanups.push(broker.stop);
     const { forwarder } = await start(mqttUplink(broker.url));
-    const cutting = setInterval(broker.cut, 60);
-    const ids = await enqueue(forwarder, 0, 1000);
-    await until(() => forwarder.stats.pending < 500);
-    clearInterval(cutting);
+    const ids: string[] = [];
+    for (let cuts = 0; cuts < 10; cuts++) {
+      const arrived = broker.published.length;
+      ids.push(...(await enqueue(forwarder, ids.length, ids.length + 100)));
+      await until(() => broker.published.length > arrived);
+      broker.cut();
+    }
     await until(() => forwarder.stats.pending === 0);
     expect(new Set(broker.ids())).toEqual(new Set(ids));
     const firstArrivals = [...new Set(broker.ids())];

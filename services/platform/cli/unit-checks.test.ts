@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { until } from '#core/contracts/until.ts';
 import { GatewayPlatform } from '#test/support/gateway-platform.ts';
 import { apiClient, type ApiClient } from './api-client.ts';
 import { unitsCheck } from './unit-checks.ts';
@@ -27,7 +28,7 @@ describe('the check of units', () => {
       { ts: Date.now(), metrics: { temperature: { value: 95, unit: 'C' }, rpm: { value: 25, unit: 'rev' } } },
     ]);
     // What is stored is known at once; the operating state comes with what is seen live.
-    await platform.until(async () => (await unitsCheck(client)).detail.includes('operating state'));
+    await until(async () => (await unitsCheck(client)).detail.includes('operating state'));
     const check = await unitsCheck(client);
     expect(check.ok).toBe(false);
     expect(check.detail.split('; ')).toEqual([
