@@ -44,6 +44,8 @@ export class IotHubService implements AsyncDisposable {
   /** From now on no feedback is told, as after its time to live. */
   mutesFeedback = false;
   refusesTokens = false;
+  /** Claims are not answered. */
+  isSilentToClaims = false;
 
   static async start(parts: ServiceParts): Promise<IotHubService> {
     const service = new IotHubService((await import('rhea')).default, parts);
@@ -63,6 +65,10 @@ export class IotHubService implements AsyncDisposable {
   /** What a client of it has to trust. */
   get ca(): string {
     return this.#certificate.cert;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
   }
 
   get listeners(): number {
@@ -173,6 +179,7 @@ export class IotHubService implements AsyncDisposable {
   }
 
   #claim(connection: Connection, { body, message_id }: Message): void {
+    if (this.isSilentToClaims) return;
     const token = /^Bearer (.+)$/.exec(String(body))?.[1];
     const isGood = !this.refusesTokens && token !== undefined && this.#parts.tokens.has(token);
     if (isGood) this.#claimed.add(connection);

@@ -29,8 +29,11 @@ export interface FeedbackListener {
 export interface CloudToDeviceCalls {
   /** Resolves once the hub keeps it for the device. A connection on which no answer came in time is begun anew. */
   send(device: string, message: CloudToDeviceMessage, signal: AbortSignal): Promise<void>;
-  /** What it is told counts as taken: the hub says it once, to one of those who listen. */
-  listen(listener: FeedbackListener): Promise<void>;
+  /**
+   * What it is told counts as taken: the hub says it once, to one of those who listen. Where the signal is aborted before it listens, its
+   * connection is ended.
+   */
+  listen(listener: FeedbackListener, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -79,13 +82,18 @@ export async function openCloudToDevice({ host }: IotHubPlace, test?: IotHubSurr
         signal.removeEventListener('abort', stop);
       }
     },
-    listen: async (listener) => {
+    listen: async (listener, signal) => {
       const client = begin();
       const over = (): void => void end(client);
-      await listen(client, listener, over).catch(async (error: unknown) => {
+      signal.addEventListener('abort', over, { once: true });
+      try {
+        await listen(client, listener, over);
+      } catch (error) {
         await end(client);
         throw error;
-      });
+      } finally {
+        signal.removeEventListener('abort', over);
+      }
     },
     close: async () => {
       await Promise.all([...clients].map(end));

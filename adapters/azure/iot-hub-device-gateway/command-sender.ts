@@ -85,7 +85,7 @@ export class CommandSender {
     ended.catch(() => undefined);
     const onFeedback = (records: readonly Feedback[]) => records.forEach((each) => this.#tell(each));
     const listener = { onFeedback, onEnd: reject };
-    await iotHubCall({ what: 'listen for feedback', timeoutMs, signal }, () => calls.listen(listener));
+    await iotHubCall({ what: 'listen for feedback', timeoutMs, signal }, (stopped) => calls.listen(listener, stopped));
     return waitFor(ended, signal);
   }
 

@@ -222,14 +222,15 @@ describe('what a message is about', () => {
     await device.send({ kind: 'gossip', machine: 'press-7' }, bytes('1'));
     await device.send({}, bytes('2'));
     await device.send({ kind: 'waveform', machine: 'press-7', sensor: '../x' }, bytes('3'));
+    await device.send({ kind: 'waveform', machine: 'press-7' }, bytes('3'));
     const system = { 'iothub-message-source': 'Telemetry' };
     hub.route('stranger', system, { kind: 'telemetry' }, Buffer.from('4'));
     await device.publish(machine, bytes('last'));
-    await until(() => intake.messages.length === 1 && refusals.length === 5);
+    await until(() => intake.messages.length === 1 && refusals.length === 6);
     expect(refusals.toSorted()).toEqual([
       'bad-credentials',
       'foreign-machine',
-      ...Array<string>(3).fill('foreign-topic'),
+      ...Array<string>(4).fill('foreign-topic'),
     ]);
     await device.disconnect();
   });
@@ -392,6 +393,18 @@ describe('a fault of the hub', () => {
       for (let i = 0; i < 10; i++) hub.devices.abandon('gauge-1');
       await until(() => problems.some((each) => each.includes(`the command ${id}: DeliveryCountExceeded`)));
     }
+  });
+
+  it('that is silent to who would listen for feedback has no connection of an attempt that was given up', async () => {
+    await using world = await openWorld({ timeoutMs: 2_000 });
+    const { gateway, hub, problems } = world;
+    hub.service.isSilentToClaims = true;
+    const intake = new OpenIntake();
+    await gateway.start(intake, intake);
+    await until(() => problems.filter((each) => each.includes('listen for feedback')).length >= 3, undefined, 60_000);
+    await until(() => hub.service.connections <= 1);
+    hub.service.isSilentToClaims = false;
+    await until(() => hub.service.listeners === 1);
   });
 
   it('that loses feedback holds up no command', async () => {

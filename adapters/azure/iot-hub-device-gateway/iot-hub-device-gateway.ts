@@ -155,7 +155,8 @@ export class IotHubDeviceGateway implements DeviceGateway {
   /** The message for intake, or why it is refused. */
   #read(access: DeviceAccess, { device, properties, payload }: Message): DeviceMessage | RefusalReason {
     const { kind, machine, sensor } = properties;
-    const ends: Readonly<Record<string, string>> = { telemetry: 'telemetry', waveform: `waveform/${String(sensor)}` };
+    const waveform = typeof sensor === 'string' && { waveform: `waveform/${sensor}` };
+    const ends: Readonly<Record<string, string>> = { telemetry: 'telemetry', ...waveform };
     const end = typeof kind === 'string' ? ends[kind] : undefined;
     // What says nothing of itself is as on a foreign topic.
     const topic = `devices/${device}/messages/events/`;
