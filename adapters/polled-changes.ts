@@ -16,6 +16,7 @@ export class PolledChanges {
   readonly #calls: PolledChangesCalls;
   readonly #listeners = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
+  #isLooking = false;
   #seen: string | undefined;
 
   constructor(pollMs: number, calls: PolledChangesCalls) {
@@ -50,10 +51,12 @@ export class PolledChanges {
   }
 
   #again(inMs: number): void {
-    this.#timer ??= setTimeout(() => void this.#look(), inMs).unref();
+    if (!this.#isLooking) this.#timer ??= setTimeout(() => void this.#look(), inMs).unref();
   }
 
   async #look(): Promise<void> {
+    this.#timer = undefined;
+    this.#isLooking = true;
     try {
       const mark = (await this.#calls.read()) ?? '';
       if (this.#seen !== mark) this.#tellListeners();
@@ -61,7 +64,7 @@ export class PolledChanges {
     } catch {
       // It is looked at again; what the listener does by itself will meet the same error, and tell it.
     }
-    this.#timer = undefined;
+    this.#isLooking = false;
     if (this.#listeners.size > 0) this.#again(this.#pollMs);
   }
 
