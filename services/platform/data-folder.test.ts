@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { DATA_FORMAT } from '#services/shared/process/data-format.ts';
+import { beginImport, DATA_FORMAT, endImport, requirePresentFormat } from '#services/shared/process/data-format.ts';
 import { holderOf } from '#services/shared/process/folder-locks.ts';
 import { processOf } from '#services/shared/process/process-mark.ts';
 import { openDataFolder, type DataFormats } from './data-folder.ts';
@@ -56,6 +56,19 @@ describe('a data folder', () => {
       expect(() => openDataFolder(folder, '1.2.3')).toThrow('does not name a format; restore the folder from a backup');
     },
   );
+
+  it('that has a part of a site is opened to import the rest alone, until that is done', () => {
+    openDataFolder(folder, '1.2.3', { toImport: true })();
+    beginImport(folder, '/media/plant-1');
+    const refusal = 'let the import go on (npx tribo site import /media/plant-1), or import into another folder';
+    for (const start of [() => openDataFolder(folder, '1.2.3'), () => requirePresentFormat(folder)])
+      expect(start).toThrow(refusal);
+    expect(holderOf(folder)).toBeUndefined();
+    openDataFolder(folder, '1.2.3', { toImport: true })();
+    endImport(folder);
+    requirePresentFormat(folder);
+    openDataFolder(folder, '1.2.3')();
+  });
 
   it('is taken by one process, and taken over from one that is gone', () => {
     const release = openDataFolder(folder, '1.2.3');

@@ -5,6 +5,7 @@ import {
   DataFolderError,
   FORMAT_FILE,
   formatOf,
+  refuseHalfImported,
   refuseNewerFormat,
   type DataFormat,
 } from '#services/shared/process/data-format.ts';
@@ -27,22 +28,25 @@ export interface OpenOptions {
   readonly formats?: DataFormats;
   /** Told in words before a folder is migrated. Default: standard error. */
   readonly notice?: (message: string) => void;
+  /** Whether it is opened to import a site, and so also to go on with that. */
+  readonly toImport?: boolean;
 }
 
 /**
- * Makes the folder on first use, refuses one that a newer Tribo wrote, migrates an older one, and takes it for this process.
+ * Makes the folder on first use, refuses one that a newer Tribo wrote or that is half imported, migrates an older one, and takes it for this process.
  * Returns how to give it back.
  */
 export function openDataFolder(
   folder: string,
   softwareVersion: string,
-  { formats = FORMATS, notice = (message) => process.stderr.write(`${message}\n`) }: OpenOptions = {},
+  { formats = FORMATS, notice = (message) => process.stderr.write(`${message}\n`), toImport = false }: OpenOptions = {},
 ): () => void {
   finishSwap(folder);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   chmodSync(folder, 0o700);
   const release = lockDataFolder(folder);
   try {
+    if (!toImport) refuseHalfImported(folder);
     migrate(folder, softwareVersion, formats, notice);
   } catch (error) {
     release();

@@ -1,10 +1,10 @@
-import { appendFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { readSite } from '#services/platform/moving/site-folder.ts';
 import { request } from '#test/support/edge-requests.ts';
 import { PlatformProcess, runCommand, SITE, TENANT, type DeviceLogin } from '#test/support/platform-process.ts';
+import { siteChecksums, sitePartsOf } from '#test/support/site-parts.ts';
 
 const TIMEOUT_MS = 240_000;
 const env = { TRIBO_LOG_LEVEL: 'error' };
@@ -16,7 +16,6 @@ describe('a site that moves to another data folder', () => {
   let folder: string;
   let platform: PlatformProcess;
   let device: DeviceLogin;
-  const checksums = async (of: string) => (await readSite(of)).parts.map(({ path, sha256 }) => [path, sha256]).sort();
 
   beforeAll(async () => {
     root = mkdtempSync(join(tmpdir(), 'tribo-e2e-moving-'));
@@ -91,7 +90,7 @@ describe('a site that moves to another data folder', () => {
       expect(await runCommand(['site', 'export', back, ...at])).toMatchObject({ code: 0, stderr: '' });
     };
     await using moved = await PlatformProcess.start({ env, prepare });
-    expect(await checksums(back)).toEqual(await checksums(folder));
+    expect(await siteChecksums(back)).toEqual(await siteChecksums(folder));
     expect(await moved.api.request('GET', '/v1/rules/hot')).toMatchObject({ version: 2, rule: { limit: 220 } });
     await send(moved, 71);
     expect(await moved.drainedLedger()).toMatchObject({
@@ -104,12 +103,32 @@ describe('a site that moves to another data folder', () => {
   });
 
   step('is not imported where a part was changed', async () => {
-    const [first] = (await readSite(folder)).parts;
+    const [first] = await sitePartsOf(folder);
     appendFileSync(join(folder, first!.path), ' ');
     for (const given of [['--check'], ['--data-dir', join(root, 'damaged')]])
       expect(await runCommand(['site', 'import', folder, ...given])).toMatchObject({
         code: 65,
         stderr: expect.stringContaining(`${first!.path} in ${folder} is not what was exported`),
       });
+  });
+
+  step('is neither started, exported nor backed up where a part of it alone was imported', async () => {
+    const at = ['--data-dir', join(root, 'damaged')];
+    const into = join(root, 'of-a-part');
+    for (const given of [
+      ['start', '--no-demo', '--mqtt-port', '0', '--http-port', '0'],
+      ['site', 'export', into],
+      ['backup', into],
+    ])
+      expect(await runCommand([...given, ...at])).toMatchObject({
+        code: 78,
+        stderr: expect.stringContaining(`let the import go on (npx tribo site import ${folder})`),
+      });
+    expect(existsSync(into)).toBe(false);
+    const { path } = (await sitePartsOf(folder))[0]!;
+    truncateSync(join(folder, path), statSync(join(folder, path)).size - 1);
+    expect(await runCommand(['site', 'import', folder, ...at])).toMatchObject({ code: 0, stderr: '' });
+    expect(await runCommand(['site', 'export', into, ...at])).toMatchObject({ code: 0, stderr: '' });
+    expect(await siteChecksums(into)).toEqual(await siteChecksums(folder));
   });
 });

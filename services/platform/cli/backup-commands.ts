@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join, resolve, sep } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { PortError } from '#core/errors.ts';
-import { DataFolderError, formatOf, refuseNewerFormat } from '#services/shared/process/data-format.ts';
+import { DataFolderError } from '#services/shared/process/data-format.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { BackupError, type BackupContent } from '../backup/manifest.ts';
 import { checkBackup, stageRestore } from '../backup/stage-restore.ts';
@@ -16,6 +16,7 @@ import { softwareVersion } from '../software-version.ts';
 import { elsewhereText } from './api-client.ts';
 import { refuseUnderServices } from './lone-services.ts';
 import type { Action } from './main.ts';
+import { dataFolderToCopy } from './data-folder-to-copy.ts';
 import { CommandError, type Output } from './output.ts';
 import { mebibytes, progressBar, untilInterrupted } from './progress.ts';
 
@@ -96,13 +97,7 @@ function notInIt({ elsewhere }: Pick<BackupContent, 'elsewhere'>): readonly stri
 }
 
 async function backUp(configuration: Configuration, folder: string, out: Output): Promise<TakenBackup> {
-  const dataDir = resolve(configuration.dataDir);
-  const format = existsSync(dataDir) ? formatOf(dataDir) : undefined;
-  if (format === undefined)
-    throw new CommandError('not-found', `${dataDir} is no data folder of Tribo`, 'name it with --data-dir');
-  refuseNewerFormat(dataDir, format);
-  if (`${folder}${sep}`.startsWith(`${dataDir}${sep}`))
-    throw new CommandError('usage', `${folder} is inside the data folder`, 'name a folder elsewhere');
+  const dataDir = dataFolderToCopy(configuration, folder);
   const isRunning = holderOf(dataDir) !== undefined;
   // What does not run now must not be started while it is copied.
   const release = isRunning ? () => undefined : lockDataFolder(dataDir);

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { resolve, sep } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isPortError } from '#core/errors.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
-import { DataFolderError, formatOf, refuseNewerFormat } from '#services/shared/process/data-format.ts';
+import { beginImport, DataFolderError, endImport } from '#services/shared/process/data-format.ts';
 import { lockDataFolder } from '#services/shared/process/folder-locks.ts';
 import { openDataFolder } from '../data-folder.ts';
 import type { StoppedSite } from '../moving/composition.ts';
@@ -22,6 +21,7 @@ import { elsewhereText } from './api-client.ts';
 import { numberUpTo } from './arguments.ts';
 import { refuseUnderServices } from './lone-services.ts';
 import type { Action } from './main.ts';
+import { dataFolderToCopy } from './data-folder-to-copy.ts';
 import { CommandError, counted, table, type Output } from './output.ts';
 import { mebibytes, progressBar, untilInterrupted } from './progress.ts';
 
@@ -125,13 +125,7 @@ export function addSiteCommands(program: Command, action: Action): void {
 
 /** The site with its data folder held: nothing of it runs, and all that it took in is settled. */
 async function openSource(configuration: Configuration, folder: string): Promise<StoppedSite> {
-  const dataDir = resolve(configuration.dataDir);
-  const format = existsSync(dataDir) ? formatOf(dataDir) : undefined;
-  if (format === undefined)
-    throw new CommandError('not-found', `${dataDir} is no data folder of Tribo`, 'name it with --data-dir');
-  refuseNewerFormat(dataDir, format);
-  if (`${folder}${sep}`.startsWith(`${dataDir}${sep}`))
-    throw new CommandError('usage', `${folder} is inside the data folder`, 'name a folder elsewhere');
+  const dataDir = dataFolderToCopy(configuration, folder);
   const source = await openHeld(configuration, () => lockDataFolder(dataDir));
   if (source.unsettled.length === 0) return source;
   await source[Symbol.asyncDispose]();
@@ -180,8 +174,9 @@ async function importSite(
       `${folder} is of the site ${tenant}/${site}, and the settings name ${configuration.tenant}/${configuration.site}`,
       `set TRIBO_TENANT=${tenant} and TRIBO_SITE=${site}: machines and devices are named under them`,
     );
+  const dataDir = resolve(configuration.dataDir);
   await using target = await openHeld(configuration, () =>
-    openDataFolder(resolve(configuration.dataDir), softwareVersion()),
+    openDataFolder(dataDir, softwareVersion(), { toImport: true }),
   );
   if (target.ledgers.some(({ stages }) => stages.some(({ accepted }) => accepted > 0)))
     throw new CommandError(
@@ -189,7 +184,9 @@ async function importSite(
       'the event stream of the new site has taken in something already',
       'import into a site that never ran: name another data folder with --data-dir, and other streams',
     );
-  await withProgress(out, (options) => importKinds(folder, target.kinds, options));
+  const onBegin = () => beginImport(dataDir, folder);
+  await withProgress(out, (options) => importKinds(folder, target.kinds, { ...options, onBegin }));
+  endImport(dataDir);
   return { ...size, elsewhere: target.elsewhere };
 }
 
@@ -258,11 +255,7 @@ async function inWords<Result>(what: 'export' | 'import', work: () => Promise<Re
     if (error.code === 'invalid_argument') throw new CommandError('data', error.message);
     if (error.code === 'failed_precondition') throw new CommandError('configuration', error.message);
     if (error.code === 'already_exists')
-      throw new CommandError(
-        'conflict',
-        error.message,
-        'nothing was imported; docs/moving-a-site.md says how to begin anew',
-      );
+      throw new CommandError('conflict', error.message, 'docs/moving-a-site.md says how to begin anew');
     if (error.code === 'unavailable' || error.code === 'deadline_exceeded')
       throw new CommandError('unreachable', error.message, `the same command again goes on with the ${what}`);
     throw error;

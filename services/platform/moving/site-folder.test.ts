@@ -1,8 +1,10 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { sitePartsOf } from '#test/support/site-parts.ts';
 import { readSite, SiteWriter, verifyPart, type SiteHead } from './site-folder.ts';
 
 const HEAD: SiteHead = {
@@ -37,7 +39,8 @@ describe('the folder of a site that moves', () => {
   it('gives back its parts, in their order and with their checksums', async () => {
     const { made, size } = await exportSite();
     expect(made).toEqual(PATHS);
-    const { parts, size: _size, ...head } = await readSite(folder);
+    const { parts: _parts, size: _size, ...head } = await readSite(folder);
+    const parts = await sitePartsOf(folder);
     expect(head).toEqual(HEAD);
     expect(parts.map(({ path, kind, rows }) => [path, kind, rows])).toEqual([
       [PATHS[0], 'machines', 0],
@@ -53,14 +56,14 @@ describe('the folder of a site that moves', () => {
     await expect(readSite(folder)).rejects.toThrow('is not whole');
     expect((await exportSite()).made).toEqual(PATHS.slice(1));
     expect(readdirSync(join(folder, 'history'))).toEqual(['2026-11-20.parquet']);
-    expect((await readSite(folder)).parts).toHaveLength(3);
+    expect(await sitePartsOf(folder)).toHaveLength(3);
   });
 
   it('makes a part again whose line a power cut tore', async () => {
     await expect(exportSite({ failing: PATHS[2]! })).rejects.toThrow('power cut');
     appendFileSync(join(folder, 'parts.ndjson'), '{"path":"objects/wavef');
     expect((await exportSite()).made).toEqual(PATHS.slice(2));
-    expect((await readSite(folder)).parts).toHaveLength(3);
+    expect(await sitePartsOf(folder)).toHaveLength(3);
   });
 
   it('is made once: the same command again makes nothing and says the same', async () => {
@@ -69,9 +72,22 @@ describe('the folder of a site that moves', () => {
     expect((await readSite(folder)).id).toBe('move-1');
   });
 
-  it('is not gone on with where the site has changed since', async () => {
+  it.each([
+    ['the site has changed since', { state: 'items 71' }, 'has changed since'],
+    ['it is of another site, although of the same sums', { site: 'boston' }, 'is the export of north/akron'],
+    ['it is of another tenant, although of the same sums', { tenant: 'south' }, 'is the export of north/akron'],
+  ])('is not gone on with where %s', async (_why, other, says) => {
     await expect(exportSite({ failing: PATHS[1]! })).rejects.toThrow('power cut');
-    await expect(exportSite({ head: { ...HEAD, state: 'items 71' } })).rejects.toThrow('has changed since');
+    await expect(exportSite({ head: { ...HEAD, ...other } })).rejects.toThrow(says);
+    await exportSite();
+  });
+
+  it('is not begun among other things, and is where only its head was cut off', async () => {
+    writeFileSync(join(folder, 'letter.txt'), 'mine');
+    await expect(exportSite()).rejects.toThrow(`${folder} holds something that is no export of a site`);
+    expect(readdirSync(folder)).toEqual(['letter.txt']);
+    renameSync(join(folder, 'letter.txt'), join(folder, 'site.json.unfinished'));
+    expect((await exportSite()).made).toEqual(PATHS);
   });
 
   it.each([
@@ -80,7 +96,7 @@ describe('the folder of a site that moves', () => {
   ])('names %s, to an import and to an export that goes on', async (_what, damage, says) => {
     await exportSite();
     damage();
-    const { parts } = await readSite(folder);
+    const parts = await sitePartsOf(folder);
     await expect(verifyPart(folder, parts[1]!)).rejects.toThrow(says);
     await expect(exportSite()).rejects.toThrow(says);
   });
@@ -88,15 +104,25 @@ describe('the folder of a site that moves', () => {
   it.each([
     ['lacks its end', () => rmSync(join(folder, 'complete.json')), 'is not whole'],
     ['has other parts', () => appendFileSync(join(folder, 'parts.ndjson'), part('a')), 'was changed'],
-    ['names a file outside of it', () => appendFileSync(join(folder, 'parts.ndjson'), part('../a')), 'is damaged'],
+    ['names a file outside of it', () => rewrite(part('../a')), 'is damaged'],
+    ['names a file twice removed from it', () => rewrite(part('a/../../b')), 'is damaged'],
+    ['names a file of the root', () => rewrite(part('/etc/passwd')), 'is damaged'],
     ['is no export', () => writeFileSync(join(folder, 'site.json'), '{}'), 'holds no export'],
     ['is of a newer Tribo', () => writeFileSync(join(folder, 'site.json'), newer()), 'by a newer Tribo (tribo 1)'],
   ])('is refused where it %s', async (_what, damage, says) => {
     await exportSite();
     damage();
-    await expect(readSite(folder)).rejects.toThrow(says);
+    await expect(sitePartsOf(folder)).rejects.toThrow(says);
   });
 });
+
+/** A list of parts that its checksum speaks for, as somebody would make it who means harm. */
+function rewrite(lines: string): void {
+  const end = join(folder, 'complete.json');
+  const size = JSON.parse(readFileSync(end, 'utf8')) as object;
+  writeFileSync(join(folder, 'parts.ndjson'), lines);
+  writeFileSync(end, JSON.stringify({ ...size, sha256: hash('sha256', lines) }));
+}
 
 function part(path: string): string {
   return `${JSON.stringify({ path, kind: 'objects', rows: 0, bytes: 0, sha256: 'a'.repeat(64) })}\n`;

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, truncate, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { throwIfAborted, type CallOptions } from '#core/errors.ts';
@@ -13,6 +12,8 @@ const PARTS = 'parts.ndjson';
 /** What makes an export whole; written last. */
 const END = 'complete.json';
 const FORMAT = 1;
+/** More than a line of {@link PARTS} takes. */
+const MAX_LINE_BYTES = 64 * 1024;
 
 const headSchema = z.strictObject({
   tribo: z.literal('site'),
@@ -48,6 +49,13 @@ export type SiteHead = Omit<z.output<typeof headSchema>, 'tribo' | 'format'>;
 export type SitePart = z.output<typeof partSchema>;
 export type SiteSize = Pick<z.output<typeof endSchema>, 'parts' | 'rows' | 'bytes'>;
 
+/** A whole export, as it says itself. */
+export interface ExportedSite extends SiteHead {
+  readonly size: SiteSize;
+  /** Its parts, in the order of import, read from the disk one after the other: there may be millions. */
+  readonly parts: () => AsyncIterable<SitePart>;
+}
+
 export interface MoveOptions extends CallOptions {
   /** Told after each part. */
   readonly onProgress?: (progress: { readonly kind: string; readonly done: number; readonly total: number }) => void;
@@ -63,28 +71,42 @@ export class SiteWriter implements AsyncDisposable {
   readonly head: SiteHead;
   readonly #folder: string;
   readonly #log: FileHandle;
-  readonly #known: Map<string, SitePart>;
+  /** What earlier calls of the command have made, by path. */
+  readonly #known: ReadonlyMap<string, SitePart>;
   readonly #isWhole: boolean;
+  #size: SiteSize;
 
-  /** @throws SiteFolderError where the folder holds something else, or the export of a site that has changed since. */
+  /** @throws SiteFolderError where the folder holds something else, or the export of another site or of one that has changed since. */
   static async begin(folder: string, fresh: SiteHead): Promise<SiteWriter> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if (!existsSync(join(folder, HEAD))) {
+      await refuseUsed(folder);
       await writeWhole(folder, HEAD, { tribo: 'site', format: FORMAT, ...fresh });
     }
     const head = await readHead(folder);
+    if (head.tenant !== fresh.tenant || head.site !== fresh.site)
+      throw new SiteFolderError(`${folder} is the export of ${head.tenant}/${head.site}: export to another folder`);
     if (head.state !== fresh.state) throw hasChanged(folder);
-    const parts = await readParts(folder, { mayBeTorn: true });
+    await cutTornLine(join(folder, PARTS));
+    const known = new Map<string, SitePart>();
+    for await (const part of partsOf(folder)) known.set(part.path, part);
     const log = await open(join(folder, PARTS), 'a', 0o600);
-    return new SiteWriter(folder, head, log, parts, existsSync(join(folder, END)));
+    return new SiteWriter(folder, head, log, known, existsSync(join(folder, END)));
   }
 
-  private constructor(folder: string, head: SiteHead, log: FileHandle, parts: readonly SitePart[], isWhole: boolean) {
+  private constructor(
+    folder: string,
+    head: SiteHead,
+    log: FileHandle,
+    known: ReadonlyMap<string, SitePart>,
+    isWhole: boolean,
+  ) {
     this.head = head;
     this.#folder = folder;
     this.#log = log;
-    this.#known = new Map(parts.map((part) => [part.path, part]));
+    this.#known = known;
     this.#isWhole = isWhole;
+    this.#size = [...known.values()].reduce(withPart, NO_PARTS);
   }
 
   /**
@@ -105,27 +127,26 @@ export class SiteWriter implements AsyncDisposable {
     if (this.#isWhole)
       throw new SiteFolderError(`${this.#folder} is whole, and has no ${path}: export to another folder`);
     const file = join(this.#folder, path);
-    const unfinished = `${file}.unfinished`;
+    const draft = unfinished(file);
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await rm(unfinished, { force: true });
-    const rows = await write(unfinished);
-    const part: SitePart = { path, kind, rows, ...(await sealFile(unfinished, () => undefined)) };
-    await rename(unfinished, file);
+    await rm(draft, { force: true });
+    const rows = await write(draft);
+    const part: SitePart = { path, kind, rows, ...(await sealFile(draft, () => undefined)) };
+    await rename(draft, file);
     await syncFolder(dirname(file));
     await this.#log.appendFile(`${JSON.stringify(part)}\n`);
     await this.#log.datasync();
-    this.#known.set(path, part);
+    this.#size = withPart(this.#size, part);
     return true;
   }
 
   /** Makes the export whole. */
   async finish(endedAt: string): Promise<SiteSize> {
-    const size = sizeOf([...this.#known.values()]);
     if (!this.#isWhole) {
-      const sha256 = createHash('sha256').update(await readFile(join(this.#folder, PARTS)));
-      await writeWhole(this.#folder, END, { ...size, sha256: sha256.digest('hex'), endedAt });
+      const { sha256 } = await digestOf(join(this.#folder, PARTS), () => undefined);
+      await writeWhole(this.#folder, END, { ...this.#size, sha256, endedAt });
     }
-    return size;
+    return this.#size;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -133,29 +154,27 @@ export class SiteWriter implements AsyncDisposable {
   }
 }
 
-/** Head and parts of a whole export, in the order of import. @throws SiteFolderError where it is none, or not whole. */
-export async function readSite(
-  folder: string,
-): Promise<SiteHead & { readonly parts: readonly SitePart[]; readonly size: SiteSize }> {
+/** What a whole export says of itself. @throws SiteFolderError where it is none, or not whole, or was changed. */
+export async function readSite(folder: string): Promise<ExportedSite> {
   const head = await readHead(folder);
   const end = endSchema.safeParse(await readJson(folder, END));
   if (!end.success)
     throw new SiteFolderError(`${folder} is not whole: let the export go on, by the same command again`);
-  const text = await readFile(join(folder, PARTS));
-  const parts = await readParts(folder, { mayBeTorn: false });
-  const { sha256, parts: count } = end.data;
-  if (createHash('sha256').update(text).digest('hex') !== sha256 || parts.length !== count)
+  const { sha256, endedAt: _, ...size } = end.data;
+  const found = await digestOf(join(folder, PARTS), () => undefined).catch(() => undefined);
+  if (found?.sha256 !== sha256)
     throw new SiteFolderError(`${folder} was changed since it was exported: its ${PARTS} is another. Export again.`);
-  return { ...head, parts, size: sizeOf(parts) };
+  return { ...head, size, parts: () => partsOf(folder) };
 }
 
 /** Compares each part of a whole export with its checksum. @throws SiteFolderError that names the one that differs. */
 export async function checkSite(folder: string, { signal, onProgress }: MoveOptions): Promise<SiteSize> {
   const { parts, size } = await readSite(folder);
-  for (const [at, part] of parts.entries()) {
+  let done = 0;
+  for await (const part of parts()) {
     throwIfAborted(signal);
     await verifyPart(folder, part);
-    onProgress?.({ kind: part.kind, done: at + 1, total: parts.length });
+    onProgress?.({ kind: part.kind, done: ++done, total: size.parts });
   }
   return size;
 }
@@ -173,9 +192,17 @@ function hasChanged(folder: string): SiteFolderError {
   return new SiteFolderError(`the site has changed since ${folder} was begun: export it to another folder`);
 }
 
-function sizeOf(parts: readonly SitePart[]): SiteSize {
-  const sum = (of: (part: SitePart) => number) => parts.reduce((total, part) => total + of(part), 0);
-  return { parts: parts.length, rows: sum(({ rows }) => rows), bytes: sum(({ bytes }) => bytes) };
+const NO_PARTS: SiteSize = { parts: 0, rows: 0, bytes: 0 };
+
+function withPart(size: SiteSize, { rows, bytes }: SitePart): SiteSize {
+  return { parts: size.parts + 1, rows: size.rows + rows, bytes: size.bytes + bytes };
+}
+
+/** An export goes where nothing is, so that nothing of somebody's comes between its parts. */
+async function refuseUsed(folder: string): Promise<void> {
+  const names = await readdir(folder);
+  if (names.some((name) => name !== unfinished(HEAD)))
+    throw new SiteFolderError(`${folder} holds something that is no export of a site: export to another folder`);
 }
 
 async function readHead(folder: string): Promise<SiteHead> {
@@ -187,18 +214,27 @@ async function readHead(folder: string): Promise<SiteHead> {
   return { id, createdBy, beganAt, tenant, site, state };
 }
 
-/** A line that a power cut tore is of a part that is made again: it is cut off. */
-async function readParts(folder: string, { mayBeTorn }: { readonly mayBeTorn: boolean }): Promise<readonly SitePart[]> {
+/** @throws SiteFolderError of a line that is no part. */
+async function* partsOf(folder: string): AsyncGenerator<SitePart> {
   const path = join(folder, PARTS);
-  const text = existsSync(path) ? await readFile(path, 'utf8') : '';
-  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-  if (whole !== text && mayBeTorn) await truncate(path, Buffer.byteLength(whole));
-  const lines = (mayBeTorn ? whole : text).split('\n').filter((line) => line !== '');
-  return lines.map((line) => {
+  if (!existsSync(path)) return;
+  await using file = await open(path, 'r');
+  for await (const line of file.readLines()) {
     const parsed = partSchema.safeParse(jsonOf(line));
     if (!parsed.success) throw new SiteFolderError(`${PARTS} in ${folder} is damaged: export to another folder`);
-    return parsed.data;
-  });
+    yield parsed.data;
+  }
+}
+
+/** A line that a power cut tore is of a part that is made again: it is cut off. */
+async function cutTornLine(path: string): Promise<void> {
+  if (!existsSync(path)) return;
+  const { size } = await stat(path);
+  const from = Math.max(0, size - MAX_LINE_BYTES);
+  await using file = await open(path, 'r');
+  const { buffer } = await file.read(Buffer.alloc(size - from), 0, size - from, from);
+  const end = buffer.lastIndexOf('\n') + 1;
+  if (end < buffer.length && (end > 0 || from === 0)) await truncate(path, from + end);
 }
 
 async function readJson(folder: string, name: string): Promise<unknown> {
@@ -214,16 +250,20 @@ function jsonOf(text: string): unknown {
   }
 }
 
+function unfinished(path: string): string {
+  return `${path}.unfinished`;
+}
+
 async function writeWhole(folder: string, name: string, content: object): Promise<void> {
-  const unfinished = join(folder, `${name}.unfinished`);
-  const file = await open(unfinished, 'w', 0o600);
+  const path = join(folder, name);
+  const file = await open(unfinished(path), 'w', 0o600);
   try {
     await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
     await file.sync();
   } finally {
     await file.close();
   }
-  await rename(unfinished, join(folder, name));
+  await rename(unfinished(path), path);
   await syncFolder(folder);
 }
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Movable, MovedPart, MovedRow } from '#core/moving/movable.ts';
 import { MemoryObjectStore } from '#test/support/memory-object-store.ts';
-import { readSite, SiteWriter } from './site-folder.ts';
+import { siteChecksums } from '#test/support/site-parts.ts';
+import { SiteWriter } from './site-folder.ts';
 import { exportKinds, importKinds, objectsKind, rowsKind } from './site-kinds.ts';
 
 const HEAD = {
@@ -80,11 +81,10 @@ describe('what a site takes along', () => {
     const other = await siteOf(0, []);
     await importKinds(folder, other.kinds);
     await expectSame(site, other);
-    const { parts } = await readSite(folder);
+    const before = await siteChecksums(folder);
     rmSync(folder, { recursive: true });
     await exportFrom(other);
-    const byPath = (all: typeof parts) => new Map(all.map(({ path, sha256 }) => [path, sha256]));
-    expect(byPath((await readSite(folder)).parts)).toEqual(byPath(parts));
+    expect(await siteChecksums(folder)).toEqual(before);
   });
 
   it('is exported on after an interruption', async () => {
@@ -146,6 +146,33 @@ describe('what a site takes along', () => {
     const full = new Rows(1);
     await expect(importKinds(folder, [...other.kinds, rowsKind('more', full)])).rejects.toThrow('is not empty');
     expect(other.rows.rows).toEqual([]);
+  });
+
+  it('is not imported among objects that are none of it, and not in the place of others', async () => {
+    await exportFrom(await siteOf(1, KEYS));
+    const other = await siteOf(0, []);
+    await other.store.put('raw/north/somebodys', Buffer.from('theirs'));
+    await expect(importKinds(folder, other.kinds)).rejects.toThrow('raw/north/somebodys, which is none of this export');
+    expect(other.rows.rows).toEqual([]);
+    await other.store.delete('raw/north/somebodys');
+    await other.store.put(KEYS[1]!, Buffer.from('theirs'));
+    await expect(importKinds(folder, other.kinds)).rejects.toMatchObject({
+      code: 'already_exists',
+      message: expect.stringContaining(`another ${KEYS[1]}`),
+    });
+    expect(await other.store.get(KEYS[1]!)).toEqual(Buffer.from('theirs'));
+  });
+
+  it('says when it begins, which it does in an empty site alone', async () => {
+    await exportFrom(await siteOf(1, KEYS));
+    let begun = 0;
+    const onBegin = () => begun++;
+    await expect(
+      importKinds(folder, [rowsKind('rows', new Rows(1)), objectsKind(new MemoryObjectStore())], { onBegin }),
+    ).rejects.toThrow('is not empty');
+    expect(begun).toBe(0);
+    await importKinds(folder, (await siteOf(0, [])).kinds, { onBegin });
+    expect(begun).toBe(1);
   });
 
   it('is refused where it has another form, or no place', async () => {

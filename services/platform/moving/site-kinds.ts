@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { throwIfAborted, type CallOptions } from '#core/errors.ts';
+import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { MovableHistory } from '#core/moving/movable-history.ts';
 import type { Movable, MovedRow } from '#core/moving/movable.ts';
 import type { ObjectInfo, ObjectStore } from '#core/ports/object-store.ts';
@@ -10,6 +10,7 @@ import {
   readSite,
   SiteFolderError,
   verifyPart,
+  type ExportedSite,
   type MoveOptions,
   type SitePart,
   type SiteWriter,
@@ -26,7 +27,7 @@ export interface SiteKind {
   measure(options: CallOptions): Promise<KindSize>;
   exportParts(writer: SiteWriter, options: ExportOptions): Promise<void>;
   /** @throws PortError already_exists where the site has some of it, and not from this export. */
-  requireRoomFor(exportId: string, options: CallOptions): Promise<void>;
+  requireRoomFor(site: ExportedSite, options: CallOptions): Promise<void>;
   /** A part that was taken in is not taken in again. */
   importPart(file: string, part: SitePart, exportId: string, options: CallOptions): Promise<void>;
 }
@@ -40,6 +41,11 @@ export interface KindSize {
 
 interface ExportOptions extends CallOptions {
   readonly onPart: () => void;
+}
+
+export interface ImportOptions extends MoveOptions {
+  /** Called before the first part is taken in: the site is empty, or has what an interrupted import of the same folder brought. */
+  readonly onBegin?: () => void;
 }
 
 /** Rows a part: some MB, of which one part at a time is in memory. */
@@ -75,22 +81,29 @@ export async function exportKinds(
 export async function importKinds(
   folder: string,
   kinds: readonly SiteKind[],
-  { signal, onProgress }: MoveOptions = {},
+  { signal, onProgress, onBegin }: ImportOptions = {},
 ): Promise<void> {
   const options = { ...(signal && { signal }) };
-  const { id, parts } = await readSite(folder);
-  const homeless = parts.find((part) => !kinds.some(({ name }) => name === part.kind));
-  if (homeless) throw new SiteFolderError(`${folder} has ${homeless.kind}, for which this site has no place`);
-  for (const kind of kinds) await kind.requireRoomFor(id, options);
+  const site = await readSite(folder);
+  const totals = new Map<string, number>();
+  for await (const { kind } of site.parts()) totals.set(kind, (totals.get(kind) ?? 0) + 1);
+  const homeless = [...totals.keys()].find((kind) => !kinds.some(({ name }) => name === kind));
+  if (homeless !== undefined) throw new SiteFolderError(`${folder} has ${homeless}, for which this site has no place`);
+  for (const kind of kinds) await kind.requireRoomFor(site, options);
+  onBegin?.();
   for (const kind of kinds) {
-    const own = parts.filter((part) => part.kind === kind.name);
+    const total = totals.get(kind.name) ?? 0;
     let done = 0;
-    await eachAtOnce(own, kind.atOnce, async (part) => {
+    await eachAtOnce(partsOf(site, kind), kind.atOnce, async (part) => {
       throwIfAborted(signal);
-      await kind.importPart(await verifyPart(folder, part), part, id, options);
-      onProgress?.({ kind: kind.name, done: ++done, total: own.length });
+      await kind.importPart(await verifyPart(folder, part), part, site.id, options);
+      onProgress?.({ kind: kind.name, done: ++done, total });
     });
   }
+}
+
+async function* partsOf({ parts }: ExportedSite, { name }: SiteKind): AsyncGenerator<SitePart> {
+  for await (const part of parts()) if (part.kind === name) yield part;
 }
 
 /** The history of a time-series store: a file of Parquet a part. */
@@ -169,7 +182,7 @@ export function rowsKind(name: string, movable: Movable): SiteKind {
         after = next;
       }
     },
-    requireRoomFor: (exportId, options) => movable.requireRoomFor(exportId, options),
+    requireRoomFor: ({ id }, options) => movable.requireRoomFor(id, options),
     async importPart(file, { path }, exportId, options) {
       const [head, ...rows] = await linesOf(file);
       const form = (head as { readonly form?: unknown } | undefined)?.form;
@@ -182,13 +195,22 @@ export function rowsKind(name: string, movable: Movable): SiteKind {
   };
 }
 
-/** All objects, byte by byte under their keys. Objects never change under a key: one that is there is left alone. */
+/** All objects, byte by byte under their keys. Objects never change under a key: one that is there has to be the same. */
 export function objectsKind(objects: ObjectStore): SiteKind {
   const name = 'objects';
+  const pathOf = (key: string): string => `${name}/${key}`;
+  const keyOf = (path: string): string => path.slice(name.length + 1);
+  const notEmpty = (what: string): PortError =>
+    new PortError(
+      'already_exists',
+      `the object store is not empty, it has ${what}: import into an empty bucket or prefix`,
+    );
   const bytesOf = async (key: string, options: CallOptions): Promise<Uint8Array> => {
     const bytes = await objects.get(key, options);
     if (bytes) return bytes;
-    throw new SiteFolderError(`the object ${key} went away during the export: stop the site, and export it again`);
+    throw new SiteFolderError(
+      `the object ${key} went away meanwhile: stop what deletes it, then the same command again`,
+    );
   };
   return {
     name,
@@ -211,16 +233,25 @@ export function objectsKind(objects: ObjectStore): SiteKind {
     async exportParts(writer, { onPart, ...options }) {
       for await (const page of pagesOf(objects, options))
         await eachAtOnce(page, OBJECTS_AT_ONCE, async ({ key }) => {
-          await writer.part({ path: `${name}/${key}`, kind: name }, async (file) => {
+          await writer.part({ path: pathOf(key), kind: name }, async (file) => {
             await writeFile(file, await bytesOf(key, options));
             return 1;
           });
           onPart();
         });
     },
-    requireRoomFor: async () => undefined,
+    async requireRoomFor({ parts }, options) {
+      const found = await objects.list({ prefix: '', limit: OBJECTS_A_PAGE }, options);
+      const foreign = new Set(found.map(({ key }) => pathOf(key)));
+      if (foreign.size > 0) for await (const { path } of parts()) foreign.delete(path);
+      const [path] = foreign;
+      if (path !== undefined) throw notEmpty(`${keyOf(path)}, which is none of this export`);
+    },
     async importPart(file, { path }, _exportId, options) {
-      await objects.put(path.slice(name.length + 1), await readFile(file), { ...options, ifAbsent: true });
+      const [key, bytes] = [keyOf(path), await readFile(file)];
+      const { created } = await objects.put(key, bytes, { ...options, ifAbsent: true });
+      // An import that was interrupted may have brought it.
+      if (!created && !bytes.equals(await bytesOf(key, options))) throw notEmpty(`another ${key}`);
     },
   };
 }
@@ -247,24 +278,31 @@ async function bytesPerMs(page: readonly ObjectInfo[], read: (key: string) => Pr
 
 /** Does the work for some items at a time. Where one fails no other is begun, and those under way are waited for. */
 async function eachAtOnce<Item>(
-  items: readonly Item[],
+  items: Iterable<Item> | AsyncIterable<Item>,
   atOnce: number,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  const waiting = items.values();
+  const waiting = oneByOne(items);
   let hasFailed = false;
   const worker = async (): Promise<void> => {
-    for (const item of waiting) {
-      if (hasFailed) return;
-      await work(item).catch((error: unknown) => {
+    for (;;) {
+      const next = await waiting.next();
+      if (next.done === true || hasFailed) return;
+      await work(next.value).catch((error: unknown) => {
         hasFailed = true;
         throw error;
       });
     }
   };
   const results = await Promise.allSettled(Array.from({ length: atOnce }, worker));
+  await waiting.return();
   const failure = results.find(({ status }) => status === 'rejected');
   if (failure?.status === 'rejected') throw failure.reason;
+}
+
+/** Several may ask for the next at the same time. */
+async function* oneByOne<Item>(items: Iterable<Item> | AsyncIterable<Item>): AsyncGenerator<Item, void> {
+  yield* items;
 }
 
 async function linesOf(file: string): Promise<readonly unknown[]> {

@@ -8,7 +8,6 @@ import { FileObjectStore } from '#adapters/embedded/file-object-store/file-objec
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
 import { untilAnalysed } from '#services/platform/cli/analysed.ts';
-import { readSite } from '#services/platform/moving/site-folder.ts';
 import { request } from '#test/support/edge-requests.ts';
 import {
   PlatformProcess,
@@ -19,6 +18,7 @@ import {
   type DeviceLogin,
 } from '#test/support/platform-process.ts';
 import { signalGroup } from '#test/support/process-group.ts';
+import { siteChecksums } from '#test/support/site-parts.ts';
 import { postgresSite, type BucketSite } from './postgres-site.ts';
 
 const INSTALLS_WITHIN_MS = 900_000;
@@ -151,7 +151,7 @@ describe('a site that moves to PostgreSQL and S3, and back', () => {
       expect(await runCommand(again, awayEnv)).toMatchObject({ code: 0, stderr: '' });
     };
     second = opened.use(await PlatformProcess.start({ env: awayEnv, prepare }));
-    expect(await checksums(folder('again'))).toEqual(await checksums(folder('out')));
+    expect(await siteChecksums(folder('again'))).toEqual(await siteChecksums(folder('out')));
   });
 
   step('is there what it was: ledger, alarms, rules, waveforms', async () => {
@@ -187,7 +187,7 @@ describe('a site that moves to PostgreSQL and S3, and back', () => {
         });
     };
     await using third = await PlatformProcess.start({ env: QUIET, prepare });
-    expect(await checksums(folder('home-again'))).toEqual(await checksums(folder('home')));
+    expect(await siteChecksums(folder('home-again'))).toEqual(await siteChecksums(folder('home')));
     expect(settledOf(await third.drainedLedger())).toEqual(ledger);
     expect(await answers(third)).toEqual(known);
     for (const sample of sent) await send(third, sample);
@@ -208,11 +208,6 @@ type Settled = Pick<
 function settledOf(ledger: LedgerView): Settled {
   const { accepted, stored, duplicate, rejected, deadLettered, pending, lost, exact } = ledger;
   return { accepted, stored, duplicate, rejected, deadLettered, pending, lost, exact };
-}
-
-async function checksums(folder: string) {
-  const { parts } = await readSite(folder);
-  return parts.map(({ path, sha256 }) => [path, sha256]).sort();
 }
 
 /** Ends a command by -9 as soon as something holds, which is while it is at work. */
