@@ -98,9 +98,9 @@ export class EndedSessions {
   }
 }
 
-/** Ids are random: any character of them divides them evenly. */
+/** Ids are random bytes: their first divides them evenly. */
 function sliceOf(sessionId: string): number {
-  return sessionId.charCodeAt(0) % SLICES;
+  return (Buffer.from(sessionId.slice(0, 2), 'base64url')[0] ?? 0) % SLICES;
 }
 
 function checkpointOf(slice: number): string {
