@@ -81,5 +81,5 @@ describe('alert engine as a process', () => {
     await machines.close();
     await stream.close();
     rmSync(dataDir, { recursive: true });
-  }, 60_000);
+  });
 });

@@ -235,7 +235,7 @@ describe('a model server', () => {
     } finally {
       child.kill('SIGKILL');
     }
-  }, 90_000);
+  });
 });
 
 describe('the models in memory', () => {

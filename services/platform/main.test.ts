@@ -8,4 +8,4 @@ it('is tribo start, with its flags', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [main, '--help']);
   expect(stdout).toContain('Usage: tribo start');
   expect(stdout).toContain('--no-demo');
-}, 60_000);
+});

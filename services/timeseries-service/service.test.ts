@@ -168,7 +168,7 @@ class World implements AsyncDisposable {
   }
 }
 
-async function eventually(check: () => Promise<void>, withinMs = 20_000): Promise<void> {
+async function eventually(check: () => Promise<void>, withinMs = 60_000): Promise<void> {
   const untilMs = performance.now() + withinMs;
   while (true) {
     try {

@@ -89,7 +89,7 @@ async function makeHarness(
     streamName: 'metrics',
     missingStreamName: 'no-such-stream' as StreamName,
     suffix: 'a1',
-    patienceMs: 20_000,
+    patienceMs: 60_000,
     reopen: open,
     killConsumerMidBatch: (group) => killConsumerMidBatch(config, group),
     failNextPublish: (indexes) => {

@@ -44,7 +44,7 @@ async function makeHarness(): Promise<Harness> {
     streamName: 'metrics',
     missingStreamName: 'no-such-stream' as StreamName,
     suffix: SUFFIX,
-    patienceMs: 30_000,
+    patienceMs: 60_000,
     reopen: open,
     killConsumerMidBatch: (group) => killConsumerMidBatch(config, group),
     failNextPublish: (machines) => refuseOnce(machines),

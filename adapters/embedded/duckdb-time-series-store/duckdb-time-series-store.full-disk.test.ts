@@ -59,7 +59,7 @@ describe('a store whose disk is full', () => {
       store = await DuckDbTimeSeriesStore.open({ directory: join(directory, 'store') });
       await expectExact(store, settled + BATCH);
     },
-    60_000,
+    120_000,
   );
 });
 

@@ -31,7 +31,7 @@ async function makeHarness(): Promise<Harness> {
     streamName: 'metrics',
     missingStreamName: 'no-such-stream' as StreamName,
     suffix: 'a1',
-    patienceMs: 10_000,
+    patienceMs: 60_000,
     reopen: async () => open(),
     killConsumerMidBatch: (group) => killConsumerMidBatch(directory, group),
     failNextPublish: () => {

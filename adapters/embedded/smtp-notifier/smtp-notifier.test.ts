@@ -14,7 +14,7 @@ async function openServer(userInfo = '', publicUrl?: string) {
       url: server.url.replace('smtp://', `smtp://${userInfo}`),
       from: 'tribo@example.org',
       to: ['reliability@example.org', 'shift@example.org'],
-      timeoutMs: 300,
+      timeoutMs: 3000,
       publicUrl,
     }),
   );

@@ -47,7 +47,7 @@ async function makeHarness(): Promise<Harness> {
     streamName: 'metrics',
     missingStreamName: 'no-such-stream' as StreamName,
     suffix: faults.suffixWhereSomeFail(),
-    patienceMs: 30_000,
+    patienceMs: 60_000,
     reopen: open,
     killConsumerMidBatch: (group) => killConsumerMidBatch(config, group),
     failNextPublish: (indexes) => faults.failNext(indexes),

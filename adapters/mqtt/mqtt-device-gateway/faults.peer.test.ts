@@ -18,7 +18,7 @@ import type { MosquittoDevice } from '#test/peers/mosquitto-device.ts';
 import { MqttWorld, PRESS, PUMP } from '#test/peers/mqtt-world.ts';
 import { TcpFaults } from '#test/peers/tcp-faults.ts';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 240_000;
 const HOUR_MS = 3_600_000;
 const QUICK = { maxReconnectDelayMs: 200, connectTimeoutMs: 2000 };
 

@@ -47,7 +47,7 @@ const waveform: WaveformMessage = {
 };
 
 const mqttUplink = (url: string, device: MqttDevice = { id: 'd1', secret: 's1', machines: ['pump-1'] }): MqttUplink =>
-  closing(new MqttUplink({ url, tenant: 'demo', site: 'akron', device, connectTimeoutMs: 500 }));
+  closing(new MqttUplink({ url, tenant: 'demo', site: 'akron', device }));
 
 describe('the MQTT uplink', () => {
   it('publishes telemetry and waveforms where wire.md says, and resolves on the PUBACK', async () => {

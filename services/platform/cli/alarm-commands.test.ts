@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runCommand } from '#test/support/platform-process.ts';
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 
 const ALARM = {
   ...{ id: 'a-1', site: 'akron', machine: 'press-7', title: 'Vibration is high', priority: 'high' },

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { runCommand } from '#test/support/platform-process.ts';
 import { EXAMPLES } from './examples.ts';
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 
 describe('examples', () => {
   it(

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runCommand } from '#test/support/platform-process.ts';
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 
 const SUM = {
   ...{ tenant: 'north', accepted: 1_234_567, stored: 1_234_000, duplicate: 400, rejected: 100, deadLettered: 60 },

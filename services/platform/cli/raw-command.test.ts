@@ -8,4 +8,4 @@ it('tribo raw says on standard error that nothing is archived, and what archives
   const { code, stdout, stderr } = await runCommand(['raw', 'press-7', ...given]);
   expect([code, stdout.trim()]).toEqual([0, '']);
   expect(stderr).toContain('TRIBO_RAW_ARCHIVE=on');
-}, 60_000);
+});

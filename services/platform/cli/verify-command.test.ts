@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { FAMILIES } from '#adapters/providers.ts';
 import { runCommand } from '#test/support/platform-process.ts';
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 const folder = mkdtempSync(join(tmpdir(), 'tribo-site-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 

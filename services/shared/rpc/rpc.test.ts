@@ -18,6 +18,9 @@ interface Echo {
   columns(): Promise<{ ts: Float64Array }>;
 }
 
+/** For a server that is there: a busy machine may let it answer late. */
+const PATIENCE_MS = 30_000;
+
 let folder: string;
 let path: string;
 let server: PortServer | undefined;
@@ -53,7 +56,7 @@ async function serve(): Promise<Echo> {
         });
       }),
   });
-  client = connectPort<Echo>(path, 'echo', { waitMs: 500 });
+  client = connectPort<Echo>(path, 'echo', { waitMs: PATIENCE_MS });
   return client;
 }
 
@@ -95,7 +98,7 @@ describe('a port over a socket', () => {
   });
 
   it('stops waiting on abort while the server is away', async () => {
-    client = connectPort<Echo>(path, 'echo', { waitMs: 10_000 });
+    client = connectPort<Echo>(path, 'echo', { waitMs: PATIENCE_MS });
     const signal = AbortSignal.timeout(50);
     await expect(client.wait({ signal })).rejects.toMatchObject({ code: 'cancelled' });
   });
@@ -134,7 +137,7 @@ describe('a port over a socket', () => {
       await once(child, 'message');
     };
     await start();
-    client = connectPort<Echo>(path, 'echo', { waitMs: 3000 });
+    client = connectPort<Echo>(path, 'echo', { waitMs: PATIENCE_MS });
     const firstPid = await client.pid();
     expect(await client.columns()).toEqual({ ts: new Float64Array([1.5, 2.5]) });
     const cut = client.wait({});
@@ -147,9 +150,9 @@ describe('a port over a socket', () => {
   it('gives up a server that hangs, but no call that takes long, and goes on when it goes on', async () => {
     child = fork(fileURLToPath(new URL('./rpc-test-child.ts', import.meta.url)), [path], { execArgv: [] });
     await once(child, 'message');
-    client = connectPort<Echo>(path, 'echo', { waitMs: 500, silentMs: 400 });
+    client = connectPort<Echo>(path, 'echo', { waitMs: PATIENCE_MS, silentMs: 2000 });
     const pid = await client.pid();
-    const long = client.wait({ signal: AbortSignal.timeout(1000) });
+    const long = client.wait({ signal: AbortSignal.timeout(3000) });
     await expect(long).rejects.toMatchObject({ code: 'cancelled' });
     process.kill(pid, 'SIGSTOP');
     await expect(client.pid()).rejects.toMatchObject({ code: 'unavailable' });
