@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type { ChannelCredentials, sendUnaryData, Server, ServerUnaryCall, ServiceError } from '@grpc/grpc-js';
 import { selfSignedCertificate } from '#test/support/self-signed-certificate.ts';
+import type { Exchange } from './tls-peer.ts';
 
 /** The codes of gRPC that Secret Manager answers with. */
 const CODE = {
@@ -41,6 +42,8 @@ export class SecretManagerPeer implements AsyncDisposable {
   /** What it was asked for, by the method's name. */
   readonly calls: { readonly method: string; readonly request: Fields }[];
   readonly secrets: Map<string, Secret>;
+  /** What it was asked, and answered, as HTTP/2 carries it, in the JSON of protocol buffers; the status is gRPC's code. */
+  readonly exchanges: Exchange[] = [];
   /** What it answers with instead of what it would, and `hanging` for nothing at all. */
   disturbance: { readonly code: number; readonly details: string } | 'hanging' | undefined;
   readonly #server: Server;
@@ -105,8 +108,12 @@ export class SecretManagerPeer implements AsyncDisposable {
             if (metadata.get('authorization')[0] !== `Bearer ${token}`)
               throw failure(CODE.UNAUTHENTICATED, 'Request had invalid authentication credentials.');
             if (this.disturbance) throw failure(this.disturbance.code, this.disturbance.details);
-            done(null, handler(request));
+            const answer = handler(request);
+            this.exchanges.push(exchangeOf(method, request, 0, answer));
+            done(null, answer);
           } catch (error) {
+            const { code, details: message } = error as ServiceError;
+            this.exchanges.push(exchangeOf(method, request, code, { code, message }));
             done(error as ServiceError);
           }
         },
@@ -186,6 +193,21 @@ function handlersOf(secrets: Map<string, Secret>): Readonly<Record<string, Handl
       return {};
     },
   };
+}
+
+function exchangeOf(method: string, asked: Fields, status: number, answer: object): Exchange {
+  const rpc = method[0]!.toUpperCase() + method.slice(1);
+  const url = new URL(`https://host/google.cloud.secretmanager.v1.SecretManagerService/${rpc}`);
+  const request = { method: 'POST', url, headers: {}, body: inJson(asked) };
+  return { request, answer: { status, body: JSON.parse(inJson(answer)) as unknown } };
+}
+
+/** Bytes in base64. */
+function inJson(message: object): string {
+  return JSON.stringify(message, (_name, value: unknown) => {
+    const bytes = value as { readonly type?: unknown; readonly data?: unknown } | null;
+    return bytes?.type === 'Buffer' ? Buffer.from(bytes.data as number[]).toString('base64') : value;
+  });
 }
 
 function described({ name, createTime, state }: Version) {

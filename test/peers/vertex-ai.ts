@@ -71,7 +71,11 @@ export interface VertexPlace {
 }
 
 export function googleError(code: number, status: string, message: string): WireAnswer {
-  return { status: code, body: JSON.stringify({ error: { code, message, status } }) };
+  const info = {
+    '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
+    ...{ reason: status, domain: 'googleapis.com', metadata: { service: 'aiplatform.googleapis.com' } },
+  };
+  return { status: code, body: JSON.stringify({ error: { code, message, status, details: [info] } }) };
 }
 
 function refusalOf(

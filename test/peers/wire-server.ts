@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import type { Exchange } from './tls-peer.ts';
 
 export interface WireRequest {
   readonly method: string;
@@ -25,6 +26,8 @@ export class WireServer implements AsyncDisposable {
   readonly url: string;
   /** What came, faults included, the newest last. */
   readonly requests: WireRequest[] = [];
+  /** What it was asked, and answered. */
+  readonly exchanges: Exchange[] = [];
   readonly #server: Server;
   readonly #faults: Fault[] = [];
 
@@ -43,8 +46,10 @@ export class WireServer implements AsyncDisposable {
         const { method = '', url = '', headers } = incoming;
         const request = { method, path: url, headers, body: await buffer(incoming) };
         this.requests.push(request);
-        const { status, headers: own = {}, body } = await this.#answerOf(request, answer);
-        response.writeHead(status, { 'content-type': 'application/json', ...own });
+        const { status, headers: own, body } = await this.#answerOf(request, answer);
+        const headersOut = { 'content-type': 'application/json', ...own };
+        this.exchanges.push(exchangeOf(request, { status, headers: headersOut, body }));
+        response.writeHead(status, headersOut);
         response.end(body);
       })().catch(() => incoming.socket.destroy());
     });
@@ -70,5 +75,21 @@ export class WireServer implements AsyncDisposable {
     this.#server.close();
     this.#server.closeAllConnections();
     await closed;
+  }
+}
+
+function exchangeOf({ method, path, headers, body }: WireRequest, answer: WireAnswer): Exchange {
+  return {
+    request: { method, url: new URL(path, 'http://peer'), headers, body: body.toString() },
+    answer: { status: answer.status, headers: answer.headers ?? {}, body: parsed(answer.body) },
+  };
+}
+
+/** As JSON, where it is. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 }

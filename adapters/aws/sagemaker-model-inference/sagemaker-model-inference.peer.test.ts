@@ -7,8 +7,9 @@ import { decodeRequest, encodeError } from '#core/inference/prediction-wire.ts';
 import { proveRuntime } from '#core/inference/prove-runtime.ts';
 import { PortError } from '#core/errors.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { asDocumented, goldenErrors, goldenPairs, newestLike, wireAnswer } from '#test/peers/golden-pairs.ts';
 import { ModelServer } from '#test/peers/model-server.ts';
-import { awsError, modelError, SagemakerRuntime } from '#test/peers/sagemaker-runtime.ts';
+import { modelError, SagemakerRuntime } from '#test/peers/sagemaker-runtime.ts';
 import type { Fault } from '#test/peers/wire-server.ts';
 import { sagemakerModelInferenceConfigSchema } from './config.ts';
 import { SagemakerModelInference } from './sagemaker-model-inference.ts';
@@ -75,6 +76,31 @@ describe('an invocation', () => {
   });
 });
 
+describe('the peer of SageMaker’s runtime', () => {
+  it.each(goldenPairs('sagemaker-runtime'))('is asked and answers as AWS documents: $example', async (pair) => {
+    await using harness = await open({ targetVariant: 'canary' });
+    await using absent = await open({ endpointName: 'absent' });
+    const notAModel = harness.inference.load(new Uint8Array(8));
+    await expect(notAModel).rejects.toMatchObject({ code: 'invalid_argument' });
+    await proveRuntime(harness.inference);
+    await expect(proveRuntime(absent.inference)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(newestLike(pair, sagemaker.wire.exchanges)).toMatchObject(asDocumented(pair));
+  });
+});
+
+/** Of each error that AWS documents. */
+const CODES: Readonly<Record<string, string>> = {
+  InternalDependencyException: 'unavailable',
+  InternalFailure: 'unavailable',
+  ModelError: 'unavailable',
+  ModelNotReadyException: 'unavailable',
+  ServiceUnavailable: 'unavailable',
+  ValidationError: 'invalid_argument',
+  AccessDeniedException: 'permission_denied',
+  ExpiredTokenException: 'permission_denied',
+  ThrottlingException: 'resource_exhausted',
+};
+
 describe('a model', () => {
   const graph = healthGraph({
     ...{ kind: 'log-level-baseline', version: 1, trainedOn: 3, parameters: DEFAULT_INDICATOR_PARAMETERS },
@@ -105,17 +131,18 @@ describe('a model', () => {
 });
 
 describe('an error of SageMaker', () => {
+  it.each(goldenErrors('sagemaker-runtime').map((error) => [error.example, CODES[error.example], error] as const))(
+    'that AWS documents as %s is told as %s',
+    async (_example, code, error) => {
+      await using harness = await open();
+      sagemaker.wire.failNext(wireAnswer(error));
+      await expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code });
+      await expect(proveRuntime(harness.inference)).resolves.toBeUndefined();
+    },
+  );
+
   it.each<[what: string, code: string, fault: Fault]>([
-    ['throttling', 'resource_exhausted', awsError('ThrottlingException', 400, 'Rate exceeded')],
-    ['a serverless endpoint that starts', 'unavailable', awsError('ModelNotReadyException', 429, 'not ready')],
-    ['its unavailability', 'unavailable', awsError('ServiceUnavailable', 503, 'try again')],
-    ['a failure of its own', 'unavailable', awsError('InternalFailure', 500, 'failed')],
-    ['a failure of what it depends on', 'unavailable', awsError('InternalDependencyException', 530, 'failed')],
-    ['an expired token', 'permission_denied', awsError('ExpiredTokenException', 403, 'The security token is expired')],
-    ['a role that may not invoke', 'permission_denied', awsError('AccessDeniedException', 403, 'not authorized')],
-    ['a request that it does not take', 'invalid_argument', awsError('ValidationError', 400, 'Inspect your request')],
     ['a container that gives no answer in time', 'unavailable', modelError(0, 'Invocation timed out')],
-    ['a container that fails', 'unavailable', modelError(500, 'Internal Server Error')],
     [
       'a container that has too much to do',
       'resource_exhausted',

@@ -5,6 +5,7 @@ import { encodeError } from '#core/inference/prediction-wire.ts';
 import { proveRuntime } from '#core/inference/prove-runtime.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { AzureMl, azureError, azureModelError } from '#test/peers/azure-ml.ts';
+import { asDocumented, goldenErrors, goldenPairs, newestLike, wireAnswer } from '#test/peers/golden-pairs.ts';
 import { ModelServer } from '#test/peers/model-server.ts';
 import type { Fault } from '#test/peers/wire-server.ts';
 import { azureMlModelInferenceConfigSchema } from './config.ts';
@@ -76,16 +77,51 @@ describe('a scoring request', () => {
   });
 });
 
+describe('the peer of an online endpoint', () => {
+  it.each(goldenPairs('azure-ml'))('is asked and answers as Azure documents: $example', async (pair) => {
+    await using harness = await open({ deployment: 'green' });
+    await using absent = await open({ deployment: 'red' });
+    await proveRuntime(harness.inference);
+    const { authorization = '' } = azure.wire.requests.at(-1)!.headers;
+    if (pair.request.body) {
+      const headers = { authorization, 'content-type': 'application/json' };
+      await fetch(`${azure.wire.url}/score`, { method: 'POST', headers, body: JSON.stringify(pair.request.body) });
+    }
+    await expect(proveRuntime(absent.inference)).rejects.toMatchObject({ code: 'unavailable' });
+    await azure.whileExpired(() =>
+      expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code: 'permission_denied' }),
+    );
+    expect(newestLike(pair, azure.wire.exchanges)).toMatchObject(asDocumented(pair));
+  });
+});
+
+/** Of each error that Azure documents, by its first words. */
+const CODES: Readonly<Record<string, string>> = {
+  '401 Unauthorized': 'permission_denied',
+  '404 Not found: no valid deployment with positive weight': 'unavailable',
+  '408 Request timeout': 'deadline_exceeded',
+  '424 Model error': 'unavailable',
+  '429 Too many pending requests': 'resource_exhausted',
+  '429 Rate-limited': 'resource_exhausted',
+  '500 Internal server error': 'unavailable',
+};
+
 describe('an error of the endpoint', () => {
+  it.each(goldenErrors('azure-ml').map((error) => [error.example, CODES[error.example], error] as const))(
+    'that Azure documents as %s is told as %s',
+    async (_example, code, error) => {
+      await using harness = await open();
+      azure.wire.failNext(wireAnswer(error));
+      await expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code });
+      await expect(proveRuntime(harness.inference)).resolves.toBeUndefined();
+    },
+  );
+
   it.each<[what: string, code: string, fault: Fault]>([
-    ['too many pending requests', 'resource_exhausted', azureError(429, 'Too many pending requests')],
-    ['a model that takes longer than its deployment lets it', 'deadline_exceeded', azureError(408, 'Request timeout')],
     ['an endpoint that is being changed', 'unavailable', azureError(409, 'Conflict error')],
-    ['an endpoint without deployments', 'unavailable', azureError(404, 'no deployment with positive weight')],
     ['an identity that may not score', 'permission_denied', azureError(403, 'Forbidden')],
     ['a gateway that reaches no container', 'unavailable', azureError(502, 'Bad gateway')],
     ['a deployment that starts', 'unavailable', azureError(503, 'Service Unavailable')],
-    ['a container that fails', 'unavailable', azureModelError(500, 'An unexpected error occurred in scoring script')],
     ['a container that cannot be reached', 'unavailable', { status: 424, body: '' }],
     [
       'a container that has too much to do',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { secretStoreContract } from '#core/contracts/secret-store.contract.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { asDocumented, goldenErrors, goldenPairs, newestLike } from '#test/peers/golden-pairs.ts';
 import { SecretManagerPeer } from '#test/peers/secret-manager.ts';
 import { openSecretManager } from './client.ts';
 import { secretManagerSecretStoreConfigSchema } from './config.ts';
@@ -19,17 +20,16 @@ interface Given {
 async function makeHarness({ refusing = false, ...settings }: Given = {}) {
   const peer = await SecretManagerPeer.start();
   const config = secretManagerSecretStoreConfigSchema.parse({ projectId: 'plant-akron', ...settings });
-  const open = async () =>
-    new SecretManagerSecretStore(
-      config,
-      await openSecretManager(config, {
-        ...{ apiEndpoint: '127.0.0.1', port: peer.port },
-        sslCreds: refusing ? peer.refusedCredentials : peer.credentials,
-      }),
-    );
-  const [store, other] = [await open(), await open()];
+  const openCalls = () =>
+    openSecretManager(config, {
+      ...{ apiEndpoint: '127.0.0.1', port: peer.port },
+      sslCreds: refusing ? peer.refusedCredentials : peer.credentials,
+    });
+  const calls = await openCalls();
+  const store = new SecretManagerSecretStore(config, calls);
+  const other = new SecretManagerSecretStore(config, await openCalls());
   return {
-    ...{ peer, store },
+    ...{ peer, store, calls },
     statesOf: (id: string) => peer.secrets.get(`${PROJECT}/secrets/${id}`)!.versions.map(({ state }) => state),
     reopen: () => other,
     prefix: `${randomUUID()}-`,
@@ -42,6 +42,29 @@ async function makeHarness({ refusing = false, ...settings }: Given = {}) {
 }
 
 describeContract(secretStoreContract, 'Secret Manager (a peer of its gRPC API)', () => makeHarness());
+
+/** Of each error that Google documents. */
+const CODES: Readonly<Record<string, string>> = {
+  PERMISSION_DENIED: 'permission_denied',
+  RESOURCE_EXHAUSTED: 'resource_exhausted',
+  FAILED_PRECONDITION: 'failed_precondition',
+  INTERNAL: 'unavailable',
+  UNAVAILABLE: 'unavailable',
+  UNAUTHENTICATED: 'permission_denied',
+};
+
+describe('the peer of Secret Manager', () => {
+  it.each(goldenPairs('secret-manager'))('is asked and answers as Google documents: $example', async (pair) => {
+    await using harness = await makeHarness();
+    const { store, peer, calls } = harness;
+    await store.get('webhook-key');
+    for (let version = 1; version <= 3; version++) await store.put('webhook-key', 'one');
+    await store.get('webhook-key');
+    await expect(calls.create('tribo-webhook-key', AbortSignal.timeout(5000))).rejects.toMatchObject({ code: 6 });
+    await store.delete('webhook-key');
+    expect(newestLike(pair, peer.exchanges)).toMatchObject(asDocumented(pair));
+  });
+});
 
 describe('a secret of Secret Manager', () => {
   it('is asked for and made as Google’s reference says, in the resource names of its samples', async () => {
@@ -117,16 +140,15 @@ describe('a secret of Secret Manager', () => {
     await expect(harness.store.delete('key')).rejects.toMatchObject(denied);
   });
 
-  it.each([
-    [7, "Permission 'secretmanager.versions.access' denied on resource (or it may not exist).", 'permission_denied'],
-    [8, 'Quota exceeded for quota metric Access requests.', 'resource_exhausted'],
-    [13, 'Internal error encountered.', 'unavailable'],
-    [14, 'The service is currently unavailable.', 'unavailable'],
-  ] as const)('answered with code %d (%s) is %s, and asked for once', async (code, details, expected) => {
-    await using harness = await makeHarness();
-    const { store, peer } = harness;
-    peer.disturbance = { code, details };
-    await expect(store.get('key')).rejects.toMatchObject({ code: expected });
-    expect(peer.calls).toHaveLength(1);
-  });
+  it.each(goldenErrors('secret-manager').map((error) => [error.example, CODES[error.example], error] as const))(
+    'that is answered with %s is %s, and asked for once',
+    async (_example, expected, { answer }) => {
+      await using harness = await makeHarness();
+      const { store, peer } = harness;
+      const { code, message: details } = answer as { readonly code: number; readonly message: string };
+      peer.disturbance = { code, details };
+      await expect(store.get('key')).rejects.toMatchObject({ code: expected });
+      expect(peer.calls).toHaveLength(1);
+    },
+  );
 });

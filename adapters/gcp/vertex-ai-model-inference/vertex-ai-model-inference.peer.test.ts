@@ -4,6 +4,7 @@ import { PortError } from '#core/errors.ts';
 import { encodeError } from '#core/inference/prediction-wire.ts';
 import { proveRuntime } from '#core/inference/prove-runtime.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { asDocumented, goldenErrors, goldenPairs, newestLike, wireAnswer } from '#test/peers/golden-pairs.ts';
 import { ModelServer } from '#test/peers/model-server.ts';
 import { googleError, VertexAi, type ContainerErrors } from '#test/peers/vertex-ai.ts';
 import type { Fault, WireAnswer } from '#test/peers/wire-server.ts';
@@ -95,15 +96,44 @@ describe('a sign-in', () => {
   });
 });
 
+describe('the peer of Vertex AI', () => {
+  it.each(goldenPairs('vertex-ai'))('is asked and answers as Google documents: $example', async (pair) => {
+    await using harness = await open();
+    await using absent = await open({ endpointId: '4712' });
+    await proveRuntime(harness.inference);
+    await expect(proveRuntime(absent.inference)).rejects.toMatchObject({ code: 'unavailable' });
+    await plain().whileExpired(() =>
+      expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code: 'permission_denied' }),
+    );
+    expect(newestLike(pair, plain().wire.exchanges)).toMatchObject(asDocumented(pair));
+  });
+});
+
+/** Of each error that Google documents. */
+const CODES: Readonly<Record<string, string>> = {
+  RESOURCE_EXHAUSTED: 'resource_exhausted',
+  INVALID_ARGUMENT: 'invalid_argument',
+  // An endpoint without a model: it may be being replaced.
+  FAILED_PRECONDITION: 'unavailable',
+  DEADLINE_EXCEEDED: 'unavailable',
+  PERMISSION_DENIED: 'permission_denied',
+  INTERNAL: 'unavailable',
+  UNAVAILABLE: 'unavailable',
+};
+
 describe('an error of Vertex AI', () => {
+  it.each(goldenErrors('vertex-ai').map((error) => [error.example, CODES[error.example], error] as const))(
+    'that Google documents as %s is told as %s',
+    async (_example, code, error) => {
+      await using harness = await open();
+      plain().wire.failNext(wireAnswer(error));
+      await expect(proveRuntime(harness.inference)).rejects.toMatchObject({ code });
+      await expect(proveRuntime(harness.inference)).resolves.toBeUndefined();
+    },
+  );
+
   it.each<[what: string, code: string, fault: Fault]>([
-    ['an exceeded quota', 'resource_exhausted', googleError(429, 'RESOURCE_EXHAUSTED', 'Quota exceeded')],
-    ['a replica that starts', 'unavailable', googleError(503, 'UNAVAILABLE', 'The service is unavailable.')],
-    ['a failure of its own', 'unavailable', googleError(500, 'INTERNAL', 'Internal error encountered.')],
-    ['an account that may not predict', 'permission_denied', googleError(403, 'PERMISSION_DENIED', 'denied')],
-    ['an endpoint without a model', 'unavailable', googleError(400, 'FAILED_PRECONDITION', 'no deployed model')],
     ['a request that is too large', 'invalid_argument', googleError(413, 'INVALID_ARGUMENT', 'exceeds 1.5 MB')],
-    ['a model that takes too long', 'unavailable', googleError(504, 'DEADLINE_EXCEEDED', 'Deadline exceeded')],
     [
       'a container that has too much to do',
       'resource_exhausted',
