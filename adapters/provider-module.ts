@@ -1,5 +1,6 @@
 import { ContainerModule, type ResolutionContext } from 'inversify';
 import type { z } from 'zod';
+import type { DescribeConnection } from '#core/ports/device-gateway.ts';
 import type { Notifier } from '#core/ports/notifier.ts';
 import type { Verification, VerificationTools } from '#core/contracts/verification.ts';
 import { portToken, type BoundPorts, type GetPort, type PortName } from '#core/ports/tokens.ts';
@@ -31,6 +32,8 @@ export interface Offer {
   readonly aloneFor?: (settings: unknown) => string;
   /** By port the one adapter that it works with. */
   readonly needs?: Readonly<Partial<Record<PortName, string>>>;
+  /** Of a gateway that devices reach elsewhere than at the platform's own broker. */
+  readonly describeConnection?: (settings: unknown) => DescribeConnection;
   /** Of the adapter's section in the site's configuration. */
   readonly schema: z.ZodType;
   /** Binds the port to it, with settings as its schema gave them. */

@@ -7,7 +7,8 @@ import { sagemakerModelRegistryConfigSchema } from './sagemaker-model-registry/c
 import { SagemakerModelRegistry } from './sagemaker-model-registry/sagemaker-model-registry.ts';
 import { dynamodbCheckpointStoreConfigSchema } from './dynamodb-checkpoint-store/config.ts';
 import { DynamodbCheckpointStore } from './dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
-import { iotCoreDeviceGatewayConfigSchema } from './iot-core-device-gateway/config.ts';
+import { iotCoreDeviceGatewayConfigSchema, type IotCoreDeviceGatewayConfig } from './iot-core-device-gateway/config.ts';
+import { iotCoreConnection } from './iot-core-device-gateway/device-connection.ts';
 import { IotCoreDeviceGateway } from './iot-core-device-gateway/iot-core-device-gateway.ts';
 import { iotCoreDeviceRegistryConfigSchema } from './iot-core-device-registry/config.ts';
 import { IotCoreDeviceRegistry } from './iot-core-device-registry/iot-core-device-registry.ts';
@@ -72,6 +73,7 @@ export const awsOffers: readonly Offer[] = [
       },
     ),
     needs: { deviceRegistry: 'iot-core-device-registry' },
+    describeConnection: (settings) => iotCoreConnection(settings as IotCoreDeviceGatewayConfig),
   },
   provide(
     'deviceRegistry',

@@ -7,7 +7,8 @@ import { blobObjectStoreConfigSchema } from './blob-object-store/config.ts';
 import { BlobObjectStore } from './blob-object-store/blob-object-store.ts';
 import { eventHubsEventStreamConfigSchema } from './event-hubs-event-stream/config.ts';
 import { EventHubsEventStream } from './event-hubs-event-stream/event-hubs-event-stream.ts';
-import { iotHubDeviceGatewayConfigSchema } from './iot-hub-device-gateway/config.ts';
+import { iotHubDeviceGatewayConfigSchema, type IotHubDeviceGatewayConfig } from './iot-hub-device-gateway/config.ts';
+import { iotHubConnection } from './iot-hub-device-gateway/device-connection.ts';
 import { IotHubDeviceGateway } from './iot-hub-device-gateway/iot-hub-device-gateway.ts';
 import { iotHubDeviceRegistryConfigSchema } from './iot-hub-device-registry/config.ts';
 import { IotHubDeviceRegistry } from './iot-hub-device-registry/iot-hub-device-registry.ts';
@@ -56,6 +57,7 @@ export const azureOffers: readonly Offer[] = [
       },
     ),
     needs: { deviceRegistry: 'iot-hub-device-registry' },
+    describeConnection: (settings) => iotHubConnection(settings as IotHubDeviceGatewayConfig),
   },
   provide(
     'deviceRegistry',

@@ -3,6 +3,7 @@ import type { DeviceId, MachineKey, TenantId } from '../domain/ids.ts';
 import type { RefusalReason } from '../ingestion/intake-counters.ts';
 import type { TopicMapping } from '../ingestion/mapping.ts';
 import type { Rejection } from '../domain/reading.ts';
+import type { Device } from './device-registry.ts';
 
 /** Where devices connect. It authenticates them, checks device x machine, and hands what they send to the intake. */
 export interface DeviceGateway {
@@ -29,6 +30,30 @@ export interface DeviceGateway {
 
 /** Makes the provider's gateway for the intake that stands behind it. */
 export type MakeDeviceGateway = (hooks: GatewayHooks) => DeviceGateway;
+
+/** How a device connects by MQTT where that is elsewhere than at the platform's own broker. */
+export interface DeviceConnection {
+  /** `mqtts://host:port` */
+  readonly url: string;
+  readonly mqttVersion: '3.1.1' | '5';
+  readonly clientId: string;
+  /** PEM file of the authority to trust, as the platform has it; absent where systems know it. */
+  readonly caFile?: string;
+  /** Which certificate it shows: one that the site's own authority issued, or its secret, which is certificate and key. */
+  readonly certificate?: 'issued by the site' | 'the secret';
+  readonly username?: string;
+  readonly password?: string;
+  /** Milliseconds since 1970. */
+  readonly passwordExpiresMs?: number;
+  /** Where it publishes telemetry, one for each of its machines. */
+  readonly telemetryTopics: readonly string[];
+  readonly commandTopics: readonly string[];
+  /** Whether its secret is a password that the platform's HTTP API takes, too. */
+  readonly isKnownToHttp: boolean;
+}
+
+/** Tells how a device connects that was just given the secret. */
+export type DescribeConnection = (device: Device, secret: string, nowMs: number) => DeviceConnection;
 
 /** What a gateway tells besides the messages it hands on, and what it is told of this site. */
 export interface GatewayHooks {

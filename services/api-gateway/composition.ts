@@ -62,7 +62,7 @@ export async function wireApiGateway(
   checks: Readonly<Record<string, ReadinessCheck>>,
   attention: Readonly<Record<string, ReadinessCheck>> = {},
 ): Promise<ApiGateway> {
-  const { port, store, logger, metrics, tracing } = runtime;
+  const { port, store, logger, metrics, tracing, describeConnection } = runtime;
   const issuer = await port('tokenIssuer');
   return startApiGateway(settingsOf(runtime, mqttPort), {
     clock: await port('clock'),
@@ -78,6 +78,7 @@ export async function wireApiGateway(
     inference: await port('modelInference'),
     stream: streamWith(await port('eventStream'), NAME, 'MeasuredStream'),
     ...(features && { features }),
+    ...(describeConnection && { describeConnection }),
     live: [live],
     onTlsRenewal: runtime.certificates.onRenewal,
     secrets: await port('secretStore'),

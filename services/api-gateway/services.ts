@@ -6,7 +6,7 @@ import type { LiveFeed } from '#core/live/live-feed.ts';
 import type { AlarmJournal, AlarmOutbox } from '#core/ports/alarm-journal.ts';
 import type { AuditTrail } from '#core/ports/audit-trail.ts';
 import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
-import type { DeviceIntake } from '#core/ports/device-gateway.ts';
+import type { DescribeConnection, DeviceIntake } from '#core/ports/device-gateway.ts';
 import type { DeviceRegistry } from '#core/ports/device-registry.ts';
 import type { EventStream, MeasuredStream } from '#core/ports/event-stream.ts';
 import type { IdentityVerifier } from '#core/ports/identity-verifier.ts';
@@ -63,6 +63,8 @@ export interface ApiGatewayDependencies {
   readonly commands: CommandSender;
   readonly machines: MachineRegistry;
   readonly devices: DeviceRegistry;
+  /** How devices connect; absent where that is the platform's own broker. */
+  readonly describeConnection?: DescribeConnection;
   readonly store: ReadableStore;
   readonly objects: ObjectStore;
   readonly alarms: AlarmJournal & Pick<AlarmOutbox, 'deadMessages' | 'retryDead'>;

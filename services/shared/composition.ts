@@ -5,6 +5,7 @@ import { embeddedModule } from '#adapters/embedded/module.ts';
 import { providerModule, type Offer } from '#adapters/provider-module.ts';
 import { FAMILIES, PROVIDERS } from '#adapters/providers.ts';
 import type { StreamName } from '#core/domain/event.ts';
+import type { DescribeConnection } from '#core/ports/device-gateway.ts';
 import { PORT_NAMES, portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { notificationSettings } from './config/notification-settings.ts';
@@ -39,6 +40,8 @@ export interface ServiceRuntime {
   readonly port: <Name extends PortName>(name: Name) => Promise<BoundPorts[Name]>;
   /** By port the adapter of those that the site has from elsewhere than this machine. */
   readonly elsewhere: Elsewhere;
+  /** How devices connect; absent where that is the platform's own broker. */
+  readonly describeConnection?: DescribeConnection;
   /** Closes what was opened; services that use it are closed before. */
   close(): Promise<void>;
 }
@@ -106,6 +109,7 @@ export function openRuntime(
     certificates,
     store: observedPort<RemoteStore>(store, { port: 'timeSeriesStore', adapter: TIME_SERIES_PORT }, observation),
     elsewhere: elsewhereOf(chosen),
+    ...connectionOf(chosen),
     port: (name) => openPort(container, name),
     close: async () => {
       store.disconnect();
@@ -122,6 +126,12 @@ function observePorts(container: Container, observation: PortObservation): void 
     const observe = (bound: BoundPorts[typeof name]) => observedBinding(name, bound, observation);
     container.onActivation(portToken(name), (_context, bound: BoundPorts[typeof name]) => observe(bound));
   }
+}
+
+function connectionOf(chosen: readonly Chosen<Offer>[]): Pick<ServiceRuntime, 'describeConnection'> {
+  const gateway = chosen.find(({ offer }) => offer.port === 'deviceGateway');
+  const describeConnection = gateway?.offer.describeConnection?.(gateway.settings);
+  return describeConnection ? { describeConnection } : {};
 }
 
 function elsewhereOf(chosen: readonly Chosen<Offer>[]): Elsewhere {

@@ -9,6 +9,11 @@ export const mqttDeviceGatewayConfigSchema = z
   .strictObject({
     /** `mqtts://host:port`, the listener for the platform; `mqtt://` on loopback alone. */
     url: z.string().regex(/^mqtts?:\/\/[^\s/?#@]+:\d{1,5}$/, 'must be mqtts://host:port'),
+    /** `mqtts://host:port` of the listener for devices, which `tribo device add` names. Absent: port 8883 of the same host. */
+    devicesUrl: z
+      .string()
+      .regex(/^mqtts:\/\/[^\s/?#@]+:\d{1,5}$/, 'must be mqtts://host:port')
+      .optional(),
     /** PEM file of the authority that issued the broker's certificate, where systems do not know it. */
     caFile: z.string().min(1).optional(),
     /** PEM files of this gateway's own certificate and key, read again at each connection. */

@@ -18,6 +18,7 @@ import {
   deviceListQuerySchema,
   deviceSchema,
   devicesSchema,
+  type AddedDevice,
   type DeviceView,
 } from '../schemas/devices.ts';
 import type { GatewayServices } from '../services.ts';
@@ -54,7 +55,7 @@ export function deviceRoutes(limits: { readonly jsonBytes: number }): readonly R
       handle: async ({ body, principal: { tenant } }, services) => {
         const machines = keysOf(tenant, body.machines);
         const { device, secret } = await services.devices.addDevice({ id: body.id as DeviceId, tenant, machines });
-        return { json: { device: deviceView(device, services), secret, topics: topicsOf(device) } };
+        return { json: withSecret(device, secret, services) };
       },
     }),
     route({
@@ -95,7 +96,7 @@ export function deviceRoutes(limits: { readonly jsonBytes: number }): readonly R
       handle: async ({ params, principal }, services) => {
         const device = await ownDevice(principal.tenant, params.device, services);
         const secret = await services.devices.replaceSecret(device.id);
-        return { json: { device: deviceView(device, services), secret, topics: topicsOf(device) } };
+        return { json: withSecret(device, secret, services) };
       },
     }),
     ...([true, false] as const).map((enabled) =>
@@ -143,6 +144,22 @@ async function ownDevice(tenant: TenantId, id: string, { devices }: GatewayServi
 
 function keysOf(tenant: TenantId, machines: readonly { site: string; machine: string }[]): readonly MachineKey[] {
   return machines.map(({ site, machine }) => machineKey(tenant, site as SiteId, machine as MachineId));
+}
+
+function withSecret(device: Device, secret: string, services: GatewayServices): AddedDevice {
+  const { clock, describeConnection } = services;
+  const connection = describeConnection?.(device, secret, clock.nowMs());
+  return {
+    ...{ device: deviceView(device, services), secret },
+    topics: [...(connection?.telemetryTopics ?? topicsOf(device))],
+    ...(connection && {
+      connection: {
+        ...connection,
+        telemetryTopics: [...connection.telemetryTopics],
+        commandTopics: [...connection.commandTopics],
+      },
+    }),
+  };
 }
 
 function topicsOf({ machines }: Device): string[] {

@@ -27,6 +27,23 @@ export const addDeviceRequestSchema = z
   .strictObject({ id: nameSchema, machines: z.array(machineAddressInDeviceSchema).min(1).max(1000) })
   .meta({ id: 'AddDevice', examples: [{ id: 'gateway-1', machines: [{ site: 'akron', machine: 'press-7' }] }] });
 
+/** How a device connects where that is elsewhere than at the platform's own broker. */
+export const deviceConnectionSchema = z
+  .object({
+    url: z.string().meta({ examples: ['mqtts://broker.example:8883'] }),
+    mqttVersion: z.enum(['3.1.1', '5']),
+    clientId: z.string(),
+    caFile: z.string().optional().meta({ description: 'The authority to trust, as the platform has it' }),
+    certificate: z.enum(['issued by the site', 'the secret']).optional(),
+    username: z.string().optional(),
+    password: z.string().optional().meta({ description: 'To try with; the device makes its own from its secret' }),
+    passwordExpiresMs: instantMsSchema.optional(),
+    telemetryTopics: z.array(z.string()),
+    commandTopics: z.array(z.string()),
+    isKnownToHttp: z.boolean().meta({ description: 'Whether the HTTP API takes its secret as a password, too' }),
+  })
+  .meta({ id: 'DeviceConnection' });
+
 export const addedDeviceSchema = z
   .object({
     device: deviceSchema,
@@ -36,6 +53,9 @@ export const addedDeviceSchema = z
     topics: z
       .array(z.string())
       .meta({ description: 'Where it may publish telemetry', examples: [['tribo/v1/demo/akron/press-7/telemetry']] }),
+    connection: deviceConnectionSchema
+      .optional()
+      .meta({ description: 'Where it connects; absent: to the broker of the platform, by id and secret' }),
   })
   .meta({ id: 'AddedDevice' });
 

@@ -6,9 +6,9 @@ import type { AddedDevice, DeviceView } from '#services/api-gateway/schemas/devi
 import type { QuarantinedMachineView } from '#services/api-gateway/schemas/machines.ts';
 import { allItems } from './all-items.ts';
 import { count } from './arguments.ts';
-import { unbracketed } from '#services/shared/config/addresses.ts';
 import type { ApiClient } from './api-client.ts';
 import { brokerOf } from './broker-of.ts';
+import { deviceUsage, type Reached } from './device-usage.ts';
 import type { Action } from './main.ts';
 import { CommandError, instant, table } from './output.ts';
 
@@ -31,7 +31,7 @@ export function addDeviceCommands(program: Command, action: Action): void {
         const site = options.site ?? configuration().site;
         const id = options.id ?? machines[0] ?? '';
         const added = await addDevice(client, id, site, machines);
-        out.result(added, () => usage(added, reached(client, configuration())));
+        out.result(added, () => deviceUsage(added, reached(client, configuration())));
       }),
     );
 
@@ -42,7 +42,7 @@ export function addDeviceCommands(program: Command, action: Action): void {
       action(async ({ api, configuration, out }, id: string) => {
         const client = api();
         const renewed = await client.request<AddedDevice>('POST', `/v1/devices/${encodeURIComponent(id)}/secret`);
-        out.result(renewed, () => usage(renewed, reached(client, configuration())));
+        out.result(renewed, () => deviceUsage(renewed, reached(client, configuration())));
       }),
     );
 
@@ -219,44 +219,10 @@ async function createIfAbsent(client: ApiClient, site: string, machine: string):
     });
 }
 
-interface Reached {
-  readonly apiUrl: string;
-  readonly broker: URL;
-  readonly caFile: string | undefined;
-}
-
 function reached(client: ApiClient, settings: Parameters<typeof brokerOf>[1]): Reached {
   return {
     apiUrl: client.everywhere?.url ?? client.url,
     broker: new URL(brokerOf(client, settings)),
     caFile: client.caFile,
   };
-}
-
-function usage(added: AddedDevice, at: Reached): string {
-  const topic = added.topics[0] ?? '';
-  const { site = '', machine = '' } = added.device.machines[0] ?? {};
-  const message = '{"ts":\'$(date +%s%3N)\',"metrics":{"velocity_rms":2.31,"temperature":61.2}}';
-  const body = `{"site":"${site}","machine":"${machine}","messages":[${message}]}`;
-  const trusting = at.caFile === undefined ? undefined : quoted(at.caFile);
-  const mqttTrust =
-    at.broker.protocol === 'mqtts:' ? ` ${trusting ? `--cafile ${trusting}` : '--tls-use-os-certs'}` : '';
-  const httpTrust = at.apiUrl.startsWith('https:') && trusting ? ` --cacert ${trusting}` : '';
-  return [
-    `Device ${added.device.id} may speak for ${added.device.machines.map((each) => `${each.site}/${each.machine}`).join(', ')}.`,
-    `Its secret is shown this once: ${added.secret}`,
-    '',
-    'By MQTT:',
-    `  mosquitto_pub -h ${unbracketed(at.broker.hostname)} -p ${at.broker.port}${mqttTrust} -i ${added.device.id} -u ${added.device.id} -P ${added.secret} -q 1 -t ${topic} -m '${message}'`,
-    '',
-    'By HTTP:',
-    `  curl -sS${httpTrust} ${new URL('/v1/telemetry', at.apiUrl).href} -u ${added.device.id}:${added.secret} -H 'content-type: application/json' -d '${body}'`,
-    '',
-    `Then look at ${new URL('/', at.apiUrl).href}`,
-  ].join('\n');
-}
-
-/** As one word of a shell. */
-function quoted(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
