@@ -1,7 +1,16 @@
+const { readdirSync } = require('node:fs');
+const { join } = require('node:path');
+
 /** The boundaries of docs/architecture.md. Each rule has a fixture under test/boundaries/fixtures that violates it and must be caught. */
 const TESTS = '(^|/)test/|\\.test\\.ts$|(^|/)bench/';
-const STORAGE_AND_CLOUD =
-  '^(node:sqlite|sqlite)$|(^|node_modules/)(aedes|lmdb|@duckdb|kysely|onnxruntime-web|nodemailer|@aws-sdk|@azure|@google-cloud|@platformatic/kafka|pg)(/|$)';
+/** What `sdks/` installs, by scope or name. */
+const OF_SDKS = readdirSync(join(__dirname, 'sdks')).flatMap((provider) => {
+  const { dependencies, devDependencies } = require(`./sdks/${provider}/package.json`);
+  const names = Object.keys({ ...dependencies, ...devDependencies }).filter((name) => !name.startsWith('@types/'));
+  return names.map((name) => name.replace(/^(@[^/]+)\/.*/, '$1').replaceAll('.', '\\.'));
+});
+const STORAGE = ['aedes', 'lmdb', '@duckdb', 'kysely', 'onnxruntime-web', 'nodemailer'];
+const STORAGE_AND_CLOUD = `^(node:sqlite|sqlite)$|(^|node_modules/)(${[...new Set([...STORAGE, ...OF_SDKS])].join('|')})(/|$)`;
 
 module.exports = {
   forbidden: [

@@ -20,6 +20,7 @@ const LACKING: Readonly<Record<string, readonly string[]>> = {
   'adapter-without-binding': [
     "adapters/embedded/file-gauge-store is bound nowhere: import it in its provider's module.ts",
   ],
+  'provider-of-no-family': ['no site may choose of adapters/gauges: add it to FAMILIES in adapters/providers.ts'],
   'port-without-token': ['core/ports/gauge-store.ts has no token: add it to BoundPorts'],
   'token-without-binding': ["no provider's module.ts binds gaugeStore"],
 };

@@ -5,7 +5,7 @@ import type { Collected } from './collected.ts';
 
 /**
  * What is missing in a tree, one sentence each: a port without a contract or a token, a contract without an adapter, an adapter that does
- * not run its port's contract or is bound nowhere, a token that no provider binds.
+ * not run its port's contract or is bound nowhere, a provider that no site may choose, a token that no provider binds.
  */
 export function parityProblems(root: string, collected: Collected): readonly string[] {
   const ports = namesIn(join(root, 'core/ports'), '.ts').filter((name) => name !== 'tokens');
@@ -19,6 +19,7 @@ export function parityProblems(root: string, collected: Collected): readonly str
     ...adapters
       .filter((adapter) => !modules.some((module) => module.imports.has(adapter)))
       .map((adapter) => `adapters/${adapter} is bound nowhere: import it in its provider's module.ts`),
+    ...familyProblems(root, modules),
   ];
 }
 
@@ -66,6 +67,15 @@ function tokenProblems(
   ];
 }
 
+/** The embedded provider is what a site has without choosing. */
+function familyProblems(root: string, modules: readonly ProviderModule[]): readonly string[] {
+  const path = join(root, 'adapters/providers.ts');
+  const families = existsSync(path) ? importedAdapters(root, path) : new Set<string>();
+  return modules
+    .filter(({ provider }) => provider !== 'embedded' && !families.has(`${provider}/module.ts`))
+    .map(({ provider }) => `no site may choose of adapters/${provider}: add it to FAMILIES in adapters/providers.ts`);
+}
+
 /** Tokens of BoundPorts, each with the base names of the port files that its type is made of. */
 function tokensOf(root: string): ReadonlyMap<string, readonly string[]> {
   const file = parse(join(root, 'core/ports/tokens.ts'));
@@ -87,6 +97,8 @@ function tokensOf(root: string): ReadonlyMap<string, readonly string[]> {
 }
 
 interface ProviderModule {
+  /** Its folder below adapters/. */
+  readonly provider: string;
   /** First arguments of its calls of `provide`. */
   readonly binds: ReadonlySet<string>;
   /** Adapters that it imports something of. */
@@ -96,9 +108,9 @@ interface ProviderModule {
 function modulesOf(root: string): readonly ProviderModule[] {
   const providers = readdirSync(join(root, 'adapters'), { withFileTypes: true }).filter((each) => each.isDirectory());
   return providers
-    .map(({ name }) => join(root, 'adapters', name, 'module.ts'))
-    .filter((path) => existsSync(path))
-    .map((path) => ({ binds: boundIn(parse(path)), imports: importedAdapters(root, path) }));
+    .map(({ name }) => ({ provider: name, path: join(root, 'adapters', name, 'module.ts') }))
+    .filter(({ path }) => existsSync(path))
+    .map(({ provider, path }) => ({ provider, binds: boundIn(parse(path)), imports: importedAdapters(root, path) }));
 }
 
 function boundIn(file: ts.SourceFile): ReadonlySet<string> {

@@ -61,7 +61,7 @@ const NOT_VERIFIED = [
 ];
 
 describe('the adapters that a site may choose', () => {
-  it('say how their contracts are run against what is deployed, but for those that are known not to', () => {
+  it('are run by `tribo verify`; else give the offer in module.ts its `verify`, or name it in NOT_VERIFIED and docs/verify.md', () => {
     const offers = Object.values(FAMILIES).flat();
     const without = offers.filter(({ verify }) => !verify).map(({ adapter }) => adapter);
     expect(without.toSorted()).toEqual(NOT_VERIFIED.toSorted());
