@@ -1,6 +1,7 @@
-import { isPortError, type CallOptions } from '#core/errors.ts';
+import type { CallOptions } from '#core/errors.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
 import { checkSecret } from '../../secret-names.ts';
+import { unless } from '../../unless.ts';
 import { awsCall, type AwsCodes } from '../aws-errors.ts';
 import { openSsm, type SsmCalls } from './client.ts';
 import type { SsmSecretStoreConfig } from './config.ts';
@@ -35,7 +36,10 @@ export class SsmSecretStore implements SecretStore {
 
   async get(name: string, options: CallOptions = {}): Promise<string | undefined> {
     checkSecret(name);
-    return unlessAbsent(this.#call('get', name, options, (id, signal) => this.#parameters.get(id, signal)));
+    return unless(
+      'not_found',
+      this.#call('get', name, options, (id, signal) => this.#parameters.get(id, signal)),
+    );
   }
 
   async put(name: string, value: string, options: CallOptions = {}): Promise<void> {
@@ -45,7 +49,10 @@ export class SsmSecretStore implements SecretStore {
 
   async delete(name: string, options: CallOptions = {}): Promise<void> {
     checkSecret(name);
-    await unlessAbsent(this.#call('delete', name, options, (id, signal) => this.#parameters.delete(id, signal)));
+    await unless(
+      'not_found',
+      this.#call('delete', name, options, (id, signal) => this.#parameters.delete(id, signal)),
+    );
   }
 
   /** Lets go of connections. Idempotent. */
@@ -63,14 +70,5 @@ export class SsmSecretStore implements SecretStore {
     const { prefix, timeoutMs } = this.#config;
     const id = prefix + name;
     return awsCall({ what: `${doing} secret ${id}`, timeoutMs, signal, codes: CODES }, (stopped) => call(id, stopped));
-  }
-}
-
-async function unlessAbsent<Result>(call: Promise<Result>): Promise<Result | undefined> {
-  try {
-    return await call;
-  } catch (error) {
-    if (isPortError(error) && error.code === 'not_found') return undefined;
-    throw error;
   }
 }

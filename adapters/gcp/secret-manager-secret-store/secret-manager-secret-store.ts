@@ -1,7 +1,8 @@
-import { isPortError, type CallOptions, type PortErrorCode } from '#core/errors.ts';
+import type { CallOptions } from '#core/errors.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
 import { cloudCall } from '../../cloud-call.ts';
 import { checkSecret, plainSecretName } from '../../secret-names.ts';
+import { unless } from '../../unless.ts';
 import { codeOfGcpError } from '../gcp-errors.ts';
 import { openSecretManager, type SecretManagerCalls } from './client.ts';
 import type { SecretManagerSecretStoreConfig } from './config.ts';
@@ -23,7 +24,8 @@ export class SecretManagerSecretStore implements SecretStore {
   }
 
   async get(name: string, options: CallOptions = {}): Promise<string | undefined> {
-    return unless('not_found', () =>
+    return unless(
+      'not_found',
       this.#call('get', name, options, (id, signal) => this.#secrets.access(id, signal)),
     );
   }
@@ -34,16 +36,18 @@ export class SecretManagerSecretStore implements SecretStore {
       await this.#call('put', name, options, (id, signal) => this.#secrets.add(id, value, signal));
       return true;
     };
-    if (await unless('not_found', add)) return this.#destroyOld(name, options);
+    if (await unless('not_found', add())) return this.#destroyOld(name, options);
     // Another process may be first.
-    await unless('already_exists', () =>
+    await unless(
+      'already_exists',
       this.#call('create', name, options, (id, signal) => this.#secrets.create(id, signal)),
     );
     await add();
   }
 
   async delete(name: string, options: CallOptions = {}): Promise<void> {
-    await unless('not_found', () =>
+    await unless(
+      'not_found',
       this.#call('delete', name, options, (id, signal) => this.#secrets.delete(id, signal)),
     );
   }
@@ -55,12 +59,15 @@ export class SecretManagerSecretStore implements SecretStore {
 
   /** Each version is paid for. What another process has destroyed or deleted meanwhile is done. */
   async #destroyOld(name: string, options: CallOptions): Promise<void> {
-    const listed = await unless('not_found', () =>
+    const listed = await unless(
+      'not_found',
       this.#call('list versions of', name, options, (id, signal) => this.#secrets.versions(id, signal)),
     );
     for (const version of listed?.slice(this.#config.keepVersions) ?? [])
-      await unless('not_found', () =>
-        unless('failed_precondition', () =>
+      await unless(
+        'not_found',
+        unless(
+          'failed_precondition',
           this.#call('destroy a version of', name, options, (_id, signal) => this.#secrets.destroy(version, signal)),
         ),
       );
@@ -79,15 +86,5 @@ export class SecretManagerSecretStore implements SecretStore {
     return cloudCall({ what: `${doing} secret ${name} (${id})`, timeoutMs, signal }, codeOfGcpError, (stopped) =>
       call(id, stopped),
     );
-  }
-}
-
-/** What the call gives, or nothing where it fails with that code. */
-async function unless<Result>(code: PortErrorCode, call: () => Promise<Result>): Promise<Result | undefined> {
-  try {
-    return await call();
-  } catch (error) {
-    if (isPortError(error) && error.code === code) return undefined;
-    throw error;
   }
 }
