@@ -1,18 +1,9 @@
 import assert from 'node:assert/strict';
-import { PortError } from '../errors.ts';
 import type { MachineKey, TenantId } from '../domain/ids.ts';
-import { BackPressure, intakeKindOf } from '../ingestion/back-pressure.ts';
-import type {
-  DeviceCommand,
-  DeviceGateway,
-  DeviceIntake,
-  DeviceMessage,
-  DevicePresence,
-  IntakeKind,
-  IntakeReceipt,
-  PresenceListener,
-} from '../ports/device-gateway.ts';
+import { intakeKindOf } from '../ingestion/back-pressure.ts';
+import type { DeviceCommand, DeviceGateway } from '../ports/device-gateway.ts';
 import type { Contract } from './contract.ts';
+import { RecordingIntake } from './recording-intake.ts';
 import { until } from './until.ts';
 
 /** One device's connection, as the device sees it. */
@@ -38,62 +29,6 @@ export interface DeviceGatewayHarness {
   /** Connects a device. `as` is the identity it claims on the wire besides its credentials, by default its own. Rejects when it is turned away. */
   connect(id: string, secret: string, as?: string): Promise<ContractDevice>;
   nowMs(): number;
-}
-
-type Hold = ReturnType<typeof hold>;
-
-function hold() {
-  return Promise.withResolvers<undefined>();
-}
-
-/** An intake that remembers, and can be told to refuse for a while or to take its time. */
-class RecordingIntake implements DeviceIntake, PresenceListener {
-  readonly messages: DeviceMessage[] = [];
-  readonly presences: DevicePresence[] = [];
-  refusals = 0;
-  held: Hold | undefined;
-  readonly #pressure = new BackPressure<'told'>();
-
-  async accept(message: DeviceMessage): Promise<IntakeReceipt> {
-    if (this.refusals > 0 || !this.isReady(intakeKindOf(message.content))) {
-      this.refusals = Math.max(0, this.refusals - 1);
-      throw new PortError('resource_exhausted', 'not now');
-    }
-    const { content } = message;
-    this.messages.push({ ...message, content: { ...content, payload: content.payload.slice() } });
-    await this.held?.promise;
-    return { accepted: 1, duplicate: 0, rejected: [] };
-  }
-
-  isReady(kind?: IntakeKind): boolean {
-    return this.#pressure.isOpen(kind);
-  }
-
-  whenReady(kind?: IntakeKind): Promise<void> {
-    return this.#pressure.whenOpen(kind);
-  }
-
-  /** Takes no more of the kind, or of any. */
-  shut(kind?: IntakeKind): void {
-    this.#pressure.set('told', true, kind);
-  }
-
-  open(kind?: IntakeKind): void {
-    this.#pressure.set('told', false, kind);
-  }
-
-  presence(event: DevicePresence): void {
-    this.presences.push(event);
-  }
-
-  payloads(): string[] {
-    return this.messages.map(({ content }) => text(content.payload));
-  }
-
-  /** Resolves once so many messages came: where the provider acknowledges, that is later than the acknowledgement. */
-  async received(count: number): Promise<void> {
-    await until(() => this.messages.length >= count, `${count} messages reach intake`);
-  }
 }
 
 async function started(harness: DeviceGatewayHarness): Promise<RecordingIntake> {
@@ -148,11 +83,11 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
       async run(harness) {
         const intake = await started(harness);
         const { device } = await connected(harness);
-        intake.held = hold();
+        intake.held = Promise.withResolvers();
         const published = device.publish(harness.machines[0], bytes('1'));
         assert.ok(await isPending(published));
         assert.deepEqual(intake.payloads(), ['1']);
-        intake.held.resolve(undefined);
+        intake.held.resolve();
         await published;
       },
     },
@@ -161,10 +96,10 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
       async run(harness) {
         const intake = await started(harness);
         const { device } = await connected(harness);
-        intake.held = hold();
+        intake.held = Promise.withResolvers();
         const published = Array.from({ length: 20 }, (_, i) => device.publish(harness.machines[0], bytes(String(i))));
         await intake.received(20);
-        intake.held.resolve(undefined);
+        intake.held.resolve();
         await Promise.all(published);
         assert.deepEqual(
           intake.payloads(),
@@ -422,11 +357,11 @@ export const deviceGatewayContract: Contract<DeviceGatewayHarness> = {
       async run(harness) {
         const intake = await started(harness);
         const { device, secret } = await connected(harness);
-        intake.held = hold();
+        intake.held = Promise.withResolvers();
         const published = device.publish(harness.machines[0], bytes('1'));
         await until(() => intake.messages.length === 1, 'the message reaches intake');
         const closed = Promise.all([harness.gateway.close(), harness.gateway.close()]);
-        setTimeout(() => intake.held?.resolve(undefined), 50);
+        setTimeout(() => intake.held?.resolve(), 50);
         await published;
         await closed;
         const again = await harness.connect('gauge-1', secret).catch(() => undefined);

@@ -29,6 +29,11 @@ export class TcpFaults implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** How many connections there are. */
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
   /** Ends every connection as a lost network does. */
   cut(): void {
     for (const { client, peer } of this.#pairs) {

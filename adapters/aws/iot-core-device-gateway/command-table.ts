@@ -42,7 +42,7 @@ export class CommandTable {
   }
 
   /** The same command twice is kept once. @throws PortError resource_exhausted when the machine has too many waiting. */
-  async add(machine: MachineKey, command: DeviceCommand, nowMs: number, options: CallOptions = {}): Promise<void> {
+  async add(machine: MachineKey, command: DeviceCommand, nowMs: number, options: CallOptions): Promise<void> {
     const what = `keep the command ${command.id} for ${machine}`;
     const waiting = (await this.waiting(machine, nowMs, options)).filter(({ id }) => id !== command.id);
     if (waiting.length >= this.#limits.maxPerMachine) {
@@ -58,7 +58,7 @@ export class CommandTable {
   }
 
   /** What was not sent and has not expired, oldest first. What has expired or arrived is forgotten. */
-  async waiting(machine: MachineKey, nowMs: number, options: CallOptions = {}): Promise<readonly KeptCommand[]> {
+  async waiting(machine: MachineKey, nowMs: number, options: CallOptions): Promise<readonly KeptCommand[]> {
     const kept = await this.#kept(machine, options);
     const arrivedBeforeMs = nowMs - this.#limits.doubtMs;
     const isOver = ({ expiresAtMs, sentAtMs = Infinity }: KeptCommand) =>
@@ -68,51 +68,54 @@ export class CommandTable {
   }
 
   /** Where it is kept yet. */
-  async markSent(machine: MachineKey, { id, position }: KeptCommand, sentAtMs: number): Promise<void> {
-    await this.#change(`note that the command ${id} was sent to ${machine}`, commandKey(machine, id), {
-      ...{ set: { sentAtMs }, where: { position } },
-    });
+  async markSent(
+    machine: MachineKey,
+    { id, position }: KeptCommand,
+    sentAtMs: number,
+    options: CallOptions,
+  ): Promise<void> {
+    const what = `note that the command ${id} was sent to ${machine}`;
+    await this.#change(what, commandKey(machine, id), { set: { sentAtMs }, where: { position } }, options);
   }
 
   /** Nobody listens any more: what was sent since then waits again, and what was sent before has arrived. */
-  async unsend(machine: MachineKey, sinceMs: number): Promise<void> {
-    for (const { id, position, sentAtMs } of await this.#kept(machine, {})) {
+  async unsend(machine: MachineKey, sinceMs: number, options: CallOptions): Promise<void> {
+    for (const { id, position, sentAtMs } of await this.#kept(machine, options)) {
       if (sentAtMs === undefined) continue;
-      if (sentAtMs < sinceMs) await this.#forget(machine, id, {});
-      else
-        await this.#change(`keep the command ${id} for ${machine}`, commandKey(machine, id), {
-          ...{ remove: ['sentAtMs'], where: { position } },
-        });
+      const again = { remove: ['sentAtMs'], where: { position } };
+      if (sentAtMs < sinceMs) await this.#forget(machine, id, options);
+      else await this.#change(`keep the command ${id} for ${machine}`, commandKey(machine, id), again, options);
     }
   }
 
-  async listeners(machine: MachineKey): Promise<readonly Listener[]> {
-    const items = await this.#call(`look who listens for ${machine}`, {}, (signal) =>
+  async listeners(machine: MachineKey, options: CallOptions): Promise<readonly Listener[]> {
+    const items = await this.#call(`look who listens for ${machine}`, options, (signal) =>
       this.#table.list(listenersOf(machine), signal),
     );
     return items.map((item) => ({ device: item['sk'] as DeviceId, session: item['session'] as string }));
   }
 
-  async listen(machine: MachineKey, { device, session }: Listener): Promise<void> {
-    await this.#call(`note that ${device} listens for ${machine}`, {}, (signal) =>
+  async listen(machine: MachineKey, { device, session }: Listener, options: CallOptions): Promise<void> {
+    await this.#call(`note that ${device} listens for ${machine}`, options, (signal) =>
       this.#table.update({ pk: listenersOf(machine), sk: device }, { set: { session } }, signal),
     );
   }
 
-  async unlisten(machine: MachineKey, device: DeviceId): Promise<void> {
-    await this.#call(`note that ${device} no longer listens for ${machine}`, {}, (signal) =>
+  async unlisten(machine: MachineKey, device: DeviceId, options: CallOptions): Promise<void> {
+    await this.#call(`note that ${device} no longer listens for ${machine}`, options, (signal) =>
       this.#table.delete({ pk: listenersOf(machine), sk: device }, signal),
     );
   }
 
   /** All that were ever sent a command. */
-  async machines(): Promise<readonly MachineKey[]> {
-    const items = await this.#call('list machines with commands', {}, (signal) => this.#table.list(MACHINES, signal));
+  async machines(options: CallOptions): Promise<readonly MachineKey[]> {
+    const what = 'list machines with commands';
+    const items = await this.#call(what, options, (signal) => this.#table.list(MACHINES, signal));
     return items.map((item) => item['sk'] as MachineKey);
   }
 
   /** Where the item is as the change wants it; else it stays as it is. */
-  async #change(what: string, key: DynamoKey, change: DynamoChange, options: CallOptions = {}): Promise<void> {
+  async #change(what: string, key: DynamoKey, change: DynamoChange, options: CallOptions): Promise<void> {
     try {
       await this.#call(what, options, (signal) => this.#table.update(key, change, signal));
     } catch (error) {

@@ -15,7 +15,7 @@ describe('a record of a topic rule', () => {
     };
     const read = parseDeviceRecord(record(selected));
     expect(read).toMatchObject({
-      ...{ kind: 'message', topic: selected.topic, clientId: 'gauge-1', atMs: 1481825251155 },
+      ...{ kind: 'message', topic: selected.topic, device: 'gauge-1', atMs: 1481825251155 },
     });
     expect(read?.kind === 'message' && [...read.payload]).toEqual([...payload]);
   });
@@ -77,7 +77,7 @@ describe('a record of a topic rule', () => {
       },
     ],
   ])('is %s, as AWS documents it', (_what, event, expected) => {
-    expect(parseDeviceRecord(record(event))).toEqual({ clientId: '186b5', ...expected });
+    expect(parseDeviceRecord(record(event))).toEqual({ device: '186b5', ...expected });
   });
 
   const failure = {
@@ -92,7 +92,7 @@ describe('a record of a topic rule', () => {
   // The example of https://docs.aws.amazon.com/iot/latest/developerguide/rule-error-handling.html
   it('is the message itself where its action failed, as AWS documents it', () => {
     const read = parseDeviceRecord(record(failure));
-    expect(read).toMatchObject({ kind: 'message', topic: 'testme/action', clientId: 'iotconsole-1511213971966-0' });
+    expect(read).toMatchObject({ kind: 'message', topic: 'testme/action', device: 'iotconsole-1511213971966-0' });
     expect(read?.kind === 'message' && Buffer.from(read.payload).toString()).toContain('Hello vrom AWS IoT console');
   });
 
@@ -101,7 +101,7 @@ describe('a record of a topic rule', () => {
     const base64OriginalPayload = record(event).toString('base64');
     const topic = '$aws/events/presence/connected/186b5';
     expect(parseDeviceRecord(record({ ...failure, topic, base64OriginalPayload }))).toMatchObject({
-      ...{ kind: 'presence', clientId: '186b5', online: true },
+      ...{ kind: 'presence', device: '186b5', online: true },
     });
   });
 

@@ -4,7 +4,8 @@ import { z } from 'zod';
 export type DeviceRecord =
   | {
       readonly kind: 'message';
-      readonly clientId: string;
+      /** The client's id, here and below. */
+      readonly device: string;
       readonly topic: string;
       readonly payload: Uint8Array;
       /** When IoT Core had it; unknown of one that came by an error action. */
@@ -12,7 +13,7 @@ export type DeviceRecord =
     }
   | {
       readonly kind: 'presence';
-      readonly clientId: string;
+      readonly device: string;
       /** Of the connection: each has one of its own. */
       readonly session: string;
       readonly online: boolean;
@@ -22,7 +23,7 @@ export type DeviceRecord =
     }
   | {
       readonly kind: 'subscriptions';
-      readonly clientId: string;
+      readonly device: string;
       readonly session: string;
       readonly isSubscribed: boolean;
       readonly topics: readonly string[];
@@ -35,7 +36,7 @@ const topic = z.string().min(1);
 
 const message = z
   .object({ payload: base64, topic, clientId, timestamp: z.number() })
-  .transform(({ timestamp: atMs, ...rest }) => ({ kind: 'message' as const, ...rest, atMs }));
+  .transform(({ timestamp: atMs, clientId: device, ...rest }) => ({ kind: 'message' as const, ...rest, device, atMs }));
 
 const client = { clientId, sessionIdentifier: z.string(), timestamp: z.number() };
 const connected = z
@@ -46,8 +47,8 @@ const disconnected = z
   .transform((event) => ({ ...presenceOf(event), online: false, isClean: event.clientInitiatedDisconnect }));
 const subscriptions = z
   .object({ ...client, eventType: z.enum(['subscribed', 'unsubscribed']), topics: z.array(z.string()) })
-  .transform(({ clientId, sessionIdentifier: session, timestamp: atMs, eventType, topics }) => ({
-    ...{ kind: 'subscriptions' as const, clientId, session, atMs, topics },
+  .transform(({ clientId: device, sessionIdentifier: session, timestamp: atMs, eventType, topics }) => ({
+    ...{ kind: 'subscriptions' as const, device, session, atMs, topics },
     isSubscribed: eventType === 'subscribed',
   }));
 const lifecycle = z.union([connected, disconnected, subscriptions]);
@@ -62,13 +63,13 @@ export function parseDeviceRecord(data: Uint8Array): DeviceRecord | undefined {
   if (read.success) return read.data;
   const error = failed.safeParse(json);
   if (!error.success) return undefined;
-  const { base64OriginalPayload: payload, ...rest } = error.data;
-  if (rest.topic.startsWith('$aws/events/')) return lifecycle.safeParse(jsonOf(payload)).data;
-  return { kind: 'message', ...rest, payload, atMs: undefined };
+  const { base64OriginalPayload: payload, clientId: device, topic } = error.data;
+  if (topic.startsWith('$aws/events/')) return lifecycle.safeParse(jsonOf(payload)).data;
+  return { kind: 'message', device, topic, payload, atMs: undefined };
 }
 
 function presenceOf({ clientId, sessionIdentifier, timestamp }: z.infer<z.ZodObject<typeof client>>) {
-  return { kind: 'presence' as const, clientId, session: sessionIdentifier, atMs: timestamp };
+  return { kind: 'presence' as const, device: clientId, session: sessionIdentifier, atMs: timestamp };
 }
 
 function jsonOf(data: Uint8Array): unknown {

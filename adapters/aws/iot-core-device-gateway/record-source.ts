@@ -1,7 +1,7 @@
 import type { Clock } from '#core/clock.ts';
-import type { StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { BatchHandler, Subscription } from '#core/ports/event-stream.ts';
+import type { DeviceLogEvent } from '../../device-log-intake.ts';
 import { awsCall } from '../aws-errors.ts';
 import type { DynamoTable } from '../dynamo-table.ts';
 import type { IncomingRecord, KinesisCalls } from '../kinesis-event-stream/client.ts';
@@ -11,17 +11,15 @@ import { LeaseTable } from '../kinesis-event-stream/lease-table.ts';
 import type { IotCoreDeviceGatewayConfig } from './config.ts';
 import { parseDeviceRecord, type DeviceRecord } from './device-record.ts';
 
-/** A record as the delivery sees it: one event, which holds back those of its topic or client while it is refused. */
-export interface RecordEvent extends StampedEvent {
-  readonly record: DeviceRecord;
-}
+/** Holds back those of its topic or client while it is refused. */
+type RecordEvent = DeviceLogEvent<DeviceRecord>;
 
 export interface RecordSourceParts {
   readonly config: IotCoreDeviceGatewayConfig;
   readonly kinesis: KinesisCalls;
   readonly table: DynamoTable;
   readonly clock: Clock;
-  /** Its batches are of {@link RecordEvent}. */
+  /** Its batches are of {@link DeviceLogEvent}. */
   readonly handler: BatchHandler;
   readonly onProblem: (what: string, error: unknown) => void;
 }
@@ -78,7 +76,7 @@ function eventOf({ sequenceNumber, data }: IncomingRecord): RecordEvent | undefi
   const isMessage = record.kind === 'message';
   return {
     record,
-    key: (isMessage ? record.topic : `client ${record.clientId}`) as MachineKey,
+    key: (isMessage ? record.topic : `client ${record.device}`) as MachineKey,
     payload: isMessage ? record.payload : new Uint8Array(),
     acceptedAtMs: record.atMs ?? 0,
     ...{ eventId: sequenceNumber, kind: 'telemetry', items: 0 },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Sdk from 'azure-iothub';
 import type { Client } from 'azure-iothub';
 import { loadSdk } from '../../sdk.ts';
@@ -49,15 +50,18 @@ export async function openCloudToDevice({ host }: IotHubPlace, test?: IotHubSurr
   );
   breakCycles([errors.NotConnectedError, errors.ServiceUnavailableError]);
   const transport = test && transportTo(sdk.Amqp, test.amqpUri);
-  const clients = new Set<Client>();
+  /** Of each that is not closed: when nothing opens it any more. */
+  const clients = new Map<Client, Promise<unknown>>();
   const begin = (): Client => {
     const client = sdk.Client.fromTokenCredential(host, credential, transport);
     // Retries are core/delivery's.
     client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => 0 });
-    clients.add(client);
+    clients.set(client, Promise.resolve());
     return client;
   };
   const end = async (client: Client): Promise<void> => {
+    // Closed while it connects, the SDK's client never says that it is closed.
+    await Promise.race([clients.get(client), sleep(HALF_OPEN_MS, undefined, { ref: false })]);
     clients.delete(client);
     await client.close().catch(() => undefined);
   };
@@ -86,7 +90,13 @@ export async function openCloudToDevice({ host }: IotHubPlace, test?: IotHubSurr
       const client = begin();
       const over = (): void => void end(client);
       signal.addEventListener('abort', over, { once: true });
+      const opened = client.open();
+      clients.set(
+        client,
+        opened.catch(() => undefined),
+      );
       try {
+        await opened;
         await listen(client, listener, over);
       } catch (error) {
         await end(client);
@@ -96,13 +106,14 @@ export async function openCloudToDevice({ host }: IotHubPlace, test?: IotHubSurr
       }
     },
     close: async () => {
-      await Promise.all([...clients].map(end));
+      await Promise.all([...clients.keys()].map(end));
     },
   };
 }
 
+const HALF_OPEN_MS = 1_000;
+
 async function listen(client: Client, { onFeedback, onEnd }: FeedbackListener, over: () => void): Promise<void> {
-  await client.open();
   const { result: receiver } = (await client.getFeedbackReceiver()) as unknown as { readonly result: FeedbackReceiver };
   let isOver = false;
   const end = (error?: unknown): void => {

@@ -53,7 +53,10 @@ export class CommandSender {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#parts.calls.close();
+    const { calls, timeoutMs } = this.#parts;
+    // A connection that the hub leaves half open is not waited for.
+    const closed = iotHubCall({ what: 'leave the hub', timeoutMs }, (stopped) => waitFor(calls.close(), stopped));
+    await closed.catch((error: unknown) => this.#parts.onProblem('closing', error));
     await this.#listening;
   }
 
@@ -85,7 +88,9 @@ export class CommandSender {
     ended.catch(() => undefined);
     const onFeedback = (records: readonly Feedback[]) => records.forEach((each) => this.#tell(each));
     const listener = { onFeedback, onEnd: reject };
-    await iotHubCall({ what: 'listen for feedback', timeoutMs, signal }, (stopped) => calls.listen(listener, stopped));
+    // The SDK says nothing more of a connection that is closed while it opens.
+    const listen = (stopped: AbortSignal) => waitFor(calls.listen(listener, stopped), stopped);
+    await iotHubCall({ what: 'listen for feedback', timeoutMs, signal }, listen);
     return waitFor(ended, signal);
   }
 

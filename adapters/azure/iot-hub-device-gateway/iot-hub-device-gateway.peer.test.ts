@@ -1,24 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { systemClock } from '#core/clock.ts';
 import { deviceGatewayContract } from '#core/contracts/device-gateway.contract.ts';
+import { RecordingIntake } from '#core/contracts/recording-intake.ts';
 import { until } from '#core/contracts/until.ts';
-import {
-  machineKey,
-  type DeviceId,
-  type MachineId,
-  type MachineKey,
-  type SiteId,
-  type TenantId,
-} from '#core/domain/ids.ts';
-import { PortError } from '#core/errors.ts';
-import type {
-  DeviceIntake,
-  DeviceMessage,
-  DevicePresence,
-  IntakeReceipt,
-  PresenceListener,
-} from '#core/ports/device-gateway.ts';
+import type { DeviceId, MachineKey, TenantId } from '#core/domain/ids.ts';
 import { EventHubsSite } from '#test/peers/event-hubs-site.ts';
+import {
+  contractHarness,
+  CONTRACT_PLACES,
+  describeGatewayOverLog,
+  startWorld as startIn,
+  waiversOf,
+  watchOpen,
+} from '#test/peers/gateway-over-log.ts';
 import { IotHubDevice } from '#test/peers/iot-hub-device.ts';
 import { IotHub } from '#test/peers/iot-hub.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
@@ -30,7 +24,6 @@ import { openCloudToDevice } from './client.ts';
 import { iotHubDeviceGatewayConfigSchema } from './config.ts';
 import { IotHubDeviceGateway } from './iot-hub-device-gateway.ts';
 
-const [ACME, OTHER] = ['acme' as TenantId, 'other' as TenantId];
 let site: EventHubsSite;
 
 beforeAll(async () => {
@@ -38,10 +31,6 @@ beforeAll(async () => {
 }, 300_000);
 
 afterAll(() => site[Symbol.asyncDispose]());
-
-function keyOf(tenant: TenantId, machine: string): MachineKey {
-  return machineKey(tenant, 'akron' as SiteId, machine as MachineId);
-}
 
 interface Change {
   readonly timeoutMs?: number;
@@ -62,23 +51,23 @@ async function openWorld({ changePollMs = 100, ...change }: Change = {}) {
   });
   const [refusals, problems]: [string[], string[]] = [[], []];
   const gateways: IotHubDeviceGateway[] = [];
-  const open = () => {
+  const openClients = new Set<object>();
+  const reopen = (when: Promise<unknown> = Promise.resolve()) => {
     const dependencies = {
       ...{ devices, refuse: (reason: string) => void refusals.push(reason) },
       onProblem: (what: string, error: unknown) => void problems.push(`${what}: ${String(error)}`),
     };
-    const gateway = new IotHubDeviceGateway(config, dependencies, async () => ({
-      hubs: await openEventHubs(config),
-      blobs: await openLeaseBlobs(config),
-      cloudToDevice: await openCloudToDevice(config, hub.surroundings),
-    }));
+    const gateway = new IotHubDeviceGateway(config, dependencies, async () => {
+      await when;
+      const [hubs, blobs] = [await openEventHubs(config), await openLeaseBlobs(config)];
+      const cloudToDevice = await openCloudToDevice(config, hub.surroundings);
+      return watchOpen({ hubs, blobs, cloudToDevice }, openClients);
+    });
     gateways.push(gateway);
     return gateway;
   };
   return {
-    ...{ gateway: open(), reopen: open, devices, hub, eventHub, refusals, problems },
-    tenants: [ACME, ACME, OTHER] as const,
-    machines: [keyOf(ACME, 'press-7'), keyOf(ACME, 'pump-2'), keyOf(OTHER, 'press-7')] as const,
+    ...{ gateway: reopen(), reopen, openClients, devices, hub, eventHub, refusals, problems, ...CONTRACT_PLACES },
     connect: (id: string, secret: string, as = id) => IotHubDevice.connect(hub, { id, secret, as }),
     addDevice: async (id: string, tenant: TenantId, machines: readonly MachineKey[]) =>
       (await devices.addDevice({ id: id as DeviceId, tenant, machines })).secret,
@@ -94,93 +83,15 @@ async function openWorld({ changePollMs = 100, ...change }: Change = {}) {
 describeContract(
   deviceGatewayContract,
   'IoT Hub (a peer of its REST API, AMQP and MQTT, Azurite)',
-  async () => {
-    const world = await openWorld();
-    const { gateway, devices, tenants, machines, addDevice, connect } = world;
-    return {
-      ...{ gateway, tenants, machines, addDevice, connect },
-      setEnabled: (id: string, enabled: boolean) => devices.setEnabled(id as DeviceId, enabled),
-      bindMachines: async (id: string, bound: readonly MachineKey[]) => {
-        await devices.bindMachines(id as DeviceId, bound);
-      },
-      nowMs: () => systemClock.nowMs(),
-      [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
-    };
-  },
-  [
-    {
-      case: 'acknowledges a message only after intake has made it durable',
-      reason: 'IoT Hub acknowledges devices itself, once it has the message (ackMeans: provider-accepted)',
-    },
-    {
-      case: 'leaves what a device sends unacknowledged while intake is not ready, or refuses messages of that kind',
-      reason: 'IoT Hub acknowledges devices itself; what intake does not take waits in the event hub',
-    },
-    {
-      case: 'lets no device connect once it is closed',
-      reason: 'devices connect to IoT Hub, which goes on; what they send waits in the event hub for the next gateway',
-    },
-  ],
+  async () => contractHarness(await openWorld()),
+  waiversOf('IoT Hub', 'the event hub'),
 );
-
-class OpenIntake implements DeviceIntake, PresenceListener {
-  readonly messages: DeviceMessage[] = [];
-  readonly presences: DevicePresence[] = [];
-  held: PromiseWithResolvers<void> | undefined;
-
-  async accept(message: DeviceMessage): Promise<IntakeReceipt> {
-    this.messages.push(message);
-    await this.held?.promise;
-    return { accepted: 1, duplicate: 0, rejected: [] };
-  }
-
-  isReady(): boolean {
-    return true;
-  }
-
-  async whenReady(): Promise<void> {}
-
-  presence(event: DevicePresence): void {
-    this.presences.push(event);
-  }
-
-  payloads(): string[] {
-    return this.messages.map(({ content }) => Buffer.from(content.payload).toString());
-  }
-}
+describeGatewayOverLog('IoT Hub', openWorld);
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
-
-async function startWorld(options: Parameters<typeof openWorld>[0] = {}) {
-  const world = await openWorld(options);
-  const intake = new OpenIntake();
-  await world.gateway.start(intake, intake);
-  const [machine] = world.machines;
-  const secret = await world.addDevice('gauge-1', world.tenants[0], [machine]);
-  return { ...world, intake, machine, secret };
-}
+const startWorld = async (change: Change = {}) => startIn(await openWorld(change));
 
 describe('what IoT Hub acknowledged', () => {
-  it('is offered again by the next gateway until intake has made it durable, and not after', async () => {
-    await using world = await startWorld();
-    const { intake, machine, gateway, reopen } = world;
-    const device = await world.connect('gauge-1', world.secret);
-    await device.publish(machine, bytes('1'));
-    await until(() => intake.messages.length === 1);
-    intake.held = Promise.withResolvers();
-    await device.publish(machine, bytes('2'));
-    await until(() => intake.messages.length === 2);
-    const closed = gateway.close();
-    intake.held.reject(new PortError('unavailable', 'the log is full'));
-    await closed;
-    await device.publish(machine, bytes('3'));
-    const next = new OpenIntake();
-    await reopen().start(next, next);
-    await until(() => next.messages.length === 2);
-    expect(next.payloads()).toEqual(['2', '3']);
-    await device.disconnect();
-  });
-
   it('is read on where receivers are detached meanwhile, none of it lost and none twice at intake', async () => {
     await using world = await startWorld();
     const { intake, machine, hub, eventHub } = world;
@@ -399,7 +310,7 @@ describe('a fault of the hub', () => {
     await using world = await openWorld({ timeoutMs: 2_000 });
     const { gateway, hub, problems } = world;
     hub.service.isSilentToClaims = true;
-    const intake = new OpenIntake();
+    const intake = new RecordingIntake();
     await gateway.start(intake, intake);
     await until(() => problems.filter((each) => each.includes('listen for feedback')).length >= 3, undefined, 60_000);
     await until(() => hub.service.connections <= 1);
@@ -423,9 +334,9 @@ describe('a fault of the hub', () => {
   it('that takes no token is permission_denied for commands, told, and over once it takes one, while messages go on', async () => {
     await using world = await openWorld();
     const { gateway, hub, machines, problems } = world;
-    const secret = await world.addDevice('gauge-1', ACME, [machines[0]]);
+    const secret = await world.addDevice('gauge-1', world.tenants[0], [machines[0]]);
     hub.service.refusesTokens = true;
-    const intake = new OpenIntake();
+    const intake = new RecordingIntake();
     await gateway.start(intake, intake);
     const device = await world.connect('gauge-1', secret);
     await device.publish(machines[0], bytes('1'));
@@ -445,7 +356,7 @@ describe('a site that lacks a part', () => {
     ['a consumer group', { consumerGroup: 'nobodys' }, 'nobodys'],
   ])('is told by name at the start: %s', async (_what, change, named) => {
     await using world = await openWorld(change);
-    const intake = new OpenIntake();
+    const intake = new RecordingIntake();
     await expect(world.gateway.start(intake, intake)).rejects.toMatchObject({
       ...{ name: 'PortError', code: 'failed_precondition' },
       message: expect.stringContaining(named) as unknown,

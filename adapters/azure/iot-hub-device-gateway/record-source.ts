@@ -1,9 +1,9 @@
 import type { Clock } from '#core/clock.ts';
 import { SettledBefore } from '#core/delivery/settled-before.ts';
-import type { StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import type { BatchHandler, Subscription } from '#core/ports/event-stream.ts';
+import type { DeviceLogEvent } from '../../device-log-intake.ts';
 import type { EventHubsClient, IncomingEvent } from '../event-hubs-event-stream/client.ts';
 import { hasConsumerGroup, subscribeToPartitions } from '../event-hubs-event-stream/group-subscription.ts';
 import type { LeaseBlobs } from '../event-hubs-event-stream/lease-blobs.ts';
@@ -11,17 +11,15 @@ import { PartitionLeases } from '../event-hubs-event-stream/partition-leases.ts'
 import type { IotHubDeviceGatewayConfig } from './config.ts';
 import { parseDeviceRecord, type DeviceRecord } from './device-record.ts';
 
-/** A record as the delivery sees it: one event, which holds back those of its device, machine and kind while it is refused. */
-export interface RecordEvent extends StampedEvent {
-  readonly record: DeviceRecord;
-}
+/** Holds back those of its device, machine and kind while it is refused. */
+type RecordEvent = DeviceLogEvent<DeviceRecord>;
 
 export interface RecordSourceParts {
   readonly config: IotHubDeviceGatewayConfig;
   readonly hubs: EventHubsClient;
   readonly blobs: LeaseBlobs;
   readonly clock: Clock;
-  /** Its batches are of {@link RecordEvent}. */
+  /** Its batches are of {@link DeviceLogEvent}. */
   readonly handler: BatchHandler;
   readonly onFailure: (error: unknown) => void;
 }

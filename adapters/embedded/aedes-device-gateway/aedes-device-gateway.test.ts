@@ -8,6 +8,7 @@ import mqttPacket from 'mqtt-packet';
 import type { z } from 'zod';
 import { systemClock } from '#core/clock.ts';
 import { deviceGatewayContract } from '#core/contracts/device-gateway.contract.ts';
+import { RecordingIntake } from '#core/contracts/recording-intake.ts';
 import { until } from '#core/contracts/until.ts';
 import {
   machineKey,
@@ -18,13 +19,6 @@ import {
   type TenantId,
 } from '#core/domain/ids.ts';
 import { TopicMapping } from '#core/ingestion/mapping.ts';
-import type {
-  DeviceIntake,
-  DeviceMessage,
-  DevicePresence,
-  IntakeReceipt,
-  PresenceListener,
-} from '#core/ports/device-gateway.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { selfSignedCertificate } from '#test/support/self-signed-certificate.ts';
@@ -106,45 +100,6 @@ describeContract(deviceGatewayContract, 'aedes', async () => {
   };
 });
 
-/** Takes everything at once, or when told. */
-class OpenIntake implements DeviceIntake, PresenceListener {
-  readonly messages: DeviceMessage[] = [];
-  readonly presences: string[] = [];
-  held: PromiseWithResolvers<void> | undefined;
-  #gate: PromiseWithResolvers<void> | undefined;
-
-  async accept(message: DeviceMessage): Promise<IntakeReceipt> {
-    this.messages.push(message);
-    await this.held?.promise;
-    return { accepted: 1, duplicate: 0, rejected: [] };
-  }
-
-  isReady(): boolean {
-    return this.#gate === undefined;
-  }
-
-  shut(): void {
-    this.#gate ??= Promise.withResolvers();
-  }
-
-  open(): void {
-    this.#gate?.resolve();
-    this.#gate = undefined;
-  }
-
-  async whenReady(): Promise<void> {
-    await this.#gate?.promise;
-  }
-
-  presence({ machines, by, online }: DevicePresence): void {
-    this.presences.push(`${by}: ${machines.join()} ${online ? 'online' : 'offline'}`);
-  }
-
-  payloads(): string[] {
-    return this.messages.map(({ content }) => Buffer.from(content.payload).toString());
-  }
-}
-
 const opened: AsyncDisposable[] = [];
 afterEach(async () => {
   for (const each of opened.splice(0)) await each[Symbol.asyncDispose]();
@@ -153,7 +108,7 @@ afterEach(async () => {
 async function start(change: ConfigChange = {}, mapping?: TopicMapping) {
   const world = await openGateway(change, mapping);
   opened.push(world);
-  const intake = new OpenIntake();
+  const intake = new RecordingIntake();
   await world.gateway.start(intake, intake);
   const secret = await world.addDevice('press-7');
   return { ...world, intake, secret };
@@ -405,7 +360,7 @@ describe('back-pressure', () => {
     );
     await pause(4500);
     expect(device.client.connected).toBe(true);
-    expect(world.intake.messages).toHaveLength(1);
+    expect(world.intake.offered).toHaveLength(1);
     world.intake.open();
     await published;
     expect(world.intake.messages).toHaveLength(101);
@@ -435,7 +390,7 @@ describe('back-pressure', () => {
     expect(Date.now() - startedMs).toBeGreaterThan(1400);
     expect(world.refusals).toEqual([]);
     await until(() => world.intake.presences.length === 2);
-    expect(world.intake.presences).toEqual([`connection: ${PRESS} online`, `connection: ${PRESS} offline`]);
+    expect(world.intake.told()).toEqual([`connection: ${PRESS} online`, `connection: ${PRESS} offline`]);
   });
 });
 
@@ -450,8 +405,8 @@ describe('presence', () => {
     for (const nothing of sayNothing) await device.publishTo(status, nothing);
     expect(world.refusals).toHaveLength(sayNothing.length);
     device.cut();
-    await until(() => world.intake.presences.filter((line) => line.endsWith('offline')).length === 2);
-    expect(world.intake.presences.slice(0, 2)).toEqual([`connection: ${PRESS} online`, `status: ${PRESS} online`]);
+    await until(() => world.intake.told().filter((line) => line.endsWith('offline')).length === 2);
+    expect(world.intake.told().slice(0, 2)).toEqual([`connection: ${PRESS} online`, `status: ${PRESS} online`]);
   });
 
   it('does not flap when a device takes its own connection over', async () => {
@@ -459,7 +414,7 @@ describe('presence', () => {
     await world.connect('press-7', world.secret);
     await world.connect('press-7', world.secret);
     await pause(50);
-    expect(world.intake.presences).toEqual([`connection: ${PRESS} online`]);
+    expect(world.intake.told()).toEqual([`connection: ${PRESS} online`]);
     expect(world.gateway.connections).toBe(1);
   });
 });
@@ -510,7 +465,7 @@ describe('storms', () => {
     expect(acknowledged).toBe(600);
     const payloads = new Set(world.intake.payloads());
     for (let i = 0; i < 300; i++) expect([payloads.has(`${i}a`), payloads.has(`${i}b`)]).toEqual([true, true]);
-    expect(world.intake.presences.at(-1)).toBe(`connection: ${PRESS} offline`);
+    expect(world.intake.told().at(-1)).toBe(`connection: ${PRESS} offline`);
     expect(world.problems).toEqual([]);
   });
 });
@@ -585,7 +540,7 @@ describe('TLS', () => {
       Array.from({ length: 50 }, (_, i) => device.publish(PRESS, `${i} ${'x'.repeat(9000)}`)),
     );
     await pause(200);
-    expect(world.intake.messages).toEqual([]);
+    expect(world.intake.offered).toEqual([]);
     world.intake.open();
     await published;
     expect(world.intake.messages).toHaveLength(50);

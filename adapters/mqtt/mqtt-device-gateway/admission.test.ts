@@ -10,23 +10,27 @@ function messageOf(topic: string, given: Partial<BrokerMessage> = {}): BrokerMes
   return { topic, payload, ...rest, ...given };
 }
 
-/** Admits one message after another, each when told. */
+/** Admits messages, each when told: by default that of the one sender. */
 function admitting(maxUnawaited: number) {
   const admitted: BrokerMessage[] = [];
-  let admit = nothing as () => void;
-  const admission = new Admission(maxUnawaited, (message) => {
-    admitted.push(message);
-    return new Promise((resolve) => (admit = resolve));
+  const admit = new Map<string, () => void>();
+  const senderOf = ({ topic }: BrokerMessage) => (topic.includes('/') ? topic.split('/')[0]! : 'gauge-1');
+  const admission = new Admission({
+    ...{ maxUnawaited, senderOf },
+    admit: (message) => {
+      admitted.push(message);
+      return new Promise((resolve) => admit.set(senderOf(message), resolve));
+    },
   });
-  const next = async () => {
-    admit();
+  const next = async (sender = 'gauge-1') => {
+    admit.get(sender)?.();
     await new Promise((resolve) => setImmediate(resolve));
   };
   return { admission, admitted, next, topics: () => admitted.map(({ topic }) => topic) };
 }
 
 describe('admission', () => {
-  it('has one after another, in their order', async () => {
+  it('has those of a device one after another, in their order', async () => {
     const { admission, topics, next } = admitting(10);
     for (const topic of ['a', 'b', 'c']) admission.take(messageOf(topic));
     expect(topics()).toEqual(['a']);
@@ -36,6 +40,18 @@ describe('admission', () => {
     await next();
     admission.take(messageOf('d'));
     expect(topics()).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('has messages of others go on while one of a device waits, each device in its order', async () => {
+    const { admission, topics, next } = admitting(10);
+    for (const topic of ['slow/1', 'quick/1', 'slow/2', 'quick/2']) admission.take(messageOf(topic));
+    expect(topics()).toEqual(['slow/1', 'quick/1']);
+    await next('quick');
+    await next('quick');
+    admission.take(messageOf('quick/3'));
+    expect(topics()).toEqual(['slow/1', 'quick/1', 'quick/2', 'quick/3']);
+    await next('slow');
+    expect(topics().at(-1)).toBe('slow/2');
   });
 
   it('takes so many that the broker does not wait for, until they are settled', async () => {

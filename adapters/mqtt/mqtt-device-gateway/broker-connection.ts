@@ -90,10 +90,13 @@ export class BrokerConnection {
   }
 
   /** Subscribes, with the quality that is asked for (of a topic that is there twice, last) or not at all. */
-  async subscribe(filters: readonly { readonly topic: string; readonly qos: 0 | 1 }[]): Promise<void> {
+  async subscribe(
+    filters: readonly { readonly topic: string; readonly qos: 0 | 1 }[],
+    signal?: AbortSignal,
+  ): Promise<void> {
     const topics = Object.fromEntries(filters.map(({ topic, qos }) => [topic, { qos }]));
     const what = `subscribing to ${Object.keys(topics).join(', ')}`;
-    await this.#call(what, undefined, async () => {
+    await this.#call(what, signal, async () => {
       const granted = await this.#client.subscribeAsync(topics);
       for (const [topic, { qos }] of Object.entries(topics))
         if (granted.find((each) => each.topic === topic)?.qos !== qos)

@@ -51,7 +51,7 @@ export class BrokerLink {
     const { clientId, receiveMaximum, filters, onMessage } = this.#options;
     const connection = await BrokerConnection.open(this.#config, { clientId, receiveMaximum, onMessage }, signal);
     try {
-      await connection.subscribe(filters);
+      await connection.subscribe(filters, signal);
       throwIfAborted(signal);
     } catch (error) {
       await connection.close();

@@ -3,17 +3,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { RecordingIntake } from '#core/contracts/recording-intake.ts';
 import { until } from '#core/contracts/until.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
-import { PortError } from '#core/errors.ts';
 import { TopicMapping } from '#core/ingestion/mapping.ts';
-import type {
-  DeviceIntake,
-  DeviceMessage,
-  DevicePresence,
-  IntakeReceipt,
-  PresenceListener,
-} from '#core/ports/device-gateway.ts';
 import type { MosquittoDevice } from '#test/peers/mosquitto-device.ts';
 import { MqttWorld, PRESS, PUMP } from '#test/peers/mqtt-world.ts';
 import { TcpFaults } from '#test/peers/tcp-faults.ts';
@@ -21,46 +14,6 @@ import { TcpFaults } from '#test/peers/tcp-faults.ts';
 const TIMEOUT_MS = 240_000;
 const HOUR_MS = 3_600_000;
 const QUICK = { maxReconnectDelayMs: 200, connectTimeoutMs: 2000 };
-
-/** Takes everything at once, or after a while, or when told, or nothing. */
-class RecordingIntake implements DeviceIntake, PresenceListener {
-  readonly messages: DeviceMessage[] = [];
-  readonly presences: string[] = [];
-  held: PromiseWithResolvers<void> | undefined;
-  /** Meanwhile it refuses everything. */
-  shut: PromiseWithResolvers<void> | undefined;
-  takesMs = 0;
-
-  async accept(message: DeviceMessage): Promise<IntakeReceipt> {
-    this.messages.push(message);
-    if (this.shut) throw new PortError('unavailable', 'intake is shut');
-    await this.held?.promise;
-    if (this.takesMs > 0) await new Promise((resolve) => setTimeout(resolve, this.takesMs));
-    return { accepted: 1, duplicate: 0, rejected: [] };
-  }
-
-  isReady(): boolean {
-    return this.shut === undefined;
-  }
-
-  async whenReady(): Promise<void> {
-    await this.shut?.promise;
-  }
-
-  open(): void {
-    const { shut } = this;
-    this.shut = undefined;
-    shut?.resolve();
-  }
-
-  presence({ machines, by, online }: DevicePresence): void {
-    this.presences.push(`${by}: ${machines.join()} ${online ? 'online' : 'offline'}`);
-  }
-
-  payloads(): string[] {
-    return this.messages.map(({ content }) => Buffer.from(content.payload).toString());
-  }
-}
 
 const opened: AsyncDisposable[] = [];
 afterEach(async () => {
@@ -278,18 +231,18 @@ describe('a slow intake', () => {
     opened.push(proxy);
     const { intake } = await started(world, 'gateway-1', { ...QUICK, url: `mqtts://127.0.0.1:${proxy.port}` });
     const device = await world.connect('gauge-1');
-    intake.shut = Promise.withResolvers();
+    intake.shut();
     const ids = Array.from({ length: 10 }, (_, i) => `m-${i}`);
     for (const id of ids) await device.publish(PRESS, id);
-    await until(() => intake.messages.length === 10, 'all are refused');
+    await until(() => intake.offered.length === 10, 'all are refused');
     proxy.down();
     proxy.up();
-    await until(() => intake.messages.length === 20, 'all come again');
+    await until(() => intake.offered.length === 20, 'all come again');
     intake.open();
-    await until(() => intake.messages.length >= 30, 'all are taken');
+    await until(() => intake.messages.length >= 10, 'all are taken');
     await device.publish(PRESS, 'last');
     await until(() => intake.payloads().includes('last'));
-    expect(intake.payloads().slice(20)).toEqual([...ids, 'last']);
+    expect(intake.payloads()).toEqual([...ids, 'last']);
   });
 
   it('has no more of QoS 0 in memory than the Receive Maximum; the rest is refused and counted', async () => {
@@ -388,6 +341,31 @@ describe('a device', () => {
     expect(new Set(world.refusals)).toEqual(new Set(['bad-credentials']));
   });
 
+  it('that nobody registered costs the registry no more for sending much, and holds up nobody while that hangs', async () => {
+    const world = await openWorld();
+    const { intake } = await started(world, 'gateway-1', { maxInFlightTelemetry: 1000 });
+    const device = await world.connect('gauge-1');
+    await device.publish(PRESS, 'known');
+    await until(() => intake.messages.length === 1);
+    const registered = world.devices.getDevice.bind(world.devices);
+    const answers = Promise.withResolvers<undefined>();
+    let asked = 0;
+    world.devices.getDevice = async (id, options) => {
+      asked++;
+      await answers.promise;
+      return registered(id, options);
+    };
+    const stranger = await world.connect('gauge-9');
+    await Promise.all(Array.from({ length: 200 }, (_, i) => stranger.publish(PRESS, `strange-${i}`)));
+    await device.publish(PRESS, 'good');
+    await until(() => intake.messages.length === 2, 'the known device goes on');
+    answers.resolve(undefined);
+    // Its status, and what it published.
+    await until(() => world.refusals.length === 201, 'all of the stranger is refused');
+    expect(intake.payloads()).toEqual(['known', 'good']);
+    expect(asked).toBeLessThan(20);
+  });
+
   it.each([
     ['has expired', { fromMs: Date.now() - 2 * HOUR_MS, toMs: Date.now() - HOUR_MS }],
     ['is not valid yet', { fromMs: Date.now() + HOUR_MS }],
@@ -409,9 +387,9 @@ describe('a device', () => {
     device.cut();
     await until(() => later.intake.presences.length === 3);
     const told = [`connection: ${PRESS} online`, `status: ${PRESS} online`];
-    expect(intake.presences).toEqual(told);
-    expect(later.intake.presences.slice(0, 2).sort()).toEqual(told);
-    expect(later.intake.presences.at(-1)).toBe(`connection: ${PRESS} offline`);
+    expect(intake.told()).toEqual(told);
+    expect(later.intake.told().slice(0, 2).sort()).toEqual(told);
+    expect(later.intake.told().at(-1)).toBe(`connection: ${PRESS} offline`);
   });
 
   it('may send foreign topics that a mapping reads, below its name', async () => {
@@ -497,6 +475,30 @@ describe('the start', () => {
     else await gateway.close();
     const intake = new RecordingIntake();
     await expect(gateway.start(intake, intake)).rejects.toMatchObject({ code });
+  });
+
+  it('is over, and leaves no connection, where the gateway is closed meanwhile', async () => {
+    const world = await openWorld();
+    const proxy = await TcpFaults.start({ port: world.broker.platformPort });
+    opened.push(proxy);
+    const gateway = world.newGateway('gateway-1', { ...QUICK, url: `mqtts://127.0.0.1:${proxy.port}` });
+    const intake = new RecordingIntake();
+    proxy.hold();
+    const starting = gateway.start(intake, intake);
+    starting.catch(() => undefined);
+    await until(() => proxy.connections === 1);
+    const closed = gateway.close();
+    proxy.letGo();
+    await expect(starting).rejects.toMatchObject({ code: 'cancelled' });
+    await closed;
+    await until(() => proxy.connections === 0);
+    const next = world.newGateway('gateway-1', QUICK);
+    await next.start(intake, intake);
+    const device = await world.connect('gauge-1');
+    await device.publish(PRESS, 'good');
+    await until(() => intake.messages.length === 1);
+    // Nobody else has taken the session, or takes it back.
+    expect(world.problems).toEqual([]);
   });
 
   it('is denied to a gateway that does not trust the broker, or shows no certificate', async () => {

@@ -19,6 +19,7 @@ import type {
 } from '#core/ports/device-gateway.ts';
 import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
 import { SentCommands } from '../../sent-commands.ts';
+import { StartedOnce } from '../../started-once.ts';
 import { waitFor } from '../../wait-for.ts';
 import { Admission } from './admission.ts';
 import type { BrokerMessage } from './broker-connection.ts';
@@ -44,9 +45,8 @@ export class MqttDeviceGateway implements DeviceGateway {
   readonly #dependencies: MqttDeviceGatewayDependencies;
   readonly #topics: DeviceTopics;
   readonly #sent: SentCommands;
+  readonly #life = new StartedOnce('a gateway', () => this.#end());
   #running: Running | undefined;
-  #closing: Promise<void> | undefined;
-  readonly #stop = new AbortController();
   /** Messages at intake. */
   #underWay = 0;
   /** Of these, those that it refused and that are offered again. */
@@ -59,33 +59,13 @@ export class MqttDeviceGateway implements DeviceGateway {
     this.#sent = new SentCommands(config.maxRememberedCommands, dependencies.clock);
   }
 
-  async start(intake: DeviceIntake, presence: PresenceListener, options: CallOptions = {}): Promise<void> {
-    throwIfAborted(options.signal);
-    if (this.#running || this.#closing) throw new PortError('failed_precondition', 'a gateway is started once');
-    const { devices, clock, onProblem, mapping } = this.#dependencies;
-    const { maxInFlightTelemetry, maxInFlightWaveforms } = this.#config;
-    const bindings = new DeviceBindings(devices, clock, onProblem);
-    const shared = (topic: string) => ({ topic: this.#shared(topic), qos: 1 }) as const;
-    const status = (topic: string) => ({ topic: this.#topics.everyDevice(topic), qos: 0 }) as const;
-    const telemetry = this.#link('telemetry', maxInFlightTelemetry, [
-      ...[OWN_STATUS, `${ANY_MACHINE}/status`].map(status),
-      // After them: of a topic that is both, the last is subscribed to.
-      ...[`${ANY_MACHINE}/telemetry`, ...(mapping?.topics ?? [])].map(shared),
-    ]);
-    const waveforms = this.#link('waveform', maxInFlightWaveforms, [shared(`${ANY_MACHINE}/waveform/+`)]);
-    this.#running = { intake, presence, bindings, telemetry, waveforms };
-    try {
-      for (const link of [telemetry, waveforms]) await link.open(options);
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
+  start(intake: DeviceIntake, presence: PresenceListener, options: CallOptions = {}): Promise<void> {
+    return this.#life.start((stopped) => this.#start(intake, presence, stopped), options);
   }
 
   async sendCommand(machine: MachineKey, command: DeviceCommand, options: CallOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
-    if (this.#running === undefined || this.#closing)
-      throw new PortError('failed_precondition', 'the gateway is not started');
+    this.#life.check();
     const { maxPayloadBytes } = this.#config;
     if (command.payload.length > maxPayloadBytes)
       throw new PortError('invalid_argument', `a command takes at most ${maxPayloadBytes} bytes`);
@@ -99,14 +79,28 @@ export class MqttDeviceGateway implements DeviceGateway {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    return this.#life.close();
   }
 
-  async #close(): Promise<void> {
+  async #start(intake: DeviceIntake, presence: PresenceListener, signal: AbortSignal): Promise<void> {
+    const { devices, clock, onProblem, mapping } = this.#dependencies;
+    const { maxInFlightTelemetry, maxInFlightWaveforms } = this.#config;
+    const bindings = new DeviceBindings(devices, clock, onProblem);
+    const shared = (topic: string) => ({ topic: this.#shared(topic), qos: 1 }) as const;
+    const status = (topic: string) => ({ topic: this.#topics.everyDevice(topic), qos: 0 }) as const;
+    const telemetry = this.#link('telemetry', maxInFlightTelemetry, [
+      ...[OWN_STATUS, `${ANY_MACHINE}/status`].map(status),
+      // After them: of a topic that is both, the last is subscribed to.
+      ...[`${ANY_MACHINE}/telemetry`, ...(mapping?.topics ?? [])].map(shared),
+    ]);
+    const waveforms = this.#link('waveform', maxInFlightWaveforms, [shared(`${ANY_MACHINE}/waveform/+`)]);
+    this.#running = { intake, presence, bindings, telemetry, waveforms };
+    for (const link of [telemetry, waveforms]) await link.open({ signal });
+  }
+
+  async #end(): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
-    this.#stop.abort();
     running.bindings.close();
     const { clock } = this.#dependencies;
     const untilMs = clock.monotonicMs() + this.#config.drainMs;
@@ -117,7 +111,11 @@ export class MqttDeviceGateway implements DeviceGateway {
   }
 
   #link(kind: string, receiveMaximum: number, filters: readonly { topic: string; qos: 0 | 1 }[]): BrokerLink {
-    const admission = new Admission(receiveMaximum, (message) => this.#admit(message));
+    const admission = new Admission({
+      maxUnawaited: receiveMaximum,
+      senderOf: ({ topic }) => this.#topics.read(topic)?.device ?? '',
+      admit: (message) => this.#admit(message),
+    });
     return new BrokerLink(this.#config, {
       clientId: `${this.#config.clientId}.${kind}`,
       ...{ receiveMaximum, filters },
@@ -157,7 +155,7 @@ export class MqttDeviceGateway implements DeviceGateway {
 
   /** Does with a message what it is for, or says why it is refused. */
   #handle(access: DeviceAccess | undefined, owned: OwnedTopic, message: BrokerMessage): RefusalReason | undefined {
-    if (this.#closing || message.comesAgain?.aborted) return undefined;
+    if (this.#life.closing.aborted || message.comesAgain?.aborted) return undefined;
     if (access === undefined) return 'bad-credentials';
     const { payload, traceparent } = message;
     if (owned.topic === OWN_STATUS) return this.#tell(message, access.device, access.device.machines, 'connection');
@@ -185,18 +183,19 @@ export class MqttDeviceGateway implements DeviceGateway {
     return undefined;
   }
 
-  /** Of the registry, which is asked until it answers; undefined for a device that may not speak, or when the gateway closes. */
+  /** Of the registry, which is asked until it answers, though not for each message; undefined for a device that may not speak, or when the gateway closes. */
   async #find(id: DeviceId): Promise<DeviceAccess | undefined> {
     const { onProblem } = this.#dependencies;
+    const { closing: signal } = this.#life;
     const find = async () => {
       try {
-        return await this.#running!.bindings.find(id);
+        return await this.#running!.bindings.recheck(id, { signal });
       } catch (error) {
         throw new PortError('unavailable', messageOf(error), { cause: error });
       }
     };
     const onRetry = (error: unknown) => onProblem(`looking up the device ${id}`, error);
-    return retry(find, UNTIL_IT_ANSWERS, { signal: this.#stop.signal, onRetry }).catch(() => undefined);
+    return retry(find, UNTIL_IT_ANSWERS, { signal, onRetry }).catch(() => undefined);
   }
 
   /** The broker has acknowledged it to the device: all that is left is to count it, and to let go of it. */
@@ -206,7 +205,7 @@ export class MqttDeviceGateway implements DeviceGateway {
   }
 
   /** Ends in an acknowledgement to the broker, or in none where the message comes again or the gateway closes: never in one for what is not durable. */
-  #take(message: DeviceMessage, { acknowledge, comesAgain = this.#stop.signal }: BrokerMessage): void {
+  #take(message: DeviceMessage, { acknowledge, comesAgain = this.#life.closing }: BrokerMessage): void {
     const { intake } = this.#running!;
     this.#underWay++;
     const accepted = intake.accept(message).then(
@@ -237,7 +236,7 @@ export class MqttDeviceGateway implements DeviceGateway {
         const offering = {
           refusal: isPassing ? error : new PortError('unavailable', messageOf(error), { cause: error }),
           everyMs: isPassing ? offerAgainMs : STUBBORN_REFUSAL_MS,
-          isOver: () => this.#closing !== undefined || over.aborted,
+          isOver: () => this.#life.closing.aborted || over.aborted,
         };
         try {
           return await offerAgain(offered, message, offering);

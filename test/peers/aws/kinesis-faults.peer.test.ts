@@ -4,10 +4,11 @@ import type { Kinesis } from '@aws-sdk/client-kinesis';
 import { kinesisEventStreamConfigSchema } from '#adapters/aws/kinesis-event-stream/config.ts';
 import { KinesisEventStream } from '#adapters/aws/kinesis-event-stream/kinesis-event-stream.ts';
 import { until } from '#core/contracts/until.ts';
-import { answered, cutAfter, cutBefore, HttpFaults, late, type WireFault } from '../http-faults.ts';
+import { cutAfter, cutBefore, HttpFaults, late, type WireFault } from '../http-faults.ts';
 import { makeTable } from '../moto-table.ts';
 import { Moto } from '../moto.ts';
 import { expectAllInOrder } from '../stream-under-faults.ts';
+import { awsError, inTurn } from './aws-faults.ts';
 
 const REGION = 'eu-central-1';
 const TIMEOUT_MS = 500;
@@ -56,11 +57,6 @@ async function makeSite() {
   };
 }
 
-const awsError = (status: number, type: string) =>
-  answered(status, JSON.stringify({ __type: type, message: 'by the test' }), {
-    'content-type': 'application/x-amz-json-1.1',
-  });
-
 /** Takes every other record only, as a shard that has no room does: the rest of the request comes back with an error each. */
 const throttleSome: WireFault = async (request, pass) => {
   const { Records: records, ...rest } = JSON.parse(request.body.toString()) as { Records: readonly unknown[] };
@@ -84,24 +80,6 @@ const ANY: readonly WireFault[] = [
   cutAfter,
   late(TIMEOUT_MS + 100),
 ];
-
-/** Of so many requests to an operation the last fails, again and again: irregular, so that what takes several calls succeeds at some time. */
-const GAPS = [2, 5, 3, 8, 4];
-
-/** The faults in turn, for about every fourth request to an operation. */
-function inTurn(faultsOf: (operation: string) => readonly WireFault[]): WireFault {
-  const asked = new Map<string, { faults: number; untilNext: number }>();
-  return (request, pass) => {
-    const [, operation = ''] = String(request.headers['x-amz-target']).split('.');
-    const turn = asked.get(operation) ?? { faults: 0, untilNext: GAPS[0]! };
-    asked.set(operation, turn);
-    if (--turn.untilNext > 0) return pass();
-    const faults = faultsOf(operation);
-    const fault = faults[turn.faults++ % faults.length];
-    turn.untilNext = GAPS[turn.faults % GAPS.length]!;
-    return fault ? fault(request, pass) : pass();
-  };
-}
 
 describe('Kinesis behind a bad network', () => {
   it('throttles some records of a request: none is lost, and none overtakes another of its machine', async () => {
