@@ -74,6 +74,9 @@ export function verifyModelRegistry(settings: PostgresModelRegistryConfig, tools
   });
 }
 
+/** Whole names alone: others in the database may have the mark in theirs, and quotes. */
+const OWN_SCHEMA = new RegExp(`^${VERIFICATION_MARK.replaceAll('-', '_')}_[0-9a-z]+_[0-9]+$`);
+
 async function empty(objects: ObjectStore): Promise<void> {
   for (const { key } of await objects.list({ prefix: '', limit: 10_000 })) await objects.delete(key);
 }
@@ -118,7 +121,8 @@ async function inOwnSchemas<Settings extends PostgresConnection, Harness>(
     ],
     sweep: async (isOver) => {
       const rows = await query('select nspname from pg_namespace');
-      const left = rows.map(({ nspname }) => nspname).filter((name) => wasLeft(name, isOver));
+      const own = rows.map(({ nspname }) => nspname).filter((name) => OWN_SCHEMA.test(name));
+      const left = own.filter((name) => wasLeft(name, isOver));
       for (const schema of left) await drop(schema);
       return left.length;
     },

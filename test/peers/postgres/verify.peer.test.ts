@@ -78,6 +78,20 @@ describe('tribo verify of a site on PostgreSQL', () => {
   );
 
   it(
+    'drops what runs have left, and no schema of another that has their mark in its name',
+    async () => {
+      const run = '20200101t000000z0a1b2c';
+      const others = [`akron_tribo_verify_${run}_1`, `tribo_verify_${run}_1"; drop schema akron; --`, 'akron'];
+      for (const name of [...others, `tribo_verify_${run}_1`])
+        await client.query(`create schema ${client.escapeIdentifier(name)}`);
+      expect(await startVerify(siteWith({}, ['ruleStore'])).ended).toMatchObject({ code: 0 });
+      expect((await schemas()).filter((name) => name.includes(run) || name === 'akron')).toEqual(others.toSorted());
+      for (const name of others) await client.query(`drop schema ${client.escapeIdentifier(name)}`);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'drops its schemas when it is interrupted',
     async () => {
       const interrupted = startVerify(siteWith({}, ['alarmJournal']));
