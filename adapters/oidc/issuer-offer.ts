@@ -1,10 +1,13 @@
 import type { z } from 'zod';
+import type { IssuerVerifier } from '#core/ports/identity-verifier.ts';
+import type { GetPort } from '#core/ports/tokens.ts';
 import { provide, type Offer } from '../provider-module.ts';
 import {
   jwksIdentityVerifierConfigSchema,
   type JwksIdentityVerifierSettings,
 } from './jwks-identity-verifier/config.ts';
 import { JwksIdentityVerifier } from './jwks-identity-verifier/jwks-identity-verifier.ts';
+import { SignInIdentityVerifier } from './jwks-identity-verifier/sign-in-identity-verifier.ts';
 
 /** Makes an offer of an issuer whose tokens a site takes besides those of its own; `tokens` says how they are checked. */
 export function issuerOffer<Schema extends z.ZodType>(
@@ -13,10 +16,17 @@ export function issuerOffer<Schema extends z.ZodType>(
   tokens: (settings: z.output<Schema>) => JwksIdentityVerifierSettings,
 ): Offer {
   const offer = provide('identityVerifiers', adapter, schema, async (settings, { get }) => [
-    new JwksIdentityVerifier(jwksIdentityVerifierConfigSchema.parse(tokens(settings)), { clock: await get('clock') }),
+    await openVerifier(tokens(settings), get),
   ]);
   return {
     ...{ ...offer, isOneOfSeveral: true },
     aloneFor: (settings) => `the issuer ${tokens(settings as z.output<Schema>).issuer}`,
   };
+}
+
+async function openVerifier(settings: JwksIdentityVerifierSettings, get: GetPort): Promise<IssuerVerifier> {
+  const { signIn, ...config } = jwksIdentityVerifierConfigSchema.parse(settings);
+  const clock = await get('clock');
+  if (!signIn) return new JwksIdentityVerifier(config, { clock });
+  return new SignInIdentityVerifier({ ...config, signIn }, { clock, secrets: await get('secretStore') });
 }

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
 import { PortError } from '#core/errors.ts';
-import type { Identity, IdentityVerifier, IssuerVerifier } from '#core/ports/identity-verifier.ts';
+import type { Identity, IdentityVerifier, IssuerVerifier, SignInIssuer } from '#core/ports/identity-verifier.ts';
 import { MAX_TOKEN_LENGTH } from './jwks-identity-verifier/config.ts';
 
 /** Longer than any issuer's address; of a longer one a caller is told the begin. */
@@ -29,6 +29,32 @@ export function verifierOf(verifiers: readonly IssuerVerifier[]): IdentityVerifi
       return verifier === own ? identity : ofIssuer(identity, verifier);
     },
   };
+}
+
+/**
+ * Those of a site's issuers that people sign in at, in its order. Whoever does is named as by {@link verifierOf}.
+ * @throws PortError failed_precondition where two of them have one id.
+ */
+export function signInIssuersOf(verifiers: readonly IssuerVerifier[]): readonly SignInIssuer[] {
+  const issuers = verifiers.filter(isSignInIssuer);
+  const ids = issuers.map(({ signIn }) => signIn.id);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice !== undefined)
+    throw new PortError(
+      'failed_precondition',
+      `two of the site's identityVerifiers have the signIn.id ${twice}: give each its own`,
+    );
+  return issuers.map((each) => ({
+    issuer: each.issuer,
+    signIn: each.signIn,
+    verify: (token, options) => each.verify(token, options),
+    beginSignIn: (redirectUri, options) => each.beginSignIn(redirectUri, options),
+    completeSignIn: async (answer, options) => ofIssuer(await each.completeSignIn(answer, options), each),
+  }));
+}
+
+function isSignInIssuer(verifier: IssuerVerifier): verifier is SignInIssuer {
+  return 'beginSignIn' in verifier && 'completeSignIn' in verifier;
 }
 
 function ofIssuer(identity: Identity, { issuer }: IssuerVerifier): Identity {

@@ -10,8 +10,10 @@ import type { TlsTexts } from '../shared/tls/certificates.ts';
 import { observeStreamLag } from '../shared/observability/stream-lag.ts';
 import { Auditor } from './audit/auditor.ts';
 import { Authenticator } from './access/authenticator.ts';
+import { CookieSeal } from './access/cookie-seal.ts';
 import { sessionCookieName } from './access/session-cookie.ts';
 import { Sessions } from './access/sessions.ts';
+import { SignInAttempts } from './access/sign-in-attempts.ts';
 import { SignInCodes } from './access/sign-in-codes.ts';
 import { apiGatewayConfigSchema, type ApiGatewayConfig, type ApiGatewaySettings } from './config.ts';
 import { DeadLetterDesk } from './dead-letter-desk.ts';
@@ -112,7 +114,8 @@ async function gatewayServices(
   const onProblem = (what: string, error: unknown) => {
     logger.warn({ err: error }, `${what} failed`);
   };
-  const sessions = await Sessions.open(dependencies, clock, config.sessionLifetimeMs);
+  const seal = await CookieSeal.open(dependencies.secrets);
+  const sessions = await Sessions.open(dependencies, seal, clock, config.sessionLifetimeMs);
   const { sampleEveryMs: pulseMs, ...eventOptions } = config.events;
   const fleet = new FleetSummary({ ...dependencies, staleAfterMs: config.staleAfterMs, pulseMs, onProblem });
   observeStreamLag(stream, metrics);
@@ -124,6 +127,8 @@ async function gatewayServices(
     sessions,
     authenticator: new Authenticator({ verifier, devices, sessions, cookieName: sessionCookieName(config) }),
     signInCodes: new SignInCodes(clock),
+    signInAttempts: new SignInAttempts(seal, clock),
+    signInIssuers: dependencies.signInIssuers ?? [],
     fleet,
     ledger,
     deadLetters: new DeadLetterDesk(dependencies, clock),

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isPublished, issuerDocument } from '#adapters/embedded/local-token-issuer/issuer-server.ts';
-import { verifierOf } from '#adapters/oidc/issuer-verifiers.ts';
+import { signInIssuersOf, verifierOf } from '#adapters/oidc/issuer-verifiers.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
 import type { DeviceIntake } from '#core/ports/device-gateway.ts';
@@ -64,6 +64,7 @@ export async function wireApiGateway(
 ): Promise<ApiGateway> {
   const { port, store, logger, metrics, tracing, describeConnection } = runtime;
   const issuer = await port('tokenIssuer');
+  const verifiers = await port('identityVerifiers');
   return startApiGateway(settingsOf(runtime, mqttPort), {
     clock: await port('clock'),
     ...{ logger, tracing, metrics, intake, store, refused, commands, alerting, issuer, checks, attention },
@@ -83,7 +84,8 @@ export async function wireApiGateway(
     onTlsRenewal: runtime.certificates.onRenewal,
     secrets: await port('secretStore'),
     checkpoints: await port('checkpointStore'),
-    verifier: verifierOf(await port('identityVerifiers')),
+    verifier: verifierOf(verifiers),
+    signInIssuers: signInIssuersOf(verifiers),
     ...(isPublished(issuer) && { issuerDocument: (path, baseUrl) => issuerDocument(issuer, path, baseUrl) }),
   });
 }

@@ -15,6 +15,9 @@ const PUBLIC = [
   'GET /health/ready',
   'GET /metrics',
   'GET /openapi.json',
+  'GET /v1/sign-in-issuers',
+  'GET /v1/sign-in/{issuer}',
+  'GET /v1/sign-in/{issuer}/callback',
   'POST /v1/session',
 ];
 

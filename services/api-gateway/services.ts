@@ -9,7 +9,7 @@ import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type { DescribeConnection, DeviceIntake } from '#core/ports/device-gateway.ts';
 import type { DeviceRegistry } from '#core/ports/device-registry.ts';
 import type { EventStream, MeasuredStream } from '#core/ports/event-stream.ts';
-import type { IdentityVerifier } from '#core/ports/identity-verifier.ts';
+import type { IdentityVerifier, SignInIssuer } from '#core/ports/identity-verifier.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import type { ModelInference } from '#core/ports/model-inference.ts';
 import type { ModelRegistry } from '#core/ports/model-registry.ts';
@@ -25,6 +25,7 @@ import type { Logger } from '../shared/observability/logger.ts';
 import type { Tracing } from '../shared/observability/tracing.ts';
 import type { Authenticator } from './access/authenticator.ts';
 import type { Sessions } from './access/sessions.ts';
+import type { SignInAttempts } from './access/sign-in-attempts.ts';
 import type { SignInCodes } from './access/sign-in-codes.ts';
 import type { Auditor } from './audit/auditor.ts';
 import type { ApiGatewayConfig } from './config.ts';
@@ -88,6 +89,8 @@ export interface ApiGatewayDependencies {
   /** Keeps the sessions that were ended. */
   readonly checkpoints: CheckpointStore;
   readonly verifier: IdentityVerifier;
+  /** Where people sign in besides by one-time links; absent for nowhere. */
+  readonly signInIssuers?: readonly SignInIssuer[];
   /** Absent where identities are made elsewhere: then there are no tokens to manage. */
   readonly issuer?: TokenIssuer;
   /** The issuer's public documents by path, where this gateway also publishes them. */
@@ -108,6 +111,8 @@ export interface GatewayServices extends ApiGatewayDependencies {
   readonly authenticator: Authenticator;
   readonly sessions: Sessions;
   readonly signInCodes: SignInCodes;
+  readonly signInAttempts: SignInAttempts;
+  readonly signInIssuers: readonly SignInIssuer[];
   readonly fleet: FleetSummary;
   readonly ledger: LedgerReader;
   readonly deadLetters: DeadLetterDesk;

@@ -1,6 +1,7 @@
 /**
- * A certified OpenID provider (npm `oidc-provider`) of one API and its clients: `node oidc-provider-server.ts <folder> <port>`. It takes its
- * signing keys anew by `PUT /peer/keys`, which is how a test has it rotate them; everything else is the provider's own.
+ * A certified OpenID provider (npm `oidc-provider`) of one API, its clients, and a page where people sign in by the provider's own forms, with
+ * any password: `node oidc-provider-server.ts <folder> <port>`. It takes its signing keys and the page's redirect URIs anew by `PUT /peer`,
+ * which is how a test has it rotate keys; everything else is the provider's own.
  */
 import { createServer, type RequestListener } from 'node:http';
 import { join } from 'node:path';
@@ -17,34 +18,54 @@ const path = join(folder, 'node_modules/oidc-provider/lib/index.js');
 const { default: Provider } = (await import(pathToFileURL(path).href)) as ProviderPackage;
 const AUDIENCE = 'api://tribo';
 
-let answer = providerWith(undefined);
+/** What a test may set. */
+interface Settings {
+  readonly jwks?: object;
+  readonly redirectUris?: readonly string[];
+}
+
+/** Of each person; whoever else signs in has none. */
+const ROLES: Readonly<Record<string, readonly string[]>> = { maria: ['operator'], asha: ['admin'] };
+
+let settings: Settings = {};
+let answer = providerWith(settings);
 createServer((request, response) => {
-  if (request.method !== 'PUT' || request.url !== '/peer/keys') {
+  if (request.method !== 'PUT' || request.url !== '/peer') {
     answer(request, response);
     return;
   }
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
-    answer = providerWith(JSON.parse(Buffer.concat(chunks).toString('utf8')) as object);
+    settings = { ...settings, ...(JSON.parse(Buffer.concat(chunks).toString('utf8')) as Settings) };
+    answer = providerWith(settings);
     response.end();
   });
 }).listen(Number(port), '127.0.0.1');
 
-function providerWith(jwks: object | undefined): RequestListener {
+function providerWith({ jwks, redirectUris = [] }: Settings): RequestListener {
   const machine = { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] };
   return new Provider(issuer, {
     ...(jwks && { jwks }),
     cookies: { keys: ['of-a-test'] },
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    clients: ['historian', 'stranger'].map((name) => ({
-      ...{ client_id: name, client_secret: `secret-of-${name}`, scope: 'tribo/viewer tribo/ingest other' },
-      ...machine,
-    })),
-    scopes: ['tribo/viewer', 'tribo/ingest', 'other'],
+    clients: [
+      ...['historian', 'stranger'].map((name) => ({
+        ...{ client_id: name, client_secret: `secret-of-${name}`, scope: 'tribo/viewer tribo/ingest other' },
+        ...machine,
+      })),
+      { client_id: 'page', client_secret: 'secret-of-page', redirect_uris: redirectUris },
+    ],
+    scopes: ['openid', 'tribo/viewer', 'tribo/ingest', 'other'],
+    claims: { openid: ['sub', 'tenant', 'roles'] },
+    conformIdTokenClaims: false,
+    findAccount: (_context: unknown, id: string) => ({
+      accountId: id,
+      claims: () => ({ sub: id, tenant: 'demo', roles: ROLES[id] ?? [] }),
+    }),
     extraTokenClaims: () => ({ tenant: 'demo' }),
     features: {
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
       resourceIndicators: {
         enabled: true,

@@ -35,9 +35,17 @@ export class OidcProvider extends ServedPeer {
     const { privateKey } = await generateKeyPair('ES256', { extractable: true });
     const key = { ...(await exportJWK(privateKey)), kid: `key-${Date.now()}`, alg: 'ES256', use: 'sig' };
     this.#signingKeys = [key, ...this.#signingKeys.slice(0, 1)];
-    const body = JSON.stringify({ keys: this.#signingKeys });
-    const answer = await fetch(`${this.endpoint}/peer/keys`, { method: 'PUT', body });
-    if (!answer.ok) throw new Error(`the provider takes no keys: ${answer.status}`);
+    await this.#set({ jwks: { keys: this.#signingKeys } });
+  }
+
+  /** Where its client `page` may have a browser sent back to. */
+  async setRedirectUris(...redirectUris: readonly string[]): Promise<void> {
+    await this.#set({ redirectUris });
+  }
+
+  async #set(settings: object): Promise<void> {
+    const answer = await fetch(`${this.endpoint}/peer`, { method: 'PUT', body: JSON.stringify(settings) });
+    if (!answer.ok) throw new Error(`the provider does not take ${Object.keys(settings).join(', ')}: ${answer.status}`);
   }
 
   /** Signs what the provider would not. */

@@ -17,6 +17,8 @@ export class OidcIssuer implements AsyncDisposable {
   readonly requests: string[] = [];
   /** Answers in place of its own documents. */
   answer: ((path: string, response: ServerResponse) => boolean) | undefined;
+  /** What its token endpoint gives for any code. */
+  idToken: string | undefined;
   readonly #keys: { readonly jwk: JWK; readonly privateKey: CryptoKey }[] = [];
   readonly #alg: string;
   readonly #dispose: () => Promise<void>;
@@ -42,7 +44,13 @@ export class OidcIssuer implements AsyncDisposable {
     if (this.answer?.(path, response)) return;
     const documents: Readonly<Record<string, object>> = {
       '/keys': this.publicKeys(),
-      '/.well-known/openid-configuration': { issuer: this.issuer, jwks_uri: this.jwksUri },
+      '/.well-known/openid-configuration': {
+        ...{ issuer: this.issuer, jwks_uri: this.jwksUri },
+        ...{ authorization_endpoint: `${this.issuer}/authorize`, token_endpoint: `${this.issuer}/token` },
+      },
+      ...(this.idToken !== undefined && {
+        '/token': { access_token: 'opaque', token_type: 'Bearer', id_token: this.idToken },
+      }),
     };
     const document = documents[path];
     response.writeHead(document ? 200 : 404, { 'content-type': 'application/json' }).end(JSON.stringify(document));

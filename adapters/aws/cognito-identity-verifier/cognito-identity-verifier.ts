@@ -6,7 +6,7 @@ import type { CognitoIdentityVerifierConfig } from './config.ts';
  * https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
  */
 export function cognitoTokens(config: CognitoIdentityVerifierConfig): JwksIdentityVerifierSettings {
-  const { region, userPoolId, clientIds, tenant, groupPrefix, clientScopes, ...further } = config;
+  const { region, userPoolId, clientIds, tenant, groupPrefix, clientScopes, signIn, ...further } = config;
   const host = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
   const issuer = `https://cognito-idp.${region}.${host}/${userPoolId}`;
   return {
@@ -16,5 +16,20 @@ export function cognitoTokens(config: CognitoIdentityVerifierConfig): JwksIdenti
       roles: { claim: 'cognito:groups', prefix: groupPrefix },
       ...(clientScopes !== undefined && { clientScopes }),
     },
+    ...(signIn && { signIn: cognitoSignIn(signIn) }),
+  };
+}
+
+/** https://docs.aws.amazon.com/cognito/latest/developerguide/federation-endpoints.html */
+function cognitoSignIn({
+  domain,
+  ...offer
+}: NonNullable<CognitoIdentityVerifierConfig['signIn']>): NonNullable<JwksIdentityVerifierSettings['signIn']> {
+  const place = new URL(domain).origin;
+  return {
+    ...offer,
+    authorizationEndpoint: `${place}/oauth2/authorize`,
+    tokenEndpoint: `${place}/oauth2/token`,
+    required: { token_use: 'id' },
   };
 }

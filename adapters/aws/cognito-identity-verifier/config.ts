@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import { issuerUrlSchema, tenantSchema, verifierSettings } from '../../oidc/jwks-identity-verifier/config.ts';
+import {
+  issuerUrlSchema,
+  signInSettings,
+  tenantSchema,
+  verifierSettings,
+} from '../../oidc/jwks-identity-verifier/config.ts';
 
 const client = z.string().regex(/^[\w+]{1,128}$/);
 
@@ -19,6 +24,14 @@ export const cognitoIdentityVerifierConfigSchema = z
     clientScopes: z.string().min(1).max(256).optional(),
     /** Where the keys are fetched from, of a server that speaks Cognito's protocol. Absent: Cognito itself. */
     jwksUri: issuerUrlSchema.optional(),
+    /** How people sign in at the page; `clientId` may be another app client than those of `clientIds`. */
+    signIn: z
+      .strictObject({
+        ...signInSettings,
+        /** The address of the pool's domain: `https://plant.auth.us-east-2.amazoncognito.com`, or its own. */
+        domain: issuerUrlSchema,
+      })
+      .optional(),
     ...verifierSettings,
   })
   .refine(({ region, userPoolId }) => userPoolId.startsWith(`${region}_`), {

@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import { roleNamesSchema, tenantSchema, verifierSettings } from '../../oidc/jwks-identity-verifier/config.ts';
+import {
+  roleNamesSchema,
+  signInSettings,
+  tenantSchema,
+  verifierSettings,
+} from '../../oidc/jwks-identity-verifier/config.ts';
 
 /** Where tokens are those of Microsoft Entra ID for an application that stands for this platform. */
 export const entraIdentityVerifierConfigSchema = z
@@ -13,6 +18,8 @@ export const entraIdentityVerifierConfigSchema = z
     tenant: tenantSchema,
     /** The role of each group by its object id, where groups are what counts. Absent: app roles, named as the platform's. */
     groups: roleNamesSchema.optional(),
+    /** How people sign in at the page: by an application of the directory, the same or another. */
+    signIn: z.strictObject(signInSettings).optional(),
     ...verifierSettings,
   })
   .refine(({ version, audience }) => version === 1 || z.guid().safeParse(audience).success, {

@@ -7,7 +7,7 @@ import type { EntraIdentityVerifierConfig } from './config.ts';
  * https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
  */
 export function entraTokens(config: EntraIdentityVerifierConfig): JwksIdentityVerifierSettings {
-  const { directoryId, audience, version, tenant, groups, ...further } = config;
+  const { directoryId, audience, version, tenant, groups, signIn, ...further } = config;
   const authority = `https://login.microsoftonline.com/${directoryId}`;
   return {
     issuer: version === 1 ? `https://sts.windows.net/${directoryId}/` : `${authority}/v2.0`,
@@ -16,5 +16,13 @@ export function entraTokens(config: EntraIdentityVerifierConfig): JwksIdentityVe
       ...{ subject: 'oid', tenant, required: { tid: directoryId }, present: [version === 1 ? 'appid' : 'azp'] },
       roles: groups ? { claim: 'groups', names: groups } : { claim: 'roles' },
     },
+    // ID tokens of the endpoint of version 2 are of version 2, whichever the application's access tokens are.
+    ...(signIn && {
+      signIn: {
+        ...{ ...signIn, issuer: `${authority}/v2.0`, clientAuthentication: 'post' },
+        authorizationEndpoint: `${authority}/oauth2/v2.0/authorize`,
+        tokenEndpoint: `${authority}/oauth2/v2.0/token`,
+      },
+    }),
   };
 }

@@ -67,6 +67,52 @@ export const verifierSettings = {
   maxCachedTokens: z.int().min(0).max(1_000_000).default(10_000),
 };
 
+/** What a site says of an issuer that people sign in at, whichever it is. */
+export const signInSettings = {
+  /** Names it in addresses, so also in the redirect URI that the issuer must know: `<public URL>/v1/sign-in/<id>/callback`. */
+  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'must be 1 to 32 of a-z 0-9 -' }),
+  /** For people: `Sign in with <name>`. */
+  name: z.string().trim().min(1).max(64),
+  /** The page's client at the issuer, which its ID tokens are for. */
+  clientId: one,
+  /** Under which name the secret store has the client's secret; absent for a public client, which has none. */
+  clientSecretName: z
+    .string()
+    .refine((text) => isName(text) && !text.startsWith('.'), { error: 'is no name of a secret' })
+    .optional(),
+  scopes: z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, { error: 'is no scope' }))
+    .max(20)
+    .refine((scopes) => scopes.includes('openid'), { error: 'must have openid among them' })
+    .default(['openid', 'profile']),
+  /** How long a session lasts that is begun by it. */
+  sessionMs: z
+    .int()
+    .min(60_000)
+    .max(7 * 86_400_000)
+    .default(12 * 3_600_000),
+};
+
+/** How people sign in at an issuer by the authorization code flow; its ID tokens are read by the same claims as its other tokens. */
+const signInSchema = z
+  .strictObject({
+    ...signInSettings,
+    /** How the client shows its secret at the token endpoint. */
+    clientAuthentication: z.enum(['basic', 'post']).default('basic'),
+    /** Absent, both: as the issuer's discovery document says, at the issuer's own host. */
+    authorizationEndpoint: issuerUrlSchema.optional(),
+    tokenEndpoint: issuerUrlSchema.optional(),
+    /** The `iss` of its ID tokens, where that is another than of its access tokens. */
+    issuer: issuerUrlSchema.optional(),
+    /** Claims that its ID tokens must have exactly so. Absent: those of `claims.required`. */
+    required: z.record(claim, z.string()).optional(),
+  })
+  .refine(({ authorizationEndpoint: one, tokenEndpoint: other }) => (one === undefined) === (other === undefined), {
+    error: 'must have both authorizationEndpoint and tokenEndpoint, or neither',
+  });
+
+export type SignInConfig = z.infer<typeof signInSchema>;
+
 /** How the tokens of one issuer are checked: the embedded issuer, Cognito, Entra ID and Identity Platform differ in these values alone. */
 export const jwksIdentityVerifierConfigSchema = z.strictObject({
   /** Exactly the `iss` claim. */
@@ -85,6 +131,8 @@ export const jwksIdentityVerifierConfigSchema = z.strictObject({
   /** Which tokens are meant: access tokens, those alone that say so in their header by `at+jwt` (RFC 9068), or ID tokens. */
   tokens: z.enum(['access', 'at+jwt', 'id']).default('access'),
   claims: claimsMappingSchema.prefault({}),
+  /** Absent: nobody signs in by it at the page. */
+  signIn: signInSchema.optional(),
   ...verifierSettings,
 });
 

@@ -1,10 +1,8 @@
 import { createRemoteJWKSet, customFetch, type FetchImplementation } from 'jose';
 import { z } from 'zod';
 import type { Clock } from '#core/clock.ts';
+import { bodyOf } from './body-of.ts';
 import type { JwksIdentityVerifierConfig } from './config.ts';
-
-/** Of a document of an issuer; Entra's keys, the largest known, are 20 KB. */
-const MAX_DOCUMENT_BYTES = 262_144;
 
 const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.string() });
 
@@ -62,13 +60,5 @@ async function fetchDocument(url: string, options: FetchOptions): Promise<string
     await response.body?.cancel();
     throw new Error(`${url} answered ${response.status}`);
   }
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength;
-    // Leaving the loop ends the transfer.
-    if (bytes > MAX_DOCUMENT_BYTES) throw new Error(`${url} answers with more than ${MAX_DOCUMENT_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  return (await bodyOf(response, url)).toString('utf8');
 }

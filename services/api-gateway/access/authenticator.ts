@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { parseCookie } from 'cookie';
 import { isPortError } from '#core/errors.ts';
 import type { DeviceRegistry } from '#core/ports/device-registry.ts';
 import type { IdentityVerifier } from '#core/ports/identity-verifier.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import type { Principal } from './principal.ts';
+import { cookieIn } from './session-cookie.ts';
 import type { Sessions } from './sessions.ts';
 
 const MAX_CREDENTIALS_LENGTH = 16_384;
@@ -77,7 +77,7 @@ export class Authenticator {
   }
 
   #bySession(request: IncomingMessage): Principal {
-    const cookie = parseCookie((request.headers.cookie ?? '').slice(0, MAX_CREDENTIALS_LENGTH))[this.#cookieName];
+    const cookie = cookieIn(request.headers.cookie, this.#cookieName);
     const principal = cookie === undefined ? undefined : this.#sessions.read(cookie);
     if (!principal) throw unauthenticated('The request has no valid credentials.');
     return principal;

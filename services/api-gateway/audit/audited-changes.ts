@@ -19,8 +19,10 @@ export interface AuditedChange {
 /** How the call of a route is told; of one that the table does not know, its method and path. Undefined where nothing is changed, or it is data. */
 export function auditedChange({ method, path, allowance }: Route): AuditedChange | undefined {
   const name = `${method} ${path}`;
+  const known = CHANGES[name];
+  if (known) return known;
   if (method === 'GET' || allowance === 'telemetry') return undefined;
-  return CHANGES[name] ?? { action: name, target: (call) => Object.values(texts(call.params)).join('/') };
+  return { action: name, target: (call) => Object.values(texts(call.params)).join('/') };
 }
 
 const device: Pick<AuditedChange, 'target' | 'state'> = {
@@ -124,11 +126,8 @@ const CHANGES: Readonly<Record<string, AuditedChange>> = {
     target: (call) => texts(call.body)['subject'] ?? '',
     result: ({ expiresMs }: Record<string, unknown>) => ({ expiresMs }),
   },
-  'POST /v1/session': {
-    action: 'session.begin',
-    target: () => '',
-    result: ({ roles, expiresMs }: Record<string, unknown>) => ({ roles, expiresMs }),
-  },
+  'POST /v1/session': { action: 'session.begin', target: () => '' },
+  'GET /v1/sign-in/{issuer}/callback': { action: 'session.begin', target: () => '' },
   'DELETE /v1/session': { action: 'session.end', target: (call) => call.principal.subject },
   'POST /v1/dead-letters/{id}/replay': {
     action: 'dead-letter.replay',

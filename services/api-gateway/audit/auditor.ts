@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto';
 import type { Clock } from '#core/clock.ts';
-import type { TenantId } from '#core/domain/ids.ts';
 import { MAX_AUDIT_SUMMARY, type AuditTrail } from '#core/ports/audit-trail.ts';
 import { problemOf } from '../../shared/http/problem.ts';
 import type { Principal } from '../access/principal.ts';
@@ -64,9 +63,11 @@ export class Auditor {
   }
 
   async #recordSignIn(change: AuditedChange, reply: Reply): Promise<Reply> {
-    const { subject, tenant } = ('json' in reply ? reply.json : {}) as { subject: string; tenant: TenantId };
-    const id = await this.#begin(change, { subject, tenant }, subject, undefined);
-    await this.#finish(id, { outcome: 'done', ...after(resultOf(change, reply)) });
+    const { signedIn } = reply;
+    if (!signedIn) return reply;
+    const { subject, roles, expiresAtMs: expiresMs } = signedIn;
+    const id = await this.#begin(change, signedIn, subject, undefined);
+    await this.#finish(id, { outcome: 'done', ...after({ roles, expiresMs }) });
     return reply;
   }
 

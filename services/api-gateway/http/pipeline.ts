@@ -47,14 +47,14 @@ export class Pipeline {
         try {
           this.#send(response, route, await this.#answer(checked, request, response));
         } catch (error) {
-          this.sendProblem(request, response, error);
+          this.sendProblem(request, response, error, route.problemPage);
         }
       });
     };
   }
 
-  /** Answers with problem details; what went wrong inside is told to the log alone. */
-  sendProblem(request: Request, response: Response, error: unknown): void {
+  /** Answers with problem details, or sends to the page that tells them; what went wrong inside is told to the log alone. */
+  sendProblem(request: Request, response: Response, error: unknown, page?: string): void {
     // A client that left, as a page does that goes elsewhere, is nobody's fault.
     if (response.destroyed && codeOf(error) === 'cancelled') return;
     const problem = problemOf(error);
@@ -67,6 +67,10 @@ export class Pipeline {
     }
     if (response.headersSent) {
       response.destroy();
+      return;
+    }
+    if (page !== undefined) {
+      this.#redirect(response, `${page}?problem=${problem.type}`);
       return;
     }
     const body = problemBody(problem, activeSpanContext()?.traceId);
@@ -182,6 +186,12 @@ export class Pipeline {
     }
   }
 
+  #redirect(response: Response, location: string): void {
+    response.setHeader('cache-control', NOT_KEPT);
+    response.setHeader('location', location);
+    response.status(303).end();
+  }
+
   #sendJson(response: Response, { response: { schema } }: Route, json: unknown): void {
     if (this.#services.config.checkResponses && schema) checkAgainst(schema, json);
     const bytes = Buffer.from(JSON.stringify(json));
@@ -208,9 +218,10 @@ function requestDuration(registry: Registry): Histogram<'method' | 'route' | 'st
   });
 }
 
-/** A misspelt parameter is told and not passed over. */
+/** A misspelt parameter is told and not passed over, unless the schema says itself what becomes of others. */
 function strict(route: Route): Route {
-  return { ...route, query: (route.query ?? z.object({})).strict() };
+  const query = route.query ?? z.object({});
+  return { ...route, query: query.def.catchall ? query : query.strict() };
 }
 
 async function readBody(request: Request, body: NonNullable<Route['body']>, held: HeldBody): Promise<Buffer> {

@@ -24,6 +24,8 @@ export interface Route {
   readonly query?: z.ZodObject;
   readonly body?: BodyDefinition;
   readonly response: ResponseDefinition;
+  /** For a route that people's browsers are sent to: the path of the page that tells its problems, each by its type in the query. */
+  readonly problemPage?: string;
   readonly handle: (call: Call, services: GatewayServices) => Promise<Reply>;
 }
 
@@ -48,7 +50,7 @@ export type BodyDefinition =
     };
 
 export interface ResponseDefinition {
-  readonly status: 200 | 201 | 202 | 204;
+  readonly status: 200 | 201 | 202 | 204 | 303;
   readonly description: string;
   readonly schema?: z.ZodType;
   /** Content types other than JSON that the client may ask for by `Accept`, or that are all there is. */
@@ -86,7 +88,9 @@ export interface BytesBody {
 
 export type Reply = {
   readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** Who is signed in by it, for the audit trail. */
+  readonly signedIn?: Principal;
 } & (
   | { readonly json: unknown }
   | { readonly bytes: Uint8Array | string; readonly type: string }

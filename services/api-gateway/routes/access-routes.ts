@@ -43,7 +43,8 @@ export function accessRoutes(limits: { readonly jsonBytes: number }): readonly R
         if (!invitation) throw codeInvalid();
         const { cookie, principal } = sessions.begin(invitation.subject, invitation.tenant, invitation.roles);
         const maxAgeMs = config.sessionLifetimeMs;
-        return { json: sessionView(principal), headers: { 'set-cookie': sessionCookie(config, cookie, maxAgeMs) } };
+        const headers = { 'set-cookie': sessionCookie(config, cookie, maxAgeMs) };
+        return { json: sessionView(principal), headers, signedIn: principal };
       },
     }),
     route({

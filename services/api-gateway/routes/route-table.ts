@@ -16,6 +16,7 @@ import { plantRoutes } from './plant-routes.ts';
 import { rawRoutes } from './raw-routes.ts';
 import { ruleRoutes } from './rule-routes.ts';
 import { seriesRoutes } from './series-routes.ts';
+import { signInRoutes } from './sign-in-routes.ts';
 import { telemetryRoutes } from './telemetry-routes.ts';
 import { waveformRoutes } from './waveform-routes.ts';
 
@@ -44,6 +45,7 @@ export function routeTable(
     ...deviceRoutes(limits),
     ...commandRoutes(),
     ...accessRoutes(limits),
+    ...signInRoutes(),
     ...auditRoutes(),
     ...ledgerRoutes(),
     ...eventRoutes(),

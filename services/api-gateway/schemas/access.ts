@@ -13,6 +13,36 @@ export const signInRequestSchema = z
   .strictObject({ code: z.string().min(1).max(256) })
   .meta({ id: 'SignIn', description: 'The code of a one-time sign-in link' });
 
+export const signInIssuersSchema = z.object({ issuers: z.array(z.object({ id: z.string(), name: z.string() })) }).meta({
+  id: 'SignInIssuers',
+  description: 'Where people of this site may sign in, besides by one-time links',
+  examples: [{ issuers: [{ id: 'company', name: 'Example Corp' }] }],
+});
+
+export const signInIssuerSchema = z.object({
+  issuer: nameSchema.meta({ description: 'The `id` of one of GET /v1/sign-in-issuers' }),
+});
+
+/** No other address than one of the page: nobody is sent elsewhere by a link to here. */
+export const beginSignInQuerySchema = z.object({
+  returnTo: z
+    .string()
+    .max(512)
+    .regex(/^\/(#[\w\-.~%/?=&:,@!$'()*+;]*)?$/, { error: 'must be a path of the page, such as /#/alarms' })
+    .default('/')
+    .meta({ description: 'Where at the page to go on: `/`, with a fragment where there is one' }),
+});
+
+const answered = z.string().max(8192).optional();
+
+/** A client passes over what it does not know (RFC 6749, 4.1.2). */
+export const signInAnswerSchema = z.looseObject({
+  code: answered.meta({ description: 'Redeemed at the issuer, once' }),
+  state: answered.meta({ description: 'Of the attempt that this browser has begun' }),
+  iss: answered.meta({ description: 'Who answers (RFC 9207)' }),
+  error: answered.meta({ description: 'Why nobody is let in' }),
+});
+
 export const sessionSchema = z
   .object({
     subject: z.string(),
@@ -61,6 +91,7 @@ export const tokenListQuerySchema = z.object(pageQuerySchema(500, 100));
 export const tokensSchema = pageSchema(tokenSchema).meta({ id: 'Tokens', description: 'Newest first' });
 export const tokenAddressSchema = z.object({ id: z.string().min(1).max(64) });
 
+export type SignInIssuers = z.infer<typeof signInIssuersSchema>;
 export type Session = z.infer<typeof sessionSchema>;
 export type TokenView = z.infer<typeof tokenSchema>;
 export type CreatedToken = z.infer<typeof createdTokenSchema>;

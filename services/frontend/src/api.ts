@@ -1,5 +1,5 @@
 import type { Problem } from '../../api-gateway/schemas/problem.ts';
-import type { Session } from '../../api-gateway/schemas/access.ts';
+import type { Session, SignInIssuers } from '../../api-gateway/schemas/access.ts';
 
 /** What the page says when a call fails: the problem's own words, or that nothing answered. */
 export class ApiError extends Error {
@@ -33,6 +33,12 @@ export async function signIn(code: string): Promise<Session> {
 
 export async function currentSession(): Promise<Session> {
   return remember(await call<Session>('GET', '/v1/session'));
+}
+
+/** Where people may sign in besides by a one-time link; nowhere where that cannot be told. */
+export async function signInIssuers(): Promise<SignInIssuers['issuers']> {
+  const { issuers } = await call<SignInIssuers>('GET', '/v1/sign-in-issuers').catch(() => ({ issuers: [] }));
+  return issuers;
 }
 
 export async function signOut(): Promise<void> {

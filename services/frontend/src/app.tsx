@@ -8,6 +8,7 @@ import { AlarmsPage } from './pages/alarms.tsx';
 import { FleetPage } from './pages/fleet.tsx';
 import { LedgerPage } from './pages/ledger.tsx';
 import { MachinePage } from './pages/machine.tsx';
+import { SignedOut } from './pages/signed-out.tsx';
 import { SIGNED_OUT, useResource } from './resource.ts';
 import { useRoute, type Route } from './route.ts';
 
@@ -43,7 +44,8 @@ export function App() {
     };
   }, []);
   if (signInState.state === 'checking') return <p className="notice">Signing in…</p>;
-  if (signInState.state === 'signed-out') return <SignedOut reason={signInState.reason} />;
+  if (signInState.state === 'signed-out')
+    return <SignedOut reason={signInState.reason} problem={arrival?.problem ?? undefined} />;
   const { tenant, subject } = signInState.session;
   return (
     <LiveProvider account={`${tenant}/${subject}`}>
@@ -56,12 +58,10 @@ const RETRY_MS = 2000;
 
 /** Starting twice must not use a one-time code twice; one that did not arrive may be sent again. */
 let beginning: Promise<Session> | undefined;
-let code: string | null | undefined;
+let arrival: Arrival | undefined;
 function begin(): Promise<Session> {
-  if (code === undefined) {
-    code = location.pathname === '/sign-in' ? new URLSearchParams(location.search).get('code') : null;
-    if (code !== null) history.replaceState(null, '', '/');
-  }
+  arrival ??= arrivalAt(location);
+  const { code } = arrival;
   beginning ??= (code === null ? currentSession() : signIn(code)).catch((error: unknown) => {
     beginning = undefined;
     throw error;
@@ -69,22 +69,17 @@ function begin(): Promise<Session> {
   return beginning;
 }
 
-function SignedOut({ reason }: { readonly reason: ApiError }) {
-  const isAbsent = reason.status === undefined;
-  return (
-    <main className="signed-out">
-      <h1>Tribo</h1>
-      <p role="alert">{isAbsent || reason.status !== 401 ? reason.message : 'Nobody is signed in.'}</p>
-      {isAbsent ? (
-        <p>{reason.remedy}</p>
-      ) : (
-        <p>
-          Open the one-time link that the platform printed when it started, or make a new one:{' '}
-          <code>npx tribo token sign-in your-name --role operator</code>
-        </p>
-      )}
-    </main>
-  );
+/** What the address says that a one-time link, or a sign-in that failed, has sent somebody to. It is not left in the history. */
+interface Arrival {
+  readonly code: string | null;
+  readonly problem: string | null;
+}
+
+function arrivalAt({ pathname, search }: Location): Arrival {
+  if (pathname !== '/sign-in') return { code: null, problem: null };
+  const query = new URLSearchParams(search);
+  history.replaceState(null, '', '/');
+  return { code: query.get('code'), problem: query.get('problem') };
 }
 
 const PAGES: readonly { readonly page: Route['page']; readonly title: string; readonly href: string }[] = [

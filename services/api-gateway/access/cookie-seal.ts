@@ -1,0 +1,53 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { SecretStore } from '#core/ports/secret-store.ts';
+
+const KEY_SECRET = 'api-gateway.session-key';
+
+/** What a cookie of one purpose says is nothing in one of another. */
+type Purpose = 'session' | 'csrf' | 'sign-in';
+
+/** Signs what browsers keep, with a key from the secret store: it outlives a restart, and any replica can read it. */
+export class CookieSeal {
+  readonly #key: Buffer;
+
+  static async open(secrets: SecretStore): Promise<CookieSeal> {
+    let key = await secrets.get(KEY_SECRET);
+    if (key === undefined) {
+      key = randomBytes(32).toString('base64url');
+      await secrets.put(KEY_SECRET, key);
+    }
+    return new CookieSeal(Buffer.from(key, 'base64url'));
+  }
+
+  private constructor(key: Buffer) {
+    this.#key = key;
+  }
+
+  /** The value of a cookie that whoever has it can read, and nobody can change. */
+  seal(purpose: Purpose, content: object): string {
+    const text = Buffer.from(JSON.stringify(content)).toString('base64url');
+    return `${text}.${this.mac(purpose, text)}`;
+  }
+
+  /** What was sealed for that purpose; undefined where it was not. */
+  unseal(purpose: Purpose, cookie: string): unknown {
+    const [text, mac, rest] = cookie.split('.', 3);
+    if (text === undefined || mac === undefined || rest !== undefined || !this.isMac(purpose, text, mac))
+      return undefined;
+    return JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
+  }
+
+  mac(purpose: Purpose, text: string): string {
+    return this.#mac(purpose, text).toString('base64url');
+  }
+
+  isMac(purpose: Purpose, text: string, sent: string): boolean {
+    const expected = this.#mac(purpose, text);
+    const given = Buffer.from(sent, 'base64url');
+    return given.length === expected.length && timingSafeEqual(given, expected);
+  }
+
+  #mac(purpose: Purpose, text: string): Buffer {
+    return createHmac('sha256', this.#key).update(`${purpose}:${text}`).digest();
+  }
+}
