@@ -64,13 +64,32 @@ export function provide<Name extends PortName, Schema extends z.ZodType>(
   };
 }
 
+/** What a verification says of a notifier. */
+interface NotifierVerified<Settings> {
+  /** Who or what is told. */
+  readonly target: (settings: Settings) => string;
+  /** What the role must be allowed to do for it, in the words of the provider. */
+  readonly needs: (settings: Settings) => string;
+}
+
 /** Makes an offer of a notifier, which a site has besides its others. */
 export function provideNotifier<Schema extends z.ZodType>(
   adapter: string,
   schema: Schema,
   open: (settings: z.output<Schema>) => Promise<Notifier>,
+  verified: NotifierVerified<z.output<Schema>>,
 ): Offer {
-  const offer = provide('notifiers', adapter, schema, async (settings, { closing }) => [closing(await open(settings))]);
+  const offer = provide(
+    'notifiers',
+    adapter,
+    schema,
+    async (settings, { closing }) => [closing(await open(settings))],
+    async (settings, tools) =>
+      (await import('./notifier-verification.ts')).notifierVerification(() => open(settings), tools, {
+        target: verified.target(settings),
+        needs: verified.needs(settings),
+      }),
+  );
   return { ...offer, isOneOfSeveral: true };
 }
 

@@ -59,8 +59,12 @@ export const awsOffers: readonly Offer[] = [
     async (settings, { closing }) => closing(await DynamodbCheckpointStore.open(settings)),
     async (settings, tools) => (await verifications()).verifyDynamodbCheckpointStore(settings, tools),
   ),
-  provide('eventStream', 'kinesis-event-stream', kinesisEventStreamConfigSchema, async (settings, { closing }) =>
-    closing(await KinesisEventStream.open(settings)),
+  provide(
+    'eventStream',
+    'kinesis-event-stream',
+    kinesisEventStreamConfigSchema,
+    async (settings, { closing }) => closing(await KinesisEventStream.open(settings)),
+    async (settings, tools) => (await verifications()).verifyKinesisEventStream(settings, tools),
   ),
   {
     ...provide(
@@ -71,6 +75,7 @@ export const awsOffers: readonly Offer[] = [
         const [devices, clock] = [await get('deviceRegistry'), await get('clock')];
         return (hooks) => new IotCoreDeviceGateway(settings, { ...hooks, devices, clock });
       },
+      async (settings, tools) => (await verifications()).verifyIotCoreDeviceGateway(settings, tools),
     ),
     needs: { deviceRegistry: 'iot-core-device-registry' },
     describeConnection: (settings) => iotCoreConnection(settings as IotCoreDeviceGatewayConfig),
@@ -80,12 +85,14 @@ export const awsOffers: readonly Offer[] = [
     'iot-core-device-registry',
     iotCoreDeviceRegistryConfigSchema,
     async (settings, { closing, get }) => closing(await IotCoreDeviceRegistry.open(settings, await get('clock'))),
+    async (settings, tools) => (await verifications()).verifyIotCoreDeviceRegistry(settings, tools),
   ),
   provide(
     'modelInference',
     'sagemaker-model-inference',
     sagemakerModelInferenceConfigSchema,
     async (settings, { closing }) => closing(await SagemakerModelInference.open(settings)),
+    async (settings) => (await verifications()).verifySagemakerModelInference(settings),
   ),
   provide(
     'modelRegistry',
@@ -95,8 +102,15 @@ export const awsOffers: readonly Offer[] = [
       const parts = { objects: await get('objectStore'), checkpoints: await get('checkpointStore') };
       return closing(await SagemakerModelRegistry.open(settings, { ...parts, clock: await get('clock') }));
     },
+    async (settings) => (await verifications()).verifySagemakerModelRegistry(settings),
   ),
-  provideNotifier('sns-notifier', snsNotifierConfigSchema, (settings) => SnsNotifier.open(settings)),
-  provideNotifier('ses-notifier', sesNotifierConfigSchema, (settings) => SesNotifier.open(settings)),
+  provideNotifier('sns-notifier', snsNotifierConfigSchema, (settings) => SnsNotifier.open(settings), {
+    target: ({ topicArn }) => `topic ${topicArn}`,
+    needs: ({ topicArn }) => `sns:Publish on ${topicArn}`,
+  }),
+  provideNotifier('ses-notifier', sesNotifierConfigSchema, (settings) => SesNotifier.open(settings), {
+    target: ({ to }) => to.join(', '),
+    needs: ({ from }) => `ses:SendEmail and ses:SendRawEmail on the identity of ${from}`,
+  }),
   issuerOffer('cognito-identity-verifier', cognitoIdentityVerifierConfigSchema, cognitoTokens),
 ];

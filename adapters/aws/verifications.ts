@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '#core/clock.ts';
 import { checkpointStoreContract } from '#core/contracts/checkpoint-store.contract.ts';
 import {
+  deployedChecks,
   deployedContract,
   VERIFICATION_MARK,
   wasLeft,
@@ -9,6 +11,7 @@ import {
 } from '#core/contracts/verification.ts';
 import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import { bucketVerification } from '../bucket-verification.ts';
+import { CHANGES_NAME, devicesVerification } from '../devices-verification.ts';
 import { secretsVerification } from '../secrets-verification.ts';
 import { awsCall } from './aws-errors.ts';
 import type { DynamodbCheckpointStoreConfig } from './dynamodb-checkpoint-store/config.ts';
@@ -18,12 +21,28 @@ import {
   leaseKey,
 } from './dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
 import { openDynamoTable, type DynamoTable } from './dynamo-table.ts';
+import { inferenceVerification } from '../inference-verification.ts';
+import type { IotCoreDeviceGatewayConfig } from './iot-core-device-gateway/config.ts';
+import { iotCoreGatewayVerification } from './iot-core-gateway-verification.ts';
+import type { KinesisEventStreamConfig } from './kinesis-event-stream/config.ts';
+import { kinesisVerification } from './kinesis-verification.ts';
+import type { SagemakerModelInferenceConfig } from './sagemaker-model-inference/config.ts';
+import { SagemakerModelInference } from './sagemaker-model-inference/sagemaker-model-inference.ts';
+import { openModelPackages } from './sagemaker-model-registry/client.ts';
+import type { SagemakerModelRegistryConfig } from './sagemaker-model-registry/config.ts';
+import { IOT_CODES } from './iot-codes.ts';
+import { openIotRegistry } from './iot-core-device-registry/client.ts';
+import type { IotCoreDeviceRegistryConfig } from './iot-core-device-registry/config.ts';
+import { IotCoreDeviceRegistry } from './iot-core-device-registry/iot-core-device-registry.ts';
 import type { S3ObjectStoreConfig } from './s3-object-store/config.ts';
 import { S3ObjectStore } from './s3-object-store/s3-object-store.ts';
 import type { SecretsManagerSecretStoreConfig } from './secrets-manager-secret-store/config.ts';
 import { SecretsManagerSecretStore } from './secrets-manager-secret-store/secrets-manager-secret-store.ts';
 import type { SsmSecretStoreConfig } from './ssm-secret-store/config.ts';
 import { SsmSecretStore } from './ssm-secret-store/ssm-secret-store.ts';
+
+/** How often changes are looked for, for a case that waits for one. */
+const SOON_MS = 1_000;
 
 export async function verifyS3ObjectStore(settings: S3ObjectStoreConfig, { run }: VerificationTools) {
   const { bucket, prefix } = settings;
@@ -55,6 +74,79 @@ export function verifySsmSecretStore(settings: SsmSecretStoreConfig, { run }: Ve
     ...{ run, where: `Parameter Store below ${prefix}` },
     needs: `ssm:GetParameter, PutParameter, DeleteParameter on parameter${prefix}*`,
   });
+}
+
+/** With a thing of its own that tells of changes: the site's services are not woken by devices that are none of theirs. */
+export async function verifyIotCoreDeviceRegistry(settings: IotCoreDeviceRegistryConfig, { run }: VerificationTools) {
+  const { region, policies, thingType, timeoutMs, changePollMs } = settings;
+  const own = { ...settings, changesThing: CHANGES_NAME, changePollMs: Math.min(changePollMs, SOON_MS) };
+  const iot = await openIotRegistry(settings);
+  const actions = [
+    ...['CreateThing', 'UpdateThing', 'DescribeThing', 'DeleteThing', 'ListThings', 'ListThingPrincipals'],
+    ...['AttachThingPrincipal', 'DetachThingPrincipal', 'CreateKeysAndCertificate', 'DescribeCertificate'],
+    ...['UpdateCertificate', 'DeleteCertificate', 'AttachPolicy', 'DetachPolicy', 'ListAttachedPolicies'],
+  ];
+  return devicesVerification({
+    ...{ run, where: `IoT Core in ${region}` },
+    needs: `iot:${actions.join(', ')}, with the thing type ${thingType} and the policies ${policies.join(', ')}`,
+    open: () => IotCoreDeviceRegistry.open(own, systemClock),
+    discardChanges: () =>
+      awsCall({ what: `remove the thing ${CHANGES_NAME}`, timeoutMs, codes: IOT_CODES }, async (signal) => {
+        if (await iot.getThing(CHANGES_NAME, signal)) await iot.deleteThing(CHANGES_NAME, signal);
+      }),
+    close: () => iot.close(),
+  });
+}
+
+/** With the table of its groups. */
+export function verifyKinesisEventStream(settings: KinesisEventStreamConfig, tools: VerificationTools) {
+  return kinesisVerification(settings, tools, verifyDynamodbCheckpointStore);
+}
+
+/** With the table of its state. */
+export function verifyIotCoreDeviceGateway(settings: IotCoreDeviceGatewayConfig, tools: VerificationTools) {
+  return iotCoreGatewayVerification(settings, tools, verifyDynamodbCheckpointStore);
+}
+
+export function verifySagemakerModelInference(settings: SagemakerModelInferenceConfig) {
+  const { endpointName, region } = settings;
+  return inferenceVerification(() => SagemakerModelInference.open(settings), {
+    where: `SageMaker endpoint ${endpointName}`,
+    needs: `sagemaker:InvokeEndpoint on endpoint/${endpointName} in ${region}`,
+  });
+}
+
+/** Reads the groups of the site's models and their packages: the services may not delete a package, which would stay. */
+export async function verifySagemakerModelRegistry(settings: SagemakerModelRegistryConfig): Promise<Verification> {
+  const { groupPrefix, timeoutMs } = settings;
+  const packages = await openModelPackages(settings);
+  const call = <Result>(what: string, work: (signal: AbortSignal) => Promise<Result>) =>
+    awsCall({ what, timeoutMs }, work);
+  const readAll = async () => {
+    const groups = await call(`list groups ${groupPrefix}*`, (signal) => packages.groups(groupPrefix, signal));
+    for (const { name } of groups.filter((each) => each.name.startsWith(`${groupPrefix}-`)))
+      await call(`list packages of ${name}`, (signal) => packages.packages(name, signal));
+  };
+  return {
+    makes: 'nothing',
+    needs: `sagemaker:ListModelPackageGroups; sagemaker:ListModelPackages on model-package-group/${groupPrefix}-*`,
+    contracts: [
+      deployedChecks(
+        'model-registry',
+        [{ name: `the groups ${groupPrefix}-* and their versions are listed`, run: readAll }],
+        [
+          {
+            name: 'the contract of model registries: versions are registered and promoted',
+            why: 'a version stays, as the services may not delete one',
+            byHand:
+              '`tribo model register` for a tenant of its own; the site’s object store and checkpoints are verified by themselves',
+          },
+        ],
+      ),
+    ],
+    sweep: async () => 0,
+    close: async () => packages.close(),
+  };
 }
 
 /** Each case has checkpoints and leases of its own names, which an item of the table notes before they are made. */

@@ -42,9 +42,15 @@ export const azureOffers: readonly Offer[] = [
     'azure-ml-model-inference',
     azureMlModelInferenceConfigSchema,
     async (settings, { closing }) => closing(await AzureMlModelInference.open(settings)),
+    async (settings) => (await verifications()).verifyAzureMlModelInference(settings),
   ),
-  provide('eventStream', 'event-hubs-event-stream', eventHubsEventStreamConfigSchema, async (settings, { closing }) =>
-    closing(await EventHubsEventStream.open(settings)),
+  provide(
+    'eventStream',
+    'event-hubs-event-stream',
+    eventHubsEventStreamConfigSchema,
+    async (settings, { closing }) => closing(await EventHubsEventStream.open(settings)),
+    async (settings, tools) =>
+      (await import('./event-hubs-verification.ts')).verifyEventHubsEventStream(settings, tools),
   ),
   {
     ...provide(
@@ -55,6 +61,8 @@ export const azureOffers: readonly Offer[] = [
         const [devices, clock] = [await get('deviceRegistry'), await get('clock')];
         return (hooks) => new IotHubDeviceGateway(settings, { ...hooks, devices, clock });
       },
+      async (settings, tools) =>
+        (await import('./iot-hub-gateway-verification.ts')).verifyIotHubDeviceGateway(settings, tools),
     ),
     needs: { deviceRegistry: 'iot-hub-device-registry' },
     describeConnection: (settings) => iotHubConnection(settings as IotHubDeviceGatewayConfig),
@@ -64,9 +72,16 @@ export const azureOffers: readonly Offer[] = [
     'iot-hub-device-registry',
     iotHubDeviceRegistryConfigSchema,
     async (settings, { closing, get }) => closing(await IotHubDeviceRegistry.open(settings, await get('clock'))),
+    async (settings, tools) => (await verifications()).verifyIotHubDeviceRegistry(settings, tools),
   ),
-  provideNotifier('communication-notifier', communicationNotifierConfigSchema, (settings) =>
-    CommunicationNotifier.open(settings),
+  provideNotifier(
+    'communication-notifier',
+    communicationNotifierConfigSchema,
+    (settings) => CommunicationNotifier.open(settings),
+    {
+      target: ({ to }) => to.join(', '),
+      needs: ({ endpoint }) => `the role Communication and Email Service Owner on ${endpoint}`,
+    },
   ),
   issuerOffer('entra-identity-verifier', entraIdentityVerifierConfigSchema, entraTokens),
 ];

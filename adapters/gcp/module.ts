@@ -25,8 +25,13 @@ export const gcpOffers: readonly Offer[] = [
     async (settings, { closing }) => closing(await GcsObjectStore.open(settings)),
     async (settings, tools) => (await verifications()).verifyGcsObjectStore(settings, tools),
   ),
-  provide('eventStream', 'pubsub-event-stream', pubsubEventStreamConfigSchema, async (settings, { closing, get }) =>
-    closing(await PubsubEventStream.open(settings, { checkpoints: await get('checkpointStore') })),
+  provide(
+    'eventStream',
+    'pubsub-event-stream',
+    pubsubEventStreamConfigSchema,
+    async (settings, { closing, get }) =>
+      closing(await PubsubEventStream.open(settings, { checkpoints: await get('checkpointStore') })),
+    async (settings, tools) => (await import('./pubsub-verification.ts')).verifyPubsubEventStream(settings, tools),
   ),
   provide(
     'secretStore',
@@ -40,8 +45,12 @@ export const gcpOffers: readonly Offer[] = [
     'vertex-ai-model-inference',
     vertexAiModelInferenceConfigSchema,
     async (settings, { closing }) => closing(await VertexAiModelInference.open(settings)),
+    async (settings) => (await verifications()).verifyVertexAiModelInference(settings),
   ),
-  provideNotifier('pubsub-notifier', pubsubNotifierConfigSchema, (settings) => PubsubNotifier.open(settings)),
+  provideNotifier('pubsub-notifier', pubsubNotifierConfigSchema, (settings) => PubsubNotifier.open(settings), {
+    target: ({ topic, projectId }) => `topic ${topic} of ${projectId}`,
+    needs: ({ topic }) => `the role Pub/Sub Publisher on topic ${topic}`,
+  }),
   issuerOffer(
     'identity-platform-identity-verifier',
     identityPlatformIdentityVerifierConfigSchema,

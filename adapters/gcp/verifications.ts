@@ -3,6 +3,9 @@ import { bucketVerification } from '../bucket-verification.ts';
 import { secretsVerification } from '../secrets-verification.ts';
 import type { GcsObjectStoreConfig } from './gcs-object-store/config.ts';
 import { GcsObjectStore } from './gcs-object-store/gcs-object-store.ts';
+import { inferenceVerification } from '../inference-verification.ts';
+import type { VertexAiModelInferenceConfig } from './vertex-ai-model-inference/config.ts';
+import { VertexAiModelInference } from './vertex-ai-model-inference/vertex-ai-model-inference.ts';
 import { openSecretManager } from './secret-manager-secret-store/client.ts';
 import type { SecretManagerSecretStoreConfig } from './secret-manager-secret-store/config.ts';
 import { SecretManagerSecretStore } from './secret-manager-secret-store/secret-manager-secret-store.ts';
@@ -25,4 +28,10 @@ export function verifySecretManagerSecretStore(
     ...{ run, where: `Secret Manager of ${projectId}, below ${prefix}` },
     needs: `the role Secret Manager Admin in ${projectId} for secrets that begin with ${prefix}`,
   });
+}
+
+export function verifyVertexAiModelInference(settings: VertexAiModelInferenceConfig) {
+  const where = `Vertex AI endpoint ${settings.endpointId}`;
+  const needs = `aiplatform.endpoints.predict on ${where} in ${settings.location}`;
+  return inferenceVerification(() => VertexAiModelInference.open(settings), { where, needs });
 }

@@ -4,7 +4,11 @@ import { KafkaEventStream } from './kafka-event-stream/kafka-event-stream.ts';
 
 /** What a site may have of Kafka, and of what speaks its protocol. */
 export const kafkaOffers: readonly Offer[] = [
-  provide('eventStream', 'kafka-event-stream', kafkaEventStreamConfigSchema, async (settings, { closing }) =>
-    closing(await KafkaEventStream.open(settings)),
+  provide(
+    'eventStream',
+    'kafka-event-stream',
+    kafkaEventStreamConfigSchema,
+    async (settings, { closing }) => closing(await KafkaEventStream.open(settings)),
+    async (settings, tools) => (await import('./verifications.ts')).verifyKafkaEventStream(settings, tools),
   ),
 ];

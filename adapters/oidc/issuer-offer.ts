@@ -4,6 +4,7 @@ import type { GetPort } from '#core/ports/tokens.ts';
 import { provide, type Offer } from '../provider-module.ts';
 import {
   jwksIdentityVerifierConfigSchema,
+  type JwksIdentityVerifierConfig,
   type JwksIdentityVerifierSettings,
 } from './jwks-identity-verifier/config.ts';
 import { JwksIdentityVerifier } from './jwks-identity-verifier/jwks-identity-verifier.ts';
@@ -15,17 +16,21 @@ export function issuerOffer<Schema extends z.ZodType>(
   schema: Schema,
   tokens: (settings: z.output<Schema>) => JwksIdentityVerifierSettings,
 ): Offer {
-  const offer = provide('identityVerifiers', adapter, schema, async (settings, { get }) => [
-    await openVerifier(tokens(settings), get),
-  ]);
+  const settingsOf = (settings: z.output<Schema>) => jwksIdentityVerifierConfigSchema.parse(tokens(settings));
+  const offer = provide(
+    'identityVerifiers',
+    adapter,
+    schema,
+    async (settings, { get }) => [await openVerifier(settingsOf(settings), get)],
+    async (settings) => (await import('./issuer-verification.ts')).verifyIssuer(settingsOf(settings)),
+  );
   return {
     ...{ ...offer, isOneOfSeveral: true },
     aloneFor: (settings) => `the issuer ${tokens(settings as z.output<Schema>).issuer}`,
   };
 }
 
-async function openVerifier(settings: JwksIdentityVerifierSettings, get: GetPort): Promise<IssuerVerifier> {
-  const { signIn, ...config } = jwksIdentityVerifierConfigSchema.parse(settings);
+async function openVerifier({ signIn, ...config }: JwksIdentityVerifierConfig, get: GetPort): Promise<IssuerVerifier> {
   const clock = await get('clock');
   if (!signIn) return new JwksIdentityVerifier(config, { clock });
   return new SignInIdentityVerifier({ ...config, signIn }, { clock, secrets: await get('secretStore') });

@@ -11,6 +11,8 @@ export interface Verification {
   readonly makes: string;
   /** What the role must be allowed to do for it, in the words of the provider. */
   readonly needs: string;
+  /** What a run asks for, where nothing is done without it: `--notify`. */
+  readonly asksFor?: string;
   readonly contracts: readonly DeployedContract[];
   /** Removes what was left by the runs of which `isOver` holds, and returns how many things that were. */
   sweep(isOver: (run: string) => boolean): Promise<number>;
@@ -21,6 +23,8 @@ export interface Verification {
 export interface VerificationTools {
   /** Of {@link newRun}: what the run makes is named with it. */
   readonly run: string;
+  /** Whether people may be told something, that it is a test. */
+  readonly notify: boolean;
   /** Another port, which this machine has for the time of the run: what is verified is the one adapter. */
   readonly get: GetPort;
 }
@@ -54,6 +58,50 @@ export function deployedContract<Harness>(
       run: () => runContractCase(each, makeHarness),
     })),
   };
+}
+
+/** A look at what is deployed, of a port whose contract would disturb those who use it. */
+export interface DeployedCheck {
+  /** What holds: a specification in words. */
+  readonly name: string;
+  /** @throws PortError failed_precondition where what is deployed is not so, Unchecked where that cannot be seen. */
+  run(): Promise<void>;
+}
+
+/** What nothing here looks at. */
+export interface NotChecked {
+  readonly name: string;
+  readonly why: string;
+  /** How somebody finds it out. */
+  readonly byHand: string;
+}
+
+/** What a check throws that cannot see what it is to look at. */
+export class Unchecked extends Error {
+  override readonly name = 'Unchecked';
+
+  constructor(why: string, byHand: string) {
+    super(reasonOf({ why, byHand }));
+  }
+}
+
+/** Looks in place of a contract, with what they do not look at told by name. */
+export function deployedChecks(
+  name: string,
+  checks: readonly DeployedCheck[],
+  notChecked: readonly NotChecked[] = [],
+): DeployedContract {
+  return {
+    name,
+    cases: [
+      ...checks.map((check) => ({ name: check.name, leftOut: undefined, run: () => check.run() })),
+      ...notChecked.map((each) => ({ name: each.name, leftOut: reasonOf(each), run: async () => undefined })),
+    ],
+  };
+}
+
+function reasonOf({ why, byHand }: Pick<NotChecked, 'why' | 'byHand'>): string {
+  return `not checked, as ${why}; by hand: ${byHand}`;
 }
 
 /** Begin of the names of what runs make, before the run's own. */

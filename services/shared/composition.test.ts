@@ -136,10 +136,15 @@ describe('a site of a provider', () => {
       'notifiers:\n  - { adapter: bell-notifier, name: one }\n  - { adapter: bell-notifier, name: two }',
     );
     const closed: string[] = [];
-    const bell = provideNotifier('bell-notifier', z.strictObject({ name: z.string() }), async ({ name }) => ({
-      ...{ name, takes: new Set(['alarm'] as const), send: async () => undefined },
-      close: async () => void closed.push(name),
-    }));
+    const bell = provideNotifier(
+      'bell-notifier',
+      z.strictObject({ name: z.string() }),
+      async ({ name }) => ({
+        ...{ name, takes: new Set(['alarm'] as const), send: async () => undefined },
+        close: async () => void closed.push(name),
+      }),
+      { target: ({ name }) => name, needs: () => 'nothing' },
+    );
     const runtime = openRuntime(configuration({ portsFile }), 'test', {
       choice: { families: { tower: [bell] }, providers: { embedded: {} } },
     });

@@ -5,14 +5,14 @@ import { openIotData } from '#adapters/aws/iot-core-device-gateway/client.ts';
 import { iotCoreDeviceGatewayConfigSchema } from '#adapters/aws/iot-core-device-gateway/config.ts';
 import { IotCoreDeviceGateway } from '#adapters/aws/iot-core-device-gateway/iot-core-device-gateway.ts';
 import { topicRules } from '#adapters/aws/iot-core-device-gateway/topic-rules.ts';
-import { openIotRegistry } from '#adapters/aws/iot-core-device-registry/client.ts';
 import { iotCoreDeviceRegistryConfigSchema } from '#adapters/aws/iot-core-device-registry/config.ts';
 import { IotCoreDeviceRegistry } from '#adapters/aws/iot-core-device-registry/iot-core-device-registry.ts';
 import { openKinesis } from '#adapters/aws/kinesis-event-stream/client.ts';
+import { systemClock } from '#core/clock.ts';
 import type { DeviceId, MachineKey, TenantId } from '#core/domain/ids.ts';
 import { CONTRACT_PLACES, watchOpen } from './gateway-over-log.ts';
 import { IotCore } from './iot-core.ts';
-import { asIotCore, makeIotSite } from './moto-iot.ts';
+import { makeIotSite } from './moto-iot.ts';
 import { makeTable } from './moto-table.ts';
 import { Moto } from './moto.ts';
 
@@ -59,9 +59,7 @@ export class IotCoreWorlds implements AsyncDisposable {
     const registryConfig = iotCoreDeviceRegistryConfigSchema.parse({
       ...{ ...site.settings, endpoint, changePollMs: 100, ...timeouts },
     });
-    const devices = new IotCoreDeviceRegistry(registryConfig, {
-      iot: asIotCore(await openIotRegistry(registryConfig)),
-    });
+    const devices = await IotCoreDeviceRegistry.open(registryConfig, systemClock);
     const config = iotCoreDeviceGatewayConfigSchema.parse({
       ...{ region: REGION, endpoint, dataEndpoint: await via(core.endpoint) },
       ...{ deviceStream: DEVICE_STREAM, errorStream: ERROR_STREAM, stateTable: STATE_TABLE },

@@ -1,5 +1,4 @@
 import { devicePolicy, type IotArn } from '#adapters/aws/iot-core-device-registry/device-policy.ts';
-import type { IotRegistryCalls } from '#adapters/aws/iot-core-device-registry/client.ts';
 import type { Moto } from './moto.ts';
 
 const THING_TYPE = 'tribo-device';
@@ -17,15 +16,4 @@ export async function makeIotSite({ endpoint }: Moto, region: string) {
   for (const [index, policyName] of policies.entries())
     await iot.createPolicy({ policyName, policyDocument: devicePolicy(arn, index) });
   return { iot, arn, settings: { region, endpoint, thingType: THING_TYPE, policies, changesThing: 'tribo-changes' } };
-}
-
-/** IoT Core refuses another thing of a name that is taken; moto replaces the first. */
-export function asIotCore(calls: IotRegistryCalls): IotRegistryCalls {
-  return {
-    ...calls,
-    createThing: async (name, thingType, attributes, signal) => {
-      if (!(await calls.getThing(name, signal))) return calls.createThing(name, thingType, attributes, signal);
-      throw Object.assign(new Error('the thing is there'), { name: 'ResourceAlreadyExistsException' });
-    },
-  };
 }

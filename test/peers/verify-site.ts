@@ -60,6 +60,11 @@ export async function verifyAfterKill(open: (run: string) => Promise<Verificatio
   const killed = await open(newRun(Date.now() - 2 * 86_400_000));
   await killed.contracts[0]!.cases[0]!.run();
   await killed.close();
+  return verifyNow(open);
+}
+
+/** Verifies in this process. */
+export async function verifyNow(open: (run: string) => Promise<Verification>): Promise<PortVerdict> {
   const run = newRun(Date.now());
   const port = { port: 'verified', adapter: 'verified', open: () => open(run) };
   return verifyPort(port, run, { signal: new AbortController().signal, onCase: () => undefined });

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { systemClock } from '#core/clock.ts';
 import { deviceRegistryContract, type DeviceRegistryHarness } from '#core/contracts/device-registry.contract.ts';
 import { machineKey, type DeviceId, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { asIotCore, makeIotSite } from '#test/peers/moto-iot.ts';
+import { makeIotSite } from '#test/peers/moto-iot.ts';
 import { Moto } from '#test/peers/moto.ts';
-import { openIotRegistry } from './client.ts';
 import { iotCoreDeviceRegistryConfigSchema } from './config.ts';
 import { IotCoreDeviceRegistry } from './iot-core-device-registry.ts';
 
@@ -27,7 +27,7 @@ async function makeHarness(): Promise<DeviceRegistryHarness & { registry: IotCor
   const opened: IotCoreDeviceRegistry[] = [];
   const open = async () => {
     const config = iotCoreDeviceRegistryConfigSchema.parse({ ...site.settings, changePollMs: 20 });
-    const registry = new IotCoreDeviceRegistry(config, { iot: asIotCore(await openIotRegistry(config)) });
+    const registry = await IotCoreDeviceRegistry.open(config, systemClock);
     opened.push(registry);
     return registry;
   };
@@ -123,16 +123,19 @@ describe('a device as a thing', () => {
     expect(await site.iot.describeThing({ thingName: id })).toMatchObject({ thingName: id });
   });
 
-  it('is not added where a policy of the site is not there', async () => {
+  it('is not added where a policy of the site is not there, and leaves no certificate behind', async () => {
     await using harness = await makeHarness();
+    const count = async () => (await site.iot.listCertificates({})).certificates?.length;
+    const before = await count();
     const { tenants, suffix } = harness;
     const config = iotCoreDeviceRegistryConfigSchema.parse({ ...site.settings, policies: ['no-such-policy'] });
-    const registry = new IotCoreDeviceRegistry(config, { iot: asIotCore(await openIotRegistry(config)) });
+    const registry = await IotCoreDeviceRegistry.open(config, systemClock);
     const id = `gauge-${suffix}` as DeviceId;
     await expect(registry.addDevice({ id, tenant: tenants[0], machines: [] })).rejects.toMatchObject({
       ...{ name: 'PortError', code: 'failed_precondition' },
     });
     expect(await registry.getDevice(id)).toBeUndefined();
+    expect(await count()).toBe(before);
     registry.close();
   });
 });

@@ -140,13 +140,19 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
   async #issueCertificate(id: DeviceId, options: CallOptions, isActive = true): Promise<string> {
     const what = `issue a certificate to device ${id}`;
     const { arn, pem, key } = await this.#call(what, options, (signal) => this.#iot.createCertificate(signal));
-    for (const policy of this.#config.policies)
-      await this.#call(what, options, (signal) => this.#iot.attachPolicy(policy, arn, signal), {
-        // Made with the site, as the type of the things.
-        ResourceNotFoundException: 'failed_precondition',
-      });
-    await this.#call(what, options, (signal) => this.#iot.attach(arn, id, signal));
-    if (!isActive) await this.#call(what, options, (signal) => this.#iot.setActive(arn, false, signal));
+    try {
+      for (const policy of this.#config.policies)
+        await this.#call(what, options, (signal) => this.#iot.attachPolicy(policy, arn, signal), {
+          // Made with the site, as the type of the things.
+          ResourceNotFoundException: 'failed_precondition',
+        });
+      await this.#call(what, options, (signal) => this.#iot.attach(arn, id, signal));
+      if (!isActive) await this.#call(what, options, (signal) => this.#iot.setActive(arn, false, signal));
+    } catch (error) {
+      // Nobody has its key: of no thing, it would be found by nobody.
+      await this.#discard(arn, id, {}).catch(() => undefined);
+      throw error;
+    }
     return credentialsText({ certificate: pem, key });
   }
 
@@ -156,7 +162,11 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
     await this.#call(what, options, (signal) => this.#iot.setActive(arn, false, signal));
     for (const policy of await this.#call(what, options, (signal) => this.#iot.policiesOf(arn, signal)))
       await this.#call(what, options, (signal) => this.#iot.detachPolicy(policy, arn, signal));
-    await this.#call(what, options, (signal) => this.#iot.detach(arn, id, signal));
+    try {
+      await this.#call(what, options, (signal) => this.#iot.detach(arn, id, signal));
+    } catch (error) {
+      if (!hasCode(error, 'not_found')) throw error;
+    }
     try {
       await this.#call(what, options, (signal) => this.#iot.deleteCertificate(arn, signal));
     } catch (error) {

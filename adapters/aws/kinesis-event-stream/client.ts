@@ -36,6 +36,8 @@ export type ShardStart =
 export interface KinesisCalls {
   /** At most 500 records; the results are in their order. */
   put(stream: string, records: readonly OutgoingRecord[], signal: AbortSignal): Promise<readonly PutResult[]>;
+  /** What the stream is, for who judges it as a whole. */
+  summary(stream: string, signal: AbortSignal): Promise<{ readonly status: string; readonly retentionHours: number }>;
   shards(stream: string, signal: AbortSignal): Promise<readonly Shard[]>;
   iterator(stream: string, shard: string, start: ShardStart, signal: AbortSignal): Promise<string>;
   /** `next` is undefined after the last record of a closed shard. */
@@ -74,6 +76,11 @@ export async function openKinesis(place: AwsPlace): Promise<KinesisCalls> {
         ...(SequenceNumber !== undefined && { sequenceNumber: SequenceNumber }),
         ...(ErrorCode !== undefined && { errorCode: ErrorCode }),
       }));
+    },
+    summary: async (StreamName, abortSignal) => {
+      const command = new sdk.DescribeStreamSummaryCommand({ StreamName });
+      const { StreamDescriptionSummary: summary } = await client.send(command, { abortSignal });
+      return { status: summary?.StreamStatus ?? '', retentionHours: summary?.RetentionPeriodHours ?? 0 };
     },
     shards: async (StreamName, abortSignal) => {
       const found: Shard[] = [];

@@ -27,6 +27,10 @@ export interface PubsubCalls {
   createSubscription(topic: string, name: string, signal: AbortSignal): Promise<void>;
   deleteSubscription(name: string, signal: AbortSignal): Promise<void>;
   hasSubscription(name: string, signal: AbortSignal): Promise<boolean>;
+  /** Short names of all subscriptions of the project. */
+  subscriptions(signal: AbortSignal): Promise<readonly string[]>;
+  /** Whether this role may publish to the topic. */
+  mayPublish(topic: string, signal: AbortSignal): Promise<boolean>;
   pull(name: string, onMessage: (message: IncomingMessage) => void, onFailure: (error: unknown) => void): Pull;
   close(): Promise<void>;
 }
@@ -72,6 +76,15 @@ export async function openPubsub(config: PubsubEventStreamConfig): Promise<Pubsu
     hasSubscription: async (name, signal) => {
       const [isThere] = await waitFor(pubsub.subscription(name).exists(), signal);
       return isThere;
+    },
+    subscriptions: async (signal) => {
+      const [found] = await waitFor(pubsub.getSubscriptions(), signal);
+      return found.map(({ name }) => name.slice(name.lastIndexOf('/') + 1));
+    },
+    mayPublish: async (topic, signal) => {
+      const right = 'pubsub.topics.publish';
+      const [allowed] = await waitFor(pubsub.topic(topic).iam.testPermissions(right), signal);
+      return allowed[right] === true;
     },
     pull: (name, onMessage, onFailure) => {
       const subscription = pubsub.subscription(name, {

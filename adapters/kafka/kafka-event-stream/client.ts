@@ -71,6 +71,12 @@ export interface KafkaClient {
   /** By partition: where the log begins or ends, or the first record published at a time or later (else the end). */
   offsets(topic: string, at: 'begin' | 'end' | { readonly sinceMs: number }): Promise<Positions>;
   openReader(topic: string): PartitionReader;
+  /** Whether this client may publish to it; undefined where the brokers do not say. */
+  mayPublish(topic: string): Promise<boolean | undefined>;
+  /** The topic's configuration, by Kafka's names. */
+  settingsOf(topic: string): Promise<ReadonlyMap<string, string>>;
+  /** Of all groups that this client may see. */
+  groupIds(): Promise<readonly string[]>;
   joinGroup(groupId: string, topic: string, events: GroupMemberEvents): Promise<GroupMember>;
   close(): Promise<void>;
 }
@@ -186,6 +192,28 @@ class PlatformaticClient implements KafkaClient {
         [...found].map(([partition, offset]) => [partition, offset < 0n ? ends!.get(partition)! : offset]),
       );
     });
+  }
+
+  mayPublish(topic: string): Promise<boolean | undefined> {
+    return this.#call(`what may be done with ${topic}`, async () => {
+      const connection = await answered<Sdk.Connection>((done) => this.#asker[this.#sdk.kGetBootstrapConnection](done));
+      const ask = await answered<AskOperations>((done) => this.#asker[this.#sdk.kGetApi]('Metadata', done));
+      const { topics } = await answered<OperationsAnswer>((done) => ask(connection, [topic], false, true, done));
+      const allowed = topics[0]?.topicAuthorizedOperations ?? NOT_SAID;
+      return allowed === NOT_SAID ? undefined : (allowed & (1 << WRITE)) !== 0;
+    });
+  }
+
+  settingsOf(topic: string): Promise<ReadonlyMap<string, string>> {
+    return this.#call(`configuration of ${topic}`, async () => {
+      const resource = { resourceType: this.#sdk.ConfigResourceTypes.TOPIC, resourceName: topic };
+      const [described] = await this.#admin.describeConfigs({ resources: [resource] });
+      return new Map((described?.configs ?? []).map(({ name, value }) => [name, value ?? '']));
+    });
+  }
+
+  groupIds(): Promise<readonly string[]> {
+    return this.#call('list groups', async () => [...(await this.#admin.listGroups()).keys()]);
   }
 
   openReader(topic: string): PartitionReader {
@@ -314,6 +342,22 @@ type OffsetCommit = (
   topics: readonly object[],
   done: Done<unknown>,
 ) => void;
+/** Metadata, with what this client may do: https://kafka.apache.org/protocol.html#The_Messages_Metadata */
+type AskOperations = (
+  connection: Sdk.Connection,
+  topics: readonly string[],
+  autoCreates: boolean,
+  withOperations: boolean,
+  done: Done<OperationsAnswer>,
+) => void;
+interface OperationsAnswer {
+  readonly topics: readonly { readonly topicAuthorizedOperations?: number }[];
+}
+/** Of the protocol, where it is not asked or not known. */
+const NOT_SAID = -(2 ** 31);
+/** The bit of AclOperation. */
+const WRITE = 4;
+
 type Done<Result> = (error: Error | null | undefined, result?: Result) => void;
 
 function answered<Result>(call: (done: Done<Result>) => void): Promise<Result> {

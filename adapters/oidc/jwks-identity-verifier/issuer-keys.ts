@@ -17,13 +17,13 @@ type KeySource = Pick<
  */
 export function issuerKeys(source: KeySource, clock: Clock): ReturnType<typeof createRemoteJWKSet> {
   const { issuer, jwksUri, keysCooldownMs, keysMaxAgeMs, keysRetryMs, fetchTimeoutMs } = source;
-  const discovery = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  const discovery = discoveryOf(issuer);
   let failed: { readonly atMs: number; readonly error: unknown } | undefined;
   const fetchKeys: FetchImplementation = async (_url, options) => {
     // Each token with an unknown key would else be a request to an issuer that is in trouble already.
     if (failed && clock.monotonicMs() - failed.atMs < keysRetryMs) throw failed.error;
     try {
-      const keys = await fetchDocument(jwksUri ?? (await discoverKeys(discovery, issuer, options)), options);
+      const { text: keys } = await fetchDocument(jwksUri ?? (await discoverKeys(discovery, issuer, options)), options);
       failed = undefined;
       return new Response(keys);
     } catch (error) {
@@ -39,11 +39,16 @@ export function issuerKeys(source: KeySource, clock: Clock): ReturnType<typeof c
   });
 }
 
+/** Where an issuer says what it is. */
+export function discoveryOf(issuer: string): string {
+  return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+}
+
 type FetchOptions = Parameters<FetchImplementation>[1];
 
 /** Where an issuer says that its keys are. @throws Error where the document is another issuer's, or sends us to another host. */
-async function discoverKeys(discovery: string, issuer: string, options: FetchOptions): Promise<string> {
-  const document = discoverySchema.parse(JSON.parse(await fetchDocument(discovery, options)));
+export async function discoverKeys(discovery: string, issuer: string, options: FetchOptions): Promise<string> {
+  const document = discoverySchema.parse(JSON.parse((await fetchDocument(discovery, options)).text));
   if (document.issuer !== issuer)
     throw new Error(
       `${discovery} is of the issuer ${document.issuer}: set issuer to exactly that, or to its own address`,
@@ -53,12 +58,15 @@ async function discoverKeys(discovery: string, issuer: string, options: FetchOpt
   return document.jwks_uri;
 }
 
-/** @throws Error where the answer is not the document itself: also a redirect, which is not followed. */
-async function fetchDocument(url: string, options: FetchOptions): Promise<string> {
+/** With what its answer says of the time. @throws Error where the answer is not the document itself: also a redirect, which is not followed. */
+export async function fetchDocument(
+  url: string,
+  options: FetchOptions,
+): Promise<{ readonly text: string; readonly date: string | null }> {
   const response = await fetch(url, options);
   if (response.status !== 200 || !response.body) {
     await response.body?.cancel();
     throw new Error(`${url} answered ${response.status}`);
   }
-  return (await bodyOf(response, url)).toString('utf8');
+  return { text: (await bodyOf(response, url)).toString('utf8'), date: response.headers.get('date') };
 }

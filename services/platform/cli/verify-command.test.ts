@@ -35,35 +35,11 @@ describe('tribo verify', () => {
   );
 });
 
-/** Named as such in docs/verify.md. */
-const NOT_VERIFIED = [
-  'cognito-identity-verifier',
-  'communication-notifier',
-  'entra-identity-verifier',
-  'event-hubs-event-stream',
-  'identity-platform-identity-verifier',
-  'iot-core-device-gateway',
-  'iot-core-device-registry',
-  'iot-hub-device-gateway',
-  'iot-hub-device-registry',
-  'jwks-identity-verifier',
-  'kafka-event-stream',
-  'kinesis-event-stream',
-  'mqtt-device-gateway',
-  'pubsub-event-stream',
-  'pubsub-notifier',
-  'sagemaker-model-inference',
-  'sagemaker-model-registry',
-  'azure-ml-model-inference',
-  'vertex-ai-model-inference',
-  'ses-notifier',
-  'sns-notifier',
-];
-
 describe('the adapters that a site may choose', () => {
-  it('are run by `tribo verify`; else give the offer in module.ts its `verify`, or name it in NOT_VERIFIED and docs/verify.md', () => {
+  it('say how they are looked at where they are deployed: an offer in module.ts has its `verify`', () => {
     const offers = Object.values(FAMILIES).flat();
     const without = offers.filter(({ verify }) => !verify).map(({ adapter }) => adapter);
-    expect(without.toSorted()).toEqual(NOT_VERIFIED.toSorted());
+    expect(offers.length).toBeGreaterThan(0);
+    expect(without).toEqual([]);
   });
 });

@@ -14,6 +14,7 @@ interface VerifyFlags {
   readonly port?: string;
   readonly dryRun?: true;
   readonly clean?: true;
+  readonly notify?: true;
   readonly within: number;
 }
 
@@ -39,6 +40,7 @@ export function addVerifyCommand(program: Command, action: Action): void {
     .option('--port <ports>', 'only these, with commas between them')
     .option('--dry-run', 'tell what would be run, what it makes there and what it must be allowed to do')
     .option('--clean', 'run nothing: remove what earlier runs left, and runs that go on elsewhere have made')
+    .option('--notify', 'send one test message by each notifier of the site: people receive it')
     .option('--within <minutes>', 'give up after so long', numberUpTo(DAY_MINUTES), 60)
     .action(({ site, ...flags }: VerifyFlags, command: Command) =>
       // The setting `site` is the name of one: here it is the file that says which services it has.
@@ -55,7 +57,7 @@ async function verify(
     throw new CommandError('not-found', `there is no file ${flags.portsFile}`, 'docs/providers.md says what it holds');
   const run = newRun(Date.now());
   const { openSite } = await import('../verify/composition.ts');
-  await using site = openSite(configuration(), run);
+  await using site = openSite(configuration(), run, flags.notify === true);
   const ports = portsAsked(site.ports, flags.port);
   if (flags.dryRun) out.result(await each(ports, planPort), (plans) => plans.map(planText).join('\n'));
   else if (flags.clean) {
@@ -82,8 +84,13 @@ async function runAll(ports: readonly PortToVerify[], run: string, minutes: numb
     verdicts.push(verdict);
     if (!out.json) process.stdout.write(`${verdictText(verdict)}\n`);
   }
-  const verified: Verified = { run, ok: verdicts.every(({ ok }) => ok), ports: verdicts };
-  if (out.json || verdicts.length > 1) out.result(verified, summaryText);
+  const verified: Verified = {
+    run,
+    ok: verdicts.every(({ ok }) => ok) && verdicts.some(({ passed }) => passed > 0),
+    ports: verdicts,
+  };
+  const isTold = verdicts.length > 1 || verdicts.some(({ asksFor }) => asksFor !== undefined);
+  if (out.json || isTold) out.result(verified, summaryText);
   if (interrupted.aborted) process.exitCode = EXIT_CODES.interrupted;
   else if (!verified.ok) process.exitCode = EXIT_CODES.failed;
   setTimeout(() => process.exit(), ENDS_WITHIN_MS).unref();
@@ -132,7 +139,7 @@ function cleanedText({ port, removed, problem }: CleanedPort): string {
 }
 
 function verdictText(verdict: PortVerdict): string {
-  const { port, adapter, ok, passed, failed, leftOut, notRun, problems, removedOfEarlier, seconds } = verdict;
+  const { port, adapter, passed, failed, leftOut, notRun, problems, removedOfEarlier, seconds } = verdict;
   const counts = [
     `${passed} passed`,
     ...(failed.length > 0 ? [`${failed.length} failed`] : []),
@@ -140,7 +147,7 @@ function verdictText(verdict: PortVerdict): string {
     ...(leftOut.length > 0 ? [`${leftOut.length} left out`] : []),
   ];
   return [
-    `${ok ? 'ok  ' : 'FAIL'} ${port}, ${adapter}: ${counts.join(', ')}, ${seconds} s`,
+    `${markOf(verdict)} ${port}, ${adapter}: ${counts.join(', ')}, ${seconds} s`,
     ...leftOutLines(leftOut),
     ...failed.flatMap(({ contract, case: name, problem, remedy }) => [
       `     ${contract}: ${name}`,
@@ -152,13 +159,21 @@ function verdictText(verdict: PortVerdict): string {
   ].join('\n');
 }
 
+function markOf({ ok, asksFor }: PortVerdict): string {
+  if (!ok) return 'FAIL';
+  return asksFor === undefined ? 'ok  ' : '--  ';
+}
+
 function leftOutLines(leftOut: PortVerdict['leftOut']): readonly string[] {
   return leftOut.map(({ case: name, reason }) => `     left out: ${name} (${reason})`);
 }
 
 function summaryText({ run, ok, ports }: Verified): string {
   const failed = ports.filter((port) => !port.ok).map(({ port }) => port);
-  return ok
-    ? `All ${counted(ports.length, 'port')} keep their contracts; run ${run} left nothing.`
-    : `${failed.length} of ${counted(ports.length, 'port')} failed: ${failed.join(', ')}. Run ${run}.`;
+  const unasked = ports.flatMap(({ adapter, asksFor }) => (asksFor === undefined ? [] : [`${adapter} (${asksFor})`]));
+  const also = unasked.length > 0 ? ` Not looked at: ${unasked.join(', ')}.` : '';
+  if (failed.length > 0)
+    return `${failed.length} of ${counted(ports.length, 'port')} failed: ${failed.join(', ')}. Run ${run}.${also}`;
+  if (!ok) return `Nothing was looked at.${also}`;
+  return `${ports.length - unasked.length} of ${counted(ports.length, 'port')} passed; run ${run} left nothing.${also}`;
 }

@@ -11,7 +11,7 @@ export interface SiteToVerify extends AsyncDisposable {
 }
 
 /** Reaches nothing yet. @throws ConfigurationError where the site's file is wrong. */
-export function openSite(configuration: Configuration, run: string): SiteToVerify {
+export function openSite(configuration: Configuration, run: string, notify: boolean): SiteToVerify {
   const chosen = chosenAdapters(configuration);
   const dataDir = mkdtempSync(join(tmpdir(), 'tribo-verify-'));
   const { portsFile: _, ...rest } = configuration;
@@ -20,7 +20,7 @@ export function openSite(configuration: Configuration, run: string): SiteToVerif
   return {
     ports: chosen.map(({ offer: { port, adapter, verify }, settings }) => ({
       ...{ port, adapter },
-      ...(verify && { open: () => verify(settings, { run, get: runtime.port }) }),
+      ...(verify && { open: () => verify(settings, { run, notify, get: runtime.port }) }),
     })),
     [Symbol.asyncDispose]: async () => {
       await runtime.close();

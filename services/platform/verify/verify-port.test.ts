@@ -5,6 +5,7 @@ import {
   beginOf,
   deployedContract,
   newRun,
+  Unchecked,
   VERIFICATION_MARK,
   wasLeft,
   type Verification,
@@ -85,6 +86,25 @@ describe('the verdict of a port', () => {
   ])('is bad where %s', async (_where, port, problem) => {
     const verdict = await verify(port);
     expect(verdict).toMatchObject({ ok: false, failed: [], problems: [expect.stringContaining(problem)] });
+  });
+
+  it('tells by name what a case could not see, and how to see it by hand', async () => {
+    const unseen = () => {
+      throw new Unchecked('the emulator does not say', 'ask the cloud');
+    };
+    const { ok, passed, leftOut } = await verify(portOf({ a: () => 1, b: unseen }));
+    expect({ ok, passed }).toEqual({ ok: true, passed: 1 });
+    expect(leftOut).toEqual([
+      {
+        ...{ contract: 'thing', case: 'b' },
+        reason: 'not checked, as the emulator does not say; by hand: ask the cloud',
+      },
+    ]);
+  });
+
+  it('says what to ask for where nothing is done unasked', async () => {
+    const verdict = await verify(portOf({ a: refuse }, { waived: ['a'], asksFor: '--notify' }));
+    expect(verdict).toMatchObject({ ok: true, passed: 0, asksFor: '--notify', problems: [] });
   });
 
   it('names the case, what was expected, and the permission that is missing', async () => {

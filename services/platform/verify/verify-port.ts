@@ -1,5 +1,5 @@
 import { AssertionError } from 'node:assert';
-import { beginOf, type DeployedCase, type Verification } from '#core/contracts/verification.ts';
+import { beginOf, Unchecked, type DeployedCase, type Verification } from '#core/contracts/verification.ts';
 import { retry, type RetryPolicy } from '#core/delivery/retry.ts';
 import { codeOf, isRetryable, messageOf, type PortErrorCode } from '#core/errors.ts';
 import { Overdue, SWEEP_WITHIN_MS, within } from './within.ts';
@@ -31,8 +31,10 @@ export interface LeftOutCase {
 export interface PortVerdict {
   readonly port: string;
   readonly adapter: string;
-  /** All cases that were to run ran and passed, at least one, and nothing of them is left. */
+  /** All cases that were to run ran and passed, at least one, or none was asked for; and nothing of them is left. */
   readonly ok: boolean;
+  /** What the run asks for, where nothing of this port was looked at without it: `--notify`. */
+  readonly asksFor?: string;
   readonly passed: number;
   readonly failed: readonly FailedCase[];
   /** Not run against what is deployed, and why. */
@@ -64,6 +66,7 @@ export async function verifyPort(
   const outcome = { passed: 0, failed: [] as FailedCase[], leftOut: [] as LeftOutCase[], notRun: 0 };
   const problems: string[] = [];
   let removedOfEarlier = 0;
+  let asksFor: string | undefined;
   try {
     if (!open) throw new Error(nothingRuns(adapter));
     const verification = await open();
@@ -81,12 +84,16 @@ export async function verifyPort(
       ).catch((error: unknown) => problems.push(`what run ${run} made may still be there: ${messageOf(error)}`));
       await verification.close();
     }
-    if (outcome.passed + outcome.failed.length + outcome.notRun === 0) problems.push('no case could be run');
+    if (outcome.passed + outcome.failed.length + outcome.notRun === 0) {
+      asksFor = verification.asksFor;
+      if (asksFor === undefined) problems.push('no case could be run');
+    }
   } catch (error) {
     problems.push(messageOf(error));
   }
   return {
     ...{ port, adapter, ...outcome, problems, removedOfEarlier },
+    ...(asksFor !== undefined && { asksFor }),
     ok: problems.length + outcome.failed.length + outcome.notRun === 0,
     seconds: Math.round((performance.now() - beganMs) / 100) / 10,
   };
@@ -113,6 +120,7 @@ async function runCases(
       onCase(index / all.length, each.name);
       const failure = await failureOf(each, signal);
       if (failure === 'interrupted') outcome.notRun++;
+      else if (failure?.error instanceof Unchecked) outcome.leftOut.push({ ...place, reason: failure.error.message });
       else if (!failure) {
         outcome.passed++;
         refusals = 0;

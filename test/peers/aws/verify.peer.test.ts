@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { S3 } from '@aws-sdk/client-s3';
 import { newRun, VERIFICATION_MARK } from '#core/contracts/verification.ts';
 import { until } from '#core/contracts/until.ts';
+import { makeIotSite } from '../moto-iot.ts';
 import { makeTable } from '../moto-table.ts';
 import { Moto } from '../moto.ts';
 import { startVerify, verifySite } from '../verify-site.ts';
@@ -11,9 +12,11 @@ const BUCKET = 'tribo-verified';
 const REGION = 'eu-central-1';
 const OWN = 'plant/waveforms/1';
 const TABLE = 'tribo-verified';
+const OWN_THING = 'gauge-1';
 
 let moto: Moto;
 let s3: S3;
+let iotSite: Awaited<ReturnType<typeof makeIotSite>>;
 
 beforeAll(async () => {
   moto = await Moto.start();
@@ -22,10 +25,13 @@ beforeAll(async () => {
   await s3.createBucket({ Bucket: BUCKET, CreateBucketConfiguration: { LocationConstraint: REGION } });
   await put(OWN);
   await makeTable(moto, REGION, TABLE);
+  iotSite = await makeIotSite(moto, REGION);
+  await iotSite.iot.createThing({ thingName: OWN_THING, thingTypeName: iotSite.settings.thingType });
 }, 300_000);
 
 afterAll(async () => {
   s3.destroy();
+  iotSite.iot.destroy();
   await moto[Symbol.asyncDispose]();
 });
 
@@ -62,6 +68,18 @@ async function otherThings(): Promise<readonly string[]> {
     ...SecretList.map(({ Name = '' }) => Name),
     ...Parameters.map(({ Name = '' }) => Name),
   ];
+}
+
+function registryWith(change: object = {}) {
+  return { deviceRegistry: { adapter: 'iot-core-device-registry', ...iotSite.settings, ...change } };
+}
+
+async function devices() {
+  const [{ things = [] }, { certificates = [] }] = await Promise.all([
+    iotSite.iot.listThings({}),
+    iotSite.iot.listCertificates({}),
+  ]);
+  return { things: things.map(({ thingName = '' }) => thingName), certificates: certificates.length };
 }
 
 const put = (Key: string) => s3.putObject({ Bucket: BUCKET, Key, Body: 'x' });
@@ -139,6 +157,54 @@ describe('tribo verify of a site on AWS', () => {
       const { code, stdout } = await startVerify(siteWith(), ['--clean']).ended;
       expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^objectStore: .* removed\n$/) });
       expect(await keys()).toEqual([OWN]);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('tribo verify of devices in IoT Core', () => {
+  const nothingElse = { things: [OWN_THING], certificates: 0 };
+  const made = async () => (await devices()).things.length > 2;
+
+  it(
+    "runs the contract beside the site's things, and removes what it made when it is interrupted, and after a kill by --clean",
+    async () => {
+      const interrupted = startVerify(registryWith());
+      await until(made, 'it has made a device', 60_000);
+      process.kill(interrupted.pid, 'SIGINT');
+      expect((await interrupted.ended).code).toBe(130);
+      expect(await devices()).toEqual(nothingElse);
+
+      const killed = startVerify(registryWith());
+      await until(made, 'it has made a device', 60_000);
+      process.kill(killed.pid, 'SIGKILL');
+      await killed.ended;
+      expect((await startVerify(registryWith(), ['--clean']).ended).code).toBe(0);
+      // A kill may leave a certificate that was not attached to a thing yet.
+      const cleaned = await devices();
+      expect(cleaned.things).toEqual([OWN_THING]);
+
+      const { code, ports } = await verifySite(registryWith());
+      expect({ code, ports }).toMatchObject({
+        code: 0,
+        ports: [{ ok: true, passed: 13, failed: [], problems: [], leftOut: [], notRun: 0 }],
+      });
+      expect(await devices()).toEqual(cleaned);
+    },
+    TIMEOUT_MS,
+  );
+
+  it.each([
+    ['a policy', { policies: ['nobodys-policy'] }, /failed_precondition: issue a certificate/],
+    ['the type of its things', { thingType: 'nobodys-type' }, /not_found: add device/],
+  ])(
+    'fails where %s is not there, says what to do, and leaves nothing',
+    async (_what, change, says) => {
+      const before = await devices();
+      const { code, stdout } = await startVerify(registryWith(change)).ended;
+      expect({ code, stdout }).toEqual({ code: 70, stdout: expect.stringMatching(says) });
+      expect(stdout).toContain('-> deploy what it names, or correct the section of the port');
+      expect(await devices()).toEqual(before);
     },
     TIMEOUT_MS,
   );

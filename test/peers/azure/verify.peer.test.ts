@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
+import { IotHubDeviceRegistry } from '#adapters/azure/iot-hub-device-registry/iot-hub-device-registry.ts';
 import { keyVaultSecretStoreConfigSchema } from '#adapters/azure/key-vault-secret-store/config.ts';
-import { verifyKeyVaultSecretStore } from '#adapters/azure/verifications.ts';
+import { iotHubDeviceRegistryConfigSchema } from '#adapters/azure/iot-hub-device-registry/config.ts';
+import { verifyIotHubDeviceRegistry, verifyKeyVaultSecretStore } from '#adapters/azure/verifications.ts';
+import type { DeviceId, TenantId } from '#core/domain/ids.ts';
 import { Azurite } from '../azurite.ts';
+import { IotHub } from '../iot-hub.ts';
 import { KeyVaultPeer } from '../key-vault.ts';
-import { verifyAfterKill, verifySite } from '../verify-site.ts';
+import { verifyAfterKill, verifyNow, verifySite } from '../verify-site.ts';
 
 const TIMEOUT_MS = 300_000;
 
@@ -43,6 +47,41 @@ describe('tribo verify of a site on Azure', () => {
       const verdict = await verifyAfterKill((run) => verifyKeyVaultSecretStore(settings, { run }, test));
       expect(verdict).toMatchObject({ failed: [], problems: [], ok: true, passed: 9, removedOfEarlier: 1 });
       expect(vault.names()).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  // As Key Vault: the command itself cannot sign in here.
+  it(
+    'runs the contract of IoT Hub beside its devices, and removes its own, also those of a run that was killed',
+    async () => {
+      await using hub = await IotHub.start();
+      const settings = iotHubDeviceRegistryConfigSchema.parse({ host: hub.host });
+      const registry = await IotHubDeviceRegistry.open(settings, undefined, hub.surroundings);
+      await registry.addDevice({ id: 'gauge-1' as DeviceId, tenant: 'acme' as TenantId, machines: [] });
+      registry.close();
+      const before = structuredClone([...hub.registry.devices]);
+      const verdict = await verifyAfterKill((run) => verifyIotHubDeviceRegistry(settings, { run }, hub.surroundings));
+      expect(verdict).toMatchObject({ failed: [], problems: [], ok: true, passed: 13, removedOfEarlier: 1 });
+      expect([...hub.registry.devices]).toEqual(before);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'names the roles where IoT Hub hides the keys of devices from this one',
+    async () => {
+      await using hub = await IotHub.start();
+      hub.registry.hidesKeys = true;
+      const settings = iotHubDeviceRegistryConfigSchema.parse({ host: hub.host });
+      const verdict = await verifyNow((run) => verifyIotHubDeviceRegistry(settings, { run }, hub.surroundings));
+      expect(verdict.failed).toContainEqual(
+        expect.objectContaining({
+          problem: expect.stringMatching(/^permission_denied: .*does not show the keys/),
+          remedy: expect.stringContaining('the role needs: the roles IoT Hub Registry Contributor'),
+        }),
+      );
+      expect([...hub.registry.devices.keys()]).toEqual([]);
     },
     TIMEOUT_MS,
   );

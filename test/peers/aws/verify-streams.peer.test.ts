@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Kinesis } from '@aws-sdk/client-kinesis';
+import { makeTable } from '../moto-table.ts';
+import { Moto } from '../moto.ts';
+import { ModelServer } from '../model-server.ts';
+import { SagemakerRuntime } from '../sagemaker-runtime.ts';
+import { startVerify, verifySite } from '../verify-site.ts';
+
+const TIMEOUT_MS = 180_000;
+const REGION = 'eu-central-1';
+const STREAM = 'akron-metrics';
+const TABLE = 'akron-state';
+
+let moto: Moto;
+let kinesis: Kinesis;
+beforeAll(async () => {
+  moto = await Moto.start();
+  const { NodeHttpHandler } = await import('@smithy/node-http-handler');
+  const { Kinesis } = await import('@aws-sdk/client-kinesis');
+  kinesis = new Kinesis({ region: REGION, endpoint: moto.endpoint, requestHandler: new NodeHttpHandler() });
+  await kinesis.createStream({ StreamName: STREAM, ShardCount: 2 });
+  await makeTable(moto, REGION, TABLE);
+}, 300_000);
+afterAll(async () => {
+  kinesis.destroy();
+  await moto[Symbol.asyncDispose]();
+});
+
+const place = () => ({ region: REGION, endpoint: moto.endpoint });
+const streamOf = (given: object = {}) => ({
+  eventStream: {
+    adapter: 'kinesis-event-stream',
+    ...place(),
+    streams: { metrics: STREAM },
+    stateTable: TABLE,
+    ...given,
+  },
+});
+
+describe('tribo verify of Kinesis', () => {
+  it(
+    'has a record without events taken and given back, and runs the contract of checkpoints in its table',
+    async () => {
+      const { code, ports } = await verifySite(streamOf());
+      expect({ code, ports }).toMatchObject({ code: 0, ports: [{ ok: true, passed: 10, failed: [], problems: [] }] });
+      expect(ports[0]!.leftOut).toHaveLength(1);
+    },
+    TIMEOUT_MS,
+  );
+
+  it.each([
+    ['is not there', { streams: { metrics: 'nobodys' } }, /not_found: .*nobodys[^]*-> deploy what it names/],
+    [
+      'keeps events too short',
+      { retentionMs: 172_800_000 },
+      /akron-metrics keeps events for 24 h, and the site reckons with 48 h/,
+    ],
+  ])(
+    'fails where a stream %s, and says what to do',
+    async (_what, change, says) => {
+      const { code, stdout } = await startVerify(streamOf(change)).ended;
+      expect({ code, stdout }).toEqual({ code: 70, stdout: expect.stringMatching(says) });
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('tribo verify of the gateway of IoT Core', () => {
+  it(
+    'reads the stream of the rules, and has a command taken',
+    async () => {
+      const deviceGateway = {
+        ...{ adapter: 'iot-core-device-gateway', ...place(), dataEndpoint: moto.endpoint },
+        ...{ deviceStream: STREAM, stateTable: TABLE },
+      };
+      const deviceRegistry = {
+        ...{ adapter: 'iot-core-device-registry', ...place(), thingType: 'tribo-device' },
+        ...{ policies: ['tribo-device-0'], changesThing: 'tribo-changes' },
+      };
+      const { code, ports } = await verifySite({ deviceGateway, deviceRegistry }, ['--port', 'deviceGateway']);
+      expect({ code, ports }).toMatchObject({ code: 0, ports: [{ ok: true, passed: 10, failed: [], problems: [] }] });
+      expect(ports[0]!.leftOut).toHaveLength(2);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe('tribo verify of models in SageMaker', () => {
+  it(
+    'has one model score, and lists the versions of the site',
+    async () => {
+      await using container = await ModelServer.start();
+      await using sagemaker = await SagemakerRuntime.start(container, { region: REGION, endpointName: 'akron' });
+      const modelInference = {
+        ...{
+          adapter: 'sagemaker-model-inference',
+          region: REGION,
+          endpoint: sagemaker.wire.url,
+          endpointName: 'akron',
+        },
+      };
+      const image = '123456789012.dkr.ecr.eu-central-1.amazonaws.com/tribo-model-server:1';
+      const modelRegistry = { adapter: 'sagemaker-model-registry', ...place(), groupPrefix: 'tribo-akron', image };
+      const { code, ports } = await verifySite({ modelInference, modelRegistry });
+      expect({ code, ports }).toMatchObject({
+        code: 0,
+        ports: expect.arrayContaining([
+          expect.objectContaining({ port: 'modelInference', ok: true, passed: 6, failed: [] }),
+          expect.objectContaining({ port: 'modelRegistry', ok: true, passed: 1, failed: [] }),
+        ]),
+      });
+    },
+    TIMEOUT_MS,
+  );
+});
