@@ -51,7 +51,7 @@ const tiers: readonly Tier[] = [
   {
     name: 'unit, contract and end-to-end tests',
     command: ['npm', 'test', '--silent', '--'],
-    budgetMinutes: 13,
+    budgetMinutes: 16,
     jest: true,
   },
   { name: 'browser', command: ['npm', 'run', '--silent', 'test:browser', '--'], budgetMinutes: 6, jest: true },
