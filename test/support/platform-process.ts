@@ -112,10 +112,10 @@ export class PlatformProcess implements AsyncDisposable {
   async startAgain(): Promise<void> {
     const ports = this.#started;
     const child = spawnCli(['--json', 'start', ...(this.#options.demo ? [] : ['--no-demo'])], {
-      ...this.#options.env,
-      TRIBO_DATA_DIR: this.dataDir,
       TRIBO_MQTT_PORT: String(ports?.mqttPort ?? 0),
       TRIBO_HTTP_PORT: ports ? new URL(ports.url).port : '0',
+      ...this.#options.env,
+      TRIBO_DATA_DIR: this.dataDir,
     });
     this.#child = child;
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
