@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { MachineKey } from '#core/domain/ids.ts';
+import { PortError } from '#core/errors.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { SentCommands } from './sent-commands.ts';
 
@@ -32,6 +33,15 @@ describe('sent commands', () => {
       [send('a', 2000, failed), send('a')].map((each) => expect(each).rejects.toThrow('no connection')),
     );
     await send('a');
+    expect(sent).toEqual(['a', 'a']);
+  });
+
+  it('are sent for those who still wait when the one who began gives it up', async () => {
+    const { send, sent } = remembering(10);
+    const givenUp = Promise.reject(new PortError('cancelled', 'the first caller left'));
+    const [first, ...others] = await Promise.allSettled([send('a', 2000, givenUp), send('a'), send('a')]);
+    expect(first.status).toBe('rejected');
+    expect(others.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
     expect(sent).toEqual(['a', 'a']);
   });
 

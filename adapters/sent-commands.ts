@@ -1,4 +1,5 @@
 import type { Clock } from '#core/clock.ts';
+import { isPortError } from '#core/errors.ts';
 import type { DeviceCommand } from '#core/ports/device-gateway.ts';
 
 /** Remembers commands until they expire, as a broker or a hub tells none from another: the same one is not sent twice. Bounded; the oldest are forgotten first. */
@@ -13,10 +14,20 @@ export class SentCommands {
   }
 
   /** Sends the command, unless that was done or is being done; one that failed may be sent again. */
-  async once(to: string, { id, expiresAtMs }: DeviceCommand, send: () => Promise<void>): Promise<void> {
+  async once(to: string, command: DeviceCommand, send: () => Promise<void>): Promise<void> {
+    const { id, expiresAtMs } = command;
     const key = `${to} ${id}`;
     const before = this.#sent.get(key);
-    if (before !== undefined && before.expiresAtMs > this.#clock.nowMs()) return before.sending;
+    if (before !== undefined && before.expiresAtMs > this.#clock.nowMs()) {
+      try {
+        await before.sending;
+        return;
+      } catch (error) {
+        if (!isPortError(error) || error.code !== 'cancelled') throw error;
+        // Whoever began it gave it up, and we did not.
+        return this.once(to, command, send);
+      }
+    }
     const sending = send();
     this.#sent.set(key, { expiresAtMs, sending });
     this.#bound();
