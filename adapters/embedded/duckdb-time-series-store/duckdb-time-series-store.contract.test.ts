@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { timeSeriesStoreContract, type TimeSeriesStoreHarness } from '#core/contracts/time-series-store.contract.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { TINY_PARTS } from '#test/support/tiny-parts.ts';
 import type { MaintenanceLimits } from './maintenance.ts';
 import { DuckDbTimeSeriesStore } from './duckdb-time-series-store.ts';
 
@@ -50,14 +51,4 @@ async function makeHarness(limits: Partial<MaintenanceLimits>): Promise<TimeSeri
 
 describeContract(timeSeriesStoreContract, 'DuckDB', () => makeHarness({}));
 
-// Limits so low that every case sees sorted parts, joined rollups and repairs in several steps.
-describeContract(timeSeriesStoreContract, 'DuckDB with tiny parts', () =>
-  makeHarness({
-    sealRows: 1,
-    joinRollupRows: 1,
-    rollUpRows: 1,
-    rollUpAfterMs: 0,
-    repairMinutes: 3,
-    checkpointBytes: 1,
-  }),
-);
+describeContract(timeSeriesStoreContract, 'DuckDB with tiny parts', () => makeHarness(TINY_PARTS));

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { movableHistoryContract } from '#core/contracts/movable-history.contract.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { TINY_PARTS } from '#test/support/tiny-parts.ts';
 import { DuckDbTimeSeriesStore } from './duckdb-time-series-store.ts';
 import type { MaintenanceLimits } from './maintenance.ts';
 
@@ -30,14 +31,4 @@ async function makeHarness(limits: Partial<MaintenanceLimits>) {
 
 describeContract(movableHistoryContract, 'DuckDB', () => makeHarness({}));
 
-// Limits so low that what is exported is in sorted parts and joined rollups.
-describeContract(movableHistoryContract, 'DuckDB with tiny parts', () =>
-  makeHarness({
-    sealRows: 1,
-    joinRollupRows: 1,
-    rollUpRows: 1,
-    rollUpAfterMs: 0,
-    repairMinutes: 3,
-    checkpointBytes: 1,
-  }),
-);
+describeContract(movableHistoryContract, 'DuckDB with tiny parts', () => makeHarness(TINY_PARTS));
