@@ -256,8 +256,10 @@ export class MqttDeviceGateway implements DeviceGateway {
     devices: readonly Device[],
     { signal }: CallOptions,
   ): Promise<void> {
-    // In whole seconds, so that it does not live longer than it may; with less than one it is now or never.
-    const expiryS = Math.min(MAX_EXPIRY_S, Math.floor((expiresAtMs - this.#dependencies.clock.nowMs()) / 1000));
+    // In whole seconds, and one less: a broker that counts whole seconds, as Mosquitto does, keeps it up to one longer, and
+    // it must not live longer than it may. With less than one left it is now or never.
+    const leftS = Math.floor((expiresAtMs - this.#dependencies.clock.nowMs()) / 1000);
+    const expiryS = Math.min(MAX_EXPIRY_S, leftS - 1);
     const isKept = expiryS > 0;
     const sent = devices.map((device) => {
       const topic = this.#topics.command(device.id, machine);
