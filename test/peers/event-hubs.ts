@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type * as Rhea from 'rhea';
 import type { Connection, Delivery, EventContext, Message, Receiver, Sender } from 'rhea';
+import { amqpContainer } from './amqp-container.ts';
 
 const HOST = '127.0.0.1';
 /** Of Standard, Premium and Dedicated, with the envelope. */
@@ -111,24 +112,13 @@ export class EventHubs implements AsyncDisposable {
   /** On the port that it had before, if any; where it listens already it goes on. */
   async listen(): Promise<void> {
     if (this.#server) return;
-    const container = this.#rhea.create_container({ id: 'event-hubs-peer' });
-    (container.sasl_server_mechanisms as { enable_anonymous(): void }).enable_anonymous();
-    container.on('connection_open', ({ connection }: EventContext) => this.#connections.add(connection));
-    for (const event of ['connection_close', 'disconnected'])
-      container.on(event, ({ connection }: EventContext) => this.#forgetConnection(connection));
-    container.on('receiver_open', ({ receiver }: EventContext) => this.#openIncoming(receiver!));
-    container.on('sender_open', ({ sender }: EventContext) => this.#openOutgoing(sender!));
-    container.on('message', (context: EventContext) => this.#receive(context));
-    // A connection that is cut is part of what is tested.
-    for (const event of [
-      'error',
-      'protocol_error',
-      'connection_error',
-      'session_error',
-      'receiver_error',
-      'sender_error',
-    ])
-      container.on(event, () => undefined);
+    const container = amqpContainer(this.#rhea, 'event-hubs-peer', {
+      opened: (connection) => void this.#connections.add(connection),
+      gone: (connection) => this.#forgetConnection(connection),
+      openIncoming: (link) => this.#openIncoming(link),
+      openOutgoing: (link) => this.#openOutgoing(link),
+      receive: (context) => this.#receive(context),
+    });
     this.#server = container.listen({
       ...{ host: HOST, port: this.#port },
       receiver_options: { autoaccept: false, credit_window: CREDIT, max_message_size: MAX_MESSAGE_BYTES },

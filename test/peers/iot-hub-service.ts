@@ -3,6 +3,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import type * as Rhea from 'rhea';
 import type { Connection, EventContext, Message, Receiver, Sender } from 'rhea';
 import { selfSignedCertificate } from '#test/support/self-signed-certificate.ts';
+import { amqpContainer } from './amqp-container.ts';
 import type { DeviceboundMessage } from './iot-hub-devices.ts';
 
 interface ServiceParts {
@@ -102,25 +103,15 @@ export class IotHubService implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    const container = this.#rhea.create_container({ id: 'iot-hub-peer' });
-    (container.sasl_server_mechanisms as { enable_anonymous(): void }).enable_anonymous();
-    container.on('connection_open', ({ connection }: EventContext) => this.#connections.add(connection));
-    for (const event of ['connection_close', 'disconnected'])
-      container.on(event, ({ connection }: EventContext) => this.#forget(connection));
-    container.on('receiver_open', ({ receiver }: EventContext) => this.#openIncoming(receiver!));
-    container.on('sender_open', ({ sender }: EventContext) => this.#openOutgoing(sender!));
+    const container = amqpContainer(this.#rhea, 'iot-hub-peer', {
+      opened: (connection) => void this.#connections.add(connection),
+      gone: (connection) => this.#forget(connection),
+      openIncoming: (link) => this.#openIncoming(link),
+      openOutgoing: (link) => this.#openOutgoing(link),
+      receive: (context) => this.#receive(context),
+    });
     container.on('sendable', () => this.#pump());
     container.on('sender_close', ({ sender }: EventContext) => this.#listeners.delete(sender!));
-    container.on('message', (context: EventContext) => this.#receive(context));
-    for (const each of [
-      'error',
-      'protocol_error',
-      'connection_error',
-      'session_error',
-      'receiver_error',
-      'sender_error',
-    ])
-      container.on(each, () => undefined);
     const { cert, key } = this.#certificate;
     this.#server = container.listen({
       ...{ host: '127.0.0.1', port: 0, transport: 'tls', cert, key },

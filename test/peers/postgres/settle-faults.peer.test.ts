@@ -5,28 +5,22 @@ import { stampedEvent } from '#core/contracts/sample-event.ts';
 import { retry } from '#core/delivery/retry.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { SettleBatch, TimeSeriesStore } from '#core/ports/time-series-store.ts';
-import { Postgres } from '../postgres.ts';
-import { TcpFaults } from '../tcp-faults.ts';
+import { PostgresOnAWire } from '../postgres-on-a-wire.ts';
 
 const MACHINE = 'north/akron/m1' as MachineKey;
 const T0 = Date.UTC(2026, 0, 15, 12);
 const EVENTS_A_BATCH = 500;
 const AGAIN = { maxAttempts: 100, firstDelayMs: 10, longestDelayMs: 200 };
-let postgres: Postgres;
-let wire: TcpFaults;
+let postgres: PostgresOnAWire;
 
 beforeAll(async () => {
-  postgres = await Postgres.start();
-  wire = await TcpFaults.start(postgres);
+  postgres = await PostgresOnAWire.start();
 }, 300_000);
 
-afterAll(async () => {
-  await wire[Symbol.asyncDispose]();
-  await postgres[Symbol.asyncDispose]();
-});
+afterAll(() => postgres[Symbol.asyncDispose]());
 
 async function openStore() {
-  const connection = { ...postgres.freshConnection(), port: wire.port };
+  const connection = postgres.freshConnection();
   const store = await PostgresTimeSeriesStore.open(postgresTimeSeriesStoreConfigSchema.parse(connection));
   return { store, [Symbol.asyncDispose]: () => store.close() };
 }
@@ -61,10 +55,10 @@ describe('settling in PostgreSQL behind a bad network', () => {
     let failures = 0;
     // From the first statement to behind the last: a batch takes some 50 kB on its way.
     for (let batch = 0; batch < 40; batch++) {
-      wire.cutAfter(batch * 1700);
+      postgres.wire.cutAfter(batch * 1700);
       await retry(() => store.settle(batchOf(batch)), AGAIN, { onRetry: () => failures++ });
     }
-    wire.cutAfter(Infinity);
+    postgres.wire.cutAfter(Infinity);
     expect(failures).toBeGreaterThan(20);
     expect(await countsOf(store)).toEqual({ stored: 40 * EVENTS_A_BATCH, duplicate: 0, rows: 40 * EVENTS_A_BATCH });
   });
@@ -73,10 +67,10 @@ describe('settling in PostgreSQL behind a bad network', () => {
     await using site = await openStore();
     const { store } = site;
     await store.settle(batchOf(0));
-    wire.hold();
+    postgres.wire.hold();
     const waits = store.settle(batchOf(1), { signal: AbortSignal.timeout(300) });
     await expect(waits).rejects.toMatchObject({ code: 'cancelled' });
-    wire.letGo();
+    postgres.wire.letGo();
     await retry(() => store.settle(batchOf(1)), AGAIN);
     expect(await countsOf(store)).toEqual({ stored: 2 * EVENTS_A_BATCH, duplicate: 0, rows: 2 * EVENTS_A_BATCH });
   });

@@ -13,28 +13,20 @@ import type { MachineKey, RuleId, TenantId } from '#core/domain/ids.ts';
 import { ruleSchema } from '#core/domain/rule.ts';
 import { codeOf, isRetryable } from '#core/errors.ts';
 import { STREAM_DESTINATION } from '#core/ports/alarm-journal.ts';
-import { Postgres } from '../postgres.ts';
-import { TcpFaults } from '../tcp-faults.ts';
+import { PostgresOnAWire } from '../postgres-on-a-wire.ts';
 
 const AGAIN = { maxAttempts: 100, firstDelayMs: 10, longestDelayMs: 200 };
 const TENANT = 'north' as TenantId;
 const ROUNDS = 40;
 /** What a call sends goes out in a few packets: so many bytes more are let through at each. */
 const STEP_BYTES = 130;
-let postgres: Postgres;
-let wire: TcpFaults;
+let postgres: PostgresOnAWire;
 
 beforeAll(async () => {
-  postgres = await Postgres.start();
-  wire = await TcpFaults.start(postgres);
+  postgres = await PostgresOnAWire.start();
 }, 300_000);
 
-afterAll(async () => {
-  await wire[Symbol.asyncDispose]();
-  await postgres[Symbol.asyncDispose]();
-});
-
-const throughTheWire = () => ({ ...postgres.freshConnection(), port: wire.port });
+afterAll(() => postgres[Symbol.asyncDispose]());
 
 /** Calls once for each place where the connection is cut, and resolves with how many calls failed. */
 async function cutEverywhere(
@@ -43,16 +35,16 @@ async function cutEverywhere(
 ): Promise<number> {
   let failures = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    wire.cutAfter(round * STEP_BYTES);
+    postgres.wire.cutAfter(round * STEP_BYTES);
     await retry(() => call(round), AGAIN, { onRetry: () => failures++, mayPass });
   }
-  wire.cutAfter(Infinity);
+  postgres.wire.cutAfter(Infinity);
   return failures;
 }
 
 describe('state in PostgreSQL behind a bad network', () => {
   it('has each transition of an alarm once in the journal and once to be told, wherever the connection is cut', async () => {
-    const config = postgresAlarmJournalConfigSchema.parse(throughTheWire());
+    const config = postgresAlarmJournalConfigSchema.parse(postgres.freshConnection());
     const journal = await PostgresAlarmJournal.open(config, systemClock);
     try {
       const failures = await cutEverywhere((round) => journal.record([alternating(round)]));
@@ -71,7 +63,10 @@ describe('state in PostgreSQL behind a bad network', () => {
   });
 
   it('has one version of a rule for each change that its writer made, wherever the connection is cut', async () => {
-    const rules = await PostgresRuleStore.open(postgresRuleStoreConfigSchema.parse(throughTheWire()), systemClock);
+    const rules = await PostgresRuleStore.open(
+      postgresRuleStoreConfigSchema.parse(postgres.freshConnection()),
+      systemClock,
+    );
     try {
       const failures = await cutEverywhere(async (round) => {
         const current = await rules.get(TENANT, 'hot' as RuleId);
@@ -90,7 +85,7 @@ describe('state in PostgreSQL behind a bad network', () => {
   });
 
   it('gives a lease to one holder at a time, with a higher fence each time, wherever the connection is cut', async () => {
-    const config = postgresCheckpointStoreConfigSchema.parse(throughTheWire());
+    const config = postgresCheckpointStoreConfigSchema.parse(postgres.freshConnection());
     const store = await PostgresCheckpointStore.open(config, systemClock);
     try {
       const fences: number[] = [];
