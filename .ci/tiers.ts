@@ -14,6 +14,8 @@ interface Tier {
   readonly jest?: true;
   /** A test that was skipped is a failure: what it would have shown is not shown. */
   readonly whole?: true;
+  /** What runs some of its files alone: of a jest tier in which files may be run once more. */
+  readonly again?: readonly string[];
 }
 
 interface TierReport {
@@ -22,6 +24,8 @@ interface TierReport {
   readonly skipped: number;
   /** Full names of the tests that failed, and the files that could not be run. */
   readonly failures: readonly string[];
+  /** The files that these are in. */
+  readonly failedFiles: readonly string[];
   /** The files that took longest, with their seconds. */
   readonly slowest: readonly string[];
 }
@@ -45,7 +49,13 @@ interface JestReport {
 /** Of all tiers, and of those of the platform on one machine. */
 const TOTAL_BUDGET_MINUTES = 60;
 const ONE_MACHINE_BUDGET_MINUTES = 25;
-const NO_TESTS: TierReport = { passed: 0, failed: 0, skipped: 0, failures: [], slowest: [] };
+/**
+ * So many files of a run may fail once and pass alone: with thousands of tests beside real brokers on two cores, one that
+ * trips over the machine tells nothing of a change. They are named at the end, to be mended. What is found lost, doubled or
+ * out of order once was so: the tests of faults are never run again.
+ */
+const UNSTABLE_AT_MOST = 2;
+const NO_TESTS: TierReport = { passed: 0, failed: 0, skipped: 0, failures: [], failedFiles: [], slowest: [] };
 
 const tiers: readonly Tier[] = [
   {
@@ -53,8 +63,15 @@ const tiers: readonly Tier[] = [
     command: ['npm', 'test', '--silent', '--'],
     budgetMinutes: 16,
     jest: true,
+    again: ['npm', 'test', '--silent', '--'],
   },
-  { name: 'browser', command: ['npm', 'run', '--silent', 'test:browser', '--'], budgetMinutes: 6, jest: true },
+  {
+    name: 'browser',
+    command: ['npm', 'run', '--silent', 'test:browser', '--'],
+    budgetMinutes: 6,
+    jest: true,
+    again: ['npm', 'run', '--silent', 'test:browser', '--'],
+  },
   {
     name: 'faults',
     command: ['npm', 'run', '--silent', 'test:faults', '--'],
@@ -74,6 +91,7 @@ const tiers: readonly Tier[] = [
     jest: true,
     cloud: true,
     whole: true,
+    again: ['npm', 'test', '--silent', '--', '--config', 'jest.peers.config.ts'],
   },
 ];
 
@@ -89,18 +107,24 @@ const minutesOf = new Map<Tier, number>();
 let passed = 0;
 let failed = 0;
 const failures: string[] = [];
+const unstable: string[] = [];
+let unstableFiles = 0;
 for (const tier of tiers) {
   console.log(`\n=== ${tier.name}`);
-  const outputFile = join(results, 'jest.json');
   const began = performance.now();
-  const code = await run(
-    tier.jest ? [...tier.command, '--json', `--outputFile=${outputFile}`] : tier.command,
-    tier.budgetMinutes,
-  );
+  let { code, report } = await runTier(tier, tier.command);
+  if (tier.again && mayBeUnstable(report.failedFiles)) {
+    console.log(`\n=== ${tier.name}: once more, alone: ${report.failedFiles.join(', ')}`);
+    const second = await runTier(tier, [...tier.again, '--runTestsByPath', ...report.failedFiles]);
+    if (second.code === 0 && second.report.passed > 0 && second.report.skipped === 0) {
+      unstableFiles += report.failedFiles.length;
+      unstable.push(...report.failures.map((each) => `${tier.name}: ${each}`));
+      report = { ...report, passed: report.passed + report.failed, failed: 0, failures: [] };
+      code = 0;
+    }
+  }
   const minutes = (performance.now() - began) / 60_000;
   minutesOf.set(tier, minutes);
-  const report = tier.jest ? readReport(outputFile) : { ...NO_TESTS, passed: code === 0 ? 1 : 0 };
-  rmSync(outputFile, { force: true });
   const problems = [
     ...(tier.jest && report.passed + report.failed === 0 ? ['it ran no test'] : []),
     ...(tier.whole && report.skipped > 0 ? [`${report.skipped} of its tests were skipped`] : []),
@@ -127,12 +151,33 @@ for (const { what, minutes, budget } of spent) {
   failures.push(`${what} took more than ${budget} minutes`);
 }
 // Once more at the end: of a long output often only that is kept.
+for (const each of unstable) console.log(`UNSTABLE, to be mended: ${each} failed, and passed alone`);
 for (const failure of failures) console.log(`FAILED: ${failure}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);
 
 function sum(counts: (tier: Tier) => boolean): number {
   return [...minutesOf].reduce((total, [tier, minutes]) => total + (counts(tier) ? minutes : 0), 0);
+}
+
+function mayBeUnstable(files: readonly string[]): boolean {
+  const isOfFaults = (file: string): boolean => /fault/i.test(file);
+  return files.length > 0 && unstableFiles + files.length <= UNSTABLE_AT_MOST && !files.some(isOfFaults);
+}
+
+async function runTier(
+  tier: Tier,
+  command: readonly string[],
+): Promise<{ readonly code: number | null; readonly report: TierReport }> {
+  if (!tier.jest) {
+    const code = await run(command, tier.budgetMinutes);
+    return { code, report: { ...NO_TESTS, passed: code === 0 ? 1 : 0 } };
+  }
+  const outputFile = join(results, 'jest.json');
+  const code = await run([...command, '--json', `--outputFile=${outputFile}`], tier.budgetMinutes);
+  const report = readReport(outputFile);
+  rmSync(outputFile, { force: true });
+  return { code, report };
 }
 
 /** Output of jest's --json goes to the file alone; standard output is for people. A tier far over its budget is ended. */
@@ -167,6 +212,7 @@ function readReport(file: string): TierReport {
         .map(({ fullName }) => `${path} › ${fullName}`);
       return tests.length === 0 && status === 'failed' ? [`${path} could not be run`] : tests;
     }),
+    failedFiles: files.filter(({ status }) => status === 'failed').map(({ path }) => path),
     slowest: files
       .map(({ path, startTime, endTime }) => ({ path, seconds: (endTime - startTime) / 1000 }))
       .sort((a, b) => b.seconds - a.seconds)
