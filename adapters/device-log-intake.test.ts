@@ -102,9 +102,9 @@ describe('what devices sent through a cloud', () => {
   });
 
   it('comes again soon where intake refused it, and that alone, which is no problem', async () => {
-    const { intake, handle, problems } = start([deviceOf('gauge-1')]);
+    const { intake, handle, problems } = start([deviceOf('gauge-1'), deviceOf('gauge-2', true, [PUMP])]);
     intake.refusals = 1;
-    expect(await handle(message('gauge-1', '1'), message('gauge-1', '2'))).toBe('all but 0 after 20');
+    expect(await handle(message('gauge-1', '1'), message('gauge-2', '2', PUMP))).toBe('all but 0 after 20');
     expect(intake.payloads()).toEqual(['2']);
     expect(problems).toEqual([]);
   });

@@ -601,10 +601,28 @@ describe('a waveform', () => {
     ]);
   });
 
+  const appended = (...ids: readonly string[]) => ids.map((id) => `waveform waveform/de-horizontal/${id} 1`);
+
   it('is appended after those of its machine that came before, whichever is stored first', async () => {
     const world = await open();
-    const put = world.objects.put.bind(world.objects);
     const slow = Promise.withResolvers<undefined>();
+    const put = world.objects.put.bind(world.objects);
+    let puts = 0;
+    world.objects.put = async (...given) => {
+      if (++puts === 1) await slow.promise;
+      return put(...given);
+    };
+    const accepted = ['w-1', 'w-2'].map((id) => world.intake.accept(waveform({ id })));
+    expect(await settled(accepted[1]!)).toBe('waiting');
+    slow.resolve(undefined);
+    await Promise.all(accepted);
+    expect(log(world, 'raw-waveform')).toEqual(appended('w-1', 'w-2'));
+  });
+
+  it('that is not kept is not overtaken by those of its machine that wait behind it', async () => {
+    const world = await open();
+    const slow = Promise.withResolvers<undefined>();
+    const put = world.objects.put.bind(world.objects);
     let puts = 0;
     world.objects.put = async (...given) => {
       const nth = ++puts;
@@ -612,15 +630,32 @@ describe('a waveform', () => {
       if (nth === 2) throw new PortError('unavailable', 'by the test');
       return put(...given);
     };
-    const accepted = ['w-1', 'w-2', 'w-3'].map((id) => world.intake.accept(waveform({ id })));
-    const refused = expect(accepted[1]).rejects.toMatchObject({ code: 'unavailable' });
-    expect(await settled(accepted[2]!)).toBe('waiting');
+    const offer = (...ids: readonly string[]) =>
+      Promise.allSettled(ids.map((id) => world.intake.accept(waveform({ id }))));
+    const offered = offer('w-1', 'w-2', 'w-3');
     slow.resolve(undefined);
-    await Promise.all([accepted[0], refused, accepted[2]]);
-    expect(log(world, 'raw-waveform')).toEqual([
-      'waveform waveform/de-horizontal/w-1 1',
-      'waveform waveform/de-horizontal/w-3 1',
-    ]);
+    expect((await offered).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+    await offer('w-2', 'w-3');
+    expect(log(world, 'raw-waveform')).toEqual(appended('w-1', 'w-2', 'w-3'));
+  });
+
+  it('that could not be appended is not overtaken by one that was still being stored', async () => {
+    const world = await open();
+    const slow = Promise.withResolvers<undefined>();
+    const put = world.objects.put.bind(world.objects);
+    let puts = 0;
+    world.objects.put = async (...given) => {
+      if (++puts === 2) await slow.promise;
+      return put(...given);
+    };
+    world.stream.failure = { error: new PortError('unavailable', 'no answer') };
+    const [first, second] = ['w-1', 'w-2'].map((id) => world.intake.accept(waveform({ id })));
+    const refused = expect(second).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(first).rejects.toMatchObject({ code: 'unavailable' });
+    world.stream.failure = undefined;
+    slow.resolve(undefined);
+    await refused;
+    expect(log(world, 'raw-waveform')).toEqual([]);
   });
 
   it('is refused, not rejected, while the object store is full, and accepted when it comes again', async () => {

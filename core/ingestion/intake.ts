@@ -436,11 +436,14 @@ export class Intake implements DeviceIntake {
       try {
         const object = waveformObject(machine.key, reference, bytes);
         const stored = this.#dependencies.objects.put(reference.objectKey, object, { ifAbsent: true });
-        stored.catch(() => undefined);
-        // In order: who judges a machine passes over what is older than what it has judged.
-        await machine.waveforms.run(async () => {
-          await stored;
-          this.#publisher.append('raw-waveform', event, pending);
+        await machine.waveforms.run(stored, () => {
+          this.#publisher.append('raw-waveform', event, {
+            durable: () => pending.durable(),
+            failed: (error) => {
+              machine.waveforms.breakOff();
+              pending.failed(error);
+            },
+          });
         });
       } catch (error) {
         pending.failed(isPortError(error) ? error : new PortError('internal', 'storing samples', { cause: error }));

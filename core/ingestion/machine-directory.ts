@@ -1,11 +1,11 @@
 import { machineRef, type MachineKey } from '../domain/ids.ts';
 import type { Clock } from '../clock.ts';
-import { Mutex } from '../mutex.ts';
 import type { MachineRegistry, RegisteredMachine } from '../ports/machine-registry.ts';
 import type { IntakeCounters, TenantCounter } from './intake-counters.ts';
 import { MetricCatalogue } from './metric-catalogue.ts';
 import type { Receipts, ReceiptScope } from './receipts.ts';
 import type { AppendListener } from './turn-publisher.ts';
+import { WaveformOrder } from './waveform-order.ts';
 
 /** What intake keeps of a machine, so that a message costs one look-up. */
 export interface MachineState {
@@ -14,8 +14,7 @@ export interface MachineState {
   readonly receipts: ReceiptScope;
   /** By eventId: what is on its way to durability, so that the same event meanwhile waits for it. */
   readonly inFlight: Map<string, InFlightEvent>;
-  /** Its waveforms are appended one after the other, as they came. */
-  readonly waveforms: Mutex;
+  readonly waveforms: WaveformOrder;
   /** Undefined while the machine is not registered. */
   catalogue: MetricCatalogue | undefined;
   revision: number;
@@ -109,7 +108,7 @@ export class MachineDirectory {
         counter,
         receipts,
         inFlight: new Map(),
-        waveforms: new Mutex(),
+        waveforms: new WaveformOrder(),
         catalogue: undefined,
         revision: 0,
       };

@@ -71,7 +71,8 @@ export interface DeviceIntake {
    * Resolves once every accepted item is durable: only then may the gateway acknowledge. Never throws for bad content: that is
    * acknowledged and rejected.
    * @throws PortError resource_exhausted or unavailable: not accepted, the device should try again later. Messages of one kind may be refused
-   * while those of the other are accepted.
+   * while those of the other are accepted. What is offered in one turn of the event loop keeps its order: with a message are refused those of its
+   * machine and kind that were offered behind it.
    */
   accept(message: DeviceMessage): Promise<IntakeReceipt>;
   /**
