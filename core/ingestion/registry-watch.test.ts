@@ -21,7 +21,7 @@ function start(known: Device[]) {
         return () => undefined;
       },
     },
-    clock: { nowMs: () => 0, monotonicMs: () => 0 },
+    clock: { nowMs: () => 0, monotonicMs: () => Date.now() },
     onProblem: () => undefined,
     known: () => known,
     apply: (id, now) => applied.push([id, now]),
@@ -48,6 +48,30 @@ describe('the watch of the device registry', () => {
       await jest.advanceTimersByTimeAsync(1000);
       expect(applied.slice(1)).toEqual([['second', device('second', 'south')]]);
       expect(asked).toHaveLength(2);
+      watch.stop();
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it.each([
+    ['ten times as long as the last one took', 500, 5000],
+    ['ten seconds at most, however long it took', 60_000, 10_000],
+  ])('waits between readings %s', async (_what, tookMs, waitsMs) => {
+    jest.useFakeTimers();
+    try {
+      const { watch, asked, applied, change } = start([device('first')]);
+      change();
+      await jest.advanceTimersByTimeAsync(100);
+      change();
+      await jest.advanceTimersByTimeAsync(tookMs);
+      asked[0]!.answer([device('first')]);
+      await jest.advanceTimersByTimeAsync(waitsMs - 1);
+      expect(asked).toHaveLength(1);
+      await jest.advanceTimersByTimeAsync(1);
+      asked[1]!.answer([{ ...device('first'), enabled: false }]);
+      await jest.advanceTimersByTimeAsync(0);
+      expect(applied.at(-1)).toEqual(['first', { ...device('first'), enabled: false }]);
       watch.stop();
     } finally {
       jest.useRealTimers();

@@ -14,7 +14,10 @@ interface RegistryWatchDependencies {
   readonly applied?: () => void;
 }
 
-/** Follows the device registry for a gateway. Takes at most a tenth of the time, however often devices change. */
+/**
+ * Follows the device registry for a gateway. Takes at most a tenth of the time, however often devices change; but waits no longer than ten seconds
+ * between readings, however long they take: what was disabled is let in until then.
+ */
 export class RegistryWatch {
   readonly #dependencies: RegistryWatchDependencies;
   readonly #stopListening: () => void;
@@ -59,10 +62,12 @@ export class RegistryWatch {
       onProblem('reading the device registry', error);
       this.#isDue = true;
     }
-    this.#delayMs = Math.max(MIN_DELAY_MS, 10 * (clock.monotonicMs() - startedMs));
+    const tenfoldMs = 10 * (clock.monotonicMs() - startedMs);
+    this.#delayMs = Math.min(Math.max(MIN_DELAY_MS, tenfoldMs), MAX_DELAY_MS);
     this.#timer = undefined;
     if (this.#isDue) this.#schedule();
   }
 }
 
 const MIN_DELAY_MS = 100;
+const MAX_DELAY_MS = 10_000;

@@ -14,6 +14,17 @@ export interface Certificate {
   readonly isActive: boolean;
 }
 
+interface ThingQuery {
+  readonly thingTypeName: string;
+  readonly attributeName: string;
+  readonly attributeValue: string;
+}
+
+interface ThingPage {
+  readonly things: readonly Thing[];
+  readonly next: string | undefined;
+}
+
 /** The calls of IoT Core's registry that devices take: each one attempt, throwing what the SDK throws. */
 export interface IotRegistryCalls {
   createThing(
@@ -28,7 +39,8 @@ export interface IotRegistryCalls {
     name: string,
     signal: AbortSignal,
   ): Promise<(Thing & { readonly thingType: string | undefined }) | undefined>;
-  listThings(thingType: string, attribute: string, value: string, signal: AbortSignal): Promise<readonly Thing[]>;
+  /** A page of them, the first without `after`; the last has no `next`. */
+  listThings(query: ThingQuery, after: string | undefined, signal: AbortSignal): Promise<ThingPage>;
   deleteThing(name: string, signal: AbortSignal): Promise<void>;
   /** An active certificate with a key of its own, both as PEM. */
   createCertificate(signal: AbortSignal): Promise<{ readonly arn: string; readonly pem: string; readonly key: string }>;
@@ -47,7 +59,7 @@ export interface IotRegistryCalls {
 
 /** The SDK is loaded here and nowhere else, so that a site without IoT Core never loads it. */
 export async function openIotRegistry(place: AwsPlace): Promise<IotRegistryCalls> {
-  const { IoT, paginateListAttachedPolicies, paginateListThingPrincipals, paginateListThings } = await loadSdk(
+  const { IoT, paginateListAttachedPolicies, paginateListThingPrincipals } = await loadSdk(
     'AWS',
     () => import('@aws-sdk/client-iot'),
   );
@@ -69,12 +81,13 @@ export async function openIotRegistry(place: AwsPlace): Promise<IotRegistryCalls
         throw error;
       }
     },
-    listThings: async (thingTypeName, attributeName, attributeValue, abortSignal) => {
-      const things: Thing[] = [];
-      const pages = paginateListThings({ client }, { thingTypeName, attributeName, attributeValue }, { abortSignal });
-      for await (const { things: page = [] } of pages)
-        for (const { thingName, attributes = {} } of page) things.push({ name: thingName!, attributes });
-      return things;
+    listThings: async (query, after, abortSignal) => {
+      const page = { maxResults: MAX_THINGS_A_PAGE, ...(after === undefined ? {} : { nextToken: after }) };
+      const { things = [], nextToken } = await client.listThings({ ...query, ...page }, { abortSignal });
+      return {
+        things: things.map(({ thingName, attributes = {} }) => ({ name: thingName!, attributes })),
+        next: nextToken,
+      };
     },
     deleteThing: async (thingName, abortSignal) => {
       await client.deleteThing({ thingName }, { abortSignal });
@@ -125,6 +138,9 @@ export async function openIotRegistry(place: AwsPlace): Promise<IotRegistryCalls
     close: () => client.destroy(),
   };
 }
+
+/** What ListThings gives at most. */
+const MAX_THINGS_A_PAGE = 250;
 
 function idOf(certificateArn: string): string {
   return certificateArn.slice(certificateArn.lastIndexOf('/') + 1);

@@ -6,6 +6,7 @@ import { machineKey, type DeviceId, type MachineId, type SiteId, type TenantId }
 import { describeContract } from '#test/support/describe-contract.ts';
 import { makeIotSite } from '#test/peers/moto-iot.ts';
 import { Moto } from '#test/peers/moto.ts';
+import { openIotRegistry } from './client.ts';
 import { iotCoreDeviceRegistryConfigSchema } from './config.ts';
 import { IotCoreDeviceRegistry } from './iot-core-device-registry.ts';
 
@@ -56,6 +57,36 @@ async function certificatesOf(id: DeviceId) {
     }),
   );
 }
+
+describe('many devices', () => {
+  it('are listed in the largest pages that there are, each with a time limit of its own', async () => {
+    await using harness = await makeHarness();
+    const [tenant] = harness.tenants;
+    const ids = Array.from({ length: 251 }, (_, index) => `gauge-${harness.suffix}-${String(index).padStart(3, '0')}`);
+    for (const thingName of ids)
+      await site.iot.createThing({
+        ...{ thingName, thingTypeName: 'tribo-device', attributePayload: { attributes: { tenant } } },
+      });
+    const config = iotCoreDeviceRegistryConfigSchema.parse(site.settings);
+    const iot = await openIotRegistry(config);
+    const limits: AbortSignal[] = [];
+    const registry = new IotCoreDeviceRegistry(config, {
+      iot: {
+        ...iot,
+        listThings: (query, after, limit) => {
+          limits.push(limit);
+          return iot.listThings(query, after, limit);
+        },
+      },
+    });
+    try {
+      expect((await registry.listDevices(tenant)).map(({ id }) => id)).toEqual(ids);
+      expect(new Set(limits).size).toBe(2);
+    } finally {
+      registry.close();
+    }
+  });
+});
 
 describe('a device as a thing', () => {
   it('has one certificate with the policies of the site, which is active while the device is enabled', async () => {

@@ -71,9 +71,16 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
   }
 
   async listDevices(tenant: TenantId, options: CallOptions = {}): Promise<readonly Device[]> {
-    const things = await this.#call(`list devices of ${tenant}`, options, (signal) =>
-      this.#iot.listThings(this.#config.thingType, 'tenant', tenant, signal),
-    );
+    const query = { thingTypeName: this.#config.thingType, attributeName: 'tenant', attributeValue: tenant };
+    const things: Thing[] = [];
+    let after: string | undefined;
+    do {
+      const page = await this.#call(`list devices of ${tenant}`, options, (signal) =>
+        this.#iot.listThings(query, after, signal),
+      );
+      things.push(...page.things);
+      after = page.next;
+    } while (after !== undefined);
     return things.map(deviceOf).sort((left, right) => (left.id < right.id ? -1 : 1));
   }
 
