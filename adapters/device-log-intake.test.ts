@@ -23,7 +23,7 @@ function deviceOf(id: string, enabled = true, machines = [PRESS]): Device {
 }
 
 /** A log's intake over a registry of the devices, which answers when `answering` says so. */
-function start(registered: readonly Device[]) {
+function start(registered: readonly Device[], lookupPatienceMs = 60_000) {
   const devices = new Map(registered.map((device) => [device.id, device]));
   const state = { asked: [] as string[], answering: (_id: string): Promise<unknown> => Promise.resolve() };
   const registry = {
@@ -41,7 +41,7 @@ function start(registered: readonly Device[]) {
   const bindings = new DeviceBindings(registry, systemClock, () => undefined);
   const telling = { wait: (_text: string): Promise<unknown> => Promise.resolve() };
   const log = new DeviceLogIntake<Logged>({
-    ...{ intake, devices: registry, bindings, offerAgainMs: 20, overdue: overdue.signal },
+    ...{ intake, devices: registry, bindings, offerAgainMs: 20, lookupPatienceMs, overdue: overdue.signal },
     refuse: (reason, tenant) => refusals.push(`${reason} ${tenant}`),
     onProblem: (what, error) => problems.push(`${what}: ${(error as Error).message}`),
     isForeign: (access, { machine }) => !access.machines.has(machine),
@@ -173,6 +173,27 @@ describe('a registry that does not answer', () => {
     await until(() => state.asked.length === 40);
     answers.resolve(undefined);
     expect(await settled).toBe('all');
+  });
+
+  it('is waited for once by what is not for it to answer, and is heard when it answers late', async () => {
+    const { intake, handle, state, problems, refusals } = start([deviceOf('gauge-1'), deviceOf('gauge-2')], 20);
+    await handle(message('gauge-1', '0'));
+    const answers = Promise.withResolvers<undefined>();
+    state.answering = () => answers.promise;
+    const waiting = [message('gauge-2', '1'), message('stranger', '2'), deed('gauge-2', 'came')];
+    expect(await handle(...waiting, message('gauge-1', '3'))).toBe('all but 0,1,2 after a while');
+    expect(await handle(...waiting, message('gauge-1', '4'))).toBe('all but 0,1,2 after a while');
+    expect(intake.payloads()).toEqual(['0', '3', '4']);
+    expect(problems[0]).toBe('taking what devices sent: the device registry has not answered about gauge-2 yet');
+    expect(state.asked.slice(1)).toEqual(['gauge-2', 'stranger', 'gauge-2']);
+    answers.resolve(undefined);
+    await answers.promise;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await handle(...waiting)).toBe('all');
+    expect(intake.payloads()).toEqual(['0', '3', '4', '1']);
+    expect(refusals).toEqual(['bad-credentials undefined']);
+    // These were the answers that came late: nobody was asked about anew.
+    expect(state.asked.slice(4)).toEqual([]);
   });
 
   it('is waited for no longer than until its calls are overdue; nothing is settled', async () => {

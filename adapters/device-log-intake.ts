@@ -8,6 +8,7 @@ import type { DeviceIntake, DeviceMessage, GatewayHooks } from '#core/ports/devi
 import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
 import type { DeliveryBatch } from '#core/ports/event-stream.ts';
 import { orStopWaiting } from '#core/stop-waiting.ts';
+import { PatientLookups } from './patient-lookups.ts';
 
 /** What a provider put into its log: a message, or another thing that a client did. */
 export interface DeviceLogRecord {
@@ -33,6 +34,8 @@ export interface DeviceLogIntakeParts<Logged extends DeviceLogRecord> extends Pi
   readonly bindings: DeviceBindings;
   /** A message that intake refused is offered again after this. */
   readonly offerAgainMs: number;
+  /** How long a batch waits for the registry; default 1 s. What it does not answer by then waits for it, and nothing else does. */
+  readonly lookupPatienceMs?: number;
   /** Aborted where nobody waits any longer for what is under way. */
   readonly overdue: AbortSignal;
   /** Whether the message is for a machine that is not the device's, as far as is known. */
@@ -46,13 +49,18 @@ export interface DeviceLogIntakeParts<Logged extends DeviceLogRecord> extends Pi
 /**
  * Offers to intake what devices sent through a cloud, which has authenticated and acknowledged them and keeps what they sent in a log, batch by batch.
  * What intake made durable, or is refused for good, is settled; the rest comes again. A registry that does not answer holds back the devices that it
- * has to be asked about, and the others only until its calls' time is over.
+ * has to be asked about, and the others for a moment.
  */
 export class DeviceLogIntake<Logged extends DeviceLogRecord> {
   readonly #parts: DeviceLogIntakeParts<Logged>;
+  readonly #strangers: PatientLookups<unknown>;
+  readonly #doers: PatientLookups<Device | undefined>;
 
   constructor(parts: DeviceLogIntakeParts<Logged>) {
     this.#parts = parts;
+    const { lookupPatienceMs = LOOKUP_PATIENCE_MS } = parts;
+    this.#strangers = new PatientLookups('the device registry', lookupPatienceMs);
+    this.#doers = new PatientLookups('the device registry', lookupPatienceMs);
   }
 
   /** Handles a batch of {@link DeviceLogEvent}. */
@@ -99,7 +107,9 @@ export class DeviceLogIntake<Logged extends DeviceLogRecord> {
       const device = record.device as DeviceId;
       const access = bindings.known(device);
       if (access === undefined || isForeign(access, record))
-        void once(lookups, device, () => bindings.recheck(device, { signal: overdue }));
+        void once(lookups, device, () =>
+          this.#strangers.answer(device, () => bindings.recheck(device, { signal: overdue })),
+        );
     }
     return lookups;
   }
@@ -126,7 +136,8 @@ export class DeviceLogIntake<Logged extends DeviceLogRecord> {
 
   async #lookUp(client: string): Promise<Device | undefined> {
     const { devices, overdue } = this.#parts;
-    return isName(client) ? devices.getDevice(client as DeviceId, { signal: overdue }) : undefined;
+    if (!isName(client)) return undefined;
+    return this.#doers.answer(client, () => devices.getDevice(client as DeviceId, { signal: overdue }));
   }
 
   async #tell(deed: LoggedDeed<Logged>, found: Promise<Device | undefined>): Promise<void> {
@@ -143,6 +154,8 @@ export class DeviceLogIntake<Logged extends DeviceLogRecord> {
       this.#parts.onProblem('taking what devices sent', error);
   }
 }
+
+const LOOKUP_PATIENCE_MS = 1000;
 
 function isMessage<Logged extends DeviceLogRecord>(record: Logged): record is LoggedMessage<Logged> {
   return record.kind === 'message';

@@ -126,6 +126,8 @@ export class IotCoreDeviceGateway implements DeviceGateway {
     const overdue = setTimeout(() => this.#overdue.abort(), this.#config.drainMs);
     await Promise.all(running.subscriptions.map((subscription) => subscription.close()));
     await running.commands.close();
+    // Nobody waits any longer for what the registry has not answered.
+    this.#overdue.abort();
     clearTimeout(overdue);
     running.bindings.close();
     for (const client of Object.values(running.calls) as readonly { close(): void }[]) client.close();

@@ -117,6 +117,8 @@ export class IotHubDeviceGateway implements DeviceGateway {
     await running.subscription?.close();
     clearTimeout(overdue);
     await running.commands.close();
+    // Nobody waits any longer for what the registry has not answered.
+    this.#overdue.abort();
     running.speakers.close();
     running.bindings.close();
     await running.calls.hubs.close();
