@@ -32,6 +32,7 @@ const config: KnipConfig = {
     'bench/streams/client.ts',
     'test/**/*.ts',
     '.ci/*.ts',
+    'adapters/*/*/permissions.ts',
     'core/ports/*.ts',
     'core/contracts/*.ts',
     'adapters/embedded/*/testing/*.ts',

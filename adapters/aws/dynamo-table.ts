@@ -5,6 +5,9 @@ import { clientSettings, type AwsPlace } from './aws-place.ts';
 export type DynamoValue = string | number | boolean | Uint8Array;
 export type DynamoItem = Readonly<Record<string, DynamoValue | undefined>>;
 
+/** What its calls take on the table, but `list`, which takes `dynamodb:Query`. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/api-permissions-reference.html */
+export const TABLE_ACTIONS: readonly string[] = [...['dynamodb:GetItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem']];
+
 /** Of a table whose partition key is `pk` and whose sort key is `sk`, both strings. */
 export interface DynamoKey {
   readonly pk: string;

@@ -22,6 +22,13 @@ export interface BlobPlace {
   readonly emulatorConnectionString?: string | undefined;
 }
 
+/** What reading, listing, writing and deleting blobs takes. https://learn.microsoft.com/azure/storage/blobs/assign-azure-role-data-access */
+export const BLOB_ACTIONS: readonly string[] = ['read', 'write', 'delete'].map(
+  (action) => `Microsoft.Storage/storageAccounts/blobServices/containers/blobs/${action}`,
+);
+/** The smallest role that has them. */
+export const BLOB_ROLE = 'Storage Blob Data Contributor';
+
 export const BLOB_PLACE_ERROR = {
   error: 'give accountUrl (or, for the development emulator, emulatorConnectionString), and not both',
   path: ['accountUrl'],

@@ -46,6 +46,12 @@ export interface EventHubsPlace {
   readonly hubsEmulatorConnectionString?: string | undefined;
 }
 
+/** What reading a hub takes. */
+export const HUB_RECEIVING = {
+  actions: ['Microsoft.EventHub/namespaces/messages/receive/action'],
+  role: 'Azure Event Hubs Data Receiver',
+};
+
 export const EVENT_HUBS_PLACE_ERROR = {
   error: 'give namespace (or, for a development emulator, hubsEmulatorConnectionString), and not both',
   path: ['namespace'],

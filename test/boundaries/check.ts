@@ -16,7 +16,7 @@ const ruleNames = (configuration.forbidden ?? []).map((rule) => rule.name ?? '')
 const present = readdirSync(root).filter((name) =>
   ['core', 'adapters', 'services', 'infra', 'bench', 'test'].includes(name),
 );
-const treeViolations = await violationsOf(root, present, 'test/(boundaries|parity)/fixtures');
+const treeViolations = await violationsOf(root, present, 'test/(boundaries|parity|permissions)/fixtures');
 for (const each of treeViolations) console.error(`${each.rule}: ${each.from} -> ${each.to}`);
 
 let failures = treeViolations.length;
