@@ -145,7 +145,7 @@ class PlatformaticClient implements KafkaClient {
     try {
       // Bounded by the client's own timeout and retries, which repeat a request under its sequence number: giving up before them would let a later one overtake it.
       await this.#producers[partition % PRODUCERS]!.send({
-        messages: records.map(({ key, value, headers }) => ({ key, value, headers, topic, partition })),
+        messages: records.map((record) => ({ ...record, topic, partition })),
       });
     } catch (error) {
       throw kafkaError(`publish to ${topic}`, error);

@@ -2,7 +2,7 @@ import type { ItemTotals, PartitionedLog, Place, PublishedRecord } from '#core/d
 import type { MachineEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { KafkaClient } from './client.ts';
-import { encodeRecord } from './record-codec.ts';
+import { encodeRecords } from './record-codec.ts';
 import { itemsByPartition } from './topic-tail.ts';
 
 /** Of an event besides its payload and key. */
@@ -46,10 +46,7 @@ export class TopicLog implements PartitionedLog<TopicPlace> {
     totalsAfter: (count: number) => ItemTotals,
   ): Promise<number> {
     const count = records.length;
-    const encoded = records.map(({ event, stamp, place: { key } }, index) =>
-      encodeRecord(event, stamp, key, index === 0 ? totalsAfter(count) : undefined),
-    );
-    await this.#client.produce(this.name, partition, encoded);
+    await this.#client.produce(this.name, partition, encodeRecords(records, totalsAfter(count)));
     return count;
   }
 
