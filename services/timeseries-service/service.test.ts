@@ -20,6 +20,7 @@ import { NOTHING_SETTLED, type SettledItems } from '#core/domain/ledger.ts';
 import type { WaveformReference } from '#core/domain/waveform.ts';
 import { PortError } from '#core/errors.ts';
 import type { MeasuredStream } from '#core/ports/event-stream.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { createLogger } from '#services/shared/observability/logger.ts';
 import { createMetricsRegistry } from '#services/shared/observability/metrics.ts';
@@ -44,6 +45,7 @@ class World implements AsyncDisposable {
   machines!: SqliteMachineRegistry;
   /** While set, every settlement fails with it. */
   storeFails: Error | undefined;
+  objectsFail: Error | undefined;
   /** Ids of events that no subscription is given, as if a commit of the log had been taken back. */
   readonly lost = new Set<string>();
   #service: TimeseriesService | undefined;
@@ -80,7 +82,8 @@ class World implements AsyncDisposable {
   }
 
   async start(settings: Partial<TimeseriesServiceSettings> = {}): Promise<TimeseriesService> {
-    const { store, checkpoints, objects, machines } = this;
+    const { store, checkpoints, machines } = this;
+    const objects = this.#failing();
     const stream = this.#losing();
     const metrics = createMetricsRegistry('test', { processMetrics: false });
     this.metrics = metrics;
@@ -90,6 +93,19 @@ class World implements AsyncDisposable {
       { retention, ...settings },
     );
     return this.#service;
+  }
+
+  #failing(): ObjectStore {
+    const { objects } = this;
+    return {
+      put: (...given) => objects.put(...given),
+      get: (...given) => objects.get(...given),
+      delete: (...given) => objects.delete(...given),
+      list: async (...given) => {
+        if (this.objectsFail) throw this.objectsFail;
+        return objects.list(...given);
+      },
+    };
   }
 
   #losing(): MeasuredStream {
@@ -381,6 +397,20 @@ describe('the time-series service', () => {
       expect(await world.objects.get('waveforms/old')).toBeUndefined();
     });
     expect(await world.objects.get('waveforms/young')).toBeDefined();
+  });
+
+  it('sweeps again soon after it could not, and not when it is due the next time, and is well from then on', async () => {
+    await world.putObject('waveforms/orphan', 10 * DAY_MS);
+    world.objectsFail = new PortError('unavailable', 'the bucket does not answer');
+    const service = await world.start({ firstAfterMs: 10, againAfterMs: 10 });
+    await eventually(async () => {
+      expect(service.problem()).toBe('cannot sweep objects: the bucket does not answer');
+    });
+    world.objectsFail = undefined;
+    await eventually(async () => {
+      expect(service.problem()).toBeUndefined();
+    });
+    expect(await world.objects.list({ prefix: 'waveforms/', limit: 1 })).toEqual([]);
   });
 
   it('sweeps old objects that nothing refers to, and no others', async () => {

@@ -60,6 +60,10 @@ export interface TimeseriesServiceSettings {
   readonly maintainEveryMs: number;
   readonly retentionEveryMs: number;
   readonly sweepEveryMs: number;
+  /** Retention and sweep wait so long after a start, which has other work, if they are not due sooner. */
+  readonly firstAfterMs: number;
+  /** What failed of it is tried again after this, if it is not due sooner: the service is not ready until it has succeeded. */
+  readonly againAfterMs: number;
 }
 
 const TIMESERIES_DEFAULTS = {
@@ -69,10 +73,9 @@ const TIMESERIES_DEFAULTS = {
   maintainEveryMs: 1000,
   retentionEveryMs: 3_600_000,
   sweepEveryMs: 6 * 3_600_000,
+  firstAfterMs: 60_000,
+  againAfterMs: 5000,
 } as const satisfies Omit<TimeseriesServiceSettings, 'retention'>;
-
-/** Retention and sweep wait so long after a start, which has other work. */
-const FIRST_AFTER_MS = 60_000;
 
 export interface TimeseriesService {
   /** Why it cannot do its work now; undefined while all is well. */
@@ -158,7 +161,7 @@ class SettlingService implements TimeseriesService {
 
   async start(): Promise<void> {
     const { stream, store, clock } = this.#dependencies;
-    const { leaseMs, maintainEveryMs, retentionEveryMs, sweepEveryMs } = this.#settings;
+    const { leaseMs, maintainEveryMs, retentionEveryMs, sweepEveryMs, firstAfterMs } = this.#settings;
     const { signal } = this.#stopping;
     for (const name of SETTLED_STREAMS) await stream.declareGroup(name, STORE_GROUP);
     await this.#units.start();
@@ -168,10 +171,10 @@ class SettlingService implements TimeseriesService {
     this.#every(maintainEveryMs, maintainEveryMs, 'maintain the store', () =>
       store.maintain(clock.nowMs(), { signal }),
     );
-    this.#every(Math.min(FIRST_AFTER_MS, retentionEveryMs), retentionEveryMs, 'apply retention', () =>
+    this.#every(Math.min(firstAfterMs, retentionEveryMs), retentionEveryMs, 'apply retention', () =>
       this.#applyRetention(),
     );
-    this.#every(Math.min(FIRST_AFTER_MS, sweepEveryMs), sweepEveryMs, 'sweep objects', () => this.#sweep());
+    this.#every(Math.min(firstAfterMs, sweepEveryMs), sweepEveryMs, 'sweep objects', () => this.#sweep());
   }
 
   close(): Promise<void> {
@@ -290,14 +293,16 @@ class SettlingService implements TimeseriesService {
     const { signal } = this.#stopping;
     const stopsWithin = (ms: number) => sleep(ms, false, { signal }).catch(() => true);
     const loop = async () => {
-      for (let waitMs = firstAfterMs; !(await stopsWithin(waitMs)); waitMs = periodMs) {
+      for (let waitMs = firstAfterMs; !(await stopsWithin(waitMs));) {
         const stop = this.#houseDuration.startTimer({ task: doing });
         try {
           await work();
           stop();
           this.#problems.delete(doing);
+          waitMs = periodMs;
         } catch (error) {
           if (!signal.aborted) this.#report(doing, error);
+          waitMs = Math.min(periodMs, this.#settings.againAfterMs);
         }
       }
     };
