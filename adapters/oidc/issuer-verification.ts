@@ -75,7 +75,8 @@ async function looked<Result>(look: () => Promise<Result>): Promise<Result> {
     return await look();
   } catch (error) {
     if (error instanceof PortError || error instanceof Unchecked) throw error;
-    const isOfNetwork = error instanceof TypeError || (error as Error).name === 'TimeoutError';
+    // What `fetch` rejects with where nobody answers is a TypeError.
+    const isOfNetwork = ['TypeError', 'TimeoutError'].includes((error as Error).name);
     throw new PortError(isOfNetwork ? 'unavailable' : 'failed_precondition', textOf(error), { cause: error });
   }
 }

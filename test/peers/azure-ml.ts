@@ -1,14 +1,14 @@
+import { startManagedIdentity } from './managed-identity.ts';
 import type { ModelServer } from './model-server.ts';
 import { WireServer, type WireAnswer, type WireRequest } from './wire-server.ts';
 
 const RESOURCE = 'https://ml.azure.com';
-const IDENTITY_SECRET = 'of-this-machine';
 
 /**
  * A managed online endpoint of Azure Machine Learning with Microsoft Entra tokens, by what Azure documents of
  * https://learn.microsoft.com/azure/machine-learning/how-to-authenticate-online-endpoint (the request) and of
- * https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#http-status-codes (the statuses); and the managed identity of
- * an App Service, https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference, which the SDK's default chain asks for tokens.
+ * https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#http-status-codes (the statuses); and
+ * the managed identity that has its tokens.
  */
 export class AzureMl implements AsyncDisposable {
   readonly wire: WireServer;
@@ -17,18 +17,12 @@ export class AzureMl implements AsyncDisposable {
 
   static async start(container: ModelServer, deployments: readonly string[]): Promise<AzureMl> {
     const tokens = new Set<string>();
-    const identity = await WireServer.start((request) => tokenFor(request, tokens));
+    const identity = await startManagedIdentity(RESOURCE, tokens);
     const wire = await WireServer.start(async (request) => {
       const refusal = refusalOf(request, tokens, deployments);
       if (refusal) return refusal;
       const { status, body } = await container.post('/score', request.body);
       return status === 200 ? { status, body } : azureModelError(status, body);
-    });
-    Object.assign(process.env, {
-      IDENTITY_ENDPOINT: `${identity.url}/msi/token`,
-      IDENTITY_HEADER: IDENTITY_SECRET,
-      // Of the default chain, the link of machines of Azure.
-      AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential',
     });
     return new AzureMl(wire, identity, tokens);
   }
@@ -79,17 +73,4 @@ function refusalOf(
   if (deployment !== undefined && !deployments.includes(String(deployment)))
     return azureError(404, `there is no deployment ${String(deployment)}`);
   return undefined;
-}
-
-function tokenFor({ path, headers }: WireRequest, tokens: Set<string>): WireAnswer {
-  const { searchParams } = new URL(path, 'http://identity');
-  if (headers['x-identity-header'] !== IDENTITY_SECRET || searchParams.get('resource') !== RESOURCE)
-    return { status: 400, body: '{"error":"invalid_request"}' };
-  const token = `token-${tokens.size}-${Math.random().toString(36).slice(2)}`;
-  tokens.add(token);
-  const expires_on = String(Math.floor(Date.now() / 1000) + 86_400);
-  return {
-    status: 200,
-    body: JSON.stringify({ access_token: token, expires_on, resource: RESOURCE, token_type: 'Bearer' }),
-  };
 }

@@ -49,8 +49,12 @@ export function startVerify(
 }
 
 /** Runs it to its end. */
-export async function verifySite(ports: object, flags: readonly string[] = []): Promise<SiteVerdict & VerifyEnd> {
-  const end = await startVerify(ports, ['--json', ...flags]).ended;
+export async function verifySite(
+  ports: object,
+  flags: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<SiteVerdict & VerifyEnd> {
+  const end = await startVerify(ports, ['--json', ...flags], env).ended;
   if (end.stdout === '') throw new Error(`tribo verify said nothing: ${end.stderr}`);
   return { ...end, ...(JSON.parse(end.stdout) as SiteVerdict) };
 }
