@@ -5,6 +5,8 @@ import type { StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { PortError } from '../errors.ts';
 import type { BatchHandler, EventStream } from '../ports/event-stream.ts';
+import { deliverBatch } from './deliver-batch.ts';
+import { DeliveryWindow } from './delivery-window.ts';
 import { runConsumer, type ConsumerOptions } from './consumer.ts';
 
 const FAST = { firstDelayMs: 0, longestDelayMs: 1 };
@@ -115,6 +117,84 @@ describe('a consumer', () => {
     expect(dead).toEqual([]);
   });
 });
+
+describe('a consumer that sets aside what is forbidden', () => {
+  const forbidden = new PortError('permission_denied', 'not this one');
+
+  it('gives up an event that alone is forbidden, after its machine has waited behind it and the others went on', async () => {
+    const events = Array.from({ length: 80 }, (_, position) => newEvent(position % 4, position));
+    const [isForbidden, done, dead] = [events[8]!, [] as StampedEvent[], [] as StampedEvent[]];
+    let doneAtDeath: readonly StampedEvent[] = [];
+    await deliverAgain(events, 3, {
+      process: async (batch) => {
+        if (batch.includes(isForbidden)) throw forbidden;
+        done.push(...batch);
+      },
+      deadLetter: async (event) => {
+        dead.push(event);
+        doneAtDeath = [...done];
+      },
+    });
+    expect(dead).toEqual([isForbidden]);
+    const isOfItsMachine = ({ key }: StampedEvent) => key === isForbidden.key;
+    expect(doneAtDeath.filter(isOfItsMachine)).toEqual([events[0], events[4]]);
+    expect(doneAtDeath.filter((event) => !isOfItsMachine(event)).length).toBeGreaterThan(50);
+    for (const [key, own] of Map.groupBy(done, (event) => event.key))
+      expect(own).toEqual(events.filter((event) => event.key === key && event !== isForbidden));
+  });
+
+  it('waits while all is forbidden, however long, with few attempts, and goes on by itself', async () => {
+    const events = Array.from({ length: 500 }, (_, position) => newEvent(position % 50, position));
+    const [done, dead]: StampedEvent[][] = [[], []];
+    let attempts = 0;
+    const rounds = await deliverAgain(events, 500, {
+      process: async (batch) => {
+        if (++attempts <= 2000) throw forbidden;
+        done!.push(...batch);
+      },
+      deadLetter: async (event) => void dead!.push(event),
+    });
+    expect(dead).toEqual([]);
+    expect(attempts / rounds).toBeLessThan(60);
+    for (const [key, own] of Map.groupBy(done!, (event) => event.key))
+      expect(own).toEqual(events.filter((event) => event.key === key));
+    expect(done).toHaveLength(500);
+  });
+});
+
+/** Hands the events to a consumer in batches, as a stream does: what is not settled comes again, in turn with what is new. Resolves with the number of batches. */
+async function deliverAgain(
+  events: readonly StampedEvent[],
+  maxBatchEvents: number,
+  options: Pick<ConsumerOptions, 'process' | 'deadLetter'>,
+): Promise<number> {
+  const limits = { maxBatchEvents, maxBatchBytes: 1e6, maxHeldEvents: 1000, maxHeldBytes: 1e6 };
+  const window = new DeliveryWindow(limits);
+  const lane = window.addLane(0);
+  const clock = { nowMs: () => 0, monotonicMs: () => 0 };
+  let read = 0;
+  const takeNew = () => {
+    for (let count = 0; count < maxBatchEvents && read < events.length; count++, read++)
+      window.accept(lane, read, events[read]!);
+    return window.takeFresh();
+  };
+  let handler: BatchHandler = () => Promise.reject(new Error('nobody has subscribed'));
+  const subscribe = async (_stream: unknown, _group: unknown, given: BatchHandler) => {
+    handler = given;
+    return { close: async () => undefined };
+  };
+  const stream = { subscribe } as Partial<EventStream> as EventStream;
+  const where = { stream, streamName: 'features', group: 'judge', maxBatchEvents } as const;
+  await runConsumer({ ...where, whileAway: FAST, setsForbiddenAside: true, ...options });
+  const { signal } = new AbortController();
+  let rounds = 0;
+  while (read < events.length || window.heldEvents > 0) {
+    const takeDue = () => window.takeDue(Infinity);
+    const batch = ++rounds % 2 === 0 ? (takeDue() ?? takeNew()) : (takeNew() ?? takeDue());
+    if (batch) await deliverBatch(batch, { window, handler, clock, signal, onSettled: () => undefined });
+  }
+  return rounds;
+}
 
 /** Hands one batch to a consumer; resolves with how often it was acknowledged. */
 async function deliver(

@@ -109,6 +109,7 @@ class FeatureService {
       streamName: 'raw-waveform',
       group: COMPUTE_GROUP,
       maxBatchEvents: this.#config.maxBatchWaveforms,
+      setsForbiddenAside: true,
       process: (events, signal) => this.#process(events, signal),
       deadLetter: async (event, error, signal) => {
         logger.error({ err: error, machine: event.key, eventId: event.eventId }, 'a waveform cannot be processed');

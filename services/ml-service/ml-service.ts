@@ -105,6 +105,7 @@ class MlService {
       streamName: 'features',
       group: ML_GROUP,
       maxBatchEvents: this.#config.maxBatchEvents,
+      setsForbiddenAside: true,
       process: (events, signal) => this.#process(events, { signal }),
       deadLetter: async (event, error, signal) => {
         logger.error({ err: error, machine: event.key, eventId: event.eventId }, 'features cannot be judged');
