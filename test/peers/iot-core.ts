@@ -1,27 +1,36 @@
-import { createHash, createPrivateKey, randomUUID, X509Certificate } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { IoT, TopicRule } from '@aws-sdk/client-iot';
 import type { Kinesis } from '@aws-sdk/client-kinesis';
+import type { IConnectPacket } from 'mqtt-packet';
+import { IotCoreConnection } from './iot-core-connection.ts';
+import { MqttListener, type MqttLink } from './mqtt-listener.ts';
+
+const CHECKED_EVERY_MS = 200;
 
 /**
  * A stand-in for IoT Core's broker, its rules engine and its data endpoint, which moto does not have. It knows things, certificates, policies and rules
  * from moto alone, and evaluates them as AWS documents it:
  *
- * - a client connects with an active certificate and its key, where the policies of that certificate allow it, publishes and subscribes likewise,
- *   and is disconnected for what they do not, or once the certificate is inactive;
+ * - a client connects by MQTT 3.1.1 or 5 over TLS with an active certificate and its key, where the policies of that certificate allow it, publishes
+ *   and subscribes likewise, and is disconnected for what they do not, or once the certificate is inactive;
  * - what a rule selects is put into the Kinesis stream of its action, under its partition key, and then acknowledged;
  * - https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_Publish.html is passed on to moto, and to who has subscribed.
  *
- * Sessions end with their connection. Of the SQL of rules it plays the statements of topic-rules.ts, and no other.
+ * Sessions end with their connection, and nothing is retained, though it takes the permission to. Of the SQL of rules it plays the statements of
+ * topic-rules.ts, and no other.
  */
 export class IotCore implements AsyncDisposable {
   readonly #moto: string;
   readonly #iot: IoT;
   readonly #kinesis: Kinesis;
   readonly #server: Server;
-  readonly #clients = new Set<IotClient>();
+  readonly #connections = new Map<string, IotCoreConnection>();
+  readonly #watch: NodeJS.Timeout;
+  /** Where devices connect. */
+  devices!: MqttListener;
   #rules: readonly Rule[] = [];
   #waiting: {
     readonly stream: string;
@@ -36,7 +45,10 @@ export class IotCore implements AsyncDisposable {
     core.#rules = await Promise.all(
       rules.map(async (ruleName) => ruleOf((await iot.getTopicRule({ ruleName })).rule!)),
     );
-    core.#server.listen(0, '127.0.0.1');
+    core.devices = await MqttListener.start({ asksForCertificates: true }, (link, packet) =>
+      core.#connect(link, packet),
+    );
+    core.#server.listen(0, core.devices.address);
     await once(core.#server, 'listening');
     return core;
   }
@@ -46,38 +58,13 @@ export class IotCore implements AsyncDisposable {
     this.#iot = iot;
     this.#kinesis = kinesis;
     this.#server = createServer((request, response) => void this.#onRequest(request, response));
+    this.#watch = setInterval(() => void this.#endRevoked(), CHECKED_EVERY_MS).unref();
   }
 
-  /** Of iot-data. */
+  /** Of iot-data, at the host that devices connect to. */
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  /** Connects with a certificate and its key, both PEM in one text. Rejects when it is turned away. */
-  async connect(credentials: string, clientId: string): Promise<IotClient> {
-    const arn = await this.#certificate(credentials);
-    const { principals = [] } = await this.#iot.listThingPrincipals({ thingName: clientId }).catch(() => ({}) as never);
-    const { attributes = {} } = principals.includes(arn) ? await this.#iot.describeThing({ thingName: clientId }) : {};
-    const variables = new Map(Object.entries(attributes).map(([name, value]) => [`Attributes[${name}]`, value]));
-    if (principals.includes(arn)) variables.set('ThingName', clientId);
-    const { policies = [] } = await this.#iot.listAttachedPolicies({ target: arn });
-    const documents = await Promise.all(
-      policies.map(async ({ policyName }) => (await this.#iot.getPolicy({ policyName })).policyDocument!),
-    );
-    const prefix = arn.split(':').slice(0, 5).join(':');
-    const allows = (action: string, resource: string) =>
-      isAllowed(documents, variables, action, `${prefix}:${resource}`);
-    if (!allows('iot:Connect', `client/${clientId}`)) throw new Error('the connection is not authorized');
-    const client = new IotClient(clientId, {
-      allows,
-      isActive: async () => (await this.#statusOf(arn)) === 'ACTIVE',
-      published: (topic, payload) => this.#published(clientId, arn, topic, payload),
-      happened: (topic, event) => this.#select(topic, clientId, { clientId, ...event }),
-      ended: () => this.#clients.delete(client),
-    });
-    this.#clients.add(client);
-    await client.begin();
-    return client;
+    const { address, port } = this.#server.address() as AddressInfo;
+    return `http://${address}:${port}`;
   }
 
   /** Puts a record as the error action of the rule of messages has it. */
@@ -92,38 +79,63 @@ export class IotCore implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) client.cut();
+    clearInterval(this.#watch);
+    for (const connection of this.#connections.values()) connection.forget();
+    await this.devices[Symbol.asyncDispose]();
     await this.#putting;
     this.#server.closeAllConnections();
     this.#server.close();
   }
 
-  async #certificate(credentials: string): Promise<string> {
-    const end = credentials.indexOf('-----END CERTIFICATE-----\n') + '-----END CERTIFICATE-----\n'.length;
-    const [pem, key] = [credentials.slice(0, end), credentials.slice(end)];
-    // A handshake would fail by either; what OpenSSL would pass over is none of PEM.
-    if (!key.endsWith('PRIVATE KEY-----\n') || !new X509Certificate(pem).checkPrivateKey(createPrivateKey(key)))
-      throw new Error('the certificate is not proven');
-    const certificateId = createHash('sha256').update(pem).digest('hex');
+  /** The certificate's key was proven by the handshake. */
+  async #connect(link: MqttLink, packet: IConnectPacket): Promise<IotCoreConnection | undefined> {
+    const shown = link.socket.getPeerX509Certificate();
+    if (shown === undefined) return undefined;
+    const certificateId = createHash('sha256').update(shown.toString()).digest('hex');
     const { certificateDescription } = await this.#iot.describeCertificate({ certificateId });
-    if (certificateDescription?.status !== 'ACTIVE') throw new Error('the certificate is not active');
-    return certificateDescription.certificateArn!;
+    if (certificateDescription?.status !== 'ACTIVE') return undefined;
+    const { clientId } = packet;
+    const allows = await this.#permissions(clientId, certificateDescription.certificateArn!);
+    const connection = new IotCoreConnection(link, packet, {
+      ...{ certificateId, allows },
+      published: (topic, payload) => this.#published(clientId, certificateId, topic, payload),
+      happened: (topic, event) => this.#select(topic, clientId, { clientId, ...event }),
+      ended: () => {
+        if (this.#connections.get(clientId) === connection) this.#connections.delete(clientId);
+      },
+    });
+    if (!connection.mayConnect()) return undefined;
+    this.#connections.get(clientId)?.end('DUPLICATE_CLIENTID');
+    this.#connections.set(clientId, connection);
+    connection.begin();
+    return connection;
   }
 
-  async #statusOf(arn: string): Promise<string | undefined> {
-    const certificateId = arn.split('/')[1];
-    const described = await this.#iot.describeCertificate({ certificateId }).catch(() => undefined);
-    return described?.certificateDescription?.status;
+  /** What the policies of the certificate let a client of that id do. */
+  async #permissions(thingName: string, arn: string): Promise<(action: string, resource: string) => boolean> {
+    const { principals = [] } = await this.#iot.listThingPrincipals({ thingName }).catch(() => ({}) as never);
+    const { attributes = {} } = principals.includes(arn) ? await this.#iot.describeThing({ thingName }) : {};
+    const variables = new Map(Object.entries(attributes).map(([name, value]) => [`Attributes[${name}]`, value]));
+    if (principals.includes(arn)) variables.set('ThingName', thingName);
+    const { policies = [] } = await this.#iot.listAttachedPolicies({ target: arn });
+    const documents = await Promise.all(
+      policies.map(async ({ policyName }) => (await this.#iot.getPolicy({ policyName })).policyDocument!),
+    );
+    const prefix = arn.split(':').slice(0, 5).join(':');
+    return (action, resource) => isAllowed(documents, variables, action, `${prefix}:${resource}`);
   }
 
-  async #published(clientId: string, arn: string, topic: string, payload: Buffer): Promise<void> {
-    const selected = {
-      payload: payload.toString('base64'),
-      topic,
-      clientId,
-      principal: arn.split('/')[1],
-      timestamp: Date.now(),
-    };
+  /** Those whose certificate is no longer active. */
+  async #endRevoked(): Promise<void> {
+    for (const connection of this.#connections.values()) {
+      const { certificateId } = connection;
+      const described = await this.#iot.describeCertificate({ certificateId }).catch(() => undefined);
+      if (described?.certificateDescription?.status !== 'ACTIVE') connection.end('AUTH_ERROR');
+    }
+  }
+
+  async #published(clientId: string, principal: string, topic: string, payload: Buffer): Promise<void> {
+    const selected = { payload: payload.toString('base64'), topic, clientId, principal, timestamp: Date.now() };
     await this.#select(topic, clientId, selected);
     this.#deliver(topic, payload);
   }
@@ -175,93 +187,7 @@ export class IotCore implements AsyncDisposable {
   }
 
   #deliver(topic: string, payload: Buffer): void {
-    for (const client of this.#clients) client.receive(topic, payload);
-  }
-}
-
-interface IotClientParts {
-  readonly allows: (action: string, resource: string) => boolean;
-  readonly isActive: () => Promise<boolean>;
-  readonly published: (topic: string, payload: Buffer) => Promise<void>;
-  readonly happened: (topic: string, event: object) => Promise<void>;
-  readonly ended: () => void;
-}
-
-/** A client's connection, as the client sees it. */
-export class IotClient {
-  readonly #id: string;
-  readonly #parts: IotClientParts;
-  readonly #session = randomUUID().replaceAll('-', '');
-  readonly #listeners = new Map<string, (payload: Uint8Array) => void>();
-  #watch: NodeJS.Timeout | undefined;
-  #isOver = false;
-
-  constructor(id: string, parts: IotClientParts) {
-    this.#id = id;
-    this.#parts = parts;
-  }
-
-  async begin(): Promise<void> {
-    await this.#tell('presence', 'connected', {});
-    this.#watch = setInterval(() => void this.#check(), 200).unref();
-  }
-
-  /** Resolves on the acknowledgement. */
-  async publish(topic: string, payload: Uint8Array): Promise<void> {
-    await this.#authorize('iot:Publish', `topic/${topic}`);
-    await this.#parts.published(topic, Buffer.from(payload));
-  }
-
-  async subscribe(topic: string, listener: (payload: Uint8Array) => void): Promise<void> {
-    await this.#authorize('iot:Subscribe', `topicfilter/${topic}`);
-    this.#listeners.set(topic, listener);
-    await this.#tell('subscriptions', 'subscribed', { topics: [topic] });
-  }
-
-  receive(topic: string, payload: Uint8Array): void {
-    if (this.#parts.allows('iot:Receive', `topic/${topic}`)) this.#listeners.get(topic)?.(payload);
-  }
-
-  /** By the client. */
-  async disconnect(): Promise<void> {
-    await this.#end('CLIENT_INITIATED_DISCONNECT');
-  }
-
-  /** The connection is lost, and nobody notices. */
-  cut(): void {
-    this.#isOver = true;
-    clearInterval(this.#watch);
-    this.#listeners.clear();
-    this.#parts.ended();
-  }
-
-  /** The broker notices that the connection is lost. */
-  async missed(): Promise<void> {
-    this.#isOver = false;
-    await this.#end('MQTT_KEEP_ALIVE_TIMEOUT');
-  }
-
-  async #authorize(action: string, resource: string): Promise<void> {
-    if (this.#isOver) throw new Error('the connection is closed');
-    if (this.#parts.allows(action, resource)) return;
-    await this.#end('AUTH_ERROR');
-    throw new Error(`${action} is not authorized: the connection is closed`);
-  }
-
-  async #check(): Promise<void> {
-    if (!this.#isOver && !(await this.#parts.isActive())) await this.#end('AUTH_ERROR');
-  }
-
-  async #end(disconnectReason: string): Promise<void> {
-    if (this.#isOver) return;
-    this.cut();
-    const clientInitiatedDisconnect = disconnectReason === 'CLIENT_INITIATED_DISCONNECT';
-    await this.#tell('presence', 'disconnected', { clientInitiatedDisconnect, disconnectReason });
-  }
-
-  #tell(family: 'presence' | 'subscriptions', eventType: string, more: object): Promise<void> {
-    const event = { timestamp: Date.now(), eventType, sessionIdentifier: this.#session, ...more, versionNumber: 0 };
-    return this.#parts.happened(`$aws/events/${family}/${eventType}/${this.#id}`, event);
+    for (const connection of this.#connections.values()) connection.deliver(topic, payload);
   }
 }
 

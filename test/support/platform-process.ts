@@ -50,6 +50,12 @@ export interface DeviceLogin {
   readonly device: string;
   readonly secret: string;
   readonly topics: readonly string[];
+  /** Where the platform told it to connect; absent: to the platform's own broker. */
+  readonly connection?: NonNullable<AddedDevice['connection']>;
+}
+
+export function loginOf({ device, secret, topics, connection }: AddedDevice): DeviceLogin {
+  return { device: device.id, secret, topics, ...(connection && { connection }) };
 }
 
 /**
@@ -186,7 +192,7 @@ export class PlatformProcess implements AsyncDisposable {
         id: `device-${device}`,
         machines: own.map((machine) => ({ site: SITE, machine })),
       });
-      devices.push({ device: added.device.id, secret: added.secret, topics: added.topics });
+      devices.push(loginOf(added));
     }
     return devices;
   }

@@ -11,8 +11,9 @@ import {
   startWorld as startIn,
   waiversOf,
 } from '#test/peers/gateway-over-log.ts';
-import { DEVICE_STREAM, IotCoreWorlds } from '#test/peers/iot-core-world.ts';
-import type { IotClient } from '#test/peers/iot-core.ts';
+import type { IotCoreDevice } from '#test/peers/iot-core-device.ts';
+import { DEVICE_STREAM } from '#test/peers/iot-core-site.ts';
+import { IotCoreWorlds } from '#test/peers/iot-core-world.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { IotCoreDeviceGateway } from './iot-core-device-gateway.ts';
 
@@ -44,13 +45,12 @@ describeContract(
 );
 describeGatewayOverLog('IoT Core', openContractWorld);
 
-function contractDevice(client: IotClient) {
+function contractDevice(client: IotCoreDevice) {
   return {
-    publish: (machine: MachineKey, payload: Uint8Array) => client.publish(telemetry(machine), payload),
+    publish: (machine: MachineKey, payload: Uint8Array) => client.publishTo(telemetry(machine), payload),
     publishWaveform: (machine: MachineKey, sensor: string, payload: Uint8Array) =>
-      client.publish(deviceTopic({ kind: 'waveform', machine, sensor: sensor as SensorId }), payload),
-    onCommand: (machine: MachineKey, listener: (payload: Uint8Array) => void) =>
-      client.subscribe(command(machine), listener),
+      client.publishTo(deviceTopic({ kind: 'waveform', machine, sensor: sensor as SensorId }), payload),
+    onCommand: (machine: MachineKey, listener: (payload: Uint8Array) => void) => client.onCommand(machine, listener),
     disconnect: () => client.disconnect(),
   };
 }
@@ -68,9 +68,9 @@ describe('what IoT Core acknowledged', () => {
   it('goes on behind a record that no rule wrote, which is told', async () => {
     await using world = await startWorld();
     const { intake, machine, problems } = world;
-    await worlds.kinesis.putRecord({ StreamName: DEVICE_STREAM, PartitionKey: 'x', Data: bytes('{}') });
+    await world.kinesis.putRecord({ StreamName: DEVICE_STREAM, PartitionKey: 'x', Data: bytes('{}') });
     const device = await world.connect('gauge-1', world.secret);
-    await device.publish(telemetry(machine), bytes('1'));
+    await device.publishTo(telemetry(machine), bytes('1'));
     await until(() => intake.messages.length === 1);
     expect(problems).toEqual([
       [
@@ -83,17 +83,21 @@ describe('what IoT Core acknowledged', () => {
 
 describe('what a device may not do', () => {
   it.each([
-    ['publish a command', (client: IotClient, machine: MachineKey) => client.publish(command(machine), bytes('stop'))],
+    [
+      'publish a command',
+      (client: IotCoreDevice, machine: MachineKey) => client.publishTo(command(machine), bytes('stop')),
+    ],
     [
       "hear another machine's commands",
-      (client: IotClient, machine: MachineKey) =>
+      (client: IotCoreDevice, machine: MachineKey) =>
         client.subscribe(command(`${machine}0` as MachineKey), () => undefined),
     ],
     [
       "publish for a machine whose name begins as its own's",
-      (client: IotClient, machine: MachineKey) => client.publish(telemetry(`${machine}0` as MachineKey), bytes('1')),
+      (client: IotCoreDevice, machine: MachineKey) =>
+        client.publishTo(telemetry(`${machine}0` as MachineKey), bytes('1')),
     ],
-    ['hear everything', (client: IotClient) => client.subscribe('#', () => undefined)],
+    ['hear everything', (client: IotCoreDevice) => client.subscribe('#', () => undefined)],
   ])('%s: the policies of the site turn it away', async (_what, attempt) => {
     await using world = await startWorld();
     const device = await world.connect('gauge-1', world.secret);
@@ -106,7 +110,7 @@ describe('what a device may not do', () => {
     const { core, machine, machines, refusals, intake } = world;
     const device = await world.connect('gauge-1', world.secret);
     // The policies name this where a device has fewer machines than they have places.
-    await device.publish('tribo/v1/=/akron/press-7/telemetry', bytes('0'));
+    await device.publishTo('tribo/v1/=/akron/press-7/telemetry', bytes('0'));
     await until(() => refusals.length === 1);
     await core.fail('gauge-1', telemetry(machines[1]), bytes('1'));
     await core.fail('a-stranger', telemetry(machine), bytes('2'));
@@ -119,11 +123,11 @@ describe('what a device may not do', () => {
 });
 
 describe('a status topic', () => {
-  it('tells of the machine what its device says', async () => {
+  it('tells of the machine what its device says, which is to be retained', async () => {
     await using world = await startWorld();
     const { intake, machine } = world;
     const device = await world.connect('gauge-1', world.secret);
-    await device.publish(deviceTopic({ kind: 'status', machine }), bytes('{"online":false}'));
+    await device.publishTo(deviceTopic({ kind: 'status', machine }), bytes('{"online":false}'), true);
     await until(() => intake.presences.some(({ by }) => by === 'status'));
     expect(intake.presences.find(({ by }) => by === 'status')).toMatchObject({
       ...{ device: 'gauge-1', machines: [machine], online: false },
@@ -150,10 +154,10 @@ describe('presence', () => {
     for (const each of events) {
       const [type = '', session = '', at] = each.split(' ');
       const Data = bytes(JSON.stringify(event(type, session, Number(at))));
-      await worlds.kinesis.putRecord({ StreamName: DEVICE_STREAM, PartitionKey: 'gauge-1', Data });
+      await world.kinesis.putRecord({ StreamName: DEVICE_STREAM, PartitionKey: 'gauge-1', Data });
     }
     const last = { payload: '', topic: telemetry(machine), clientId: 'gauge-1', timestamp: 3 };
-    await worlds.kinesis.putRecord({ StreamName: DEVICE_STREAM, PartitionKey: 'x', Data: bytes(JSON.stringify(last)) });
+    await world.kinesis.putRecord({ StreamName: DEVICE_STREAM, PartitionKey: 'x', Data: bytes(JSON.stringify(last)) });
     await until(() => intake.messages.length === 1 && intake.presences.length >= expected.length);
     expect(intake.presences.map(({ online }) => online)).toEqual(expected);
   });
@@ -175,9 +179,9 @@ describe('a command', () => {
     const first = await listening(world);
     await gateway.sendCommand(machine, stop('c-1'));
     await until(() => first.received.length === 1);
-    first.device.cut();
+    first.device.lose();
     await gateway.sendCommand(machine, stop('c-2'));
-    await first.device.missed();
+    first.device.cut();
     const second = await listening(world);
     await until(() => second.received.length === 2);
     // Whether the first had arrived nobody can tell.

@@ -14,7 +14,8 @@ export type IotArn = `arn:${string}:iot:${string}:${string}`;
 
 /**
  * The document of the site's policy of that number, the same for all devices. By the name of the thing that its certificate is attached to, a
- * device connects under its own id alone; by the thing's attributes, it publishes for its machines and hears their commands.
+ * device connects under its own id alone; by the thing's attributes, it publishes for its machines, its status so that it is kept, and hears their
+ * commands.
  * https://docs.aws.amazon.com/iot/latest/developerguide/thing-policy-variables.html
  */
 export function devicePolicy(arn: IotArn, number = 0): string {
@@ -27,7 +28,7 @@ export function devicePolicy(arn: IotArn, number = 0): string {
     Statement: [
       allow('iot:Connect', [`${arn}:client/\${iot:Connection.Thing.ThingName}`]),
       allow(
-        ['iot:Publish', 'iot:Receive'],
+        ['iot:Publish', 'iot:RetainPublish', 'iot:Receive'],
         machines.map((topic) => `${arn}:topic/${topic}/*`),
       ),
       allow(

@@ -66,7 +66,7 @@ const textsOf = (count: number) => Array.from({ length: count }, (_, i) => Strin
 /** Each device sends its messages, each once the one before is acknowledged. */
 async function publishAll({ connectAll }: World, texts: readonly string[]): Promise<void> {
   const publishing = (await connectAll()).map(async ({ machine, client }) => {
-    for (const text of texts) await client.publish(deviceTopic({ kind: 'telemetry', machine }), Buffer.from(text));
+    for (const text of texts) await client.publishTo(deviceTopic({ kind: 'telemetry', machine }), Buffer.from(text));
   });
   await Promise.all(publishing);
 }
@@ -119,7 +119,7 @@ describe("IoT Core's gateway behind a bad network", () => {
     await world.gateway.start(intake, intake);
     const [first, ...others] = await world.connectAll();
     const publish = ({ machine, client }: NonNullable<typeof first>, text: string) =>
-      client.publish(deviceTopic({ kind: 'telemetry', machine }), Buffer.from(text));
+      client.publishTo(deviceTopic({ kind: 'telemetry', machine }), Buffer.from(text));
     await publish(first!, '0');
     await intake.received(1);
     const isOfRegistry = (path: string) => path.startsWith('/things');

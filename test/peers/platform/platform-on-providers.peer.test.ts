@@ -15,7 +15,7 @@ import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { unreadiness } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
-import { PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
+import { loginOf, PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
 import { ResendingDevice, type DeviceSample } from '#test/support/resending-device.ts';
 import { SimulatorProcess } from '#test/support/simulator-process.ts';
 import { awsSite } from './aws-site.ts';
@@ -116,7 +116,7 @@ describe.each(SITES)('a platform on %s', (_name, startSite) => {
         ? new ResendingDevice(connect, waveformsOf(login), { atOnce: 1, everyMs: 1000 })
         : new ResendingDevice(connect, readingsOf(login, MACHINES[at]!), pace);
     });
-    const { credentials, flags } = gateway.simulator(worn);
+    const { credentials, flags } = gateway.simulator(worn, folder);
     simulator = opened.use(
       new SimulatorProcess({
         ...{ folder: join(folder, 'simulator'), machines: [WORN.id], device: worn.device, credentials },
@@ -270,8 +270,7 @@ async function untilUnderLoad(devices: readonly ResendingDevice[], platform: Pla
 async function addWornPump({ api }: PlatformProcess): Promise<DeviceLogin> {
   await api.request('PUT', '/v1/plant', { tenant: TENANT, site: SITE, machines: [WORN] });
   const asked = { id: WORN.id, machines: [{ site: SITE, machine: WORN.id }] };
-  const { device, secret, topics } = await api.request<AddedDevice>('POST', '/v1/devices', asked);
-  return { device: device.id, secret, topics };
+  return loginOf(await api.request<AddedDevice>('POST', '/v1/devices', asked));
 }
 
 /** Messages of one reading each; an oven is always too hot. */
