@@ -1,3 +1,4 @@
+import type { TokenCredential } from '@azure/identity';
 import {
   deployedChecks,
   VERIFICATION_MARK,
@@ -11,19 +12,18 @@ import { openLeaseBlobs } from './event-hubs-event-stream/lease-blobs.ts';
 import { iotHubCall } from './iot-hub-errors.ts';
 import { openCloudToDevice } from './iot-hub-device-gateway/client.ts';
 import type { IotHubDeviceGatewayConfig } from './iot-hub-device-gateway/config.ts';
-import type { IotHubSurroundings } from './iot-hub-place.ts';
 
 /** Of a command that nobody is for. */
 const EXPIRY_MS = 60_000;
 
 /**
  * Reads the event hub of the routes, has a lease of its own, and commands a device that is not there. Feedback is not listened to: the hub says it
- * once, to one of those who listen. `test` is what a test has instead of Azure's own.
+ * once, to one of those who listen. `test`: a credential instead of the default chain's.
  */
 export async function verifyIotHubDeviceGateway(
   settings: IotHubDeviceGatewayConfig,
   { run }: Pick<VerificationTools, 'run'>,
-  test?: IotHubSurroundings,
+  test?: TokenCredential,
 ): Promise<Verification> {
   const { host, eventHub, consumerGroup, checkpointContainer, timeoutMs } = settings;
   const client = await openEventHubs(settings);

@@ -1,3 +1,4 @@
+import type { TokenCredential } from '@azure/identity';
 import type { VerificationTools } from '#core/contracts/verification.ts';
 import { bucketVerification } from '../bucket-verification.ts';
 import { systemClock } from '#core/clock.ts';
@@ -9,7 +10,6 @@ import { inferenceVerification } from '../inference-verification.ts';
 import { AzureMlModelInference } from './azure-ml-model-inference/azure-ml-model-inference.ts';
 import type { AzureMlModelInferenceConfig } from './azure-ml-model-inference/config.ts';
 import { iotHubCall } from './iot-hub-errors.ts';
-import type { IotHubSurroundings } from './iot-hub-place.ts';
 import { openIotHubRegistry } from './iot-hub-device-registry/client.ts';
 import type { IotHubDeviceRegistryConfig } from './iot-hub-device-registry/config.ts';
 import { IotHubDeviceRegistry } from './iot-hub-device-registry/iot-hub-device-registry.ts';
@@ -40,13 +40,13 @@ export function verifyKeyVaultSecretStore(
 const SOON_MS = 1_000;
 
 /**
- * With an identity of its own that tells of changes: the site's has room for the last sixty, which are not to be pushed out. `test` is what a
- * test has instead of Azure's own.
+ * With an identity of its own that tells of changes: the site's has room for the last sixty, which are not to be pushed out. `test`:
+ * a credential instead of the default chain's.
  */
 export async function verifyIotHubDeviceRegistry(
   settings: IotHubDeviceRegistryConfig,
   { run }: Pick<VerificationTools, 'run'>,
-  test?: IotHubSurroundings,
+  test?: TokenCredential,
 ) {
   const { host, timeoutMs, changePollMs } = settings;
   const own = { ...settings, changesDevice: CHANGES_NAME, changePollMs: Math.min(changePollMs, SOON_MS) };

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Gauge } from 'prom-client';
+import { deviceLogin, messageTopic } from '#adapters/azure/iot-hub-device-gateway/device-binding.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Clock } from '#core/clock.ts';
 import { createLogger } from '#services/shared/observability/logger.ts';
@@ -17,7 +18,7 @@ import type { SimulatedDevice, SimulatorStats } from './simulator.ts';
 import { AckLog } from './transport/ack-log.ts';
 import { HttpUplink } from './transport/http-uplink.ts';
 import { MqttUplink } from './transport/mqtt-uplink.ts';
-import type { MqttDevice } from './transport/mqtt-uplink.ts';
+import type { MqttBinding, MqttDevice } from './transport/mqtt-uplink.ts';
 import { SegmentQueue } from './transport/segment-queue.ts';
 import { StoreAndForward } from './transport/store-and-forward.ts';
 import type { Log } from './transport/store-and-forward.ts';
@@ -35,6 +36,8 @@ type SimulatorTransport =
       readonly caFile?: string | undefined;
       /** First level of devices' topics at a broker of the site; absent at the platform's own. */
       readonly topicRoot?: string | undefined;
+      /** Host name of the Azure IoT Hub that devices speak to; absent at a broker. */
+      readonly iotHub?: string | undefined;
     }
   | {
       readonly mode: 'http';
@@ -166,6 +169,7 @@ function planDevices({ transport, tenant, site, machines = DEMO_MACHINES }: Simu
     url,
     caFile,
     topicRoot,
+    iotHub,
     devices = machines.map(({ description: { id } }) => ({ id, machines: [id] })),
   } = transport;
   const homeless = machines.filter(
@@ -185,10 +189,24 @@ function planDevices({ transport, tenant, site, machines = DEMO_MACHINES }: Simu
       ...{ url, tenant, site, device: speaker },
       ...(caFile === undefined ? {} : { caFile }),
       ...(topicRoot === undefined ? {} : { topicRoot }),
+      ...(iotHub === undefined ? {} : { binding: iotHubBinding(iotHub, site, device) }),
     });
     return [{ id: device.id, uplink, machines: own }];
   });
 }
+
+function iotHubBinding(hub: string, site: string, { id, secret: key = '' }: MqttDevice): MqttBinding {
+  return {
+    login: () => deviceLogin(hub, { id, key, expiresMs: systemClock.nowMs() + TOKEN_LIFE_MS }),
+    topic: ({ machine, ...batch }) => {
+      const sensor = batch.kind === 'waveform' ? { sensor: batch.sensor } : {};
+      return messageTopic(id, { kind: batch.kind, machine: `${site}/${machine}`, ...sensor });
+    },
+  };
+}
+
+/** Then the hub ends the connection, and the next one begins with another. */
+const TOKEN_LIFE_MS = 86_400_000;
 
 function withDevice(log: Log, device: string): Log {
   return {

@@ -98,12 +98,18 @@ function transportOf(values: Values): SimulatorOptions['transport'] {
       caFile,
     };
   }
+  const devices = values.credentials === undefined ? undefined : readCredentials(values.credentials);
+  if (values['iot-hub'] !== undefined && devices?.every(({ secret }) => secret !== undefined) !== true)
+    throw new SimulatorConfigError(
+      'at an IoT Hub each device needs its key as its secret; name a file with those by --credentials',
+    );
   return {
     mode: 'mqtt',
     url: `${values.tls === 'true' ? 'mqtts' : 'mqtt'}://${values.host}:${values['mqtt-port']}`,
-    devices: values.credentials === undefined ? undefined : readCredentials(values.credentials),
+    devices,
     caFile,
     topicRoot: values['topic-root'],
+    iotHub: values['iot-hub'],
   };
 }
 

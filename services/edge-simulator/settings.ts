@@ -55,6 +55,15 @@ export const SIMULATOR_SETTINGS = {
     allowed: NAME,
     help: 'First level of topics at an MQTT broker of the site, such as device; not at the broker of the platform (MQTT).',
   },
+  'iot-hub': {
+    env: 'TRIBO_SIMULATOR_IOT_HUB',
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9-]{3,50}\.azure-devices\.(net|us|cn)$/)
+      .optional(),
+    allowed: '<hub>.azure-devices.net',
+    help: 'Azure IoT Hub that devices connect to, by its topics and tokens of their keys; say the same as host, with mqtt-port 8883 and tls (MQTT).',
+  },
   'token-file': {
     env: 'TRIBO_SIMULATOR_TOKEN_FILE',
     schema: text.optional(),

@@ -195,6 +195,10 @@ describe('the configuration', () => {
     },
     { args: ['--mode', 'udp'], says: 'mode must be mqtt or http, got "udp"; set INGESTION_MODE or --mode' },
     { args: ['--machines', 'pump-9'], says: 'machines must be a list of pump-1,' },
+    {
+      args: ['--iot-hub', 'akron.azure-devices.net'],
+      says: 'at an IoT Hub each device needs its key as its secret; name a file with those by --credentials',
+    },
     { args: ['--sped', '1'], says: "Unknown option '--sped'" },
     {
       args: ['--credentials', '/nowhere/c.json'],

@@ -22,7 +22,7 @@ export class IotCoreDevice implements DeviceConnection {
   ): Promise<IotCoreDevice> {
     const client = connect({
       ...{ host, port, protocol: 'mqtts', ca, ...parsed(credentials) },
-      ...{ protocolVersion: 5, clientId, reconnectPeriod: 0, connectTimeout: 5000 },
+      ...{ protocolVersion: 5, clientId, reconnectPeriod: 0 },
     });
     const device = new IotCoreDevice(client);
     const connected = new Promise<void>((resolve) => client.once('connect', () => resolve()));

@@ -28,7 +28,8 @@ export class IotCore implements AsyncDisposable {
   readonly #kinesis: Kinesis;
   readonly #server: Server;
   readonly #connections = new Map<string, IotCoreConnection>();
-  readonly #watch: NodeJS.Timeout;
+  #watch: NodeJS.Timeout | undefined;
+  #isOver = false;
   /** Where devices connect. */
   devices!: MqttListener;
   #rules: readonly Rule[] = [];
@@ -58,7 +59,7 @@ export class IotCore implements AsyncDisposable {
     this.#iot = iot;
     this.#kinesis = kinesis;
     this.#server = createServer((request, response) => void this.#onRequest(request, response));
-    this.#watch = setInterval(() => void this.#endRevoked(), CHECKED_EVERY_MS).unref();
+    this.#watchCertificates();
   }
 
   /** Of iot-data, at the host that devices connect to. */
@@ -79,7 +80,8 @@ export class IotCore implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#watch);
+    this.#isOver = true;
+    clearTimeout(this.#watch);
     for (const connection of this.#connections.values()) connection.forget();
     await this.devices[Symbol.asyncDispose]();
     await this.#putting;
@@ -125,13 +127,24 @@ export class IotCore implements AsyncDisposable {
     return (action, resource) => isAllowed(documents, variables, action, `${prefix}:${resource}`);
   }
 
+  /** One look after the other, however long moto takes. */
+  #watchCertificates(): void {
+    if (this.#isOver) return;
+    this.#watch = setTimeout(
+      () => void this.#endRevoked().then(() => this.#watchCertificates()),
+      CHECKED_EVERY_MS,
+    ).unref();
+  }
+
   /** Those whose certificate is no longer active. */
   async #endRevoked(): Promise<void> {
-    for (const connection of this.#connections.values()) {
-      const { certificateId } = connection;
-      const described = await this.#iot.describeCertificate({ certificateId }).catch(() => undefined);
-      if (described?.certificateDescription?.status !== 'ACTIVE') connection.end('AUTH_ERROR');
-    }
+    if (this.#connections.size === 0) return;
+    const listed = await this.#iot.listCertificates({}).catch(() => undefined);
+    const revoked = new Set(
+      listed?.certificates?.filter(({ status }) => status !== 'ACTIVE').map(({ certificateId }) => certificateId),
+    );
+    for (const connection of this.#connections.values())
+      if (revoked.has(connection.certificateId)) connection.end('AUTH_ERROR');
   }
 
   async #published(clientId: string, principal: string, topic: string, payload: Buffer): Promise<void> {

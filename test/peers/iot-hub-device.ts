@@ -1,27 +1,27 @@
 import { connect, type MqttClient } from 'mqtt';
 import type { ContractDevice } from '#core/contracts/device-gateway.contract.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
-import type { IotHub } from './iot-hub.ts';
+import type { DeviceConnection } from '#test/support/resending-device.ts';
+import type { MqttListener } from './mqtt-listener.ts';
 
 /** A device as the adapter's page describes it. It does not connect again by itself. */
-export class IotHubDevice implements ContractDevice {
+export class IotHubDevice implements ContractDevice, DeviceConnection {
   readonly #client: MqttClient;
   readonly #id: string;
   readonly #ended = Promise.withResolvers<never>();
   readonly #listeners: { readonly machine: string; readonly listener: (payload: Uint8Array) => void }[] = [];
 
-  /** Rejects when it is turned away. `as`: the id that it claims with the key of its own. */
+  /** Rejects when it is turned away. */
   static async connect(
-    hub: IotHub,
-    { id, secret, as }: { readonly id: string; readonly secret: string; readonly as: string },
+    { address: host, port, ca }: Pick<MqttListener, 'address' | 'port' | 'ca'>,
+    clientId: string,
+    login: { readonly username: string; readonly password: string },
   ): Promise<IotHubDevice> {
-    // As the vendor's libraries of devices do.
-    if (Buffer.from(secret, 'base64').toString('base64') !== secret) throw new Error('the key is not base64');
     const client = connect({
-      ...{ host: '127.0.0.1', port: hub.devices.port, protocol: 'mqtt', protocolVersion: 4 },
-      ...{ clientId: as, reconnectPeriod: 0, connectTimeout: 5000, ...hub.credentials(id, secret) },
+      ...{ host, port, ca, protocol: 'mqtts', protocolVersion: 4 },
+      ...{ clientId, reconnectPeriod: 0, connectTimeout: 5000, ...login },
     });
-    const device = new IotHubDevice(client, as);
+    const device = new IotHubDevice(client, clientId);
     const connected = new Promise<void>((resolve) => client.once('connect', () => resolve()));
     try {
       await Promise.race([connected, device.#ended.promise]);
@@ -44,8 +44,11 @@ export class IotHubDevice implements ContractDevice {
   /** To its one topic, with the properties of the message. */
   async send(properties: Readonly<Record<string, string>>, payload: Uint8Array): Promise<void> {
     const bag = Object.entries(properties).map((pair) => pair.map(encodeURIComponent).join('='));
-    const topic = `devices/${this.#id}/messages/events/${bag.join('&')}`;
-    const published = this.#client.publishAsync(topic, Buffer.from(payload), { qos: 1 });
+    await this.publishTo(`devices/${this.#id}/messages/events/${bag.join('&')}`, payload);
+  }
+
+  async publishTo(topic: string, payload: Uint8Array | string): Promise<void> {
+    const published = this.#client.publishAsync(topic, Buffer.from(payload as Uint8Array), { qos: 1 });
     await Promise.race([published, this.#ended.promise]);
   }
 
@@ -65,6 +68,10 @@ export class IotHubDevice implements ContractDevice {
 
   async disconnect(): Promise<void> {
     await this.#client.endAsync();
+  }
+
+  cut(): void {
+    this.#client.stream.destroy();
   }
 
   #receive(topic: string, payload: Uint8Array): void {

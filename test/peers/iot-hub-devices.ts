@@ -1,8 +1,7 @@
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import mqtt, { type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet';
+import type { IConnectPacket, IPublishPacket, Packet } from 'mqtt-packet';
 import type { HubDevice } from './iot-hub-registry.ts';
+import { MqttListener, type MqttLink, type MqttSession } from './mqtt-listener.ts';
 
 /** A message from the cloud to a device. */
 export interface DeviceboundMessage {
@@ -24,7 +23,6 @@ export interface DeviceEvents {
 const MAX_MESSAGE_BYTES = 262_144;
 const QUEUE_LENGTH = 50;
 const MAX_DELIVERY_COUNT = 10;
-const NOT_AUTHORIZED = 5;
 
 interface Queued {
   readonly message: DeviceboundMessage;
@@ -34,7 +32,7 @@ interface Queued {
 }
 
 /**
- * The devices' side of an IoT Hub: MQTT 3.1.1 as https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub says, without TLS. A device signs in
+ * The devices' side of an IoT Hub: MQTT 3.1.1 as https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub says, over TLS. A device signs in
  * by a token of its key, under its id, publishes to its one topic and hears its one; the rest ends its connection. Messages to it wait in a
  * queue of 50, are out until it acknowledges them, and wait again when its connection ends before (the hub: within a minute).
  */
@@ -42,7 +40,8 @@ export class IotHubDevices {
   readonly #host: string;
   readonly #devices: ReadonlyMap<string, HubDevice>;
   readonly #events: DeviceEvents;
-  readonly #server: Server;
+  #listener!: MqttListener;
+  #isOver = false;
   readonly #connections = new Map<string, Connection>();
   readonly #queues = new Map<string, Queued[]>();
 
@@ -51,21 +50,20 @@ export class IotHubDevices {
     devices: ReadonlyMap<string, HubDevice>,
     events: DeviceEvents,
   ): Promise<IotHubDevices> {
-    const server = createServer();
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    return new IotHubDevices(server, host, devices, events);
+    const hub = new IotHubDevices(host, devices, events);
+    hub.#listener = await MqttListener.start({ name: host }, async (link, packet) => hub.#connect(link, packet));
+    return hub;
   }
 
-  private constructor(server: Server, host: string, devices: ReadonlyMap<string, HubDevice>, events: DeviceEvents) {
-    this.#server = server;
+  private constructor(host: string, devices: ReadonlyMap<string, HubDevice>, events: DeviceEvents) {
     this.#host = host;
     this.#devices = devices;
     this.#events = events;
-    server.on('connection', (socket) => this.#accept(socket));
   }
 
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+  /** Where devices connect. */
+  get listener(): MqttListener {
+    return this.#listener;
   }
 
   /** Its condition in AMQP, where the queue does not take the message. */
@@ -90,7 +88,7 @@ export class IotHubDevices {
 
   changed(device: HubDevice, isGone: boolean): void {
     if (isGone) this.#queues.delete(device.deviceId);
-    if (isGone || device.status === 'disabled') this.#connections.get(device.deviceId)?.socket.destroy();
+    if (isGone || device.status === 'disabled') this.#connections.get(device.deviceId)?.link.socket.destroy();
   }
 
   /** Looks at what has expired, as the hub does by itself. */
@@ -99,54 +97,32 @@ export class IotHubDevices {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    for (const { socket } of this.#connections.values()) socket.destroy();
-    await closed;
+    this.#isOver = true;
+    await this.#listener[Symbol.asyncDispose]();
   }
 
-  #accept(socket: Socket): void {
-    const parser = mqtt.parser({ protocolVersion: 4 });
-    let connection: Connection | undefined;
-    const opening = setTimeout(() => socket.destroy(), 10_000).unref();
-    parser.on('packet', (packet: Packet) => {
-      clearTimeout(opening);
-      if (socket.destroyed) return;
-      if (connection) this.#receive(connection, packet);
-      else if (packet.cmd === 'connect') connection = this.#connect(socket, packet);
-      else socket.destroy();
-    });
-    parser.on('error', () => socket.destroy());
-    socket.on('data', (bytes) => parser.parse(bytes));
-    socket.on('error', () => undefined);
-    socket.on('close', () => {
-      clearTimeout(opening);
-      if (connection) this.#disconnected(connection);
-    });
-  }
-
-  #connect(socket: Socket, { clientId, username, password }: IConnectPacket): Connection | undefined {
+  #connect(link: MqttLink, { clientId, username, password, protocolVersion }: IConnectPacket): MqttSession | undefined {
     const device = this.#devices.get(clientId);
     const isKnown =
+      protocolVersion === 4 &&
       device?.status === 'enabled' &&
       username?.startsWith(`${this.#host}/${clientId}/?api-version=`) === true &&
       isSignedBy(device, this.#host, String(password));
-    if (!isKnown) {
-      socket.end(mqtt.generate({ cmd: 'connack', returnCode: NOT_AUTHORIZED, sessionPresent: false }));
-      return undefined;
-    }
+    if (!isKnown) return undefined;
     // One connection a device: the newest.
-    this.#connections.get(clientId)?.socket.destroy();
-    const connection: Connection = { socket, device, listens: false, lastPacket: 0 };
+    this.#connections.get(clientId)?.link.socket.destroy();
+    const connection: Connection = { link, device, listens: false, lastPacket: 0 };
     this.#connections.set(clientId, connection);
-    socket.write(mqtt.generate({ cmd: 'connack', returnCode: 0, sessionPresent: false }));
     device.connectionState = 'Connected';
     this.#events.connection(device, true);
-    return connection;
+    return {
+      receive: (packet) => this.#receive(connection, packet),
+      closed: () => this.#disconnected(connection),
+    };
   }
 
   #receive(connection: Connection, packet: Packet): void {
-    const { socket, device } = connection;
+    const { link, device } = connection;
     switch (packet.cmd) {
       case 'publish':
         this.#published(connection, packet);
@@ -159,36 +135,36 @@ export class IotHubDevices {
       case 'subscribe': {
         const filter = `devices/${device.deviceId}/messages/devicebound/#`;
         const granted = packet.subscriptions.map(({ topic }) => (topic === filter ? 1 : 0x80));
-        socket.write(mqtt.generate({ cmd: 'suback', messageId: packet.messageId!, granted }));
+        link.send({ cmd: 'suback', messageId: packet.messageId!, granted });
         connection.listens ||= granted.includes(1);
         this.#pump(device.deviceId);
         return;
       }
       case 'pingreq':
-        socket.write(mqtt.generate({ cmd: 'pingresp' }));
+        link.send({ cmd: 'pingresp' });
         return;
       default:
-        socket.destroy();
+        link.socket.destroy();
     }
   }
 
-  #published({ socket, device }: Connection, { topic, payload, qos, messageId }: IPublishPacket): void {
+  #published({ link, device }: Connection, { topic, payload, qos, messageId }: IPublishPacket): void {
     const root = `devices/${device.deviceId}/messages/events/`;
     const body = Buffer.from(payload);
     if (!topic.startsWith(root) || qos === 2 || body.length > MAX_MESSAGE_BYTES) {
-      socket.destroy();
+      link.socket.destroy();
       return;
     }
     const bag = Object.fromEntries(new URLSearchParams(topic.slice(root.length).replaceAll('+', '%2B')));
     this.#events.sent(device, bag, body);
-    if (qos === 1) socket.write(mqtt.generate({ cmd: 'puback', messageId: messageId! }));
+    if (qos === 1) link.send({ cmd: 'puback', messageId: messageId! });
   }
 
   #disconnected(connection: Connection): void {
     const { device } = connection;
     const { deviceId } = device;
     // Followed by another, or ended with the peer, nothing is told of it.
-    if (this.#connections.get(deviceId) !== connection || !this.#server.listening) return;
+    if (this.#connections.get(deviceId) !== connection || this.#isOver) return;
     this.#connections.delete(deviceId);
     for (const queued of this.#queueOf(deviceId)) queued.packet = undefined;
     device.connectionState = 'Disconnected';
@@ -211,7 +187,7 @@ export class IotHubDevices {
       const topic = `devices/${id}/messages/devicebound/${bagText(bag)}`;
       const { body: payload } = message;
       const flags = { dup: false, retain: false, qos: 1 } as const;
-      connection.socket.write(mqtt.generate({ cmd: 'publish', topic, payload, messageId: queued.packet, ...flags }));
+      connection.link.send({ cmd: 'publish', topic, payload, messageId: queued.packet, ...flags });
     }
   }
 
@@ -235,7 +211,7 @@ export class IotHubDevices {
 }
 
 interface Connection {
-  readonly socket: Socket;
+  readonly link: MqttLink;
   readonly device: HubDevice;
   listens: boolean;
   lastPacket: number;

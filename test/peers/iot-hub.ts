@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { Agent } from 'node:https';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import type { AccessToken } from '@azure/identity';
-import type { IotHubSurroundings } from '#adapters/azure/iot-hub-place.ts';
+import type { AccessToken, TokenCredential } from '@azure/identity';
 import type { EventHubs } from './event-hubs.ts';
 import { IotHubDevices, sasToken, type DeviceboundMessage } from './iot-hub-devices.ts';
 import { IotHubRegistry, type HubDevice } from './iot-hub-registry.ts';
 import { IotHubService } from './iot-hub-service.ts';
 import { TlsPeer } from './tls-peer.ts';
+
+const HOST = 'peer.azure-devices.net';
+/** What tokens have to be for. */
+export const HUB_RESOURCE = 'https://iothubs.azure.net';
 
 /** Where the routes put messages and connections. */
 interface Route {
@@ -20,22 +22,22 @@ interface Route {
  *
  * **It is** what the vendor's service SDK (azure-iothub) and a device's MQTT client meet: the registry and twins over HTTPS (iot-hub-registry.ts),
  * messages to devices and their feedback over AMQP (iot-hub-service.ts), devices over MQTT with their keys' tokens, queues and topics
- * (iot-hub-devices.ts), and a route of messages and connection states into an event hub of event-hubs.ts.
+ * over TLS (iot-hub-devices.ts), and a route of messages and connection states into an event hub of event-hubs.ts.
  *
  * **It is not** IoT Hub: no throttling, quota or latency of its own; connections are told at once and one by one, not as a state each 60 s; no
- * TLS for devices, no certificates, no AMQP or HTTPS of devices but {@link IotHubDevices.abandon}; nothing is taken from a comparison with the
+ * certificates of devices, no AMQP or HTTPS of devices but {@link IotHubDevices.abandon}; nothing is taken from a comparison with the
  * service, all from its documents, which each file names.
  */
 export class IotHub implements AsyncDisposable {
-  readonly host = 'peer.azure-devices.net';
+  readonly host = HOST;
   readonly registry: IotHubRegistry;
   readonly rest: TlsPeer;
   readonly devices: IotHubDevices;
   readonly service: IotHubService;
-  readonly surroundings: IotHubSurroundings;
+  /** Whose tokens it takes; others are of a {@link AzureIdentity}. */
+  readonly credential: TokenCredential = { getToken: async (scopes) => this.#token(scopes) };
   /** How long tokens are good for. */
   tokenMs = 3_600_000;
-  readonly #agent: Agent;
   readonly #trusted = getCACertificates('default');
   readonly #route: Route | undefined;
   #sequence = 0;
@@ -44,7 +46,7 @@ export class IotHub implements AsyncDisposable {
     // The registry tells the devices' side, and that knows the registry.
     const later = {} as { devices: IotHubDevices; hub: IotHub };
     const registry = new IotHubRegistry({ changed: (device, isGone) => later.devices.changed(device, isGone) });
-    const devices = await IotHubDevices.start('peer.azure-devices.net', registry.devices, {
+    const devices = await IotHubDevices.start(HOST, registry.devices, {
       sent: (device, bag, body) => later.hub.#sent(device, bag, body),
       connection: (device, isConnected) => later.hub.#connection(device, isConnected),
       outcome: (device, message, statusCode) => later.hub.#outcome(device, message, statusCode),
@@ -66,18 +68,25 @@ export class IotHub implements AsyncDisposable {
     this.devices = devices;
     this.service = service;
     this.#route = route;
-    const { hostname: host, port } = new URL(rest.url);
-    this.#agent = new Agent({ keepAlive: true, host, port: Number(port), ca: rest.ca, servername: '' });
     // The SDK has no setting for whom its AMQP connections trust.
-    setDefaultCACertificates([...this.#trusted, service.ca]);
-    this.surroundings = {
-      credential: { getToken: async (scopes) => this.#token(scopes) },
-      ...{ agent: this.#agent, amqpUri: service.uri },
-    };
+    setDefaultCACertificates([...this.#trusted, ...this.authorities]);
+  }
+
+  /** Settings by which the platform reaches it. */
+  get place() {
+    const [https, amqps] = [this.rest.url, this.service.uri].map((url) => Number(new URL(url).port));
+    return { host: this.host, peerPorts: { https, amqps } };
+  }
+
+  /** What the platform has to trust. */
+  get authorities(): readonly string[] {
+    return [this.rest.ca, this.service.ca];
   }
 
   /** What a device signs in with, whose secret is the key. */
-  credentials(device: string, key: string): { readonly username: string; readonly password: string } {
+  login(device: string, key: string): { readonly username: string; readonly password: string } {
+    // As the vendor's libraries of devices do.
+    if (Buffer.from(key, 'base64').toString('base64') !== key) throw new Error('the key is not base64');
     return { username: `${this.host}/${device}/?api-version=2021-04-12`, password: sasToken(this.host, device, key) };
   }
 
@@ -91,15 +100,13 @@ export class IotHub implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     setDefaultCACertificates(this.#trusted);
-    this.#agent.destroy();
     await this.devices[Symbol.asyncDispose]();
     await this.service[Symbol.asyncDispose]();
     await this.rest[Symbol.asyncDispose]();
   }
 
   #token(scopes: string | string[]): AccessToken {
-    if (String(scopes) !== 'https://iothubs.azure.net/.default')
-      throw new Error(`a token of ${String(scopes)} is no use`);
+    if (String(scopes) !== `${HUB_RESOURCE}/.default`) throw new Error(`a token of ${String(scopes)} is no use`);
     const token = randomUUID();
     this.registry.tokens.add(token);
     return { token, expiresOnTimestamp: Date.now() + this.tokenMs };

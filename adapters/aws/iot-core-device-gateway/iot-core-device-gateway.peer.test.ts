@@ -3,7 +3,7 @@ import { systemClock } from '#core/clock.ts';
 import { deviceGatewayContract } from '#core/contracts/device-gateway.contract.ts';
 import { RecordingIntake } from '#core/contracts/recording-intake.ts';
 import { until } from '#core/contracts/until.ts';
-import type { MachineKey, SensorId } from '#core/domain/ids.ts';
+import type { DeviceId, MachineKey, SensorId } from '#core/domain/ids.ts';
 import { deviceTopic } from '#core/ingestion/topics.ts';
 import {
   contractHarness,
@@ -14,7 +14,9 @@ import {
 import type { IotCoreDevice } from '#test/peers/iot-core-device.ts';
 import { DEVICE_STREAM } from '#test/peers/iot-core-site.ts';
 import { IotCoreWorlds } from '#test/peers/iot-core-world.ts';
+import { pasteDeviceLine } from '#test/peers/paste-device-line.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { iotCoreConnection } from './device-connection.ts';
 import { IotCoreDeviceGateway } from './iot-core-device-gateway.ts';
 
 let worlds: IotCoreWorlds;
@@ -79,6 +81,17 @@ describe('what IoT Core acknowledged', () => {
       ],
     ]);
   });
+});
+
+it('a line that tribo device add prints works as pasted into a shell, beside the certificate that it shows', async () => {
+  await using world = await startWorld();
+  const { intake, machine, config, core, secret } = world;
+  const device = (await world.devices.getDevice('gauge-1' as DeviceId))!;
+  const connection = iotCoreConnection(config)(device, secret, systemClock.nowMs());
+  const files = { 'gauge-1.pem': secret };
+  await pasteDeviceLine(device, secret, connection, { files, trusted: core.devices.ca });
+  await until(() => intake.messages.length === 1);
+  expect(intake.messages[0]).toMatchObject({ machine, sender: 'gauge-1', content: { kind: 'telemetry' } });
 });
 
 describe('what a device may not do', () => {

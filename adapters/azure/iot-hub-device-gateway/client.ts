@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TokenCredential } from '@azure/identity';
 import type Sdk from 'azure-iothub';
 import type { Client } from 'azure-iothub';
 import { loadSdk } from '../../sdk.ts';
-import { loadIotHub, type IotHubPlace, type IotHubSurroundings } from '../iot-hub-place.ts';
+import { loadIotHub, type IotHubPlace } from '../iot-hub-place.ts';
 
 /** A command as a message to one device. */
 export interface CloudToDeviceMessage {
@@ -39,7 +40,10 @@ export interface CloudToDeviceCalls {
 }
 
 /** The SDK is loaded here and nowhere else, so that a site without IoT Hub never loads it. */
-export async function openCloudToDevice({ host }: IotHubPlace, test?: IotHubSurroundings): Promise<CloudToDeviceCalls> {
+export async function openCloudToDevice(
+  { host, peerPorts }: IotHubPlace,
+  test?: TokenCredential,
+): Promise<CloudToDeviceCalls> {
   const { sdk, credential } = await loadIotHub(test);
   // The SDK takes messages of its own class alone, and does not export it.
   const [{ default: messages }, { default: errors }] = await loadSdk('Azure', () =>
@@ -49,7 +53,7 @@ export async function openCloudToDevice({ host }: IotHubPlace, test?: IotHubSurr
     ]),
   );
   breakCycles([errors.NotConnectedError, errors.ServiceUnavailableError]);
-  const transport = test && transportTo(sdk.Amqp, test.amqpUri);
+  const transport = peerPorts && transportTo(sdk.Amqp, `amqps://127.0.0.1:${peerPorts.amqps}`);
   /** Of each that is not closed: when nothing opens it any more. */
   const clients = new Map<Client, Promise<unknown>>();
   const begin = (): Client => {

@@ -15,6 +15,7 @@ import { iotHubPlaceShape } from '../iot-hub-place.ts';
 export const iotHubDeviceGatewayConfigSchema = z
   .strictObject({
     host: iotHubPlaceShape.host,
+    peerPorts: iotHubPlaceShape.peerPorts,
     ...eventHubsPlaceShape,
     ...hubReadingShape,
     /** The event hub of the routes, for them alone. */

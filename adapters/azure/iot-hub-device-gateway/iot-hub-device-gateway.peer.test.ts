@@ -15,6 +15,7 @@ import {
 } from '#test/peers/gateway-over-log.ts';
 import { IotHubDevice } from '#test/peers/iot-hub-device.ts';
 import { IotHub } from '#test/peers/iot-hub.ts';
+import { pasteDeviceLine } from '#test/peers/paste-device-line.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { openEventHubs } from '../event-hubs-event-stream/client.ts';
 import { openLeaseBlobs } from '../event-hubs-event-stream/lease-blobs.ts';
@@ -22,6 +23,7 @@ import { iotHubDeviceRegistryConfigSchema } from '../iot-hub-device-registry/con
 import { IotHubDeviceRegistry } from '../iot-hub-device-registry/iot-hub-device-registry.ts';
 import { openCloudToDevice } from './client.ts';
 import { iotHubDeviceGatewayConfigSchema } from './config.ts';
+import { iotHubConnection } from './device-connection.ts';
 import { IotHubDeviceGateway } from './iot-hub-device-gateway.ts';
 
 let site: EventHubsSite;
@@ -43,10 +45,10 @@ async function openWorld({ changePollMs = 100, ...change }: Change = {}) {
   const { streams, ...place } = site.settings(2, []);
   const eventHub = streams.metrics;
   const hub = await IotHub.start({ hubs: site.hubs, eventHub });
-  const registryConfig = iotHubDeviceRegistryConfigSchema.parse({ host: hub.host, changePollMs });
-  const devices = await IotHubDeviceRegistry.open(registryConfig, systemClock, hub.surroundings);
+  const registryConfig = iotHubDeviceRegistryConfigSchema.parse({ ...hub.place, changePollMs });
+  const devices = await IotHubDeviceRegistry.open(registryConfig, systemClock, hub.credential);
   const config = iotHubDeviceGatewayConfigSchema.parse({
-    ...{ ...place, host: hub.host, eventHub, checkpointPrefix: `${eventHub}/`, offerAgainMs: 20, receiveWaitMs: 100 },
+    ...{ ...place, ...hub.place, eventHub, checkpointPrefix: `${eventHub}/`, offerAgainMs: 20, receiveWaitMs: 100 },
     ...change,
   });
   const [refusals, problems]: [string[], string[]] = [[], []];
@@ -60,15 +62,27 @@ async function openWorld({ changePollMs = 100, ...change }: Change = {}) {
     const gateway = new IotHubDeviceGateway(config, dependencies, async () => {
       await when;
       const [hubs, blobs] = [await openEventHubs(config), await openLeaseBlobs(config)];
-      const cloudToDevice = await openCloudToDevice(config, hub.surroundings);
+      const cloudToDevice = await openCloudToDevice(config, hub.credential);
       return watchOpen({ hubs, blobs, cloudToDevice }, openClients);
     });
     gateways.push(gateway);
     return gateway;
   };
   return {
-    ...{ gateway: reopen(), reopen, openClients, devices, hub, eventHub, refusals, problems, ...CONTRACT_PLACES },
-    connect: (id: string, secret: string, as = id) => IotHubDevice.connect(hub, { id, secret, as }),
+    ...{
+      gateway: reopen(),
+      reopen,
+      openClients,
+      devices,
+      hub,
+      config,
+      eventHub,
+      refusals,
+      problems,
+      ...CONTRACT_PLACES,
+    },
+    connect: async (id: string, secret: string, as = id) =>
+      IotHubDevice.connect(hub.devices.listener, as, hub.login(id, secret)),
     addDevice: async (id: string, tenant: TenantId, machines: readonly MachineKey[]) =>
       (await devices.addDevice({ id: id as DeviceId, tenant, machines })).secret,
     async [Symbol.asyncDispose]() {
@@ -109,6 +123,17 @@ describe('what IoT Hub acknowledged', () => {
     expect(world.problems.some((each) => each.includes('neither a device'))).toBe(true);
     await device.disconnect();
   });
+});
+
+it('a line that tribo device add prints works as pasted into a shell', async () => {
+  await using world = await startWorld();
+  const { intake, machine, config, hub, secret } = world;
+  const device = (await world.devices.getDevice('gauge-1' as DeviceId))!;
+  const connection = iotHubConnection(config)(device, secret, systemClock.nowMs());
+  const { address, ca: trusted } = hub.devices.listener;
+  await pasteDeviceLine(device, secret, connection, { trusted, host: { name: hub.host, address } });
+  await until(() => intake.messages.length === 1);
+  expect(intake.messages[0]).toMatchObject({ machine, sender: 'gauge-1', content: { kind: 'telemetry' } });
 });
 
 describe('what a message is about', () => {

@@ -1,5 +1,7 @@
+import { Agent } from 'node:https';
+import type { TokenCredential } from '@azure/identity';
 import type { Registry } from 'azure-iothub';
-import { loadIotHub, type IotHubPlace, type IotHubSurroundings } from '../iot-hub-place.ts';
+import { loadIotHub, type IotHubPlace } from '../iot-hub-place.ts';
 
 export type Tags = Readonly<Record<string, unknown>>;
 
@@ -46,12 +48,16 @@ export interface IotHubRegistryCalls {
 }
 
 export async function openIotHubRegistry(
-  { host }: IotHubPlace,
-  test?: IotHubSurroundings,
+  { host, peerPorts }: IotHubPlace,
+  test?: TokenCredential,
 ): Promise<IotHubRegistryCalls> {
   const { sdk, credential } = await loadIotHub(test);
   const registry = sdk.Registry.fromTokenCredential(host, credential);
-  if (test) (registry as unknown as RegistryInternals)._restApiClient.setOptions({ http: { agent: test.agent } });
+  if (peerPorts) {
+    // It connects there, whatever host it is asked for.
+    const agent = new Agent({ keepAlive: true, host: '127.0.0.1', port: peerPorts.https, servername: '' });
+    (registry as unknown as RegistryInternals)._restApiClient.setOptions({ http: { agent } });
+  }
   return {
     create: async (id, identity, tags) => {
       await bulk(registry.addDevices([{ ...descriptionOf(id, identity), tags }]));

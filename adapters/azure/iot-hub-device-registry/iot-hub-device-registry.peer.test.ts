@@ -17,10 +17,10 @@ type Harness = DeviceRegistryHarness & {
 async function makeHarness(change: { readonly timeoutMs?: number } = {}): Promise<Harness> {
   const hub = await IotHub.start();
   const suffix = randomUUID().slice(0, 8);
-  const config = iotHubDeviceRegistryConfigSchema.parse({ host: hub.host, changePollMs: 20, ...change });
+  const config = iotHubDeviceRegistryConfigSchema.parse({ ...hub.place, changePollMs: 20, ...change });
   const opened: IotHubDeviceRegistry[] = [];
   const open = async () => {
-    const registry = await IotHubDeviceRegistry.open(config, undefined, hub.surroundings);
+    const registry = await IotHubDeviceRegistry.open(config, undefined, hub.credential);
     opened.push(registry);
     return registry;
   };

@@ -1,11 +1,11 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { TokenCredential } from '@azure/identity';
 import { systemClock, type Clock } from '#core/clock.ts';
 import { isName, machineRef, type DeviceId, type MachineKey, type TenantId } from '#core/domain/ids.ts';
 import { isPortError, PortError, type CallOptions, type PortErrorCode } from '#core/errors.ts';
 import type { Device, DeviceRegistry, NewDevice } from '#core/ports/device-registry.ts';
 import { PolledChanges } from '../../polled-changes.ts';
 import { iotHubCall } from '../iot-hub-errors.ts';
-import type { IotHubSurroundings } from '../iot-hub-place.ts';
 import { ChangeNotes } from './change-notes.ts';
 import { byKey, openIotHubRegistry, type HubIdentity, type HubTwin, type IotHubRegistryCalls } from './client.ts';
 import type { IotHubDeviceRegistryConfig } from './config.ts';
@@ -47,7 +47,7 @@ export class IotHubDeviceRegistry implements DeviceRegistry {
   static async open(
     config: IotHubDeviceRegistryConfig,
     clock: Clock = systemClock,
-    test?: IotHubSurroundings,
+    test?: TokenCredential,
   ): Promise<IotHubDeviceRegistry> {
     return new IotHubDeviceRegistry(config, { hub: await openIotHubRegistry(config, test), clock });
   }

@@ -19,10 +19,19 @@ export interface MqttUplinkOptions {
   readonly caFile?: string;
   /** First level of the device's topics at a broker of the site, before its id; absent at the platform's own broker. */
   readonly topicRoot?: string;
+  /** Of a service that is no broker, in place of the topics of wire.md: it is told no status either. */
+  readonly binding?: MqttBinding;
   readonly keepAliveS?: number;
   readonly connectTimeoutMs?: number;
   /** How long to wait for a PUBACK before the connection counts as dead. */
   readonly acknowledgeTimeoutMs?: number;
+}
+
+/** How a device speaks to a service that has ways of its own. */
+export interface MqttBinding {
+  /** For one connection. */
+  login(): { readonly username: string; readonly password: string };
+  topic(batch: Batch): string;
 }
 
 /** Who connects, and for which machines it speaks. */
@@ -68,9 +77,8 @@ export class MqttUplink implements Uplink {
         `a ${batch.kind} of ${batch.machine} takes ${bytes} bytes; MQTT payloads hold at most ${MAX_PAYLOAD_BYTES}: record fewer points, or send by HTTP`,
       );
     }
-    const topic = batch.kind === 'telemetry' ? 'telemetry' : `waveform/${batch.sensor}`;
     const client = await orAbort(this.#connected(), options.signal);
-    await this.#publish(client, this.#topic(batch.machine, topic), payload, options.signal);
+    await this.#publish(client, this.#topicOf(batch), payload, options.signal);
     return { duplicateItems: 0, rejectedItems: 0 };
   }
 
@@ -101,10 +109,17 @@ export class MqttUplink implements Uplink {
   }
 
   get #statusTopics(): readonly string[] {
-    const { topicRoot, device } = this.#options;
+    const { topicRoot, device, binding } = this.#options;
+    if (binding) return [];
     return topicRoot === undefined
       ? device.machines.map((machine) => this.#topic(machine, 'status'))
       : [`${this.#below}status`];
+  }
+
+  #topicOf(batch: Batch): string {
+    const { binding } = this.#options;
+    if (binding) return binding.topic(batch);
+    return this.#topic(batch.machine, batch.kind === 'telemetry' ? 'telemetry' : `waveform/${batch.sensor}`);
   }
 
   #topic(machine: string, rest: string): string {
@@ -121,12 +136,13 @@ export class MqttUplink implements Uplink {
   }
 
   async #connect(): Promise<MqttClient> {
-    const { url, device, caFile, keepAliveS = 30, connectTimeoutMs = 10_000 } = this.#options;
+    const { url, device, caFile, binding, keepAliveS = 30, connectTimeoutMs = 10_000 } = this.#options;
     const [will] = this.#statusTopics;
     const client = mqtt.connect(url, {
       clientId: device.id,
       username: device.id,
       ...(device.secret === undefined ? {} : { password: device.secret }),
+      ...binding?.login(),
       ...(caFile === undefined ? {} : { ca: readPem('the authority to trust', caFile) }),
       ...(device.certificateFile === undefined
         ? {}

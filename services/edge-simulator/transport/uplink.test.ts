@@ -7,7 +7,7 @@ import type { MachineMessage, TelemetryMessage, WaveformMessage } from '../messa
 import { batchInOrder } from './batching.ts';
 import { HttpUplink, parseRetryAfterMs } from './http-uplink.ts';
 import { MqttUplink } from './mqtt-uplink.ts';
-import type { MqttDevice } from './mqtt-uplink.ts';
+import type { MqttBinding, MqttDevice } from './mqtt-uplink.ts';
 import { startBroker, startGateway } from '#test/support/wire-peers.ts';
 import { batchIds, encodeTelemetry, retryAfterMs } from './uplink.ts';
 import type { Batch } from './uplink.ts';
@@ -77,6 +77,27 @@ describe('the MQTT uplink', () => {
       ['device/d1/status', true],
       ['device/d1/tribo/v1/demo/akron/pump-1/telemetry', false],
     ]);
+  });
+
+  it('speaks as the binding of a service says, which it tells no status, and signs in anew each time', async () => {
+    const broker = closing(await startBroker());
+    let logins = 0;
+    const binding: MqttBinding = {
+      login: () => ({ username: 'hub/d1', password: `token ${++logins}` }),
+      topic: ({ machine, kind }) => `devices/d1/${kind}/${machine}`,
+    };
+    const device = { id: 'd1', secret: 'key', machines: ['pump-1'] };
+    const uplink = closing(new MqttUplink({ url: broker.url, tenant: 'demo', site: 'akron', device, binding }));
+    await uplink.send(telemetryBatch('a'));
+    broker.cut();
+    await until(async () =>
+      uplink.send(telemetryBatch('b')).then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect(broker.published.map(({ topic }) => topic)).toEqual(Array(2).fill('devices/d1/telemetry/pump-1'));
+    expect(logins).toBeGreaterThanOrEqual(2);
   });
 
   it('says which file it cannot read of its certificate', async () => {

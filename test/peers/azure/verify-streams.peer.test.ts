@@ -49,8 +49,8 @@ describe('tribo verify of the gateway of IoT Hub', () => {
       const { streams, ...place } = site.settings(2, []);
       const eventHub = streams.metrics;
       await using hub = await IotHub.start({ hubs: site.hubs, eventHub });
-      const settings = iotHubDeviceGatewayConfigSchema.parse({ ...place, host: hub.host, eventHub });
-      const verdict = await verifyNow((run) => verifyIotHubDeviceGateway(settings, { run }, hub.surroundings));
+      const settings = iotHubDeviceGatewayConfigSchema.parse({ ...place, ...hub.place, eventHub });
+      const verdict = await verifyNow((run) => verifyIotHubDeviceGateway(settings, { run }, hub.credential));
       expect(verdict).toMatchObject({ ok: true, passed: 3, failed: [], problems: [] });
       expect(verdict.leftOut).toHaveLength(2);
     },

@@ -56,12 +56,12 @@ describe('tribo verify of a site on Azure', () => {
     'runs the contract of IoT Hub beside its devices, and removes its own, also those of a run that was killed',
     async () => {
       await using hub = await IotHub.start();
-      const settings = iotHubDeviceRegistryConfigSchema.parse({ host: hub.host });
-      const registry = await IotHubDeviceRegistry.open(settings, undefined, hub.surroundings);
+      const settings = iotHubDeviceRegistryConfigSchema.parse(hub.place);
+      const registry = await IotHubDeviceRegistry.open(settings, undefined, hub.credential);
       await registry.addDevice({ id: 'gauge-1' as DeviceId, tenant: 'acme' as TenantId, machines: [] });
       registry.close();
       const before = structuredClone([...hub.registry.devices]);
-      const verdict = await verifyAfterKill((run) => verifyIotHubDeviceRegistry(settings, { run }, hub.surroundings));
+      const verdict = await verifyAfterKill((run) => verifyIotHubDeviceRegistry(settings, { run }, hub.credential));
       expect(verdict).toMatchObject({ failed: [], problems: [], ok: true, passed: 13, removedOfEarlier: 1 });
       expect([...hub.registry.devices]).toEqual(before);
     },
@@ -73,8 +73,8 @@ describe('tribo verify of a site on Azure', () => {
     async () => {
       await using hub = await IotHub.start();
       hub.registry.hidesKeys = true;
-      const settings = iotHubDeviceRegistryConfigSchema.parse({ host: hub.host });
-      const verdict = await verifyNow((run) => verifyIotHubDeviceRegistry(settings, { run }, hub.surroundings));
+      const settings = iotHubDeviceRegistryConfigSchema.parse(hub.place);
+      const verdict = await verifyNow((run) => verifyIotHubDeviceRegistry(settings, { run }, hub.credential));
       expect(verdict.failed).toContainEqual(
         expect.objectContaining({
           problem: expect.stringMatching(/^permission_denied: .*does not show the keys/),

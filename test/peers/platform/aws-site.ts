@@ -20,6 +20,8 @@ export function awsSite(): Promise<Site> {
     for (const stream of STREAMS) await kinesis.createStream({ StreamName: streamName(stream), ShardCount: 1 });
     return {
       gateway: iotCoreGateway(core),
+      // All that devices send passes twice through the one process of the peer.
+      pace: { atOnce: 5, everyMs: 1000 },
       ports: {
         provider: 'aws',
         deviceGateway: { adapter: 'iot-core-device-gateway', ...gateway, ...UNHURRIED },

@@ -1,41 +1,66 @@
 import { STREAMS } from '#core/domain/event.ts';
 import { STREAM_GROUPS } from '#services/shared/observability/stream-lag.ts';
+import { AzureIdentity } from '../azure-identity.ts';
 import { Azurite } from '../azurite.ts';
 import { EventHubs } from '../event-hubs.ts';
-import { KeyVaultSite } from '../key-vault-site.ts';
+import { HUB_RESOURCE, IotHub } from '../iot-hub.ts';
+import { KeyVaultPeer, VAULT_RESOURCE } from '../key-vault.ts';
 import { Postgres } from '../postgres.ts';
+import { iotHubGateway } from './iot-hub-gateway.ts';
 import { siteOn, type Site } from './site.ts';
 
 const PARTITIONS = 2;
 const OBJECTS = 'tribo-objects';
 const CHECKPOINTS = 'tribo-streams';
+/** The event hub of the routes. */
+const DEVICES = 'akron-devices';
 
-/** What `provider: azure` selects: Event Hubs with blobs, Blob Storage, Key Vault, PostgreSQL. */
+/** What `provider: azure` selects (Event Hubs with blobs, Blob Storage, Key Vault, PostgreSQL), and IoT Hub for devices. */
 export function azureSite(): Promise<Site> {
-  const starting = [EventHubs.start(), Azurite.start(), KeyVaultSite.start(), Postgres.start()] as const;
-  return siteOn(starting, async ([hubs, azurite, vault, postgres]) => {
+  const [hubs, vault] = [EventHubs.start(), KeyVaultPeer.start()];
+  const iotHub = hubs.then(withDevices);
+  const identity = Promise.all([vault, iotHub]).then(identityFor);
+  const starting = [hubs, Azurite.start(), Postgres.start(), vault, iotHub, identity] as const;
+  return siteOn(starting, async ([hubs, azurite, postgres, vault, iotHub, identity]) => {
     for (const stream of STREAMS)
       hubs.createHub(hubName(stream), { partitions: PARTITIONS, consumerGroups: groupsOf(stream) });
     const { ContainerClient } = await import('@azure/storage-blob');
     for (const container of [OBJECTS, CHECKPOINTS])
       await new ContainerClient(azurite.connectionString, container).create();
+    const eventHubs = {
+      hubsEmulatorConnectionString: hubs.connectionString,
+      ...{ checkpointContainer: CHECKPOINTS, leaseMs: 6000, checkpointIntervalMs: 500 },
+    };
     return {
-      env: vault.env,
+      env: identity.env,
+      gateway: iotHubGateway(iotHub),
       ports: {
         provider: 'azure',
         azure: { emulatorConnectionString: azurite.connectionString },
         postgres: postgres.freshConnection(),
         eventStream: {
-          hubsEmulatorConnectionString: hubs.connectionString,
+          ...eventHubs,
           streams: Object.fromEntries(STREAMS.map((stream) => [stream, hubName(stream)])),
-          checkpointContainer: CHECKPOINTS,
-          ...{ leaseMs: 6000, checkpointIntervalMs: 500 },
         },
+        deviceGateway: { adapter: 'iot-hub-device-gateway', ...eventHubs, ...iotHub.place, eventHub: DEVICES },
+        deviceRegistry: { adapter: 'iot-hub-device-registry', ...iotHub.place },
         objectStore: { container: OBJECTS },
-        secretStore: { vaultUrl: vault.vaultUrl },
+        secretStore: { vaultUrl: vault.peer.url },
       },
     };
   });
+}
+
+function withDevices(hubs: EventHubs): Promise<IotHub> {
+  hubs.createHub(DEVICES, { partitions: PARTITIONS, consumerGroups: [] });
+  return IotHub.start({ hubs, eventHub: DEVICES });
+}
+
+function identityFor([vault, iotHub]: readonly [KeyVaultPeer, IotHub]): Promise<AzureIdentity> {
+  return AzureIdentity.start([
+    { resource: VAULT_RESOURCE, tokens: vault.tokens, authorities: [vault.peer.ca] },
+    { resource: HUB_RESOURCE, tokens: iotHub.registry.tokens, authorities: iotHub.authorities },
+  ]);
 }
 
 function hubName(stream: string): string {

@@ -4,6 +4,8 @@ import { toBroker, type DeviceConnection, type Pace } from '#test/support/resend
 /** How devices are connected to a site whose gateway is not the platform's own broker. */
 export interface SiteGateway {
   connect(login: DeviceLogin): Promise<DeviceConnection>;
+  /** Where a device publishes a sensor's waveforms that publishes readings at that topic; absent: where the platform's own broker has them. */
+  waveformTopic?(telemetryTopic: string, sensor: string): string;
   /** For a simulator that is this device: what its credentials file has of it besides its id and machines, and its flags. Files of it go into the folder. */
   simulator(login: DeviceLogin, folder: string): { readonly credentials: object; readonly flags: readonly string[] };
 }
