@@ -6,7 +6,6 @@ interface IotCoreConnectionParts {
   /** That the client showed. */
   readonly certificateId: string;
   readonly allows: (action: string, resource: string) => boolean;
-  /** Resolves once the message may be acknowledged. */
   readonly published: (topic: string, payload: Buffer) => Promise<void>;
   readonly happened: (topic: string, event: object) => Promise<void>;
   readonly ended: () => void;
@@ -53,7 +52,7 @@ export class IotCoreConnection implements MqttSession {
     if (this.#isOver) return;
     switch (packet.cmd) {
       case 'publish':
-        void this.#publish(packet);
+        this.#publish(packet);
         return;
       case 'subscribe': {
         const topics = packet.subscriptions.map(({ topic }) => topic);
@@ -107,11 +106,12 @@ export class IotCoreConnection implements MqttSession {
     this.#parts.ended();
   }
 
-  async #publish({ topic, payload, qos, retain, messageId }: IPublishPacket): Promise<void> {
+  /** What rules make of it comes after the acknowledgement. */
+  #publish({ topic, payload, qos, retain, messageId }: IPublishPacket): void {
     if (qos === 2) this.end('CLIENT_ERROR');
     else if (!this.#mayPublish(topic, retain)) this.end('AUTH_ERROR');
     else {
-      await this.#parts.published(topic, Buffer.from(payload));
+      void this.#parts.published(topic, Buffer.from(payload));
       if (qos === 1) this.#link.send({ cmd: 'puback', messageId: messageId!, reasonCode: 0 });
     }
   }

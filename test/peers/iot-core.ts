@@ -16,7 +16,7 @@ const CHECKED_EVERY_MS = 200;
  *
  * - a client connects by MQTT 3.1.1 or 5 over TLS with an active certificate and its key, where the policies of that certificate allow it, publishes
  *   and subscribes likewise, and is disconnected for what they do not, or once the certificate is inactive;
- * - what a rule selects is put into the Kinesis stream of its action, under its partition key, and then acknowledged;
+ * - what it takes is acknowledged, and what a rule selects of it put into the Kinesis stream of its action, under its partition key;
  * - https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_Publish.html is passed on to moto, and to who has subscribed.
  *
  * Sessions end with their connection, and nothing is retained, though it takes the permission to. Of the SQL of rules it plays the statements of
@@ -149,8 +149,8 @@ export class IotCore implements AsyncDisposable {
 
   async #published(clientId: string, principal: string, topic: string, payload: Buffer): Promise<void> {
     const selected = { payload: payload.toString('base64'), topic, clientId, principal, timestamp: Date.now() };
-    await this.#select(topic, clientId, selected);
     this.#deliver(topic, payload);
+    await this.#select(topic, clientId, selected);
   }
 
   async #select(topic: string, clientId: string, selected: object): Promise<void> {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,14 +8,18 @@ import type { Device } from '#core/ports/device-registry.ts';
 import { deviceUsage } from '#services/platform/cli/device-usage.ts';
 
 const WITHIN_MS = 60_000;
+const run = promisify(execFile);
 
 interface PastedInto {
   /** Files of the folder that the shell is in. */
   readonly files?: Readonly<Record<string, string>>;
-  /** PEM of what the system trusts, in place of what it does. */
-  readonly trusted?: string;
-  /** A host that it knows, and its address. */
-  readonly host?: { readonly name: string; readonly address: string };
+  /** What the machine is to have instead of its own, for this shell alone. */
+  readonly machine?: {
+    /** PEM of the authority that it trusts. */
+    readonly authority: string;
+    /** A host that it knows, and its address. */
+    readonly host?: { readonly name: string; readonly address: string };
+  };
 }
 
 /** Runs the line for MQTT that `tribo device add` prints for a device, as it is pasted into a shell. */
@@ -23,18 +27,16 @@ export async function pasteDeviceLine(
   device: Device,
   secret: string,
   connection: DeviceConnection,
-  { files = {}, trusted, host }: PastedInto = {},
+  { files = {}, machine }: PastedInto = {},
 ): Promise<void> {
-  const cwd = mkdtempSync(join(tmpdir(), 'tribo-device-'));
+  const folder = mkdtempSync(join(tmpdir(), 'tribo-device-'));
   try {
-    for (const [name, text] of Object.entries({ ...files, 'trusted.pem': trusted ?? '' }))
-      writeFileSync(join(cwd, name), text);
-    const env = { ...process.env, ...(trusted !== undefined && { SSL_CERT_FILE: join(cwd, 'trusted.pem') }) };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     const line = printedLine(device, secret, connection);
-    const command = host === undefined ? ['sh', '-c', line] : knowing(host, line, cwd);
-    await promisify(execFile)(command[0]!, command.slice(1), { cwd, env, timeout: WITHIN_MS });
+    const [program, ...given] = machine === undefined ? ['sh', '-c', line] : await onMachine(machine, line, folder);
+    await run(program!, given, { cwd: folder, timeout: WITHIN_MS });
   } finally {
-    rmSync(cwd, { recursive: true });
+    rmSync(folder, { recursive: true });
   }
 }
 
@@ -51,10 +53,18 @@ function printedLine({ id, machines }: Device, secret: string, connection: Devic
   return printed.split('\n').find((each) => each.includes('mosquitto_pub'))!;
 }
 
-/** A shell with a file of hosts that is its own. */
-function knowing({ name, address }: NonNullable<PastedInto['host']>, line: string, folder: string): readonly string[] {
-  const hosts = join(folder, 'hosts');
-  writeFileSync(hosts, `127.0.0.1 localhost\n${address} ${name}\n`);
+/** A shell with mounts of its own, over Debian's folder of authorities and the file of hosts. */
+async function onMachine(
+  { authority, host }: NonNullable<PastedInto['machine']>,
+  line: string,
+  folder: string,
+): Promise<readonly string[]> {
+  const [authorities, hosts] = [join(folder, 'authorities'), join(folder, 'hosts')];
+  mkdirSync(authorities);
+  writeFileSync(join(authorities, 'authority.pem'), authority);
+  await run('openssl', ['rehash', authorities]);
+  writeFileSync(hosts, `127.0.0.1 localhost\n${host === undefined ? '' : `${host.address} ${host.name}\n`}`);
   const asRoot = process.getuid?.() === 0 ? [] : ['--map-root-user'];
-  return ['unshare', '--mount', ...asRoot, 'sh', '-c', `mount --bind ${hosts} /etc/hosts && ${line.trim()}`];
+  const mounts = `mount --bind ${authorities} /etc/ssl/certs && mount --bind ${hosts} /etc/hosts`;
+  return ['unshare', '--mount', ...asRoot, 'sh', '-c', `${mounts} && ${line.trim()}`];
 }

@@ -89,7 +89,7 @@ it('a line that tribo device add prints works as pasted into a shell, beside the
   const device = (await world.devices.getDevice('gauge-1' as DeviceId))!;
   const connection = iotCoreConnection(config)(device, secret, systemClock.nowMs());
   const files = { 'gauge-1.pem': secret };
-  await pasteDeviceLine(device, secret, connection, { files, trusted: core.devices.ca });
+  await pasteDeviceLine(device, secret, connection, { files, machine: { authority: core.devices.ca } });
   await until(() => intake.messages.length === 1);
   expect(intake.messages[0]).toMatchObject({ machine, sender: 'gauge-1', content: { kind: 'telemetry' } });
 });

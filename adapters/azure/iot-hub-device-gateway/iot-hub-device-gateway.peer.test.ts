@@ -130,8 +130,8 @@ it('a line that tribo device add prints works as pasted into a shell', async () 
   const { intake, machine, config, hub, secret } = world;
   const device = (await world.devices.getDevice('gauge-1' as DeviceId))!;
   const connection = iotHubConnection(config)(device, secret, systemClock.nowMs());
-  const { address, ca: trusted } = hub.devices.listener;
-  await pasteDeviceLine(device, secret, connection, { trusted, host: { name: hub.host, address } });
+  const { address, ca: authority } = hub.devices.listener;
+  await pasteDeviceLine(device, secret, connection, { machine: { authority, host: { name: hub.host, address } } });
   await until(() => intake.messages.length === 1);
   expect(intake.messages[0]).toMatchObject({ machine, sender: 'gauge-1', content: { kind: 'telemetry' } });
 });

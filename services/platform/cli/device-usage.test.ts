@@ -48,7 +48,7 @@ describe('the lines that tribo device add prints', () => {
     const lines = linesAt('iot-core-device-gateway', gateway, '-----BEGIN CERTIFICATE-----\nabc\n');
     expect(lines).toContainEqual(
       expect.stringContaining(
-        `mosquitto_pub -h a1-ats.iot.example -p 8883 --tls-use-os-certs --cert gauge-1.pem --key gauge-1.pem -V mqttv5 -i gauge-1 -q 1 -t ${TOPIC}/telemetry -m `,
+        `mosquitto_pub -h a1-ats.iot.example -p 8883 --capath /etc/ssl/certs --cert gauge-1.pem --key gauge-1.pem -V mqttv5 -i gauge-1 -q 1 -t ${TOPIC}/telemetry -m `,
       ),
     );
     expect(lines).toContain('Its certificate and key are shown this once; keep both in gauge-1.pem:');

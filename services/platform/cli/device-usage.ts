@@ -41,7 +41,7 @@ function elsewhere(id: string, connection: Connection): readonly string[] {
   const { url, mqttVersion, clientId, caFile, username, password, passwordExpiresMs, commandTopics } = connection;
   const { hostname, port } = new URL(url);
   const options = [
-    `-h ${unbracketed(hostname)} -p ${port} ${trusted(caFile)}`,
+    `-h ${unbracketed(hostname)} -p ${port} ${connection.certificate === undefined ? trusted(caFile) : trustedBesideCertificate(caFile)}`,
     ...certificateOptions(id, connection),
     `-V ${mqttVersion === '5' ? 'mqttv5' : 'mqttv311'} -i ${clientId}`,
     ...(username === undefined ? [] : [`-u ${quoted(username)}`]),
@@ -77,6 +77,13 @@ function overHttp({ device, secret }: AddedDevice, { apiUrl, caFile }: Reached):
 function trusted(caFile: string | undefined): string {
   return caFile === undefined ? '--tls-use-os-certs' : `--cafile ${quoted(caFile)}`;
 }
+
+/** Mosquitto's clients show a certificate only where they are told a file or folder of authorities. */
+function trustedBesideCertificate(caFile: string | undefined): string {
+  return caFile === undefined ? `--capath ${SYSTEM_AUTHORITIES}` : trusted(caFile);
+}
+
+const SYSTEM_AUTHORITIES = '/etc/ssl/certs';
 
 /** As one word of a shell. */
 function quoted(text: string): string {
