@@ -28,8 +28,8 @@ export interface Offer {
   readonly adapter: string;
   /** Whether it joins what else the port has, instead of taking its place: a channel of notifications. */
   readonly isOneOfSeveral?: boolean;
-  /** What it is for by its settings, in words, where no two of the port may be for the same. */
-  readonly aloneFor?: (settings: unknown) => string;
+  /** What it is for by its settings, each in words, where no two of the port may be for the same. */
+  readonly aloneFor?: (settings: unknown) => readonly string[];
   /** By port the one adapter that it works with. */
   readonly needs?: Readonly<Partial<Record<PortName, string>>>;
   /** Of a gateway that devices reach elsewhere than at the platform's own broker. */

@@ -26,7 +26,10 @@ export function issuerOffer<Schema extends z.ZodType>(
   );
   return {
     ...{ ...offer, isOneOfSeveral: true },
-    aloneFor: (settings) => `the issuer ${tokens(settings as z.output<Schema>).issuer}`,
+    aloneFor: (settings) => {
+      const { issuer, signIn } = tokens(settings as z.output<Schema>);
+      return [`the issuer ${issuer}`, ...(signIn ? [`the signIn.id ${signIn.id}`] : [])];
+    },
   };
 }
 

@@ -49,6 +49,7 @@ export function signInIssuersOf(verifiers: readonly IssuerVerifier[]): readonly 
     signIn: each.signIn,
     verify: (token, options) => each.verify(token, options),
     beginSignIn: (redirectUri, options) => each.beginSignIn(redirectUri, options),
+    signOutUrl: (returnTo, options) => each.signOutUrl(returnTo, options),
     completeSignIn: async (answer, options) => ofIssuer(await each.completeSignIn(answer, options), each),
   }));
 }

@@ -36,6 +36,12 @@ export interface SignInIssuer extends IssuerVerifier {
    * deadline_exceeded. No message has a token, a code or a secret in it.
    */
   completeSignIn(answer: SignInAnswer, options?: CallOptions): Promise<Identity>;
+  /**
+   * Where to send a browser that has signed out here, so that its session at the issuer ends too; from there it comes back to `returnTo`, which
+   * the issuer knows exactly so. It may ask the person first. Undefined where the issuer has no such place, or the site leaves that session.
+   * @throws PortError failed_precondition, unavailable, deadline_exceeded.
+   */
+  signOutUrl(returnTo: string, options?: CallOptions): Promise<string | undefined>;
 }
 
 /** How an issuer is offered to people. */

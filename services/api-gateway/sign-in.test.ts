@@ -6,7 +6,7 @@ import { PortError } from '#core/errors.ts';
 import { GatewayPlatform, NORTH, type Answer } from '#test/support/gateway-platform.ts';
 import { OidcIssuer } from '#test/support/oidc-issuer.ts';
 import type { ApiGatewaySettings } from './config.ts';
-import type { Session } from './schemas/access.ts';
+import type { Session, SignedOut } from './schemas/access.ts';
 import type { ApiGatewayDependencies } from './services.ts';
 
 let company: OidcIssuer;
@@ -54,6 +54,15 @@ async function comeBack({ cookie, state, nonce }: Awaited<ReturnType<typeof begi
   return get(`/v1/sign-in/company/callback?code=any&session_state=x&state=${state}`, cookie, at);
 }
 
+async function sessionOf({ headers }: Answer): Promise<{ readonly cookie: string; readonly csrfToken: string }> {
+  const cookie = headers.getSetCookie()[0]!.split(';', 1)[0]!;
+  return { cookie, csrfToken: ((await get('/v1/session', cookie)).json as Session).csrfToken };
+}
+
+function signOut({ cookie, csrfToken }: Awaited<ReturnType<typeof sessionOf>>, at = platform): Promise<Answer> {
+  return at.call('nobody', 'DELETE', '/v1/session', { headers: { cookie, 'x-csrf-token': csrfToken } });
+}
+
 describe('the issuers of a site', () => {
   it('are told to whoever would sign in, by id and name alone', async () => {
     expect((await get('/v1/sign-in-issuers')).json).toEqual({ issuers: [{ id: 'company', name: 'Example Corp' }] });
@@ -80,6 +89,31 @@ describe('a sign-in', () => {
     const who = (await get('/v1/session', session.split(';', 1)[0])).json as Session;
     expect(who).toMatchObject({ subject: `maria@${company.issuer.slice('http://'.length)}`, roles: ['operator'] });
     expect(who.expiresMs).toBeLessThanOrEqual(Date.now() + 43_200_000);
+  });
+
+  it('that is over goes on to where the issuer ends its own, which sends the browser back to the page', async () => {
+    const session = await sessionOf(await comeBack(await begin()));
+    const { status, json, headers } = await signOut(session);
+    expect(status).toBe(200);
+    const { origin, pathname, searchParams } = new URL((json as SignedOut).issuerSignOutUrl!);
+    expect(origin + pathname).toBe(`${company.issuer}/sign-out`);
+    expect(Object.fromEntries(searchParams)).toEqual({
+      client_id: 'page',
+      post_logout_redirect_uri: new URL('/', platform.gateway.url).href,
+    });
+    expect(headers.get('set-cookie')).toMatch(/^tribo_session=; Max-Age=0;/);
+    expect((await get('/v1/session', session.cookie)).status).toBe(401);
+  });
+
+  it('is over here also while the issuer does not say where its own ends', async () => {
+    const session = await sessionOf(await comeBack(await begin()));
+    const signOutUrl = () => Promise.reject(new PortError('unavailable', 'the issuer is away'));
+    const [issuer] = platform.dependencies.signInIssuers!;
+    const { secrets, checkpoints } = platform.dependencies;
+    await using away = await open({}, { secrets, checkpoints, signInIssuers: [{ ...issuer!, signOutUrl }] });
+    const { status, json } = await signOut(session, away);
+    expect([status, json]).toEqual([200, {}]);
+    expect((await get('/v1/session', session.cookie, away)).status).toBe(401);
   });
 
   it('has cookies of the host alone where people come by TLS', async () => {

@@ -194,6 +194,25 @@ identityVerifiers:
   - { adapter: oidc, issuer: 'https://cognito-idp.us-east-2.amazonaws.com/us-east-2_AbCd', audience: tribo }`,
       'ports.yaml:3: identityVerifiers.1 is for the issuer https://cognito-idp.us-east-2.amazonaws.com/us-east-2_AbCd, as identityVerifiers.0 is',
     ],
+    [
+      'two issuers of one sign-in',
+      `identityVerifiers:
+  - { adapter: oidc, issuer: 'https://one.example', audience: tribo, signIn: { id: company, name: One, clientId: page } }
+  - { adapter: oidc, issuer: 'https://two.example', audience: tribo, signIn: { id: company, name: Two, clientId: page } }`,
+      'ports.yaml:3: identityVerifiers.1 is for the signIn.id company, as identityVerifiers.0 is',
+    ],
+    [
+      'the own issuer of a site',
+      `identityVerifiers:
+  - { adapter: oidc, issuer: 'https://0123456789abcdef.issuer.tribo.localhost', audience: tribo }`,
+      "ports.yaml:2: identityVerifiers.0.issuer is wrong: is a Tribo site's own issuer",
+    ],
+    [
+      'the own issuer of a site, and what else is wrong',
+      `identityVerifiers:
+  - { adapter: oidc, issuer: 'https://0123456789abcdef.issuer.tribo.localhost', audience: 7, clockToleranceMs: -1 }`,
+      /own issuer.*\n.*audience is wrong.*\n.*clockToleranceMs is wrong/,
+    ],
   ])('whose file has %s beside what does not go with it is refused by its line', (_what, text, problem) => {
     const portsFile = join(dataDir, 'ports.yaml');
     writeFileSync(portsFile, text);

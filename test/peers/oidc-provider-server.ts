@@ -22,6 +22,7 @@ const AUDIENCE = 'api://tribo';
 interface Settings {
   readonly jwks?: object;
   readonly redirectUris?: readonly string[];
+  readonly signedOutUris?: readonly string[];
 }
 
 /** Of each person; whoever else signs in has none. */
@@ -43,7 +44,7 @@ createServer((request, response) => {
   });
 }).listen(Number(port), '127.0.0.1');
 
-function providerWith({ jwks, redirectUris = [] }: Settings): RequestListener {
+function providerWith({ jwks, redirectUris = [], signedOutUris = [] }: Settings): RequestListener {
   const machine = { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] };
   return new Provider(issuer, {
     ...(jwks && { jwks }),
@@ -54,7 +55,10 @@ function providerWith({ jwks, redirectUris = [] }: Settings): RequestListener {
         ...{ client_id: name, client_secret: `secret-of-${name}`, scope: 'tribo/viewer tribo/ingest other' },
         ...machine,
       })),
-      { client_id: 'page', client_secret: 'secret-of-page', redirect_uris: redirectUris },
+      {
+        ...{ client_id: 'page', client_secret: 'secret-of-page' },
+        ...{ redirect_uris: redirectUris, post_logout_redirect_uris: signedOutUris },
+      },
     ],
     scopes: ['openid', 'tribo/viewer', 'tribo/ingest', 'other'],
     claims: { openid: ['sub', 'tenant', 'roles'] },

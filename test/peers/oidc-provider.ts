@@ -43,6 +43,11 @@ export class OidcProvider extends ServedPeer {
     await this.#set({ redirectUris });
   }
 
+  /** Where it may have a browser sent back to that has signed out at the provider. */
+  async setSignedOutUris(...signedOutUris: readonly string[]): Promise<void> {
+    await this.#set({ signedOutUris });
+  }
+
   async #set(settings: object): Promise<void> {
     const answer = await fetch(`${this.endpoint}/peer`, { method: 'PUT', body: JSON.stringify(settings) });
     if (!answer.ok) throw new Error(`the provider does not take ${Object.keys(settings).join(', ')}: ${answer.status}`);

@@ -1,3 +1,4 @@
+import { createHash, randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
 import {
@@ -5,7 +6,9 @@ import {
   type JwksIdentityVerifierSettings,
 } from '#adapters/oidc/jwks-identity-verifier/config.ts';
 import { JwksIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/jwks-identity-verifier.ts';
+import { SignInIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/sign-in-identity-verifier.ts';
 import type { Claims, IdentityVerifierHarness } from '#core/contracts/identity-verifier.contract.ts';
+import type { SignInIssuerHarness } from '#core/contracts/sign-in-issuer.contract.ts';
 import { startHttpReceiver } from './http-receiver.ts';
 
 /** An issuer that publishes its keys on this machine, and signs whatever it is told to. */
@@ -19,6 +22,8 @@ export class OidcIssuer implements AsyncDisposable {
   answer: ((path: string, response: ServerResponse) => boolean) | undefined;
   /** What its token endpoint gives for any code. */
   idToken: string | undefined;
+  /** The codes that it gave and nobody has redeemed. */
+  readonly #codes = new Map<string, { readonly asked: URLSearchParams; readonly claims: Claims }>();
   readonly #keys: { readonly jwk: JWK; readonly privateKey: CryptoKey }[] = [];
   readonly #alg: string;
   readonly #dispose: () => Promise<void>;
@@ -26,7 +31,9 @@ export class OidcIssuer implements AsyncDisposable {
   /** ES256 is made sooner; the clouds sign by RS256. */
   static async open(alg: 'ES256' | 'RS256' = 'ES256'): Promise<OidcIssuer> {
     const opened: { issuer?: OidcIssuer } = {};
-    const server = await startHttpReceiver((request, response) => opened.issuer?.respond(request.url ?? '', response));
+    const server = await startHttpReceiver((request, response, body) =>
+      opened.issuer?.respond(request.url ?? '', response, body.toString()),
+    );
     opened.issuer = new OidcIssuer(server.url, alg, () => server[Symbol.asyncDispose]());
     await opened.issuer.rotate();
     return opened.issuer;
@@ -39,14 +46,48 @@ export class OidcIssuer implements AsyncDisposable {
     this.#dispose = dispose;
   }
 
-  private respond(path: string, response: ServerResponse): void {
+  /** As a browser at its authorization endpoint, where whom the claims are of signs in; without claims they give up. */
+  authorize(url: string, claims: Claims | undefined): Readonly<Record<string, string>> {
+    const asked = new URL(url).searchParams;
+    const state = asked.get('state')!;
+    if (!claims) return { error: 'access_denied', state };
+    const code = randomUUID();
+    this.#codes.set(code, { asked, claims });
+    return { code, state };
+  }
+
+  /** An ID token for a code, once, where PKCE and the redirect URI are those that it was given for (RFC 6749, 4.1.3; RFC 7636, 4.6). */
+  async #redeem(form: URLSearchParams): Promise<object | undefined> {
+    const given = this.#codes.get(form.get('code') ?? '');
+    this.#codes.delete(form.get('code') ?? '');
+    if (!given) return undefined;
+    const { asked, claims } = given;
+    const challenge = createHash('sha256')
+      .update(form.get('code_verifier') ?? '')
+      .digest('base64url');
+    if (challenge !== asked.get('code_challenge') || form.get('redirect_uri') !== asked.get('redirect_uri'))
+      return undefined;
+    const iat = Math.floor(Date.now() / 1000);
+    const token = { iat, exp: iat + 600, aud: asked.get('client_id'), nonce: asked.get('nonce'), ...claims };
+    return { access_token: 'opaque', token_type: 'Bearer', id_token: await this.sign(token) };
+  }
+
+  private respond(path: string, response: ServerResponse, form: string): void {
     this.requests.push(path);
     if (this.answer?.(path, response)) return;
+    if (path === '/token' && this.idToken === undefined) {
+      void this.#redeem(new URLSearchParams(form)).then((tokens) => {
+        response.writeHead(tokens ? 200 : 400, { 'content-type': 'application/json' });
+        response.end(JSON.stringify(tokens ?? { error: 'invalid_grant' }));
+      });
+      return;
+    }
     const documents: Readonly<Record<string, object>> = {
       '/keys': this.publicKeys(),
       '/.well-known/openid-configuration': {
         ...{ issuer: this.issuer, jwks_uri: this.jwksUri },
         ...{ authorization_endpoint: `${this.issuer}/authorize`, token_endpoint: `${this.issuer}/token` },
+        end_session_endpoint: `${this.issuer}/sign-out`,
       },
       ...(this.idToken !== undefined && {
         '/token': { access_token: 'opaque', token_type: 'Bearer', id_token: this.idToken },
@@ -109,6 +150,36 @@ export async function openVerifier(
     publicKeys: async () => keys.publicKeys(),
     rotate: () => keys.rotate(),
     [Symbol.asyncDispose]: () => keys[Symbol.asyncDispose](),
+  };
+}
+
+/** As a dialect of claims, an issuer that people sign in at, with keys and token endpoint on this machine. */
+export async function openSignIn(
+  settings: JwksIdentityVerifierSettings | ((local: OidcIssuer) => JwksIdentityVerifierSettings),
+  dialect: Dialect = (claims) => claims,
+): Promise<SignInIssuerHarness & AsyncDisposable> {
+  const local = await OidcIssuer.open('RS256');
+  const { signIn, ...given } = typeof settings === 'function' ? settings(local) : settings;
+  // Where the vendor has its own, only that one is on this machine.
+  const tokenEndpoint = signIn?.tokenEndpoint === undefined ? {} : { tokenEndpoint: `${local.issuer}/token` };
+  const config = jwksIdentityVerifierConfigSchema.parse({
+    ...{ ...given, jwksUri: local.jwksUri, signIn: { ...signIn, ...tokenEndpoint } },
+  });
+  const page = config.signIn!;
+  const people = {
+    maria: { sub: 'maria', tenant: 'demo', roles: ['operator'] },
+    guest: { sub: 'guest', tenant: 'demo', roles: [] },
+    nobody: undefined,
+  };
+  return {
+    issuer: new SignInIdentityVerifier({ ...config, signIn: page }, { secrets: { get: async () => undefined } }),
+    redirectUri: 'https://tribo.example/v1/sign-in/company/callback',
+    signedOutUri: 'https://tribo.example/',
+    answer: async (url, person) => {
+      const claims = people[person];
+      return local.authorize(url, claims && { iss: page.issuer ?? config.issuer, ...dialect(claims) });
+    },
+    [Symbol.asyncDispose]: () => local[Symbol.asyncDispose](),
   };
 }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { identityVerifierContract, type Claims } from '#core/contracts/identity-verifier.contract.ts';
+import { signInIssuerContract } from '#core/contracts/sign-in-issuer.contract.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { openVerifier, renamed, without } from '#test/support/oidc-issuer.ts';
+import { openSignIn, openVerifier, renamed, without } from '#test/support/oidc-issuer.ts';
 import { cognitoTokens } from './cognito-identity-verifier.ts';
 import { cognitoIdentityVerifierConfigSchema } from './config.ts';
 
@@ -35,6 +36,24 @@ function documented(claims: Claims) {
 }
 
 describeContract(identityVerifierContract, 'access tokens as Cognito makes them', cognito);
+
+const PAGE = { id: 'cognito', name: 'Plant accounts', clientId: 'page' };
+
+/** https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-id-token.html */
+describeContract(signInIssuerContract, 'ID tokens as Cognito makes them, at its own endpoints but that for codes', () =>
+  openSignIn(
+    cognitoTokens({ ...config, signIn: signInConfig({ domain: 'https://plant.auth.us-east-1.amazoncognito.com' }) }),
+    (claims) => ({
+      ...without(claims, 'tenant', 'roles'),
+      ...{ 'custom:tenant': claims['tenant'], token_use: 'id' },
+      'cognito:groups': renamed(claims['roles'], (role) => `tribo-${role}`),
+    }),
+  ),
+);
+
+function signInConfig(more: { readonly domain: string }) {
+  return cognitoIdentityVerifierConfigSchema.parse({ ...config, signIn: { ...PAGE, ...more } }).signIn;
+}
 
 describe('Cognito identity verifier', () => {
   it('takes the access token that Amazon documents, and passes over groups that are not of this platform', async () => {

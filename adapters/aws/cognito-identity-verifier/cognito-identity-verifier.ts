@@ -20,7 +20,10 @@ export function cognitoTokens(config: CognitoIdentityVerifierConfig): JwksIdenti
   };
 }
 
-/** https://docs.aws.amazon.com/cognito/latest/developerguide/federation-endpoints.html */
+/**
+ * https://docs.aws.amazon.com/cognito/latest/developerguide/federation-endpoints.html; where a session ends:
+ * https://docs.aws.amazon.com/cognito/latest/developerguide/logout-endpoint.html
+ */
 function cognitoSignIn({
   domain,
   ...offer
@@ -30,6 +33,7 @@ function cognitoSignIn({
     ...offer,
     authorizationEndpoint: `${place}/oauth2/authorize`,
     tokenEndpoint: `${place}/oauth2/token`,
+    ...{ endSessionEndpoint: `${place}/logout`, signOutReturn: 'logout_uri' },
     required: { token_use: 'id' },
   };
 }

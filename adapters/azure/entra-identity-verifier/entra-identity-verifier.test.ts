@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { identityVerifierContract } from '#core/contracts/identity-verifier.contract.ts';
+import { signInIssuerContract } from '#core/contracts/sign-in-issuer.contract.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { openVerifier, renamed, without } from '#test/support/oidc-issuer.ts';
+import { openSignIn, openVerifier, renamed, without } from '#test/support/oidc-issuer.ts';
 import { entraIdentityVerifierConfigSchema } from './config.ts';
 import { entraTokens } from './entra-identity-verifier.ts';
 
@@ -42,6 +43,22 @@ const documented = (times: { readonly iat?: unknown; readonly exp?: unknown }) =
 describeContract(identityVerifierContract, 'access tokens as Entra makes them, version 2', () => entra(2));
 describeContract(identityVerifierContract, 'access tokens as Entra makes them, version 1, by groups', () =>
   entra(1, GROUPS),
+);
+
+/** https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference */
+describeContract(signInIssuerContract, 'ID tokens as Entra makes them, at its own endpoints but that for codes', () =>
+  openSignIn(
+    entraTokens(
+      entraIdentityVerifierConfigSchema.parse({
+        ...{ directoryId: DIRECTORY, audience: APPLICATION, tenant: { claim: 'extension_tenant' } },
+        signIn: { id: 'entra', name: 'Microsoft', clientId: APPLICATION },
+      }),
+    ),
+    (claims) => ({
+      ...without(claims, 'tenant'),
+      ...{ oid: claims['sub'], sub: 'pairwise', tid: DIRECTORY, extension_tenant: claims['tenant'], ver: '2.0' },
+    }),
+  ),
 );
 
 describe('Entra identity verifier', () => {

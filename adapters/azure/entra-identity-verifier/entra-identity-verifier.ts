@@ -22,6 +22,8 @@ export function entraTokens(config: EntraIdentityVerifierConfig): JwksIdentityVe
         ...{ ...signIn, issuer: `${authority}/v2.0`, clientAuthentication: 'post' },
         authorizationEndpoint: `${authority}/oauth2/v2.0/authorize`,
         tokenEndpoint: `${authority}/oauth2/v2.0/token`,
+        // https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc#send-a-sign-out-request
+        endSessionEndpoint: `${authority}/oauth2/v2.0/logout`,
       },
     }),
   };

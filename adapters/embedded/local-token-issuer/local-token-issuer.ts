@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { SignJWT, type CryptoKey, type JSONWebKeySet } from 'jose';
 import type { Generated, Kysely } from 'kysely';
 import { sql } from 'kysely';
+import { OWN_ISSUERS } from '#adapters/oidc/jwks-identity-verifier/config.ts';
 import type { Migration } from '#adapters/sql/migrate.ts';
 import { SqliteFile } from '#adapters/sql/sqlite-file.ts';
 import { systemClock, type Clock } from '#core/clock.ts';
@@ -265,7 +266,7 @@ export class LocalTokenIssuer implements TokenIssuer, AsyncDisposable {
 async function issuerName(secrets: SecretStore): Promise<string> {
   const known = await secrets.get(ISSUER_SECRET);
   if (known !== undefined) return known;
-  const made = `https://${randomBytes(8).toString('hex')}.issuer.tribo.localhost`;
+  const made = `https://${randomBytes(8).toString('hex')}.${OWN_ISSUERS}`;
   await secrets.put(ISSUER_SECRET, made);
   return made;
 }

@@ -70,6 +70,17 @@ export class CodeFlow {
     throw new PortError('failed_precondition', `${this.#source.issuer} gave no ID token`);
   }
 
+  /** Without a hint of who it is: the session here keeps no token that could be one. */
+  async signOutUrl(returnTo: string, { signal }: CallOptions): Promise<string | undefined> {
+    throwIfAborted(signal);
+    const { signOutAtIssuer, signOutReturn } = this.#source.signIn;
+    if (!signOutAtIssuer) return undefined;
+    const library = await import('openid-client');
+    const client = await this.#client(library, undefined, signal);
+    if (client.serverMetadata().end_session_endpoint === undefined) return undefined;
+    return library.buildEndSessionUrl(client, { [signOutReturn]: returnTo }).href;
+  }
+
   async #client(library: Library, secret: string | undefined, signal: AbortSignal | undefined): Promise<Configuration> {
     const { signIn, algorithms, clockToleranceMs } = this.#source;
     const server = await orStopWaiting(this.#server(library), signal);
@@ -105,15 +116,16 @@ const AUTHENTICATIONS = {
 
 /** Where the issuer's endpoints are: as configured, or as its discovery document says if that is at the issuer's own host. */
 async function serverOf(library: Library, { issuer, signIn, fetchTimeoutMs }: Source): Promise<ServerMetadata> {
-  const { authorizationEndpoint, tokenEndpoint } = signIn;
+  const { authorizationEndpoint, tokenEndpoint, endSessionEndpoint } = signIn;
+  const named = endSessionEndpoint === undefined ? {} : { end_session_endpoint: endSessionEndpoint };
   if (authorizationEndpoint !== undefined && tokenEndpoint !== undefined)
-    return { issuer, authorization_endpoint: authorizationEndpoint, token_endpoint: tokenEndpoint };
+    return { issuer, authorization_endpoint: authorizationEndpoint, token_endpoint: tokenEndpoint, ...named };
   try {
     const discovered = await library.discovery(new URL(issuer), signIn.clientId, undefined, library.None(), {
       ...{ timeout: fetchTimeoutMs / 1000, [library.customFetch]: fetchingWith(undefined) },
       ...(isWithoutTls(issuer) && { execute: [insecure(library)] }),
     });
-    return checkedServer(discovered.serverMetadata(), issuer);
+    return { ...checkedServer(discovered.serverMetadata(), issuer), ...named };
   } catch (error) {
     throw isPortError(error) ? error : unreachable(error, issuer);
   }
@@ -122,9 +134,12 @@ async function serverOf(library: Library, { issuer, signIn, fetchTimeoutMs }: So
 function checkedServer(server: ServerMetadata, issuer: string): ServerMetadata {
   if (server.issuer !== issuer)
     throw new PortError('failed_precondition', `the discovery document of ${issuer} is of the issuer ${server.issuer}`);
-  const { authorization_endpoint: authorization, token_endpoint: token } = server;
-  const isOwn = [authorization, token].every((place) => URL.parse(place ?? '')?.origin === new URL(issuer).origin);
-  if (isOwn) return server;
+  const { authorization_endpoint: authorization, token_endpoint: token, end_session_endpoint: end, ...rest } = server;
+  const isOwn = (place: string | undefined) => URL.parse(place ?? '')?.origin === new URL(issuer).origin;
+  // Nobody is sent to another host to sign out either; that is no reason not to sign in.
+  const signOut = end !== undefined && isOwn(end) ? { end_session_endpoint: end } : {};
+  if (isOwn(authorization) && isOwn(token))
+    return { ...rest, authorization_endpoint: authorization!, token_endpoint: token!, ...signOut };
   throw new PortError(
     'failed_precondition',
     `the discovery document of ${issuer} names no authorization and token endpoint at the issuer's own host, but ${authorization} and ${token}: ` +

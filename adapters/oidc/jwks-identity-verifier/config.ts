@@ -67,6 +67,9 @@ export const verifierSettings = {
   maxCachedTokens: z.int().min(0).max(1_000_000).default(10_000),
 };
 
+/** The issuer that each site has of its own is of a name below this. */
+export const OWN_ISSUERS = 'issuer.tribo.localhost';
+
 /** What a site says of an issuer that people sign in at, whichever it is. */
 export const signInSettings = {
   /** Names it in addresses, so also in the redirect URI that the issuer must know: `<public URL>/v1/sign-in/<id>/callback`. */
@@ -91,6 +94,8 @@ export const signInSettings = {
     .min(60_000)
     .max(7 * 86_400_000)
     .default(12 * 3_600_000),
+  /** Whether signing out at the page leads to where the issuer's own session ends, if it has such a place. */
+  signOutAtIssuer: z.boolean().default(true),
 };
 
 /** How people sign in at an issuer by the authorization code flow; its ID tokens are read by the same claims as its other tokens. */
@@ -102,6 +107,10 @@ const signInSchema = z
     /** Absent, both: as the issuer's discovery document says, at the issuer's own host. */
     authorizationEndpoint: issuerUrlSchema.optional(),
     tokenEndpoint: issuerUrlSchema.optional(),
+    /** Where a session at the issuer ends. Absent: as its discovery document says, at the issuer's own host; else nowhere. */
+    endSessionEndpoint: issuerUrlSchema.optional(),
+    /** What that place calls the address to come back to. */
+    signOutReturn: z.enum(['post_logout_redirect_uri', 'logout_uri']).default('post_logout_redirect_uri'),
     /** The `iss` of its ID tokens, where that is another than of its access tokens. */
     issuer: issuerUrlSchema.optional(),
     /** Claims that its ID tokens must have exactly so. Absent: those of `claims.required`. */

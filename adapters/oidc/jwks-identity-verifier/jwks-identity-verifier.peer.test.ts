@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { identityVerifierContract } from '#core/contracts/identity-verifier.contract.ts';
+import { signInIssuerContract } from '#core/contracts/sign-in-issuer.contract.ts';
+import { FormBrowser } from '#test/peers/oidc/form-browser.ts';
 import { OidcProvider } from '#test/peers/oidc-provider.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { jwksIdentityVerifierConfigSchema } from './config.ts';
 import { JwksIdentityVerifier } from './jwks-identity-verifier.ts';
+import { SignInIdentityVerifier } from './sign-in-identity-verifier.ts';
 
 let provider: OidcProvider;
 beforeAll(async () => {
@@ -31,6 +34,27 @@ describeContract(identityVerifierContract, 'the keys of oidc-provider, by discov
     sign: (claims) => provider.sign(claims),
     publicKeys: () => provider.publicKeys(),
     rotate: () => provider.rotate(),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+});
+
+describeContract(signInIssuerContract, 'oidc-provider, through its own forms', async () => {
+  const redirectUri = 'https://tribo.example/v1/sign-in/company/callback';
+  const signedOutUri = 'https://tribo.example/';
+  await provider.setRedirectUris(redirectUri);
+  await provider.setSignedOutUris(signedOutUri);
+  const signIn = { id: 'company', name: 'Example Corp', clientId: 'page', clientSecretName: 'page' };
+  const config = jwksIdentityVerifierConfigSchema.parse({
+    ...{ issuer: provider.endpoint, audience: 'api://tribo', signIn },
+  });
+  return {
+    issuer: new SignInIdentityVerifier(
+      { ...config, signIn: config.signIn! },
+      { secrets: { get: async () => 'secret-of-page' } },
+    ),
+    ...{ redirectUri, signedOutUri },
+    answer: async (url, person) =>
+      Object.fromEntries((await new FormBrowser().answerOf(new URL(url), person)).searchParams),
     [Symbol.asyncDispose]: async () => undefined,
   };
 });

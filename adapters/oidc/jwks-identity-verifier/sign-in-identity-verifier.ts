@@ -46,6 +46,10 @@ export class SignInIdentityVerifier extends JwksIdentityVerifier implements Sign
     const idToken = await this.#flow.redeem(answer, await this.#secret(options), options);
     return this.#idTokens.verify(idToken, options);
   }
+
+  signOutUrl(returnTo: string, options: CallOptions = {}): Promise<string | undefined> {
+    return this.#flow.signOutUrl(returnTo, options);
+  }
 }
 
 /** Its ID tokens are for the page's client; what tells the kinds of its other tokens apart they do not have. */

@@ -5,7 +5,9 @@ import { entraIdentityVerifierConfigSchema } from '#adapters/azure/entra-identit
 import { entraTokens } from '#adapters/azure/entra-identity-verifier/entra-identity-verifier.ts';
 import type { Claims } from '#core/contracts/identity-verifier.contract.ts';
 import type { Identity } from '#core/ports/identity-verifier.ts';
-import { OidcIssuer } from '#test/support/oidc-issuer.ts';
+import { signInIssuerContract } from '#core/contracts/sign-in-issuer.contract.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { OidcIssuer, openSignIn } from '#test/support/oidc-issuer.ts';
 import { jwksIdentityVerifierConfigSchema, type JwksIdentityVerifierSettings } from './config.ts';
 import { SignInIdentityVerifier } from './sign-in-identity-verifier.ts';
 
@@ -24,6 +26,10 @@ beforeEach(() => {
   keys.answer = undefined;
   keys.requests.length = 0;
 });
+
+describeContract(signInIssuerContract, 'a local issuer, by discovery', () =>
+  openSignIn(({ issuer }) => ({ issuer, audience: 'api://tribo', signIn: PAGE })),
+);
 
 const noSecrets = { get: async () => undefined };
 
@@ -44,6 +50,13 @@ async function signIn(verifier: SignInIdentityVerifier, claims: Claims, signer =
   const iat = Math.floor(Date.now() / 1000);
   keys.idToken = await signer.sign({ iat, exp: iat + 600, sub: 'maria', aud: 'page', nonce: attempt.nonce, ...claims });
   return verifier.completeSignIn({ redirectUri: BACK, attempt, parameters: { code: 'any', state: attempt.state } });
+}
+
+/** The order of parameters is the library's. */
+function sortedQuery(address: string | undefined): string | undefined {
+  const url = URL.parse(address ?? '');
+  url?.searchParams.sort();
+  return url?.href;
 }
 
 const own = (more: Partial<JwksIdentityVerifierSettings> = {}, page: object = {}): JwksIdentityVerifierSettings => ({
@@ -90,6 +103,49 @@ describe('signing in', () => {
       expect(await signIn(verifier, claims)).toMatchObject({ subject, tenant: 'akron', roles: ['operator'] });
     },
   );
+
+  it.each([
+    [
+      'Cognito',
+      cognito,
+      'https://plant.auth.us-east-2.amazoncognito.com/logout?client_id=page&logout_uri=https%3A%2F%2Ftribo.example%2F',
+    ],
+    ...([1, 2] as const).map(
+      (version) =>
+        [
+          `Entra ID with version ${version}`,
+          () => entra(version),
+          `${directory}/oauth2/v2.0/logout?client_id=page&post_logout_redirect_uri=https%3A%2F%2Ftribo.example%2F`,
+        ] as const,
+    ),
+    [
+      'the issuer that says so in its discovery document',
+      own,
+      () => `${keys.issuer}/sign-out?client_id=page&post_logout_redirect_uri=https%3A%2F%2Ftribo.example%2F`,
+    ],
+    ['an issuer whose session the site leaves alone', () => own({}, { signOutAtIssuer: false }), undefined],
+  ] as const)('ends at %s where it documents that', async (_name, settings, place) => {
+    const url = await verifierOf(settings()).signOutUrl('https://tribo.example/');
+    expect(sortedQuery(url)).toBe(sortedQuery(typeof place === 'function' ? place() : place));
+  });
+
+  it('ends at no other host that nobody has named, while people may sign in', async () => {
+    keys.answer = (path, response) => {
+      if (!path.endsWith('openid-configuration')) return false;
+      const endpoints = {
+        authorization_endpoint: `${keys.issuer}/authorize`,
+        token_endpoint: `${keys.issuer}/token`,
+        end_session_endpoint: 'https://evil.example/sign-out',
+      };
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ issuer: keys.issuer, jwks_uri: keys.jwksUri, ...endpoints }));
+      return true;
+    };
+    await expect(verifierOf(own()).signOutUrl(BACK)).resolves.toBeUndefined();
+    const named = verifierOf(own({}, { endSessionEndpoint: 'https://out.example/sign-out' }));
+    expect(await named.signOutUrl(BACK)).toMatch(/^https:\/\/out\.example\/sign-out\?/);
+    expect(await signIn(verifierOf(own()), ofDemo())).toMatchObject({ subject: 'maria' });
+  });
 
   it.each([
     ['an access token of Cognito', cognito, { ...ofPool, token_use: 'access' }],

@@ -13,4 +13,6 @@ export interface Principal {
   /** Of a session. */
   readonly sessionId?: string;
   readonly csrfToken?: string;
+  /** Of a session that was begun at one of the site's issuers: its `signIn.id`. */
+  readonly signedInAt?: string;
 }

@@ -15,7 +15,21 @@ const contentSchema = z.object({
   tenant: z.string().refine(isName),
   roles: z.array(z.string()),
   expiresAtMs: z.number(),
+  signedInAt: z.string().optional(),
 });
+
+interface Content extends Pick<Principal, 'subject' | 'tenant' | 'roles' | 'expiresAtMs'> {
+  readonly id: string;
+  readonly signedInAt?: string | undefined;
+}
+
+/** Of a session that is begun at one of the site's issuers. */
+interface SignedIn {
+  /** The `signIn.id` of the issuer. */
+  readonly at: string;
+  /** It lasts no longer than this, and no longer than any. */
+  readonly atMostMs: number;
+}
 
 /**
  * Sessions of people at the page. The cookie carries its content under a seal, so that any replica can read it. Ended sessions are remembered
@@ -45,26 +59,26 @@ export class Sessions {
     this.#ended = ended;
   }
 
-  /** A new session and the value of its cookie. It lasts for `atMostMs`, and no longer than any. */
+  /** A new session and the value of its cookie. */
   begin(
     subject: string,
     tenant: TenantId,
     roles: readonly Role[],
-    atMostMs = Infinity,
+    signedIn?: SignedIn,
   ): { readonly cookie: string; readonly principal: Principal } {
     const id = randomBytes(16).toString('base64url');
-    const expiresAtMs = this.#clock.nowMs() + Math.min(this.#lifetimeMs, atMostMs);
-    const cookie = this.#seal.seal('session', { id, subject, tenant, roles, expiresAtMs });
-    return { cookie, principal: this.#principal(id, subject, tenant, roles, expiresAtMs) };
+    const expiresAtMs = this.#clock.nowMs() + Math.min(this.#lifetimeMs, signedIn?.atMostMs ?? Infinity);
+    const begun = { id, subject, tenant, roles: [...roles], expiresAtMs, ...(signedIn && { signedInAt: signedIn.at }) };
+    return { cookie: this.#seal.seal('session', begun), principal: this.#principal(begun) };
   }
 
   /** Whose session the cookie is; undefined when it is forged, over or ended. */
   read(cookie: string): Principal | undefined {
     const content = this.#seal.unseal('session', cookie);
     if (content === undefined) return undefined;
-    const { id, subject, tenant, roles, expiresAtMs } = contentSchema.parse(content);
-    if (expiresAtMs <= this.#clock.nowMs() || this.#ended.has(id)) return undefined;
-    return this.#principal(id, subject, tenant as TenantId, roles.filter(isRole), expiresAtMs);
+    const { tenant, roles, ...session } = contentSchema.parse(content);
+    if (session.expiresAtMs <= this.#clock.nowMs() || this.#ended.has(session.id)) return undefined;
+    return this.#principal({ ...session, tenant: tenant as TenantId, roles: roles.filter(isRole) });
   }
 
   /** At once in this process; resolves when a restart does not bring it back either. @throws PortError of the checkpoint store. */
@@ -79,8 +93,11 @@ export class Sessions {
     );
   }
 
-  #principal(id: string, subject: string, tenant: TenantId, roles: readonly Role[], expiresAtMs: number): Principal {
+  #principal({ id, subject, tenant, roles, expiresAtMs, signedInAt }: Content): Principal {
     const csrfToken = this.#seal.mac('csrf', id);
-    return { kind: 'session', subject, tenant, roles, expiresAtMs, sessionId: id, csrfToken };
+    return {
+      ...{ kind: 'session', subject, tenant, roles, expiresAtMs, sessionId: id, csrfToken },
+      ...(signedInAt !== undefined && { signedInAt }),
+    };
   }
 }

@@ -3,11 +3,12 @@ import { HttpProblem } from '../../shared/http/problem.ts';
 import type { Principal } from '../access/principal.ts';
 import { sessionCookie } from '../access/session-cookie.ts';
 import { decodeCursor, pageOf } from '../http/cursor.ts';
-import { route, type Route } from '../http/route.ts';
+import { route, type Call, type Route } from '../http/route.ts';
 import {
   createdTokenSchema,
   createTokenRequestSchema,
   sessionSchema,
+  signedOutSchema,
   signInLinkRequestSchema,
   signInLinkSchema,
   signInRequestSchema,
@@ -15,9 +16,11 @@ import {
   tokenListQuerySchema,
   tokensSchema,
   type Session,
+  type SignedOut,
   type TokenView,
 } from '../schemas/access.ts';
 import type { GatewayServices } from '../services.ts';
+import { signedOutUri } from './sign-in-routes.ts';
 
 const TAG = 'Access';
 const DAY_MS = 86_400_000;
@@ -60,12 +63,14 @@ export function accessRoutes(limits: { readonly jsonBytes: number }): readonly R
       method: 'DELETE',
       path: '/v1/session',
       tag: TAG,
-      summary: 'Signs out.',
+      summary: 'Signs out, and tells where the session at the issuer ends, if it was begun at one.',
       access: 'viewer',
-      response: { status: 204, description: 'Nobody is signed in any more' },
-      handle: async ({ principal }, { sessions, config }) => {
-        await sessions.end(principal);
-        return { empty: true, headers: { 'set-cookie': sessionCookie(config, '', 0) } };
+      response: { status: 200, description: 'Nobody is signed in any more', schema: signedOutSchema },
+      handle: async (call, services) => {
+        const { principal } = call;
+        await services.sessions.end(principal);
+        const headers = { 'set-cookie': sessionCookie(services.config, '', 0) };
+        return { json: await signedOut(principal, call, services), headers };
       },
     }),
     route({
@@ -129,6 +134,22 @@ export function accessRoutes(limits: { readonly jsonBytes: number }): readonly R
       },
     }),
   ];
+}
+
+/** Who cannot be told where the issuer's session ends is signed out here all the same. */
+async function signedOut(
+  { signedInAt }: Principal,
+  call: Pick<Call, 'baseUrl' | 'signal'>,
+  { signInIssuers, logger }: GatewayServices,
+): Promise<SignedOut> {
+  const issuer = signInIssuers.find(({ signIn }) => signIn.id === signedInAt);
+  try {
+    const url = await issuer?.signOutUrl(signedOutUri(call), { signal: call.signal });
+    return url === undefined ? {} : { issuerSignOutUrl: url };
+  } catch (error) {
+    logger.warn({ err: error, issuer: issuer?.issuer }, 'the issuer does not say where a session ends');
+    return {};
+  }
 }
 
 /** The page posts the code from here; a link that is only fetched (by a mail scanner) is not used up. */

@@ -69,7 +69,8 @@ export function signInRoutes(): readonly Route[] {
         const attempt = attemptOf(call, services);
         const { subject, tenant, roles } = await complete(issuer, attempt, call, services);
         const { sessionMs } = issuer.signIn;
-        const { cookie, principal } = sessions.begin(subject, tenant, roles, sessionMs);
+        const signedIn = { at: issuer.signIn.id, atMostMs: sessionMs };
+        const { cookie, principal } = sessions.begin(subject, tenant, roles, signedIn);
         const maxAgeMs = Math.min(sessionMs, config.sessionLifetimeMs);
         const cookies = [sessionCookie(config, cookie, maxAgeMs), signInCookie(config, '', 0)];
         return {
@@ -79,6 +80,11 @@ export function signInRoutes(): readonly Route[] {
       },
     }),
   ];
+}
+
+/** Where the issuer may send back a browser that has signed out. */
+export function signedOutUri({ baseUrl }: Pick<Call, 'baseUrl'>): string {
+  return `${baseUrl}/`;
 }
 
 type SignInCall = Pick<Call, 'baseUrl' | 'signal' | 'rawQuery' | 'header'>;

@@ -53,6 +53,14 @@ export const sessionSchema = z
   })
   .meta({ id: 'Session', description: 'Who is signed in. The session itself is an HttpOnly cookie.' });
 
+export const signedOutSchema = z
+  .object({
+    issuerSignOutUrl: z.string().optional().meta({
+      description: 'Where to go on, so that the session at the issuer ends too; it sends the browser back to the page',
+    }),
+  })
+  .meta({ id: 'SignedOut', description: 'Nobody is signed in here any more' });
+
 export const signInLinkRequestSchema = z
   .strictObject({ subject: nameSchema, roles: z.array(roleSchema).min(1).max(5) })
   .meta({ id: 'SignInLinkRequest', examples: [{ subject: 'maria', roles: ['operator'] }] });
@@ -93,6 +101,7 @@ export const tokenAddressSchema = z.object({ id: z.string().min(1).max(64) });
 
 export type SignInIssuers = z.infer<typeof signInIssuersSchema>;
 export type Session = z.infer<typeof sessionSchema>;
+export type SignedOut = z.infer<typeof signedOutSchema>;
 export type TokenView = z.infer<typeof tokenSchema>;
 export type CreatedToken = z.infer<typeof createdTokenSchema>;
 export type SignInLink = z.infer<typeof signInLinkSchema>;

@@ -1,5 +1,5 @@
 import type { Problem } from '../../api-gateway/schemas/problem.ts';
-import type { Session, SignInIssuers } from '../../api-gateway/schemas/access.ts';
+import type { Session, SignedOut, SignInIssuers } from '../../api-gateway/schemas/access.ts';
 
 /** What the page says when a call fails: the problem's own words, or that nothing answered. */
 export class ApiError extends Error {
@@ -41,8 +41,10 @@ export async function signInIssuers(): Promise<SignInIssuers['issuers']> {
   return issuers;
 }
 
-export async function signOut(): Promise<void> {
-  await call('DELETE', '/v1/session');
+/** Where to go then: to where the session at the issuer ends, or to the page. */
+export async function signOut(): Promise<string> {
+  const { issuerSignOutUrl = '/' } = await call<SignedOut>('DELETE', '/v1/session').catch((): SignedOut => ({}));
+  return issuerSignOutUrl;
 }
 
 /** @throws ApiError for a refusal, and where nothing answers in time; what the signal was aborted with. */

@@ -115,7 +115,11 @@ function Shell({ session }: { readonly session: Session }) {
         </nav>
         <span className="who">
           {session.subject} · {session.tenant}
-          <button type="button" className="quiet" onClick={() => void signOut().finally(() => location.assign('/'))}>
+          <button
+            type="button"
+            className="quiet"
+            onClick={() => void signOut().then((place) => location.assign(place))}
+          >
             Sign out
           </button>
         </span>

@@ -31,7 +31,7 @@ const bell = {
 const guard = {
   ...{ port: 'guards', adapter: 'guard', isOneOfSeveral: true },
   schema: z.strictObject({ gate: z.string() }),
-  aloneFor: (settings: unknown) => `the gate ${(settings as { readonly gate: string }).gate.toLowerCase()}`,
+  aloneFor: (settings: unknown) => [`the gate ${(settings as { readonly gate: string }).gate.toLowerCase()}`],
 };
 const press = {
   ...{ port: 'press', adapter: 'tape-press', needs: { objectStore: 'tape-object-store' } },

@@ -10,8 +10,8 @@ export interface Offered {
   readonly adapter: string;
   /** Whether the port may have several of them: then its section may be a list. */
   readonly isOneOfSeveral?: boolean;
-  /** What it is for by its settings, in words, where no two of the port may be for the same: `the issuer https://id.example`. */
-  readonly aloneFor?: (settings: unknown) => string;
+  /** What it is for by its settings, each in words, where no two of the port may be for the same: `the issuer https://id.example`. */
+  readonly aloneFor?: (settings: unknown) => readonly string[];
   /** By port the one adapter that it works with. */
   readonly needs?: Readonly<Partial<Record<string, string>>>;
   readonly schema: z.ZodType;
@@ -177,10 +177,11 @@ function refuseSamePurpose(
   for (const [index, { offer, settings }] of chosen.entries()) {
     if (settings === undefined || !offer.aloneFor) continue;
     const { at } = picked[index]!;
-    const purpose = offer.aloneFor(settings);
-    const first = known.get(`${offer.port} ${purpose}`);
-    if (first !== undefined) file.say(at, `is for ${purpose}, as ${first} is: name it once`, offer.adapter);
-    else known.set(`${offer.port} ${purpose}`, at.join('.'));
+    for (const purpose of offer.aloneFor(settings)) {
+      const first = known.get(`${offer.port} ${purpose}`);
+      if (first !== undefined) file.say(at, `is for ${purpose}, as ${first} is: name it once`, offer.adapter);
+      else known.set(`${offer.port} ${purpose}`, at.join('.'));
+    }
   }
 }
 

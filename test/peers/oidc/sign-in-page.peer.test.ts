@@ -24,6 +24,7 @@ beforeAll(async () => {
   const port = await freePort();
   // Another site than the issuer's, 127.0.0.1, to a browser: its rules for cookies of other sites apply, as they will for a company's issuer.
   pageUrl = `http://localhost:${port}`;
+  await provider.setSignedOutUris(`${pageUrl}/`);
   await provider.setRedirectUris(`${pageUrl}/v1/sign-in/company/callback`);
   const signIn = { id: 'company', name: 'Example Corp', clientId: 'page', clientSecretName: 'company-sign-in' };
   const identityVerifiers = { adapter: 'oidc', issuer: provider.endpoint, audience: 'api://tribo', signIn };
@@ -77,8 +78,20 @@ it('lets a person in by the company’s issuer, back to where they were, until t
   expect(page.url()).toBe(`${pageUrl}/#/alarms`);
   await page.reload();
   await page.getByRole('heading', { name: 'Alarms' }).waitFor();
+});
+
+it('ends the session at the issuer too when somebody signs out, and comes back', async () => {
+  await page.goto(pageUrl);
+  await signInAs('maria');
   await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.waitForURL((url) => url.origin === provider.endpoint);
+  await page.getByRole('button', { name: 'Yes, sign me out' }).click();
   await wayIn().waitFor();
+  expect(page.url()).toBe(`${pageUrl}/`);
+  expect((await context.cookies(pageUrl)).map(({ name }) => name)).not.toContain('tribo_session');
+  // Who still had a session there would not be asked who they are.
+  await wayIn().click();
+  await page.locator('input[name=login]').waitFor();
 });
 
 it('tells who has no role here what to do, without a session', async () => {

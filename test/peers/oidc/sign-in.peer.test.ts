@@ -5,7 +5,7 @@ import { jwksIdentityVerifierConfigSchema } from '#adapters/oidc/jwks-identity-v
 import { SignInIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/sign-in-identity-verifier.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
-import type { Session } from '#services/api-gateway/schemas/access.ts';
+import type { Session, SignedOut } from '#services/api-gateway/schemas/access.ts';
 import type { AuditEntryView } from '#services/api-gateway/schemas/audit.ts';
 import { createLogger } from '#services/shared/observability/logger.ts';
 import { GatewayPlatform } from '#test/support/gateway-platform.ts';
@@ -102,7 +102,13 @@ describe('signing in by the company’s issuer', () => {
     expect(items).toContainEqual(expect.objectContaining({ action: 'session.begin', actor: subject, outcome: 'done' }));
 
     const headers = { cookie, 'x-csrf-token': (json as Session).csrfToken };
-    expect((await platform.call('nobody', 'DELETE', '/v1/session', { headers })).status).toBe(204);
+    const signedOut = await platform.call('nobody', 'DELETE', '/v1/session', { headers });
+    const { origin, pathname, searchParams } = new URL((signedOut.json as SignedOut).issuerSignOutUrl!);
+    expect([signedOut.status, origin + pathname]).toEqual([200, `${company.endpoint}/session/end`]);
+    expect(Object.fromEntries(searchParams)).toEqual({
+      client_id: 'page',
+      post_logout_redirect_uri: place('/').href,
+    });
     expect((await platform.call('nobody', 'GET', '/v1/session', { headers })).status).toBe(401);
   });
 
