@@ -1,17 +1,14 @@
 import type { Grant } from '../../permissions.ts';
 
-/** https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html */
+const CALLS = [
+  ...['sagemaker:CreateModelPackageGroup', 'sagemaker:DescribeModelPackageGroup', 'sagemaker:CreateModelPackage'],
+  ...['sagemaker:DescribeModelPackage', 'sagemaker:ListModelPackages', 'sagemaker:UpdateModelPackage'],
+];
+
+/** A package is made in its group, for which SageMaker asks of both. https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html */
 export const sagemakerModelRegistryPermissions: readonly Grant[] = [
-  {
-    actions: [
-      ...['sagemaker:CreateModelPackageGroup', 'sagemaker:DescribeModelPackageGroup', 'sagemaker:ListModelPackages'],
-    ],
-    on: 'arn:aws:sagemaker:<region>:*:model-package-group/<groupPrefix>-*',
-  },
-  {
-    actions: ['sagemaker:CreateModelPackage', 'sagemaker:DescribeModelPackage', 'sagemaker:UpdateModelPackage'],
-    on: 'arn:aws:sagemaker:<region>:*:model-package/<groupPrefix>-*',
-  },
+  { actions: CALLS, on: 'arn:aws:sagemaker:<region>:*:model-package-group/<groupPrefix>-*' },
+  { actions: CALLS, on: 'arn:aws:sagemaker:<region>:*:model-package/<groupPrefix>-*' },
   { actions: ['sagemaker:ListModelPackageGroups'], on: '*' },
   { actions: ['ecr:BatchGetImage'], on: 'the repository of <image>', note: 'as SageMaker looks the image up' },
 ];
