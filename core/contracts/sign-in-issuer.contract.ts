@@ -35,7 +35,8 @@ async function assertRefused(
     (error: unknown) => {
       assert.ok(isPortError(error), why);
       assert.equal(error.code, code, `${why}: ${error.message}`);
-      const secrets = [answer.parameters['code'], ...Object.values(answer.attempt)];
+      const { state, nonce, codeVerifier } = answer.attempt;
+      const secrets = [answer.parameters['code'], state, nonce, codeVerifier];
       for (const secret of secrets) if (secret) assert.ok(!error.message.includes(secret), `${why}: it tells a secret`);
       return true;
     },
