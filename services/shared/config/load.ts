@@ -2,18 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { OWN_SIMULATOR_SETTINGS } from '#services/edge-simulator/settings.ts';
 import { COMMAND_SETTINGS } from './command-settings.ts';
+import { ConfigurationError } from './configuration-error.ts';
 import { settings, type Configuration, type Setting, type SettingKey } from './settings.ts';
 
-/** Everything that is wrong with the configuration, one line each: what, its value, what is allowed, where to change it. */
-export class ConfigurationError extends Error {
-  override readonly name = 'ConfigurationError';
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'));
-    this.problems = problems;
-  }
-}
+export { ConfigurationError };
 
 export interface ConfigurationSources {
   /** Flags by key of the setting; undefined where the flag was not given. */

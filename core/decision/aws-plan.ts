@@ -1,0 +1,160 @@
+import { HOURS_A_MONTH, SECONDS_A_MONTH, type Demand, type StreamFlow } from './demand.ts';
+import type { Environment } from './environment.ts';
+import { Bill, nodesFor, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
+import { databaseSize } from './database-class.ts';
+import type { PriceList } from './prices.ts';
+
+const MILLION = 1e6;
+/** IoT Core: what one message or rule is counted by, and the most that a message may have. */
+const METERED_BYTES = 5 * 1024;
+const MAX_MESSAGE_BYTES = 128 * 1024;
+const PUBLISHES_A_CONNECTION_AND_S = 100;
+/** A shard of Kinesis. */
+const SHARD_BYTES_IN = 1e6;
+const SHARD_RECORDS_IN = 1_000;
+const SHARD_BYTES_OUT = 2e6;
+const PUT_UNIT_BYTES = 25 * 1024;
+/** The rule encodes payloads, so that any byte comes through, and adds who sent them. */
+const ENCODED = 4 / 3;
+const ENVELOPE_BYTES = 300;
+/** Of a lease or an account, which is 1 to 3 KB. */
+const UNITS_A_TABLE_WRITE = 2;
+/** MSK's smallest brokers, one a zone; what a broker of that kind takes in and gives out. */
+const KAFKA_BROKERS = 3;
+const KAFKA_BYTES_A_BROKER = 4e6;
+const BYTES_A_GB = 1e9;
+const INTERFACE_ENDPOINTS = 5;
+const SECRETS = 10;
+
+/** The same environment at AWS: IoT Core, Kinesis or MSK, RDS, S3, Fargate or EKS. */
+export function planAws(environment: Environment, demand: Demand, prices: PriceList<'aws'>): Plan {
+  const bill = new Bill('aws', prices);
+  const zones = zonesOf(environment);
+  addGateway(bill, demand);
+  const devices = devicesStream(demand);
+  // IoT Core's rules write to Kinesis; Kafka takes the platform's own streams alone.
+  if (environment.switches.eventStream === 'kafka') {
+    addKinesis(bill, [devices], demand.peakFactor);
+    addKafka(bill, demand, environment);
+  } else addKinesis(bill, [devices, ...demand.streams], demand.peakFactor);
+  addDatabase(bill, demand, environment);
+  addObjects(bill, demand, environment);
+  addServices(bill, demand, environment, zones);
+  addNetwork(bill, demand, zones);
+  bill.add('operations', 'CloudWatch Logs', demand.logGb, 'logsGb');
+  bill.add('operations', 'secrets', SECRETS, 'secretMonth');
+  bill.add('operations', 'key', 1, 'keyMonth');
+  bill.add('warehouse', 'Athena', demand.queryTb, 'queryTb');
+  return bill.plan(demand);
+}
+
+function addGateway(bill: Bill<'aws'>, demand: Demand): void {
+  const { devices, messagesPerS, bytesPerMessage, waveformsPerS, bytesPerWaveform, peakFactor } = demand;
+  const units =
+    messagesPerS * Math.ceil(bytesPerMessage / METERED_BYTES) +
+    waveformsPerS * Math.ceil(bytesPerWaveform / METERED_BYTES);
+  const metered = (units * SECONDS_A_MONTH) / MILLION;
+  bill.add('device gateway', 'IoT Core messages', metered, 'messagesMillion');
+  bill.add(
+    'device gateway',
+    'IoT Core connections',
+    (devices * HOURS_A_MONTH * 60) / MILLION,
+    'connectionMinutesMillion',
+  );
+  bill.add('device gateway', 'IoT Core rule triggers', metered, 'ruleTriggersMillion');
+  bill.add('device gateway', 'IoT Core rule actions', metered, 'ruleActionsMillion');
+  const publishesPerS = (messagesPerS * peakFactor) / devices;
+  if (publishesPerS > PUBLISHES_A_CONNECTION_AND_S)
+    bill.obstacles.push(
+      `a connection to IoT Core takes ${PUBLISHES_A_CONNECTION_AND_S} messages a second, and a device sends ${Math.ceil(publishesPerS)} at the peak`,
+    );
+}
+
+/** What the rule of IoT Core puts on Kinesis, and the platform's gateway reads. */
+function devicesStream({ messagesPerS, bytesPerMessage, waveformsPerS, bytesPerWaveform }: Demand): StreamFlow {
+  const parts = Math.ceil(bytesPerWaveform / MAX_MESSAGE_BYTES);
+  const eventsPerS = messagesPerS + waveformsPerS * parts;
+  const bytesPerS = (messagesPerS * bytesPerMessage + waveformsPerS * bytesPerWaveform) * ENCODED;
+  return { stream: 'devices', eventsPerS, bytesPerEvent: bytesPerS / eventsPerS + ENVELOPE_BYTES, groups: 1 };
+}
+
+function addKinesis(bill: Bill<'aws'>, streams: readonly StreamFlow[], peakFactor: number): void {
+  for (const flow of streams) {
+    const shards = shardsFor(flow, peakFactor);
+    bill.add('event stream', `${flow.stream}: ${several(shards, 'shard')}`, shards * HOURS_A_MONTH, 'shardHour');
+    const units = flow.eventsPerS * Math.ceil(flow.bytesPerEvent / PUT_UNIT_BYTES);
+    bill.add('event stream', `${flow.stream}: put units`, (units * SECONDS_A_MONTH) / MILLION, 'putUnitsMillion');
+  }
+  bill.add('event stream', 'DynamoDB: leases and accounts', tableUnits(streams, peakFactor), 'tableWritesMillion');
+}
+
+/** Shards that take what comes in at its peak, and give all of it to each group. */
+export function shardsFor({ eventsPerS, bytesPerEvent, groups }: StreamFlow, peakFactor: number): number {
+  const events = eventsPerS * peakFactor;
+  const bytes = events * bytesPerEvent;
+  return Math.max(
+    1,
+    Math.ceil(bytes / SHARD_BYTES_IN),
+    Math.ceil(events / SHARD_RECORDS_IN),
+    Math.ceil((bytes * groups) / SHARD_BYTES_OUT),
+  );
+}
+
+/** A write a second for each group and shard that advances, one for each group and one for the stream; fewer where events are rarer. */
+function tableUnits(streams: readonly StreamFlow[], peakFactor: number): number {
+  const writesPerS = streams.map((flow) => {
+    const writers = flow.groups * shardsFor(flow, peakFactor) + flow.groups + 1;
+    return writers * Math.min(1, flow.eventsPerS);
+  });
+  return (sum(writesPerS) * UNITS_A_TABLE_WRITE * SECONDS_A_MONTH) / MILLION;
+}
+
+function addKafka(bill: Bill<'aws'>, { streams, peakFactor }: Demand, { retention }: Environment): void {
+  const bytesPerS = sum(streams.map(({ eventsPerS, bytesPerEvent }) => eventsPerS * bytesPerEvent));
+  const brokers = Math.max(KAFKA_BROKERS, Math.ceil((bytesPerS * peakFactor * 3) / KAFKA_BYTES_A_BROKER));
+  bill.add('event stream', `MSK: ${several(brokers, 'broker')}`, brokers * HOURS_A_MONTH, 'kafkaBrokerHour');
+  const gb = Math.max(10 * brokers, (bytesPerS * 3 * retention.streamHours * 3600 * 1.5) / BYTES_A_GB);
+  bill.add('event stream', 'MSK: storage, three copies', gb, 'kafkaStorageGb');
+}
+
+function addDatabase(bill: Bill<'aws'>, demand: Demand, { sizes, switches }: Environment): void {
+  const { size, times, vcpu, tooSmall } = databaseSize(demand.databaseVcpu, sizes);
+  if (tooSmall !== undefined) bill.obstacles.push(tooSmall);
+  const copies = (switches.multiAz ? 2 : 1) + (switches.secondRegion ? 1 : 0);
+  const gb = Math.max(20, Math.ceil(demand.databaseGb));
+  const named = `RDS PostgreSQL, ${vcpu} vCPU, ${several(copies, 'copy', 'copies')}`;
+  bill.add('database', named, times * copies * HOURS_A_MONTH, `database${size}Hour`);
+  bill.add('database', `storage, ${gb} GB a copy`, gb * copies, 'databaseStorageGb');
+}
+
+function addObjects(bill: Bill<'aws'>, demand: Demand, { switches }: Environment): void {
+  const copies = switches.secondRegion ? 2 : 1;
+  bill.add('object store', 'S3 Standard', demand.hotGb * copies, 'objectsHotGb');
+  bill.add('object store', 'S3 Glacier', demand.archiveGb * copies, 'objectsArchiveGb');
+  bill.add('object store', 'S3 writes', (demand.objectWritesPerMonth * copies) / 1000, 'objectWritesThousand');
+  if (switches.secondRegion)
+    bill.add('object store', 'replication to the second region', demand.objectGbPerMonth, 'regionTransferGb');
+}
+
+function addServices(bill: Bill<'aws'>, { services }: Demand, { switches }: Environment, zones: number): void {
+  const { vcpu, memoryGb } = totalOf(services);
+  if (switches.orchestrator === 'kubernetes') {
+    const nodes = nodesFor(services, zones);
+    bill.add('services', 'EKS control plane', HOURS_A_MONTH, 'clusterHour');
+    bill.add('services', `EKS: ${several(nodes, 'node')}`, nodes * HOURS_A_MONTH, 'nodeHour');
+    return;
+  }
+  bill.add('services', `Fargate: ${vcpu} vCPU`, vcpu * HOURS_A_MONTH, 'vcpuHour');
+  bill.add('services', `Fargate: ${memoryGb} GB`, memoryGb * HOURS_A_MONTH, 'memoryGbHour');
+}
+
+function addNetwork(bill: Bill<'aws'>, { natGb }: Demand, zones: number): void {
+  bill.add('network', `NAT: ${several(zones, 'gateway')}`, zones * HOURS_A_MONTH, 'natHour');
+  bill.add('network', 'NAT: data', natGb, 'natGb');
+  bill.add('network', 'interface endpoints', INTERFACE_ENDPOINTS * zones * HOURS_A_MONTH, 'endpointHour');
+  // The balancer has to be in two zones at the least.
+  bill.add('network', 'public addresses', (zones + Math.max(2, zones)) * HOURS_A_MONTH, 'publicAddressHour');
+  bill.add('network', 'load balancer', HOURS_A_MONTH, 'balancerHour');
+  bill.add('network', 'load balancer: capacity', HOURS_A_MONTH, 'balancerUnitHour');
+  bill.add('network', 'WAF', 1, 'firewallMonth');
+}

@@ -1,0 +1,188 @@
+import { HOURS_A_MONTH, SECONDS_A_MONTH, type Demand, type StreamFlow } from './demand.ts';
+import { databaseSize } from './database-class.ts';
+import type { Environment, Sizes } from './environment.ts';
+import { Bill, nodesFor, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
+import type { PriceList } from './prices.ts';
+
+const MILLION = 1e6;
+const SECONDS_A_DAY = 86_400;
+/** IoT Hub: what one message is counted by, and the most that it may have. */
+const METERED_BYTES = 4 * 1024;
+const MAX_MESSAGE_BYTES = 256 * 1024;
+const HUBS = [
+  { name: 'S1', messagesPerDay: 400_000, sendsPerS: 12, fewestSendsPerS: 100, maxUnits: 200, item: 'hubS1Month' },
+  { name: 'S2', messagesPerDay: 6_000_000, sendsPerS: 120, fewestSendsPerS: 120, maxUnits: 200, item: 'hubS2Month' },
+  {
+    name: 'S3',
+    messagesPerDay: 300_000_000,
+    sendsPerS: 6_000,
+    fewestSendsPerS: 6_000,
+    maxUnits: 10,
+    item: 'hubS3Month',
+  },
+] as const;
+/** A throughput unit of Event Hubs Standard, and the most that a namespace has of them. */
+const UNIT_BYTES_IN = 1e6;
+const UNIT_EVENTS_IN = 1_000;
+const UNIT_BYTES_OUT = 2e6;
+const UNIT_EVENTS_OUT = 4_096;
+const MAX_THROUGHPUT_UNITS = 40;
+const EVENT_BYTES = 64 * 1024;
+/** What IoT Hub says of a message on its route. */
+const ENVELOPE_BYTES = 300;
+const PARTITIONS: Readonly<Record<Sizes, number>> = { small: 1, standard: 4, large: 8 };
+/** A group writes where it is in a partition when it advances, no more often than that. */
+const CHECKPOINT_S = 10;
+const PRIVATE_ENDPOINTS = 4;
+const MIN_DATABASE_GB = 32;
+
+/** The same environment at Azure: IoT Hub, Event Hubs with or without its Kafka endpoint, PostgreSQL Flexible Server, Blob Storage, Container Apps or AKS. */
+export function planAzure(environment: Environment, demand: Demand, prices: PriceList<'azure'>): Plan {
+  const bill = new Bill('azure', prices);
+  const zones = zonesOf(environment);
+  addGateway(bill, demand, prices);
+  addEventHubs(bill, [devicesStream(demand), ...demand.streams], demand.peakFactor, environment);
+  addDatabase(bill, demand, environment);
+  addObjects(bill, demand, environment);
+  addServices(bill, demand, environment, zones);
+  addNetwork(bill, demand, environment, zones);
+  bill.add('operations', 'Log Analytics', demand.logGb, 'logsGb');
+  bill.add('warehouse', 'Synapse serverless', demand.queryTb, 'queryTb');
+  return bill.plan(demand);
+}
+
+function addGateway(bill: Bill<'azure'>, demand: Demand, prices: PriceList<'azure'>): void {
+  const { messagesPerS, bytesPerMessage, waveformsPerS, bytesPerWaveform, peakFactor } = demand;
+  const meters =
+    messagesPerS * Math.ceil(bytesPerMessage / METERED_BYTES) +
+    waveformsPerS * Math.ceil(bytesPerWaveform / METERED_BYTES);
+  const sendsPerS = (messagesPerS + waveformsPerS * Math.ceil(bytesPerWaveform / MAX_MESSAGE_BYTES)) * peakFactor;
+  const { name, item, units, maxUnits } = hubFor({ messagesPerDay: meters * SECONDS_A_DAY, sendsPerS }, prices);
+  bill.add('device gateway', `IoT Hub: ${several(units, 'unit')} ${name}`, units, item);
+  if (units > maxUnits)
+    bill.obstacles.push(`IoT Hub has ${maxUnits} units ${name} at the most, and ${units} are needed`);
+}
+
+/** What devices send to a hub: messages of 4 KB a day, and sends a second at the peak. */
+export interface HubLoad {
+  readonly messagesPerDay: number;
+  readonly sendsPerS: number;
+}
+
+/** Units of one tier of IoT Hub. */
+export interface HubUnits {
+  readonly name: (typeof HUBS)[number]['name'];
+  readonly item: (typeof HUBS)[number]['item'];
+  readonly units: number;
+  readonly maxUnits: number;
+}
+
+/** The tier whose units for that load cost least, of those that a hub may have as many of. */
+export function hubFor(load: HubLoad, prices: PriceList<'azure'>): HubUnits {
+  const offers = HUBS.map(({ name, item, maxUnits, messagesPerDay, sendsPerS, fewestSendsPerS }) => {
+    const forSends = load.sendsPerS <= fewestSendsPerS ? 1 : Math.ceil(load.sendsPerS / sendsPerS);
+    const units = Math.max(1, Math.ceil(load.messagesPerDay / messagesPerDay), forSends);
+    return { name, item, units, maxUnits, usd: units * prices.items[item].usd };
+  });
+  const offered = offers.filter(({ units, maxUnits }) => units <= maxUnits);
+  const [cheapest] = (offered.length > 0 ? offered : offers.slice(-1)).toSorted((a, b) => a.usd - b.usd);
+  return cheapest!;
+}
+
+/** What routes of IoT Hub put on an event hub, and the platform's gateway reads. */
+function devicesStream({ messagesPerS, bytesPerMessage, waveformsPerS, bytesPerWaveform }: Demand): StreamFlow {
+  const eventsPerS = messagesPerS + waveformsPerS * Math.ceil(bytesPerWaveform / MAX_MESSAGE_BYTES);
+  const bytesPerS = messagesPerS * bytesPerMessage + waveformsPerS * bytesPerWaveform;
+  return { stream: 'devices', eventsPerS, bytesPerEvent: bytesPerS / eventsPerS + ENVELOPE_BYTES, groups: 1 };
+}
+
+function addEventHubs(
+  bill: Bill<'azure'>,
+  streams: readonly StreamFlow[],
+  peakFactor: number,
+  { sizes, switches }: Environment,
+): void {
+  const units = throughputUnitsFor(streams, peakFactor);
+  const kind = switches.eventStream === 'kafka' ? 'Event Hubs, Kafka endpoint' : 'Event Hubs';
+  bill.add(
+    'event stream',
+    `${kind}: ${several(units, 'throughput unit')}`,
+    units * HOURS_A_MONTH,
+    'throughputUnitHour',
+  );
+  if (units > MAX_THROUGHPUT_UNITS)
+    bill.obstacles.push(
+      `a namespace of Event Hubs Standard has ${MAX_THROUGHPUT_UNITS} throughput units at the most, and ${units} are needed`,
+    );
+  for (const { stream, eventsPerS, bytesPerEvent } of streams) {
+    const events = eventsPerS * Math.ceil(bytesPerEvent / EVENT_BYTES);
+    bill.add('event stream', `${stream}: events`, (events * SECONDS_A_MONTH) / MILLION, 'eventsMillion');
+  }
+  // Over Kafka's protocol the service keeps the positions of groups itself.
+  const withBlobs = switches.eventStream === 'kafka' ? streams.filter(({ stream }) => stream === 'devices') : streams;
+  const writesPerS = withBlobs.map(({ eventsPerS, groups }) => {
+    const perPartition = Math.min(1 / CHECKPOINT_S, eventsPerS / PARTITIONS[sizes]);
+    return groups * PARTITIONS[sizes] * perPartition;
+  });
+  bill.add(
+    'event stream',
+    'checkpoints in blobs',
+    (sum(writesPerS) * SECONDS_A_MONTH) / 10_000,
+    'blobWritesTenThousand',
+  );
+}
+
+/** Of the namespace, which all hubs share: what comes in at its peak, and goes out to each group. */
+export function throughputUnitsFor(streams: readonly StreamFlow[], peakFactor: number): number {
+  const total = (of: (flow: StreamFlow) => number) => sum(streams.map(of)) * peakFactor;
+  return Math.max(
+    1,
+    Math.ceil(total(({ eventsPerS, bytesPerEvent }) => eventsPerS * bytesPerEvent) / UNIT_BYTES_IN),
+    Math.ceil(total(({ eventsPerS }) => eventsPerS) / UNIT_EVENTS_IN),
+    Math.ceil(total(({ eventsPerS, bytesPerEvent, groups }) => eventsPerS * bytesPerEvent * groups) / UNIT_BYTES_OUT),
+    Math.ceil(total(({ eventsPerS, groups }) => eventsPerS * groups) / UNIT_EVENTS_OUT),
+  );
+}
+
+function addDatabase(bill: Bill<'azure'>, demand: Demand, { sizes, switches }: Environment): void {
+  const { size, times, vcpu, tooSmall } = databaseSize(demand.databaseVcpu, sizes);
+  if (tooSmall !== undefined) bill.obstacles.push(tooSmall);
+  const copies = (switches.multiAz ? 2 : 1) + (switches.secondRegion ? 1 : 0);
+  const gb = Math.max(MIN_DATABASE_GB, Math.ceil(demand.databaseGb));
+  const named = `Flexible Server, ${vcpu} vCPU, ${several(copies, 'copy', 'copies')}`;
+  bill.add('database', named, times * copies * HOURS_A_MONTH, `database${size}Hour`);
+  bill.add('database', `storage, ${gb} GB a copy`, gb * copies, 'databaseStorageGb');
+}
+
+function addObjects(bill: Bill<'azure'>, demand: Demand, { switches }: Environment): void {
+  const copies = switches.secondRegion ? 2 : 1;
+  bill.add('object store', 'Blob Storage, hot', demand.hotGb * copies, 'objectsHotGb');
+  bill.add('object store', 'Blob Storage, archive', demand.archiveGb * copies, 'objectsArchiveGb');
+  bill.add('object store', 'writes', (demand.objectWritesPerMonth * copies) / 10_000, 'blobWritesTenThousand');
+  if (switches.secondRegion)
+    bill.add('object store', 'replication to the second region', demand.objectGbPerMonth, 'regionTransferGb');
+}
+
+function addServices(bill: Bill<'azure'>, { services }: Demand, environment: Environment, zones: number): void {
+  const { vcpu, memoryGb } = totalOf(services);
+  if (environment.switches.orchestrator === 'kubernetes') {
+    const nodes = nodesFor(services, zones);
+    bill.add('services', 'AKS control plane', HOURS_A_MONTH, 'clusterHour');
+    bill.add('services', `AKS: ${several(nodes, 'node')}`, nodes * HOURS_A_MONTH, 'nodeHour');
+  } else {
+    bill.add('services', `Container Apps: ${vcpu} vCPU`, vcpu * SECONDS_A_MONTH, 'vcpuSecond');
+    bill.add('services', `Container Apps: ${memoryGb} GiB`, memoryGb * SECONDS_A_MONTH, 'memoryGbSecond');
+  }
+  if (environment.sizes === 'small') bill.add('services', 'Container Registry Basic', 1, 'registryBasicMonth');
+  else bill.add('services', 'Container Registry Premium', 1, 'registryPremiumMonth');
+}
+
+function addNetwork(bill: Bill<'azure'>, { natGb }: Demand, { sizes }: Environment, zones: number): void {
+  bill.add('network', `NAT: ${several(zones, 'gateway')}`, zones * HOURS_A_MONTH, 'natHour');
+  bill.add('network', 'NAT: data', natGb, 'natGb');
+  bill.add('network', 'private endpoints', PRIVATE_ENDPOINTS * HOURS_A_MONTH, 'endpointHour');
+  bill.add('network', 'public addresses', zones * HOURS_A_MONTH, 'publicAddressHour');
+  // Premium alone reaches an origin that has no public address.
+  if (sizes === 'small') bill.add('network', 'Front Door Standard with WAF', 1, 'frontDoorStandardMonth');
+  else bill.add('network', 'Front Door Premium with WAF', 1, 'frontDoorPremiumMonth');
+}

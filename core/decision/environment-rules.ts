@@ -1,0 +1,164 @@
+import { CLOUDS, CLOUD_NAMES, type Cloud } from './cloud.ts';
+import type { Environment } from './environment.ts';
+import { REGIONS, regionNamed, staysWithin } from './regions.ts';
+
+/** What is wrong with a part of an environment that has the right form. */
+export interface RuleProblem {
+  /** Keys and indexes that lead to it. */
+  readonly at: readonly (string | number)[];
+  /** What it must be, and the remedy. */
+  readonly problem: string;
+}
+
+const MULTI_AZ_FROM_PERCENT = 99.9;
+const WIDEST_PREFIX = 16;
+const NARROWEST_PREFIX = 20;
+const HOURS_A_DAY = 24;
+
+/** What the schema of one field cannot say: regions and where data stays, zones, addresses, retentions, what fits the stage. */
+export function environmentProblems(environment: Environment): readonly RuleProblem[] {
+  return [
+    ...regionProblems(environment),
+    ...switchProblems(environment),
+    ...retentionProblems(environment),
+    ...networkProblems(environment),
+    ...decisionProblems(environment),
+  ];
+}
+
+/** The cloud and the name of each region of an environment, were it at `cloud`: one that says its own cloud stays there. */
+export function regionsAt(
+  environment: Environment,
+  cloud: Cloud,
+): readonly { readonly cloud: Cloud; readonly name: string | undefined }[] {
+  return environment.regions.map((region) => {
+    const own = region.provider ?? cloud;
+    return { cloud: own, name: region[own] };
+  });
+}
+
+function regionProblems(environment: Environment): readonly RuleProblem[] {
+  const { regions, residency, switches, provider } = environment;
+  return regions.flatMap((region, index): readonly RuleProblem[] => {
+    const own = region.provider ?? provider;
+    const missing =
+      region[own] === undefined
+        ? [{ at: ['regions', index], problem: `has no ${own}, where it runs: name a region of ${CLOUD_NAMES[own]}` }]
+        : [];
+    const wrong = CLOUDS.flatMap((cloud): readonly RuleProblem[] => {
+      const name = region[cloud];
+      if (name === undefined) return [];
+      const at = ['regions', index, cloud];
+      const known = regionNamed(cloud, name);
+      if (!known) {
+        const near = REGIONS[cloud].filter(({ country }) => staysWithin(country, residency)).map((each) => each.name);
+        const allowed = near.length > 0 ? near.join(', ') : `nothing: it has no region in ${residency.join(', ')}`;
+        return [
+          { at, problem: `must be a region of ${CLOUD_NAMES[cloud]}, got ${name}; within the residency: ${allowed}` },
+        ];
+      }
+      if (!staysWithin(known.country, residency))
+        return [{ at, problem: `is in ${known.country}, and data has to stay in ${residency.join(', ')} (residency)` }];
+      if (switches.multiAz && !known.hasZones)
+        return [{ at, problem: `${name} has no zones, which switches.multiAz wants: choose another region` }];
+      return [];
+    });
+    return [...missing, ...wrong];
+  });
+}
+
+function switchProblems(environment: Environment): readonly RuleProblem[] {
+  const { switches, regions, availabilityPercent, network, sizes } = environment;
+  const problems: RuleProblem[] = [];
+  if (switches.secondRegion && regions.length < 2)
+    problems.push({ at: ['switches', 'secondRegion'], problem: 'wants a second entry in regions' });
+  if (availabilityPercent >= MULTI_AZ_FROM_PERCENT && !switches.multiAz)
+    problems.push({
+      at: ['availabilityPercent'],
+      problem: `of ${availabilityPercent} wants several zones: set switches.multiAz, or at most 99.89`,
+    });
+  if (switches.multiAz && sizes === 'small')
+    problems.push({
+      at: ['sizes'],
+      problem: 'must be standard or large with switches.multiAz: the smallest databases have no standby',
+    });
+  const isKubernetes = switches.orchestrator === 'kubernetes';
+  for (const key of ['pods', 'services'] as const) {
+    if (isKubernetes && network[key] === undefined)
+      problems.push({ at: ['network', key], problem: 'is missing: with Kubernetes it has addresses of its own' });
+    if (!isKubernetes && network[key] !== undefined)
+      problems.push({ at: ['network', key], problem: 'is of no use without switches.orchestrator: kubernetes' });
+  }
+  return problems;
+}
+
+function retentionProblems({ retention, stage }: Environment): readonly RuleProblem[] {
+  const problems: RuleProblem[] = [];
+  if (retention.rollupsDays < retention.readingsDays)
+    problems.push({
+      at: ['retention', 'rollupsDays'],
+      problem: `must be at least readingsDays, ${retention.readingsDays}, got ${retention.rollupsDays}`,
+    });
+  if (retention.streamHours % HOURS_A_DAY !== 0)
+    problems.push({
+      at: ['retention', 'streamHours'],
+      problem: `must be whole days, a multiple of 24, got ${retention.streamHours}`,
+    });
+  if (stage === 'prod' && retention.backupDays < 14)
+    problems.push({
+      at: ['retention', 'backupDays'],
+      problem: `must be at least 14 in prod, got ${retention.backupDays}`,
+    });
+  return problems;
+}
+
+function networkProblems({ network }: Environment): readonly RuleProblem[] {
+  const problems: RuleProblem[] = [];
+  const ranges = new Map<string, AddressRange>();
+  for (const [key, text] of Object.entries(network) as [string, string][]) {
+    const parsed = addressRange(text);
+    if (parsed) ranges.set(key, parsed);
+    else
+      problems.push({
+        at: ['network', key],
+        problem: `must be a range of private IPv4 addresses that begins at its mask, such as 10.40.0.0/16, got ${text}`,
+      });
+  }
+  const whole = ranges.get('range');
+  if (whole && (whole.prefix < WIDEST_PREFIX || whole.prefix > NARROWEST_PREFIX))
+    problems.push({ at: ['network', 'range'], problem: `must be a /16 to /20, got /${whole.prefix}` });
+  const known = [...ranges];
+  for (const [at, [key, later]] of known.entries())
+    for (const [other, earlier] of known.slice(0, at))
+      if (later.first <= earlier.last && earlier.first <= later.last)
+        problems.push({ at: ['network', key], problem: `overlaps network.${other}: choose another range` });
+  return problems;
+}
+
+function decisionProblems({ decision }: Environment): readonly RuleProblem[] {
+  if (!decision || Object.values(decision.weights).some((weight) => weight > 0)) return [];
+  return [{ at: ['decision', 'weights'], problem: 'must have one above 0: nothing would count' }];
+}
+
+interface AddressRange {
+  readonly first: number;
+  readonly last: number;
+  readonly prefix: number;
+}
+
+const PRIVATE: readonly AddressRange[] = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].map((text) => parsed(text)!);
+
+function addressRange(text: string): AddressRange | undefined {
+  const range = parsed(text);
+  return range && PRIVATE.some(({ first, last }) => first <= range.first && range.last <= last) ? range : undefined;
+}
+
+function parsed(text: string): AddressRange | undefined {
+  const [address = '', mask = ''] = text.split('/');
+  const octets = address.split('.').map(Number);
+  const prefix = Number(mask);
+  if (octets.some((octet) => octet > 255) || prefix > 32) return undefined;
+  const first = octets.reduce((sum, octet) => sum * 256 + octet, 0);
+  const size = 2 ** (32 - prefix);
+  return first % size === 0 ? { first, last: first + size - 1, prefix } : undefined;
+}

@@ -1,0 +1,192 @@
+import { z } from 'zod';
+import { CLOUDS } from './cloud.ts';
+import { JURISDICTIONS } from './regions.ts';
+
+/** How far a site's environment is from the machines that matter. */
+export const STAGES = ['dev', 'staging', 'prod'] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** How much the services and the database have at the least; load makes it more. */
+export const SIZES = ['small', 'standard', 'large'] as const;
+export type Sizes = (typeof SIZES)[number];
+
+/** What CloudWatch takes as days of retention, which the other clouds take too. */
+const LOG_DAYS = [30, 60, 90] as const;
+const DAY_S = 86_400;
+
+const name = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,22}[a-z0-9]$/, '2..24 lower-case letters, digits and hyphens, beginning with a letter');
+const host = z
+  .string()
+  .max(200)
+  .regex(/^(?=.*\.)[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'the name of a host, such as tribo.akron.example');
+const httpsAddress = z
+  .string()
+  .max(500)
+  .regex(/^https:\/\/[a-z0-9][a-z0-9.-]*(:\d+)?(\/\S*)?$/, 'an https address');
+const mail = z.string().regex(/^[^\s@]+@[^\s@]+\.[^\s@]+$/, 'a mail address');
+const range = z
+  .string()
+  .regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, 'a range of private IPv4 addresses, such as 10.40.0.0/16');
+const tag = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,61}$/, '1..62 letters, digits, spaces and _ . @ -');
+const days = (most: number) => z.int().min(1).max(most);
+const share = z.int().min(0).max(10);
+
+const region = z.strictObject({
+  provider: z
+    .enum(CLOUDS)
+    .optional()
+    .describe('The cloud of this region alone, where it is another than that of the environment.'),
+  aws: z.string().optional().describe('Its name at AWS.'),
+  azure: z.string().optional().describe('Its name at Azure.'),
+  gcp: z.string().optional().describe('Its name at Google Cloud.'),
+  controlApi: httpsAddress.optional().describe('Where the API of the platform answers in this region.'),
+  aiApi: httpsAddress.optional().describe('Where models and the assistant answer in this region.'),
+});
+
+const workload = z.strictObject({
+  machines: z.int().min(1).max(100_000).describe('Machines that send.'),
+  devices: z.int().min(1).max(100_000).optional().describe('Connected devices; as many as machines without it.'),
+  messageIntervalS: z.number().min(0.01).max(DAY_S).describe('Seconds between two messages of one machine.'),
+  readingsPerMessage: z.int().min(1).max(10_000).describe('Values in a message.'),
+  bytesPerMessage: z.int().min(1).max(128_000).describe('Bytes of a message with all that is around the values.'),
+  metricsPerMachine: z.int().min(1).max(1000).describe('Different metrics of a machine.'),
+  peakFactor: z
+    .number()
+    .min(1)
+    .max(20)
+    .default(2)
+    .describe('How many times its mean the load is at its peak; streams and services are sized for it.'),
+  waveforms: z
+    .strictObject({
+      perMachinePerDay: z.number().min(0.01).max(DAY_S).describe('Waveforms of a machine and day.'),
+      bytes: z.int().min(32).max(8_000_000).describe('Bytes of one, as it is sent.'),
+    })
+    .optional()
+    .describe('What machines with vibration sensors send beside their values.'),
+});
+
+const switches = z.strictObject({
+  multiAz: z.boolean().default(false).describe('Database, services and network in several zones.'),
+  secondRegion: z.boolean().default(false).describe('A replica of database and objects in the next region.'),
+  orchestrator: z
+    .enum(['containers', 'kubernetes'])
+    .default('containers')
+    .describe("What runs the services: the cloud's container service, or its Kubernetes."),
+  eventStream: z.enum(['native', 'kafka']).default('native').describe("The cloud's own stream, or its Kafka."),
+  warehouse: z.boolean().default(false).describe('History as tables for the query engine of the cloud.'),
+  rawArchive: z.boolean().default(false).describe('Every accepted message kept as it came.'),
+});
+
+const retention = z.strictObject({
+  readingsDays: days(1830).describe('Single readings in the database.'),
+  rollupsDays: days(3660).describe('Minutes in the database.'),
+  waveformsDays: days(3660).describe('Waveforms in the object store; after 90 days in its archive.'),
+  rawArchiveDays: days(3660).default(365).describe('The raw archive, where it is kept; after 90 days in the archive.'),
+  streamHours: z
+    .int()
+    .min(24)
+    .max(168)
+    .default(24)
+    .describe('Events on the streams: the longest outage of a consumer.'),
+  logDays: z.literal(LOG_DAYS).default(30).describe('Logs.'),
+  backupDays: z.int().min(7).max(35).describe('Backups of the database, to any second of which it can be restored.'),
+});
+
+const decision = z.strictObject({
+  by: z.string().min(2).max(100).describe('Who decides.'),
+  reason: z.string().min(20).max(500).describe('Why, in the words of who decides.'),
+  identity: z
+    .enum([...CLOUDS, 'other'])
+    .describe('Whose directory the people of the site are in already: Cognito, Entra ID, Google, or another.'),
+  experience: z
+    .strictObject({
+      aws: z.int().min(0).max(5),
+      azure: z.int().min(0).max(5),
+      gcp: z.int().min(0).max(5),
+    })
+    .describe('What those who will run it know of each cloud, from 0 to 5.'),
+  weights: z
+    .strictObject({
+      cost: share.describe('The monthly price.'),
+      operation: share.describe('How little has to be run by the site itself.'),
+      identity: share.describe('That people are in the directory of the cloud already.'),
+      experience: share.describe('That those who run it know the cloud.'),
+    })
+    .describe('What counts how much against the others.'),
+});
+
+/** One environment of a site, `environments/<site>.<stage>.yaml`: where it runs, how large it is, what it may cost. No logic and no secrets. */
+export const environmentSchema = z.strictObject({
+  site: name.describe('The site; the first part of the name of the file.'),
+  stage: z.enum(STAGES).describe('The stage; the second part of the name of the file.'),
+  provider: z.enum(CLOUDS).describe('The cloud that was chosen; docs/cloud_decision.md says why.'),
+  accounts: z
+    .strictObject({
+      aws: z
+        .string()
+        .regex(/^\d{12}$/, 'the 12 digits of an account, in quotes')
+        .optional(),
+      azure: z
+        .string()
+        .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'the id of a subscription')
+        .optional(),
+      gcp: z
+        .string()
+        .regex(/^[a-z][a-z0-9-]{4,28}[a-z0-9]$/, 'the id of a project')
+        .optional(),
+    })
+    .optional()
+    .describe('The account, subscription or project; without it, that of whoever deploys.'),
+  domain: host.describe('Under which the API and the page answer.'),
+  regions: z.array(region).min(1).max(5).describe('Where it runs, in the order of failover; the first is the primary.'),
+  residency: z.array(z.enum(JURISDICTIONS)).min(1).describe('Countries in which its data has to stay, or EU.'),
+  tenants: z.array(name).min(1).max(100).describe('Whose machines these are.'),
+  workload: workload.describe('What the machines send.'),
+  availabilityPercent: z
+    .number()
+    .min(90)
+    .max(99.99)
+    .default(99)
+    .describe('Of the API, a month; from 99.9 on several zones are needed.'),
+  sizes: z.enum(SIZES).describe('What services and database have at the least.'),
+  switches: switches.prefault({}).describe('What it has beside the rest.'),
+  retention: retention.describe('How long what is kept.'),
+  network: z
+    .strictObject({
+      range: range.describe('Of the whole network, /16 to /20.'),
+      pods: range.optional().describe('Of pods, with Kubernetes.'),
+      services: range.optional().describe('Of services, with Kubernetes.'),
+    })
+    .describe('Private addresses.'),
+  identity: z
+    .strictObject({
+      issuer: httpsAddress.describe('The issuer of the tokens of people and programs.'),
+      audience: z.string().min(1).max(200).describe('What tokens have to be for.'),
+    })
+    .describe('Who lets people in.'),
+  budget: z
+    .strictObject({
+      usdPerMonth: z.number().min(1).max(1_000_000).describe('More than that is refused before it is provisioned.'),
+      tell: z.array(mail).min(1).max(10).describe('Who is told when it is nearly spent.'),
+    })
+    .describe('What it may cost.'),
+  tags: z
+    .strictObject({
+      project: tag,
+      costCenter: tag,
+      owner: mail,
+    })
+    .describe('On every resource, beside environment and tenant.'),
+  decision: decision
+    .optional()
+    .describe("What the choice of the cloud rests on; in one of the site's files, that of its most demanding stage."),
+});
+
+/** What is in effect: every default is there. */
+export type Environment = z.infer<typeof environmentSchema>;
+/** The load that an environment is made for. */
+export type Workload = Environment['workload'];
+/** What people weigh. */
+export type DecisionInput = NonNullable<Environment['decision']>;

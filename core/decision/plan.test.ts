@@ -1,0 +1,174 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { loadPrices } from '#services/shared/environments/environment-files.ts';
+import { sampleEnvironment } from '#test/support/sample-environment.ts';
+import { shardsFor } from './aws-plan.ts';
+import { hubFor, throughputUnitsFor } from './azure-plan.ts';
+import { CLOUDS } from './cloud.ts';
+import { demandOf, type StreamFlow } from './demand.ts';
+import type { Environment } from './environment.ts';
+import { PARTS } from './plan.ts';
+import { planAt } from './plan-at.ts';
+
+const prices = loadPrices('environments/prices');
+/** Of the rounding of sums. */
+const CENT = 0.01;
+
+const workloads = fc.record({
+  machines: fc.integer({ min: 1, max: 5_000 }),
+  messageIntervalS: fc.double({ min: 0.05, max: 3_600, noNaN: true }),
+  readingsPerMessage: fc.integer({ min: 1, max: 100 }),
+  bytesPerMessage: fc.integer({ min: 1, max: 8_000 }),
+  metricsPerMachine: fc.integer({ min: 1, max: 100 }),
+  peakFactor: fc.double({ min: 1, max: 5, noNaN: true }),
+  waveforms: fc.option(
+    fc.record({
+      perMachinePerDay: fc.double({ min: 0.1, max: 1_000, noNaN: true }),
+      bytes: fc.integer({ min: 1_000, max: 1_000_000 }),
+    }),
+    { nil: undefined },
+  ),
+});
+const environments = fc
+  .record({
+    workload: workloads,
+    switches: fc.record({
+      multiAz: fc.boolean(),
+      secondRegion: fc.boolean(),
+      orchestrator: fc.constantFrom('containers', 'kubernetes'),
+      eventStream: fc.constantFrom('native', 'kafka'),
+      warehouse: fc.boolean(),
+      rawArchive: fc.boolean(),
+    }),
+    sizes: fc.constantFrom('small', 'standard', 'large'),
+  })
+  .map((changes) => sampleEnvironment(changes));
+
+describe.each(CLOUDS)('a plan at %s', (cloud) => {
+  const usd = (environment: Environment, scale = {}) => planAt(cloud, environment, prices, scale).usdPerMonth;
+
+  it('costs no less with more machines', () => {
+    fc.assert(
+      fc.property(environments, fc.integer({ min: 1, max: 20 }), (environment, growth) => {
+        expect(usd(environment, { growth })).toBeGreaterThanOrEqual(usd(environment) - CENT);
+      }),
+    );
+  });
+
+  it('costs no more with messages that are sent together', () => {
+    fc.assert(
+      fc.property(environments, fc.integer({ min: 1, max: 8 }), (environment, batching) => {
+        expect(usd(environment, { batching })).toBeLessThanOrEqual(usd(environment) + CENT);
+      }),
+    );
+  });
+
+  it.each([
+    [
+      'readings that are kept for longer',
+      { retention: { readingsDays: 300, rollupsDays: 365, waveformsDays: 365, backupDays: 14 } },
+    ],
+    ['several zones', { switches: { multiAz: true } }],
+    ['a second region', { switches: { secondRegion: true } }],
+    ['a warehouse', { switches: { warehouse: true } }],
+    ['larger sizes', { sizes: 'large' }],
+  ])('costs more with %s', (_what, changes) => {
+    expect(usd(sampleEnvironment(changes))).toBeGreaterThan(usd(sampleEnvironment()));
+  });
+
+  it('is the sum of its parts, and each line of it its quantity by its price', () => {
+    fc.assert(
+      fc.property(environments, (environment) => {
+        const plan = planAt(cloud, environment, prices);
+        const parts = PARTS.reduce((sum, part) => sum + plan.usdByPart[part], 0);
+        expect(Math.abs(parts - plan.usdPerMonth)).toBeLessThan(CENT);
+        for (const { quantity, price, usd: cost } of plan.lines) expect(cost).toBe(quantity * price.usd);
+      }),
+    );
+  });
+
+  it('has twice the cost with prices twice as high', () => {
+    const list = prices[cloud];
+    const items = Object.fromEntries(
+      Object.entries(list.items).map(([item, price]) => [item, { ...price, usd: 2 * price.usd }]),
+    );
+    const dearer = { ...prices, [cloud]: { ...list, items } };
+    const environment = sampleEnvironment();
+    expect(planAt(cloud, environment, dearer).usdPerMonth).toBeCloseTo(2 * usd(environment), 6);
+  });
+});
+
+describe('the shards of a stream', () => {
+  it.each([
+    { reason: 'for nothing: one', eventsPerS: 0, bytesPerEvent: 100, groups: 0, shards: 1 },
+    { reason: 'by records: 1,000 a second each', eventsPerS: 1_001, bytesPerEvent: 10, groups: 1, shards: 2 },
+    { reason: 'by bytes in: 1 MB a second each', eventsPerS: 100, bytesPerEvent: 25_000, groups: 1, shards: 3 },
+    {
+      reason: 'by bytes out: 2 MB a second each, to every group',
+      eventsPerS: 100,
+      bytesPerEvent: 10_000,
+      groups: 5,
+      shards: 3,
+    },
+  ])('are as many as it needs $reason', ({ shards, eventsPerS, bytesPerEvent, groups }) => {
+    expect(shardsFor({ stream: 'metrics', eventsPerS, bytesPerEvent, groups }, 1)).toBe(shards);
+  });
+
+  it('take the peak, not the mean', () => {
+    expect(shardsFor({ stream: 'metrics', eventsPerS: 900, bytesPerEvent: 10, groups: 1 }, 3)).toBe(3);
+  });
+});
+
+describe('the throughput units of a namespace', () => {
+  const flow = (eventsPerS: number, bytesPerEvent: number, groups: number): StreamFlow => ({
+    stream: 'metrics',
+    eventsPerS,
+    bytesPerEvent,
+    groups,
+  });
+  it.each([
+    { reason: 'events in, of all hubs together', streams: [flow(600, 10, 1), flow(600, 10, 1)], units: 2 },
+    { reason: 'bytes in', streams: [flow(100, 21_000, 0)], units: 3 },
+    { reason: 'bytes out', streams: [flow(100, 10_000, 5)], units: 3 },
+    { reason: 'events out', streams: [flow(1_000, 10, 9)], units: 3 },
+  ])('are as many as $reason need', ({ streams, units }) => {
+    expect(throughputUnitsFor(streams, 1)).toBe(units);
+  });
+});
+
+describe('the units of an IoT Hub', () => {
+  it.each([
+    { load: { messagesPerDay: 1, sendsPerS: 1 }, name: 'S1', units: 1 },
+    { load: { messagesPerDay: 4_000_001, sendsPerS: 50 }, name: 'S2', units: 1 },
+    { load: { messagesPerDay: 70_000_000, sendsPerS: 1_000 }, name: 'S3', units: 1 },
+    { load: { messagesPerDay: 400_000, sendsPerS: 110 }, name: 'S1', units: 10 },
+    { load: { messagesPerDay: 4_000_000_000, sendsPerS: 50_000 }, name: 'S3', units: 14 },
+  ])(
+    'for $load.messagesPerDay messages a day and $load.sendsPerS sends a second are $units $name',
+    ({ load, name, units }) => {
+      expect(hubFor(load, prices.azure)).toMatchObject({ name, units });
+    },
+  );
+});
+
+describe('what a plan cannot keep', () => {
+  const obstaclesAt = (cloud: (typeof CLOUDS)[number], workload: Readonly<Record<string, unknown>>) =>
+    planAt(cloud, sampleEnvironment({ workload: { ...sampleEnvironment().workload, ...workload } }), prices).obstacles;
+
+  it.each([
+    ['aws', { machines: 1, messageIntervalS: 0.01 }, /100 messages a second, and a device sends 200/],
+    ['azure', { machines: 100_000, messageIntervalS: 1 }, /40 throughput units at the most/],
+    ['gcp', { machines: 100_000, messageIntervalS: 1, readingsPerMessage: 10 }, /one database of 96 vCPU/],
+  ] as const)('is told as an obstacle at %s', (cloud, workload, message) => {
+    expect(obstaclesAt(cloud, workload).join()).toMatch(message);
+  });
+});
+
+describe('what a site needs', () => {
+  it('reads the metrics once more where a raw archive is kept', () => {
+    const groupsOf = (environment: Environment) =>
+      demandOf(environment).streams.find(({ stream }) => stream === 'metrics')?.groups;
+    expect(groupsOf(sampleEnvironment())).toBe(2);
+    expect(groupsOf(sampleEnvironment({ switches: { rawArchive: true } }))).toBe(3);
+  });
+});
