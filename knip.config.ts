@@ -28,6 +28,7 @@ const config: KnipConfig = {
     'services/frontend/src/main.tsx',
     'services/frontend/vite.config.js',
     'services/api-gateway/generate.ts',
+    'services/shared/environments/generate.ts',
     'bench/*.ts',
     'bench/streams/client.ts',
     'test/**/*.ts',

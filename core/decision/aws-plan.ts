@@ -1,4 +1,13 @@
-import { HOURS_A_MONTH, SECONDS_A_MONTH, type Demand, type StreamFlow } from './demand.ts';
+import {
+  bytesPerS,
+  deviceEvents,
+  eventsPerS,
+  HOURS_A_MONTH,
+  SECONDS_A_MONTH,
+  unitsPerS,
+  type Demand,
+  type StreamFlow,
+} from './demand.ts';
 import type { Environment } from './environment.ts';
 import { Bill, nodesFor, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
 import { databaseSize } from './database-class.ts';
@@ -71,32 +80,30 @@ function addGateway(bill: Bill<'aws'>, demand: Demand): void {
 }
 
 /** What the rule of IoT Core puts on Kinesis, and the platform's gateway reads. */
-function devicesStream({ messagesPerS, bytesPerMessage, waveformsPerS, bytesPerWaveform }: Demand): StreamFlow {
-  const parts = Math.ceil(bytesPerWaveform / MAX_MESSAGE_BYTES);
-  const eventsPerS = messagesPerS + waveformsPerS * parts;
-  const bytesPerS = (messagesPerS * bytesPerMessage + waveformsPerS * bytesPerWaveform) * ENCODED;
-  return { stream: 'devices', eventsPerS, bytesPerEvent: bytesPerS / eventsPerS + ENVELOPE_BYTES, groups: 1 };
+function devicesStream(demand: Demand): StreamFlow {
+  const events = deviceEvents(demand, MAX_MESSAGE_BYTES, (bytes) => bytes * ENCODED + ENVELOPE_BYTES);
+  return { stream: 'devices', events, groups: 1 };
 }
 
 function addKinesis(bill: Bill<'aws'>, streams: readonly StreamFlow[], peakFactor: number): void {
   for (const flow of streams) {
     const shards = shardsFor(flow, peakFactor);
     bill.add('event stream', `${flow.stream}: ${several(shards, 'shard')}`, shards * HOURS_A_MONTH, 'shardHour');
-    const units = flow.eventsPerS * Math.ceil(flow.bytesPerEvent / PUT_UNIT_BYTES);
+    const units = unitsPerS(flow, PUT_UNIT_BYTES);
     bill.add('event stream', `${flow.stream}: put units`, (units * SECONDS_A_MONTH) / MILLION, 'putUnitsMillion');
   }
   bill.add('event stream', 'DynamoDB: leases and accounts', tableUnits(streams, peakFactor), 'tableWritesMillion');
 }
 
 /** Shards that take what comes in at its peak, and give all of it to each group. */
-export function shardsFor({ eventsPerS, bytesPerEvent, groups }: StreamFlow, peakFactor: number): number {
-  const events = eventsPerS * peakFactor;
-  const bytes = events * bytesPerEvent;
+export function shardsFor(flow: StreamFlow, peakFactor: number): number {
+  const events = eventsPerS(flow) * peakFactor;
+  const bytes = bytesPerS(flow) * peakFactor;
   return Math.max(
     1,
     Math.ceil(bytes / SHARD_BYTES_IN),
     Math.ceil(events / SHARD_RECORDS_IN),
-    Math.ceil((bytes * groups) / SHARD_BYTES_OUT),
+    Math.ceil((bytes * flow.groups) / SHARD_BYTES_OUT),
   );
 }
 
@@ -104,16 +111,16 @@ export function shardsFor({ eventsPerS, bytesPerEvent, groups }: StreamFlow, pea
 function tableUnits(streams: readonly StreamFlow[], peakFactor: number): number {
   const writesPerS = streams.map((flow) => {
     const writers = flow.groups * shardsFor(flow, peakFactor) + flow.groups + 1;
-    return writers * Math.min(1, flow.eventsPerS);
+    return writers * Math.min(1, eventsPerS(flow));
   });
   return (sum(writesPerS) * UNITS_A_TABLE_WRITE * SECONDS_A_MONTH) / MILLION;
 }
 
 function addKafka(bill: Bill<'aws'>, { streams, peakFactor }: Demand, { retention }: Environment): void {
-  const bytesPerS = sum(streams.map(({ eventsPerS, bytesPerEvent }) => eventsPerS * bytesPerEvent));
-  const brokers = Math.max(KAFKA_BROKERS, Math.ceil((bytesPerS * peakFactor * 3) / KAFKA_BYTES_A_BROKER));
+  const totalBytesPerS = sum(streams.map(bytesPerS));
+  const brokers = Math.max(KAFKA_BROKERS, Math.ceil((totalBytesPerS * peakFactor * 3) / KAFKA_BYTES_A_BROKER));
   bill.add('event stream', `MSK: ${several(brokers, 'broker')}`, brokers * HOURS_A_MONTH, 'kafkaBrokerHour');
-  const gb = Math.max(10 * brokers, (bytesPerS * 3 * retention.streamHours * 3600 * 1.5) / BYTES_A_GB);
+  const gb = Math.max(10 * brokers, (totalBytesPerS * 3 * retention.streamHours * 3600 * 1.5) / BYTES_A_GB);
   bill.add('event stream', 'MSK: storage, three copies', gb, 'kafkaStorageGb');
 }
 

@@ -1,4 +1,13 @@
-import { HOURS_A_MONTH, SECONDS_A_MONTH, type Demand, type StreamFlow } from './demand.ts';
+import {
+  bytesPerS,
+  deviceEvents,
+  eventsPerS,
+  HOURS_A_MONTH,
+  SECONDS_A_MONTH,
+  unitsPerS,
+  type Demand,
+  type StreamFlow,
+} from './demand.ts';
 import { databaseSize } from './database-class.ts';
 import type { Environment, Sizes } from './environment.ts';
 import { Bill, nodesFor, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
@@ -90,10 +99,9 @@ export function hubFor(load: HubLoad, prices: PriceList<'azure'>): HubUnits {
 }
 
 /** What routes of IoT Hub put on an event hub, and the platform's gateway reads. */
-function devicesStream({ messagesPerS, bytesPerMessage, waveformsPerS, bytesPerWaveform }: Demand): StreamFlow {
-  const eventsPerS = messagesPerS + waveformsPerS * Math.ceil(bytesPerWaveform / MAX_MESSAGE_BYTES);
-  const bytesPerS = messagesPerS * bytesPerMessage + waveformsPerS * bytesPerWaveform;
-  return { stream: 'devices', eventsPerS, bytesPerEvent: bytesPerS / eventsPerS + ENVELOPE_BYTES, groups: 1 };
+function devicesStream(demand: Demand): StreamFlow {
+  const events = deviceEvents(demand, MAX_MESSAGE_BYTES, (bytes) => bytes + ENVELOPE_BYTES);
+  return { stream: 'devices', events, groups: 1 };
 }
 
 function addEventHubs(
@@ -114,15 +122,18 @@ function addEventHubs(
     bill.obstacles.push(
       `a namespace of Event Hubs Standard has ${MAX_THROUGHPUT_UNITS} throughput units at the most, and ${units} are needed`,
     );
-  for (const { stream, eventsPerS, bytesPerEvent } of streams) {
-    const events = eventsPerS * Math.ceil(bytesPerEvent / EVENT_BYTES);
-    bill.add('event stream', `${stream}: events`, (events * SECONDS_A_MONTH) / MILLION, 'eventsMillion');
-  }
+  for (const flow of streams)
+    bill.add(
+      'event stream',
+      `${flow.stream}: events`,
+      (unitsPerS(flow, EVENT_BYTES) * SECONDS_A_MONTH) / MILLION,
+      'eventsMillion',
+    );
   // Over Kafka's protocol the service keeps the positions of groups itself.
   const withBlobs = switches.eventStream === 'kafka' ? streams.filter(({ stream }) => stream === 'devices') : streams;
-  const writesPerS = withBlobs.map(({ eventsPerS, groups }) => {
-    const perPartition = Math.min(1 / CHECKPOINT_S, eventsPerS / PARTITIONS[sizes]);
-    return groups * PARTITIONS[sizes] * perPartition;
+  const writesPerS = withBlobs.map((flow) => {
+    const perPartition = Math.min(1 / CHECKPOINT_S, eventsPerS(flow) / PARTITIONS[sizes]);
+    return flow.groups * PARTITIONS[sizes] * perPartition;
   });
   bill.add(
     'event stream',
@@ -137,10 +148,10 @@ export function throughputUnitsFor(streams: readonly StreamFlow[], peakFactor: n
   const total = (of: (flow: StreamFlow) => number) => sum(streams.map(of)) * peakFactor;
   return Math.max(
     1,
-    Math.ceil(total(({ eventsPerS, bytesPerEvent }) => eventsPerS * bytesPerEvent) / UNIT_BYTES_IN),
-    Math.ceil(total(({ eventsPerS }) => eventsPerS) / UNIT_EVENTS_IN),
-    Math.ceil(total(({ eventsPerS, bytesPerEvent, groups }) => eventsPerS * bytesPerEvent * groups) / UNIT_BYTES_OUT),
-    Math.ceil(total(({ eventsPerS, groups }) => eventsPerS * groups) / UNIT_EVENTS_OUT),
+    Math.ceil(total(bytesPerS) / UNIT_BYTES_IN),
+    Math.ceil(total(eventsPerS) / UNIT_EVENTS_IN),
+    Math.ceil(total((flow) => bytesPerS(flow) * flow.groups) / UNIT_BYTES_OUT),
+    Math.ceil(total((flow) => eventsPerS(flow) * flow.groups) / UNIT_EVENTS_OUT),
   );
 }
 

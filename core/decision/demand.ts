@@ -41,10 +41,30 @@ const QUERY_TB_OF_WAREHOUSE = 0.2;
 /** What is published to a stream, and how often it is read. */
 export interface StreamFlow {
   readonly stream: StreamName | 'devices';
-  readonly eventsPerS: number;
-  readonly bytesPerEvent: number;
+  readonly events: readonly Events[];
   /** Consumer groups, each of which reads all. */
   readonly groups: number;
+}
+
+/** Events of one size. */
+export interface Events {
+  readonly perS: number;
+  readonly bytes: number;
+}
+
+/** Of a stream, all sizes together. */
+export function eventsPerS({ events }: StreamFlow): number {
+  return events.reduce((sum, { perS }) => sum + perS, 0);
+}
+
+/** Of a stream, all sizes together. */
+export function bytesPerS({ events }: StreamFlow): number {
+  return events.reduce((sum, { perS, bytes }) => sum + perS * bytes, 0);
+}
+
+/** A second: an event counts once for each unit of bytes that is begun. */
+export function unitsPerS({ events }: StreamFlow, unitBytes: number): number {
+  return events.reduce((sum, { perS, bytes }) => sum + perS * Math.ceil(bytes / unitBytes), 0);
 }
 
 /** A service with what each copy of it has, and how many its load needs. */
@@ -53,6 +73,20 @@ export interface ServiceSize {
   readonly vcpu: number;
   readonly memoryGb: number;
   readonly copies: number;
+}
+
+/** What a device's messages and the parts of its waveforms are as events of the stream behind a cloud's gateway. */
+export function deviceEvents(
+  demand: Demand,
+  maxMessageBytes: number,
+  onStream: (bytes: number) => number,
+): readonly Events[] {
+  const { messagesPerS, bytesPerMessage, waveformsPerS, bytesPerWaveform } = demand;
+  const parts = Math.ceil(bytesPerWaveform / maxMessageBytes);
+  return [
+    { perS: messagesPerS, bytes: onStream(bytesPerMessage) },
+    ...(parts > 0 ? [{ perS: waveformsPerS * parts, bytes: onStream(bytesPerWaveform / parts) }] : []),
+  ];
 }
 
 /** What a site needs of any cloud; whatever depends on its limits is in the plan of that cloud. Sizes are of the mean, unless they say so. */
@@ -110,20 +144,18 @@ export function demandOf({ workload, retention, switches, sizes }: Environment):
   const bytesPerWaveform = waveforms?.bytes ?? 0;
   const rawReaders = switches.rawArchive ? 1 : 0;
   const streams: readonly StreamFlow[] = [
-    { stream: 'metrics', eventsPerS: messagesPerS, bytesPerEvent: bytesPerMessage, groups: 2 + rawReaders },
-    { stream: 'raw-waveform', eventsPerS: waveformsPerS, bytesPerEvent: REFERENCE_BYTES, groups: 2 + rawReaders },
-    { stream: 'features', eventsPerS: waveformsPerS, bytesPerEvent: FEATURES_BYTES, groups: 3 },
+    { stream: 'metrics', events: [{ perS: messagesPerS, bytes: bytesPerMessage }], groups: 2 + rawReaders },
+    { stream: 'raw-waveform', events: [{ perS: waveformsPerS, bytes: REFERENCE_BYTES }], groups: 2 + rawReaders },
+    { stream: 'features', events: [{ perS: waveformsPerS, bytes: FEATURES_BYTES }], groups: 3 },
     {
       stream: 'windows',
-      eventsPerS: machines / WINDOW_S,
-      bytesPerEvent: WINDOW_BYTES_A_METRIC * metricsPerMachine,
+      events: [{ perS: machines / WINDOW_S, bytes: WINDOW_BYTES_A_METRIC * metricsPerMachine }],
       groups: 2,
     },
-    { stream: 'inference-results', eventsPerS: waveformsPerS, bytesPerEvent: PREDICTION_BYTES, groups: 2 },
+    { stream: 'inference-results', events: [{ perS: waveformsPerS, bytes: PREDICTION_BYTES }], groups: 2 },
     {
       stream: 'alarms',
-      eventsPerS: (machines * ALARMS_A_MACHINE_AND_DAY) / SECONDS_A_DAY,
-      bytesPerEvent: ALARM_BYTES,
+      events: [{ perS: (machines * ALARMS_A_MACHINE_AND_DAY) / SECONDS_A_DAY, bytes: ALARM_BYTES }],
       groups: 0,
     },
   ];

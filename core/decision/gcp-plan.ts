@@ -1,4 +1,4 @@
-import { HOURS_A_MONTH, SECONDS_A_MONTH, type Demand } from './demand.ts';
+import { bytesPerS, HOURS_A_MONTH, SECONDS_A_MONTH, type Demand } from './demand.ts';
 import type { Environment, Sizes } from './environment.ts';
 import { Bill, nodesFor, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
 import type { PriceList } from './prices.ts';
@@ -56,8 +56,9 @@ function addGateway(bill: Bill<'gcp'>, { messagesPerS, peakFactor }: Demand, zon
 }
 
 function addPubSub(bill: Bill<'gcp'>, { streams }: Demand): void {
-  const volumes = streams.map(({ stream, eventsPerS, bytesPerEvent, groups }) => {
-    const published = (eventsPerS * Math.max(MIN_REQUEST_BYTES, bytesPerEvent) * SECONDS_A_MONTH) / GIB;
+  const volumes = streams.map(({ stream, events, groups }) => {
+    const publishedPerS = sum(events.map(({ perS, bytes }) => perS * Math.max(MIN_REQUEST_BYTES, bytes)));
+    const published = (publishedPerS * SECONDS_A_MONTH) / GIB;
     return { stream, groups, gib: published * (1 + groups) };
   });
   for (const { stream, groups, gib } of volumes) {
@@ -69,8 +70,8 @@ function addPubSub(bill: Bill<'gcp'>, { streams }: Demand): void {
 }
 
 function addKafka(bill: Bill<'gcp'>, { streams, peakFactor }: Demand): void {
-  const bytesPerS = sum(streams.map(({ eventsPerS, bytesPerEvent }) => eventsPerS * bytesPerEvent)) * peakFactor;
-  const vcpu = Math.max(KAFKA_VCPU, Math.ceil(bytesPerS / KAFKA_BYTES_A_VCPU));
+  const peakBytesPerS = sum(streams.map(bytesPerS)) * peakFactor;
+  const vcpu = Math.max(KAFKA_VCPU, Math.ceil(peakBytesPerS / KAFKA_BYTES_A_VCPU));
   const units = vcpu * (KAFKA_UNITS_A_VCPU + KAFKA_GIB_A_VCPU * KAFKA_UNITS_A_GIB);
   bill.add('event stream', `Managed Kafka: ${vcpu} vCPU`, units * HOURS_A_MONTH, 'kafkaUnitHour');
   bill.add('event stream', 'Managed Kafka: disks', vcpu * KAFKA_DISK_GIB_A_VCPU, 'kafkaStorageGb');

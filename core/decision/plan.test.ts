@@ -98,6 +98,10 @@ describe.each(CLOUDS)('a plan at %s', (cloud) => {
   });
 });
 
+function flow(perS: number, bytes: number, groups: number): StreamFlow {
+  return { stream: 'metrics', events: [{ perS, bytes }], groups };
+}
+
 describe('the shards of a stream', () => {
   it.each([
     { reason: 'for nothing: one', eventsPerS: 0, bytesPerEvent: 100, groups: 0, shards: 1 },
@@ -111,21 +115,15 @@ describe('the shards of a stream', () => {
       shards: 3,
     },
   ])('are as many as it needs $reason', ({ shards, eventsPerS, bytesPerEvent, groups }) => {
-    expect(shardsFor({ stream: 'metrics', eventsPerS, bytesPerEvent, groups }, 1)).toBe(shards);
+    expect(shardsFor(flow(eventsPerS, bytesPerEvent, groups), 1)).toBe(shards);
   });
 
   it('take the peak, not the mean', () => {
-    expect(shardsFor({ stream: 'metrics', eventsPerS: 900, bytesPerEvent: 10, groups: 1 }, 3)).toBe(3);
+    expect(shardsFor(flow(900, 10, 1), 3)).toBe(3);
   });
 });
 
 describe('the throughput units of a namespace', () => {
-  const flow = (eventsPerS: number, bytesPerEvent: number, groups: number): StreamFlow => ({
-    stream: 'metrics',
-    eventsPerS,
-    bytesPerEvent,
-    groups,
-  });
   it.each([
     { reason: 'events in, of all hubs together', streams: [flow(600, 10, 1), flow(600, 10, 1)], units: 2 },
     { reason: 'bytes in', streams: [flow(100, 21_000, 0)], units: 3 },

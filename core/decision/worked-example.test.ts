@@ -1,14 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import { loadPrices } from '#services/shared/environments/environment-files.ts';
 import { sampleEnvironment } from '#test/support/sample-environment.ts';
-import type { Cloud } from './cloud.ts';
-import { MAX_USD_PER_THOUSAND_READINGS } from './cost-bounds.ts';
+import { CLOUDS, type Cloud } from './cloud.ts';
 import type { Plan } from './plan.ts';
 import { planAt } from './plan-at.ts';
 
 const prices = loadPrices('environments/prices');
 /** 200 devices, 1 KB each ten seconds, in the smallest form that a site has. */
-const environment = sampleEnvironment();
+const environment = sampleEnvironment({ sizes: 'small' });
+/** A month of 730 hours at 20 readings a second. */
+const THOUSANDS_OF_READINGS = 52_560;
 
 const WITHIN = 0.02;
 
@@ -47,14 +48,17 @@ describe('200 devices that send 1 KB every ten seconds', () => {
     },
   );
 
-  it.each<Cloud>(['aws', 'azure', 'gcp'])(
-    'pay $0.001 to $0.02 for 1,000 readings of one value each at %s, database and compute included',
-    (cloud) => {
-      const { usdPerThousandReadings, usdPerMonth, usdPerMachine } = planAt(cloud, environment, prices);
-      expect(usdPerThousandReadings).toBeGreaterThan(0.001);
-      expect(usdPerThousandReadings).toBeLessThan(2 * MAX_USD_PER_THOUSAND_READINGS);
-      expect(usdPerThousandReadings * 52_560).toBeCloseTo(usdPerMonth, 6);
-      expect(usdPerMachine * 200).toBeCloseTo(usdPerMonth, 6);
-    },
-  );
+  it.each(CLOUDS)('cost $0.001 to $0.01 for 1,000 readings at %s with database and services', (cloud) => {
+    const plan = planAt(cloud, environment, prices);
+    const parts = ['device gateway', 'event stream', 'database', 'services'] as const;
+    const usd = parts.reduce((sum, part) => sum + plan.usdByPart[part], 0);
+    expect(usd / THOUSANDS_OF_READINGS).toBeGreaterThan(0.001);
+    expect(usd / THOUSANDS_OF_READINGS).toBeLessThan(0.01);
+  });
+
+  it.each(CLOUDS)('are told at %s what 1,000 readings and a machine cost', (cloud) => {
+    const { usdPerThousandReadings, usdPerMonth, usdPerMachine } = planAt(cloud, environment, prices);
+    expect(usdPerThousandReadings).toBeCloseTo(usdPerMonth / THOUSANDS_OF_READINGS, 9);
+    expect(usdPerMachine).toBeCloseTo(usdPerMonth / 200, 9);
+  });
 });

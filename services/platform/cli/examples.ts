@@ -48,5 +48,6 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   export: ['tribo export ../readings --machine pump-1 --from 2026-11-01'],
   doctor: ['tribo doctor', 'tribo doctor --json'],
+  decide: ['tribo decide akron', 'tribo decide akron --write --date 2026-11-22'],
   verify: ['tribo verify --site ports.yaml --dry-run', 'tribo verify --site ports.yaml --port objectStore'],
 };

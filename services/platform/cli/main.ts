@@ -6,6 +6,7 @@ import { addAlarmCommands } from './alarm-commands.ts';
 import { apiClient, type ApiClient } from './api-client.ts';
 import { addAuditCommand } from './audit-command.ts';
 import { addBackupCommands } from './backup-commands.ts';
+import { addDecideCommand } from './decide-command.ts';
 import { addDeviceCommands } from './device-commands.ts';
 import { addDoctorCommand } from './doctor-command.ts';
 import { EXAMPLES } from './examples.ts';
@@ -106,6 +107,7 @@ addSiteCommands(program, action);
 addRawCommand(program, action);
 addDoctorCommand(program, action);
 addVerifyCommand(program, action);
+addDecideCommand(program, action);
 for (const command of program.commands) {
   const lines = EXAMPLES[command.name()] ?? [];
   command.addHelpText('afterAll', () => `\nExamples:\n${lines.map((line) => `  npx ${line}`).join('\n')}`);

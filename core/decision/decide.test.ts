@@ -1,0 +1,252 @@
+import { describe, expect, it } from '@jest/globals';
+import { loadPrices } from '#services/shared/environments/environment-files.ts';
+import { sampleEnvironment } from '#test/support/sample-environment.ts';
+import { boundProblems, savingsOf } from './cost-bounds.ts';
+import { candidateOf, decide } from './decide.ts';
+import { decisionSection, recordedDecisions, withSection } from './decision-document.ts';
+import type { DecisionInput } from './environment.ts';
+import { planAt } from './plan-at.ts';
+
+const prices = loadPrices('environments/prices');
+
+const EVEN: DecisionInput = {
+  by: 'Plant IT',
+  reason: 'The figures speak for it, and nothing against it.',
+  identity: 'other',
+  experience: { aws: 3, azure: 3, gcp: 3 },
+  weights: { cost: 1, operation: 0, identity: 0, experience: 0 },
+};
+const decided = (changes: Readonly<Record<string, unknown>>, input: Partial<DecisionInput> = {}) =>
+  decide(sampleEnvironment(changes), { ...EVEN, ...input }, prices);
+const NORWAY = { residency: ['NO'], regions: [{ azure: 'norwayeast' }] };
+
+describe('the choice of a cloud', () => {
+  it('is the cheapest where the price alone counts', () => {
+    const { choice, candidates } = decided({});
+    const [cheapest] = candidates.toSorted((a, b) => a.plan.usdPerMonth - b.plan.usdPerMonth);
+    expect(choice).toBe(cheapest?.cloud);
+    expect(candidateOf(candidates, choice!).scores.cost).toBe(1);
+  });
+
+  it.each(['aws', 'azure', 'gcp'] as const)(
+    'is %s where people are in its directory, and that alone counts',
+    (cloud) => {
+      expect(
+        decided({}, { identity: cloud, weights: { cost: 0, operation: 0, identity: 5, experience: 0 } }).choice,
+      ).toBe(cloud);
+    },
+  );
+
+  it.each(['aws', 'azure', 'gcp'] as const)('is %s where it alone is known, and that alone counts', (cloud) => {
+    const experience = { aws: 0, azure: 0, gcp: 0, [cloud]: 5 };
+    expect(decided({}, { experience, weights: { cost: 0, operation: 0, identity: 0, experience: 1 } }).choice).toBe(
+      cloud,
+    );
+  });
+
+  it('is none with brokers of the site, where having little to run alone counts', () => {
+    const { candidates, choice } = decided({}, { weights: { cost: 0, operation: 1, identity: 0, experience: 0 } });
+    expect(choice).not.toBe('gcp');
+    expect(candidateOf(candidates, 'gcp').score).toBe(0.5);
+  });
+
+  it.each([
+    { reason: 'no region within the residency', changes: NORWAY, choice: 'azure', message: /AWS has no region in NO/ },
+    {
+      reason: 'no region named in the file',
+      changes: { regions: [{ azure: 'eastus', gcp: 'us-central1' }], provider: 'gcp' },
+      choice: 'gcp',
+      message: /regions\[0\] names no region of AWS/,
+    },
+    {
+      reason: 'a limit of a service',
+      changes: {
+        workload: { ...sampleEnvironment().workload, machines: 1, messageIntervalS: 0.005 * 2 },
+      },
+      choice: 'gcp',
+      message: /a connection to IoT Core takes 100 messages a second/,
+    },
+  ])('is never a cloud with $reason, whatever else speaks for it', ({ changes, choice, message }) => {
+    const weights = { cost: 1, operation: 1, identity: 10, experience: 10 };
+    const experience = { aws: 5, azure: 0, gcp: 0 };
+    const decision = decided(changes, {
+      identity: 'aws',
+      experience,
+      weights: { ...weights, ...(choice === 'gcp' && { cost: 10, identity: 0, experience: 0, operation: 0 }) },
+    });
+    expect(decision.choice).toBe(choice);
+    expect(candidateOf(decision.candidates, 'aws').obstacles.join()).toMatch(message);
+    expect(candidateOf(decision.candidates, 'aws').score).toBe(0);
+  });
+
+  it('is none, and says what it would take, where no cloud will do', () => {
+    const { choice, changes } = decided({ residency: ['NO'], regions: [{ aws: 'us-east-1' }] });
+    expect(choice).toBeUndefined();
+    expect(changes).toHaveLength(1);
+  });
+
+  it('counts the price among clouds that are possible: one that is cheaper elsewhere takes nothing from them', () => {
+    expect(candidateOf(decided(NORWAY).candidates, 'azure').scores.cost).toBe(1);
+  });
+});
+
+describe('what would change a choice', () => {
+  it('names how much dearer the cloud may become, and that price does change it', () => {
+    const { choice, changes } = decided({});
+    const line = changes.find((each) => / dearer by \d+ % while the others stay/.test(each))!;
+    const percent = Number(/dearer by (\d+) %/.exec(line)?.[1]);
+    const at = (factor: number) => {
+      const list = prices[choice!];
+      const items = Object.fromEntries(
+        Object.entries(list.items).map(([item, price]) => [item, { ...price, usd: price.usd * factor }]),
+      );
+      return decide(sampleEnvironment(), EVEN, { ...prices, [choice!]: { ...list, items } }).choice;
+    };
+    expect(at(1 + (percent - 1) / 100)).toBe(choice);
+    expect(at(1 + percent / 100)).not.toBe(choice);
+  });
+
+  it('names a criterion without which it would be another', () => {
+    const { changes } = decided(
+      {},
+      { experience: { aws: 0, azure: 5, gcp: 0 }, weights: { cost: 1, operation: 0, identity: 0, experience: 5 } },
+    );
+    expect(changes.some((each) => each.startsWith('no weight on experience: '))).toBe(true);
+  });
+
+  it('names a load at which it would be another', () => {
+    const workload = { ...sampleEnvironment().workload, machines: 20, messageIntervalS: 1, bytesPerMessage: 300 };
+    const { choice, sensitivity, changes } = decided(
+      { sizes: 'small', workload },
+      { weights: { cost: 2, operation: 1, identity: 0, experience: 0 } },
+    );
+    const other = sensitivity.find((each) => each.choice !== choice)!;
+    expect(changes.some((each) => each.startsWith(`${other.name}: `))).toBe(true);
+  });
+
+  it('looks at two, five and ten times the machines, and at messages sent together', () => {
+    const { sensitivity } = decided({});
+    expect(sensitivity.map(({ name }) => name)).toEqual([
+      'today',
+      '2 times the machines',
+      '5 times the machines',
+      '10 times the machines',
+      '4 messages sent as one',
+    ]);
+    for (const { usdPerMonth } of sensitivity.slice(1, 4))
+      expect(usdPerMonth.aws).toBeGreaterThan(sensitivity[0]!.usdPerMonth.aws);
+    expect(sensitivity[4]!.usdPerMonth.aws).toBeLessThan(sensitivity[0]!.usdPerMonth.aws);
+  });
+});
+
+describe('the bounds of a plan', () => {
+  const chatty = {
+    workload: { machines: 200, messageIntervalS: 1, readingsPerMessage: 5, bytesPerMessage: 500, metricsPerMachine: 5 },
+  };
+
+  it('are kept by one that costs as much as its budget', () => {
+    const environment = sampleEnvironment(chatty);
+    const { usdPerMonth } = planAt('aws', environment, prices);
+    const of = (budget: number) =>
+      boundProblems({ ...environment, budget: { ...environment.budget, usdPerMonth: budget } }, prices);
+    expect(of(usdPerMonth)).toEqual([]);
+    expect(of(usdPerMonth - 0.01)).toHaveLength(1);
+  });
+
+  it.each([
+    { largest: 'device gateway', first: '4 messages sent as one', changes: chatty },
+    {
+      largest: 'database',
+      first: 'retention.readingsDays: 365',
+      changes: {
+        ...chatty,
+        workload: { ...chatty.workload, messageIntervalS: 10, readingsPerMessage: 50, bytesPerMessage: 5000 },
+        retention: { readingsDays: 730, rollupsDays: 730, waveformsDays: 30, backupDays: 14 },
+      },
+    },
+    {
+      largest: 'object store',
+      first: 'workload.waveforms.perMachinePerDay: 48',
+      changes: {
+        workload: { ...chatty.workload, messageIntervalS: 60, waveforms: { perMachinePerDay: 96, bytes: 8_000_000 } },
+        provider: 'gcp',
+        sizes: 'small',
+        retention: { readingsDays: 7, rollupsDays: 30, waveformsDays: 365, backupDays: 14 },
+      },
+    },
+  ])('are told with the largest part, $largest, and what to shrink first: $first', ({ largest, first, changes }) => {
+    const [problem] = boundProblems(
+      sampleEnvironment({ ...changes, budget: { usdPerMonth: 10, tell: ['a@b.example'] } }),
+      prices,
+    );
+    expect(problem?.at).toEqual(['budget', 'usdPerMonth']);
+    expect(problem?.problem).toContain(`most of it is ${largest}`);
+    expect(problem?.problem).toContain(`: ${first}`);
+  });
+
+  it('are a hundredth of a dollar for 1,000 readings, but in dev, where machines are simulated', () => {
+    const few = {
+      workload: {
+        machines: 2,
+        messageIntervalS: 60,
+        readingsPerMessage: 1,
+        bytesPerMessage: 100,
+        metricsPerMachine: 1,
+      },
+    };
+    expect(
+      boundProblems(sampleEnvironment(few), prices)
+        .map(({ problem }) => problem)
+        .join(),
+    ).toMatch(/1,000 readings cost \$\d+\.\d{4}, above \$0\.01/);
+    expect(boundProblems(sampleEnvironment({ ...few, stage: 'dev' }), prices)).toEqual([]);
+  });
+
+  it('never advise what availability rules out', () => {
+    const changesOf = (availabilityPercent: number) =>
+      savingsOf(sampleEnvironment({ switches: { multiAz: true }, availabilityPercent }), prices).map(
+        ({ change }) => change,
+      );
+    expect(changesOf(99.5)).toContain('switches.multiAz: false');
+    expect(changesOf(99.9)).not.toContain('switches.multiAz: false');
+  });
+
+  it('name savings that hold: the largest first, and each by what it says', () => {
+    const environment = sampleEnvironment({
+      ...chatty,
+      switches: { warehouse: true, secondRegion: true, orchestrator: 'kubernetes' },
+    });
+    const savings = savingsOf(environment, prices);
+    expect(savings.length).toBeGreaterThan(3);
+    expect(savings).toEqual(savings.toSorted((a, b) => b.savedUsd - a.savedUsd));
+    const now = planAt('aws', environment, prices).usdPerMonth;
+    for (const { usdPerMonth, savedUsd } of savings) expect(now - savedUsd).toBeCloseTo(usdPerMonth, 9);
+  });
+});
+
+describe('the document of decisions', () => {
+  const sectionOf = (site: string, date: string) => decisionSection(decided({ site }), [], prices, date);
+
+  it('gives back what was written of each site', () => {
+    const document = withSection(
+      withSection('# Decisions\n', 'akron', sectionOf('akron', '2026-11-22')),
+      'gent',
+      sectionOf('gent', '2026-12-01'),
+    );
+    expect(recordedDecisions(document)).toEqual([
+      { site: 'akron', provider: decided({}).choice, date: '2026-11-22', section: sectionOf('akron', '2026-11-22') },
+      { site: 'gent', provider: decided({}).choice, date: '2026-12-01', section: sectionOf('gent', '2026-12-01') },
+    ]);
+  });
+
+  it('has a section replaced where it stood, and everything else left alone', () => {
+    const before = withSection(
+      withSection('# Decisions\n\nOf sites.\n', 'akron', sectionOf('akron', '2026-11-22')),
+      'gent',
+      sectionOf('gent', '2026-11-22'),
+    );
+    const after = withSection(before, 'akron', sectionOf('akron', '2026-11-23'));
+    expect(after).toBe(before.replace('| date | 2026-11-22 |', '| date | 2026-11-23 |'));
+    expect(withSection(after, 'akron', sectionOf('akron', '2026-11-23'))).toBe(after);
+  });
+});

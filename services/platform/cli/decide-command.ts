@@ -1,0 +1,132 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { InvalidArgumentError, type Command } from 'commander';
+import { CLOUDS, CLOUD_NAMES, type Cloud } from '#core/decision/cloud.ts';
+import { boundProblems, savingsOf, type Saving } from '#core/decision/cost-bounds.ts';
+import { candidateOf, CRITERIA, type Candidate, type Decision } from '#core/decision/decide.ts';
+import { figure, recordedDecisions, withSection } from '#core/decision/decision-document.ts';
+import { demandOf } from '#core/decision/demand.ts';
+import { PARTS } from '#core/decision/plan.ts';
+import type { Prices } from '#core/decision/prices.ts';
+import { decisionOf, readDecisions, sectionOf, siteNamed } from '#services/shared/environments/decisions.ts';
+import { loadPrices, loadSites, type Site } from '#services/shared/environments/environment-files.ts';
+import type { Action, CommandContext } from './main.ts';
+import { CommandError, table } from './output.ts';
+
+interface DecideFlags {
+  readonly environments: string;
+  readonly document: string;
+  readonly write?: true;
+  readonly date?: string;
+}
+
+/** What `--json` prints. */
+interface Decided {
+  readonly decision: Decision;
+  /** What would make the chosen cloud's plan cheaper. */
+  readonly savings: readonly Saving[];
+  /** Bounds that the environments of the site do not keep, at the chosen cloud. */
+  readonly problems: readonly string[];
+  /** Files that were changed; empty without `--write`, or where they said the same. */
+  readonly written: readonly string[];
+}
+
+const SHOWN_SAVINGS = 3;
+const NO_DECISIONS = '# Which cloud each site is at\n';
+
+/** `tribo decide`: sizes, prices and weighs a site on each cloud. Reaches nothing: environments and prices are files. */
+export function addDecideCommand(program: Command, action: Action): void {
+  program
+    .command('decide <site>')
+    .description(
+      'size and price a site on each cloud, from environments/<site>.<stage>.yaml, and weigh them (docs/environments.md)',
+    )
+    .option('--write', 'put the decision into its document, and the chosen provider into the environments')
+    .option('--environments <folder>', 'where the environments and prices are', 'environments')
+    .option('--document <file>', 'of the decisions', 'docs/cloud_decision.md')
+    .option('--date <day>', 'of the decision, such as 2026-11-22 (default: today)', day)
+    .action(action(run));
+}
+
+async function run({ out }: CommandContext, name: string, flags: DecideFlags): Promise<void> {
+  const prices = loadPrices(join(flags.environments, 'prices'));
+  const site = siteNamed(loadSites(flags.environments), name);
+  const decision = decisionOf(site, prices);
+  const { choice } = decision;
+  if (choice === undefined)
+    throw new CommandError(
+      'data',
+      `no cloud will do for ${name}: ${decision.candidates.flatMap(({ obstacles }) => obstacles).join('; ')}`,
+      'name other regions, change what it needs, or divide it into several sites',
+    );
+  const at = site.environments.map(({ path, environment }) => ({
+    path,
+    environment: { ...environment, provider: choice },
+  }));
+  const problems = at.flatMap(({ path, environment }) =>
+    boundProblems(environment, prices).map(
+      ({ at: key, problem }) => `${path}: ${[...key, ''].join('.').replace(/\.$/, ' ')}${problem}`,
+    ),
+  );
+  const savings = savingsOf({ ...decision.environment, provider: choice }, prices);
+  const written = flags.write ? write(site, choice, prices, flags) : [];
+  out.result({ decision, savings, problems, written }, decidedText);
+}
+
+/** Changes the provider of each environment, and the site's section. A section that says the same keeps its date. */
+function write(site: Site, choice: Cloud, prices: Prices, { document: path, date }: DecideFlags): readonly string[] {
+  const changed = site.environments.filter(({ environment }) => environment.provider !== choice);
+  for (const { path: file } of changed) {
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace(/^provider:[ \t]*["']?[a-z]+["']?/m, `provider: ${choice}`));
+  }
+  const document = readDecisions(path) || NO_DECISIONS;
+  const before = recordedDecisions(document).find((record) => record.site === site.name);
+  if (before && before.section === sectionOf(site, prices, before.date)) return changed.map((each) => each.path);
+  const section = sectionOf(site, prices, date ?? new Date().toISOString().slice(0, 10));
+  writeFileSync(path, withSection(document, site.name, section));
+  return [...changed.map((each) => each.path), path];
+}
+
+function day(text: string): string {
+  const date = new Date(`${text}T00:00:00Z`);
+  if (!Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)) return text;
+  throw new InvalidArgumentError('It must be a day, such as 2026-11-22.');
+}
+
+function decidedText({ decision, savings, problems, written }: Decided): string {
+  const { environment, input, candidates, choice, sensitivity, changes } = decision;
+  const { readingsPerS, messagesPerS } = demandOf(environment);
+  const by = (of: (candidate: Candidate) => string) => CLOUDS.map((cloud) => of(candidateOf(candidates, cloud)));
+  const possible = (text: (candidate: Candidate) => string) => (candidate: Candidate) =>
+    candidate.obstacles.length > 0 ? '-' : text(candidate);
+  const rows = [
+    ...PARTS.filter((part) => candidates.some(({ plan }) => plan.usdByPart[part] !== 0)).map((part) => [
+      part,
+      ...by(({ plan }) => plan.usdByPart[part].toFixed(2)),
+    ]),
+    ['USD a month', ...by(({ plan }) => plan.usdPerMonth.toFixed(2))],
+    ['USD for 1,000 readings', ...by(({ plan }) => plan.usdPerThousandReadings.toFixed(5))],
+    ['USD a machine', ...by(({ plan }) => plan.usdPerMachine.toFixed(2))],
+    ...CRITERIA.map((criterion) => [
+      `${criterion}, counts ${input.weights[criterion]}`,
+      ...by(possible(({ scores }) => scores[criterion].toFixed(2))),
+    ]),
+    ['score', ...by(possible(({ score }) => score.toFixed(3)))],
+    ...sensitivity
+      .slice(1)
+      .map(({ name, usdPerMonth }) => [name, ...CLOUDS.map((cloud) => usdPerMonth[cloud].toFixed(2))]),
+  ];
+  return [
+    `${environment.site}.${environment.stage}: ${environment.workload.machines} machines, ${figure(messagesPerS)} messages/s, ${figure(readingsPerS)} readings/s; data stays in ${environment.residency.join(', ')}`,
+    '',
+    table(['', ...CLOUDS.map((cloud) => CLOUD_NAMES[cloud])], rows),
+    '',
+    `Choice: ${choice ?? 'none'}. ${input.reason} (${input.by})`,
+    ...candidates.flatMap(({ obstacles }) => obstacles.map((obstacle) => `Not possible: ${obstacle}.`)),
+    ...changes.filter((change) => !change.endsWith('weighed again')).map((change) => `It would change: ${change}.`),
+    ...savings.slice(0, SHOWN_SAVINGS).map(({ change, savedUsd }) => `Cheaper by $${savedUsd.toFixed(2)}: ${change}.`),
+    ...problems.map((problem) => `Not within its bounds: ${problem}.`),
+    ...written.map((path) => `Written: ${path}.`),
+  ].join('\n');
+}

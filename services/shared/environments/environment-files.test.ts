@@ -1,0 +1,457 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ConfigurationError } from '../config/configuration-error.ts';
+import { loadEnvironment, loadPrices, loadSites } from './environment-files.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tribo-environments-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A line for each part, so that the line of what is wrong can be told. */
+const GOOD = `site: akron
+stage: prod
+provider: aws
+domain: tribo.akron.example
+regions:
+  - { aws: us-east-2, azure: eastus2, gcp: us-east5 }
+residency: [US]
+tenants: [acme]
+workload:
+  machines: 120
+  messageIntervalS: 5
+  readingsPerMessage: 8
+  bytesPerMessage: 600
+  metricsPerMachine: 8
+availabilityPercent: 99.9
+sizes: standard
+switches:
+  multiAz: true
+retention:
+  readingsDays: 90
+  rollupsDays: 730
+  waveformsDays: 365
+  backupDays: 30
+network:
+  range: 10.40.0.0/16
+identity:
+  issuer: https://id.akron.example
+  audience: tribo
+budget:
+  usdPerMonth: 1200
+  tell: [it@akron.example]
+tags:
+  project: tribo
+  costCenter: manufacturing
+  owner: it@akron.example
+decision:
+  by: Plant IT
+  reason: People sign in with Cognito already.
+  identity: aws
+  experience: { aws: 5, azure: 1, gcp: 2 }
+  weights: { cost: 4, operation: 3, identity: 2, experience: 3 }
+`;
+
+function problemsOf(read: () => unknown): readonly string[] {
+  try {
+    read();
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.problems.map((each) => each.replaceAll(`${folder}/`, ''));
+    throw error;
+  }
+  return [];
+}
+
+function written(text: string, name = 'akron.prod.yaml'): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const changed = (from: string, to: string) => {
+  expect(GOOD).toContain(from);
+  return GOOD.replace(from, to);
+};
+
+describe('a file of an environment', () => {
+  it('gives what it says, with the defaults of what it does not say', () => {
+    expect(loadEnvironment(written(GOOD)).environment).toMatchObject({
+      site: 'akron',
+      regions: [{ aws: 'us-east-2' }],
+      workload: { machines: 120, peakFactor: 2 },
+      switches: { multiAz: true, secondRegion: false, orchestrator: 'containers', eventStream: 'native' },
+      retention: { streamHours: 24, logDays: 30 },
+    });
+  });
+
+  it.each([
+    ['an unknown provider', 'provider: aws', 'provider: ibm', ':3: provider must be one of aws, azure, gcp, got "ibm"'],
+    [
+      'an unknown stage',
+      'stage: prod',
+      'stage: production',
+      ':2: stage must be one of dev, staging, prod, got "production"',
+    ],
+    [
+      'a site that is no name',
+      'site: akron',
+      'site: Akron Hall',
+      ':1: site must be 2..24 lower-case letters, digits and hyphens, beginning with a letter, got "Akron Hall"',
+    ],
+    [
+      'a name that is not that of the file',
+      'site: akron',
+      'site: dayton',
+      ':1: site and stage are dayton.prod: the file must be named dayton.prod.yaml',
+    ],
+    ['a key that is not there', 'domain: tribo.akron.example\n', '', ':1: domain is missing: it must be text'],
+    [
+      'a part that is not there',
+      '  machines: 120\n',
+      '',
+      ':9: workload.machines is missing: it must be a whole number, 1..100000',
+    ],
+    [
+      'a key that nobody knows',
+      'sizes: standard',
+      'sizes: standard\nsize: large',
+      /^akron\.prod\.yaml:17: size is no key here; there are site, stage, provider, /,
+    ],
+    [
+      'a key below that nobody knows',
+      '  multiAz: true',
+      '  multiAZ: true',
+      ':18: switches.multiAZ is no key here; there are multiAz, secondRegion, orchestrator, eventStream, warehouse, rawArchive',
+    ],
+    ['no machine', 'machines: 120', 'machines: 0', ':10: workload.machines must be a whole number, 1..100000, got 0'],
+    [
+      'half a machine',
+      'machines: 120',
+      'machines: 1.5',
+      ':10: workload.machines must be a whole number, 1..100000, got 1.5',
+    ],
+    [
+      'a number in quotes',
+      'machines: 120',
+      "machines: '120'",
+      ':10: workload.machines must be a whole number, 1..100000, got "120"',
+    ],
+    [
+      'an interval of nothing',
+      'messageIntervalS: 5',
+      'messageIntervalS: 0',
+      ':11: workload.messageIntervalS must be a number, 0.01..86400, got 0',
+    ],
+    [
+      'a message that no gateway takes',
+      'bytesPerMessage: 600',
+      'bytesPerMessage: 200000',
+      ':13: workload.bytesPerMessage must be a whole number, 1..128000, got 200000',
+    ],
+    [
+      'a region of nobody',
+      'aws: us-east-2',
+      'aws: us-east-9',
+      ':6: regions[0].aws must be a region of AWS, got us-east-9; within the residency: us-east-1, us-east-2, us-west-1, us-west-2',
+    ],
+    [
+      'a region of another cloud',
+      'azure: eastus2',
+      'azure: us-east-1',
+      /:6: regions\[0\]\.azure must be a region of Azure, got us-east-1; within the residency: eastus, /,
+    ],
+    [
+      'no region at its provider',
+      'aws: us-east-2, ',
+      '',
+      ':6: regions[0] has no aws, where it runs: name a region of AWS',
+    ],
+    [
+      'a region outside the residency',
+      'gcp: us-east5',
+      'gcp: europe-west1',
+      ':6: regions[0].gcp is in BE, and data has to stay in US (residency)',
+    ],
+    [
+      'a region without zones',
+      'azure: eastus2',
+      'azure: northcentralus',
+      ':6: regions[0].azure northcentralus has no zones, which switches.multiAz wants: choose another region',
+    ],
+    [
+      'no region at all',
+      'regions:\n  - { aws: us-east-2, azure: eastus2, gcp: us-east5 }',
+      'regions: []',
+      ':5: regions must be a list of 1..5, got []',
+    ],
+    [
+      'a residency that nobody knows',
+      'residency: [US]',
+      'residency: [USA]',
+      /:7: residency\[0\] must be one of EU, AE, AU, .*, got "USA"/,
+    ],
+    [
+      'a second region without one',
+      '  multiAz: true',
+      '  multiAz: true\n  secondRegion: true',
+      ':19: switches.secondRegion wants a second entry in regions',
+    ],
+    [
+      'a high availability in one zone',
+      '  multiAz: true',
+      '  multiAz: false',
+      ':15: availabilityPercent of 99.9 wants several zones: set switches.multiAz, or at most 99.89',
+    ],
+    [
+      'zones with the smallest sizes',
+      'sizes: standard',
+      'sizes: small',
+      ':16: sizes must be standard or large with switches.multiAz: the smallest databases have no standby',
+    ],
+    [
+      'minutes that are kept for a shorter time than readings',
+      'rollupsDays: 730',
+      'rollupsDays: 30',
+      ':21: retention.rollupsDays must be at least readingsDays, 90, got 30',
+    ],
+    [
+      'streams that are kept for part of a day',
+      '  backupDays: 30',
+      '  backupDays: 30\n  streamHours: 30',
+      ':24: retention.streamHours must be whole days, a multiple of 24, got 30',
+    ],
+    [
+      'logs for a week',
+      '  backupDays: 30',
+      '  backupDays: 30\n  logDays: 7',
+      ':24: retention.logDays must be one of 30, 60, 90, got 7',
+    ],
+    [
+      'few backups in prod',
+      'backupDays: 30',
+      'backupDays: 7',
+      ':23: retention.backupDays must be at least 14 in prod, got 7',
+    ],
+    [
+      'public addresses',
+      'range: 10.40.0.0/16',
+      'range: 8.8.0.0/16',
+      ':25: network.range must be a range of private IPv4 addresses that begins at its mask, such as 10.40.0.0/16, got 8.8.0.0/16',
+    ],
+    [
+      'a range that does not begin at its mask',
+      'range: 10.40.0.0/16',
+      'range: 10.40.1.0/16',
+      /:25: network\.range must be a range of private IPv4 addresses that begins at its mask/,
+    ],
+    [
+      'a network that is too small',
+      'range: 10.40.0.0/16',
+      'range: 10.40.0.0/24',
+      ':25: network.range must be a /16 to /20, got /24',
+    ],
+    [
+      'addresses of pods without Kubernetes',
+      'range: 10.40.0.0/16',
+      'range: 10.40.0.0/16\n  pods: 10.44.0.0/16',
+      ':26: network.pods is of no use without switches.orchestrator: kubernetes',
+    ],
+    [
+      'an issuer without TLS',
+      'issuer: https://',
+      'issuer: http://',
+      ':27: identity.issuer must be an https address, got "http://id.akron.example"',
+    ],
+    [
+      'a budget of nothing',
+      'usdPerMonth: 1200',
+      'usdPerMonth: 0',
+      ':30: budget.usdPerMonth must be a number, 1..1000000, got 0',
+    ],
+    ['nobody who is told', 'tell: [it@akron.example]', 'tell: []', ':31: budget.tell must be a list of 1..10, got []'],
+    [
+      'an address that is none',
+      'tell: [it@akron.example]',
+      'tell: [it]',
+      ':31: budget.tell[0] must be a mail address, got "it"',
+    ],
+    [
+      'a decision by nothing',
+      'weights: { cost: 4, operation: 3, identity: 2, experience: 3 }',
+      'weights: { cost: 0, operation: 0, identity: 0, experience: 0 }',
+      ':41: decision.weights must have one above 0: nothing would count',
+    ],
+    [
+      'a key twice',
+      'sizes: standard',
+      'sizes: standard\nsizes: large',
+      /^akron\.prod\.yaml:17:1: Map keys must be unique/,
+    ],
+    ['a bracket that is left open', 'tenants: [acme]', 'tenants: [acme', /^akron\.prod\.yaml:\d+:\d+: /],
+  ])('with %s is answered by its line', (_what, from, to, line) => {
+    const problems = problemsOf(() => loadEnvironment(written(changed(from, to))));
+    expect(problems).toEqual([typeof line === 'string' ? `akron.prod.yaml${line}` : expect.stringMatching(line)]);
+  });
+
+  it.each([
+    [
+      'no addresses of pods',
+      'services: 10.48.0.0/20',
+      ':25: network.pods is missing: with Kubernetes it has addresses of its own',
+    ],
+    [
+      'addresses of services within its network',
+      'pods: 10.44.0.0/16\n  services: 10.40.64.0/20',
+      ':28: network.services overlaps network.range: choose another range',
+    ],
+  ])('with Kubernetes and %s is answered by its line', (_what, ranges, line) => {
+    const text = changed('  multiAz: true', '  multiAz: true\n  orchestrator: kubernetes');
+    const problems = problemsOf(() => loadEnvironment(written(text.replace('/16\n', `/16\n  ${ranges}\n`))));
+    expect(problems).toEqual([`akron.prod.yaml${line}`]);
+  });
+
+  it('is answered with all that is wrong at once, in the order of its lines', () => {
+    const text = changed('machines: 120', 'machines: many')
+      .replace('provider: aws', 'provider: ibm')
+      .replace('tell: [', 'tells: [');
+    expect(problemsOf(() => loadEnvironment(written(text)))).toEqual([
+      'akron.prod.yaml:3: provider must be one of aws, azure, gcp, got "ibm"',
+      'akron.prod.yaml:10: workload.machines must be a whole number, 1..100000, got "many"',
+      'akron.prod.yaml:29: budget.tell is missing: it must be a list of 1..10',
+      'akron.prod.yaml:31: budget.tells is no key here; there are usdPerMonth, tell',
+    ]);
+  });
+
+  it('that is not there is named', () => {
+    expect(problemsOf(() => loadEnvironment(join(folder, 'none.prod.yaml')))).toEqual([
+      expect.stringMatching(/^none\.prod\.yaml cannot be read: .*ENOENT/),
+    ]);
+  });
+
+  it('may move to another cloud by one word', () => {
+    for (const provider of ['azure', 'gcp'])
+      expect(loadEnvironment(written(changed('provider: aws', `provider: ${provider}`))).environment.provider).toBe(
+        provider,
+      );
+  });
+});
+
+describe('a folder of environments', () => {
+  const folderOf = (files: Readonly<Record<string, string>>) => {
+    const own = mkdtempSync(join(folder, 'sites-'));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(own, name), text);
+    return own;
+  };
+  const told = (own: string) => problemsOf(() => loadSites(own)).map((each) => each.replaceAll(/sites-[^/]+\//g, ''));
+  const undecided = GOOD.slice(0, GOOD.indexOf('decision:'));
+  const staging = (text: string) => text.replace('stage: prod', 'stage: staging');
+
+  it('is sites with their stages; files that are none are left alone', () => {
+    const own = folderOf({
+      'akron.prod.yaml': GOOD,
+      'akron.staging.yaml': staging(undecided),
+      'example-plant.yaml': 'a: 1',
+      'README.md': '',
+    });
+    const [site, ...others] = loadSites(own);
+    expect(others).toEqual([]);
+    expect(site).toMatchObject({ name: 'akron', input: { by: 'Plant IT' } });
+    expect(site?.environments.map(({ environment }) => environment.stage)).toEqual(['prod', 'staging']);
+  });
+
+  it.each([
+    {
+      reason: 'a stage that nobody knows in a name',
+      files: { 'akron.test.yaml': GOOD },
+      problem: /^akron\.test\.yaml: its second part must be one of dev, staging, prod, got test$/,
+    },
+    {
+      reason: 'nothing that was weighed',
+      files: { 'akron.prod.yaml': undecided },
+      problem: /^akron\.prod\.yaml: none has a section decision/,
+    },
+    {
+      reason: 'two decisions of a site',
+      files: { 'akron.prod.yaml': GOOD, 'akron.staging.yaml': staging(GOOD) },
+      problem: /^akron\.staging\.yaml:36: decision is in akron\.prod\.yaml already: keep one of them$/,
+    },
+  ])('with $reason is refused', ({ files, problem }) => {
+    expect(told(folderOf(files))).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it('is answered with what is wrong in every file', () => {
+    const own = folderOf({ 'akron.prod.yaml': GOOD.replace('aws', 'ibm'), 'akron.dev.yaml': 'site: akron' });
+    expect(new Set(told(own).map((each) => each.split(':')[0]))).toEqual(
+      new Set(['akron.prod.yaml', 'akron.dev.yaml']),
+    );
+  });
+
+  it('that is not there is named', () => {
+    expect(told(join(folder, 'absent'))).toEqual([
+      expect.stringMatching(/cannot be read: .*ENOENT.*; name the folder of environments/),
+    ]);
+  });
+});
+
+describe('a file of prices', () => {
+  const good = () => readFileSync('environments/prices/gcp.yaml', 'utf8');
+  const pricesWith = (text: string) => {
+    const own = mkdtempSync(join(folder, 'prices-'));
+    mkdirSync(own, { recursive: true });
+    for (const cloud of ['aws', 'azure'])
+      writeFileSync(join(own, `${cloud}.yaml`), readFileSync(`environments/prices/${cloud}.yaml`));
+    writeFileSync(join(own, 'gcp.yaml'), text);
+    return problemsOf(() => loadPrices(own)).map((each) => each.replace(/prices-[^/]+\//, ''));
+  };
+
+  it('has a price with its date, source and trust for each item', () => {
+    const { gcp } = loadPrices('environments/prices');
+    expect(gcp.items.throughputTib).toEqual({
+      usd: 40,
+      per: 'TiB published, and again for each delivery; 10 GiB a month are free',
+      asOf: '2026-11',
+      trust: 'list',
+      source: 'https://cloud.google.com/pubsub/pricing',
+    });
+  });
+
+  it.each([
+    [
+      'an item that is not there',
+      /^ {2}throughputTib.*\n/m,
+      '',
+      /^gcp\.yaml:5: items\.throughputTib is missing: it must be a mapping of usd, per, asOf, trust, source, basis$/,
+    ],
+    [
+      'an item that nothing uses',
+      /^ {2}throughputTib/m,
+      '  other: { usd: 1 }\n  throughputTib',
+      /^gcp\.yaml:6: items\.other is no key here; there are throughputTib, /,
+    ],
+    [
+      'a trust that nobody knows',
+      'trust: list',
+      'trust: sure',
+      /^gcp\.yaml:6: items\.throughputTib\.trust must be one of list, secondary, unverified, estimate, got "sure"$/,
+    ],
+    [
+      'an estimate without a basis',
+      'trust: list',
+      'trust: estimate',
+      /^gcp\.yaml:6: items\.throughputTib\.basis must say how the price was estimated/,
+    ],
+    [
+      'a price below nothing',
+      'usd: 40',
+      'usd: -40',
+      /^gcp\.yaml:6: items\.throughputTib\.usd must be a number, 0\.\., got -40$/,
+    ],
+  ])('with %s is answered by its line', (_what, from, to, line) => {
+    const text = good().replace(from, to);
+    expect(text).not.toBe(good());
+    expect(pricesWith(text)).toEqual([expect.stringMatching(line)]);
+  });
+});

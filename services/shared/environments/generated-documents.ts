@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { CLOUDS } from '#core/decision/cloud.ts';
+import { CRITERION_MEANING } from '#core/decision/decide.ts';
+import { environmentSchema } from '#core/decision/environment.ts';
+import { priceListSchema, TRUST_MEANING } from '#core/decision/prices.ts';
+import { allowedBy, type Field } from './json-schema.ts';
+
+/** For editors, by path: what completes and checks environments and prices while they are written. */
+export function generatedSchemas(): Readonly<Record<string, unknown>> {
+  return {
+    'environments/schemas/environment.json': schemaOf(environmentSchema),
+    ...Object.fromEntries(
+      CLOUDS.map((cloud) => [`environments/schemas/prices-${cloud}.json`, schemaOf(priceListSchema(cloud))]),
+    ),
+  };
+}
+
+/** docs/environments.md: every key with what it takes. */
+export function environmentsPage(): string {
+  return [
+    '# Environments',
+    '',
+    '<!-- Written by `npm run docs:environments` from the schema: change that. -->',
+    '',
+    'One file a site and stage, `environments/<site>.<stage>.yaml`, says where it runs, what its machines send, how large it is and what it may cost. It has no logic and no secrets. What is wrong in it is answered by file and line, all at once. The first line of the examples has editors complete and check it (`schemas/environment.json`).',
+    '',
+    '`npx tribo decide <site>` sizes and prices the site on each cloud and weighs them; `--write` puts that into [cloud_decision.md](cloud_decision.md) and the chosen provider into the environments. A test fails where the two disagree. Nothing is provisioned of a site without a decision, above its budget, or, but for `dev`, above $0.01 for 1,000 accepted readings.',
+    '',
+    '| Key | Takes | Without it | What it says |',
+    '|---|---|---|---|',
+    ...rowsOf(schemaOf(environmentSchema), ''),
+    '',
+    '## Moving to another cloud',
+    '',
+    'Regions are named for each cloud, so that `provider:` alone moves a site: where a region has no name for the new cloud, or one outside `residency`, the file is refused. A region with a `provider` of its own stays there.',
+    '',
+    '## What is weighed',
+    '',
+    ...Object.entries(CRITERION_MEANING).map(([criterion, meaning]) => `- **${criterion}**: ${meaning}.`),
+    '',
+    'A cloud without a region within the residency, or with a service that does not take the load, is not weighed. The score is the mean of the four by their weights; the highest is the choice, of equal ones the cheapest.',
+    '',
+    '## What is priced, and how far to trust it',
+    '',
+    'Prices are data: `environments/prices/<cloud>.yaml`, each with its date, source and trust.',
+    '',
+    ...Object.entries(TRUST_MEANING).map(([trust, meaning]) => `- **${trust}**: ${meaning}.`),
+    '',
+    'They are list prices of one region of the United States: other regions differ, in Europe by some percent, elsewhere by more. Not in them: traffic out to the internet, discounts and commitments, support, taxes, models behind endpoints (the embedded runtime is part of the services), a third region.',
+    '',
+    'Sizes follow the limits of the services: shards by bytes and records in and by bytes out to every consumer group, throughput units the same for a whole namespace, units of IoT Hub by messages of 4 KB a day and sends a second, at `peakFactor` times the mean where a limit is by the second. Measured are bytes in PostgreSQL, of windows and in the raw archive; estimates are the vCPU that a message takes in each service, the readings that a vCPU of the database takes, events of waveforms, logs and queries. They are named as such where they stand (core/decision/demand.ts).',
+    '',
+  ].join('\n');
+}
+
+function schemaOf(schema: z.ZodType): Field {
+  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+}
+
+function rowsOf({ properties = {}, required = [] }: Field, prefix: string): readonly string[] {
+  return Object.entries(properties).flatMap(([key, field]) => {
+    const name = `${prefix}${key}`;
+    const without = required.includes(key)
+      ? 'refused'
+      : field.default === undefined || typeof field.default === 'object'
+        ? ''
+        : `\`${JSON.stringify(field.default)}\``;
+    const row = `| \`${name}\` | ${takenBy(field)} | ${without} | ${field.description ?? ''} |`;
+    const below = field.items?.properties ? rowsOf(field.items, `${name}[].`) : rowsOf(field, `${name}.`);
+    return [row, ...below];
+  });
+}
+
+function takenBy(field: Field): string {
+  if (field.properties) return 'a mapping';
+  if (field.items?.enum) return `${allowedBy(field)}: ${field.items.enum.join(', ')}`;
+  return allowedBy(field);
+}
