@@ -32,6 +32,7 @@ const range = z
 const tag = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,61}$/, '1..62 letters, digits, spaces and _ . @ -');
 const days = (most: number) => z.int().min(1).max(most);
 const share = z.int().min(0).max(10);
+const known = z.int().min(0).max(5);
 
 const region = z.strictObject({
   provider: z
@@ -102,9 +103,9 @@ const decision = z.strictObject({
     .describe('Whose directory the people of the site are in already: Cognito, Entra ID, Google, or another.'),
   experience: z
     .strictObject({
-      aws: z.int().min(0).max(5),
-      azure: z.int().min(0).max(5),
-      gcp: z.int().min(0).max(5),
+      aws: known.describe('Of AWS.'),
+      azure: known.describe('Of Azure.'),
+      gcp: known.describe('Of Google Cloud.'),
     })
     .describe('What those who will run it know of each cloud, from 0 to 5.'),
   weights: z
@@ -127,15 +128,18 @@ export const environmentSchema = z.strictObject({
       aws: z
         .string()
         .regex(/^\d{12}$/, 'the 12 digits of an account, in quotes')
-        .optional(),
+        .optional()
+        .describe('The account at AWS.'),
       azure: z
         .string()
         .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'the id of a subscription')
-        .optional(),
+        .optional()
+        .describe('The subscription at Azure.'),
       gcp: z
         .string()
         .regex(/^[a-z][a-z0-9-]{4,28}[a-z0-9]$/, 'the id of a project')
-        .optional(),
+        .optional()
+        .describe('The project at Google Cloud.'),
     })
     .optional()
     .describe('The account, subscription or project; without it, that of whoever deploys.'),
@@ -174,9 +178,9 @@ export const environmentSchema = z.strictObject({
     .describe('What it may cost.'),
   tags: z
     .strictObject({
-      project: tag,
-      costCenter: tag,
-      owner: mail,
+      project: tag.describe('What it belongs to.'),
+      costCenter: tag.describe('Who pays.'),
+      owner: mail.describe('Who answers for it.'),
     })
     .describe('On every resource, beside environment and tenant.'),
   decision: decision

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CLOUDS, type Cloud } from './cloud.ts';
+import type { Cloud } from './cloud.ts';
 
 /** How far a price can be relied on. */
 const TRUST = ['list', 'secondary', 'unverified', 'estimate'] as const;
@@ -159,6 +159,3 @@ export function trustCounts(prices: readonly Price[]): Readonly<Record<Trust, nu
     estimate: count('estimate'),
   };
 }
-
-/** Clouds in the order in which they are told. */
-export const PRICED_CLOUDS: readonly Cloud[] = CLOUDS;
