@@ -72,7 +72,11 @@ module.exports = {
       comment: "A stack's outputs are the adapter's configuration, and nothing else of it.",
       severity: 'error',
       from: { path: '^infra/' },
-      to: { path: '^(adapters|services|core)/', pathNot: '^adapters/[^/]+/[^/]+/config\\.ts$' },
+      // What a site is and where it was decided to be is what stacks are made of.
+      to: {
+        path: '^(adapters|services|core)/',
+        pathNot: ['^adapters/[^/]+/[^/]+/config\\.ts$', '^core/decision/', '^services/shared/environments/'],
+      },
     },
     {
       name: 'no-cycles',

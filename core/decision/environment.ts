@@ -4,7 +4,6 @@ import { JURISDICTIONS } from './regions.ts';
 
 /** How far a site's environment is from the machines that matter. */
 export const STAGES = ['dev', 'staging', 'prod'] as const;
-export type Stage = (typeof STAGES)[number];
 
 /** How much the services and the database have at the least; load makes it more. */
 export const SIZES = ['small', 'standard', 'large'] as const;
