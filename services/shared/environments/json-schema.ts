@@ -29,7 +29,7 @@ export function keysOf({ properties = {} }: Field): readonly string[] {
 /** What a field takes, in words. */
 export function allowedBy(field: Field): string {
   if (field.enum) return field.enum.length === 1 ? String(field.enum[0]) : `one of ${field.enum.join(', ')}`;
-  if (field.const !== undefined) return String(field.const);
+  if (field.const !== undefined) return JSON.stringify(field.const);
   switch (field.type) {
     case 'integer':
       return `a whole number${between(field.minimum, field.maximum)}`;
