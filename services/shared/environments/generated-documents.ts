@@ -54,7 +54,7 @@ export function environmentsPage(): string {
 }
 
 function schemaOf(schema: z.ZodType): Field {
-  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Field;
 }
 
 function rowsOf({ properties = {}, required = [] }: Field, prefix: string): readonly string[] {
