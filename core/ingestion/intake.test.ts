@@ -668,6 +668,20 @@ describe('a waveform', () => {
   });
 
   it.each([
+    ['samples are kept again', (world: World) => world.intake.accept(waveform({ id: 'w-2' }))],
+    ['none came for a minute', async (world: World) => world.clock.advance(60_001)],
+  ])('is told of where its samples cannot be kept, until %s', async (_until, pass) => {
+    const world = await open();
+    world.objects.full = true;
+    await expect(world.intake.accept(waveform({ id: 'w-1' }))).rejects.toThrow();
+    const problem = 'intake takes no waveforms, as it cannot keep their samples: the disk is full';
+    expect([world.intake.samplesProblem(), world.intake.isReady()]).toEqual([problem, true]);
+    world.objects.full = false;
+    await pass(world);
+    expect(world.intake.samplesProblem()).toBeUndefined();
+  });
+
+  it.each([
     ['a bad one', waveform({ sampleRateHz: 0 }), 'invalid_sample_rate'],
     [
       'a sensor with a path for a name',

@@ -20,6 +20,7 @@ import { QuarantineReporter } from './quarantine-reporter.ts';
 import { Receipts } from './receipts.ts';
 import { rebuildReceipts } from './receipts-rebuild.ts';
 import { rejection, type RejectionCode } from './rejection.ts';
+import { SampleObjects } from './sample-objects.ts';
 import { readTelemetry, type AdmittedMessage } from './telemetry.ts';
 import { TurnPublisher, type AppendListener } from './turn-publisher.ts';
 import { readWaveformJson, readWaveformRaw, type WaveformHeader, type WaveformMessage } from './waveform.ts';
@@ -100,6 +101,7 @@ export class Intake implements DeviceIntake {
   readonly #receipts: Receipts;
   readonly #machines: MachineDirectory;
   readonly #publisher: TurnPublisher;
+  readonly #objects: SampleObjects;
   readonly #assembly: WaveformAssembly;
   readonly #quarantine: QuarantineReporter;
   readonly #backlogs: BacklogWatch | undefined;
@@ -124,7 +126,8 @@ export class Intake implements DeviceIntake {
     this.#publisher = new TurnPublisher(stream, this.#pressure, options);
     this.#backlogs = backlogs && new BacklogWatch(backlogs, this.#pressure, options, onProblem);
     this.#quarantine = new QuarantineReporter(machines, onProblem);
-    this.#assembly = new WaveformAssembly(objects, clock, {
+    this.#objects = new SampleObjects(objects, clock);
+    this.#assembly = new WaveformAssembly(this.#objects, clock, {
       completeWithinMs: options.waveformCompleteWithinMs,
       maxOpen: options.maxOpenWaveforms,
       maxOpenPerMachine: options.maxOpenWaveformsPerMachine,
@@ -205,6 +208,11 @@ export class Intake implements DeviceIntake {
       return cause === undefined ? PRESSURE_IN_WORDS[reason] : `${PRESSURE_IN_WORDS[reason]}: ${cause}`;
     });
     return `intake takes no more ${kind === 'waveform' ? 'waveforms' : 'telemetry'} for now: ${why.join('; ')}`;
+  }
+
+  /** Why waveforms fail one by one, although intake would take them; undefined while it can keep their samples. */
+  samplesProblem(): string | undefined {
+    return this.#objects.problem();
   }
 
   #causeOf(reason: PressureReason, kind: IntakeKind): string | undefined {
@@ -435,7 +443,7 @@ export class Intake implements DeviceIntake {
       const pending = new PendingEvent(this.#receipts, machine, event, header.ts, acknowledgement);
       try {
         const object = waveformObject(machine.key, reference, bytes);
-        const stored = this.#dependencies.objects.put(reference.objectKey, object, { ifAbsent: true });
+        const stored = this.#objects.put(reference.objectKey, object, { ifAbsent: true });
         await machine.waveforms.run(stored, () => {
           this.#publisher.append('raw-waveform', event, {
             durable: () => pending.durable(),

@@ -113,7 +113,10 @@ export async function startIngestion<Gateway extends DeviceGateway>(
     readiness: {
       intake: () => (intake.isReady() ? undefined : refusals(intake)),
     },
-    attention: { 'back-pressure': () => (intake.isReady() ? refusals(intake) : undefined) },
+    attention: {
+      'back-pressure': () => (intake.isReady() ? refusals(intake) : undefined),
+      samples: () => intake.samplesProblem(),
+    },
     refused: () => refusedByTenant(intake),
     close: async () => {
       // What devices have in flight is acknowledged before intake stops taking.
