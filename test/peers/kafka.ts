@@ -75,6 +75,12 @@ export class Kafka implements AsyncDisposable {
     this.#process = await PeerProcess.start({ name: 'Kafka', command: this.#command, isReady: () => answers(broker) });
   }
 
+  /** Ends the broker as a power cut would. */
+  async kill(): Promise<void> {
+    if (this.#process) process.kill(this.#process.pid, 'SIGKILL');
+    await this.stop();
+  }
+
   async stop(): Promise<void> {
     await this.#process?.[Symbol.asyncDispose]();
     this.#process = undefined;

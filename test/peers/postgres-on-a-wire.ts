@@ -4,7 +4,7 @@ import { TcpFaults } from './tcp-faults.ts';
 /** A server of PostgreSQL, and the wire to it, which can be cut and held. */
 export class PostgresOnAWire implements AsyncDisposable {
   readonly wire: TcpFaults;
-  readonly #postgres: Postgres;
+  readonly server: Postgres;
 
   static async start(): Promise<PostgresOnAWire> {
     const postgres = await Postgres.start();
@@ -12,17 +12,17 @@ export class PostgresOnAWire implements AsyncDisposable {
   }
 
   private constructor(postgres: Postgres, wire: TcpFaults) {
-    this.#postgres = postgres;
+    this.server = postgres;
     this.wire = wire;
   }
 
   /** Over the wire, to a schema of its own. */
   freshConnection() {
-    return { ...this.#postgres.freshConnection(), port: this.wire.port };
+    return { ...this.server.freshConnection(), port: this.wire.port };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.wire[Symbol.asyncDispose]();
-    await this.#postgres[Symbol.asyncDispose]();
+    await this.server[Symbol.asyncDispose]();
   }
 }

@@ -63,8 +63,17 @@ export class Postgres implements AsyncDisposable {
 
   /** Kills it as a power cut would, and starts it again on the same port. */
   async restart(): Promise<void> {
+    await this.kill();
+    await this.startAgain();
+  }
+
+  async kill(): Promise<void> {
     process.kill(this.#process.pid, 'SIGQUIT');
     await this.#process[Symbol.asyncDispose]();
+  }
+
+  /** On the same port, once it was killed. */
+  async startAgain(): Promise<void> {
     this.#process = await serve(this.#folder, this.port, this.#settings);
   }
 

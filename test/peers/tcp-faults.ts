@@ -8,6 +8,7 @@ export class TcpFaults implements AsyncDisposable {
   #isHeld = false;
   #isDown = false;
   #bytesUntilCut = Infinity;
+  #holdAt: { readonly sent: string; readonly held: () => void } | undefined;
 
   /** `port`: where the peer has to know it. */
   static async start(target: { readonly port: number }, port = 0): Promise<TcpFaults> {
@@ -63,6 +64,13 @@ export class TcpFaults implements AsyncDisposable {
     for (const { client, peer } of this.#pairs) for (const socket of [client, peer]) socket.pause();
   }
 
+  /** Holds as soon as something with these characters has gone to the peer; resolves then. */
+  holdOnceSent(sent: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#holdAt = { sent, held: resolve };
+    });
+  }
+
   letGo(): void {
     this.#isHeld = false;
     for (const { client, peer } of this.#pairs) for (const socket of [client, peer]) socket.resume();
@@ -93,11 +101,20 @@ export class TcpFaults implements AsyncDisposable {
     this.#bytesUntilCut -= chunk.length;
     if (this.#bytesUntilCut >= 0) {
       pipe(chunk, client, peer);
+      this.#holdAfter(chunk);
       return;
     }
     peer.write(chunk.subarray(0, this.#bytesUntilCut + chunk.length));
     this.#bytesUntilCut = Infinity;
     this.cut();
+  }
+
+  #holdAfter(chunk: Buffer): void {
+    const { sent, held } = this.#holdAt ?? {};
+    if (sent === undefined || !chunk.includes(sent, 0, 'latin1')) return;
+    this.#holdAt = undefined;
+    this.hold();
+    held?.();
   }
 }
 

@@ -1,18 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MachineKey } from '#core/domain/ids.ts';
+import { sendTelemetry } from './edge-requests.ts';
 import { MqttDevice } from './mqtt-device.ts';
-import type { DeviceLogin } from './platform-process.ts';
+import type { DeviceLogin, PlatformProcess } from './platform-process.ts';
 
 const AGAIN_MS = 100;
 
-/** How a device is connected: it does not connect again by itself. */
-export interface DeviceConnection {
+/** How a device sends: it does not connect again by itself. */
+export interface SendingConnection {
   /** Resolves when the message is acknowledged; rejects when the connection ends before. */
   publishTo(topic: string, payload: string): Promise<void>;
-  onCommand(machine: MachineKey, listener: (payload: Uint8Array) => void): Promise<void>;
   disconnect(): Promise<void>;
   /** Without a word to the broker. */
   cut(): void;
+}
+
+/** How a device is connected that hears commands, too. */
+export interface DeviceConnection extends SendingConnection {
+  onCommand(machine: MachineKey, listener: (payload: Uint8Array) => void): Promise<void>;
 }
 
 /** What a device sends: under one id, however often it has to be sent. */
@@ -34,19 +39,31 @@ export function toBroker(port: number, { device, secret }: DeviceLogin): () => P
   return () => MqttDevice.connect(port, { clientId: device, username: device, password: secret });
 }
 
+/** What sends a machine's messages by HTTP: those that are refused, or not answered in time, are to be sent again. */
+export function toHttp(platform: PlatformProcess, machine: string): () => Promise<SendingConnection> {
+  return async () => ({
+    publishTo: async (_topic, payload) => {
+      const { status, problem } = await sendTelemetry(platform, machine, [JSON.parse(payload) as object]);
+      if (status !== 202) throw new Error(`${machine} was answered ${status}: ${problem?.detail}`);
+    },
+    disconnect: async () => undefined,
+    cut: () => undefined,
+  });
+}
+
 /**
  * A device that sends each message until it is acknowledged: on a new connection where the broker was away. So it knows of every message
  * that it was acknowledged, and the platform gets some of them twice.
  */
 export class ResendingDevice {
-  readonly #connect: () => Promise<DeviceConnection>;
+  readonly #connect: () => Promise<SendingConnection>;
   readonly #next: (count: number) => DeviceSample;
   readonly #acknowledged: string[] = [];
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
-  #device: DeviceConnection | undefined;
+  #device: SendingConnection | undefined;
 
-  constructor(connect: () => Promise<DeviceConnection>, next: (count: number) => DeviceSample, pace: Pace) {
+  constructor(connect: () => Promise<SendingConnection>, next: (count: number) => DeviceSample, pace: Pace) {
     this.#connect = connect;
     this.#next = next;
     this.#running = this.#run(pace);

@@ -1,4 +1,4 @@
-import { answered, type WireFault } from '../http-faults.ts';
+import { answered, cutAfter, cutBefore, late, type WireFault } from '../http-faults.ts';
 import type { WireRequest } from '../wire-server.ts';
 
 /** An error as services of AWS answer it. */
@@ -6,6 +6,31 @@ export const awsError = (status: number, type: string) =>
   answered(status, JSON.stringify({ __type: type, message: 'by the test' }), {
     'content-type': 'application/x-amz-json-1.1',
   });
+
+/** Takes every other record only, as a shard that has no room does: the rest of the request comes back with an error each. */
+export const throttleSome: WireFault = async (request, pass) => {
+  const { Records: records, ...rest } = JSON.parse(request.body.toString()) as { Records: readonly unknown[] };
+  const taken = records.filter((_, index) => index % 2 === 1);
+  const body = Buffer.from(JSON.stringify({ ...rest, Records: taken }));
+  const answer = taken.length > 0 ? await pass({ body }) : undefined;
+  const results = answer ? (JSON.parse(answer.body.toString()) as { Records: unknown[] }).Records : [];
+  const refused = { ErrorCode: 'ProvisionedThroughputExceededException', ErrorMessage: 'Rate exceeded' };
+  const all = records.map((_, index) => (index % 2 === 1 ? results.shift() : refused));
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/x-amz-json-1.1' },
+    body: Buffer.from(JSON.stringify({ FailedRecordCount: records.length - taken.length, Records: all })),
+  };
+};
+
+/** What may become of any request; answers are late by so much. */
+export const anyFault = (lateMs: number): readonly WireFault[] => [
+  awsError(500, 'InternalFailure'),
+  awsError(400, 'ProvisionedThroughputExceededException'),
+  cutBefore,
+  cutAfter,
+  late(lateMs),
+];
 
 /** Of so many requests to an operation the last fails, again and again: irregular, so that what takes several calls succeeds at some time. */
 const GAPS = [2, 5, 3, 8, 4];

@@ -4,11 +4,11 @@ import type { Kinesis } from '@aws-sdk/client-kinesis';
 import { kinesisEventStreamConfigSchema } from '#adapters/aws/kinesis-event-stream/config.ts';
 import { KinesisEventStream } from '#adapters/aws/kinesis-event-stream/kinesis-event-stream.ts';
 import { until } from '#core/contracts/until.ts';
-import { cutAfter, cutBefore, HttpFaults, late, type WireFault } from '../http-faults.ts';
+import { HttpFaults } from '../http-faults.ts';
 import { makeTable } from '../moto-table.ts';
 import { Moto } from '../moto.ts';
 import { expectAllInOrder } from '../stream-under-faults.ts';
-import { awsError, inTurn } from './aws-faults.ts';
+import { anyFault, awsError, inTurn, throttleSome } from './aws-faults.ts';
 
 const REGION = 'eu-central-1';
 const TIMEOUT_MS = 500;
@@ -57,29 +57,7 @@ async function makeSite() {
   };
 }
 
-/** Takes every other record only, as a shard that has no room does: the rest of the request comes back with an error each. */
-const throttleSome: WireFault = async (request, pass) => {
-  const { Records: records, ...rest } = JSON.parse(request.body.toString()) as { Records: readonly unknown[] };
-  const taken = records.filter((_, index) => index % 2 === 1);
-  const body = Buffer.from(JSON.stringify({ ...rest, Records: taken }));
-  const answer = taken.length > 0 ? await pass({ body }) : undefined;
-  const results = answer ? (JSON.parse(answer.body.toString()) as { Records: unknown[] }).Records : [];
-  const refused = { ErrorCode: 'ProvisionedThroughputExceededException', ErrorMessage: 'Rate exceeded' };
-  const all = records.map((_, index) => (index % 2 === 1 ? results.shift() : refused));
-  return {
-    status: 200,
-    headers: { 'content-type': 'application/x-amz-json-1.1' },
-    body: Buffer.from(JSON.stringify({ FailedRecordCount: records.length - taken.length, Records: all })),
-  };
-};
-
-const ANY: readonly WireFault[] = [
-  awsError(500, 'InternalFailure'),
-  awsError(400, 'ProvisionedThroughputExceededException'),
-  cutBefore,
-  cutAfter,
-  late(TIMEOUT_MS + 100),
-];
+const ANY = anyFault(TIMEOUT_MS + 100);
 
 describe('Kinesis behind a bad network', () => {
   it('throttles some records of a request: none is lost, and none overtakes another of its machine', async () => {

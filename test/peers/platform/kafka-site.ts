@@ -11,18 +11,23 @@ const PARTITIONS = 4;
 /** What every cloud can run: Kafka, PostgreSQL, and a store that speaks S3's protocol. */
 export function kafkaSite(): Promise<Site> {
   return siteOn([Kafka.start(), Postgres.start(), Moto.start()], async ([kafka, postgres, moto]) => {
-    await kafka.createTopics(
-      STREAMS.map((stream) => `tribo.${stream}`),
-      { partitions: PARTITIONS },
-    );
-    return {
-      ports: {
-        kafka: { brokers: [kafka.broker], tls: false, sessionTimeoutMs: 3000 },
-        postgres: postgres.freshConnection(),
-        eventStream: 'kafka',
-        objectStore: { adapter: 'aws', ...(await makeBucket(moto)) },
-        ...inPostgres(),
-      },
-    };
+    await makeTopics(kafka);
+    return { ports: { ...kafkaPorts(kafka.broker, await makeBucket(moto)), postgres: postgres.freshConnection() } };
   });
+}
+
+/** Those of the platform's streams. */
+export function makeTopics(kafka: Kafka): Promise<void> {
+  const topics = STREAMS.map((stream) => `tribo.${stream}`);
+  return kafka.createTopics(topics, { partitions: PARTITIONS });
+}
+
+/** Settings of the site but those of PostgreSQL. */
+export function kafkaPorts(broker: string, bucket: object) {
+  return {
+    kafka: { brokers: [broker], tls: false, sessionTimeoutMs: 3000 },
+    eventStream: 'kafka',
+    objectStore: { adapter: 'aws', ...bucket },
+    ...inPostgres(),
+  };
 }

@@ -1,0 +1,77 @@
+import { kafkaEventStreamConfigSchema } from '#adapters/kafka/kafka-event-stream/config.ts';
+import { KafkaEventStream } from '#adapters/kafka/kafka-event-stream/kafka-event-stream.ts';
+import { Kafka } from '../kafka.ts';
+import { Moto } from '../moto.ts';
+import { freePort } from '../peer-process.ts';
+import { PostgresOnAWire } from '../postgres-on-a-wire.ts';
+import { TcpFaults } from '../tcp-faults.ts';
+import { databaseFailsOver, type Fault, type FaultySite, type FaultySiteKind } from './faulty-site.ts';
+import { kafkaPorts, makeTopics } from './kafka-site.ts';
+import { makeBucket } from './moto-bucket.ts';
+import { siteOn } from './site.ts';
+
+const TIMEOUT_MS = 3000;
+const CUT_EVERY_MS = 700;
+const CUT_AFTER_BYTES = 700;
+
+interface FaultyKafkaSite extends FaultySite {
+  readonly kafka: Kafka;
+  readonly wire: TcpFaults;
+}
+
+async function start(): Promise<FaultyKafkaSite> {
+  const advertisedPort = await freePort();
+  const kafka = await Kafka.start({ advertisedPort });
+  let wires: Pick<FaultyKafkaSite, 'wire' | 'postgres' | 'openStream'> | undefined;
+  const starting = [
+    Promise.resolve(kafka),
+    PostgresOnAWire.start(),
+    Moto.start(),
+    TcpFaults.start({ port: Number(kafka.broker.split(':')[1]) }, advertisedPort),
+  ] as const;
+  const site = await siteOn(starting, async ([, postgres, moto, wire]) => {
+    await makeTopics(kafka);
+    const { kafka: family, ...rest } = kafkaPorts(`127.0.0.1:${wire.port}`, await makeBucket(moto));
+    const settings = { ...family, timeoutMs: TIMEOUT_MS };
+    const openStream = () =>
+      KafkaEventStream.open(kafkaEventStreamConfigSchema.parse({ ...settings, source: 'observer' }), {
+        onFailure: () => undefined,
+      });
+    wires = { wire, postgres, openStream };
+    return { ports: { ...rest, kafka: settings, postgres: postgres.freshConnection() } };
+  });
+  return { ...site, kafka, ...wires! };
+}
+
+const FAULTS: readonly Fault<FaultyKafkaSite>[] = [
+  {
+    what: 'connections are cut again and again, also in the middle of what is sent',
+    begin: ({ wire }) => {
+      let times = 0;
+      const timer = setInterval(() => {
+        if (++times % 2 === 0) wire.cut();
+        else wire.cutAfter(CUT_AFTER_BYTES);
+      }, CUT_EVERY_MS);
+      return { times: () => times, end: () => clearInterval(timer) };
+    },
+  },
+  {
+    what: 'the broker does not answer',
+    told: /intake takes no more .*no answer/,
+    begin: ({ wire }) => {
+      wire.hold();
+      return { end: () => wire.letGo() };
+    },
+  },
+  {
+    what: 'the broker is killed',
+    told: /intake takes no more /,
+    begin: async ({ kafka }) => {
+      await kafka.kill();
+      return { end: () => kafka.restart() };
+    },
+  },
+  databaseFailsOver,
+];
+
+export const FAULTY_KAFKA: FaultySiteKind<FaultyKafkaSite> = { name: 'Kafka and PostgreSQL', start, faults: FAULTS };

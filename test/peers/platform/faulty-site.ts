@@ -1,0 +1,48 @@
+import type { EventStream } from '#core/ports/event-stream.ts';
+import type { PostgresOnAWire } from '../postgres-on-a-wire.ts';
+import type { Site } from './site.ts';
+
+/** A site whose platform reaches its peers over wires that can fail. */
+export interface FaultySite extends Site {
+  readonly postgres: PostgresOnAWire;
+  /** The site's stream as somebody else reads it who is not troubled by the faults, or gets over them. */
+  openStream(): Promise<EventStream>;
+}
+
+/** A fault that has begun. */
+export interface BegunFault {
+  /** How often something was refused, cut or lost. */
+  readonly times?: () => number;
+  readonly end: () => Promise<void> | void;
+}
+
+/** Something that goes wrong for a while around a platform that works. */
+export interface Fault<Place extends FaultySite> {
+  readonly what: string;
+  readonly begin: (place: Place) => Promise<BegunFault> | BegunFault;
+  /** What the platform says to whoever asks how it is; absent: its work goes on all the while. */
+  readonly told?: RegExp;
+  readonly atLeastMs?: number;
+}
+
+export interface FaultySiteKind<Place extends FaultySite> {
+  readonly name: string;
+  readonly start: () => Promise<Place>;
+  /** One after the other, on one platform. */
+  readonly faults: readonly Fault<Place>[];
+}
+
+/** So begins what COPY sends in its binary format. */
+const COPY_BEGINS = 'PGCOPY';
+
+/** The server dies while it takes rows, and another is there a while later, as in a failover. */
+export const databaseFailsOver: Fault<FaultySite> = {
+  what: 'PostgreSQL dies in the middle of a COPY',
+  told: /time-series-store: .*PostgreSQL/,
+  begin: async ({ postgres: { wire, server } }) => {
+    await wire.holdOnceSent(COPY_BEGINS);
+    await server.kill();
+    wire.letGo();
+    return { end: () => server.startAgain() };
+  },
+};
