@@ -9,7 +9,7 @@ import { closeProducer, stopLostRenewals } from './token-renewals.ts';
 /** An event as it is sent. */
 export interface OutgoingEvent {
   readonly body: Uint8Array;
-  readonly properties: Readonly<Record<string, string>>;
+  readonly properties?: Readonly<Record<string, string>>;
 }
 
 /** An event as it is received. */
@@ -140,7 +140,7 @@ class SdkClient implements EventHubsClient {
       stopLostRenewals(producer);
       const batch = await producer.createBatch({ partitionId: String(partition), abortSignal });
       return {
-        tryAdd: ({ body, properties }) => batch.tryAdd({ body, properties: { ...properties } }),
+        tryAdd: ({ body, properties }) => batch.tryAdd({ body, ...(properties && { properties: { ...properties } }) }),
         send: () => this.#call(what, undefined, (stopped) => producer.sendBatch(batch, { abortSignal: stopped })),
       };
     });

@@ -3,8 +3,8 @@ import type { ItemTotals, PartitionedLog, Place, PublishedRecord } from '#core/d
 import type { MachineEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
-import type { Batch, EventHubsClient } from './client.ts';
-import { encodedBytes, encodeEvent } from './event-codec.ts';
+import type { Batch, EventHubsClient, OutgoingEvent } from './client.ts';
+import { encodedBytes, encodeEvents, withTotals } from './event-codec.ts';
 import { itemsByPartition, type HubReader } from './hub-reader.ts';
 
 /**
@@ -43,9 +43,10 @@ export class HubLog implements PartitionedLog {
     records: readonly PublishedRecord<Place>[],
     totalsAfter: (count: number) => ItemTotals,
   ): Promise<number> {
+    const events = encodeEvents(records);
     for (let count = records.length; count > 0;) {
       const batch = await this.#client.openBatch(this.name, partition);
-      const added = fill(batch, records.slice(0, count), totalsAfter(count));
+      const added = fill(batch, events.slice(0, count), totalsAfter(count));
       if (added === count) {
         await batch.send();
         return count;
@@ -65,11 +66,9 @@ export class HubLog implements PartitionedLog {
   }
 }
 
-/** How many of the records the batch takes. */
-function fill(batch: Batch, records: readonly PublishedRecord<Place>[], totals: ItemTotals): number {
-  const last = records.length - 1;
-  const tooMany = records.findIndex(
-    ({ event, stamp }, index) => !batch.tryAdd(encodeEvent(event, stamp, index === last ? totals : undefined)),
-  );
-  return tooMany < 0 ? records.length : tooMany;
+/** How many of the events the batch takes. */
+function fill(batch: Batch, events: readonly OutgoingEvent[], totals: ItemTotals): number {
+  const last = events.length - 1;
+  const tooMany = events.findIndex((event, index) => !batch.tryAdd(index === last ? withTotals(event, totals) : event));
+  return tooMany < 0 ? events.length : tooMany;
 }
