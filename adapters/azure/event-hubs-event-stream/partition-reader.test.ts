@@ -46,26 +46,48 @@ function eventsOf(from: number, count: number, bytes = 10): IncomingEvent[] {
 
 describe('a reader of a partition', () => {
   it.each([
-    ['events', 100, 10, 10],
-    ['bytes', 10, 1_000_000, 1],
-  ])('lets its receiver wait while too many %s wait, until some are taken', async (_of, count, bytes, calls) => {
-    const { reader, last } = new Bench();
-    for (let call = 0; call < calls - 1; call++) await last.onEvents(eventsOf(call * count, count, bytes));
-    let goesOn = false;
-    const waiting = last.onEvents(eventsOf((calls - 1) * count, count, bytes)).then(() => (goesOn = true));
+    ['events', [100, 900, 1_000], 10],
+    ['bytes', [10], 1_000_000],
+  ])('lets its receiver wait while too many %s wait, until some are taken', async (_of, counts, bytes) => {
+    const bench = new Bench();
+    let [came, goesOn] = [0, 0];
+    const received = Promise.all(
+      counts.map(async (count) => {
+        const events = eventsOf(came, count, bytes);
+        came += count;
+        await bench.last.onEvents(events);
+        goesOn++;
+      }),
+    );
     await new Promise((resolve) => setImmediate(resolve));
-    expect(goesOn).toBe(false);
-    expect(reader.waiting).toHaveLength(calls * count);
-    reader.take(Math.ceil((calls * count) / 2) + 2);
-    await waiting;
-    await reader.close();
+    expect(goesOn).toBe(counts.length - 1);
+    expect(bench.reader.waiting).toHaveLength(came);
+    bench.reader.take(Math.ceil(came / 2) + 2);
+    await received;
+    await bench.reader.close();
+  });
+
+  it('asks for more at a time of a backlog of small events, and for fewer once they are large', async () => {
+    const bench = new Bench();
+    const [few, many] = [100, 1_000];
+    await bench.last.onEvents(eventsOf(0, few - 1, 600));
+    await bench.last.onEvents(eventsOf(few - 1, few, 600));
+    await bench.last.onEvents(eventsOf(2 * few - 1, 5, 600));
+    await bench.last.onEvents(eventsOf(2 * few + 4, 2, 500_000));
+    expect(bench.begun.map(({ after, maxEvents }) => [after, maxEvents])).toEqual([
+      [-1, few],
+      [2 * few - 2, many],
+      [2 * few + 5, few],
+    ]);
+    expect(bench.open).toBe(1);
+    await bench.reader.close();
   });
 
   it('ends a receiver to which too much may be under way, and begins one after the last that came', async () => {
     const bench = new Bench(41);
     // A few at a time: the SDK asks for a hundred more at each.
     for (let call = 0; call < 40; call++) await bench.last.onEvents(eventsOf(42 + call, 1));
-    await bench.last.onEvents(eventsOf(82, 1_000));
+    await bench.last.onEvents(eventsOf(82, 1_000, 6_000));
     expect(bench.open).toBe(0);
     await bench.last.onEvents(eventsOf(1_082, 5));
     expect(bench.reader.waiting).toHaveLength(1_040);

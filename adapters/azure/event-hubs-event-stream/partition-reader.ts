@@ -1,12 +1,15 @@
 import type { PortError } from '#core/errors.ts';
 import type { HubConsumer, IncomingEvent, Receiver } from './client.ts';
 
-/** So many events are asked for at a time, and wait here at most before no more are. */
-const EVENTS_A_RECEIVE = 100;
-const MAX_WAITING_EVENTS = 1_000;
+/** So many events are asked for at a time: few until it is known how large they are, more of small ones of a backlog, as each answer takes its time. */
+const FEWEST_EVENTS_A_RECEIVE = 100;
+const MOST_EVENTS_A_RECEIVE = 1_000;
+const BYTES_A_RECEIVE = 2 ** 20;
+/** Once so many wait here no more are asked for. */
+const MAX_WAITING_EVENTS = 2_000;
 const MAX_WAITING_BYTES = 4 * 2 ** 20;
-/** The SDK asks for more each time that it is asked, whatever is still to come: beyond so many the receiver is begun anew rather than let wait. */
-const MAX_CREDIT = 2_000;
+/** The SDK asks for more each time that it is asked, whatever is still to come: beyond so many times as many the receiver is begun anew rather than let wait. */
+const MAX_CREDIT_RECEIVES = 20;
 const RETRY_MS = 1_000;
 
 export interface PartitionReaderOptions {
@@ -32,6 +35,8 @@ export class PartitionReader {
   #waitingBytes = 0;
   #last: number;
   #receiver: Receiver | undefined;
+  /** Of the receiver, or the next one. */
+  #eventsAReceive = FEWEST_EVENTS_A_RECEIVE;
   /** At most so many events are under way to the receiver. */
   #credit = 0;
   #whenRoom: () => void = () => undefined;
@@ -75,7 +80,7 @@ export class PartitionReader {
     this.#credit = 0;
     const isCurrent = (): boolean => this.#receiver === receiver;
     const receiver = consumer.receive({
-      ...{ partition, ownerLevel, waitMs, after: this.#last, maxEvents: EVENTS_A_RECEIVE },
+      ...{ partition, ownerLevel, waitMs, after: this.#last, maxEvents: this.#eventsAReceive },
       onEvents: async (events) => {
         if (isCurrent()) await this.#receive(events);
       },
@@ -95,17 +100,36 @@ export class PartitionReader {
   }
 
   async #receive(events: readonly IncomingEvent[]): Promise<void> {
-    this.#credit += EVENTS_A_RECEIVE - events.length;
+    this.#credit += this.#eventsAReceive - events.length;
+    let bytes = 0;
     for (const event of events) {
       if (event.sequenceNumber <= this.#last) continue;
       this.#last = event.sequenceNumber;
       this.#waiting.push(event);
-      this.#waitingBytes += sizeOf(event);
+      bytes += sizeOf(event);
     }
+    this.#waitingBytes += bytes;
     if (events.length > 0) this.#options.onMore();
+    if (this.#resize(events.length, bytes)) {
+      this.#end();
+      if (this.#hasRoom && !this.#isOver) this.#open();
+      return;
+    }
     if (this.#hasRoom) return;
-    if (this.#credit > MAX_CREDIT) this.#end();
+    if (this.#credit > MAX_CREDIT_RECEIVES * this.#eventsAReceive) this.#end();
     else await new Promise<void>((resolve) => (this.#whenRoom = resolve));
+  }
+
+  /** Whether the next receiver is to ask for more or fewer at a time. */
+  #resize(count: number, bytes: number): boolean {
+    if (count === 0 || bytes === 0) return false;
+    const fitting = Math.floor((BYTES_A_RECEIVE * count) / bytes);
+    const wanted = Math.min(MOST_EVENTS_A_RECEIVE, Math.max(FEWEST_EVENTS_A_RECEIVE, fitting));
+    const isBacklog = count >= this.#eventsAReceive;
+    // By half at least: to begin a receiver takes its time, too.
+    const changes = wanted < this.#eventsAReceive / 2 || (isBacklog && wanted > this.#eventsAReceive * 2);
+    if (changes) this.#eventsAReceive = wanted;
+    return changes;
   }
 
   #end(): void {
