@@ -48,7 +48,7 @@ export interface SlowConsumer {
 }
 
 const WORKERS = 8;
-const BATCH_EVENTS = 1000;
+const MOST_BATCH_EVENTS = 1000;
 const WARM_UP_SHARE = 0.1;
 const SLOWNESS = 10;
 const TICK_MS = 10;
@@ -60,6 +60,9 @@ const task = JSON.parse(process.argv[2]!) as ClientTask;
 const peer = await STREAM_PEERS[task.adapter]!();
 const client = await (task.isBare ? peer.openBare(task.place) : peer.openAdapter(task.place));
 await client.declare();
+const mostEvents = peer.mostEvents ?? Infinity;
+/** So that each worker has some batches of the most. */
+const batchEvents = Math.min(MOST_BATCH_EVENTS, Math.ceil(mostEvents / WORKERS / WORKERS));
 const measured = await (task.kind === 'rates' ? rates(client) : slowConsumer(client));
 await client.close();
 process.stdout.write(`${JSON.stringify(measured)}\n`, () => process.exit());
@@ -74,7 +77,7 @@ async function rates(stream: StreamClient): Promise<Rates> {
   const before = load.published;
   while (performance.now() - began < task.seconds * 1000) {
     const due = Math.floor(((performance.now() - began) / 1000) * peer.pacedPerS) - (load.published - before);
-    if (due > 0) await stream.publish(load.batch(Math.min(due, BATCH_EVENTS)));
+    if (due > 0) await stream.publish(load.batch(Math.min(due, MOST_BATCH_EVENTS)));
     await sleep(TICK_MS);
   }
   const pacedS = (performance.now() - began) / 1000;
@@ -118,8 +121,8 @@ async function publishFor(stream: StreamClient, load: Load, seconds: number): Pr
   const phase = beginPhase();
   const before = load.published;
   const publish = async (worker: number): Promise<void> => {
-    while (phase.elapsedS() < seconds) {
-      const events = load.batch(BATCH_EVENTS, worker, WORKERS);
+    while (phase.elapsedS() < seconds && load.published - before < mostEvents) {
+      const events = load.batch(batchEvents, worker, WORKERS);
       const began = performance.now();
       await stream.publish(events);
       callMs.push(performance.now() - began);

@@ -6,4 +6,5 @@ export const STREAM_PEERS: Readonly<Record<string, () => Promise<StreamPeer>>> =
   'kafka-event-stream': async () => (await import('./kafka.ts')).kafkaPeer,
   'kinesis-event-stream': async () => (await import('./kinesis.ts')).kinesisPeer,
   'event-hubs-event-stream': async () => (await import('./event-hubs.ts')).eventHubsPeer,
+  'pubsub-event-stream': async () => (await import('./pubsub.ts')).pubsubPeer,
 };

@@ -27,6 +27,8 @@ export interface StreamPeer {
   readonly notes: string;
   /** Events a second at which the latency from publish to handler is measured. */
   readonly pacedPerS: number;
+  /** Of a peer that does not bear more that wait: a phase of publishing ends with them. */
+  readonly mostEvents?: number;
   start(): Promise<RunningPeer>;
   openAdapter(place: Place): Promise<StreamClient>;
   openBare(place: Place): Promise<StreamClient>;
