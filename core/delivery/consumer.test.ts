@@ -7,7 +7,7 @@ import { PortError } from '../errors.ts';
 import type { BatchHandler, EventStream } from '../ports/event-stream.ts';
 import { deliverBatch } from './deliver-batch.ts';
 import { DeliveryWindow } from './delivery-window.ts';
-import { runConsumer, type ConsumerOptions } from './consumer.ts';
+import { NOTHING_ASKED, runConsumer, type ConsumerOptions } from './consumer.ts';
 
 const FAST = { firstDelayMs: 0, longestDelayMs: 1 };
 
@@ -159,6 +159,24 @@ describe('a consumer that sets aside what is forbidden', () => {
     for (const [key, own] of Map.groupBy(done!, (event) => event.key))
       expect(own).toEqual(events.filter((event) => event.key === key));
     expect(done).toHaveLength(500);
+  });
+
+  it('waits also while others go through that ask for nothing', async () => {
+    const waiting = newEvent(1, 0);
+    const events = [waiting, ...Array.from({ length: 200 }, (_, i) => newEvent(0, i + 1))];
+    const [done, dead]: StampedEvent[][] = [[], []];
+    let attempts = 0;
+    await deliverAgain(events, 3, {
+      process: async (batch) => {
+        const asks = batch.includes(waiting);
+        if (asks && ++attempts <= 60) throw forbidden;
+        done!.push(...batch);
+        return asks ? undefined : NOTHING_ASKED;
+      },
+      deadLetter: async (event) => void dead!.push(event),
+    });
+    expect(dead).toEqual([]);
+    expect(done).toHaveLength(events.length);
   });
 });
 

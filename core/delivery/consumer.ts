@@ -9,8 +9,11 @@ export interface ConsumerOptions extends SubscribeOptions {
   readonly stream: EventStream;
   readonly streamName: StreamName;
   readonly group: string;
-  /** Resolves once the results of all events are durable. It sees an event again after a failure or a restart, so it must be idempotent. Order is kept within a machine. */
-  readonly process: (events: readonly StampedEvent[], signal: AbortSignal) => Promise<void>;
+  /**
+   * Resolves once the results of all events are durable. It sees an event again after a failure or a restart, so it must be idempotent. Order is kept within a
+   * machine. What `setsForbiddenAside` goes by: {@link NOTHING_ASKED}, where no event needed what may be forbidden, says nothing of the others.
+   */
+  readonly process: (events: readonly StampedEvent[], signal: AbortSignal) => Promise<unknown>;
   /** Takes an event that `process` refuses for good; resolves once that is durable. */
   readonly deadLetter: (event: StampedEvent, error: unknown, signal: AbortSignal) => Promise<void>;
   /** How often a poison event is tried before it is dead-lettered. Default 3. */
@@ -24,6 +27,8 @@ export interface ConsumerOptions extends SubscribeOptions {
   readonly whileAway?: Pick<RetryPolicy, 'firstDelayMs' | 'longestDelayMs'>;
   readonly onRetry?: (error: unknown) => void;
 }
+
+export const NOTHING_ASKED = 'nothing asked';
 
 const WHILE_AWAY = { firstDelayMs: 50, longestDelayMs: 5000 };
 const POISON_ATTEMPTS = 3;
@@ -119,7 +124,8 @@ class BatchRun {
   async #attempt(events: readonly StampedEvent[]): Promise<{ readonly error: unknown } | undefined> {
     const mayPass = (error: unknown) => isRetryable(error) || (isForbidden(error) && this.#patience-- > 0);
     try {
-      await this.#untilThere(() => this.#options.process(events, this.#signal), mayPass);
+      const outcome = await this.#untilThere(() => this.#options.process(events, this.#signal), mayPass);
+      if (outcome === NOTHING_ASKED) return undefined;
       this.#forbidden?.passed(events);
       this.#probesLeft = FORBIDDEN_PROBES;
       return undefined;
@@ -130,7 +136,7 @@ class BatchRun {
     }
   }
 
-  #untilThere(call: () => Promise<void>, mayPass: (error: unknown) => boolean): Promise<void> {
+  #untilThere<Result>(call: () => Promise<Result>, mayPass: (error: unknown) => boolean): Promise<Result> {
     const { whileAway = WHILE_AWAY, onRetry } = this.#options;
     const given = { signal: this.#signal, mayPass, ...(onRetry ? { onRetry } : {}) };
     return retry(call, { maxAttempts: Infinity, ...whileAway }, given);

@@ -1,6 +1,6 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Clock } from '#core/clock.ts';
-import { runConsumer } from '#core/delivery/consumer.ts';
+import { NOTHING_ASKED, runConsumer } from '#core/delivery/consumer.ts';
 import { reasonOf, type DeadLetterSink } from '#core/derivation/dead-letters.ts';
 import { publishAll } from '#core/derivation/publish-all.ts';
 import { RefreshingCache } from '#core/derivation/refreshing-cache.ts';
@@ -130,7 +130,7 @@ class FeatureService {
     };
   }
 
-  async #process(events: readonly StampedEvent[], signal: AbortSignal): Promise<void> {
+  async #process(events: readonly StampedEvent[], signal: AbortSignal): Promise<unknown> {
     const computed: MachineEvent[] = [];
     for (const event of events) {
       signal.throwIfAborted();
@@ -143,6 +143,7 @@ class FeatureService {
     await publishAll(this.#dependencies.stream, 'features', computed, { signal });
     this.#computed.inc({ outcome: 'features' }, computed.length);
     this.#waitingFor = undefined;
+    return computed.length > 0 ? undefined : NOTHING_ASKED;
   }
 
   async #featurise(event: StampedEvent, signal: AbortSignal): Promise<MachineEvent | undefined> {

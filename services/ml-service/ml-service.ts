@@ -1,6 +1,6 @@
 import { Counter, type Registry } from 'prom-client';
 import type { Clock } from '#core/clock.ts';
-import { runConsumer } from '#core/delivery/consumer.ts';
+import { NOTHING_ASKED, runConsumer } from '#core/delivery/consumer.ts';
 import { reasonOf, type DeadLetterSink } from '#core/derivation/dead-letters.ts';
 import { publishAll } from '#core/derivation/publish-all.ts';
 import { RefreshingCache } from '#core/derivation/refreshing-cache.ts';
@@ -144,7 +144,7 @@ class MlService {
     }
   }
 
-  async #process(events: readonly StampedEvent[], options: CallOptions): Promise<void> {
+  async #process(events: readonly StampedEvent[], options: CallOptions): Promise<unknown> {
     const publish: MachineEvent[] = [];
     const judgements: (readonly [MachineKey, MachineJudgement])[] = [];
     for (const [key, ofMachine] of Map.groupBy(events, (event) => event.key)) {
@@ -159,6 +159,7 @@ class MlService {
     await this.#save(judgements, options);
     await publishAll(this.#dependencies.stream, 'inference-results', publish, options);
     this.#waitingFor = undefined;
+    return publish.length > 0 ? undefined : NOTHING_ASKED;
   }
 
   async #judge(key: MachineKey, events: readonly StampedEvent[], options: CallOptions): Promise<MachineJudgement> {
