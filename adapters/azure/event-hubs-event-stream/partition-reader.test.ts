@@ -100,6 +100,16 @@ describe('a reader of a partition', () => {
     expect(bench.open).toBe(0);
   });
 
+  it('ends one that asks for many at a time just the same', async () => {
+    const bench = new Bench();
+    await bench.last.onEvents(eventsOf(0, 100));
+    expect(bench.last.maxEvents).toBe(1_000);
+    for (let call = 0; call < 4; call++) await bench.last.onEvents(eventsOf(100 + call, 1));
+    await bench.last.onEvents(eventsOf(104, 999, 5_000));
+    expect(bench.open).toBe(0);
+    await bench.reader.close();
+  });
+
   it('begins again after the last that came when its receiver failed, and passes over what came before', async () => {
     const bench = new Bench();
     await bench.last.onEvents(eventsOf(0, 3));

@@ -8,8 +8,8 @@ const BYTES_A_RECEIVE = 2 ** 20;
 /** Once so many wait here no more are asked for. */
 const MAX_WAITING_EVENTS = 2_000;
 const MAX_WAITING_BYTES = 4 * 2 ** 20;
-/** The SDK asks for more each time that it is asked, whatever is still to come: beyond so many times as many the receiver is begun anew rather than let wait. */
-const MAX_CREDIT_RECEIVES = 20;
+/** The SDK asks for more each time that it is asked, whatever is still to come: beyond so many the receiver is begun anew rather than let wait. */
+const MAX_CREDIT = 2_000;
 const RETRY_MS = 1_000;
 
 export interface PartitionReaderOptions {
@@ -116,7 +116,7 @@ export class PartitionReader {
       return;
     }
     if (this.#hasRoom) return;
-    if (this.#credit > MAX_CREDIT_RECEIVES * this.#eventsAReceive) this.#end();
+    if (this.#credit > MAX_CREDIT) this.#end();
     else await new Promise<void>((resolve) => (this.#whenRoom = resolve));
   }
 
