@@ -293,6 +293,7 @@ class SettlingService implements TimeseriesService {
     const { signal } = this.#stopping;
     const stopsWithin = (ms: number) => sleep(ms, false, { signal }).catch(() => true);
     const loop = async () => {
+      let againMs = this.#settings.againAfterMs;
       for (let waitMs = firstAfterMs; !(await stopsWithin(waitMs));) {
         const stop = this.#houseDuration.startTimer({ task: doing });
         try {
@@ -300,9 +301,12 @@ class SettlingService implements TimeseriesService {
           stop();
           this.#problems.delete(doing);
           waitMs = periodMs;
+          againMs = this.#settings.againAfterMs;
         } catch (error) {
           if (!signal.aborted) this.#report(doing, error);
-          waitMs = Math.min(periodMs, this.#settings.againAfterMs);
+          // What does not pass is not to be read through again and again.
+          waitMs = Math.min(periodMs, againMs);
+          againMs *= 2;
         }
       }
     };
