@@ -59,6 +59,17 @@ describe('the choice of a cloud', () => {
       message: /regions\[0\] names no region of AWS/,
     },
     {
+      reason: 'no name in the second region of the file, used or not',
+      changes: {
+        regions: [
+          { aws: 'us-east-1', gcp: 'us-central1' },
+          { azure: 'westus2', gcp: 'us-west1' },
+        ],
+      },
+      choice: 'gcp',
+      message: /regions\[1\] names no region of AWS/,
+    },
+    {
       reason: 'a limit of a service',
       changes: {
         workload: { ...sampleEnvironment().workload, machines: 1, messageIntervalS: 0.005 * 2 },

@@ -112,8 +112,8 @@ function placeObstacles(environment: Environment, cloud: Cloud): readonly string
   if (within.length === 0) return [`${CLOUD_NAMES[cloud]} has no region in ${residency.join(', ')}`];
   if (switches.multiAz && !within.some(({ hasZones }) => hasZones))
     return [`${CLOUD_NAMES[cloud]} has no region with zones in ${residency.join(', ')}`];
-  const used = regionsAt(environment, cloud).slice(0, switches.secondRegion ? 2 : 1);
-  return used.flatMap(({ cloud: own, name }, index) => {
+  // Of each entry, as the file is refused without: environment-rules.ts.
+  return regionsAt(environment, cloud).flatMap(({ cloud: own, name }, index) => {
     if (name === undefined) return [`regions[${index}] names no region of ${CLOUD_NAMES[own]}`];
     const region = regionNamed(own, name);
     return region && staysWithin(region.country, residency) ? [] : [`${name} is not within ${residency.join(', ')}`];

@@ -84,6 +84,25 @@ describe('tribo decide', () => {
   );
 
   it(
+    'writes nothing where an environment would be refused at the chosen cloud',
+    async () => {
+      change('environments/akron.dev.yaml', 'azure: eastus2, gcp: us-east5', 'azure: eastus2');
+      change('environments/akron.prod.yaml', 'aws: 5, azure: 1, gcp: 2', 'aws: 0, azure: 0, gcp: 5');
+      change('environments/akron.prod.yaml', 'identity: aws', 'identity: gcp');
+      const files = ['environments/akron.dev.yaml', 'environments/akron.prod.yaml', 'decisions.md'];
+      const before = files.map(read);
+      const { code, stderr } = await decide('akron', '--write');
+      expect(code).toBe(EXIT_CODES.configuration);
+      expect(stderr).toMatch(/akron\.dev\.yaml:8: with provider gcp, regions\[0\] has no gcp, where it runs/);
+      expect(files.map(read)).toEqual(before);
+      change('environments/akron.prod.yaml', 'identity: gcp', 'identity: aws');
+      change('environments/akron.prod.yaml', 'aws: 0, azure: 0, gcp: 5', 'aws: 5, azure: 1, gcp: 2');
+      change('environments/akron.dev.yaml', 'azure: eastus2', 'azure: eastus2, gcp: us-east5');
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'writes the section and the provider of every environment of the site, and nothing else; the same decision keeps its day',
     async () => {
       const [before, gent] = [read('decisions.md'), read('environments/gent.prod.yaml')];

@@ -6,8 +6,11 @@ import { boundProblems, savingsOf, type Saving } from '#core/decision/cost-bound
 import { candidateOf, CRITERIA, type Candidate, type Decision } from '#core/decision/decide.ts';
 import { figure, recordedDecisions, withSection } from '#core/decision/decision-document.ts';
 import { demandOf } from '#core/decision/demand.ts';
+import { environmentProblems } from '#core/decision/environment-rules.ts';
 import { PARTS } from '#core/decision/plan.ts';
 import type { Prices } from '#core/decision/prices.ts';
+import { ConfigurationError } from '#services/shared/config/configuration-error.ts';
+import { nameOf } from '#services/shared/environments/checked-file.ts';
 import { decisionOf, readDecisions, sectionOf, siteNamed } from '#services/shared/environments/decisions.ts';
 import { loadPrices, loadSites, type Site } from '#services/shared/environments/environment-files.ts';
 import type { Action, CommandContext } from './main.ts';
@@ -69,8 +72,19 @@ async function run({ out }: CommandContext, name: string, flags: DecideFlags): P
     ),
   );
   const savings = savingsOf({ ...decision.environment, provider: choice }, prices);
+  if (flags.write) refuseUnreadable(site, choice);
   const written = flags.write ? write(site, choice, prices, flags) : [];
   out.result({ decision, savings, problems, written }, decidedText);
+}
+
+/** @throws ConfigurationError where an environment would be refused with that provider: nothing is written then. */
+function refuseUnreadable(site: Site, choice: Cloud): void {
+  const problems = site.environments.flatMap(({ path, environment, lineOf }) =>
+    environmentProblems({ ...environment, provider: choice }).map(
+      ({ at, problem }) => `${path}:${lineOf(at)}: with provider ${choice}, ${nameOf(at)} ${problem}`,
+    ),
+  );
+  if (problems.length > 0) throw new ConfigurationError(problems);
 }
 
 /** Changes the provider of each environment, and the site's section. A section that says the same keeps its date. */

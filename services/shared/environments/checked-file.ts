@@ -109,7 +109,8 @@ function valueAt(content: unknown, at: Place): unknown {
   );
 }
 
-function nameOf(at: Place): string {
+/** `regions[0].aws` */
+export function nameOf(at: Place): string {
   return at
     .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
     .join('')
