@@ -17,11 +17,16 @@ const MILLION = 1e6;
 /** IoT Core: what one message or rule is counted by, and the most that a message may have. */
 const METERED_BYTES = 5 * 1024;
 const MAX_MESSAGE_BYTES = 128 * 1024;
+/** Messages of a month, in millions, up to which a price holds. */
+const FIRST_MILLIONS = 1_000;
+const NEXT_MILLIONS = 5_000;
 const PUBLISHES_A_CONNECTION_AND_S = 100;
 /** A shard of Kinesis. */
 const SHARD_BYTES_IN = 1e6;
 const SHARD_RECORDS_IN = 1_000;
 const SHARD_BYTES_OUT = 2e6;
+/** What is kept for longer has a price of its own; how much longer makes no difference up to seven days. */
+const SHARD_HOURS_KEPT = 24;
 const PUT_UNIT_BYTES = 25 * 1024;
 /** The rule encodes payloads, so that any byte comes through, and adds who sent them. */
 const ENCODED = 4 / 3;
@@ -43,9 +48,9 @@ export function planAws(environment: Environment, demand: Demand, prices: PriceL
   const devices = devicesStream(demand);
   // IoT Core's rules write to Kinesis; Kafka takes the platform's own streams alone.
   if (environment.switches.eventStream === 'kafka') {
-    addKinesis(bill, [devices], demand.peakFactor);
+    addKinesis(bill, [devices], demand.peakFactor, environment);
     addKafka(bill, demand, environment);
-  } else addKinesis(bill, [devices, ...demand.streams], demand.peakFactor);
+  } else addKinesis(bill, [devices, ...demand.streams], demand.peakFactor, environment);
   addDatabase(bill, demand, environment);
   addObjects(bill, demand, environment);
   addServices(bill, demand, environment, zones);
@@ -63,7 +68,11 @@ function addGateway(bill: Bill<'aws'>, demand: Demand): void {
     messagesPerS * Math.ceil(bytesPerMessage / METERED_BYTES) +
     waveformsPerS * Math.ceil(bytesPerWaveform / METERED_BYTES);
   const metered = (units * SECONDS_A_MONTH) / MILLION;
-  bill.add('device gateway', 'IoT Core messages', metered, 'messagesMillion');
+  const next = Math.max(0, Math.min(metered, NEXT_MILLIONS) - FIRST_MILLIONS);
+  const most = Math.max(0, metered - NEXT_MILLIONS);
+  bill.add('device gateway', 'IoT Core messages', metered - next - most, 'messagesMillion');
+  bill.add('device gateway', 'IoT Core messages above a thousand million', next, 'messagesNextMillion');
+  bill.add('device gateway', 'IoT Core messages above five thousand million', most, 'messagesMostMillion');
   bill.add(
     'device gateway',
     'IoT Core connections',
@@ -85,13 +94,26 @@ function devicesStream(demand: Demand): StreamFlow {
   return { stream: 'devices', events, groups: 1 };
 }
 
-function addKinesis(bill: Bill<'aws'>, streams: readonly StreamFlow[], peakFactor: number): void {
+function addKinesis(
+  bill: Bill<'aws'>,
+  streams: readonly StreamFlow[],
+  peakFactor: number,
+  { retention }: Environment,
+): void {
   for (const flow of streams) {
     const shards = shardsFor(flow, peakFactor);
     bill.add('event stream', `${flow.stream}: ${several(shards, 'shard')}`, shards * HOURS_A_MONTH, 'shardHour');
     const units = unitsPerS(flow, PUT_UNIT_BYTES);
     bill.add('event stream', `${flow.stream}: put units`, (units * SECONDS_A_MONTH) / MILLION, 'putUnitsMillion');
   }
+  const shards = sum(streams.map((flow) => shardsFor(flow, peakFactor)));
+  if (retention.streamHours > SHARD_HOURS_KEPT)
+    bill.add(
+      'event stream',
+      `${several(shards, 'shard')}: ${retention.streamHours} hours kept`,
+      shards * HOURS_A_MONTH,
+      'shardExtendedHour',
+    );
   bill.add('event stream', 'DynamoDB: leases and accounts', tableUnits(streams, peakFactor), 'tableWritesMillion');
 }
 

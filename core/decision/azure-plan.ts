@@ -15,6 +15,7 @@ import type { PriceList } from './prices.ts';
 
 const MILLION = 1e6;
 const SECONDS_A_DAY = 86_400;
+const BYTES_A_GB = 1e9;
 /** IoT Hub: what one message is counted by, and the most that it may have. */
 const METERED_BYTES = 4 * 1024;
 const MAX_MESSAGE_BYTES = 256 * 1024;
@@ -39,7 +40,11 @@ const MAX_THROUGHPUT_UNITS = 40;
 const EVENT_BYTES = 64 * 1024;
 /** What IoT Hub says of a message on its route. */
 const ENVELOPE_BYTES = 300;
+/** A hub has at least so many, and at most those of the Standard tier; one of them takes no more than a throughput unit gives. */
 const PARTITIONS: Readonly<Record<Sizes, number>> = { small: 1, standard: 4, large: 8 };
+const MAX_PARTITIONS = 32;
+/** Of events that a throughput unit may keep, in the price of the unit; what is above costs as much as blobs. */
+const KEPT_GB_A_UNIT = 84;
 /** A group writes where it is in a partition when it advances, no more often than that. */
 const CHECKPOINT_S = 10;
 const PRIVATE_ENDPOINTS = 4;
@@ -108,7 +113,7 @@ function addEventHubs(
   bill: Bill<'azure'>,
   streams: readonly StreamFlow[],
   peakFactor: number,
-  { sizes, switches }: Environment,
+  { sizes, switches, retention }: Environment,
 ): void {
   const units = throughputUnitsFor(streams, peakFactor);
   const kind = switches.eventStream === 'kafka' ? 'Event Hubs, Kafka endpoint' : 'Event Hubs';
@@ -122,18 +127,27 @@ function addEventHubs(
     bill.obstacles.push(
       `a namespace of Event Hubs Standard has ${MAX_THROUGHPUT_UNITS} throughput units at the most, and ${units} are needed`,
     );
-  for (const flow of streams)
+  for (const flow of streams) {
+    const partitions = partitionsFor(flow, peakFactor, sizes);
+    if (partitions > MAX_PARTITIONS)
+      bill.obstacles.push(
+        `a hub of Event Hubs Standard has ${MAX_PARTITIONS} partitions at the most, and ${flow.stream} needs ${partitions}`,
+      );
     bill.add(
       'event stream',
       `${flow.stream}: events`,
       (unitsPerS(flow, EVENT_BYTES) * SECONDS_A_MONTH) / MILLION,
       'eventsMillion',
     );
+  }
+  const keptGb = (sum(streams.map(bytesPerS)) * retention.streamHours * 3600) / BYTES_A_GB;
+  bill.add('event stream', 'kept above what units have', Math.max(0, keptGb - units * KEPT_GB_A_UNIT), 'objectsHotGb');
   // Over Kafka's protocol the service keeps the positions of groups itself.
   const withBlobs = switches.eventStream === 'kafka' ? streams.filter(({ stream }) => stream === 'devices') : streams;
   const writesPerS = withBlobs.map((flow) => {
-    const perPartition = Math.min(1 / CHECKPOINT_S, eventsPerS(flow) / PARTITIONS[sizes]);
-    return flow.groups * PARTITIONS[sizes] * perPartition;
+    const partitions = partitionsFor(flow, peakFactor, sizes);
+    const perPartition = Math.min(1 / CHECKPOINT_S, eventsPerS(flow) / partitions);
+    return flow.groups * partitions * perPartition;
   });
   bill.add(
     'event stream',
@@ -153,6 +167,11 @@ export function throughputUnitsFor(streams: readonly StreamFlow[], peakFactor: n
     Math.ceil(total((flow) => bytesPerS(flow) * flow.groups) / UNIT_BYTES_OUT),
     Math.ceil(total((flow) => eventsPerS(flow) * flow.groups) / UNIT_EVENTS_OUT),
   );
+}
+
+/** Of a hub: as many as its profile has, or its load needs. */
+export function partitionsFor(flow: StreamFlow, peakFactor: number, sizes: Sizes): number {
+  return Math.max(PARTITIONS[sizes], throughputUnitsFor([flow], peakFactor));
 }
 
 function addDatabase(bill: Bill<'azure'>, demand: Demand, { sizes, switches }: Environment): void {

@@ -66,6 +66,7 @@ function adviceFor(environment: Environment, plan: Plan, prices: Prices): string
 }
 
 const BATCHING = 4;
+const SHORTEST_STREAM_HOURS = 24;
 /** Larger messages are refused by a gateway. */
 const MAX_BATCH_BYTES = 64_000;
 
@@ -88,6 +89,10 @@ function changesOf(environment: Environment): readonly { readonly change: string
     });
   const readingsDays = half(retention.readingsDays);
   add(`retention.readingsDays: ${readingsDays}`, { retention: { ...retention, readingsDays } });
+  if (retention.streamHours > SHORTEST_STREAM_HOURS)
+    add(`retention.streamHours: ${SHORTEST_STREAM_HOURS}`, {
+      retention: { ...retention, streamHours: SHORTEST_STREAM_HOURS },
+    });
   if (workload.waveforms) {
     const waveformsDays = half(retention.waveformsDays);
     add(`retention.waveformsDays: ${waveformsDays}`, { retention: { ...retention, waveformsDays } });

@@ -222,6 +222,14 @@ describe('the bounds of a plan', () => {
     expect(changesOf(99.9)).not.toContain('switches.multiAz: false');
   });
 
+  it('advise events that are kept for a day, where longer costs more', () => {
+    const { retention } = sampleEnvironment();
+    const savings = savingsOf(sampleEnvironment({ retention: { ...retention, streamHours: 72 } }), prices);
+    expect(savings).toContainEqual(
+      expect.objectContaining({ change: 'retention.streamHours: 24', part: 'event stream' }),
+    );
+  });
+
   it('name savings that hold: the largest first, and each by what it says', () => {
     const environment = sampleEnvironment({
       ...chatty,

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { loadPrices } from '#services/shared/environments/environment-files.ts';
 import { sampleEnvironment } from '#test/support/sample-environment.ts';
 import { shardsFor } from './aws-plan.ts';
-import { hubFor, throughputUnitsFor } from './azure-plan.ts';
+import { hubFor, partitionsFor, throughputUnitsFor } from './azure-plan.ts';
 import { CLOUDS } from './cloud.ts';
 import { demandOf, type StreamFlow } from './demand.ts';
 import type { Environment } from './environment.ts';
@@ -134,6 +134,64 @@ describe('the throughput units of a namespace', () => {
   });
 });
 
+describe('the partitions of an event hub', () => {
+  it.each([
+    { reason: 'its profile says', load: flow(10, 10, 1), sizes: 'standard', partitions: 4 },
+    { reason: 'its bytes need', load: flow(100, 60_000, 0), sizes: 'standard', partitions: 6 },
+    { reason: 'its groups need', load: flow(100, 10_000, 5), sizes: 'small', partitions: 3 },
+  ] as const)('are as many as $reason', ({ load, sizes, partitions }) => {
+    expect(partitionsFor(load, 1, sizes)).toBe(partitions);
+  });
+});
+
+describe('what is kept on the streams', () => {
+  const kept = (cloud: 'aws' | 'azure', streamHours: number, workload: Readonly<Record<string, unknown>> = {}) => {
+    const { retention, workload: usual } = sampleEnvironment();
+    const changes = { retention: { ...retention, streamHours }, workload: { ...usual, ...workload } };
+    return planAt(cloud, sampleEnvironment(changes), prices).usdByPart['event stream'];
+  };
+
+  it('costs $14.60 a shard and month at Kinesis above a day, however much longer', () => {
+    // One shard of each of the six streams, and of that of the devices.
+    expect(kept('aws', 48) - kept('aws', 24)).toBeCloseTo(7 * 14.6, 6);
+    expect(kept('aws', 168)).toBe(kept('aws', 48));
+  });
+
+  it('costs nothing more at MSK but of the stream of the devices', () => {
+    const { retention } = sampleEnvironment();
+    const usd = (streamHours: number) =>
+      planAt(
+        'aws',
+        sampleEnvironment({ switches: { eventStream: 'kafka' }, retention: { ...retention, streamHours } }),
+        prices,
+      ).usdByPart['event stream'];
+    expect(usd(48) - usd(24)).toBeCloseTo(14.6, 6);
+  });
+
+  it('costs nothing at Event Hubs until units are full, and as much as blobs then', () => {
+    expect(kept('azure', 168)).toBe(kept('azure', 24));
+    const busy = { machines: 500, messageIntervalS: 1, peakFactor: 1 };
+    expect(kept('azure', 168, busy)).toBeGreaterThan(kept('azure', 24, busy) + 1);
+  });
+});
+
+describe('the messages of IoT Core', () => {
+  const usdOf = (messageIntervalS: number) => {
+    const workload = { ...sampleEnvironment().workload, machines: 1000, messageIntervalS, peakFactor: 1 };
+    return planAt('aws', sampleEnvironment({ workload }), prices)
+      .lines.filter(({ what }) => what.startsWith('IoT Core messages'))
+      .reduce((sum, { usd }) => sum + usd, 0);
+  };
+
+  it.each([
+    { millions: 876, intervalS: 3, usd: 876 },
+    { millions: 2_628, intervalS: 1, usd: 1000 + 1628 * 0.8 },
+    { millions: 26_280, intervalS: 0.1, usd: 1000 + 4000 * 0.8 + 21_280 * 0.7 },
+  ])('cost less above a thousand million a month: $usd for $millions million', ({ intervalS, usd }) => {
+    expect(usdOf(intervalS)).toBeCloseTo(usd, 6);
+  });
+});
+
 describe('the units of an IoT Hub', () => {
   it.each([
     { load: { messagesPerDay: 1, sendsPerS: 1 }, name: 'S1', units: 1 },
@@ -156,6 +214,7 @@ describe('what a plan cannot keep', () => {
   it.each([
     ['aws', { machines: 1, messageIntervalS: 0.01 }, /100 messages a second, and a device sends 200/],
     ['azure', { machines: 100_000, messageIntervalS: 1 }, /40 throughput units at the most/],
+    ['azure', { machines: 100_000, messageIntervalS: 1 }, /32 partitions at the most, and metrics needs 205/],
     ['gcp', { machines: 100_000, messageIntervalS: 1, readingsPerMessage: 10 }, /one database of 96 vCPU/],
   ] as const)('is told as an obstacle at %s', (cloud, workload, message) => {
     expect(obstaclesAt(cloud, workload).join()).toMatch(message);

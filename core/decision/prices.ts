@@ -18,9 +18,12 @@ export const PRICE_ITEMS = {
   aws: [
     'connectionMinutesMillion',
     'messagesMillion',
+    'messagesNextMillion',
+    'messagesMostMillion',
     'ruleTriggersMillion',
     'ruleActionsMillion',
     'shardHour',
+    'shardExtendedHour',
     'putUnitsMillion',
     'tableWritesMillion',
     'kafkaBrokerHour',
