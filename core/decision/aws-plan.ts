@@ -9,7 +9,7 @@ import {
   type StreamFlow,
 } from './demand.ts';
 import type { Environment } from './environment.ts';
-import { Bill, nodesFor, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
+import { Bill, databaseText, nodesFor, objectsText, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
 import { databaseSize } from './database-class.ts';
 import type { PriceList } from './prices.ts';
 
@@ -107,6 +107,7 @@ function addKinesis(
     bill.add('event stream', `${flow.stream}: put units`, (units * SECONDS_A_MONTH) / MILLION, 'putUnitsMillion');
   }
   const shards = sum(streams.map((flow) => shardsFor(flow, peakFactor)));
+  bill.size('event stream', several(shards, 'shard'));
   if (retention.streamHours > SHARD_HOURS_KEPT)
     bill.add(
       'event stream',
@@ -142,6 +143,7 @@ function addKafka(bill: Bill<'aws'>, { streams, peakFactor }: Demand, { retentio
   const totalBytesPerS = sum(streams.map(bytesPerS));
   const brokers = Math.max(KAFKA_BROKERS, Math.ceil((totalBytesPerS * peakFactor * 3) / KAFKA_BYTES_A_BROKER));
   bill.add('event stream', `MSK: ${several(brokers, 'broker')}`, brokers * HOURS_A_MONTH, 'kafkaBrokerHour');
+  bill.size('event stream', several(brokers, 'broker'));
   const gb = Math.max(10 * brokers, (totalBytesPerS * 3 * retention.streamHours * 3600 * 1.5) / BYTES_A_GB);
   bill.add('event stream', 'MSK: storage, three copies', gb, 'kafkaStorageGb');
 }
@@ -151,6 +153,7 @@ function addDatabase(bill: Bill<'aws'>, demand: Demand, { sizes, switches }: Env
   if (tooSmall !== undefined) bill.obstacles.push(tooSmall);
   const copies = (switches.multiAz ? 2 : 1) + (switches.secondRegion ? 1 : 0);
   const gb = Math.max(20, Math.ceil(demand.databaseGb));
+  bill.size('database', databaseText(vcpu, gb, copies));
   const named = `RDS PostgreSQL, ${vcpu} vCPU, ${several(copies, 'copy', 'copies')}`;
   bill.add('database', named, times * copies * HOURS_A_MONTH, `database${size}Hour`);
   bill.add('database', `storage, ${gb} GB a copy`, gb * copies, 'databaseStorageGb');
@@ -158,6 +161,7 @@ function addDatabase(bill: Bill<'aws'>, demand: Demand, { sizes, switches }: Env
 
 function addObjects(bill: Bill<'aws'>, demand: Demand, { switches }: Environment): void {
   const copies = switches.secondRegion ? 2 : 1;
+  bill.size('object store', objectsText(demand));
   bill.add('object store', 'S3 Standard', demand.hotGb * copies, 'objectsHotGb');
   bill.add('object store', 'S3 Glacier', demand.archiveGb * copies, 'objectsArchiveGb');
   bill.add('object store', 'S3 writes', (demand.objectWritesPerMonth * copies) / 1000, 'objectWritesThousand');
@@ -169,10 +173,12 @@ function addServices(bill: Bill<'aws'>, { services }: Demand, { switches }: Envi
   const { vcpu, memoryGb } = totalOf(services);
   if (switches.orchestrator === 'kubernetes') {
     const nodes = nodesFor(services, zones);
+    bill.size('services', several(nodes, 'node'));
     bill.add('services', 'EKS control plane', HOURS_A_MONTH, 'clusterHour');
     bill.add('services', `EKS: ${several(nodes, 'node')}`, nodes * HOURS_A_MONTH, 'nodeHour');
     return;
   }
+  bill.size('services', `${vcpu} vCPU, ${memoryGb} GB`);
   bill.add('services', `Fargate: ${vcpu} vCPU`, vcpu * HOURS_A_MONTH, 'vcpuHour');
   bill.add('services', `Fargate: ${memoryGb} GB`, memoryGb * HOURS_A_MONTH, 'memoryGbHour');
 }

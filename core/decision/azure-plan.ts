@@ -10,7 +10,7 @@ import {
 } from './demand.ts';
 import { databaseSize } from './database-class.ts';
 import type { Environment, Sizes } from './environment.ts';
-import { Bill, nodesFor, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
+import { Bill, databaseText, nodesFor, objectsText, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
 import type { PriceList } from './prices.ts';
 
 const MILLION = 1e6;
@@ -72,6 +72,7 @@ function addGateway(bill: Bill<'azure'>, demand: Demand, prices: PriceList<'azur
     waveformsPerS * Math.ceil(bytesPerWaveform / METERED_BYTES);
   const sendsPerS = (messagesPerS + waveformsPerS * Math.ceil(bytesPerWaveform / MAX_MESSAGE_BYTES)) * peakFactor;
   const { name, item, units, maxUnits } = hubFor({ messagesPerDay: meters * SECONDS_A_DAY, sendsPerS }, prices);
+  bill.size('device gateway', `${several(units, 'unit')} ${name}`);
   bill.add('device gateway', `IoT Hub: ${several(units, 'unit')} ${name}`, units, item);
   if (units > maxUnits)
     bill.obstacles.push(`IoT Hub has ${maxUnits} units ${name} at the most, and ${units} are needed`);
@@ -116,6 +117,7 @@ function addEventHubs(
   { sizes, switches, retention }: Environment,
 ): void {
   const units = throughputUnitsFor(streams, peakFactor);
+  bill.size('event stream', several(units, 'throughput unit'));
   const kind = switches.eventStream === 'kafka' ? 'Event Hubs, Kafka endpoint' : 'Event Hubs';
   bill.add(
     'event stream',
@@ -179,6 +181,7 @@ function addDatabase(bill: Bill<'azure'>, demand: Demand, { sizes, switches }: E
   if (tooSmall !== undefined) bill.obstacles.push(tooSmall);
   const copies = (switches.multiAz ? 2 : 1) + (switches.secondRegion ? 1 : 0);
   const gb = Math.max(MIN_DATABASE_GB, Math.ceil(demand.databaseGb));
+  bill.size('database', databaseText(vcpu, gb, copies));
   const named = `Flexible Server, ${vcpu} vCPU, ${several(copies, 'copy', 'copies')}`;
   bill.add('database', named, times * copies * HOURS_A_MONTH, `database${size}Hour`);
   bill.add('database', `storage, ${gb} GB a copy`, gb * copies, 'databaseStorageGb');
@@ -186,6 +189,7 @@ function addDatabase(bill: Bill<'azure'>, demand: Demand, { sizes, switches }: E
 
 function addObjects(bill: Bill<'azure'>, demand: Demand, { switches }: Environment): void {
   const copies = switches.secondRegion ? 2 : 1;
+  bill.size('object store', objectsText(demand));
   bill.add('object store', 'Blob Storage, hot', demand.hotGb * copies, 'objectsHotGb');
   bill.add('object store', 'Blob Storage, archive', demand.archiveGb * copies, 'objectsArchiveGb');
   bill.add('object store', 'writes', (demand.objectWritesPerMonth * copies) / 10_000, 'blobWritesTenThousand');
@@ -197,9 +201,11 @@ function addServices(bill: Bill<'azure'>, { services }: Demand, environment: Env
   const { vcpu, memoryGb } = totalOf(services);
   if (environment.switches.orchestrator === 'kubernetes') {
     const nodes = nodesFor(services, zones);
+    bill.size('services', several(nodes, 'node'));
     bill.add('services', 'AKS control plane', HOURS_A_MONTH, 'clusterHour');
     bill.add('services', `AKS: ${several(nodes, 'node')}`, nodes * HOURS_A_MONTH, 'nodeHour');
   } else {
+    bill.size('services', `${vcpu} vCPU, ${memoryGb} GB`);
     bill.add('services', `Container Apps: ${vcpu} vCPU`, vcpu * SECONDS_A_MONTH, 'vcpuSecond');
     bill.add('services', `Container Apps: ${memoryGb} GiB`, memoryGb * SECONDS_A_MONTH, 'memoryGbSecond');
   }

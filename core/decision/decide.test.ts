@@ -195,6 +195,30 @@ describe('the bounds of a plan', () => {
     expect(problem?.problem).toContain(`: ${first}`);
   });
 
+  it('say where all savings together fall short, and only there', () => {
+    const environment = sampleEnvironment({ ...chatty, switches: { warehouse: true } });
+    const problemAt = (usdPerMonth: number) =>
+      boundProblems({ ...environment, budget: { ...environment.budget, usdPerMonth } }, prices)[0]?.problem ?? '';
+    const [, many, left] = /all (\d+) savings that the file allows leave \$([\d.]+), above \$10\.00/.exec(
+      problemAt(10),
+    )!;
+    const { usdPerMonth } = planAt('aws', environment, prices);
+    const savings = savingsOf(environment, prices);
+    expect(Number(many)).toBe(savings.length);
+    expect(Number(left)).toBeLessThan(usdPerMonth - savings[0]!.savedUsd);
+    expect(problemAt(Number(left) + 1)).toContain('the plan costs');
+    expect(problemAt(Number(left) + 1)).not.toContain('savings that the file allows');
+  });
+
+  it('are those of the services, too', () => {
+    const workload = { ...chatty.workload, machines: 1, messageIntervalS: 0.01 };
+    expect(
+      boundProblems(sampleEnvironment({ workload, budget: { usdPerMonth: 9999, tell: ['a@b.example'] } }), prices),
+    ).toEqual([
+      { at: ['workload'], problem: expect.stringMatching(/^does not fit AWS: a connection to IoT Core takes 100/) },
+    ]);
+  });
+
   it('are a hundredth of a dollar for 1,000 readings, but in dev, where machines are simulated', () => {
     const few = {
       workload: {
@@ -256,6 +280,51 @@ describe('the document of decisions', () => {
       { site: 'akron', provider: decided({}).choice, date: '2026-11-22', section: sectionOf('akron', '2026-11-22') },
       { site: 'gent', provider: decided({}).choice, date: '2026-12-01', section: sectionOf('gent', '2026-12-01') },
     ]);
+  });
+
+  it('keeps what somebody wrote on several lines in one row, even what looks like a heading', () => {
+    const reason = 'It speaks for itself:\n## second\n| provider | ibm |\nand nothing against it.\n';
+    const section = decisionSection(decided({ site: 'akron' }, { reason }), [], prices, '2026-11-22');
+    expect(section).toContain(
+      '| reason | It speaks for itself: ## second \\| provider \\| ibm \\| and nothing against it. |\n',
+    );
+    const document = withSection('# Decisions\n', 'akron', section);
+    expect(recordedDecisions(document).map(({ site }) => site)).toEqual(['akron']);
+    expect(withSection(document, 'akron', section)).toBe(document);
+  });
+
+  it('says how large each part is, of which region and month the prices are, and what is not in them', () => {
+    const section = decisionSection(
+      decided({ regions: [{ aws: 'us-east-2', azure: 'eastus', gcp: 'us-central1' }] }),
+      [],
+      prices,
+      '2026-11-22',
+    );
+    expect(section).toContain('| event stream | 7 shards | 1 throughput unit | - |');
+    expect(section).toContain('| services | 4.5 vCPU, 9 GB | 4.5 vCPU, 9 GB | 4.5 vCPU, 9 GB |');
+    expect(section).toContain('| prices of | us-east-1, not us-east-2 | eastus | us-central1 |');
+    expect(section).toContain('| prices as of | 2026-11 | 2026-11 | 2026-11 |');
+    expect(section).toMatch(/^Not in it: .*backups of the database/m);
+  });
+
+  it('says what is in each region after the first', () => {
+    const regions = [
+      { aws: 'us-east-1', azure: 'eastus', gcp: 'us-central1' },
+      { aws: 'us-west-2', azure: 'westus3', gcp: 'us-west1' },
+      { provider: 'azure', azure: 'westus2', aiApi: 'https://ai.west.example' },
+      { aws: 'us-west-1', azure: 'centralus', gcp: 'us-west2' },
+    ];
+    const section = decisionSection(decided({ regions, switches: { secondRegion: true } }), [], prices, '2026-11-22');
+    expect(section).toContain(
+      '| after the first | regions[1] a copy of the data, regions[2] services and no copy of the data, regions[3] nothing |',
+    );
+    expect(section).toContain('| prices of | us-east-1 and eastus, not westus2 | eastus, not westus2 |');
+  });
+
+  it('compares no price where one cloud alone is possible', () => {
+    const section = decisionSection(decided(NORWAY), [], prices, '2026-11-22');
+    expect(section).toContain('| cost | 1 | - | - | - |');
+    expect(section).toContain('| operation | 0 | - | 1.00 | - |');
   });
 
   it('has a section replaced where it stood, and everything else left alone', () => {

@@ -1,8 +1,8 @@
-import { CLOUDS, CLOUD_NAMES, type Cloud } from './cloud.ts';
+import { CLOUDS, CLOUD_NAMES } from './cloud.ts';
 import { boundProblems, MAX_USD_PER_THOUSAND_READINGS } from './cost-bounds.ts';
 import { candidateOf, CRITERIA, type Candidate, type Decision } from './decide.ts';
 import { demandOf } from './demand.ts';
-import { regionsAt } from './environment-rules.ts';
+import { NOT_PRICED, pricedRegionText, pricesAsOf, regionNames, regionsText, scoreText } from './decision-text.ts';
 import type { Environment } from './environment.ts';
 import { PARTS } from './plan.ts';
 import { planAt } from './plan-at.ts';
@@ -43,6 +43,10 @@ export function decisionSection(
     table(['Requirement', ''], requirementRows(environment)),
     '',
     table(['USD a month', ...CLOUDS.map((cloud) => CLOUD_NAMES[cloud])], costRows(decision)),
+    '',
+    `Not in it: ${NOT_PRICED}.`,
+    '',
+    table(['Sized, in the first region', ...CLOUDS.map((cloud) => CLOUD_NAMES[cloud])], sizeRows(decision)),
     '',
     table(['Weighed', 'weight', ...CLOUDS.map((cloud) => CLOUD_NAMES[cloud])], scoreRows(decision)),
     '',
@@ -102,6 +106,7 @@ function requirementRows(environment: Environment): readonly (readonly string[])
   return [
     ['data stays in', residency.join(', ')],
     ['regions', CLOUDS.map((cloud) => `${cloud}: ${regionNames(environment, cloud)}`).join('; ')],
+    ...(environment.regions.length > 1 ? [['after the first', regionsText(environment)]] : []),
     ['machines, devices', `${workload.machines}, ${devices}`],
     [
       'messages',
@@ -121,12 +126,7 @@ function requirementRows(environment: Environment): readonly (readonly string[])
   ];
 }
 
-function regionNames(environment: Environment, cloud: Cloud): string {
-  const regions = regionsAt(environment, cloud);
-  return regions.map(({ cloud: own, name }) => (own === cloud ? (name ?? 'none') : `${name} (${own})`)).join(' and ');
-}
-
-function costRows({ candidates }: Decision): readonly (readonly string[])[] {
+function costRows({ candidates, environment }: Decision): readonly (readonly string[])[] {
   const row = (name: string, of: (candidate: Candidate) => string) => [
     name,
     ...CLOUDS.map((cloud) => of(candidateOf(candidates, cloud))),
@@ -140,6 +140,8 @@ function costRows({ candidates }: Decision): readonly (readonly string[])[] {
     row('per machine', ({ plan }) => plan.usdPerMachine.toFixed(2)),
     row('run by the site', ({ plan }) => plan.selfRun.join(', ') || 'nothing'),
     row('not possible', ({ obstacles }) => obstacles.join('; ') || '-'),
+    row('prices of', ({ plan }) => pricedRegionText(environment, plan)),
+    row('prices as of', ({ plan }) => pricesAsOf(plan)),
     row('prices: list, secondary, unverified, estimate', ({ plan }) => {
       const counts = trustCounts([...new Set(plan.lines.map(({ price }) => price))]);
       return `${counts.list}, ${counts.secondary}, ${counts.unverified}, ${counts.estimate}`;
@@ -147,24 +149,28 @@ function costRows({ candidates }: Decision): readonly (readonly string[])[] {
   ];
 }
 
+function sizeRows({ candidates }: Decision): readonly (readonly string[])[] {
+  return PARTS.filter((part) => candidates.some(({ plan }) => plan.sized[part] !== undefined)).map((part) => [
+    part,
+    ...CLOUDS.map((cloud) => candidateOf(candidates, cloud).plan.sized[part] ?? '-'),
+  ]);
+}
+
 function scoreRows({ candidates, input }: Decision): readonly (readonly string[])[] {
   return [
     ...CRITERIA.map((criterion) => [
       criterion,
       String(input.weights[criterion]),
-      ...CLOUDS.map((cloud) => scoreText(candidateOf(candidates, cloud), ({ scores }) => scores[criterion].toFixed(2))),
+      ...CLOUDS.map((cloud) => scoreText(candidates, candidateOf(candidates, cloud), criterion)),
     ]),
     [
       '**score**',
       '',
-      ...CLOUDS.map((cloud) => scoreText(candidateOf(candidates, cloud), ({ score }) => `**${score.toFixed(3)}**`)),
+      ...CLOUDS.map((cloud) => candidateOf(candidates, cloud)).map(({ obstacles, score }) =>
+        obstacles.length > 0 ? '-' : `**${score.toFixed(3)}**`,
+      ),
     ],
   ];
-}
-
-/** Where it cannot be there is nothing to weigh. */
-function scoreText(candidate: Candidate, text: (candidate: Candidate) => string): string {
-  return candidate.obstacles.length > 0 ? '-' : text(candidate);
 }
 
 function loadRows({ sensitivity }: Decision): readonly (readonly string[])[] {
@@ -200,6 +206,14 @@ export function figure(value: number): string {
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const line = (cells: readonly string[]) => `| ${cells.map(cellText).join(' | ')} |`;
   return [line(header), `|${'---|'.repeat(header.length)}`, ...rows.map(line)].join('\n');
+}
+
+/** A cell is on one line, whatever a person wrote. */
+function cellText(text: string): string {
+  return text
+    .trim()
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replaceAll('|', '\\|');
 }

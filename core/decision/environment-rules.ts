@@ -26,14 +26,27 @@ export function environmentProblems(environment: Environment): readonly RuleProb
   ];
 }
 
-/** The cloud and the name of each region of an environment, were it at `cloud`: one that says its own cloud stays there. */
-export function regionsAt(
-  environment: Environment,
-  cloud: Cloud,
-): readonly { readonly cloud: Cloud; readonly name: string | undefined }[] {
-  return environment.regions.map((region) => {
+/** A region of an environment. */
+export interface UsedRegion {
+  readonly cloud: Cloud;
+  /** Undefined where the environment names none of that cloud. */
+  readonly name: string | undefined;
+  /** Whether services are there: in the first, and in each that says where they answer. */
+  readonly answers: boolean;
+  /** Whether database and objects are there, or a copy of them. */
+  readonly hasData: boolean;
+}
+
+/** The regions of an environment, were it at `cloud`: one that says its own cloud stays there. */
+export function regionsAt({ regions, switches }: Environment, cloud: Cloud): readonly UsedRegion[] {
+  return regions.map((region, index) => {
     const own = region.provider ?? cloud;
-    return { cloud: own, name: region[own] };
+    return {
+      cloud: own,
+      name: region[own],
+      answers: index === 0 || region.controlApi !== undefined || region.aiApi !== undefined,
+      hasData: index === 0 || (index === 1 && switches.secondRegion),
+    };
   });
 }
 

@@ -1,6 +1,6 @@
 import { bytesPerS, HOURS_A_MONTH, SECONDS_A_MONTH, type Demand } from './demand.ts';
 import type { Environment, Sizes } from './environment.ts';
-import { Bill, nodesFor, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
+import { Bill, databaseText, nodesFor, objectsText, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
 import type { PriceList } from './prices.ts';
 
 const GIB = 2 ** 30;
@@ -49,6 +49,7 @@ export function planGcp(environment: Environment, demand: Demand, prices: PriceL
 
 function addGateway(bill: Bill<'gcp'>, { messagesPerS, peakFactor }: Demand, zones: number): number {
   const brokers = Math.max(zones > 1 ? 2 : 1, Math.ceil((messagesPerS * peakFactor) / MESSAGES_A_BROKER_AND_S));
+  bill.size('device gateway', several(brokers, 'broker'));
   bill.add('device gateway', `MQTT: ${several(brokers, 'broker')} of our own`, brokers * HOURS_A_MONTH, 'brokerHour');
   bill.add('device gateway', 'MQTT: TCP load balancer', HOURS_A_MONTH, 'forwardingRuleHour');
   bill.selfRun.push('MQTT brokers');
@@ -73,6 +74,7 @@ function addKafka(bill: Bill<'gcp'>, { streams, peakFactor }: Demand): void {
   const peakBytesPerS = sum(streams.map(bytesPerS)) * peakFactor;
   const vcpu = Math.max(KAFKA_VCPU, Math.ceil(peakBytesPerS / KAFKA_BYTES_A_VCPU));
   const units = vcpu * (KAFKA_UNITS_A_VCPU + KAFKA_GIB_A_VCPU * KAFKA_UNITS_A_GIB);
+  bill.size('event stream', `${vcpu} vCPU`);
   bill.add('event stream', `Managed Kafka: ${vcpu} vCPU`, units * HOURS_A_MONTH, 'kafkaUnitHour');
   bill.add('event stream', 'Managed Kafka: disks', vcpu * KAFKA_DISK_GIB_A_VCPU, 'kafkaStorageGb');
 }
@@ -86,6 +88,7 @@ function addDatabase(bill: Bill<'gcp'>, demand: Demand, { sizes, switches }: Env
   const memoryGb = Math.max(least.memoryGb, needed * (needed === 1 ? least.memoryGb : DATABASE_GIB_A_VCPU));
   const copies = (switches.multiAz ? 2 : 1) + (switches.secondRegion ? 1 : 0);
   const gb = Math.max(MIN_DATABASE_GB, Math.ceil(demand.databaseGb));
+  bill.size('database', databaseText(needed, gb, copies));
   bill.add(
     'database',
     `Cloud SQL, ${several(copies, 'copy', 'copies')} of ${needed} vCPU`,
@@ -98,6 +101,7 @@ function addDatabase(bill: Bill<'gcp'>, demand: Demand, { sizes, switches }: Env
 
 function addObjects(bill: Bill<'gcp'>, demand: Demand, { switches }: Environment): void {
   const copies = switches.secondRegion ? 2 : 1;
+  bill.size('object store', objectsText(demand));
   bill.add('object store', 'Cloud Storage Standard', demand.hotGb * copies, 'objectsHotGb');
   bill.add('object store', 'Cloud Storage Archive', demand.archiveGb * copies, 'objectsArchiveGb');
   bill.add('object store', 'writes', (demand.objectWritesPerMonth * copies) / 1000, 'objectWritesThousand');
@@ -109,10 +113,12 @@ function addServices(bill: Bill<'gcp'>, { services }: Demand, { switches }: Envi
   const { vcpu, memoryGb } = totalOf(services);
   if (switches.orchestrator === 'kubernetes') {
     const nodes = nodesFor(services, zones);
+    bill.size('services', several(nodes, 'node'));
     bill.add('services', 'GKE control plane', HOURS_A_MONTH, 'clusterHour');
     bill.add('services', `GKE: ${several(nodes, 'node')}`, nodes * HOURS_A_MONTH, 'nodeHour');
     return;
   }
+  bill.size('services', `${vcpu} vCPU, ${memoryGb} GB`);
   bill.add('services', `Cloud Run: ${vcpu} vCPU`, vcpu * SECONDS_A_MONTH, 'vcpuSecond');
   bill.add('services', `Cloud Run: ${memoryGb} GiB`, memoryGb * SECONDS_A_MONTH, 'memoryGbSecond');
 }

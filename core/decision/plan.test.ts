@@ -207,6 +207,52 @@ describe('the units of an IoT Hub', () => {
   );
 });
 
+describe('a region that answers beside the first', () => {
+  const first = { aws: 'us-east-1', azure: 'eastus', gcp: 'us-central1' };
+  const second = { aws: 'us-west-2', azure: 'westus3', gcp: 'us-west1' };
+  const answering = { ...second, controlApi: 'https://control.west.example' };
+  const at = (cloud: (typeof CLOUDS)[number], regions: readonly unknown[], changes = {}) =>
+    planAt(cloud, sampleEnvironment({ regions, ...changes }), prices);
+
+  it.each(CLOUDS)('costs at %s what is there by the hour once more, and what is by use not', (cloud) => {
+    const [one, two] = [at(cloud, [first]), at(cloud, [first, answering])];
+    for (const part of ['services', 'network'] as const)
+      expect(two.usdByPart[part]).toBeGreaterThan(one.usdByPart[part] * 1.02);
+    for (const part of ['database', 'object store', 'warehouse'] as const)
+      expect(two.usdByPart[part]).toBe(one.usdByPart[part]);
+    const messages = (plan: typeof one) => plan.lines.filter(({ item }) => item === 'messagesMillion').length;
+    expect(messages(two)).toBe(messages(one));
+    expect(two.lines.filter(({ what }) => what.startsWith(`${second[cloud]}: `)).length).toBeGreaterThan(4);
+  });
+
+  it.each(CLOUDS)('costs nothing at %s where it says no address', (cloud) => {
+    expect(at(cloud, [first, second]).usdPerMonth).toBe(at(cloud, [first]).usdPerMonth);
+  });
+
+  it('is priced at the cloud that it names', () => {
+    const other = { provider: 'azure', azure: 'westus3', aiApi: 'https://ai.west.example' };
+    const { lines, cloud } = at('aws', [first, other]);
+    expect(cloud).toBe('aws');
+    expect(lines.map(({ what }) => what)).toContain('westus3: Event Hubs: 1 throughput unit');
+    expect(lines.map(({ what }) => what)).toContain('westus3: Front Door Premium with WAF');
+  });
+
+  it('shares Front Door with the others of its cloud', () => {
+    const fronts = at('azure', [first, answering]).lines.filter(({ what }) => what.includes('Front Door'));
+    expect(fronts).toHaveLength(1);
+  });
+});
+
+describe('the sizes of a plan', () => {
+  it.each([
+    ['aws', { 'event stream': '7 shards', database: '2 vCPU, 28 GB', services: '4.5 vCPU, 9 GB' }],
+    ['azure', { 'device gateway': '5 units S1', 'event stream': '1 throughput unit', database: '2 vCPU, 32 GB' }],
+    ['gcp', { 'device gateway': '1 broker', services: '4.5 vCPU, 9 GB' }],
+  ] as const)('are told at %s', (cloud, sized) => {
+    expect(planAt(cloud, sampleEnvironment(), prices).sized).toMatchObject(sized);
+  });
+});
+
 describe('what a plan cannot keep', () => {
   const obstaclesAt = (cloud: (typeof CLOUDS)[number], workload: Readonly<Record<string, unknown>>) =>
     planAt(cloud, sampleEnvironment({ workload: { ...sampleEnvironment().workload, ...workload } }), prices).obstacles;

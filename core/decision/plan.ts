@@ -1,7 +1,7 @@
 import type { Cloud } from './cloud.ts';
 import { SECONDS_A_MONTH, type Demand, type ServiceSize } from './demand.ts';
 import type { Environment } from './environment.ts';
-import type { Price, PriceItem, PriceList } from './prices.ts';
+import { isMetered, type Price, type PriceItem, type PriceList } from './prices.ts';
 
 /** What a bill is divided into, in the order in which it is told. */
 export const PARTS = [
@@ -23,6 +23,7 @@ export interface CostLine {
   /** What it is, with how it was sized: `metrics: 1 shard`. */
   readonly what: string;
   readonly quantity: number;
+  readonly item: PriceItem;
   readonly price: Price;
   readonly usd: number;
 }
@@ -30,7 +31,11 @@ export interface CostLine {
 /** What an environment would be at a cloud, sized and priced. */
 export interface Plan {
   readonly cloud: Cloud;
+  /** Of which the prices are, one for each cloud that it is at. */
+  readonly pricesOfRegions: readonly string[];
   readonly lines: readonly CostLine[];
+  /** How large the parts of the first region are that have a size: `8 shards`. */
+  readonly sized: Readonly<Partial<Record<Part, string>>>;
   readonly usdPerMonth: number;
   readonly usdByPart: Readonly<Record<Part, number>>;
   /** Of readings that are accepted. */
@@ -45,37 +50,85 @@ export interface Plan {
 /** Collects the lines of a plan. */
 export class Bill<Of extends Cloud> {
   readonly lines: CostLine[] = [];
+  readonly sized: Partial<Record<Part, string>> = {};
   readonly selfRun: string[] = [];
   readonly obstacles: string[] = [];
   readonly #cloud: Of;
-  readonly #prices: PriceList<Of>['items'];
+  readonly #prices: PriceList<Of>;
 
   constructor(cloud: Of, prices: PriceList<Of>) {
     this.#cloud = cloud;
-    this.#prices = prices.items;
+    this.#prices = prices;
   }
 
   /** Adds a line; none where there is nothing of it. */
   add(part: Part, what: string, quantity: number, item: PriceItem<Of>): void {
     if (quantity === 0) return;
-    const price = this.#prices[item];
-    this.lines.push({ part, what, quantity, price, usd: quantity * price.usd });
+    const price = this.#prices.items[item];
+    this.lines.push({ part, what, quantity, item, price, usd: quantity * price.usd });
+  }
+
+  /** Says how large a part is, after what was said of it before. */
+  size(part: Part, text: string): void {
+    const before = this.sized[part];
+    this.sized[part] = before === undefined ? text : `${before}, ${text}`;
   }
 
   plan(demand: Demand): Plan {
-    const usdOf = (part: Part) => sum(this.lines.filter((line) => line.part === part).map(({ usd }) => usd));
-    const usdPerMonth = sum(this.lines.map(({ usd }) => usd));
-    return {
-      cloud: this.#cloud,
-      lines: this.lines,
-      usdPerMonth,
-      usdByPart: Object.fromEntries(PARTS.map((part) => [part, usdOf(part)])) as Record<Part, number>,
-      usdPerThousandReadings: usdPerMonth / ((demand.readingsPerS * SECONDS_A_MONTH) / 1000),
-      usdPerMachine: usdPerMonth / demand.machines,
-      selfRun: this.selfRun,
-      obstacles: this.obstacles,
-    };
+    const { lines, sized, selfRun, obstacles } = this;
+    const found = { cloud: this.#cloud, pricesOfRegions: [this.#prices.region], lines, sized, selfRun, obstacles };
+    return { ...found, ...costsOf(lines, demand) };
   }
+}
+
+const STANDBY_PARTS: readonly Part[] = ['device gateway', 'event stream', 'services', 'network', 'operations'];
+/** One profile is before all regions of its cloud. */
+const ONCE_A_CLOUD: readonly PriceItem[] = ['frontDoorStandardMonth', 'frontDoorPremiumMonth'];
+
+/**
+ * A plan with further regions that answer: what is there by the hour or month as in the first, so that it takes over; what is counted by use
+ * is in the first alone, as machines send to one region at a time. Database and objects are not among it.
+ */
+export function withRegions(
+  first: Plan,
+  others: readonly { readonly region: string; readonly plan: Plan }[],
+  demand: Demand,
+): Plan {
+  const clouds = new Set([first.cloud]);
+  const lines = [...first.lines];
+  for (const { region, plan } of others) {
+    const own = plan.lines.filter(
+      ({ part, item }) =>
+        STANDBY_PARTS.includes(part) && !isMetered(item) && !(clouds.has(plan.cloud) && ONCE_A_CLOUD.includes(item)),
+    );
+    lines.push(...own.map((line) => ({ ...line, what: `${region}: ${line.what}` })));
+    clouds.add(plan.cloud);
+  }
+  const ofAll = (of: (plan: Plan) => readonly string[]) => [
+    ...new Set([...of(first), ...others.flatMap(({ plan }) => of(plan))]),
+  ];
+  return {
+    ...first,
+    ...costsOf(lines, demand),
+    lines,
+    pricesOfRegions: ofAll((plan) => plan.pricesOfRegions),
+    selfRun: ofAll((plan) => plan.selfRun),
+    obstacles: ofAll((plan) => plan.obstacles),
+  };
+}
+
+function costsOf(
+  lines: readonly CostLine[],
+  demand: Demand,
+): Pick<Plan, 'usdPerMonth' | 'usdByPart' | 'usdPerThousandReadings' | 'usdPerMachine'> {
+  const usdOf = (part: Part) => sum(lines.filter((line) => line.part === part).map(({ usd }) => usd));
+  const usdPerMonth = sum(lines.map(({ usd }) => usd));
+  return {
+    usdPerMonth,
+    usdByPart: Object.fromEntries(PARTS.map((part) => [part, usdOf(part)])) as Record<Part, number>,
+    usdPerThousandReadings: usdPerMonth / ((demand.readingsPerS * SECONDS_A_MONTH) / 1000),
+    usdPerMachine: usdPerMonth / demand.machines,
+  };
 }
 
 /** Zones that a site's network is in. */
@@ -100,6 +153,21 @@ export function totalOf(services: readonly ServiceSize[]): {
 export function nodesFor(services: readonly ServiceSize[], zones: number): number {
   const { vcpu, memoryGb } = totalOf(services);
   return Math.max(2, zones, Math.ceil((vcpu * 1.2) / 2), Math.ceil((memoryGb * 1.2) / 8));
+}
+
+/** The size of a database, each of its copies alike. */
+export function databaseText(vcpu: number, gb: number, copies: number): string {
+  return `${copies > 1 ? `${copies}x` : ''}${vcpu} vCPU, ${volumeText(gb)}`;
+}
+
+/** What objects take, once. */
+export function objectsText({ hotGb, archiveGb }: Demand): string {
+  const gb = Math.ceil(hotGb + archiveGb);
+  return gb === 0 ? 'none' : volumeText(gb);
+}
+
+function volumeText(gb: number): string {
+  return gb < 1000 ? `${gb} GB` : `${(gb / 1000).toFixed(1)} TB`;
 }
 
 /** `1 shard`, `2 shards`. */

@@ -113,6 +113,32 @@ export const PRICE_ITEMS = {
 /** What has a price at a cloud. */
 export type PriceItem<Of extends Cloud = Cloud> = (typeof PRICE_ITEMS)[Of][number];
 
+/** What is counted by use; everything else is by the hour or month that it is there. */
+const METERED: readonly PriceItem[] = [
+  'connectionMinutesMillion',
+  'messagesMillion',
+  'messagesNextMillion',
+  'messagesMostMillion',
+  'ruleTriggersMillion',
+  'ruleActionsMillion',
+  'putUnitsMillion',
+  'tableWritesMillion',
+  'eventsMillion',
+  'blobWritesTenThousand',
+  'throughputTib',
+  'objectsHotGb',
+  'objectsArchiveGb',
+  'objectWritesThousand',
+  'natGb',
+  'logsGb',
+  'queryTb',
+  'regionTransferGb',
+];
+
+export function isMetered(item: PriceItem): boolean {
+  return METERED.includes(item);
+}
+
 const price = z
   .strictObject({
     usd: z.number().min(0).describe('US dollars.'),

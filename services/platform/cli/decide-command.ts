@@ -5,9 +5,18 @@ import { CLOUDS, CLOUD_NAMES, type Cloud } from '#core/decision/cloud.ts';
 import { boundProblems, savingsOf, type Saving } from '#core/decision/cost-bounds.ts';
 import { candidateOf, CRITERIA, type Candidate, type Decision } from '#core/decision/decide.ts';
 import { figure, recordedDecisions, withSection } from '#core/decision/decision-document.ts';
+import {
+  NOT_PRICED,
+  pricedRegionText,
+  pricesAsOf,
+  regionsText,
+  scoreText,
+  unverifiedText,
+} from '#core/decision/decision-text.ts';
 import { demandOf } from '#core/decision/demand.ts';
 import { environmentProblems } from '#core/decision/environment-rules.ts';
 import { PARTS } from '#core/decision/plan.ts';
+import { planAt } from '#core/decision/plan-at.ts';
 import type { Prices } from '#core/decision/prices.ts';
 import { ConfigurationError } from '#services/shared/config/configuration-error.ts';
 import { nameOf } from '#services/shared/environments/checked-file.ts';
@@ -28,6 +37,12 @@ interface Decided {
   readonly decision: Decision;
   /** What would make the chosen cloud's plan cheaper. */
   readonly savings: readonly Saving[];
+  /** What each environment of the site costs at the chosen cloud. */
+  readonly costs: readonly {
+    readonly environment: string;
+    readonly usdPerMonth: number;
+    readonly budgetUsdPerMonth: number;
+  }[];
   /** Bounds that the environments of the site do not keep, at the chosen cloud. */
   readonly problems: readonly string[];
   /** Files that were changed; empty without `--write`, or where they said the same. */
@@ -71,10 +86,15 @@ async function run({ out }: CommandContext, name: string, flags: DecideFlags): P
       ({ at: key, problem }) => `${path}: ${[...key, ''].join('.').replace(/\.$/, ' ')}${problem}`,
     ),
   );
+  const costs = at.map(({ environment }) => ({
+    environment: `${environment.site}.${environment.stage}`,
+    usdPerMonth: planAt(choice, environment, prices).usdPerMonth,
+    budgetUsdPerMonth: environment.budget.usdPerMonth,
+  }));
   const savings = savingsOf({ ...decision.environment, provider: choice }, prices);
   if (flags.write) refuseUnreadable(site, choice);
   const written = flags.write ? write(site, choice, prices, flags) : [];
-  out.result({ decision, savings, problems, written }, decidedText);
+  out.result({ decision, costs, savings, problems, written }, decidedText);
 }
 
 /** @throws ConfigurationError where an environment would be refused with that provider: nothing is written then. */
@@ -108,39 +128,69 @@ function day(text: string): string {
   throw new InvalidArgumentError('It must be a day, such as 2026-11-22.');
 }
 
-function decidedText({ decision, savings, problems, written }: Decided): string {
+function decidedText({ decision, costs, savings, problems, written }: Decided): string {
   const { environment, input, candidates, choice, sensitivity, changes } = decision;
   const { readingsPerS, messagesPerS } = demandOf(environment);
   const by = (of: (candidate: Candidate) => string) => CLOUDS.map((cloud) => of(candidateOf(candidates, cloud)));
-  const possible = (text: (candidate: Candidate) => string) => (candidate: Candidate) =>
-    candidate.obstacles.length > 0 ? '-' : text(candidate);
   const rows = [
     ...PARTS.filter((part) => candidates.some(({ plan }) => plan.usdByPart[part] !== 0)).map((part) => [
       part,
-      ...by(({ plan }) => plan.usdByPart[part].toFixed(2)),
+      ...by(({ plan }) => `${plan.usdByPart[part].toFixed(2)}${sizeText(plan.sized[part])}`),
     ]),
     ['USD a month', ...by(({ plan }) => plan.usdPerMonth.toFixed(2))],
     ['USD for 1,000 readings', ...by(({ plan }) => plan.usdPerThousandReadings.toFixed(5))],
     ['USD a machine', ...by(({ plan }) => plan.usdPerMachine.toFixed(2))],
     ...CRITERIA.map((criterion) => [
       `${criterion}, counts ${input.weights[criterion]}`,
-      ...by(possible(({ scores }) => scores[criterion].toFixed(2))),
+      ...by((candidate) => scoreText(candidates, candidate, criterion)),
     ]),
-    ['score', ...by(possible(({ score }) => score.toFixed(3)))],
+    ['score', ...by(({ obstacles, score }) => (obstacles.length > 0 ? '-' : score.toFixed(3))), choice ?? 'none'],
     ...sensitivity
       .slice(1)
-      .map(({ name, usdPerMonth }) => [name, ...CLOUDS.map((cloud) => usdPerMonth[cloud].toFixed(2))]),
+      .map(({ name, usdPerMonth, choice: then }) => [
+        `USD, ${name}`,
+        ...CLOUDS.map((cloud) => usdPerMonth[cloud].toFixed(2)),
+        then ?? 'none',
+      ]),
   ];
+  const regions = regionsText(environment);
+  const budgets = costs.map(
+    (each) => `${each.environment} ${each.usdPerMonth.toFixed(2)} of ${each.budgetUsdPerMonth.toFixed(2)}`,
+  );
+  const priced = by(
+    ({ plan }) => `${pricedRegionText(environment, plan)} (${unverifiedText(plan)} unverified or estimated)`,
+  );
+  const dates = [...new Set(by(({ plan }) => pricesAsOf(plan)))].join(', ');
   return [
     `${environment.site}.${environment.stage}: ${environment.workload.machines} machines, ${figure(messagesPerS)} messages/s, ${figure(readingsPerS)} readings/s; data stays in ${environment.residency.join(', ')}`,
     '',
-    table(['', ...CLOUDS.map((cloud) => CLOUD_NAMES[cloud])], rows),
+    table(['USD a month (size)', ...CLOUDS.map((cloud) => CLOUD_NAMES[cloud]), 'choice'], rows),
     '',
-    `Choice: ${choice ?? 'none'}. ${input.reason} (${input.by})`,
-    ...candidates.flatMap(({ obstacles }) => obstacles.map((obstacle) => `Not possible: ${obstacle}.`)),
-    ...changes.filter((change) => !change.endsWith('weighed again')).map((change) => `It would change: ${change}.`),
-    ...savings.slice(0, SHOWN_SAVINGS).map(({ change, savedUsd }) => `Cheaper by $${savedUsd.toFixed(2)}: ${change}.`),
+    `Choice: ${choice ?? 'none'}. ${input.reason.trim().replaceAll(/\s+/g, ' ')} (${input.by})`,
+    `Budgets, USD a month: ${budgets.join('; ')}.`,
+    `Prices, USD of ${dates}: ${priced.join('; ')}. Not in them: ${NOT_PRICED}.`,
+    ...(regions === '' ? [] : [`After the first region: ${regions}.`]),
+    ...listed(
+      'Not possible',
+      candidates.flatMap(({ obstacles }) => obstacles),
+    ),
+    ...listed(
+      'It would change',
+      changes.filter((change) => !change.endsWith('weighed again')),
+    ),
+    ...listed(
+      'Cheaper',
+      savings.slice(0, SHOWN_SAVINGS).map(({ change, savedUsd }) => `$${savedUsd.toFixed(2)} by ${change}`),
+    ),
     ...problems.map((problem) => `Not within its bounds: ${problem}.`),
     ...written.map((path) => `Written: ${path}.`),
   ].join('\n');
+}
+
+function listed(name: string, each: readonly string[]): readonly string[] {
+  return each.length === 0 ? [] : [`${name}: ${each.join('; ')}.`];
+}
+
+function sizeText(size: string | undefined): string {
+  return size === undefined ? '' : ` (${size})`;
 }

@@ -93,9 +93,9 @@ describe('the environments that ship', () => {
     }
     const { environment } = environments.find((each) => each.environment.regions.length === 3)!;
     expect(regionsAt(environment, environment.provider)).toEqual([
-      { cloud: 'aws', name: 'us-east-1' },
-      { cloud: 'aws', name: 'eu-west-1' },
-      { cloud: 'azure', name: 'westeurope' },
+      { cloud: 'aws', name: 'us-east-1', answers: true, hasData: true },
+      { cloud: 'aws', name: 'eu-west-1', answers: true, hasData: true },
+      { cloud: 'azure', name: 'westeurope', answers: true, hasData: false },
     ]);
     expect(environment.regions.flatMap(({ controlApi, aiApi }) => [controlApi, aiApi]).filter(Boolean)).toHaveLength(6);
   });
@@ -129,11 +129,21 @@ describe('what stands in the way of provisioning', () => {
 
   it('is a budget below the plan, by its line, with what to shrink', () => {
     const { environment } = akron!;
-    const poor = { ...akron!, environment: { ...environment, budget: { ...environment.budget, usdPerMonth: 500 } } };
+    const poor = { ...akron!, environment: { ...environment, budget: { ...environment.budget, usdPerMonth: 1000 } } };
     expect(obstaclesToProvision(poor, document, prices)).toEqual([
       expect.stringMatching(
-        /^environments\/akron\.prod\.yaml:\d+: budget\.usdPerMonth is \$500, and the plan costs \$\d+\.\d\d a month: most of it is [a-z ]+, \$\d+\.\d\d; shrink [a-z ]+ first: .+ saves \$\d+\.\d\d$/,
+        /^environments\/akron\.prod\.yaml:\d+: budget\.usdPerMonth is \$1000, and the plan costs \$\d+\.\d\d a month: most of it is [a-z ]+, \$\d+\.\d\d; shrink [a-z ]+ first: .+ saves \$\d+\.\d\d$/,
       ),
+    ]);
+  });
+
+  it('is a service that does not take the load, by the line of the load', () => {
+    const { environment } = akron!;
+    const workload = { ...environment.workload, machines: 1, messageIntervalS: 0.01 };
+    const budget = { ...environment.budget, usdPerMonth: 2000 };
+    const fast = { ...akron!, environment: { ...environment, workload, budget } };
+    expect(obstaclesToProvision(fast, document, prices)).toEqual([
+      expect.stringMatching(/^environments\/akron\.prod\.yaml:12: workload does not fit AWS: a connection to IoT Core/),
     ]);
   });
 

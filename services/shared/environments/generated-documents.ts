@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CLOUDS } from '#core/decision/cloud.ts';
 import { CRITERION_MEANING } from '#core/decision/decide.ts';
+import { NOT_PRICED } from '#core/decision/decision-text.ts';
 import { environmentSchema } from '#core/decision/environment.ts';
 import { priceListSchema, TRUST_MEANING } from '#core/decision/prices.ts';
 import { allowedBy, type Field } from './json-schema.ts';
@@ -46,7 +47,12 @@ export function environmentsPage(): string {
     '',
     ...Object.entries(TRUST_MEANING).map(([trust, meaning]) => `- **${trust}**: ${meaning}.`),
     '',
-    'They are list prices of one region of the United States: other regions differ, in Europe by some percent, elsewhere by more. Not in them: traffic out to the internet, discounts and commitments, support, taxes, models behind endpoints (the embedded runtime is part of the services), logs that are kept for longer than is free (`retention.logDays`; taking them in is priced), backups of the database (`retention.backupDays`), what Pub/Sub keeps for a group that is away for more than a day. `retention.streamHours` is priced: above 24 hours a shard of Kinesis costs more, however much longer; at MSK it is disk; at Event Hubs what is above 84 GB a throughput unit costs as much as blobs. Basic Ingest of IoT Core, which has no message fee, is not taken into account, as the gateway does not use its topics.',
+    'They are list prices of one region of the United States: other regions differ, in Europe by some percent, elsewhere by more. Not in them: ' +
+      `${NOT_PRICED}.` +
+      ' Nor are models behind endpoints (the embedded runtime is part of the services), and what Pub/Sub keeps for a group that is away for more than a day. Taking logs in is priced.' +
+      ' `retention.streamHours` is priced: above 24 hours a shard of Kinesis costs more, however much longer; at MSK it is disk; at Event Hubs what is above 84 GB a throughput unit costs as much as blobs. Basic Ingest of IoT Core, which has no message fee, is not taken into account, as the gateway does not use its topics.',
+    '',
+    'Of regions the first has everything. Each other with a `controlApi` or `aiApi` has services, network, gateway and streams as large as the first, so that it takes over; what is counted by use is priced once, as machines send to one region at a time. With `switches.secondRegion` the second has a copy of database and objects; no later one has. A region with neither is a name for later, and costs nothing.',
     '',
     'Sizes follow the limits of the services: shards by bytes and records in and by bytes out to every consumer group, throughput units the same for a whole namespace, units of IoT Hub by messages of 4 KB a day and sends a second, at `peakFactor` times the mean where a limit is by the second. Measured are bytes in PostgreSQL, of windows and in the raw archive; estimates are the vCPU that a message takes in each service, the readings that a vCPU of the database takes, events of waveforms, logs and queries. They are named as such where they stand (core/decision/demand.ts).',
     '',
