@@ -263,7 +263,25 @@ describe('the bounds of a plan', () => {
     expect(savings.length).toBeGreaterThan(3);
     expect(savings).toEqual(savings.toSorted((a, b) => b.savedUsd - a.savedUsd));
     const now = planAt('aws', environment, prices).usdPerMonth;
-    for (const { usdPerMonth, savedUsd } of savings) expect(now - savedUsd).toBeCloseTo(usdPerMonth, 9);
+    // Each as a person would write it into the file.
+    const told = savings.flatMap((saving) => {
+      const [, part, key, text] = /^(switches|retention)\.(\w+): (\w+)$/.exec(saving.change) ?? [];
+      if ((part !== 'switches' && part !== 'retention') || key === undefined) return [];
+      const value = text === 'false' ? false : part === 'retention' ? Number(text) : text;
+      const then = sampleEnvironment({ ...environment, [part]: { ...environment[part], [key]: value } });
+      return [{ ...saving, expected: planAt('aws', then, prices).usdPerMonth }];
+    });
+    expect(told.map(({ change }) => change)).toEqual(
+      expect.arrayContaining([
+        'switches.secondRegion: false',
+        'switches.orchestrator: containers',
+        expect.stringMatching(/^retention\.readingsDays: /),
+      ]),
+    );
+    for (const { usdPerMonth, savedUsd, expected } of told) {
+      expect(usdPerMonth).toBeCloseTo(expected, 9);
+      expect(savedUsd).toBeCloseTo(now - expected, 9);
+    }
   });
 });
 

@@ -19,6 +19,7 @@ const HOURS_A_DAY = 24;
 export function environmentProblems(environment: Environment): readonly RuleProblem[] {
   return [
     ...regionProblems(environment),
+    ...repeatedProblems(environment),
     ...switchProblems(environment),
     ...retentionProblems(environment),
     ...networkProblems(environment),
@@ -62,6 +63,8 @@ function regionProblems(environment: Environment): readonly RuleProblem[] {
       const name = region[cloud];
       if (name === undefined) return [];
       const at = ['regions', index, cloud];
+      const first = regions.findIndex((each) => each[cloud] === name);
+      if (first < index) return [{ at, problem: `${name} is that of regions[${first}]: name another` }];
       const known = regionNamed(cloud, name);
       if (!known) {
         const near = REGIONS[cloud].filter(({ country }) => staysWithin(country, residency)).map((each) => each.name);
@@ -78,6 +81,17 @@ function regionProblems(environment: Environment): readonly RuleProblem[] {
     });
     return [...missing, ...wrong];
   });
+}
+
+/** Names that a list has twice. */
+function repeatedProblems(environment: Environment): readonly RuleProblem[] {
+  return (['residency', 'tenants'] as const).flatMap((key) =>
+    environment[key].flatMap((name, index, names) =>
+      names.indexOf(name) < index
+        ? [{ at: [key, index], problem: `${name} is there already: remove one of them` }]
+        : [],
+    ),
+  );
 }
 
 function switchProblems(environment: Environment): readonly RuleProblem[] {
@@ -143,7 +157,7 @@ function networkProblems({ network }: Environment): readonly RuleProblem[] {
   const known = [...ranges];
   for (const [at, [key, later]] of known.entries())
     for (const [other, earlier] of known.slice(0, at))
-      if (later.first <= earlier.last && earlier.first <= later.last)
+      if (overlap(later, earlier))
         problems.push({ at: ['network', key], problem: `overlaps network.${other}: choose another range` });
   return problems;
 }
@@ -151,6 +165,16 @@ function networkProblems({ network }: Environment): readonly RuleProblem[] {
 function decisionProblems({ decision }: Environment): readonly RuleProblem[] {
   if (!decision || Object.values(decision.weights).some((weight) => weight > 0)) return [];
   return [{ at: ['decision', 'weights'], problem: 'must have one above 0: nothing would count' }];
+}
+
+/** Whether two ranges, such as 10.40.0.0/16 and 10.40.16.0/20, have an address in common; both in the form of the schema. */
+export function rangesOverlap(one: string, other: string): boolean {
+  const [first, second] = [parsed(one), parsed(other)];
+  return first !== undefined && second !== undefined && overlap(first, second);
+}
+
+function overlap(one: AddressRange, other: AddressRange): boolean {
+  return one.first <= other.last && other.first <= one.last;
 }
 
 interface AddressRange {

@@ -16,18 +16,22 @@ const DAY_S = 86_400;
 const name = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,22}[a-z0-9]$/, '2..24 lower-case letters, digits and hyphens, beginning with a letter');
+const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
 const host = z
   .string()
   .max(200)
-  .regex(/^(?=.*\.)[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'the name of a host, such as tribo.akron.example');
+  .regex(new RegExp(`^${LABEL}(\\.${LABEL})+$`), 'the name of a host, such as tribo.akron.example');
 const httpsAddress = z
   .string()
   .max(500)
-  .regex(/^https:\/\/[a-z0-9][a-z0-9.-]*(:\d+)?(\/\S*)?$/, 'an https address');
+  .regex(new RegExp(`^https://${LABEL}(\\.${LABEL})*(:\\d+)?(/\\S*)?$`), 'an https address');
 const mail = z.string().regex(/^[^\s@]+@[^\s@]+\.[^\s@]+$/, 'a mail address');
 const range = z
   .string()
-  .regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, 'a range of private IPv4 addresses, such as 10.40.0.0/16');
+  .regex(
+    /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}\/(0|[1-9]\d?)$/,
+    'a range of private IPv4 addresses, such as 10.40.0.0/16',
+  );
 const tag = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,61}$/, '1..62 letters, digits, spaces and _ . @ -');
 const days = (most: number) => z.int().min(1).max(most);
 const share = z.int().min(0).max(10);

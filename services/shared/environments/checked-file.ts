@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type Document } from 'yaml';
 import { z } from 'zod';
 import { messageOf } from '#core/errors.ts';
 import { ConfigurationError } from '../config/configuration-error.ts';
@@ -28,19 +28,39 @@ export class CheckedFile {
     }
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
     const [problem] = this.#document.errors;
-    if (!problem) return;
-    const { line, col } = this.#lines.linePos(problem.pos[0]);
-    throw new ConfigurationError([`${path}:${line}:${col}: ${problem.message}`]);
+    if (problem) this.#refuse(problem.pos[0], problem.message);
+    visit(this.#document, {
+      Alias: (_key, alias, around) => {
+        const target = alias.resolve(this.#document);
+        const offset = alias.range?.[0] ?? 0;
+        if (!target) this.#refuse(offset, `*${alias.source} is set nowhere before: write what it stands for`);
+        if (around.includes(target))
+          this.#refuse(offset, `*${alias.source} stands for itself: write what it stands for`);
+      },
+    });
   }
 
   /** The content as the schema gives it, with its defaults. @throws ConfigurationError of everything that the schema does not take. */
   as<Schema extends z.ZodType>(schema: Schema): z.output<Schema> {
-    const value: unknown = this.#document.toJS({ maxAliasCount: MAX_ALIASES });
+    const value = this.#content();
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
     const root = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Field;
     for (const issue of parsed.error.issues) this.#sayIssue(issue, root, value);
     return this.#fail();
+  }
+
+  #content(): unknown {
+    try {
+      return this.#document.toJS({ maxAliasCount: MAX_ALIASES });
+    } catch (error) {
+      throw new ConfigurationError([`${this.path}:1:1: ${messageOf(error)}`]);
+    }
+  }
+
+  #refuse(offset: number, problem: string): never {
+    const { line, col } = this.#lines.linePos(offset);
+    throw new ConfigurationError([`${this.path}:${line}:${col}: ${problem}`]);
   }
 
   /** Notes what is wrong with a part; {@link throwProblems} throws it. */
@@ -90,6 +110,8 @@ export class CheckedFile {
     const allowed = issue.code === 'invalid_format' ? issue.message : allowedBy(fieldAt(root, at));
     if (issue.code === 'custom') this.say(at, issue.message);
     else if (value === undefined) this.say(at, `is missing: it must be ${allowed}`);
+    else if (issue.code === 'invalid_type' && issue.expected === 'string' && typeof value !== 'object')
+      this.say(at, `must be ${allowed}: put it in quotes, got ${shown(value)}`);
     else this.say(at, `must be ${allowed}, got ${shown(value)}`);
   }
 }

@@ -285,6 +285,66 @@ describe('a file of an environment', () => {
       ':41: decision.weights must have one above 0: nothing would count',
     ],
     [
+      'an account that is a number',
+      'domain: tribo',
+      'accounts: { aws: 123456789012 }\ndomain: tribo',
+      ':4: accounts.aws must be text: put it in quotes, got 123456789012',
+    ],
+    [
+      'a host without one of its parts',
+      'domain: tribo.akron',
+      'domain: tribo..akron',
+      ':4: domain must be the name of a host, such as tribo.akron.example, got "tribo..akron.example"',
+    ],
+    [
+      'an issuer without a part of its host',
+      'https://id.',
+      'https://id..',
+      ':27: identity.issuer must be an https address, got "https://id..akron.example"',
+    ],
+    [
+      'an address with leading zeros, which some read as octal',
+      'range: 10.40.0.0/16',
+      'range: 010.040.000.000/16',
+      ':25: network.range must be a range of private IPv4 addresses, such as 10.40.0.0/16, got "010.040.000.000/16"',
+    ],
+    [
+      'a tenant twice',
+      'tenants: [acme]',
+      'tenants: [acme, other, acme]',
+      ':8: tenants[2] acme is there already: remove one of them',
+    ],
+    [
+      'a country twice',
+      'residency: [US]',
+      'residency: [US, US]',
+      ':7: residency[1] US is there already: remove one of them',
+    ],
+    [
+      'a region twice',
+      'residency: [US]',
+      '  - { aws: us-east-2, azure: westus3, gcp: us-west1 }\nresidency: [US]',
+      ':7: regions[1].aws us-east-2 is that of regions[0]: name another',
+    ],
+    [
+      'an alias of nothing',
+      'sizes: standard',
+      'sizes: standard\n<<: *rest',
+      ':17:5: *rest is set nowhere before: write what it stands for',
+    ],
+    [
+      'an alias of itself',
+      'tenants: [acme]',
+      'tenants: &all [*all]',
+      ':8:16: *all stands for itself: write what it stands for',
+    ],
+    [
+      'aliases that are thousands of values',
+      'sizes: standard',
+      `sizes: standard\na: &a [1]\nb: &b [${Array(10).fill('*a').join()}]\nc: &c [${Array(10).fill('*b').join()}]\nd: [*c, *c]`,
+      ':1:1: Excessive alias count indicates a resource exhaustion attack',
+    ],
+    [
       'a key twice',
       'sizes: standard',
       'sizes: standard\nsizes: large',
@@ -372,6 +432,11 @@ describe('a folder of environments', () => {
       reason: 'nothing that was weighed',
       files: { 'akron.prod.yaml': undecided },
       problem: /^akron\.prod\.yaml: none has a section decision/,
+    },
+    {
+      reason: 'an environment in two files',
+      files: { 'akron.prod.yaml': GOOD, 'akron.prod.yml': undecided },
+      problem: /^akron\.prod\.yml: is described by akron\.prod\.yaml already: remove one of them$/,
     },
     {
       reason: 'two decisions of a site',

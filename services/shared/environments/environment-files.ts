@@ -56,6 +56,13 @@ export function loadSites(folder: string): readonly Site[] {
       return [];
     }
   });
+  for (const [index, { path, environment }] of environments.entries()) {
+    const first = environments.findIndex(
+      (each) => each.environment.site === environment.site && each.environment.stage === environment.stage,
+    );
+    if (first < index)
+      problems.push(`${path}: is described by ${environments[first]?.path} already: remove one of them`);
+  }
   if (problems.length > 0) throw new ConfigurationError(problems);
   const names = [...new Set(environments.map(({ environment }) => environment.site))];
   const sites = names.map((name) =>
