@@ -254,6 +254,18 @@ describe('the bounds of a plan', () => {
     );
   });
 
+  it('advise a region less, where another answers', () => {
+    const regions = [
+      { aws: 'us-east-1', azure: 'eastus', gcp: 'us-central1' },
+      { aws: 'us-west-2', azure: 'westus3', gcp: 'us-west1', controlApi: 'https://control.west.example' },
+    ];
+    const now = planAt('aws', sampleEnvironment({ regions }), prices).usdPerMonth;
+    const without = planAt('aws', sampleEnvironment(), prices).usdPerMonth;
+    const saving = savingsOf(sampleEnvironment({ regions }), prices).find(({ change }) => change.startsWith('regions'));
+    expect(saving?.change).toBe('regions[1] without controlApi and aiApi');
+    expect(saving?.savedUsd).toBeCloseTo(now - without, 6);
+  });
+
   it('name savings that hold: the largest first, and each by what it says', () => {
     const environment = sampleEnvironment({
       ...chatty,

@@ -23,6 +23,7 @@ export function environmentProblems(environment: Environment): readonly RuleProb
     ...switchProblems(environment),
     ...retentionProblems(environment),
     ...networkProblems(environment),
+    ...identityProblems(environment),
     ...decisionProblems(environment),
   ];
 }
@@ -139,27 +140,52 @@ function retentionProblems({ retention, stage }: Environment): readonly RuleProb
   return problems;
 }
 
-function networkProblems({ network }: Environment): readonly RuleProblem[] {
+function networkProblems(environment: Environment): readonly RuleProblem[] {
+  const { network, regions } = environment;
   const problems: RuleProblem[] = [];
-  const ranges = new Map<string, AddressRange>();
-  for (const [key, text] of Object.entries(network) as [string, string][]) {
-    const parsed = addressRange(text);
-    if (parsed) ranges.set(key, parsed);
-    else
+  const written: { readonly at: RuleProblem['at']; readonly text: string; readonly isWhole: boolean }[] = [];
+  for (const key of ['range', 'pods', 'services'] as const) {
+    const text = network[key];
+    if (text !== undefined) written.push({ at: ['network', key], text, isWhole: key === 'range' });
+  }
+  for (const [index, { range }] of regions.entries()) {
+    const at = ['regions', index, 'range'];
+    const { answers } = regionsAt(environment, environment.provider)[index]!;
+    if (index === 0 && range !== undefined) problems.push({ at, problem: 'is network.range: write it there' });
+    else if (range !== undefined) written.push({ at, text: range, isWhole: true });
+    else if (index > 0 && answers)
       problems.push({
-        at: ['network', key],
-        problem: `must be a range of private IPv4 addresses that begins at its mask, such as 10.40.0.0/16, got ${text}`,
+        at,
+        problem: 'is missing: where services answer there is a network of its own, such as 10.41.0.0/16',
       });
   }
-  const whole = ranges.get('range');
-  if (whole && (whole.prefix < WIDEST_PREFIX || whole.prefix > NARROWEST_PREFIX))
-    problems.push({ at: ['network', 'range'], problem: `must be a /16 to /20, got /${whole.prefix}` });
-  const known = [...ranges];
-  for (const [at, [key, later]] of known.entries())
-    for (const [other, earlier] of known.slice(0, at))
-      if (overlap(later, earlier))
-        problems.push({ at: ['network', key], problem: `overlaps network.${other}: choose another range` });
+  const known: { readonly at: RuleProblem['at']; readonly range: AddressRange }[] = [];
+  for (const { at, text, isWhole } of written) {
+    const parsed = addressRange(text);
+    if (!parsed)
+      problems.push({
+        at,
+        problem: `must be a range of private IPv4 addresses that begins at its mask, such as 10.40.0.0/16, got ${text}`,
+      });
+    else if (isWhole && (parsed.prefix < WIDEST_PREFIX || parsed.prefix > NARROWEST_PREFIX))
+      problems.push({ at, problem: `must be a /16 to /20, got /${parsed.prefix}` });
+    else {
+      const other = known.find(({ range }) => overlap(range, parsed));
+      if (other) problems.push({ at, problem: `overlaps ${other.at.join('.')}: choose another range` });
+      known.push({ at, range: parsed });
+    }
+  }
   return problems;
+}
+
+function identityProblems({ identity, tenants }: Environment): readonly RuleProblem[] {
+  const { tenant } = identity;
+  if (!tenant) return [];
+  const at = ['identity', 'tenant'];
+  if ((tenant.claim === undefined) === (tenant.is === undefined))
+    return [{ at, problem: 'must have claim or is, one of them' }];
+  if (tenant.is === undefined || tenants.includes(tenant.is)) return [];
+  return [{ at: [...at, 'is'], problem: `must be one of tenants, ${tenants.join(', ')}, got ${tenant.is}` }];
 }
 
 function decisionProblems({ decision }: Environment): readonly RuleProblem[] {

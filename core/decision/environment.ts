@@ -33,6 +33,7 @@ const range = z
     'a range of private IPv4 addresses, such as 10.40.0.0/16',
   );
 const tag = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,61}$/, '1..62 letters, digits, spaces and _ . @ -');
+const group = z.string().min(1).max(200).optional();
 const days = (most: number) => z.int().min(1).max(most);
 const share = z.int().min(0).max(10);
 const known = z.int().min(0).max(5);
@@ -45,6 +46,9 @@ const region = z.strictObject({
   aws: z.string().optional().describe('Its name at AWS.'),
   azure: z.string().optional().describe('Its name at Azure.'),
   gcp: z.string().optional().describe('Its name at Google Cloud.'),
+  range: range
+    .optional()
+    .describe('Private addresses of its network, /16 to /20; of the first region they are network.range.'),
   controlApi: httpsAddress.optional().describe('Where the API of the platform answers in this region.'),
   aiApi: httpsAddress.optional().describe('Where models and the assistant answer in this region.'),
 });
@@ -162,7 +166,7 @@ export const environmentSchema = z.strictObject({
   retention: retention.describe('How long what is kept.'),
   network: z
     .strictObject({
-      range: range.describe('Of the whole network, /16 to /20.'),
+      range: range.describe('Of the whole network of the first region, /16 to /20.'),
       pods: range.optional().describe('Of pods, with Kubernetes.'),
       services: range.optional().describe('Of services, with Kubernetes.'),
     })
@@ -171,6 +175,47 @@ export const environmentSchema = z.strictObject({
     .strictObject({
       issuer: httpsAddress.describe('The issuer of the tokens of people and programs.'),
       audience: z.string().min(1).max(200).describe('What tokens have to be for.'),
+      clientIds: z
+        .array(z.string().min(1).max(200))
+        .min(1)
+        .max(20)
+        .optional()
+        .describe('Applications whose tokens are taken, where tokens name no audience, as those of Cognito.'),
+      tenant: z
+        .strictObject({
+          claim: z.string().min(1).max(200).optional().describe('The claim of a token that names it.'),
+          is: name.optional().describe('One of tenants, for all who have a token.'),
+        })
+        .optional()
+        .describe('Of whoever has a token, claim or is; without it, the claim tenant.'),
+      groups: z
+        .strictObject({
+          viewer: group.describe('Who look.'),
+          operator: group.describe('Who acknowledge alarms.'),
+          engineer: group.describe('Who change machines, rules and models.'),
+          admin: group.describe('Who change everything.'),
+          ingest: group.describe('Programs that send readings.'),
+        })
+        .optional()
+        .describe(
+          'Groups of the issuer, by name or id, whose members have a role; without it, roles are named as here.',
+        ),
+      signIn: z
+        .strictObject({
+          id: z
+            .string()
+            .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, '1 to 32 of a-z 0-9 -')
+            .describe('Names the issuer in addresses.'),
+          name: z.string().min(1).max(64).describe('On the button of the page.'),
+          clientId: z.string().min(1).max(200).describe('The application of the page at the issuer.'),
+          clientSecretName: z
+            .string()
+            .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/, 'the name of a secret, of letters, digits, _ and -')
+            .optional()
+            .describe('Under which name the secret store has its secret; without it, it is public.'),
+        })
+        .optional()
+        .describe('How people sign in at the page (docs/adapters/oidc.md); without it, by one-time links alone.'),
     })
     .describe('Who lets people in.'),
   budget: z

@@ -114,7 +114,9 @@ describe('the environments that ship', () => {
 
   it('have no network that overlaps that of another', () => {
     const ranges = environments.flatMap(({ environment }) =>
-      Object.values(environment.network).filter((range) => range !== undefined),
+      [...Object.values(environment.network), ...environment.regions.map(({ range }) => range)].filter(
+        (range) => range !== undefined,
+      ),
     );
     const overlapping = ranges.flatMap((one, index) =>
       ranges.slice(index + 1).flatMap((other) => (rangesOverlap(one, other) ? [[one, other]] : [])),

@@ -327,6 +327,42 @@ describe('a file of an environment', () => {
       ':7: regions[1].aws us-east-2 is that of regions[0]: name another',
     ],
     [
+      'no network where another region answers',
+      'residency: [US]',
+      "  - { aws: us-west-2, azure: westus3, gcp: us-west1, controlApi: 'https://west.akron.example' }\nresidency: [US]",
+      ':7: regions[1].range is missing: where services answer there is a network of its own, such as 10.41.0.0/16',
+    ],
+    [
+      'a network of another region within that of the first',
+      'residency: [US]',
+      "  - { aws: us-west-2, azure: westus3, gcp: us-west1, controlApi: 'https://west.akron.example', range: 10.40.16.0/20 }\nresidency: [US]",
+      ':7: regions[1].range overlaps network.range: choose another range',
+    ],
+    [
+      'a tenant of nobody for all who have a token',
+      '  audience: tribo',
+      '  audience: tribo\n  tenant: { is: other }',
+      ':29: identity.tenant.is must be one of tenants, acme, got other',
+    ],
+    [
+      'a tenant by a claim and for all',
+      '  audience: tribo',
+      '  audience: tribo\n  tenant: { is: acme, claim: tenant }',
+      ':29: identity.tenant must have claim or is, one of them',
+    ],
+    [
+      'a role that nobody knows',
+      '  audience: tribo',
+      '  audience: tribo\n  groups: { owner: plant-owners }',
+      ':29: identity.groups.owner is no key here; there are viewer, operator, engineer, admin, ingest',
+    ],
+    [
+      'a way to sign in without its application',
+      '  audience: tribo',
+      '  audience: tribo\n  signIn: { id: company, name: Example Corp }',
+      ':29: identity.signIn.clientId is missing: it must be text',
+    ],
+    [
       'an alias of nothing',
       'sizes: standard',
       'sizes: standard\n<<: *rest',
@@ -371,6 +407,19 @@ describe('a file of an environment', () => {
     const text = changed('  multiAz: true', '  multiAz: true\n  orchestrator: kubernetes');
     const problems = problemsOf(() => loadEnvironment(written(text.replace('/16\n', `/16\n  ${ranges}\n`))));
     expect(problems).toEqual([`akron.prod.yaml${line}`]);
+  });
+
+  it('may say who is let in by which issuer, and how they sign in', () => {
+    const identity = `  audience: tribo
+  clientIds: [1h57kf5cpq17m0eml12EXAMPLE]
+  tenant: { is: acme }
+  groups: { operator: plant-operators, admin: plant-admins }
+  signIn: { id: company, name: Example Corp, clientId: tribo-page, clientSecretName: company-sign-in }`;
+    expect(loadEnvironment(written(changed('  audience: tribo', identity))).environment.identity).toMatchObject({
+      tenant: { is: 'acme' },
+      groups: { operator: 'plant-operators' },
+      signIn: { id: 'company', clientId: 'tribo-page' },
+    });
   });
 
   it('is answered with all that is wrong at once, in the order of its lines', () => {
