@@ -102,7 +102,11 @@ describe('tribo decide', () => {
       const before = files.map(read);
       const { code, stderr } = await decide('akron', '--write');
       expect(code).toBe(EXIT_CODES.configuration);
-      expect(stderr).toMatch(/akron\.dev\.yaml:8: with provider gcp, regions\[0\] has no gcp, where it runs/);
+      const problem = /akron\.dev\.yaml:8: with provider gcp, regions\[0\] has no gcp, where it runs/;
+      expect(stderr).toMatch(problem);
+      const looked = await decide('akron');
+      expect(looked.code).toBe(0);
+      expect(looked.stdout).toMatch(problem);
       expect(files.map(read)).toEqual(before);
       change('environments/akron.prod.yaml', 'identity: gcp', 'identity: aws');
       change('environments/akron.prod.yaml', 'aws: 0, azure: 0, gcp: 5', 'aws: 5, azure: 1, gcp: 2');

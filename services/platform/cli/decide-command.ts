@@ -43,7 +43,7 @@ interface Decided {
     readonly usdPerMonth: number;
     readonly budgetUsdPerMonth: number;
   }[];
-  /** Bounds that the environments of the site do not keep, at the chosen cloud. */
+  /** Why environments of the site would be refused at the chosen cloud, and the bounds that they do not keep there. */
   readonly problems: readonly string[];
   /** Files that were changed; empty without `--write`, or where they said the same. */
   readonly written: readonly string[];
@@ -81,7 +81,9 @@ async function run({ out }: CommandContext, name: string, flags: DecideFlags): P
     path,
     environment: { ...environment, provider: choice },
   }));
-  const problems = at.flatMap(({ path, environment }) =>
+  const refused = refusedAt(site, choice);
+  if (flags.write && refused.length > 0) throw new ConfigurationError(refused);
+  const bounds = at.flatMap(({ path, environment }) =>
     boundProblems(environment, prices).map(
       ({ at: key, problem }) => `${path}: ${[...key, ''].join('.').replace(/\.$/, ' ')}${problem}`,
     ),
@@ -92,19 +94,17 @@ async function run({ out }: CommandContext, name: string, flags: DecideFlags): P
     budgetUsdPerMonth: environment.budget.usdPerMonth,
   }));
   const savings = savingsOf({ ...decision.environment, provider: choice }, prices);
-  if (flags.write) refuseUnreadable(site, choice);
   const written = flags.write ? write(site, choice, prices, flags) : [];
-  out.result({ decision, costs, savings, problems, written }, decidedText);
+  out.result({ decision, costs, savings, problems: [...refused, ...bounds], written }, decidedText);
 }
 
-/** @throws ConfigurationError where an environment would be refused with that provider: nothing is written then. */
-function refuseUnreadable(site: Site, choice: Cloud): void {
-  const problems = site.environments.flatMap(({ path, environment, lineOf }) =>
+/** Why environments would be refused with that provider, a line each: nothing is written then. */
+function refusedAt(site: Site, choice: Cloud): readonly string[] {
+  return site.environments.flatMap(({ path, environment, lineOf }) =>
     environmentProblems({ ...environment, provider: choice }).map(
       ({ at, problem }) => `${path}:${lineOf(at)}: with provider ${choice}, ${nameOf(at)} ${problem}`,
     ),
   );
-  if (problems.length > 0) throw new ConfigurationError(problems);
 }
 
 /** Changes the provider of each environment, and the site's section. A section that says the same keeps its date. */
@@ -182,7 +182,7 @@ function decidedText({ decision, costs, savings, problems, written }: Decided): 
       'Cheaper',
       savings.slice(0, SHOWN_SAVINGS).map(({ change, savedUsd }) => `$${savedUsd.toFixed(2)} by ${change}`),
     ),
-    ...problems.map((problem) => `Not within its bounds: ${problem}.`),
+    ...problems.map((problem) => `In the way: ${problem}.`),
     ...written.map((path) => `Written: ${path}.`),
   ].join('\n');
 }
