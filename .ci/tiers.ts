@@ -89,7 +89,7 @@ const tiers: readonly Tier[] = [
   {
     name: 'peers',
     command: ['npm', 'run', '--silent', 'test:peers', '--'],
-    budgetMinutes: 34,
+    budgetMinutes: 38,
     jest: true,
     cloud: true,
     whole: true,
