@@ -69,13 +69,19 @@ module.exports = {
     },
     {
       name: 'infra-reads-only-adapter-configuration',
-      comment: "A stack's outputs are the adapter's configuration, and nothing else of it.",
+      comment:
+        "A stack's outputs are the adapter's configuration, its roles what the adapter declares; beside these what of IoT Core only a stack can make.",
       severity: 'error',
-      from: { path: '^infra/' },
+      from: { path: '^infra/', pathNot: TESTS },
       // What a site is and where it was decided to be is what stacks are made of.
       to: {
         path: '^(adapters|services|core)/',
-        pathNot: ['^adapters/[^/]+/[^/]+/config\\.ts$', '^core/decision/', '^services/shared/environments/'],
+        pathNot: [
+          '^adapters/[^/]+/[^/]+/(config|permissions|device-policy|topic-rules)\\.ts$',
+          '^adapters/permissions\\.ts$',
+          '^core/(decision/|domain/role\\.ts$)',
+          '^services/shared/environments/',
+        ],
       },
     },
     {

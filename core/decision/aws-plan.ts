@@ -89,7 +89,7 @@ function addGateway(bill: Bill<'aws'>, demand: Demand): void {
 }
 
 /** What the rule of IoT Core puts on Kinesis, and the platform's gateway reads. */
-function devicesStream(demand: Demand): StreamFlow {
+export function devicesStream(demand: Demand): StreamFlow {
   const events = deviceEvents(demand, MAX_MESSAGE_BYTES, (bytes) => bytes * ENCODED + ENVELOPE_BYTES);
   return { stream: 'devices', events, groups: 1 };
 }

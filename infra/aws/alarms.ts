@@ -1,0 +1,230 @@
+import { Construct } from 'constructs';
+import { CloudwatchMetricAlarm } from '@cdktf/provider-aws/lib/cloudwatch-metric-alarm/index.js';
+import type { AwsStack } from './aws-stack.ts';
+import type { DataStack } from './data-stack.ts';
+import { databaseStorage } from './database-class.ts';
+import type { Ingress } from './ingress.ts';
+import { WHOLE_BUCKET } from './s3-object-store.ts';
+
+const GIB = 1024 ** 3;
+const MINUTE_S = 60;
+
+interface Parts {
+  readonly data: DataStack;
+  readonly ingress: Ingress;
+  /** Whom they call. */
+  readonly topicArn: string;
+}
+
+/** A metric of CloudWatch, and when somebody is called for it. */
+interface Watched {
+  readonly namespace: string;
+  readonly metricName: string;
+  readonly dimensions: Readonly<Record<string, string>>;
+  readonly statistic: 'Average' | 'Maximum' | 'Minimum' | 'Sum';
+  readonly is: 'above' | 'below';
+  readonly threshold: number;
+  /** So many minutes in a row. */
+  readonly minutes: number;
+  /** What it means that nothing was measured: of what is always measured it is an alarm by itself. */
+  readonly isAlwaysMeasured: boolean;
+  readonly means: string;
+}
+
+/** What operators are called for (R154): services, database, streams, the API, objects, and rules of the gateway. */
+export class Alarms extends Construct {
+  readonly #stack: AwsStack;
+  readonly #topicArn: string;
+
+  constructor(scope: AwsStack, id: string, { data, ingress, topicArn }: Parts) {
+    super(scope, id);
+    this.#stack = scope;
+    this.#topicArn = topicArn;
+    for (const { service } of scope.site.demand.services) this.#service(service);
+    this.#database(data);
+    this.#streams(data);
+    this.#api(ingress);
+    this.#objects(data);
+    this.#tables(data);
+  }
+
+  #service(service: string): void {
+    const { names } = this.#stack.site;
+    const of = {
+      namespace: 'AWS/ECS',
+      dimensions: { ClusterName: names.base, ServiceName: service },
+      statistic: 'Average',
+      is: 'above',
+      minutes: 15,
+      isAlwaysMeasured: true,
+    } as const;
+    this.#call(`${service}-cpu`, {
+      ...of,
+      metricName: 'CPUUtilization',
+      threshold: 85,
+      means: `${service} is at the end of its CPU with all copies that it may have, or does not run`,
+    });
+    this.#call(`${service}-memory`, {
+      ...of,
+      metricName: 'MemoryUtilization',
+      threshold: 85,
+      means: `${service} is about to be ended for want of memory, or does not run`,
+    });
+  }
+
+  #database({ database: { identifier } }: DataStack): void {
+    const of = {
+      namespace: 'AWS/RDS',
+      dimensions: { DBInstanceIdentifier: identifier },
+      minutes: 10,
+      isAlwaysMeasured: true,
+    } as const;
+    this.#call('database-cpu', {
+      ...of,
+      metricName: 'CPUUtilization',
+      statistic: 'Average',
+      is: 'above',
+      threshold: 80,
+      means: 'The database is at the end of its CPU',
+    });
+    this.#call('database-storage', {
+      ...of,
+      metricName: 'FreeStorageSpace',
+      statistic: 'Minimum',
+      is: 'below',
+      threshold: Math.round(databaseStorage(this.#stack.site) * 0.15 * GIB),
+      means: 'The database has less than 15 % of its first size left; it grows by itself, up to three times that',
+    });
+    this.#call('database-connections', {
+      ...of,
+      metricName: 'DatabaseConnections',
+      statistic: 'Maximum',
+      is: 'above',
+      threshold: this.#connections(),
+      means: 'More connections to the database than all copies of the services may have',
+    });
+  }
+
+  /** Each adapter's pool has ten connections and one that listens, and pools with equal settings are one. */
+  #connections(): number {
+    const { demand } = this.#stack.site;
+    const copies = demand.services.reduce((sum, service) => sum + service.copies, 0);
+    return copies * 11 * 2;
+  }
+
+  #streams({ eventStream, deviceStreams }: DataStack): void {
+    const { retention } = this.#stack.site.environment;
+    const streams = { ...eventStream.streams, devices: deviceStreams.messages, 'device-errors': deviceStreams.errors };
+    for (const [name, stream] of Object.entries(streams)) {
+      const of = {
+        namespace: 'AWS/Kinesis',
+        dimensions: { StreamName: stream.name },
+        // A stream on which nothing comes has no metrics, and a small site has such.
+        isAlwaysMeasured: false,
+        is: 'above',
+        minutes: 5,
+      } as const;
+      this.#call(`${name}-lag`, {
+        ...of,
+        metricName: 'GetRecords.IteratorAgeMilliseconds',
+        statistic: 'Maximum',
+        // Long before what is not read is gone.
+        threshold: (retention.streamHours * 3_600_000) / 4,
+        means: `A consumer of ${name} is a quarter of the retention behind: what it does not read in time is lost`,
+      });
+      this.#call(`${name}-throttled`, {
+        ...of,
+        metricName: 'WriteProvisionedThroughputExceeded',
+        statistic: 'Sum',
+        threshold: 100,
+        means: `${name} has too few shards for what comes`,
+      });
+    }
+  }
+
+  #api({ balancer, targetGroup }: Ingress): void {
+    const of = {
+      namespace: 'AWS/ApplicationELB',
+      dimensions: { LoadBalancer: balancer.arnSuffix },
+      statistic: 'Sum',
+      is: 'above',
+      minutes: 5,
+      // Nobody asked, nothing failed.
+      isAlwaysMeasured: false,
+    } as const;
+    this.#call('api-5xx', {
+      ...of,
+      metricName: 'HTTPCode_Target_5XX_Count',
+      threshold: 10,
+      means: 'The API fails',
+    });
+    this.#call('api-away', {
+      ...of,
+      metricName: 'HTTPCode_ELB_5XX_Count',
+      threshold: 10,
+      means: 'The balancer reaches no API',
+    });
+    this.#call('api-4xx', {
+      ...of,
+      metricName: 'HTTPCode_Target_4XX_Count',
+      threshold: 1000,
+      means: 'Many calls are refused: a client that is wrong, or somebody who tries',
+    });
+    this.#call('api-healthy', {
+      ...of,
+      metricName: 'HealthyHostCount',
+      dimensions: { LoadBalancer: balancer.arnSuffix, TargetGroup: targetGroup.arnSuffix },
+      statistic: 'Minimum',
+      is: 'below',
+      threshold: 1,
+      isAlwaysMeasured: true,
+      means: 'No copy of the API is healthy',
+    });
+  }
+
+  #objects({ objectStore }: DataStack): void {
+    for (const metricName of ['4xxErrors', '5xxErrors'] as const)
+      this.#call(`objects-${metricName.slice(0, 3)}`, {
+        namespace: 'AWS/S3',
+        metricName,
+        dimensions: { BucketName: objectStore.bucket, FilterId: WHOLE_BUCKET },
+        statistic: 'Sum',
+        is: 'above',
+        threshold: metricName === '5xxErrors' ? 10 : 1000,
+        minutes: 5,
+        isAlwaysMeasured: false,
+        means: 'The store of objects refuses or fails calls: waveforms are not kept',
+      });
+  }
+
+  #tables({ eventStream, deviceStreams }: DataStack): void {
+    for (const [part, { name }] of Object.entries({ streams: eventStream.state, devices: deviceStreams.state }))
+      this.#call(`${part}-table`, {
+        namespace: 'AWS/DynamoDB',
+        metricName: 'ThrottledRequests',
+        dimensions: { TableName: name },
+        statistic: 'Sum',
+        is: 'above',
+        threshold: 0,
+        minutes: 5,
+        isAlwaysMeasured: false,
+        means: 'Leases and checkpoints cannot be written',
+      });
+  }
+
+  #call(part: string, watched: Watched): void {
+    const { namespace, metricName, dimensions, statistic, is, threshold, minutes, isAlwaysMeasured, means } = watched;
+    new CloudwatchMetricAlarm(this, part, {
+      alarmName: this.#stack.site.names.of(part),
+      alarmDescription: means,
+      ...{ namespace, metricName, dimensions, statistic, threshold },
+      comparisonOperator: is === 'above' ? 'GreaterThanThreshold' : 'LessThanThreshold',
+      period: MINUTE_S,
+      evaluationPeriods: minutes,
+      datapointsToAlarm: minutes,
+      treatMissingData: isAlwaysMeasured ? 'breaching' : 'notBreaching',
+      alarmActions: [this.#topicArn],
+      okActions: [this.#topicArn],
+    });
+  }
+}

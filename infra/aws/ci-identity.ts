@@ -1,0 +1,89 @@
+import { TerraformVariable } from 'cdktf';
+import { Construct } from 'constructs';
+import { IamRole } from '@cdktf/provider-aws/lib/iam-role/index.js';
+import { IamRolePolicy } from '@cdktf/provider-aws/lib/iam-role-policy/index.js';
+import type { AwsStack } from './aws-stack.ts';
+import type { ImageRegistry } from './image-registry.ts';
+import { policy } from './policy.ts';
+import { executionRoleName, taskRoleName } from './role-names.ts';
+
+const ISSUER = 'token.actions.githubusercontent.com';
+
+/**
+ * The role that the pipeline takes by a token of its run, so that no key is stored: it pushes images and rolls services, and may do nothing else.
+ * The account has the issuer registered once (infra/README.md), as all its sites share it.
+ */
+export class CiIdentity extends Construct {
+  constructor(scope: AwsStack, id: string, { repositories }: ImageRegistry) {
+    super(scope, id);
+    const { names, environment, demand } = scope.site;
+    const repository = new TerraformVariable(this, 'repository', {
+      type: 'string',
+      description: 'The repository on GitHub whose pipeline deploys this environment: owner/name',
+      validation: [
+        {
+          condition: `\${can(regex("^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$", var.github_repository))}`,
+          errorMessage: 'github_repository must be owner/name.',
+        },
+      ],
+    });
+    repository.overrideLogicalId('github_repository');
+    const iam = (resource: string) => `arn:${scope.partition}:iam::${scope.account}:${resource}`;
+    const role = new IamRole(this, 'role', {
+      name: names.of('ci', 64),
+      description: 'The pipeline: pushes images and rolls services',
+      maxSessionDuration: 3600,
+      assumeRolePolicy: policy([
+        {
+          Effect: 'Allow',
+          Principal: { Federated: iam(`oidc-provider/${ISSUER}`) },
+          Action: 'sts:AssumeRoleWithWebIdentity',
+          Condition: {
+            // A run in GitHub's environment of the stage alone, whose reviewers let it pass.
+            StringEquals: {
+              [`${ISSUER}:aud`]: 'sts.amazonaws.com',
+              [`${ISSUER}:sub`]: `repo:${repository.stringValue}:environment:${environment.stage}`,
+            },
+          },
+        },
+      ]),
+    });
+    const services = demand.services.map(({ service }) => service);
+    new IamRolePolicy(this, 'rights', {
+      name: 'deploy',
+      role: role.id,
+      policy: policy([
+        // Signing in to the registry is asked of no repository.
+        { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
+        {
+          Effect: 'Allow',
+          Action: [
+            ...['ecr:BatchCheckLayerAvailability', 'ecr:InitiateLayerUpload', 'ecr:UploadLayerPart'],
+            ...['ecr:CompleteLayerUpload', 'ecr:PutImage', 'ecr:BatchGetImage', 'ecr:DescribeImages'],
+          ],
+          Resource: [...repositories.values()].map(({ arn }) => arn),
+        },
+        {
+          Effect: 'Allow',
+          Action: ['ecs:UpdateService', 'ecs:DescribeServices'],
+          Resource: services.map((service) => scope.arn('ecs', `service/${names.base}/${service}`)),
+        },
+        {
+          Effect: 'Allow',
+          Action: 'ecs:RegisterTaskDefinition',
+          Resource: services.map((service) => scope.arn('ecs', `task-definition/${names.of(service)}:*`)),
+        },
+        // Describing a definition is asked of none in particular.
+        { Effect: 'Allow', Action: 'ecs:DescribeTaskDefinition', Resource: '*' },
+        {
+          Effect: 'Allow',
+          Action: 'iam:PassRole',
+          Resource: [executionRoleName(names), ...services.map((service) => taskRoleName(names, service))].map((name) =>
+            iam(`role/${name}`),
+          ),
+          Condition: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
+        },
+      ]),
+    });
+  }
+}

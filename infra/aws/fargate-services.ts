@@ -1,0 +1,181 @@
+import { Fn, TerraformVariable } from 'cdktf';
+import { Construct } from 'constructs';
+import { AppautoscalingPolicy } from '@cdktf/provider-aws/lib/appautoscaling-policy/index.js';
+import { AppautoscalingTarget } from '@cdktf/provider-aws/lib/appautoscaling-target/index.js';
+import { CloudwatchLogGroup } from '@cdktf/provider-aws/lib/cloudwatch-log-group/index.js';
+import { EcsCluster } from '@cdktf/provider-aws/lib/ecs-cluster/index.js';
+import { EcsService } from '@cdktf/provider-aws/lib/ecs-service/index.js';
+import { EcsTaskDefinition } from '@cdktf/provider-aws/lib/ecs-task-definition/index.js';
+import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
+import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security-group-egress-rule/index.js';
+import type { ServiceSize } from '../../core/decision/demand.ts';
+import { PUBLIC_SERVICE } from '../service-ports.ts';
+import { API_PORT } from '../service-settings.ts';
+import type { AwsStack } from './aws-stack.ts';
+import { containerOf } from './container.ts';
+import type { DataStack } from './data-stack.ts';
+import type { FoundationStack } from './foundation-stack.ts';
+import type { Ingress } from './ingress.ts';
+import type { AwsPorts } from './ports.ts';
+import { StartRole } from './start-role.ts';
+import { TaskRoles } from './task-roles.ts';
+
+/** Of a vCPU: what core/decision/demand.ts counts copies by. */
+const BUSY_PERCENT = 60;
+/** What one that restarts is caught up with by, at most so many times the copies of the plan; and of one copy four (R112). */
+const MOST_COPIES_TIMES = 4;
+
+interface Parts {
+  readonly foundation: FoundationStack;
+  readonly data: DataStack;
+  readonly ingress: Ingress;
+  readonly ports: AwsPorts;
+}
+
+/** The platform's services on Fargate: in the private subnets, each with a role, a security group and a log of its own, and as many copies as its load wants. */
+export class FargateServices extends Construct {
+  readonly cluster: EcsCluster;
+
+  constructor(scope: AwsStack, id: string, parts: Parts) {
+    super(scope, id);
+    const { site } = scope;
+    const { names, demand } = site;
+    const { foundation } = parts;
+    this.cluster = new EcsCluster(this, 'cluster', {
+      name: names.base,
+      setting: [{ name: 'containerInsights', value: 'enabled' }],
+    });
+    const digests = imageDigests(this);
+    const { roles } = new TaskRoles(scope, 'task-roles', { ports: parts.ports, keyArn: foundation.key.arn });
+    const start = new StartRole(scope, 'start-role', parts);
+    for (const size of demand.services) {
+      const { service } = size;
+      const log = new CloudwatchLogGroup(this, `${service}-log`, {
+        name: `/${names.path}${service}`,
+        retentionInDays: site.environment.retention.logDays,
+        kmsKeyId: foundation.key.arn,
+      });
+      const repository = foundation.imageRegistry.repositories.get(service)!;
+      const definition = new EcsTaskDefinition(this, `${service}-task`, {
+        family: names.of(service),
+        requiresCompatibilities: ['FARGATE'],
+        networkMode: 'awsvpc',
+        cpu: String(size.vcpu * 1024),
+        memory: String(Math.round(size.memoryGb * 1024)),
+        runtimePlatform: { operatingSystemFamily: 'LINUX', cpuArchitecture: 'X86_64' },
+        executionRoleArn: start.role.arn,
+        taskRoleArn: roles.get(service)!.arn,
+        volume: [{ name: 'data' }],
+        containerDefinitions: JSON.stringify([
+          containerOf(site, service, {
+            image: `${repository.repositoryUrl}@${Fn.lookup(digests.value, service) as string}`,
+            logGroup: log.name,
+            secrets: start.secrets,
+            portsDigest: Fn.sha256(start.portsParameter.value),
+          }),
+        ]),
+      });
+      const running = this.#service(scope, parts, size, definition);
+      this.#scaling(service, running, size);
+    }
+  }
+
+  #service(
+    scope: AwsStack,
+    { foundation, data, ingress }: Parts,
+    size: ServiceSize,
+    task: EcsTaskDefinition,
+  ): EcsService {
+    const { service, copies } = size;
+    const { zones } = scope.site;
+    const isPublic = service === PUBLIC_SERVICE;
+    const own = isPublic ? ingress.targetSecurityGroup : this.#securityGroup(scope, foundation, service);
+    this.#letOut(service, own);
+    return new EcsService(this, `${service}-service`, {
+      name: service,
+      cluster: this.cluster.arn,
+      taskDefinition: task.arn,
+      launchType: 'FARGATE',
+      desiredCount: copies,
+      deploymentMinimumHealthyPercent: 100,
+      deploymentMaximumPercent: 200,
+      deploymentCircuitBreaker: { enable: true, rollback: true },
+      enableExecuteCommand: false,
+      enableEcsManagedTags: true,
+      propagateTags: 'SERVICE',
+      networkConfiguration: {
+        subnets: foundation.network.subnets.services.slice(0, zones).map((subnet) => subnet.id),
+        securityGroups: [own.id, data.database.clients.id],
+        assignPublicIp: false,
+      },
+      ...(isPublic && {
+        loadBalancer: [{ targetGroupArn: ingress.targetGroup.arn, containerName: service, containerPort: API_PORT }],
+        healthCheckGracePeriodSeconds: 60,
+        dependsOn: [ingress.listener],
+      }),
+      // The number of copies is the autoscaling's from here on.
+      lifecycle: { ignoreChanges: ['desired_count'] },
+    });
+  }
+
+  #securityGroup({ site: { names } }: AwsStack, { network }: FoundationStack, service: string): SecurityGroup {
+    return new SecurityGroup(this, `${service}-group`, {
+      name: names.of(service),
+      description: `${service}, which nobody connects to`,
+      vpcId: network.vpc.id,
+      tags: { Name: names.of(service) },
+    });
+  }
+
+  /** Services of AWS, and issuers of tokens, answer at 443; nothing else does. */
+  #letOut(service: string, { id }: SecurityGroup): void {
+    new VpcSecurityGroupEgressRule(this, `${service}-out`, {
+      securityGroupId: id,
+      description: 'TLS to services of AWS and to issuers',
+      cidrIpv4: '0.0.0.0/0',
+      ipProtocol: 'tcp',
+      fromPort: 443,
+      toPort: 443,
+    });
+  }
+
+  #scaling(service: string, { name }: EcsService, { copies }: ServiceSize): void {
+    const target = new AppautoscalingTarget(this, `${service}-copies`, {
+      serviceNamespace: 'ecs',
+      scalableDimension: 'ecs:service:DesiredCount',
+      resourceId: `service/${this.cluster.name}/${name}`,
+      minCapacity: copies,
+      maxCapacity: copies * MOST_COPIES_TIMES,
+    });
+    new AppautoscalingPolicy(this, `${service}-by-cpu`, {
+      name: 'cpu',
+      policyType: 'TargetTrackingScaling',
+      serviceNamespace: target.serviceNamespace,
+      scalableDimension: target.scalableDimension,
+      resourceId: target.resourceId,
+      targetTrackingScalingPolicyConfiguration: {
+        predefinedMetricSpecification: { predefinedMetricType: 'ECSServiceAverageCPUUtilization' },
+        targetValue: BUSY_PERCENT,
+        scaleOutCooldown: 60,
+        scaleInCooldown: 300,
+      },
+    });
+  }
+}
+
+/** The images of a release, by service: what a tag points to may change, a digest never does. */
+function imageDigests(scope: Construct): TerraformVariable {
+  const variable = new TerraformVariable(scope, 'images', {
+    type: 'map(string)',
+    description: 'By service the digest of its image: sha256:...',
+    validation: [
+      {
+        condition:
+          '${alltrue([for digest in values(var.image_digests) : can(regex("^sha256:[0-9a-f]{64}$", digest))])}',
+        errorMessage: 'image_digests must be digests: sha256: and 64 hexadecimal digits.',
+      },
+    ],
+  });
+  variable.overrideLogicalId('image_digests');
+  return variable;
+}

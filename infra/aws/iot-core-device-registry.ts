@@ -1,0 +1,30 @@
+import { Construct } from 'constructs';
+import { IotPolicy } from '@cdktf/provider-aws/lib/iot-policy/index.js';
+import { IotThingType } from '@cdktf/provider-aws/lib/iot-thing-type/index.js';
+import { devicePolicy } from '../../adapters/aws/iot-core-device-registry/device-policy.ts';
+import type { AwsStack } from './aws-stack.ts';
+import { verbatim } from './policy.ts';
+import type { DeviceRegistrySection } from './ports.ts';
+
+/** Of seven machines each: more than a gateway of a plant speaks for. */
+const POLICIES = 2;
+
+/** The type of the devices' things, and the policies that let each connect under its own id and use the topics of its own machines alone. */
+export class IotCoreDeviceRegistry extends Construct {
+  readonly section: DeviceRegistrySection;
+
+  constructor(scope: AwsStack, id: string) {
+    super(scope, id);
+    const { names, region } = scope.site;
+    const thingType = new IotThingType(this, 'thing-type', {
+      name: names.of('device', 128),
+      properties: { description: `Devices of ${names.base}`, searchableAttributes: ['tenant'] },
+    });
+    const arn = `arn:${scope.partition}:iot:${region}:${scope.account}` as const;
+    const policies = Array.from({ length: POLICIES }, (_, number) => {
+      const name = names.of(`device-${number}`, 128);
+      return new IotPolicy(this, `policy-${number}`, { name, policy: verbatim(devicePolicy(arn, number)) }).name;
+    });
+    this.section = { thingType: thingType.name, policies, changesThing: names.of('changes', 128) };
+  }
+}

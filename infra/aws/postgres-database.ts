@@ -1,0 +1,171 @@
+import { Construct } from 'constructs';
+import { DbInstance } from '@cdktf/provider-aws/lib/db-instance/index.js';
+import { DbParameterGroup } from '@cdktf/provider-aws/lib/db-parameter-group/index.js';
+import { DbSubnetGroup } from '@cdktf/provider-aws/lib/db-subnet-group/index.js';
+import { CloudwatchLogGroup } from '@cdktf/provider-aws/lib/cloudwatch-log-group/index.js';
+import { SecretsmanagerSecret } from '@cdktf/provider-aws/lib/secretsmanager-secret/index.js';
+import { SecretsmanagerSecretVersion } from '@cdktf/provider-aws/lib/secretsmanager-secret-version/index.js';
+import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
+import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security-group-egress-rule/index.js';
+import { VpcSecurityGroupIngressRule } from '@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js';
+import type { AwsStack } from './aws-stack.ts';
+import { databaseClass, databaseStorage } from './database-class.ts';
+import type { Network } from './network.ts';
+import type { PostgresSection } from './ports.ts';
+
+const PORT = 5432;
+/** Supported until 2029; minor versions come in the maintenance window. */
+const MAJOR_VERSION = '17';
+const USER = 'tribo';
+const LOGS = ['postgresql', 'upgrade'] as const;
+/** Counted up to give the database, and the secret, a new password. */
+const PASSWORD_VERSION = 1;
+const PASSWORD = 'database_password';
+
+const LARGEST_STORAGE_GB = 65_536;
+
+/** Where the image has the authorities of RDS: the certificate of the server is one of theirs. */
+const AUTHORITIES = '/etc/tribo/rds-authorities.pem';
+
+/**
+ * PostgreSQL, whose plain tables are all that the adapters need: no extension that RDS does not have. It answers those alone that carry the
+ * security group of its clients, by TLS alone.
+ */
+export class PostgresDatabase extends Construct {
+  /** Whoever carries it may connect. */
+  readonly clients: SecurityGroup;
+  readonly passwordSecretArn: string;
+  readonly identifier: string;
+  readonly arn: string;
+  readonly section: PostgresSection;
+
+  constructor(
+    scope: AwsStack,
+    id: string,
+    { network, keyArn }: { readonly network: Network; readonly keyArn: string },
+  ) {
+    super(scope, id);
+    const { site } = scope;
+    const { names, environment, isProtected } = site;
+    const { retention, switches } = environment;
+    this.identifier = names.of('database', 63);
+    this.clients = this.#securityGroup('clients', 'Services that speak to the database', scope, network);
+    const server = this.#securityGroup('server', 'The database, reached by its clients alone', scope, network);
+    this.#letIn(this.clients, server);
+    this.passwordSecretArn = this.#password(scope, keyArn);
+    const logs = LOGS.map(
+      (log) =>
+        new CloudwatchLogGroup(this, `${log}-log`, {
+          name: `/aws/rds/instance/${this.identifier}/${log}`,
+          retentionInDays: retention.logDays,
+          kmsKeyId: keyArn,
+        }),
+    );
+    const storageGb = databaseStorage(site);
+    const database = new DbInstance(this, 'server-instance', {
+      identifier: this.identifier,
+      engine: 'postgres',
+      engineVersion: MAJOR_VERSION,
+      autoMinorVersionUpgrade: true,
+      allowMajorVersionUpgrade: false,
+      instanceClass: databaseClass(site),
+      dbName: 'tribo',
+      username: USER,
+      port: PORT,
+      passwordWoVersion: PASSWORD_VERSION,
+      storageType: 'gp3',
+      allocatedStorage: storageGb,
+      // It grows by itself when a tenth is left, so a load above the plan fills no disk.
+      maxAllocatedStorage: Math.min(storageGb * 3, LARGEST_STORAGE_GB),
+      storageEncrypted: true,
+      kmsKeyId: keyArn,
+      multiAz: switches.multiAz,
+      publiclyAccessible: false,
+      dbSubnetGroupName: new DbSubnetGroup(this, 'subnets', {
+        name: this.identifier,
+        description: 'The subnets of the data, from which no route leads out',
+        subnetIds: network.subnets.data.map((subnet) => subnet.id),
+      }).name,
+      vpcSecurityGroupIds: [server.id],
+      parameterGroupName: this.#parameters(scope).name,
+      caCertIdentifier: 'rds-ca-rsa2048-g1',
+      backupRetentionPeriod: retention.backupDays,
+      backupWindow: '03:00-04:00',
+      maintenanceWindow: 'mon:04:30-mon:05:30',
+      copyTagsToSnapshot: true,
+      deleteAutomatedBackups: !isProtected,
+      deletionProtection: isProtected,
+      skipFinalSnapshot: !isProtected,
+      ...(isProtected && { finalSnapshotIdentifier: names.of('last', 255) }),
+      enabledCloudwatchLogsExports: [...LOGS],
+      performanceInsightsEnabled: true,
+      performanceInsightsKmsKeyId: keyArn,
+      performanceInsightsRetentionPeriod: 7,
+      applyImmediately: !isProtected,
+      // Without them RDS makes groups of its own, which keep logs for ever.
+      dependsOn: logs,
+      lifecycle: { preventDestroy: isProtected },
+    });
+    // Write-only and ephemeral: the password is in no state and in no plan.
+    database.addOverride('password_wo', `\${ephemeral.aws_secretsmanager_random_password.${PASSWORD}.random_password}`);
+    this.arn = database.arn;
+    this.section = { host: database.address, port: PORT, database: 'tribo', user: USER, tlsCaFile: AUTHORITIES };
+  }
+
+  #securityGroup(id: string, description: string, { site: { names } }: AwsStack, { vpc }: Network): SecurityGroup {
+    const name = names.of(`database-${id}`);
+    return new SecurityGroup(this, id, { name, description, vpcId: vpc.id, tags: { Name: name } });
+  }
+
+  #letIn(clients: SecurityGroup, server: SecurityGroup): void {
+    const postgres = { ipProtocol: 'tcp', fromPort: PORT, toPort: PORT };
+    new VpcSecurityGroupIngressRule(this, 'from-clients', {
+      ...postgres,
+      securityGroupId: server.id,
+      referencedSecurityGroupId: clients.id,
+      description: 'PostgreSQL from its clients',
+    });
+    new VpcSecurityGroupEgressRule(this, 'to-server', {
+      ...postgres,
+      securityGroupId: clients.id,
+      referencedSecurityGroupId: server.id,
+      description: 'PostgreSQL to the database',
+    });
+  }
+
+  #parameters({ site: { names } }: AwsStack): DbParameterGroup {
+    return new DbParameterGroup(this, 'parameters', {
+      name: names.of(`postgres${MAJOR_VERSION}`),
+      family: `postgres${MAJOR_VERSION}`,
+      description: 'TLS alone; statements that take long are in the log',
+      parameter: [
+        { name: 'rds.force_ssl', value: '1', applyMethod: 'immediate' },
+        { name: 'log_min_duration_statement', value: '1000', applyMethod: 'immediate' },
+      ],
+    });
+  }
+
+  /** Outside of the path of the site's secret store: no service may change it. */
+  #password(stack: AwsStack, keyArn: string): string {
+    const { names, isProtected } = stack.site;
+    stack.addOverride(`ephemeral.aws_secretsmanager_random_password.${PASSWORD}`, {
+      password_length: 40,
+      exclude_punctuation: true,
+    });
+    const secret = new SecretsmanagerSecret(this, 'password', {
+      name: `${names.base}/database-password`,
+      description: `Of the user ${USER} of ${this.identifier}`,
+      kmsKeyId: keyArn,
+      recoveryWindowInDays: isProtected ? 30 : 0,
+    });
+    const version = new SecretsmanagerSecretVersion(this, 'password-value', {
+      secretId: secret.id,
+      secretStringWoVersion: PASSWORD_VERSION,
+    });
+    version.addOverride(
+      'secret_string_wo',
+      `\${ephemeral.aws_secretsmanager_random_password.${PASSWORD}.random_password}`,
+    );
+    return secret.arn;
+  }
+}

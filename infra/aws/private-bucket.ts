@@ -1,0 +1,101 @@
+import { Construct } from 'constructs';
+import { S3BucketLifecycleConfiguration } from '@cdktf/provider-aws/lib/s3-bucket-lifecycle-configuration/index.js';
+import type { S3BucketLifecycleConfigurationRule } from '@cdktf/provider-aws/lib/s3-bucket-lifecycle-configuration/index.js';
+import { S3BucketOwnershipControls } from '@cdktf/provider-aws/lib/s3-bucket-ownership-controls/index.js';
+import { S3BucketPolicy } from '@cdktf/provider-aws/lib/s3-bucket-policy/index.js';
+import { S3BucketPublicAccessBlock } from '@cdktf/provider-aws/lib/s3-bucket-public-access-block/index.js';
+import { S3BucketServerSideEncryptionConfigurationA } from '@cdktf/provider-aws/lib/s3-bucket-server-side-encryption-configuration/index.js';
+import { S3BucketVersioningA } from '@cdktf/provider-aws/lib/s3-bucket-versioning/index.js';
+import { S3Bucket } from '@cdktf/provider-aws/lib/s3-bucket/index.js';
+import type { AwsStack } from './aws-stack.ts';
+import { policy, type Statement } from './policy.ts';
+
+interface BucketKind {
+  /** The part of its name that tells it from the site's others: at most nine letters. */
+  readonly kind: string;
+  /** Absent where what writes it cannot use a key: then that of S3 itself. */
+  readonly keyArn?: string;
+  readonly lifecycle: readonly S3BucketLifecycleConfigurationRule[];
+  /** Who else may do what, beside the roles of the account. */
+  readonly allow?: (arn: string) => readonly Statement[];
+}
+
+/** What is given up half-way is not paid for. */
+const UNFINISHED_DAYS = 7;
+
+/** A bucket that nobody outside reaches: no public access by any way, TLS alone, encrypted, in versions, with rules for what is old. */
+export class PrivateBucket extends Construct {
+  readonly bucket: string;
+  readonly arn: string;
+  /** What has to be there before others write to it. */
+  readonly access: S3BucketPolicy;
+
+  constructor(scope: Construct, id: string, stack: AwsStack, { kind, keyArn, lifecycle, allow }: BucketKind) {
+    super(scope, id);
+    const { names, isProtected } = stack.site;
+    // Names of buckets are the whole world's: the account makes this one ours.
+    const { id: bucket, arn } = new S3Bucket(this, 'bucket', {
+      bucket: `${names.base}-${kind}-${stack.account}`,
+      forceDestroy: !isProtected,
+      lifecycle: { preventDestroy: isProtected },
+    });
+    this.bucket = bucket;
+    this.arn = arn;
+    const closed = new S3BucketPublicAccessBlock(this, 'public-access', {
+      bucket,
+      blockPublicAcls: true,
+      blockPublicPolicy: true,
+      ignorePublicAcls: true,
+      restrictPublicBuckets: true,
+    });
+    new S3BucketOwnershipControls(this, 'ownership', { bucket, rule: { objectOwnership: 'BucketOwnerEnforced' } });
+    new S3BucketServerSideEncryptionConfigurationA(this, 'encryption', {
+      bucket,
+      rule: [
+        keyArn === undefined
+          ? { applyServerSideEncryptionByDefault: { sseAlgorithm: 'AES256' } }
+          : {
+              applyServerSideEncryptionByDefault: { sseAlgorithm: 'aws:kms', kmsMasterKeyId: keyArn },
+              // A key a bucket and not an object: a hundredth of the calls to KMS.
+              bucketKeyEnabled: true,
+            },
+      ],
+    });
+    const versioning = new S3BucketVersioningA(this, 'versioning', {
+      bucket,
+      versioningConfiguration: { status: 'Enabled' },
+    });
+    new S3BucketLifecycleConfiguration(this, 'lifecycle', {
+      bucket,
+      rule: [...lifecycle, leftovers()],
+      // Rules for old versions are refused where there are none yet.
+      dependsOn: [versioning],
+    });
+    this.access = new S3BucketPolicy(this, 'policy', {
+      bucket,
+      policy: policy([
+        {
+          Sid: 'TlsAlone',
+          Effect: 'Deny',
+          Principal: '*',
+          Action: 's3:*',
+          Resource: [arn, `${arn}/*`],
+          Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+        },
+        ...(allow?.(arn) ?? []),
+      ]),
+      dependsOn: [closed],
+    });
+  }
+}
+
+/** What stays of uploads that were given up, and of objects whose last version is gone. */
+function leftovers(): S3BucketLifecycleConfigurationRule {
+  return {
+    id: 'leftovers',
+    status: 'Enabled',
+    filter: [{ prefix: '' }],
+    abortIncompleteMultipartUpload: [{ daysAfterInitiation: UNFINISHED_DAYS }],
+    expiration: [{ expiredObjectDeleteMarker: true }],
+  };
+}

@@ -1,0 +1,70 @@
+import type { S3BucketLifecycleConfigurationRule } from '@cdktf/provider-aws/lib/s3-bucket-lifecycle-configuration/index.js';
+import { S3BucketLoggingA } from '@cdktf/provider-aws/lib/s3-bucket-logging/index.js';
+import { S3BucketMetric } from '@cdktf/provider-aws/lib/s3-bucket-metric/index.js';
+import { Construct } from 'constructs';
+import type { Environment } from '../../core/decision/environment.ts';
+import type { AwsStack } from './aws-stack.ts';
+import type { S3AuditStore } from './s3-audit-store.ts';
+import type { ObjectStoreSection } from './ports.ts';
+import { PrivateBucket } from './private-bucket.ts';
+
+/** After so long an object is in the archive, from which it is still read at once: `GLACIER` and below would have adapters wait for hours. */
+const ARCHIVE_DAYS = 90;
+const ARCHIVE = 'GLACIER_IR';
+/** What was overwritten or deleted by mistake can be had back for so long. */
+const OLD_VERSION_DAYS = 30;
+/** Models are few, and one may be rolled back to long after. */
+const OLD_MODEL_DAYS = 365;
+/** The platform collects the parts of waveforms that never became whole; this is for those that it never saw. */
+const PARTS_DAYS = 7;
+
+/** The filter of the metrics of requests, by which errors of S3 are seen. */
+export const WHOLE_BUCKET = 'whole-bucket';
+
+/** The bucket of waveforms, raw archive and models, one prefix a kind (docs/architecture.md), each with its own rule for what is old. */
+export class S3ObjectStore extends Construct {
+  readonly bucket: string;
+  readonly section: ObjectStoreSection;
+
+  constructor(
+    scope: AwsStack,
+    id: string,
+    { keyArn, audit }: { readonly keyArn: string; readonly audit: S3AuditStore },
+  ) {
+    super(scope, id);
+    const lifecycle = objectRules(scope.site.environment.retention);
+    const { bucket } = new PrivateBucket(this, 'objects', scope, { kind: 'objects', keyArn, lifecycle });
+    new S3BucketMetric(this, 'requests', { bucket, name: WHOLE_BUCKET });
+    new S3BucketLoggingA(this, 'access', {
+      bucket,
+      targetBucket: audit.access.bucket,
+      targetPrefix: 'objects/',
+      dependsOn: [audit.access.access],
+    });
+    this.bucket = bucket;
+    this.section = { bucket };
+  }
+}
+
+/** What becomes of each kind of object. */
+function objectRules(retention: Environment['retention']): readonly S3BucketLifecycleConfigurationRule[] {
+  return [
+    keptFor('waveforms/', retention.waveformsDays),
+    keptFor('raw/', retention.rawArchiveDays),
+    keptFor('parts/', PARTS_DAYS),
+    { ...rule('models/'), noncurrentVersionExpiration: [{ noncurrentDays: OLD_MODEL_DAYS }] },
+  ];
+}
+
+function keptFor(prefix: string, days: number): S3BucketLifecycleConfigurationRule {
+  return {
+    ...rule(prefix),
+    ...(days > ARCHIVE_DAYS && { transition: [{ days: ARCHIVE_DAYS, storageClass: ARCHIVE }] }),
+    expiration: [{ days }],
+    noncurrentVersionExpiration: [{ noncurrentDays: OLD_VERSION_DAYS }],
+  };
+}
+
+function rule(prefix: string): S3BucketLifecycleConfigurationRule {
+  return { id: prefix.replace('/', ''), status: 'Enabled', filter: [{ prefix }] };
+}

@@ -1,0 +1,79 @@
+import { Construct } from 'constructs';
+import { IamRole } from '@cdktf/provider-aws/lib/iam-role/index.js';
+import { IamRolePolicy } from '@cdktf/provider-aws/lib/iam-role-policy/index.js';
+import { iotCoreDeviceGatewayPermissions } from '../../adapters/aws/iot-core-device-gateway/permissions.ts';
+import { iotCoreDeviceRegistryPermissions } from '../../adapters/aws/iot-core-device-registry/permissions.ts';
+import { kinesisEventStreamPermissions } from '../../adapters/aws/kinesis-event-stream/permissions.ts';
+import { s3ObjectStorePermissions } from '../../adapters/aws/s3-object-store/permissions.ts';
+import { secretsManagerSecretStorePermissions } from '../../adapters/aws/secrets-manager-secret-store/permissions.ts';
+import { snsNotifierPermissions } from '../../adapters/aws/sns-notifier/permissions.ts';
+import { SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
+import type { AwsStack } from './aws-stack.ts';
+import { statementsFor } from './grants.ts';
+import { policy, trust, type Statement } from './policy.ts';
+import type { AwsPorts } from './ports.ts';
+import { taskRoleName } from './role-names.ts';
+
+/** A role a service, with what the adapters of its ports declare, on what the ports file names. */
+export class TaskRoles extends Construct {
+  /** By service. */
+  readonly roles: ReadonlyMap<string, IamRole>;
+
+  constructor(scope: AwsStack, id: string, { ports, keyArn }: { readonly ports: AwsPorts; readonly keyArn: string }) {
+    super(scope, id);
+    const { names, demand } = scope.site;
+    const byPort = statementsByPort(scope, ports, keyArn);
+    this.roles = new Map(
+      demand.services.map(({ service }) => {
+        const role = new IamRole(this, service, {
+          name: taskRoleName(names, service),
+          description: `What ${service} may do`,
+          assumeRolePolicy: trust('ecs-tasks.amazonaws.com', scope.account),
+        });
+        new IamRolePolicy(this, `${service}-rights`, {
+          name: 'adapters',
+          role: role.id,
+          policy: policy(together(SERVICE_PORTS[service]!.flatMap((port) => byPort[port]))),
+        });
+        return [service, role];
+      }),
+    );
+  }
+}
+
+function statementsByPort(
+  { account, partition, site: { region } }: AwsStack,
+  ports: AwsPorts,
+  keyArn: string,
+): Readonly<Record<CloudPort, readonly Statement[]>> {
+  const place = { partition, account, keyArn };
+  const of = (grants: Parameters<typeof statementsFor>[0], section: object) =>
+    statementsFor(grants, { prefix: '', region, ...section }, place);
+  return {
+    eventStream: of(kinesisEventStreamPermissions, ports.eventStream),
+    objectStore: of(s3ObjectStorePermissions, ports.objectStore),
+    secretStore: of(secretsManagerSecretStorePermissions, ports.secretStore),
+    deviceGateway: of(iotCoreDeviceGatewayPermissions, ports.deviceGateway),
+    deviceRegistry: of(iotCoreDeviceRegistryPermissions, ports.deviceRegistry),
+    notifiers: ports.notifiers.flatMap((section) => of(snsNotifierPermissions, section)),
+    // By user and password, with no right at AWS.
+    database: [],
+  };
+}
+
+/** Statements that allow the same on several things are one: a policy of a role has a limit of 10,240 characters. */
+function together(statements: readonly Statement[]): readonly Statement[] {
+  const byActions = new Map<string, Statement & { Resource: string[] }>();
+  for (const statement of statements) {
+    const key = JSON.stringify(statement.Action);
+    const resources = listOf(statement.Resource);
+    const known = byActions.get(key);
+    if (known) known.Resource = [...new Set([...known.Resource, ...resources])];
+    else byActions.set(key, { ...statement, Resource: [...resources] });
+  }
+  return [...byActions.values()];
+}
+
+function listOf(resource: Statement['Resource']): readonly string[] {
+  return typeof resource === 'string' ? [resource] : (resource ?? []);
+}

@@ -1,0 +1,86 @@
+import type { App } from 'cdktf';
+import type { IConstruct } from 'constructs';
+import type { Cloud } from '../core/decision/cloud.ts';
+import type { Environment } from '../core/decision/environment.ts';
+import type { Site } from './site.ts';
+
+/** Needed by all else, and rarely changed. */
+export interface FoundationParts {
+  /** Private subnets in the zones that the site has, a way out for them, and nothing that is reached from outside but the balancer. */
+  readonly network: IConstruct;
+  /** How services reach storage, secrets, logs and images without the internet. */
+  readonly privateEndpoints: IConstruct;
+  /** That all which holds data is encrypted with. */
+  readonly key: IConstruct;
+  /** A repository a service, whose images are never replaced. */
+  readonly imageRegistry: IConstruct;
+  /** By which the pipeline comes in without a stored key. */
+  readonly ciIdentity: IConstruct;
+  /** The zone of the site's domain. */
+  readonly domain: IConstruct;
+}
+
+/** Holds what cannot be made again: survives all that stands on it, and is protected from deletion outside dev. */
+export interface DataParts {
+  /** The platform's streams, sized for the peak. */
+  readonly eventStream: IConstruct;
+  /** PostgreSQL, restorable to any second of the backups' days. */
+  readonly database: IConstruct;
+  /** Waveforms, the raw archive and models, in versions, with what becomes of each kind. */
+  readonly objectStore: IConstruct;
+  /** What is kept for ever of who did what. */
+  readonly auditStore: IConstruct;
+  /** Copies of the database apart from it. */
+  readonly backups: IConstruct;
+}
+
+/** Can be destroyed and made again without loss. */
+export interface PlatformParts {
+  /** Devices come in with a credential of their own, each for its own topics alone. */
+  readonly deviceGateway: IConstruct;
+  readonly deviceRegistry: IConstruct;
+  /** Who lets people in. */
+  readonly identityVerifiers: IConstruct;
+  /** Where alarms of machines go. */
+  readonly notifiers: IConstruct;
+  /** Each with an identity of its own that may do what its adapters do, and nothing else. */
+  readonly services: IConstruct;
+  /** Layer 7 and a firewall, before the API alone. */
+  readonly ingress: IConstruct;
+  /** What an operator is called for: R154. */
+  readonly alarms: IConstruct;
+  readonly dashboard: IConstruct;
+  readonly budget: IConstruct;
+}
+
+/** The sections of the site's ports file (docs/providers.md) that come from a stack: a cloud says by its own adapters' types what is in each. */
+export interface PortsSections {
+  readonly provider: Cloud;
+  /** What all PostgreSQL adapters share. */
+  readonly postgres: object;
+  readonly eventStream: object;
+  readonly objectStore: object;
+  readonly secretStore: object;
+  readonly deviceGateway: object;
+  readonly deviceRegistry: object;
+  readonly notifiers: readonly object[];
+  readonly identityVerifiers: readonly object[];
+}
+
+/** A site at a cloud, by what may be destroyed. */
+export interface SiteStacks {
+  readonly foundation: FoundationParts;
+  readonly data: DataParts;
+  readonly platform: PlatformParts;
+  /** As the services read it; values that are known after the deployment are tokens. */
+  readonly ports: PortsSections;
+}
+
+/** What a cloud has to bring: one that lacks a part does not compile. */
+export interface CloudStacks {
+  readonly cloud: Cloud;
+  /** What an environment asks for and these stacks do not make yet: it is refused, not made without. */
+  notYet(environment: Environment): readonly string[];
+  /** Adds the stacks `foundation`, `data` and `platform` to the app. */
+  build(app: App, site: Site): SiteStacks;
+}

@@ -1,0 +1,50 @@
+import type { Site } from './site.ts';
+import { PUBLIC_SERVICE } from './service-ports.ts';
+
+/** Where the API and the page are within the network. */
+export const API_PORT = 8080;
+/** Health and metrics of a service, on loopback. */
+export const OPERATION_PORT = 8081;
+/** The one place of a container that is written to; what has to last is elsewhere. */
+export const DATA_FOLDER = '/var/lib/tribo';
+export const PORTS_FILE = `${DATA_FOLDER}/ports.json`;
+
+/** In the ports file, in place of what tells the copies of a service apart: publishers of the same name would count as one. */
+export const COPY_NAME = 'name.of.the.copy';
+
+const HOURS_A_DAY = 24;
+
+/** What the environment says of a service's settings, as variables (.env.example); none is a secret. */
+export function serviceSettings({ environment }: Site, service: string): Readonly<Record<string, string>> {
+  const { retention, switches, domain, tenants, site } = environment;
+  const streamDays = String(retention.streamHours / HOURS_A_DAY);
+  return {
+    TRIBO_DATA_DIR: DATA_FOLDER,
+    TRIBO_PORTS_FILE: PORTS_FILE,
+    TRIBO_OPERATION_PORT: String(OPERATION_PORT),
+    TRIBO_DEMO: 'false',
+    TRIBO_LOG_LEVEL: 'info',
+    TRIBO_TENANT: tenants[0]!,
+    TRIBO_SITE: site,
+    TRIBO_PUBLIC_URL: `https://${domain}`,
+    TRIBO_STREAM_RETENTION_DAYS: streamDays,
+    TRIBO_ACCEPT_AGE_DAYS: streamDays,
+    TRIBO_RAW_DAYS: String(retention.readingsDays),
+    TRIBO_ROLLUP_1M_DAYS: String(retention.rollupsDays),
+    TRIBO_WAVEFORM_DAYS: String(retention.waveformsDays),
+    TRIBO_RAW_ARCHIVE: switches.rawArchive ? 'on' : 'off',
+    TRIBO_RAW_ARCHIVE_DAYS: String(retention.rawArchiveDays),
+    ...(service === PUBLIC_SERVICE && {
+      TRIBO_HOST: '0.0.0.0',
+      TRIBO_HTTP_PORT: String(API_PORT),
+      // The balancer ends TLS; nobody but it reaches this port.
+      TRIBO_INSECURE: 'true',
+    }),
+  };
+}
+
+/** Starts a service in its container: writes the ports file from `TRIBO_PORTS`, with the copy's own name, and becomes the service. */
+export function startCommand(service: string): readonly string[] {
+  const script = `printf '%s' "$TRIBO_PORTS" | sed "s/${COPY_NAME}/$(hostname -s)/" > ${PORTS_FILE} && unset TRIBO_PORTS && exec node services/${service}/main.ts`;
+  return ['sh', '-c', script];
+}

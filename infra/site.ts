@@ -1,0 +1,33 @@
+import type { Cloud } from '../core/decision/cloud.ts';
+import { demandOf, type Demand } from '../core/decision/demand.ts';
+import type { Environment } from '../core/decision/environment.ts';
+import { regionsAt } from '../core/decision/environment-rules.ts';
+import { zonesOf } from '../core/decision/plan.ts';
+import { Names } from './names.ts';
+
+/** What stacks are made of: an environment at a cloud, sized. */
+export interface Site {
+  readonly environment: Environment;
+  readonly demand: Demand;
+  readonly names: Names;
+  /** The primary region, as the cloud calls it. */
+  readonly region: string;
+  /** Zones that are paid for: one without `switches.multiAz`. */
+  readonly zones: number;
+  /** False in dev alone: elsewhere nothing that holds data can be deleted without saying so first. */
+  readonly isProtected: boolean;
+}
+
+/** The site at a cloud; undefined where the environment names no region of it. */
+export function siteAt(cloud: Cloud, environment: Environment): Site | undefined {
+  const region = regionsAt(environment, cloud).find((each) => each.cloud === cloud)?.name;
+  if (region === undefined) return undefined;
+  return {
+    environment,
+    demand: demandOf(environment),
+    names: new Names(environment),
+    region,
+    zones: zonesOf(environment),
+    isProtected: environment.stage !== 'dev',
+  };
+}
