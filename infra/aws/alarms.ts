@@ -118,7 +118,7 @@ export class Alarms extends Construct {
     for (const [name, stream] of Object.entries(streams)) {
       const of = {
         namespace: 'AWS/Kinesis',
-        dimensions: { StreamName: stream.name },
+        dimensions: { StreamName: stream.nameInput! },
         // A stream on which nothing comes has no metrics, and a small site has such.
         isAlwaysMeasured: false,
         is: 'above',

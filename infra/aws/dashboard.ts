@@ -15,7 +15,9 @@ export class Dashboard extends Construct {
   constructor(scope: AwsStack, id: string, { data, ingress }: { readonly data: DataStack; readonly ingress: Ingress }) {
     super(scope, id);
     const { names, demand, region } = scope.site;
-    const streams = [data.deviceStreams.messages, ...Object.values(data.eventStream.streams)].map(({ name }) => name);
+    const streams = [data.deviceStreams.messages, ...Object.values(data.eventStream.streams)].map(
+      ({ nameInput }) => nameInput!,
+    );
     const services = demand.services.map(({ service }) => service);
     const ofStreams = (metric: string) => streams.map((name): Metric => ['AWS/Kinesis', metric, 'StreamName', name]);
     const ofServices = (metric: string) =>

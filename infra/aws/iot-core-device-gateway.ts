@@ -35,9 +35,9 @@ export class IotCoreDeviceGateway extends Construct {
         { Effect: 'Allow', Action: 'kms:GenerateDataKey', Resource: [keyArn] },
       ]),
     });
+    const targets = { deviceStream: streams.messages.nameInput!, errorStream: streams.errors.nameInput! };
     const rules = topicRules({
-      deviceStream: streams.messages.name,
-      errorStream: streams.errors.name,
+      ...targets,
       roleArn: role.arn,
     });
     this.ruleNames = Object.entries(rules).map(([name, { sql, awsIotSqlVersion, actions, errorAction }]) => {
@@ -56,8 +56,7 @@ export class IotCoreDeviceGateway extends Construct {
     const endpoint = new DataAwsIotEndpoint(this, 'endpoint', { endpointType: 'iot:Data-ATS' });
     this.section = {
       dataEndpoint: `https://${endpoint.endpointAddress}`,
-      deviceStream: streams.messages.name,
-      errorStream: streams.errors.name,
+      ...targets,
       stateTable: streams.state.name,
     };
   }

@@ -16,15 +16,17 @@ export class IotCoreDeviceRegistry extends Construct {
   constructor(scope: AwsStack, id: string) {
     super(scope, id);
     const { names, region } = scope.site;
-    const thingType = new IotThingType(this, 'thing-type', {
-      name: names.of('device', 128),
+    const thingType = names.of('device', 128);
+    new IotThingType(this, 'thing-type', {
+      name: thingType,
       properties: { description: `Devices of ${names.base}`, searchableAttributes: ['tenant'] },
     });
     const arn = `arn:${scope.partition}:iot:${region}:${scope.account}` as const;
     const policies = Array.from({ length: POLICIES }, (_, number) => {
       const name = names.of(`device-${number}`, 128);
-      return new IotPolicy(this, `policy-${number}`, { name, policy: verbatim(devicePolicy(arn, number)) }).name;
+      new IotPolicy(this, `policy-${number}`, { name, policy: verbatim(devicePolicy(arn, number)) });
+      return name;
     });
-    this.section = { thingType: thingType.name, policies, changesThing: names.of('changes', 128) };
+    this.section = { thingType, policies, changesThing: names.of('changes', 128) };
   }
 }

@@ -24,7 +24,7 @@ export class KinesisEventStream extends Construct {
     this.streams = kinesisStreams(this, scope.site, sizes, keyArn);
     this.state = new StateTable(this, 'state', { site: scope.site, part: 'streams', keyArn });
     this.section = {
-      streams: Object.fromEntries(Object.entries(this.streams).map(([name, stream]) => [name, stream.name])),
+      streams: Object.fromEntries(Object.entries(this.streams).map(([name, stream]) => [name, stream.nameInput!])),
       stateTable: this.state.name,
       retentionMs: environment.retention.streamHours * HOUR_MS,
       lanes: Math.max(FEWEST_LANES, ...sizes.map(({ shards }) => shards)),

@@ -12,8 +12,9 @@ export class StateTable extends Construct {
     { site, part, keyArn }: { readonly site: Site; readonly part: string; readonly keyArn: string },
   ) {
     super(scope, id);
-    const table = new DynamodbTable(this, 'table', {
-      name: site.names.of(part),
+    this.name = site.names.of(part);
+    new DynamodbTable(this, 'table', {
+      name: this.name,
       // Leases are renewed at an even pace, but a start or a takeover writes many at a time.
       billingMode: 'PAY_PER_REQUEST',
       hashKey: 'pk',
@@ -27,6 +28,5 @@ export class StateTable extends Construct {
       deletionProtectionEnabled: site.isProtected,
       lifecycle: { preventDestroy: site.isProtected },
     });
-    this.name = table.name;
   }
 }

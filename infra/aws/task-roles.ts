@@ -63,7 +63,7 @@ function statementsByPort(
 
 /** Statements that allow the same on several things are one: a policy of a role has a limit of 10,240 characters. */
 function together(statements: readonly Statement[]): readonly Statement[] {
-  const byActions = new Map<string, Statement & { Resource: string[] }>();
+  const byActions = new Map<string, Omit<Statement, 'Resource'> & { Resource: readonly string[] }>();
   for (const statement of statements) {
     const key = JSON.stringify(statement.Action);
     const resources = listOf(statement.Resource);

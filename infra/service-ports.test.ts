@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { demandOf } from '../core/decision/demand.ts';
+import { SERVICE_PORTS, type CloudPort } from './service-ports.ts';
+import { shipped } from './testing/synthesized.ts';
+
+const SERVICES = join(import.meta.dirname, '../services');
+
+/** By port that a service asks for what a cloud has to let it reach; none of what is embedded or needs no right. */
+const REACHED: Readonly<Record<string, readonly CloudPort[]>> = {
+  clock: [],
+  modelInference: [],
+  identityVerifiers: [],
+  eventStream: ['eventStream'],
+  objectStore: ['objectStore'],
+  secretStore: ['secretStore'],
+  deviceGateway: ['deviceGateway', 'deviceRegistry'],
+  deviceRegistry: ['deviceRegistry'],
+  notifiers: ['notifiers'],
+  tokenIssuer: ['secretStore'],
+  modelRegistry: ['database', 'objectStore'],
+  ...Object.fromEntries(
+    ['timeSeriesStore', 'checkpointStore', 'machineRegistry', 'ruleStore', 'alarmJournal', 'auditTrail'].map((port) => [
+      port,
+      ['database'],
+    ]),
+  ),
+};
+
+describe('ports of services', () => {
+  it.each(Object.entries(SERVICE_PORTS))('%s: those that it asks for', (service, ports) => {
+    const asked = [...codeOf(service).matchAll(/\bport\('(\w+)'\)/g)].map(([, port = '']) => port);
+    expect(asked.filter((port) => !(port in REACHED))).toEqual([]);
+    expect(new Set(ports)).toEqual(new Set(asked.flatMap((port) => REACHED[port]!)));
+  });
+
+  it('are told of each service that is sized', () => {
+    const { services } = demandOf(shipped('akron.prod'));
+    expect(Object.keys(SERVICE_PORTS)).toEqual(services.map(({ service }) => service));
+  });
+});
+
+function codeOf(service: string): string {
+  const folder = join(SERVICES, service);
+  const files = readdirSync(folder).filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'));
+  return files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
+}

@@ -1,0 +1,117 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App } from 'cdktf';
+import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
+import { loadEnvironment } from '../../services/shared/environments/environment-files.ts';
+import { awsStacks } from '../aws/aws-stacks.ts';
+import { siteAt } from '../site.ts';
+
+const ENVIRONMENTS = join(import.meta.dirname, '../../environments');
+const STACKS = ['foundation', 'data', 'platform'] as const;
+export type StackName = (typeof STACKS)[number];
+
+/** The attributes of a resource, as Terraform reads them. */
+export type Attributes = Readonly<Record<string, unknown>>;
+
+/** One of a stack's resources. */
+export interface Resource {
+  readonly stack: StackName;
+  readonly type: string;
+  /** Its place in the tree of constructs: `data/object-store/objects/bucket`. */
+  readonly path: string;
+  readonly is: Attributes;
+}
+
+interface StackJson {
+  readonly resource: Readonly<Record<string, Readonly<Record<string, Attributes>>>>;
+  readonly output?: Readonly<Record<string, { readonly value: unknown }>>;
+  readonly terraform: Attributes;
+}
+
+/** What is written for a site, to be looked at. */
+export class Synthesized {
+  readonly resources: readonly Resource[];
+  readonly json: Readonly<Record<StackName, StackJson>>;
+
+  constructor(json: Readonly<Record<StackName, StackJson>>) {
+    this.json = json;
+    this.resources = STACKS.flatMap((stack) =>
+      Object.entries(json[stack].resource).flatMap(([type, byName]) =>
+        Object.values(byName).map((is) => ({ stack, type, path: pathOf(is), is })),
+      ),
+    );
+  }
+
+  /** All of a type. @throws Error where there is none, so that no assertion is about nothing. */
+  of(type: string): readonly Attributes[] {
+    return this.found(type).map(({ is }) => is);
+  }
+
+  found(type: string): readonly Resource[] {
+    const found = this.resources.filter((resource) => resource.type === type);
+    if (found.length === 0) throw new Error(`nothing is of type ${type}`);
+    return found;
+  }
+
+  /** The one of a type whose path ends so. */
+  one(type: string, path: string): Attributes {
+    const found = this.found(type).filter((resource) => resource.path.endsWith(path));
+    if (found.length !== 1) throw new Error(`${found.length} of type ${type} end in ${path}, not one`);
+    return found[0]!.is;
+  }
+}
+
+/** The stacks of an environment at AWS, whether or not it may be provisioned. */
+export function synthesized(environment: Environment): Synthesized {
+  const outdir = mkdtempSync(join(tmpdir(), 'tribo-infra-'));
+  try {
+    const app = new App({ outdir, stackTraces: false });
+    awsStacks.build(app, siteAt('aws', environment)!);
+    app.synth();
+    const read = (stack: StackName) =>
+      JSON.parse(readFileSync(join(outdir, 'stacks', stack, 'cdk.tf.json'), 'utf8')) as StackJson;
+    return new Synthesized({ foundation: read('foundation'), data: read('data'), platform: read('platform') });
+  } finally {
+    rmSync(outdir, { recursive: true });
+  }
+}
+
+/** One of the environments that ship: `akron.prod`. */
+export function shipped(name: string): Environment {
+  return loadEnvironment(join(ENVIRONMENTS, `${name}.yaml`)).environment;
+}
+
+/** The environment with other values, with every default again. */
+export function changed(environment: Environment, values: Partial<Environment>): Environment {
+  return environmentSchema.parse({ ...environment, ...values });
+}
+
+/** A statement of a policy. */
+export interface ReadStatement {
+  readonly Sid?: string;
+  readonly Effect: string;
+  readonly Principal?: unknown;
+  readonly Action: readonly string[];
+  readonly Resource: readonly string[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** The statements of a policy's document. */
+export function statementsOf(document: unknown): readonly ReadStatement[] {
+  const { Statement } = JSON.parse(document as string) as {
+    readonly Statement: readonly (Omit<ReadStatement, 'Action' | 'Resource'> & {
+      readonly Action: string | readonly string[];
+      readonly Resource?: string | readonly string[];
+    })[];
+  };
+  return Statement.map(({ Action, Resource = [], ...rest }) => ({
+    ...rest,
+    Action: [Action].flat(),
+    Resource: [Resource].flat(),
+  }));
+}
+
+function pathOf(is: Attributes): string {
+  return (is['//'] as { readonly metadata: { readonly path: string } }).metadata.path;
+}
