@@ -25,7 +25,7 @@ export type Synthesized =
 
 /**
  * Builds the stacks of an environment at a cloud, its own or another to compare with, to be written to `folder`. Refused without a decision, above
- * its budget, and where it asks for what is not made yet. What is refused at the environment's own cloud is an error.
+ * its budget, and where it asks for what is not made yet. The first two are errors, and asked of the environment's own cloud alone.
  */
 export function buildStacks(
   described: DescribedEnvironment,

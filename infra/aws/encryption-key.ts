@@ -46,9 +46,9 @@ export class EncryptionKey extends Construct {
           },
         },
         {
-          Sid: 'WhatPublishesToTheTopics',
+          Sid: 'AlarmsToTheTopic',
           Effect: 'Allow',
-          Principal: { Service: ['cloudwatch.amazonaws.com', 'budgets.amazonaws.com'] },
+          Principal: { Service: 'cloudwatch.amazonaws.com' },
           Action: ['kms:GenerateDataKey*', 'kms:Decrypt'],
           Resource: '*',
           Condition: ofAccount,
