@@ -20,6 +20,7 @@ export class Budget extends Construct {
     });
     new BudgetsBudget(this, 'month', {
       name: names.of('month', 100),
+      accountId: scope.account,
       budgetType: 'COST',
       timeUnit: 'MONTHLY',
       limitAmount: String(usdPerMonth),

@@ -115,7 +115,6 @@ export class Ingress extends Construct {
     const certificate = new AcmCertificate(this, 'certificate', {
       domainName: environment.domain,
       validationMethod: 'DNS',
-      keyAlgorithm: 'EC_prime256v1',
       lifecycle: { createBeforeDestroy: true },
     });
     const proof = certificate.domainValidationOptions.get(0);
