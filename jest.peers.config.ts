@@ -9,6 +9,8 @@ const config: Config = {
   setupFiles: ['<rootDir>/test/peers/node-errors.ts'],
   maxWorkers: 1,
   testTimeout: 120_000,
+  // With all results written, Node.js 24 was seen to spin for ever in its own cleanup at the end of a process that had used all the SDKs.
+  forceExit: true,
 };
 
 export default config;
