@@ -99,7 +99,7 @@ const tiers: readonly Tier[] = [
   {
     name: 'peers',
     command: ['npm', 'run', '--silent', 'test:peers', '--'],
-    budgetMinutes: 38,
+    budgetMinutes: 45,
     jest: true,
     cloud: true,
     whole: true,
