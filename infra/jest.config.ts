@@ -1,19 +1,13 @@
 import type { Config } from 'jest';
+import base from '../jest.config.ts';
 
 /** Of the package alone, once it is installed: the platform's tests run without it. */
 const config: Config = {
-  testEnvironment: 'node',
-  extensionsToTreatAsEsm: ['.ts'],
-  transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      { jsc: { target: 'es2024', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
-    ],
-  },
+  ...base,
   testMatch: ['<rootDir>/**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/'],
   modulePathIgnorePatterns: ['<rootDir>/out/'],
   maxWorkers: 1,
-  testTimeout: 120_000,
 };
 
 export default config;

@@ -30,8 +30,8 @@ function resourcesOf(on: string, settings: Settings, { partition, account, keyAr
   const pattern = on.replace(/^arn:aws:([a-z0-9-]+):([^:]*):\*:/, `arn:${partition}:$1:$2:${account}:`);
   const placed = pattern.replace(/^arn:aws:/, `arn:${partition}:`);
   return [...placed.matchAll(/<(\w+)>/g)].reduce<readonly string[]>(
-    (arns, [placeholder, name = '']) =>
-      arns.flatMap((arn) => valuesOf(settings[name]).map((value) => arn.replace(placeholder, () => value))),
+    (arns, [bracketed, name = '']) =>
+      arns.flatMap((arn) => valuesOf(settings[name]).map((value) => arn.replace(bracketed, () => value))),
     [placed],
   );
 }
