@@ -32,6 +32,10 @@ export interface DataParts {
   readonly auditStore: IConstruct;
   /** Copies of the database apart from it. */
   readonly backups: IConstruct;
+  /** Tables over what is archived and exported, by `switches.warehouse`; undefined without it. */
+  readonly warehouse: IConstruct | undefined;
+  /** What stands ready in the environment's second region, by `switches.secondRegion`; undefined without it. */
+  readonly secondRegion: IConstruct | undefined;
 }
 
 /** Can be destroyed and made again without loss. */
@@ -51,6 +55,13 @@ export interface PlatformParts {
   readonly alarms: IConstruct;
   readonly dashboard: IConstruct;
   readonly budget: IConstruct;
+  // The three below are optional until every cloud brings them; docs/status.md says which does not.
+  /** The serverless path: functions that are run for what comes, and cost nothing between. */
+  readonly functions?: IConstruct;
+  /** A registry of models, an endpoint that answers with them, and compute for training that scales to zero. */
+  readonly modelServing?: IConstruct;
+  /** Alerts on the error budgets of the service level objectives. */
+  readonly serviceLevels?: IConstruct;
 }
 
 /** The sections of the site's ports file (docs/providers.md) that come from a stack: a cloud says by its own adapters' types what is in each. */

@@ -19,6 +19,9 @@ export class DataStack extends AwsStack implements DataParts {
   readonly objectStore: S3ObjectStore;
   readonly auditStore: S3AuditStore;
   readonly backups: Backups;
+  // `notYet` refuses both switches until they are made here.
+  readonly warehouse = undefined;
+  readonly secondRegion = undefined;
 
   constructor(scope: Construct, site: Site, { key: { arn: keyArn }, network }: FoundationStack) {
     super(scope, 'data', site);
