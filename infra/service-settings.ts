@@ -43,8 +43,11 @@ export function serviceSettings({ environment }: Site, service: string): Readonl
   };
 }
 
-/** Starts a service in its container: writes the ports file from `TRIBO_PORTS`, with the copy's own name, and becomes the service. */
-export function startCommand(service: string): readonly string[] {
-  const script = `printf '%s' "$TRIBO_PORTS" | sed "s/${COPY_NAME}/$(hostname -s)/" > ${PORTS_FILE} && unset TRIBO_PORTS && exec node services/${service}/main.ts`;
+/**
+ * Starts a service in its container: writes the ports file from `TRIBO_PORTS`, with the copy's own name as a command of the shell says it, and
+ * becomes the service.
+ */
+export function startCommand(service: string, copyName = 'hostname -s'): readonly string[] {
+  const script = `printf '%s' "$TRIBO_PORTS" | sed "s/${COPY_NAME}/$(${copyName})/" > ${PORTS_FILE} && unset TRIBO_PORTS && exec node services/${service}/main.ts`;
   return ['sh', '-c', script];
 }

@@ -5,6 +5,7 @@ import { DataAwsPartition } from '@cdktf/provider-aws/lib/data-aws-partition/ind
 import { AwsProvider } from '@cdktf/provider-aws/lib/provider/index.js';
 import { MandatoryTags } from '../aspects/tags.ts';
 import type { Site } from '../site.ts';
+import { stateFile } from '../state-file.ts';
 
 /** Ephemeral values and write-only attributes, by which no password is in the state. */
 const TERRAFORM = '>= 1.11.0';
@@ -37,16 +38,13 @@ export class AwsStack extends TerraformStack {
   }
 }
 
-/**
- * In the bucket that `TRIBO_STATE_BUCKET` names, one object a stack, locked by an object beside it; without it in `infra/state/` beside what is
- * synthesized, which is for trying out alone: a team needs the bucket.
- */
-function keepState(stack: AwsStack, id: string, { environment: { site, stage }, region }: Site): void {
-  const bucket = process.env['TRIBO_STATE_BUCKET'];
-  if (bucket === undefined || bucket === '') {
-    new LocalBackend(stack, { path: `../../../../../state/${site}.${stage}/aws/${id}.tfstate` });
+/** In a bucket locked by an object beside the state. */
+function keepState(stack: AwsStack, id: string, { environment, region }: Site): void {
+  const { bucket, key, localPath } = stateFile('aws', environment, id);
+  if (bucket === undefined) {
+    new LocalBackend(stack, { path: localPath });
     return;
   }
-  new S3Backend(stack, { bucket, key: `${site}.${stage}/aws/${id}.tfstate`, region, encrypt: true });
+  new S3Backend(stack, { bucket, key, region, encrypt: true });
   stack.addOverride('terraform.backend.s3.use_lockfile', true);
 }

@@ -16,7 +16,7 @@ import { Subnet } from '@cdktf/provider-aws/lib/subnet/index.js';
 import { Vpc } from '@cdktf/provider-aws/lib/vpc/index.js';
 import type { AwsStack } from './aws-stack.ts';
 import { policy, trust } from './policy.ts';
-import { subnetRange } from './subnet-range.ts';
+import { subnetRange } from '../subnet-range.ts';
 
 /** A balancer, and a subnet group of RDS, want two zones even where the site pays for one. */
 const FEWEST_ZONES = 2;

@@ -2,10 +2,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App } from 'cdktf';
+import type { Cloud } from '../../core/decision/cloud.ts';
 import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
 import { loadEnvironment } from '../../services/shared/environments/environment-files.ts';
-import { awsStacks } from '../aws/aws-stacks.ts';
 import { siteAt } from '../site.ts';
+import { STACKS as CLOUD_STACKS } from '../synthesize.ts';
 
 const ENVIRONMENTS = join(import.meta.dirname, '../../environments');
 const STACKS = ['foundation', 'data', 'platform'] as const;
@@ -62,12 +63,12 @@ export class Synthesized {
   }
 }
 
-/** The stacks of an environment at AWS, whether or not it may be provisioned. */
-export function synthesized(environment: Environment): Synthesized {
+/** The stacks of an environment at a cloud, whether or not it may be provisioned. */
+export function synthesized(environment: Environment, cloud: Cloud = 'aws'): Synthesized {
   const outdir = mkdtempSync(join(tmpdir(), 'tribo-infra-'));
   try {
     const app = new App({ outdir, stackTraces: false });
-    awsStacks.build(app, siteAt('aws', environment)!);
+    CLOUD_STACKS[cloud]!.build(app, siteAt(cloud, environment)!);
     app.synth();
     const read = (stack: StackName) =>
       JSON.parse(readFileSync(join(outdir, 'stacks', stack, 'cdk.tf.json'), 'utf8')) as StackJson;
