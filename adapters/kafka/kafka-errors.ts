@@ -8,6 +8,8 @@ const CODES: Readonly<Record<string, PortErrorCode>> = {
   MESSAGE_TOO_LARGE: 'invalid_argument',
   RECORD_LIST_TOO_LARGE: 'invalid_argument',
   INVALID_GROUP_ID: 'invalid_argument',
+  INVALID_PARTITIONS: 'invalid_argument',
+  INVALID_REPLICATION_FACTOR: 'failed_precondition',
   NON_EMPTY_GROUP: 'failed_precondition',
   UNSUPPORTED_VERSION: 'failed_precondition',
   ILLEGAL_GENERATION: 'failed_precondition',

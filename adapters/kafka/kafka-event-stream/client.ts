@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import type * as Sdk from '@platformatic/kafka';
-import { PortError } from '#core/errors.ts';
+import { isPortError, PortError } from '#core/errors.ts';
 import { loadSdk } from '../../sdk.ts';
 import { kafkaCall, kafkaError, namesOfKafkaError } from '../kafka-errors.ts';
 import type { KafkaEventStreamConfig } from './config.ts';
@@ -55,8 +56,19 @@ export interface GroupMember {
   close(): Promise<void>;
 }
 
+/** A topic that may have to be made. */
+export interface NewTopic {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly replicas: number;
+  /** By Kafka's names. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
 /** The calls of Kafka that the stream makes. What they throw is a PortError. */
 export interface KafkaClient {
+  /** Makes it, where there is none, and waits until the brokers know it. Safe to be called by several at once. */
+  makeTopic(topic: NewTopic): Promise<void>;
   /** @throws PortError not_found without such a topic. */
   partitionCount(topic: string): Promise<number>;
   /** The partition that every client of Kafka takes for the key by default. */
@@ -128,6 +140,17 @@ class PlatformaticClient implements KafkaClient {
     );
     this.#admin = new sdk.Admin(base);
     this.#asker = new sdk.Consumer({ ...base, groupId: `${config.prefix}asker` });
+  }
+
+  makeTopic({ topic, partitions, replicas, settings }: NewTopic): Promise<void> {
+    return this.#call(`make ${topic}`, async () => {
+      if (await this.#isThere(topic)) return;
+      const configs = Object.entries(settings).map(([name, value]) => ({ name, value }));
+      await this.#admin
+        .createTopics({ topics: [topic], partitions, replicas, configs })
+        .catch((error: unknown) => absent(error, 'TOPIC_ALREADY_EXISTS', undefined));
+      await this.#known(topic);
+    });
   }
 
   partitionCount(topic: string): Promise<number> {
@@ -314,7 +337,7 @@ class PlatformaticClient implements KafkaClient {
       if (!/^Unknown topic /.test((error as Error).message)) throw error;
       throw new PortError(
         'not_found',
-        `there is no topic ${topic}: it is made with the site, nothing here creates it`,
+        `there is no topic ${topic}: make it with the site, or have it made by the setting topics`,
         {
           cause: error,
         },
@@ -325,6 +348,25 @@ class PlatformaticClient implements KafkaClient {
   async #listOffsets(topic: string, timestamp: bigint): Promise<Positions> {
     const offsets = await this.#asker.listOffsets({ topics: [topic], timestamp });
     return new Map((offsets.get(topic) ?? []).map((offset, partition) => [partition, offset]));
+  }
+
+  async #isThere(topic: string): Promise<boolean> {
+    try {
+      await this.#metadata(this.#asker, topic, true);
+      return true;
+    } catch (error) {
+      if (isPortError(error) && error.code === 'not_found') return false;
+      throw error;
+    }
+  }
+
+  /** One that was made just now is not known to every broker at once. */
+  async #known(topic: string): Promise<void> {
+    const endMs = performance.now() + this.#config.timeoutMs;
+    while (!(await this.#isThere(topic))) {
+      if (performance.now() > endMs) throw new PortError('deadline_exceeded', `the brokers do not know ${topic} yet`);
+      await setTimeout(RETRY_DELAY_MS);
+    }
   }
 
   #call<Result>(what: string, call: () => Promise<Result>): Promise<Result> {

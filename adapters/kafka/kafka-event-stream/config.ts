@@ -30,11 +30,20 @@ export const kafkaEventStreamConfigSchema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_.-]{1,64}$/)
     .default('tribo.'),
-  /** The streams that exist. Their topics are made with the site: nothing here creates one. */
+  /** The streams that exist. Their topics are made with the site, unless `topics` says otherwise. */
   streams: z
     .array(z.enum(STREAMS))
     .min(1)
     .default([...STREAMS]),
+  /** What is missing of them is made as the stream opens, for brokers whose topics nothing else makes, as MSK's; one that is there is left as it is. */
+  topics: z
+    .strictObject({
+      /** By stream; of one that is not named here nothing is made. */
+      partitions: z.partialRecord(z.enum(STREAMS), z.int().min(1).max(1000)),
+      /** Of each partition; all but one of them have to have what is published. */
+      replicas: z.int().min(1).max(15).default(3),
+    })
+    .optional(),
   /** The topics' `retention.ms`, by which a group's lag is judged. */
   retentionMs: z.int().min(60_000).max(WEEK_MS).default(WEEK_MS),
   /** False only on a network of one's own; files where the brokers' certificates are not of a public authority, or want one of the client. */

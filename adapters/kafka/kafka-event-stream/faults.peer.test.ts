@@ -216,6 +216,36 @@ describe('a topic of Kafka', () => {
     expect(await admin.listTopics()).not.toContain(site.topic.replace('metrics', 'alarms'));
   });
 
+  it('is made as the stream opens where its settings say so, as they say it, and left as it is where it is there', async () => {
+    await using site = await makeSite();
+    const topics = { partitions: { alarms: 3, metrics: 9 }, replicas: 1 };
+    const opened = await Promise.all([1, 2].map(() => site.open({ topics, retentionMs: 7_200_000 })));
+    await opened[0]!.declareGroup('alarms', GROUP);
+    await opened[1]!.publish('alarms', events(3));
+    expect((await opened[0]!.lag('alarms', GROUP)).events).toBe(3);
+    const topic = site.topic.replace('metrics', 'alarms');
+    const made = await admin.metadata({ topics: [topic, site.topic] });
+    expect(made.topics.get(topic)!.partitionsCount).toBe(3);
+    expect(made.topics.get(site.topic)!.partitionsCount).toBe(4);
+    const { ConfigResourceTypes } = await import('@platformatic/kafka');
+    const [settings] = await admin.describeConfigs({
+      resources: [{ resourceType: ConfigResourceTypes.TOPIC, resourceName: topic }],
+    });
+    const said = Object.fromEntries(settings!.configs.map(({ name, value }) => [name, value]));
+    expect(said).toMatchObject({
+      ...{ 'retention.ms': '7200000', 'min.insync.replicas': '1', 'max.message.bytes': '1048588' },
+      ...{ 'cleanup.policy': 'delete', 'message.timestamp.type': 'CreateTime' },
+    });
+  });
+
+  it('that cannot be made says why as the stream opens', async () => {
+    await using site = await makeSite();
+    const topics = { partitions: { alarms: 1 }, replicas: 3 };
+    await expect(site.open({ topics })).rejects.toMatchObject({
+      message: expect.stringMatching(/make .*alarms.*INVALID_REPLICATION_FACTOR/),
+    });
+  });
+
   it('whose record is of somebody else is read past that, which is reported', async () => {
     await using site = await makeSite({ partitions: 1 });
     const stream = await site.open();

@@ -18,12 +18,14 @@ import type {
   SubscribeOptions,
   Subscription,
 } from '#core/ports/event-stream.ts';
-import { openKafka, type KafkaClient } from './client.ts';
+import { openKafka, type KafkaClient, type NewTopic } from './client.ts';
 import type { KafkaEventStreamConfig } from './config.ts';
 import { GroupSubscription } from './group-subscription.ts';
 import { TopicLog, type TopicPlace } from './topic-log.ts';
 import { itemsByPartition, publishedAt, readTail } from './topic-tail.ts';
 
+/** Of a topic's `max.message.bytes`: the batches that are published, with what their envelopes take. */
+const LARGEST_BATCH_BYTES = 1_048_588;
 const NOTHING_BEHIND: StreamLag = { events: 0, oldestAgeMs: 0, fullness: 0 };
 
 /** What the adapter needs besides its configuration. */
@@ -53,9 +55,18 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
   #lastEpoch = 0;
   #closed: Promise<void> | undefined;
 
-  /** Connects at the first call. @throws PortError failed_precondition where the SDK is not installed. */
+  /**
+   * Makes the topics that are missing, where the configuration says so; else connects at the first call.
+   * @throws PortError failed_precondition where the SDK is not installed.
+   */
   static async open(config: KafkaEventStreamConfig, parts: KafkaEventStreamParts = {}): Promise<KafkaEventStream> {
     const client = await openKafka(config);
+    try {
+      for (const topic of newTopics(config)) await client.makeTopic(topic);
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
     return new KafkaEventStream(config, parts.client?.(client) ?? client, parts);
   }
 
@@ -237,6 +248,23 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
   #throwIfClosed(): void {
     if (this.#closed) throw new PortError('failed_precondition', 'the event stream is closed');
   }
+}
+
+/** As the adapter wants them: of the largest events, kept as long as the lag is judged by, durable once all replicas but one have what is published. */
+function newTopics({ topics, prefix, streams, retentionMs }: KafkaEventStreamConfig): readonly NewTopic[] {
+  if (!topics) return [];
+  const { partitions, replicas } = topics;
+  const settings = {
+    'cleanup.policy': 'delete',
+    'retention.ms': String(retentionMs),
+    'max.message.bytes': String(LARGEST_BATCH_BYTES),
+    'message.timestamp.type': 'CreateTime',
+    'min.insync.replicas': String(Math.max(1, replicas - 1)),
+  };
+  return streams.flatMap((stream) => {
+    const count = partitions[stream];
+    return count === undefined ? [] : [{ topic: `${prefix}${stream}`, partitions: count, replicas, settings }];
+  });
 }
 
 function warn(error: unknown): void {
