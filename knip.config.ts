@@ -25,6 +25,8 @@ const config: KnipConfig = {
     'services/*/main.ts',
     'services/platform/bin/*.js',
     'services/frontend/build.js',
+    'services/functions/build.js',
+    'services/functions/*/main.ts',
     'services/frontend/src/main.tsx',
     'services/frontend/vite.config.js',
     'services/api-gateway/generate.ts',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseDeviceRecord } from './device-record.ts';
+import { messageRecord, parseDeviceRecord } from './device-record.ts';
 
 const record = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 
@@ -18,6 +18,14 @@ describe('a record of a topic rule', () => {
       ...{ kind: 'message', topic: selected.topic, device: 'gauge-1', atMs: 1481825251155 },
     });
     expect(read?.kind === 'message' && [...read.payload]).toEqual([...payload]);
+  });
+
+  it('is read as it was written by who stands in for the rule', () => {
+    const sent = {
+      ...{ device: 'gauge-1', topic: 'tribo/v1/acme/akron/press-7/telemetry', atMs: 1481825251155 },
+      payload: Buffer.from([0, 255, 10]),
+    };
+    expect(parseDeviceRecord(messageRecord(sent))).toEqual({ kind: 'message', ...sent });
   });
 
   // The examples of https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html

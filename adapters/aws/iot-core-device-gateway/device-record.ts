@@ -30,6 +30,14 @@ export type DeviceRecord =
       readonly atMs: number;
     };
 
+/** A message whose time is known. */
+export interface SentMessage {
+  readonly device: string;
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly atMs: number;
+}
+
 const base64 = z.base64().transform((text) => Buffer.from(text, 'base64'));
 const clientId = z.string().min(1);
 const topic = z.string().min(1);
@@ -66,6 +74,12 @@ export function parseDeviceRecord(data: Uint8Array): DeviceRecord | undefined {
   const { base64OriginalPayload: payload, clientId: device, topic } = error.data;
   if (topic.startsWith('$aws/events/')) return lifecycle.safeParse(jsonOf(payload)).data;
   return { kind: 'message', device, topic, payload, atMs: undefined };
+}
+
+/** A message as the topic rule writes it, for whoever stands in for the rule. */
+export function messageRecord({ device, topic, payload, atMs }: SentMessage): Uint8Array {
+  const fields = { payload: Buffer.from(payload).toString('base64'), topic, clientId: device, timestamp: atMs };
+  return Buffer.from(JSON.stringify(fields));
 }
 
 function presenceOf({ clientId, sessionIdentifier, timestamp }: z.infer<z.ZodObject<typeof client>>) {
