@@ -45,7 +45,6 @@ describe('stacks of an environment', () => {
 
   it.each([
     [{ orchestrator: 'kubernetes' as const }, 'switches.orchestrator: kubernetes'],
-    [{ eventStream: 'kafka' as const }, 'switches.eventStream: kafka'],
     [{ warehouse: true }, 'switches.warehouse'],
     [{ secondRegion: true }, 'switches.secondRegion'],
   ])('are refused where %j asks for what is not made yet', (switches, what) => {

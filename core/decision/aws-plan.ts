@@ -33,9 +33,12 @@ const ENCODED = 4 / 3;
 const ENVELOPE_BYTES = 300;
 /** Of a lease or an account, which is 1 to 3 KB. */
 const UNITS_A_TABLE_WRITE = 2;
-/** MSK's smallest brokers, one a zone; what a broker of that kind takes in and gives out. */
-const KAFKA_BROKERS = 3;
+/** MSK's smallest brokers, as many in each of three zones, so that each has one of three copies; what a broker of that kind takes in and gives out. */
+export const KAFKA_ZONES = 3;
+const KAFKA_COPIES = 3;
 const KAFKA_BYTES_A_BROKER = 4e6;
+const KAFKA_LEAST_GB_A_BROKER = 10;
+const KAFKA_DISK_HEADROOM = 1.5;
 const BYTES_A_GB = 1e9;
 const INTERFACE_ENDPOINTS = 5;
 const SECRETS = 10;
@@ -139,13 +142,23 @@ function tableUnits(streams: readonly StreamFlow[], peakFactor: number): number 
   return (sum(writesPerS) * UNITS_A_TABLE_WRITE * SECONDS_A_MONTH) / MILLION;
 }
 
-function addKafka(bill: Bill<'aws'>, { streams, peakFactor }: Demand, { retention }: Environment): void {
-  const totalBytesPerS = sum(streams.map(bytesPerS));
-  const brokers = Math.max(KAFKA_BROKERS, Math.ceil((totalBytesPerS * peakFactor * 3) / KAFKA_BYTES_A_BROKER));
+function addKafka(bill: Bill<'aws'>, demand: Demand, { retention }: Environment): void {
+  const { brokers, gbPerBroker } = kafkaSize(demand, retention);
   bill.add('event stream', `MSK: ${several(brokers, 'broker')}`, brokers * HOURS_A_MONTH, 'kafkaBrokerHour');
   bill.size('event stream', several(brokers, 'broker'));
-  const gb = Math.max(10 * brokers, (totalBytesPerS * 3 * retention.streamHours * 3600 * 1.5) / BYTES_A_GB);
-  bill.add('event stream', 'MSK: storage, three copies', gb, 'kafkaStorageGb');
+  bill.add('event stream', 'MSK: storage, three copies', brokers * gbPerBroker, 'kafkaStorageGb');
+}
+
+/** The brokers that take and keep the platform's own streams. */
+export function kafkaSize(
+  { streams, peakFactor }: Demand,
+  { streamHours }: Environment['retention'],
+): { readonly brokers: number; readonly gbPerBroker: number } {
+  const copiedBytesPerS = sum(streams.map(bytesPerS)) * KAFKA_COPIES;
+  const neededBrokers = (copiedBytesPerS * peakFactor) / KAFKA_BYTES_A_BROKER;
+  const brokers = KAFKA_ZONES * Math.max(1, Math.ceil(neededBrokers / KAFKA_ZONES));
+  const gb = (copiedBytesPerS * streamHours * 3600 * KAFKA_DISK_HEADROOM) / BYTES_A_GB;
+  return { brokers, gbPerBroker: Math.max(KAFKA_LEAST_GB_A_BROKER, Math.ceil(gb / brokers)) };
 }
 
 function addDatabase(bill: Bill<'aws'>, demand: Demand, { sizes, switches }: Environment): void {

@@ -4,6 +4,7 @@ import type { AwsStack } from './aws-stack.ts';
 import type { DataStack } from './data-stack.ts';
 import { databaseStorage } from './database-class.ts';
 import type { Ingress } from './ingress.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
 import { WHOLE_BUCKET } from './s3-object-store.ts';
 
 const GIB = 1024 ** 3;
@@ -112,10 +113,8 @@ export class Alarms extends Construct {
     return copies * 11 * 2;
   }
 
-  #streams({ eventStream, deviceStreams }: DataStack): void {
-    const { retention } = this.#stack.site.environment;
-    const streams = { ...eventStream.streams, devices: deviceStreams.messages, 'device-errors': deviceStreams.errors };
-    for (const [name, stream] of Object.entries(streams)) {
+  #streams({ eventStream, kinesisStreams }: DataStack): void {
+    for (const [name, stream] of Object.entries(kinesisStreams)) {
       const of = {
         namespace: 'AWS/Kinesis',
         dimensions: { StreamName: stream.nameInput! },
@@ -128,8 +127,7 @@ export class Alarms extends Construct {
         ...of,
         metricName: 'GetRecords.IteratorAgeMilliseconds',
         statistic: 'Maximum',
-        // Long before what is not read is gone.
-        threshold: (retention.streamHours * 3_600_000) / 4,
+        threshold: this.#longestLagMs,
         means: `A consumer of ${name} is a quarter of the retention behind: what it does not read in time is lost`,
       });
       this.#call(`${name}-throttled`, {
@@ -140,6 +138,71 @@ export class Alarms extends Construct {
         means: `${name} has too few shards for what comes`,
       });
     }
+    if (eventStream instanceof KafkaEventStream) this.#kafka(eventStream);
+  }
+
+  /** A quarter of the retention: long before what is not read is gone. */
+  get #longestLagMs(): number {
+    return (this.#stack.site.environment.retention.streamHours * 3_600_000) / 4;
+  }
+
+  #kafka({ clusterName, brokers }: KafkaEventStream): void {
+    const ofCluster = {
+      namespace: 'AWS/Kafka',
+      dimensions: { 'Cluster Name': clusterName },
+      statistic: 'Maximum',
+      is: 'above',
+      minutes: 5,
+      isAlwaysMeasured: true,
+    } as const;
+    this.#call('kafka-offline', {
+      ...ofCluster,
+      metricName: 'OfflinePartitionsCount',
+      threshold: 0,
+      means: 'Partitions have no broker that leads them: nothing is written to them',
+    });
+    for (let broker = 1; broker <= brokers; broker++) {
+      const ofBroker = { ...ofCluster, dimensions: { 'Cluster Name': clusterName, 'Broker ID': String(broker) } };
+      this.#call(`kafka-${broker}-replicas`, {
+        ...ofBroker,
+        metricName: 'UnderMinIsrPartitionCount',
+        threshold: 0,
+        means: `Partitions that broker ${broker} leads have too few replicas: nothing is written to them`,
+      });
+      this.#call(`kafka-${broker}-disk`, {
+        ...ofBroker,
+        metricName: 'KafkaDataLogsDiskUsed',
+        threshold: 85,
+        means: `The disk of broker ${broker} is nearly full, with all that it may grow by`,
+      });
+      this.#call(`kafka-${broker}-cpu`, {
+        ...ofBroker,
+        metricName: 'CpuUser',
+        statistic: 'Average',
+        threshold: 60,
+        minutes: 15,
+        means: `Broker ${broker} is at the end of its CPU, or does not run`,
+      });
+    }
+    this.#kafkaLag(clusterName);
+  }
+
+  /** Of whichever group of whichever topic is the furthest behind: groups come and go, and no alarm is of a search. */
+  #kafkaLag(clusterName: string): void {
+    const furthest = `SELECT MAX(EstimatedMaxTimeLag) FROM SCHEMA("AWS/Kafka", "Cluster Name", "Consumer Group", "Topic") WHERE "Cluster Name" = '${clusterName}'`;
+    new CloudwatchMetricAlarm(this, 'kafka-lag', {
+      ...this.#calls(
+        'kafka-lag',
+        'A consumer is a quarter of the retention behind: what it does not read in time is lost',
+      ),
+      metricQuery: [{ id: 'lag', expression: furthest, label: 'Seconds behind', period: MINUTE_S, returnData: true }],
+      comparisonOperator: 'GreaterThanThreshold',
+      threshold: this.#longestLagMs / 1000,
+      evaluationPeriods: 5,
+      datapointsToAlarm: 5,
+      // Nothing is behind where nothing was ever published.
+      treatMissingData: 'notBreaching',
+    });
   }
 
   #api({ balancer, targetGroup }: Ingress): void {
@@ -197,8 +260,8 @@ export class Alarms extends Construct {
       });
   }
 
-  #tables({ eventStream, deviceStreams }: DataStack): void {
-    for (const [part, { name }] of Object.entries({ streams: eventStream.state, devices: deviceStreams.state }))
+  #tables({ stateTables }: DataStack): void {
+    for (const [part, { name }] of Object.entries(stateTables))
       this.#call(`${part}-table`, {
         namespace: 'AWS/DynamoDB',
         metricName: 'ThrottledRequests',
@@ -215,16 +278,22 @@ export class Alarms extends Construct {
   #call(part: string, watched: Watched): void {
     const { namespace, metricName, dimensions, statistic, is, threshold, minutes, isAlwaysMeasured, means } = watched;
     new CloudwatchMetricAlarm(this, part, {
-      alarmName: this.#stack.site.names.of(part),
-      alarmDescription: means,
+      ...this.#calls(part, means),
       ...{ namespace, metricName, dimensions, statistic, threshold },
       comparisonOperator: is === 'above' ? 'GreaterThanThreshold' : 'LessThanThreshold',
       period: MINUTE_S,
       evaluationPeriods: minutes,
       datapointsToAlarm: minutes,
       treatMissingData: isAlwaysMeasured ? 'breaching' : 'notBreaching',
+    });
+  }
+
+  #calls(part: string, means: string) {
+    return {
+      alarmName: this.#stack.site.names.of(part),
+      alarmDescription: means,
       alarmActions: [this.#topicArn],
       okActions: [this.#topicArn],
-    });
+    };
   }
 }

@@ -11,7 +11,6 @@ export const awsStacks: CloudStacks = {
     const { switches, tenants } = environment;
     return [
       ...(switches.orchestrator === 'kubernetes' ? ['switches.orchestrator: kubernetes'] : []),
-      ...(switches.eventStream === 'kafka' ? ['switches.eventStream: kafka'] : []),
       ...(switches.warehouse ? ['switches.warehouse'] : []),
       ...(switches.secondRegion ? ['switches.secondRegion'] : []),
       ...(isCognito(environment) && tenants.length > 1 ? ['several tenants with one pool of Cognito'] : []),

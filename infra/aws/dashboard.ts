@@ -3,8 +3,11 @@ import { CloudwatchDashboard } from '@cdktf/provider-aws/lib/cloudwatch-dashboar
 import type { AwsStack } from './aws-stack.ts';
 import type { DataStack } from './data-stack.ts';
 import type { Ingress } from './ingress.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
 
 type Metric = readonly [string, string, ...string[]];
+/** Its title, how values of a minute are put together, and what it shows. */
+type Chart = readonly [string, string, readonly Metric[]];
 
 const WIDTH = 12;
 const HEIGHT = 6;
@@ -15,9 +18,7 @@ export class Dashboard extends Construct {
   constructor(scope: AwsStack, id: string, { data, ingress }: { readonly data: DataStack; readonly ingress: Ingress }) {
     super(scope, id);
     const { names, demand, region } = scope.site;
-    const streams = [data.deviceStreams.messages, ...Object.values(data.eventStream.streams)].map(
-      ({ nameInput }) => nameInput!,
-    );
+    const streams = Object.values(data.kinesisStreams).map(({ nameInput }) => nameInput!);
     const services = demand.services.map(({ service }) => service);
     const ofStreams = (metric: string) => streams.map((name): Metric => ['AWS/Kinesis', metric, 'StreamName', name]);
     const ofServices = (metric: string) =>
@@ -34,9 +35,10 @@ export class Dashboard extends Construct {
       'LoadBalancer',
       ingress.balancer.arnSuffix,
     ];
-    const charts: readonly [string, string, readonly Metric[]][] = [
+    const charts: readonly Chart[] = [
       ['Streams: bytes in', 'Sum', ofStreams('IncomingBytes')],
       ['Streams: how far readers are behind, ms', 'Maximum', ofStreams('GetRecords.IteratorAgeMilliseconds')],
+      ...kafkaCharts(data),
       ['Services: CPU, %', 'Average', ofServices('CPUUtilization')],
       ['Services: memory, %', 'Average', ofServices('MemoryUtilization')],
       ['Database: CPU, %', 'Average', [ofDatabase('CPUUtilization')]],
@@ -62,4 +64,18 @@ export class Dashboard extends Construct {
       }),
     });
   }
+}
+
+function kafkaCharts({ eventStream }: DataStack): readonly Chart[] {
+  if (!(eventStream instanceof KafkaEventStream)) return [];
+  const { clusterName, brokers } = eventStream;
+  const ofBrokers = (metric: string) =>
+    Array.from({ length: brokers }, (_, index): Metric => [
+      ...(['AWS/Kafka', metric, 'Cluster Name', clusterName] as const),
+      ...(['Broker ID', String(index + 1)] as const),
+    ]);
+  return [
+    ['Kafka: CPU, %', 'Average', ofBrokers('CpuUser')],
+    ['Kafka: disk, %', 'Maximum', ofBrokers('KafkaDataLogsDiskUsed')],
+  ];
 }

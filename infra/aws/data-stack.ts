@@ -1,3 +1,5 @@
+import type { KinesisStream } from '@cdktf/provider-aws/lib/kinesis-stream/index.js';
+import type { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import type { Construct } from 'constructs';
 import type { DataParts } from '../platform.ts';
 import type { Site } from '../site.ts';
@@ -6,14 +8,17 @@ import { AwsStack } from './aws-stack.ts';
 import { Backups } from './backups.ts';
 import { DeviceStreams } from './device-streams.ts';
 import type { FoundationStack } from './foundation-stack.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
 import { KinesisEventStream } from './kinesis-event-stream.ts';
 import { PostgresDatabase } from './postgres-database.ts';
 import { S3AuditStore } from './s3-audit-store.ts';
 import { S3ObjectStore } from './s3-object-store.ts';
+import type { StateTable } from './state-table.ts';
 
 /** What cannot be made again. */
 export class DataStack extends AwsStack implements DataParts {
-  readonly eventStream: KinesisEventStream;
+  /** Of the platform itself: what devices send comes by Kinesis all the same, as IoT Core's rules cannot sign in to Kafka by IAM. */
+  readonly eventStream: KinesisEventStream | KafkaEventStream;
   readonly deviceStreams: DeviceStreams;
   readonly database: PostgresDatabase;
   readonly objectStore: S3ObjectStore;
@@ -25,12 +30,32 @@ export class DataStack extends AwsStack implements DataParts {
 
   constructor(scope: Construct, site: Site, { key: { arn: keyArn }, network }: FoundationStack) {
     super(scope, 'data', site);
-    this.eventStream = new KinesisEventStream(this, 'event-stream', { keyArn });
+    this.eventStream =
+      site.environment.switches.eventStream === 'kafka'
+        ? new KafkaEventStream(this, 'event-stream', { network, keyArn })
+        : new KinesisEventStream(this, 'event-stream', { keyArn });
     this.deviceStreams = new DeviceStreams(this, 'device-streams', { keyArn });
     this.database = new PostgresDatabase(this, 'database', { network, keyArn });
     this.auditStore = new S3AuditStore(this, 'audit-store', { keyArn });
     new AuditTrail(this, 'audit-trail', { keyArn, store: this.auditStore });
     this.objectStore = new S3ObjectStore(this, 'object-store', { keyArn, audit: this.auditStore });
     this.backups = new Backups(this, 'backups', { databaseArn: this.database.arn, keyArn });
+  }
+
+  /** What a service has to carry to reach what answers its clients alone. */
+  get clientGroups(): readonly SecurityGroup[] {
+    return [this.database.clients, ...(this.eventStream instanceof KafkaEventStream ? [this.eventStream.clients] : [])];
+  }
+
+  /** All streams of Kinesis, by the platform's name of them. */
+  get kinesisStreams(): Readonly<Record<string, KinesisStream>> {
+    const own = this.eventStream instanceof KafkaEventStream ? {} : this.eventStream.streams;
+    return { ...own, devices: this.deviceStreams.messages, 'device-errors': this.deviceStreams.errors };
+  }
+
+  /** All tables of state, by what they are of. */
+  get stateTables(): Readonly<Record<string, StateTable>> {
+    const own = this.eventStream instanceof KafkaEventStream ? {} : { streams: this.eventStream.state };
+    return { ...own, devices: this.deviceStreams.state };
   }
 }

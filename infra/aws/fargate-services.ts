@@ -46,7 +46,9 @@ export class FargateServices extends Construct {
       setting: [{ name: 'containerInsights', value: 'enabled' }],
     });
     const digests = imageDigests(this);
-    const { roles } = new TaskRoles(scope, 'task-roles', { ports: parts.ports, keyArn: foundation.key.arn });
+    const { roles } = new TaskRoles(scope, 'task-roles', {
+      ...{ ports: parts.ports, data: parts.data, keyArn: foundation.key.arn },
+    });
     const start = new StartRole(scope, 'start-role', parts);
     for (const size of demand.services) {
       const { service } = size;
@@ -105,7 +107,7 @@ export class FargateServices extends Construct {
       propagateTags: 'SERVICE',
       networkConfiguration: {
         subnets: foundation.network.subnets.services.slice(0, zones).map((subnet) => subnet.id),
-        securityGroups: [own.id, data.database.clients.id],
+        securityGroups: [own.id, ...data.clientGroups.map((group) => group.id)],
         assignPublicIp: false,
       },
       ...(isPublic && {

@@ -14,6 +14,8 @@ import { RouteTableAssociation } from '@cdktf/provider-aws/lib/route-table-assoc
 import { Route } from '@cdktf/provider-aws/lib/route/index.js';
 import { Subnet } from '@cdktf/provider-aws/lib/subnet/index.js';
 import { Vpc } from '@cdktf/provider-aws/lib/vpc/index.js';
+import { KAFKA_ZONES } from '../../core/decision/aws-plan.ts';
+import type { Environment } from '../../core/decision/environment.ts';
 import type { AwsStack } from './aws-stack.ts';
 import { policy, trust } from './policy.ts';
 import { subnetRange } from '../subnet-range.ts';
@@ -50,10 +52,11 @@ export class Network extends Construct {
       state: 'available',
       filter: [{ name: 'opt-in-status', values: ['opt-in-not-required'] }],
     });
-    const count = Math.max(FEWEST_ZONES, zones);
+    // A subnet costs nothing: brokers of Kafka are in three zones also where services and the way out are in one.
+    const wanted = { public: FEWEST_ZONES, services: FEWEST_ZONES, data: dataZones(environment) };
     const inEachZone = (tier: Tier) =>
       Array.from(
-        { length: count },
+        { length: Math.max(wanted[tier], zones) },
         (_, zone) =>
           new Subnet(this, `${tier}-${zone}`, {
             vpcId: this.vpc.id,
@@ -146,4 +149,8 @@ export class Network extends Construct {
       tags: { Name: names.base },
     });
   }
+}
+
+function dataZones({ switches }: Environment): number {
+  return switches.eventStream === 'kafka' ? KAFKA_ZONES : FEWEST_ZONES;
 }

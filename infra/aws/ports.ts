@@ -6,6 +6,7 @@ import type { kinesisEventStreamConfigSchema } from '../../adapters/aws/kinesis-
 import type { s3ObjectStoreConfigSchema } from '../../adapters/aws/s3-object-store/config.ts';
 import type { secretsManagerSecretStoreConfigSchema } from '../../adapters/aws/secrets-manager-secret-store/config.ts';
 import type { snsNotifierConfigSchema } from '../../adapters/aws/sns-notifier/config.ts';
+import type { kafkaEventStreamConfigSchema } from '../../adapters/kafka/kafka-event-stream/config.ts';
 import type { jwksIdentityVerifierConfigSchema } from '../../adapters/oidc/jwks-identity-verifier/config.ts';
 import type { postgresCheckpointStoreConfigSchema } from '../../adapters/postgres/postgres-checkpoint-store/config.ts';
 import type { PortsSections } from '../platform.ts';
@@ -20,6 +21,9 @@ type Section<Schema extends z.ZodType> = Omit<z.input<Schema>, keyof AwsSection>
 
 export type PostgresSection = z.input<typeof postgresCheckpointStoreConfigSchema>;
 export type EventStreamSection = Section<typeof kinesisEventStreamConfigSchema>;
+export type KafkaEventStreamSection = {
+  readonly adapter: 'kafka-event-stream';
+} & z.input<typeof kafkaEventStreamConfigSchema>;
 export type ObjectStoreSection = Section<typeof s3ObjectStoreConfigSchema>;
 export type SecretStoreSection = Section<typeof secretsManagerSecretStoreConfigSchema>;
 export type DeviceGatewaySection = Section<typeof iotCoreDeviceGatewayConfigSchema>;
@@ -35,7 +39,7 @@ export interface AwsPorts extends PortsSections {
   readonly provider: 'aws';
   readonly aws: AwsSection;
   readonly postgres: PostgresSection;
-  readonly eventStream: EventStreamSection;
+  readonly eventStream: EventStreamSection | KafkaEventStreamSection;
   readonly objectStore: ObjectStoreSection;
   readonly secretStore: SecretStoreSection;
   readonly deviceGateway: { readonly adapter: 'iot-core-device-gateway' } & DeviceGatewaySection;

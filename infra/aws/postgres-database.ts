@@ -5,11 +5,10 @@ import { DbSubnetGroup } from '@cdktf/provider-aws/lib/db-subnet-group/index.js'
 import { CloudwatchLogGroup } from '@cdktf/provider-aws/lib/cloudwatch-log-group/index.js';
 import { SecretsmanagerSecret } from '@cdktf/provider-aws/lib/secretsmanager-secret/index.js';
 import { SecretsmanagerSecretVersion } from '@cdktf/provider-aws/lib/secretsmanager-secret-version/index.js';
-import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
-import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security-group-egress-rule/index.js';
-import { VpcSecurityGroupIngressRule } from '@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js';
+import type { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import type { AwsStack } from './aws-stack.ts';
 import { databaseClass, databaseStorage } from './database-class.ts';
+import { guardedPort } from './guarded-port.ts';
 import type { Network } from './network.ts';
 import type { PostgresSection } from './ports.ts';
 
@@ -49,9 +48,11 @@ export class PostgresDatabase extends Construct {
     const { names, environment, isProtected } = site;
     const { retention, switches } = environment;
     this.identifier = names.of('database', 63);
-    this.clients = this.#securityGroup('clients', 'Services that speak to the database', scope, network);
-    const server = this.#securityGroup('server', 'The database, reached by its clients alone', scope, network);
-    this.#letIn(this.clients, server);
+    const { clients, server } = guardedPort(this, {
+      ...{ names, network, port: PORT },
+      ...{ name: 'database', protocol: 'PostgreSQL', what: 'the database' },
+    });
+    this.clients = clients;
     this.passwordSecretArn = this.#password(scope, keyArn);
     const logs = LOGS.map(
       (log) =>
@@ -110,27 +111,6 @@ export class PostgresDatabase extends Construct {
     database.addOverride('password_wo', `\${ephemeral.aws_secretsmanager_random_password.${PASSWORD}.random_password}`);
     this.arn = database.arn;
     this.section = { host: database.address, port: PORT, database: 'tribo', user: USER, tlsCaFile: AUTHORITIES };
-  }
-
-  #securityGroup(id: string, description: string, { site: { names } }: AwsStack, { vpc }: Network): SecurityGroup {
-    const name = names.of(`database-${id}`);
-    return new SecurityGroup(this, id, { name, description, vpcId: vpc.id, tags: { Name: name } });
-  }
-
-  #letIn(clients: SecurityGroup, server: SecurityGroup): void {
-    const postgres = { ipProtocol: 'tcp', fromPort: PORT, toPort: PORT };
-    new VpcSecurityGroupIngressRule(this, 'from-clients', {
-      ...postgres,
-      securityGroupId: server.id,
-      referencedSecurityGroupId: clients.id,
-      description: 'PostgreSQL from its clients',
-    });
-    new VpcSecurityGroupEgressRule(this, 'to-server', {
-      ...postgres,
-      securityGroupId: clients.id,
-      referencedSecurityGroupId: server.id,
-      description: 'PostgreSQL to the database',
-    });
   }
 
   #parameters({ site: { names } }: AwsStack): DbParameterGroup {

@@ -7,22 +7,32 @@ import { kinesisEventStreamPermissions } from '../../adapters/aws/kinesis-event-
 import { s3ObjectStorePermissions } from '../../adapters/aws/s3-object-store/permissions.ts';
 import { secretsManagerSecretStorePermissions } from '../../adapters/aws/secrets-manager-secret-store/permissions.ts';
 import { snsNotifierPermissions } from '../../adapters/aws/sns-notifier/permissions.ts';
+import { kafkaEventStreamPermissions } from '../../adapters/kafka/kafka-event-stream/permissions.ts';
+import { STREAMS } from '../../core/domain/event.ts';
 import { SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
 import type { AwsStack } from './aws-stack.ts';
+import type { DataStack } from './data-stack.ts';
 import { statementsFor } from './grants.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
 import { policy, trust, type Statement } from './policy.ts';
 import type { AwsPorts } from './ports.ts';
 import { taskRoleName } from './role-names.ts';
+
+interface Parts {
+  readonly ports: AwsPorts;
+  readonly keyArn: string;
+  readonly data: DataStack;
+}
 
 /** A role a service, with what the adapters of its ports declare, on what the ports file names. */
 export class TaskRoles extends Construct {
   /** By service. */
   readonly roles: ReadonlyMap<string, IamRole>;
 
-  constructor(scope: AwsStack, id: string, { ports, keyArn }: { readonly ports: AwsPorts; readonly keyArn: string }) {
+  constructor(scope: AwsStack, id: string, { ports, keyArn, data }: Parts) {
     super(scope, id);
     const { names, demand } = scope.site;
-    const byPort = statementsByPort(scope, ports, keyArn);
+    const byPort = statementsByPort(scope, { ports, keyArn, data });
     this.roles = new Map(
       demand.services.map(({ service }) => {
         const role = new IamRole(this, service, {
@@ -43,14 +53,16 @@ export class TaskRoles extends Construct {
 
 function statementsByPort(
   { account, partition, site: { region } }: AwsStack,
-  ports: AwsPorts,
-  keyArn: string,
+  { ports, keyArn, data }: Parts,
 ): Readonly<Record<CloudPort, readonly Statement[]>> {
   const place = { partition, account, keyArn };
   const of = (grants: Parameters<typeof statementsFor>[0], section: object) =>
     statementsFor(grants, { prefix: '', region, ...section }, place);
   return {
-    eventStream: of(kinesisEventStreamPermissions, ports.eventStream),
+    eventStream:
+      data.eventStream instanceof KafkaEventStream
+        ? of(kafkaEventStreamPermissions, { ...ports.eventStream, cluster: data.eventStream.cluster, streams: STREAMS })
+        : of(kinesisEventStreamPermissions, ports.eventStream),
     objectStore: of(s3ObjectStorePermissions, ports.objectStore),
     secretStore: of(secretsManagerSecretStorePermissions, ports.secretStore),
     deviceGateway: of(iotCoreDeviceGatewayPermissions, ports.deviceGateway),

@@ -100,7 +100,9 @@ export interface ReadStatement {
 
 /** The statements of a policy's document. */
 export function statementsOf(document: unknown): readonly ReadStatement[] {
-  const { Statement } = JSON.parse(document as string) as {
+  // References have quotation marks of their own.
+  const readable = (document as string).replace(/\$\{[^}]*\}/g, (reference) => JSON.stringify(reference).slice(1, -1));
+  const { Statement } = JSON.parse(readable) as {
     readonly Statement: readonly (Omit<ReadStatement, 'Action' | 'Resource'> & {
       readonly Action: string | readonly string[];
       readonly Resource?: string | readonly string[];
