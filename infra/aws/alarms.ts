@@ -5,6 +5,7 @@ import type { DataStack } from './data-stack.ts';
 import { databaseStorage } from './database-class.ts';
 import type { Ingress } from './ingress.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
+import type { LambdaFunctions } from './lambda-functions.ts';
 import { WHOLE_BUCKET } from './s3-object-store.ts';
 
 const GIB = 1024 ** 3;
@@ -13,6 +14,7 @@ const MINUTE_S = 60;
 interface Parts {
   readonly data: DataStack;
   readonly ingress: Ingress;
+  readonly functions: LambdaFunctions;
   /** Whom they call. */
   readonly topicArn: string;
 }
@@ -32,12 +34,12 @@ interface Watched {
   readonly means: string;
 }
 
-/** What operators are called for (R154): services, database, streams, the API, objects, and rules of the gateway. */
+/** What operators are called for (R154): services, database, streams, the API, objects and functions. */
 export class Alarms extends Construct {
   readonly #stack: AwsStack;
   readonly #topicArn: string;
 
-  constructor(scope: AwsStack, id: string, { data, ingress, topicArn }: Parts) {
+  constructor(scope: AwsStack, id: string, { data, ingress, functions, topicArn }: Parts) {
     super(scope, id);
     this.#stack = scope;
     this.#topicArn = topicArn;
@@ -47,6 +49,7 @@ export class Alarms extends Construct {
     this.#api(ingress);
     this.#objects(data);
     this.#tables(data);
+    this.#functions(functions);
   }
 
   #service(service: string): void {
@@ -273,6 +276,32 @@ export class Alarms extends Construct {
         isAlwaysMeasured: false,
         means: 'Leases and checkpoints cannot be written',
       });
+  }
+
+  #functions({ functionName, failedQueueName }: LambdaFunctions): void {
+    this.#call('sensor-data-failed', {
+      namespace: 'AWS/SQS',
+      metricName: 'ApproximateNumberOfMessagesVisible',
+      dimensions: { QueueName: failedQueueName },
+      statistic: 'Maximum',
+      is: 'above',
+      threshold: 0,
+      minutes: 1,
+      // Of a queue that nothing was in for hours nothing is measured.
+      isAlwaysMeasured: false,
+      means: 'Readings of the topic could not be handed to intake: they wait in the queue for whoever mends it',
+    });
+    this.#call('sensor-data-throttled', {
+      namespace: 'AWS/Lambda',
+      metricName: 'Throttles',
+      dimensions: { FunctionName: functionName },
+      statistic: 'Sum',
+      is: 'above',
+      threshold: 100,
+      minutes: 15,
+      isAlwaysMeasured: false,
+      means: 'More is published to the topic than the function may take at a time',
+    });
   }
 
   #call(part: string, watched: Watched): void {

@@ -7,6 +7,9 @@ import { policy } from './policy.ts';
 /** So long a deletion of the key can be taken back: without it all that the site holds is lost. */
 const DELETION_WINDOW_DAYS = 30;
 
+/** Of readings that programs publish, for the function that takes them. */
+export const SENSOR_DATA_TOPIC = 'sensor-data';
+
 /** The site's own key, with which all that holds data is encrypted. */
 export class EncryptionKey extends Construct {
   readonly arn: string;
@@ -52,6 +55,14 @@ export class EncryptionKey extends Construct {
           Action: ['kms:GenerateDataKey*', 'kms:Decrypt'],
           Resource: '*',
           Condition: ofAccount,
+        },
+        {
+          Sid: 'FailedReadingsToTheirQueue',
+          Effect: 'Allow',
+          Principal: { Service: 'sns.amazonaws.com' },
+          Action: ['kms:GenerateDataKey*', 'kms:Decrypt'],
+          Resource: '*',
+          Condition: { ArnEquals: { 'aws:SourceArn': scope.arn('sns', names.of(SENSOR_DATA_TOPIC, 256)) } },
         },
         {
           Sid: 'TheAuditTrail',

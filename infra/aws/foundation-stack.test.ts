@@ -70,7 +70,9 @@ describe('the key', () => {
 
   it('is for services of AWS on behalf of this site alone', () => {
     const [, ...services] = statementsOf(inProd.one('aws_kms_key', 'key')['policy']);
-    expect(services.map(({ Sid }) => Sid)).toEqual(['LogGroupsOfTheSite', 'AlarmsToTheTopic', 'TheAuditTrail']);
+    expect(services.map(({ Sid }) => Sid)).toEqual([
+      ...['LogGroupsOfTheSite', 'AlarmsToTheTopic', 'FailedReadingsToTheirQueue', 'TheAuditTrail'],
+    ]);
     expect(services.filter(({ Condition }) => Condition === undefined)).toEqual([]);
   });
 });

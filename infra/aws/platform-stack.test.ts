@@ -234,9 +234,18 @@ describe('people', () => {
 describe('alarms', () => {
   const alarms = inProd.of('aws_cloudwatch_metric_alarm');
 
-  it('are of services, database, streams, the API, objects and tables', () => {
+  it('are of services, database, streams, the API, objects, tables and functions', () => {
     expect(new Set(alarms.map(({ namespace }) => namespace))).toEqual(
-      new Set(['AWS/ECS', 'AWS/RDS', 'AWS/Kinesis', 'AWS/ApplicationELB', 'AWS/S3', 'AWS/DynamoDB']),
+      new Set([
+        'AWS/ECS',
+        'AWS/RDS',
+        'AWS/Kinesis',
+        'AWS/ApplicationELB',
+        'AWS/S3',
+        'AWS/DynamoDB',
+        'AWS/Lambda',
+        'AWS/SQS',
+      ]),
     );
     const metrics = (namespace: string) =>
       new Set(alarms.filter((alarm) => alarm['namespace'] === namespace).map((alarm) => alarm['metric_name']));

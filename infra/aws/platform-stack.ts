@@ -14,6 +14,7 @@ import type { FoundationStack } from './foundation-stack.ts';
 import { Ingress } from './ingress.ts';
 import { IotCoreDeviceGateway } from './iot-core-device-gateway.ts';
 import { IotCoreDeviceRegistry } from './iot-core-device-registry.ts';
+import { LambdaFunctions } from './lambda-functions.ts';
 import { Operators } from './operators.ts';
 import type { AwsPorts } from './ports.ts';
 import { SnsNotifier } from './sns-notifier.ts';
@@ -26,6 +27,7 @@ export class PlatformStack extends AwsStack implements PlatformParts {
   readonly notifiers: SnsNotifier;
   readonly services: FargateServices;
   readonly ingress: Ingress;
+  readonly functions: LambdaFunctions;
   readonly alarms: Alarms;
   readonly dashboard: Dashboard;
   readonly budget: Budget;
@@ -55,8 +57,12 @@ export class PlatformStack extends AwsStack implements PlatformParts {
       ...{ foundation, data, ports: this.ports },
       ingress: this.ingress,
     });
+    this.functions = new LambdaFunctions(this, 'functions', { streams: data.deviceStreams, keyArn });
     const { topicArn } = new Operators(this, 'operators', { keyArn });
-    this.alarms = new Alarms(this, 'alarms', { data, ingress: this.ingress, topicArn });
+    this.alarms = new Alarms(this, 'alarms', {
+      ...{ data, ingress: this.ingress, topicArn },
+      functions: this.functions,
+    });
     this.dashboard = new Dashboard(this, 'dashboard', { data, ingress: this.ingress });
     this.budget = new Budget(this, 'budget');
     new TerraformOutput(this, 'ports', {
