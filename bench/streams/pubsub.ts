@@ -14,10 +14,12 @@ const PROJECT = 'tribo-bench';
 const LANES = 64;
 const BATCH = { maxMessages: 1000, maxMilliseconds: 10 };
 const MOST_EVENTS = 2500;
+/** pstest hands out one event of an ordering key at a time, the next once it is acknowledged; Pub/Sub does not wait so. */
+const ACK_EVERY_MS = 10;
 
 export const pubsubPeer: StreamPeer = {
   adapter: 'pubsub-event-stream',
-  notes: `pstest, one Go process, which looks through all that waits at each delivery: ${MOST_EVENTS} events at most; ${LANES} ordering keys; bare: @google-cloud/pubsub, publishMessage with the same keys in batches of up to ${BATCH.maxMessages}, each message acknowledged as it comes`,
+  notes: `pstest, one Go process, which looks through all that waits at each delivery: ${MOST_EVENTS} events at most; ${LANES} ordering keys; bare: @google-cloud/pubsub, publishMessage with the same keys in batches of up to ${BATCH.maxMessages}, each message acknowledged as it comes; adapter: what is settled acknowledged every ${ACK_EVERY_MS} ms, as the next event of a key waits for it here`,
   pacedPerS: 200,
   mostEvents: MOST_EVENTS,
   start: async () => {
@@ -40,7 +42,7 @@ export const pubsubPeer: StreamPeer = {
   openAdapter: async (place) => {
     const { endpoint, topicPrefix, state } = place as unknown as PubsubPlace;
     const config = pubsubEventStreamConfigSchema.parse({
-      ...{ projectId: PROJECT, emulatorEndpoint: endpoint, topicPrefix, lanes: LANES },
+      ...{ projectId: PROJECT, emulatorEndpoint: endpoint, topicPrefix, lanes: LANES, ackEveryMs: ACK_EVERY_MS },
     });
     const checkpoints = await SqliteCheckpointStore.open({ databasePath: join(state, topicPrefix) }, systemClock);
     const client = throughPort(await PubsubEventStream.open(config, { checkpoints }));

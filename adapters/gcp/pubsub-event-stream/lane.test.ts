@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import type { PublishedEpoch } from '#core/delivery/accounts/stream-accounts.ts';
 import { MAX_EVENT_BYTES } from '#core/domain/event.ts';
-import { PortError } from '#core/errors.ts';
+import { codeOf, PortError } from '#core/errors.ts';
 import type { OutgoingMessage } from './client.ts';
 import { decode, encode } from './envelope.ts';
 import { Lane, type LaneParts } from './lane.ts';
@@ -67,7 +67,34 @@ describe('a lane', () => {
     });
     const large = Array.from({ length: 12 }, (_, at) => eventOf(String(at), MAX_EVENT_BYTES));
     await Promise.all([lane.publish(large), lane.publish(large.slice(0, 1))]);
-    expect(sizes).toEqual([9, 3, 1]);
+    expect(sizes).toEqual([9, 4]);
+  });
+
+  it('sends together what came while a request was under way, and tells each call what became of its own', async () => {
+    const sizes: number[] = [];
+    const lane = laneThat(async (messages) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      sizes.push(messages.length);
+      if (sizes.length === 3) throw new PortError('resource_exhausted', 'quota');
+    });
+    const calls = [1, 600, 500, 20, 3].map((count) =>
+      lane.publish(Array.from({ length: count }, (_, at) => eventOf(`${count}-${at}`))),
+    );
+    await calls[0];
+    const last = calls.at(-1)!.then(() => lane.publish([eventOf('after')]));
+    const outcomes = (await Promise.all([...calls, last])).map(({ durable, error }) => [
+      durable,
+      error === undefined ? 'sent' : codeOf(error),
+    ]);
+    expect(sizes).toEqual([1, 1000, 123, 1]);
+    expect(outcomes).toEqual([
+      [1, 'sent'],
+      [600, 'sent'],
+      [400, 'resource_exhausted'],
+      [0, 'resource_exhausted'],
+      [0, 'resource_exhausted'],
+      [1, 'sent'],
+    ]);
   });
 });
 

@@ -31,54 +31,84 @@ export interface LaneParts {
   readonly published: (epoch: PublishedEpoch) => void;
 }
 
+/** What one call publishes. */
+interface Call {
+  readonly events: readonly MachineEvent[];
+  durable: number;
+  readonly done: PromiseWithResolvers<Published>;
+}
+
+/** How many of the events, from the first, are durable, and why the next is not. */
+export interface Published {
+  readonly durable: number;
+  readonly error?: unknown;
+}
+
 /**
- * One ordering key of a stream, with a numbering of its own: requests one after another, so that events have the order of their numbers.
- * What was refused leaves its numbers to the next; after a failure that leaves open whether the events are durable, a new epoch begins, so
- * that no number is ever that of two events.
+ * One ordering key of a stream, with a numbering of its own: requests one after another, so that events have the order of their numbers, and what
+ * is published while one is under way goes together with the next. What was refused leaves its numbers to the next; after a failure that leaves open
+ * whether the events are durable, a new epoch begins, so that no number is ever that of two events.
  */
 export class Lane {
   readonly #parts: LaneParts;
+  readonly #waiting: Call[] = [];
+  #isSending = false;
   #epoch: number;
   #nextSeq = 1;
   /** Durable in this epoch, by tenant. */
   #items: ReadonlyMap<string, number> = new Map();
-  #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
     this.#epoch = parts.firstEpoch;
   }
 
-  /** How many of the events, from the first, are durable, and why the next is not. */
-  publish(events: readonly MachineEvent[]): Promise<{ readonly durable: number; readonly error?: unknown }> {
-    const published = this.#last.then(() => this.#publish(events));
-    this.#last = published;
-    return published;
+  publish(events: readonly MachineEvent[]): Promise<Published> {
+    if (events.length === 0) return Promise.resolve({ durable: 0 });
+    const done = Promise.withResolvers<Published>();
+    this.#waiting.push({ events, durable: 0, done });
+    if (!this.#isSending) void this.#sendAll();
+    return done.promise;
   }
 
-  async #publish(events: readonly MachineEvent[]): Promise<{ durable: number; error?: unknown }> {
-    const { source, send, published } = this.#parts;
-    let durable = 0;
-    while (durable < events.length) {
-      const part = events.slice(durable, durable + fitting(events, durable));
-      const stamp = { source, epoch: this.#epoch };
-      const items = new Map(this.#items);
+  async #sendAll(): Promise<void> {
+    this.#isSending = true;
+    while (this.#waiting.length > 0) {
+      const request = nextRequest(this.#waiting);
+      let failure: { readonly error: unknown } | undefined;
       try {
-        await send(
-          part.map((event, index) =>
-            encode(event, { ...stamp, seq: this.#nextSeq + index, cumulativeItems: countItems(items, event) }),
-          ),
-        );
+        await this.#send(request.flatMap(({ part }) => part));
       } catch (error) {
-        if (!CERTAIN.has(codeOf(error))) this.#beginEpoch();
-        return { durable, error };
+        failure = { error };
       }
-      durable += part.length;
-      this.#nextSeq += part.length;
-      this.#items = items;
-      published({ ...stamp, seq: this.#nextSeq - 1, items });
+      for (const { call, part } of request) {
+        if (!failure) call.durable += part.length;
+        if (!failure && call.durable < call.events.length) continue;
+        // All that a request has is of the first that wait, in their order.
+        this.#waiting.shift();
+        call.done.resolve({ durable: call.durable, ...failure });
+      }
     }
-    return { durable };
+    this.#isSending = false;
+  }
+
+  async #send(events: readonly MachineEvent[]): Promise<void> {
+    const { source, send, published } = this.#parts;
+    const stamp = { source, epoch: this.#epoch };
+    const items = new Map(this.#items);
+    try {
+      await send(
+        events.map((event, index) =>
+          encode(event, { ...stamp, seq: this.#nextSeq + index, cumulativeItems: countItems(items, event) }),
+        ),
+      );
+    } catch (error) {
+      if (!CERTAIN.has(codeOf(error))) this.#beginEpoch();
+      throw error;
+    }
+    this.#nextSeq += events.length;
+    this.#items = items;
+    published({ ...stamp, seq: this.#nextSeq - 1, items });
   }
 
   #beginEpoch(): void {
@@ -93,14 +123,26 @@ export function laneOf(key: MachineKey, lanes: number): number {
   return createHash('sha1').update(key).digest().readUInt32BE(0) % lanes;
 }
 
-/** How many of the events from there fit into one request: at least one. */
-function fitting(events: readonly MachineEvent[], from: number): number {
+interface PartOfCall {
+  readonly call: Call;
+  readonly part: readonly MachineEvent[];
+}
+
+/** As many of the events that wait, from the first on, as fit into one request: at least one. */
+function nextRequest(waiting: readonly Call[]): readonly PartOfCall[] {
+  const request: PartOfCall[] = [];
   let bytes = 0;
   let count = 0;
-  while (from + count < events.length && count < MAX_REQUEST_EVENTS) {
-    bytes += events[from + count]!.payload.byteLength + ATTRIBUTE_BYTES;
-    if (count > 0 && bytes > MAX_REQUEST_BYTES) break;
-    count++;
+  for (const call of waiting) {
+    const part: MachineEvent[] = [];
+    for (const event of call.events.slice(call.durable)) {
+      bytes += event.payload.byteLength + ATTRIBUTE_BYTES;
+      if (count === MAX_REQUEST_EVENTS || (count > 0 && bytes > MAX_REQUEST_BYTES)) break;
+      part.push(event);
+      count++;
+    }
+    if (part.length > 0) request.push({ call, part });
+    if (part.length < call.events.length - call.durable) break;
   }
-  return count;
+  return request;
 }
