@@ -16,10 +16,12 @@ const BATCH = { maxMessages: 1000, maxMilliseconds: 10 };
 const MOST_EVENTS = 2500;
 /** pstest hands out one event of an ordering key at a time, the next once it is acknowledged; Pub/Sub does not wait so. */
 const ACK_EVERY_MS = 10;
+/** Of the pull, as the adapter has: pstest hands a stream about one event each 10 ms, and so many more to several. */
+const STREAMS = 1;
 
 export const pubsubPeer: StreamPeer = {
   adapter: 'pubsub-event-stream',
-  notes: `pstest, one Go process, which looks through all that waits at each delivery: ${MOST_EVENTS} events at most; ${LANES} ordering keys; bare: @google-cloud/pubsub, publishMessage with the same keys in batches of up to ${BATCH.maxMessages}, each message acknowledged as it comes; adapter: what is settled acknowledged every ${ACK_EVERY_MS} ms, as the next event of a key waits for it here`,
+  notes: `pstest, one Go process, which looks through all that waits at each delivery: ${MOST_EVENTS} events at most; ${LANES} ordering keys; bare: @google-cloud/pubsub, publishMessage with the same keys in batches of up to ${BATCH.maxMessages}, each message acknowledged within ${ACK_EVERY_MS} ms, as the next of its key waits for that here; pstest hands out about one event each 10 ms, which is what "consumed" shows of both`,
   pacedPerS: 200,
   mostEvents: MOST_EVENTS,
   start: async () => {
@@ -75,7 +77,10 @@ async function openBare(place: Place): Promise<StreamClient> {
   const { endpoint, topicPrefix } = place as unknown as PubsubPlace;
   const pubsub = await openSdk(endpoint);
   const topic = pubsub.topic(`${topicPrefix}metrics`, { messageOrdering: true, batching: BATCH });
-  const subscription = topic.subscription(`${topicPrefix}bare`);
+  const subscription = topic.subscription(`${topicPrefix}bare`, {
+    batching: { maxMilliseconds: ACK_EVERY_MS },
+    streamingOptions: { maxStreams: STREAMS },
+  });
   return {
     declare: async () => {
       await subscription.create({ enableMessageOrdering: true });

@@ -18,6 +18,8 @@ export const pubsubEventStreamConfigSchema = z.strictObject({
    * only when every group has settled all, as the order of a machine is not kept over the change.
    */
   lanes: z.int().min(1).max(4096).default(64),
+  /** How long the first events of a request wait for more of their lane: each request costs time, and as much as 1,000 bytes do. */
+  gatherMs: z.int().min(0).max(1000).default(5),
   /** How long a killed consumer's events stay leased before they are delivered again. */
   ackDeadlineSeconds: z.int().min(10).max(600).default(60),
   /** How long what a group has not settled is kept. */

@@ -12,7 +12,10 @@ const clock = { nowMs: () => 1_795_222_800_000, monotonicMs: () => 0 };
 const eventOf = (id: string, bytes = 10) => sampleEvent(id, { payload: new Uint8Array(bytes) });
 
 function laneThat(send: LaneParts['send'], given: Partial<LaneParts> = {}): Lane {
-  return new Lane({ ...{ source: 'edge-1/0', clock, firstEpoch: 1, published: () => undefined, send }, ...given });
+  return new Lane({
+    ...{ source: 'edge-1/0', clock, firstEpoch: 1, gatherMs: 0, published: () => undefined, send },
+    ...given,
+  });
 }
 
 describe('a lane', () => {
@@ -68,6 +71,15 @@ describe('a lane', () => {
     const large = Array.from({ length: 12 }, (_, at) => eventOf(String(at), MAX_EVENT_BYTES));
     await Promise.all([lane.publish(large), lane.publish(large.slice(0, 1))]);
     expect(sizes).toEqual([9, 4]);
+  });
+
+  it('waits a moment for more before it begins to send', async () => {
+    const sizes: number[] = [];
+    const lane = laneThat(async (messages) => void sizes.push(messages.length), { gatherMs: 1 });
+    const first = lane.publish([eventOf('a')]);
+    await Promise.resolve();
+    await Promise.all([first, lane.publish([eventOf('b')])]);
+    expect(sizes).toEqual([2]);
   });
 
   it('sends together what came while a request was under way, and tells each call what became of its own', async () => {

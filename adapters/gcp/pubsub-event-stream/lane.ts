@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '#core/clock.ts';
 import { countItems, type PublishedEpoch } from '#core/delivery/accounts/stream-accounts.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
@@ -26,6 +27,8 @@ export interface LaneParts {
   readonly source: string;
   readonly clock: Clock;
   readonly firstEpoch: number;
+  /** How long the first of a request waits for more, while no other is under way. */
+  readonly gatherMs: number;
   readonly send: (messages: readonly OutgoingMessage[]) => Promise<void>;
   /** Told of what became durable. */
   readonly published: (epoch: PublishedEpoch) => void;
@@ -73,6 +76,8 @@ export class Lane {
 
   async #sendAll(): Promise<void> {
     this.#isSending = true;
+    const { gatherMs } = this.#parts;
+    if (gatherMs > 0) await sleep(gatherMs);
     while (this.#waiting.length > 0) {
       const request = nextRequest(this.#waiting);
       let failure: { readonly error: unknown } | undefined;

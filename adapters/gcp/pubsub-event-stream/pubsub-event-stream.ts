@@ -171,13 +171,13 @@ export class PubsubEventStream implements MeasuredStream {
   }
 
   async #openPublisher(stream: StreamName): Promise<TopicPublisher> {
-    const { source, lanes } = this.#config;
+    const { source, lanes, gatherMs } = this.#config;
     const topic = this.#topic(stream);
     const accounts = this.#accountsOf(stream);
     const lastEpoch = await accounts.open(Array.from({ length: lanes }, (_, lane) => sourceOf(source, lane)));
     const call = { what: `publish to ${topic}`, timeoutMs: this.#config.timeoutMs };
     return new TopicPublisher({
-      ...{ source, lanes, clock: this.#clock, firstEpoch: Math.max(this.#clock.nowMs(), lastEpoch + 1) },
+      ...{ source, lanes, gatherMs, clock: this.#clock, firstEpoch: Math.max(this.#clock.nowMs(), lastEpoch + 1) },
       published: (epoch) => accounts.published(epoch),
       send: (orderingKey, messages) =>
         cloudCall(call, codeOfGcpError, (signal) => this.#calls.publish(topic, orderingKey, messages, signal)),

@@ -12,6 +12,8 @@ export interface TopicPublisherParts {
   readonly clock: Clock;
   /** Of all its lanes. */
   readonly firstEpoch: number;
+  /** How long the first events of a request wait for more. */
+  readonly gatherMs: number;
   readonly send: (orderingKey: string, messages: readonly OutgoingMessage[]) => Promise<void>;
   /** Told of what became durable. */
   readonly published: (epoch: PublishedEpoch) => void;
@@ -48,9 +50,9 @@ export class TopicPublisher {
   #lane(number: number): Lane {
     let lane = this.#lanes.get(number);
     if (!lane) {
-      const { source, clock, firstEpoch, send, published } = this.#parts;
+      const { source, clock, firstEpoch, gatherMs, send, published } = this.#parts;
       lane = new Lane({
-        ...{ source: sourceOf(source, number), clock, firstEpoch, published },
+        ...{ source: sourceOf(source, number), clock, firstEpoch, gatherMs, published },
         send: (messages) => send(`lane-${number}`, messages),
       });
       this.#lanes.set(number, lane);
