@@ -77,13 +77,15 @@ async function openBare(place: Place): Promise<StreamClient> {
   const { endpoint, topicPrefix } = place as unknown as PubsubPlace;
   const pubsub = await openSdk(endpoint);
   const topic = pubsub.topic(`${topicPrefix}metrics`, { messageOrdering: true, batching: BATCH });
-  const subscription = topic.subscription(`${topicPrefix}bare`, {
+  const name = `${topicPrefix}bare`;
+  // Made apart from the one that creates it, which would go back to the SDK's own options.
+  const subscription = pubsub.subscription(name, {
     batching: { maxMilliseconds: ACK_EVERY_MS },
     streamingOptions: { maxStreams: STREAMS },
   });
   return {
     declare: async () => {
-      await subscription.create({ enableMessageOrdering: true });
+      await topic.createSubscription(name, { enableMessageOrdering: true });
     },
     publish: async (events) => {
       await Promise.all(
