@@ -16,5 +16,23 @@ export const SERVICE_PORTS: Readonly<Record<string, readonly CloudPort[]>> = {
   'api-gateway': ['eventStream', 'objectStore', 'secretStore', 'database', 'deviceRegistry', 'notifiers'],
 };
 
+/**
+ * What each service calls over a link (docs/architecture.md, "Services apart from each other"), and so what its network lets through, and nothing
+ * else: the store is reached by way of its owner, and the API asks each of the others how it is.
+ */
+export const SERVICE_LINKS: Readonly<Record<string, readonly string[]>> = {
+  'ingestion-service': ['timeseries-service'],
+  'timeseries-service': [],
+  'feature-service': ['timeseries-service'],
+  'ml-service': ['timeseries-service'],
+  'alert-engine': ['timeseries-service'],
+  'api-gateway': ['ingestion-service', 'timeseries-service', 'feature-service', 'ml-service', 'alert-engine'],
+};
+
+/** Whether another service calls it: then it has a name and a port within the network. */
+export function isLinkedTo(service: string): boolean {
+  return Object.values(SERVICE_LINKS).some((called) => called.includes(service));
+}
+
 /** The one service that answers people and programs. */
 export const PUBLIC_SERVICE = 'api-gateway';

@@ -1,10 +1,14 @@
 import type { Site } from './site.ts';
-import { PUBLIC_SERVICE } from './service-ports.ts';
+import { isLinkedTo, PUBLIC_SERVICE, SERVICE_LINKS } from './service-ports.ts';
 
 /** Where the API and the page are within the network. */
 export const API_PORT = 8080;
 /** Health and metrics of a service, on loopback. */
 export const OPERATION_PORT = 8081;
+/** Where services answer each other, by TCP. */
+export const LINK_PORT = 9443;
+/** The variable with the key by which services know each other: a secret of the site, generated once, the same for all of them. */
+export const LINK_KEY = 'TRIBO_LINK_KEY';
 /** The one place of a container that is written to; what has to last is elsewhere. */
 export const DATA_FOLDER = '/var/lib/tribo';
 export const PORTS_FILE = `${DATA_FOLDER}/ports.json`;
@@ -14,8 +18,16 @@ export const COPY_NAME = 'name.of.the.copy';
 
 const HOURS_A_DAY = 24;
 
-/** What the environment says of a service's settings, as variables (.env.example); none is a secret. */
-export function serviceSettings({ environment }: Site, service: string): Readonly<Record<string, string>> {
+/**
+ * What the environment says of a service's settings, as variables (.env.example); none is a secret.
+ * @param nameOf of another service the name within the network that stands for all its copies
+ */
+export function serviceSettings(
+  { environment }: Site,
+  service: string,
+  nameOf: (service: string) => string,
+): Readonly<Record<string, string>> {
+  const links = SERVICE_LINKS[service]!.map((called) => `${called}=${nameOf(called)}:${LINK_PORT}`);
   const { retention, switches, domain, tenants, site } = environment;
   const streamDays = String(retention.streamHours / HOURS_A_DAY);
   return {
@@ -34,6 +46,8 @@ export function serviceSettings({ environment }: Site, service: string): Readonl
     TRIBO_WAVEFORM_DAYS: String(retention.waveformsDays),
     TRIBO_RAW_ARCHIVE: switches.rawArchive ? 'on' : 'off',
     TRIBO_RAW_ARCHIVE_DAYS: String(retention.rawArchiveDays),
+    ...(isLinkedTo(service) && { TRIBO_LINK_PORT: String(LINK_PORT) }),
+    ...(links.length > 0 && { TRIBO_LINK_ADDRESSES: links.join(',') }),
     ...(service === PUBLIC_SERVICE && {
       TRIBO_HOST: '0.0.0.0',
       TRIBO_HTTP_PORT: String(API_PORT),

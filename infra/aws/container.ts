@@ -1,5 +1,12 @@
-import { PUBLIC_SERVICE } from '../service-ports.ts';
-import { API_PORT, DATA_FOLDER, OPERATION_PORT, serviceSettings, startCommand } from '../service-settings.ts';
+import { isLinkedTo, PUBLIC_SERVICE } from '../service-ports.ts';
+import {
+  API_PORT,
+  DATA_FOLDER,
+  LINK_PORT,
+  OPERATION_PORT,
+  serviceSettings,
+  startCommand,
+} from '../service-settings.ts';
 import type { Site } from '../site.ts';
 
 /** A value that ECS fetches when a task starts. */
@@ -12,6 +19,8 @@ interface ContainerParts {
   readonly image: string;
   readonly logGroup: string;
   readonly secrets: readonly ContainerSecret[];
+  /** Of another service, within the network. */
+  readonly nameOf: (service: string) => string;
   /** Of the ports file: tasks start anew when it changes. */
   readonly portsDigest: string;
 }
@@ -20,9 +29,11 @@ interface ContainerParts {
 const STOP_S = 60;
 
 /** The container of a service, as ECS has it: not root, with one folder that it may write to, and a health check. */
-export function containerOf(site: Site, service: string, { image, logGroup, secrets, portsDigest }: ContainerParts) {
+export function containerOf(site: Site, service: string, parts: ContainerParts) {
+  const { image, logGroup, secrets, nameOf, portsDigest } = parts;
   const isPublic = service === PUBLIC_SERVICE;
-  const settings = { ...serviceSettings(site, service), PORTS_DIGEST: portsDigest };
+  const settings = { ...serviceSettings(site, service, nameOf), PORTS_DIGEST: portsDigest };
+  const open = [...(isPublic ? [API_PORT] : []), ...(isLinkedTo(service) ? [LINK_PORT] : [])];
   const health = `http://127.0.0.1:${isPublic ? API_PORT : OPERATION_PORT}/health/live`;
   return {
     name: service,
@@ -31,7 +42,7 @@ export function containerOf(site: Site, service: string, { image, logGroup, secr
     command: startCommand(service),
     environment: Object.entries(settings).map(([name, value]) => ({ name, value })),
     secrets,
-    ...(isPublic && { portMappings: [{ containerPort: API_PORT, hostPort: API_PORT, protocol: 'tcp' }] }),
+    portMappings: open.map((port) => ({ containerPort: port, hostPort: port, protocol: 'tcp' })),
     user: '1000:1000',
     readonlyRootFilesystem: true,
     linuxParameters: { initProcessEnabled: true, capabilities: { drop: ['ALL'] } },

@@ -82,7 +82,7 @@ describe('the database', () => {
     const password = '${ephemeral.aws_secretsmanager_random_password.database_password.random_password}';
     expect(instance(inProd)).toMatchObject({ password_wo: password, password_wo_version: 1 });
     expect(instance(inProd)).not.toHaveProperty('password');
-    const secret = inProd.one('aws_secretsmanager_secret_version', 'password-value');
+    const secret = inProd.one('aws_secretsmanager_secret_version', 'password/value');
     expect(secret).toMatchObject({ secret_string_wo: password, secret_string_wo_version: 1 });
     expect(secret).not.toHaveProperty('secret_string');
     expect(inProd.resources.filter(({ type }) => type.startsWith('random_'))).toEqual([]);

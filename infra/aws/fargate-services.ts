@@ -17,6 +17,7 @@ import type { DataStack } from './data-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import type { Ingress } from './ingress.ts';
 import type { AwsPorts } from './ports.ts';
+import { ServiceLinks } from './service-links.ts';
 import { StartRole } from './start-role.ts';
 import { TaskRoles } from './task-roles.ts';
 
@@ -30,6 +31,13 @@ interface Parts {
   readonly data: DataStack;
   readonly ingress: Ingress;
   readonly ports: AwsPorts;
+}
+
+interface Running {
+  readonly size: ServiceSize;
+  readonly definition: EcsTaskDefinition;
+  readonly links: ServiceLinks;
+  readonly own: SecurityGroup;
 }
 
 /** The platform's services on Fargate: in the private subnets, each with a role, a security group and a log of its own, and as many copies as its load wants. */
@@ -49,7 +57,10 @@ export class FargateServices extends Construct {
     const { roles } = new TaskRoles(scope, 'task-roles', {
       ...{ ports: parts.ports, data: parts.data, keyArn: foundation.key.arn },
     });
-    const start = new StartRole(scope, 'start-role', parts);
+    const links = new ServiceLinks(scope, 'links', foundation);
+    const start = new StartRole(scope, 'start-role', { ...parts, links });
+    const groups = this.#securityGroups(scope, parts);
+    links.connect(groups);
     for (const size of demand.services) {
       const { service } = size;
       const log = new CloudwatchLogGroup(this, `${service}-log`, {
@@ -73,11 +84,12 @@ export class FargateServices extends Construct {
             image: `${repository.repositoryUrl}@${Fn.lookup(digests.value, service) as string}`,
             logGroup: log.name,
             secrets: start.secrets,
+            nameOf: (other) => links.nameOf(other),
             portsDigest: Fn.sha256(start.portsParameter.value),
           }),
         ]),
       });
-      const running = this.#service(scope, parts, size, definition);
+      const running = this.#service(scope, parts, { size, definition, links, own: groups.get(service)! });
       this.#scaling(service, running, size);
     }
   }
@@ -85,18 +97,15 @@ export class FargateServices extends Construct {
   #service(
     scope: AwsStack,
     { foundation, data, ingress }: Parts,
-    size: ServiceSize,
-    task: EcsTaskDefinition,
+    { size, definition, links, own }: Running,
   ): EcsService {
     const { service, copies } = size;
     const { zones } = scope.site;
-    const isPublic = service === PUBLIC_SERVICE;
-    const own = isPublic ? ingress.targetSecurityGroup : this.#securityGroup(scope, foundation, service);
-    this.#letOut(service, own);
+    const registry = links.registryOf(service);
     return new EcsService(this, `${service}-service`, {
       name: service,
       cluster: this.cluster.arn,
-      taskDefinition: task.arn,
+      taskDefinition: definition.arn,
       launchType: 'FARGATE',
       desiredCount: copies,
       deploymentMinimumHealthyPercent: 100,
@@ -110,7 +119,8 @@ export class FargateServices extends Construct {
         securityGroups: [own.id, ...data.clientGroups.map((group) => group.id)],
         assignPublicIp: false,
       },
-      ...(isPublic && {
+      ...(registry && { serviceRegistries: { registryArn: registry.arn } }),
+      ...(service === PUBLIC_SERVICE && {
         loadBalancer: [{ targetGroupArn: ingress.targetGroup.arn, containerName: service, containerPort: API_PORT }],
         healthCheckGracePeriodSeconds: 60,
         dependsOn: [ingress.listener],
@@ -120,13 +130,24 @@ export class FargateServices extends Construct {
     });
   }
 
-  #securityGroup({ site: { names } }: AwsStack, { network }: FoundationStack, service: string): SecurityGroup {
-    return new SecurityGroup(this, `${service}-group`, {
-      name: names.of(service),
-      description: `${service}, which nobody connects to`,
-      vpcId: network.vpc.id,
-      tags: { Name: names.of(service) },
-    });
+  /** By service. */
+  #securityGroups({ site }: AwsStack, { foundation, ingress }: Parts): ReadonlyMap<string, SecurityGroup> {
+    const { names, demand } = site;
+    return new Map(
+      demand.services.map(({ service }) => {
+        const group =
+          service === PUBLIC_SERVICE
+            ? ingress.targetSecurityGroup
+            : new SecurityGroup(this, `${service}-group`, {
+                name: names.of(service),
+                description: `${service}, which other services alone connect to`,
+                vpcId: foundation.network.vpc.id,
+                tags: { Name: names.of(service) },
+              });
+        this.#letOut(service, group);
+        return [service, group];
+      }),
+    );
   }
 
   /** Services of AWS, and issuers of tokens, answer at 443; nothing else does. */

@@ -38,14 +38,21 @@ const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>
   aws_s3_bucket: ['bucket', /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/],
   aws_secretsmanager_secret: ['name', /^[\w/+=.@-]{1,512}$/],
   aws_security_group: ['name', /^(?!sg-)[\w ._:/()#,@[\]+=&;{}!$*-]{1,255}$/],
+  aws_service_discovery_private_dns_namespace: [
+    'name',
+    /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+internal$/,
+  ],
+  aws_service_discovery_service: ['name', /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/],
   aws_sns_topic: ['name', /^[\w-]{1,256}$/],
   aws_sqs_queue: ['name', /^[\w-]{1,80}$/],
   aws_ssm_parameter: ['name', /^(?!\/(aws|ssm))[\w./-]{1,1011}$/],
   aws_wafv2_web_acl: ['name', /^[\w-]{1,128}$/],
 };
 
-/** Names within one of those that have a name of the site: a role's policies, a cluster's services. */
-const WITHIN_ANOTHER = new Set(['aws_iam_role_policy', 'aws_appautoscaling_policy', 'aws_ecs_service']);
+/** Names within one of those that have a name of the site: a role's policies, a cluster's services, the names in a namespace. */
+const WITHIN_ANOTHER = new Set([
+  ...['aws_iam_role_policy', 'aws_appautoscaling_policy', 'aws_ecs_service', 'aws_service_discovery_service'],
+]);
 
 describe('names at AWS', () => {
   const sites = ['a-site-of-many-letters-x', 'aws-cognito', 'aa'];

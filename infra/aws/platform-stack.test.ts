@@ -55,7 +55,7 @@ describe('services', () => {
   it('get what is secret from where secrets are, and nothing of it in their environment', () => {
     for (const service of Object.keys(SIZES)) {
       const { secrets, environment } = containerOf(service) as Record<string, readonly { name: string }[]>;
-      expect(secrets!.map(({ name }) => name)).toEqual(['PGPASSWORD', 'TRIBO_PORTS']);
+      expect(secrets!.map(({ name }) => name)).toEqual(['PGPASSWORD', 'TRIBO_LINK_KEY', 'TRIBO_PORTS']);
       const names = environment!.map(({ name }) => name);
       expect(names.filter((name) => /PASSWORD|SECRET|TOKEN|KEY/.test(name))).toEqual([]);
     }
@@ -87,15 +87,91 @@ describe('services', () => {
       TRIBO_RAW_ARCHIVE: 'off',
     });
   });
-
-  function containerOf(service: string): Attributes {
-    const text = inProd.one('aws_ecs_task_definition', `${service}-task`)['container_definitions'] as string;
-    // References have quotation marks of their own.
-    const readable = text.replace(/\$\{[^}]*\}/g, (reference) => JSON.stringify(reference).slice(1, -1));
-    const [container] = JSON.parse(readable) as [Attributes];
-    return container;
-  }
 });
+
+describe('links between services', () => {
+  const rules = (kind: 'ingress' | 'egress') =>
+    inProd
+      .of(`aws_vpc_security_group_${kind}_rule`)
+      .filter((rule) => rule['from_port'] === 9443 || rule['to_port'] === 9443)
+      .map((rule) => {
+        expect(rule).toMatchObject({ ip_protocol: 'tcp', from_port: 9443, to_port: 9443 });
+        expect(Object.keys(rule).filter((name) => /cidr|prefix_list/.test(name))).toEqual([]);
+        const [own, other] = [groupIn(rule['security_group_id']), groupIn(rule['referenced_security_group_id'])];
+        return kind === 'egress' ? `${own} -> ${other}` : `${other} -> ${own}`;
+      })
+      .toSorted();
+  const declared = [
+    ...['alert-engine', 'api-gateway', 'feature-service', 'ingestion-service', 'ml-service'].map(
+      (service) => `${service} -> timeseries-service`,
+    ),
+    ...['alert-engine', 'feature-service', 'ingestion-service', 'ml-service'].map(
+      (service) => `api-gateway -> ${service}`,
+    ),
+  ].toSorted();
+
+  it.each(['ingress', 'egress'] as const)(
+    'are let through by security groups as declared, and no other: %s',
+    (kind) => {
+      expect(rules(kind)).toEqual(declared);
+    },
+  );
+
+  it('lead to names that stand for the copies of a service, and soon forget one that is gone', () => {
+    const registries = inProd.of('aws_service_discovery_service');
+    expect(registries.map(({ name }) => name).toSorted()).toEqual([
+      ...['alert-engine', 'feature-service', 'ingestion-service', 'ml-service', 'timeseries-service'],
+    ]);
+    for (const { dns_config: dns } of registries)
+      expect(dns).toMatchObject({ routing_policy: 'MULTIVALUE', dns_records: [{ type: 'A', ttl: 10 }] });
+    expect(inProd.of('aws_service_discovery_private_dns_namespace')).toEqual([
+      expect.objectContaining({ name: 'tribo-akron-prod.internal' }),
+    ]);
+    const registered = inProd.of('aws_ecs_service').filter((service) => service['service_registries'] !== undefined);
+    expect(registered.map(({ name }) => name).toSorted()).toEqual(registries.map(({ name }) => name).toSorted());
+  });
+
+  it('are told to each service, with the names of those alone that it calls', () => {
+    const settingsOf = (service: string) => {
+      const { environment } = containerOf(service) as { environment: readonly { name: string; value: string }[] };
+      const links = environment.filter(({ name }) => name.startsWith('TRIBO_LINK_'));
+      return Object.fromEntries(links.map(({ name, value }) => [name, value]));
+    };
+    expect(settingsOf('timeseries-service')).toEqual({ TRIBO_LINK_PORT: '9443' });
+    expect(settingsOf('ml-service')).toEqual({
+      TRIBO_LINK_PORT: '9443',
+      TRIBO_LINK_ADDRESSES: 'timeseries-service=timeseries-service.tribo-akron-prod.internal:9443',
+    });
+    const { TRIBO_LINK_ADDRESSES: addresses = '', ...others } = settingsOf('api-gateway');
+    expect(others).toEqual({});
+    expect(
+      addresses
+        .split(',')
+        .map((each) => each.split('=')[0])
+        .toSorted(),
+    ).toEqual([...['alert-engine', 'feature-service', 'ingestion-service', 'ml-service', 'timeseries-service']]);
+  });
+
+  it('have a key that is in no state, and that no service may read or change but by being started with it', () => {
+    expect(inProd.one('aws_secretsmanager_secret_version', 'links/key/value')).toMatchObject({
+      secret_string_wo: '${ephemeral.aws_secretsmanager_random_password.link_key.random_password}',
+    });
+    expect(inProd.one('aws_secretsmanager_secret', 'links/key/secret')).toMatchObject({
+      name: 'tribo-akron-prod/link-key',
+      kms_key_id: expect.stringContaining('aws_kms_key'),
+    });
+    const readers = inProd
+      .found('aws_iam_role_policy')
+      .filter(({ is }) => String(is['policy']).includes('links_key'))
+      .map(({ path }) => path);
+    expect(readers).toEqual(['platform/start-role/rights']);
+  });
+});
+
+function groupIn(reference: unknown): string {
+  const [, service] = /(?:services_|ingress_)([a-z-]+?)(?:-group|_group)/.exec(String(reference)) ?? [];
+  return service ?? String(reference);
+}
 
 describe('the way in', () => {
   it('leads to the API alone', () => {
@@ -312,4 +388,12 @@ describe('topics', () => {
 
 function lastOf(arn: string): string {
   return arn.split(':').slice(5).join(':');
+}
+
+function containerOf(service: string): Attributes {
+  const text = inProd.one('aws_ecs_task_definition', `${service}-task`)['container_definitions'] as string;
+  // References have quotation marks of their own.
+  const readable = text.replace(/\$\{[^}]*\}/g, (reference) => JSON.stringify(reference).slice(1, -1));
+  const [container] = JSON.parse(readable) as [Attributes];
+  return container;
 }

@@ -3,11 +3,10 @@ import { DbInstance } from '@cdktf/provider-aws/lib/db-instance/index.js';
 import { DbParameterGroup } from '@cdktf/provider-aws/lib/db-parameter-group/index.js';
 import { DbSubnetGroup } from '@cdktf/provider-aws/lib/db-subnet-group/index.js';
 import { CloudwatchLogGroup } from '@cdktf/provider-aws/lib/cloudwatch-log-group/index.js';
-import { SecretsmanagerSecret } from '@cdktf/provider-aws/lib/secretsmanager-secret/index.js';
-import { SecretsmanagerSecretVersion } from '@cdktf/provider-aws/lib/secretsmanager-secret-version/index.js';
 import type { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import type { AwsStack } from './aws-stack.ts';
 import { databaseClass, databaseStorage } from './database-class.ts';
+import { GeneratedSecret } from './generated-secret.ts';
 import { guardedPort } from './guarded-port.ts';
 import type { Network } from './network.ts';
 import type { PostgresSection } from './ports.ts';
@@ -19,7 +18,6 @@ const USER = 'tribo';
 const LOGS = ['postgresql', 'upgrade'] as const;
 /** Counted up to give the database, and the secret, a new password. */
 const PASSWORD_VERSION = 1;
-const PASSWORD = 'database_password';
 
 const LARGEST_STORAGE_GB = 65_536;
 
@@ -53,7 +51,15 @@ export class PostgresDatabase extends Construct {
       ...{ name: 'database', protocol: 'PostgreSQL', what: 'the database' },
     });
     this.clients = clients;
-    this.passwordSecretArn = this.#password(scope, keyArn);
+    // Outside of the path of the site's secret store: no service may change it.
+    const password = new GeneratedSecret(scope, this, 'password', {
+      name: 'database-password',
+      description: `Of the user ${USER} of ${this.identifier}`,
+      keyArn,
+      version: PASSWORD_VERSION,
+      recoveryWindowInDays: isProtected ? 30 : 0,
+    });
+    this.passwordSecretArn = password.arn;
     const logs = LOGS.map(
       (log) =>
         new CloudwatchLogGroup(this, `${log}-log`, {
@@ -108,7 +114,7 @@ export class PostgresDatabase extends Construct {
       lifecycle: { preventDestroy: isProtected },
     });
     // Write-only and ephemeral: the password is in no state and in no plan.
-    database.addOverride('password_wo', `\${ephemeral.aws_secretsmanager_random_password.${PASSWORD}.random_password}`);
+    database.addOverride('password_wo', password.value);
     this.arn = database.arn;
     this.section = { host: database.address, port: PORT, database: 'tribo', user: USER, tlsCaFile: AUTHORITIES };
   }
@@ -123,29 +129,5 @@ export class PostgresDatabase extends Construct {
         { name: 'log_min_duration_statement', value: '1000', applyMethod: 'immediate' },
       ],
     });
-  }
-
-  /** Outside of the path of the site's secret store: no service may change it. */
-  #password(stack: AwsStack, keyArn: string): string {
-    const { names, isProtected } = stack.site;
-    stack.addOverride(`ephemeral.aws_secretsmanager_random_password.${PASSWORD}`, {
-      password_length: 40,
-      exclude_punctuation: true,
-    });
-    const secret = new SecretsmanagerSecret(this, 'password', {
-      name: `${names.base}/database-password`,
-      description: `Of the user ${USER} of ${this.identifier}`,
-      kmsKeyId: keyArn,
-      recoveryWindowInDays: isProtected ? 30 : 0,
-    });
-    const version = new SecretsmanagerSecretVersion(this, 'password-value', {
-      secretId: secret.id,
-      secretStringWoVersion: PASSWORD_VERSION,
-    });
-    version.addOverride(
-      'secret_string_wo',
-      `\${ephemeral.aws_secretsmanager_random_password.${PASSWORD}.random_password}`,
-    );
-    return secret.arn;
   }
 }

@@ -10,20 +10,23 @@ import type { FoundationStack } from './foundation-stack.ts';
 import { policy, trust } from './policy.ts';
 import type { AwsPorts } from './ports.ts';
 import { executionRoleName } from './role-names.ts';
+import type { ServiceLinks } from './service-links.ts';
+import { LINK_KEY } from '../service-settings.ts';
 
 interface Parts {
   readonly foundation: FoundationStack;
   readonly data: DataStack;
   readonly ports: AwsPorts;
+  readonly links: ServiceLinks;
 }
 
-/** What ECS starts tasks with: their images, the ports file, and the password of the database, which no definition of a task has in it. */
+/** What ECS starts tasks with: their images, the ports file, and the secrets that no definition of a task has in it. */
 export class StartRole extends Construct {
   readonly role: IamRole;
   readonly portsParameter: SsmParameter;
   readonly secrets: readonly ContainerSecret[];
 
-  constructor(scope: AwsStack, id: string, { foundation, data, ports }: Parts) {
+  constructor(scope: AwsStack, id: string, { foundation, data, ports, links }: Parts) {
     super(scope, id);
     const { names, demand } = scope.site;
     this.portsParameter = new SsmParameter(this, 'ports', {
@@ -35,6 +38,7 @@ export class StartRole extends Construct {
     });
     this.secrets = [
       { name: 'PGPASSWORD', valueFrom: data.database.passwordSecretArn },
+      { name: LINK_KEY, valueFrom: links.keyArn },
       { name: 'TRIBO_PORTS', valueFrom: this.portsParameter.arn },
     ];
     this.role = new IamRole(this, 'role', {
@@ -60,7 +64,11 @@ export class StartRole extends Construct {
             scope.arn('logs', `log-group:/${names.path}${service}:log-stream:*`),
           ),
         },
-        { Effect: 'Allow', Action: 'secretsmanager:GetSecretValue', Resource: [data.database.passwordSecretArn] },
+        {
+          Effect: 'Allow',
+          Action: 'secretsmanager:GetSecretValue',
+          Resource: [data.database.passwordSecretArn, links.keyArn],
+        },
         { Effect: 'Allow', Action: 'ssm:GetParameters', Resource: [this.portsParameter.arn] },
         { Effect: 'Allow', Action: 'kms:Decrypt', Resource: [foundation.key.arn] },
       ]),

@@ -42,7 +42,7 @@ export function loadConfiguration(sources: ConfigurationSources): Configuration 
 }
 
 function describeProblem(key: SettingKey, setting: Setting, value: unknown): string {
-  const shown = /secret|password|smtp/i.test(key) ? 'a value that is not shown' : JSON.stringify(value);
+  const shown = /secret|password|smtp|linkKey$/i.test(key) ? 'a value that is not shown' : JSON.stringify(value);
   return `${key} must be ${setting.allowed}, got ${shown}; set ${setting.env}, --${setting.flag} or ${key} in ${DEFAULT_FILE}`;
 }
 
@@ -73,7 +73,19 @@ function contradictions(values: Record<string, unknown>): string[] {
     ...together('webhookUrl', 'webhookSecret'),
     ...together('smtpUrl', 'mailTo'),
     ...together('smtpUrl', 'mailFrom'),
+    ...badLinks(values),
   ];
+}
+
+function badLinks({ linkPort, linkAddresses, linkKey, linkKeyFile }: Partial<Configuration>): string[] {
+  const isApart = linkPort !== undefined || linkAddresses !== undefined;
+  const { linkKey: byText, linkKeyFile: byFile } = settings;
+  if (linkKey !== undefined && linkKeyFile !== undefined)
+    return [`linkKey and linkKeyFile exclude each other: set ${byText.env} or ${byFile.env}`];
+  if (isApart === (linkKey !== undefined || linkKeyFile !== undefined)) return [];
+  return isApart
+    ? [`links need a key: set ${byText.env} or ${byFile.env}, the same for all services of the site`]
+    : [`a key of links is of no use without them: set ${settings.linkPort.env} or ${settings.linkAddresses.env} too`];
 }
 
 /** So many steps make a window at most, and so many may be open to readings that are late: each is kept, for each metric. */

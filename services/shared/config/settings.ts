@@ -34,6 +34,9 @@ const portOf = ({ protocol, port: given }: URL): string => {
   const usual = { 'mqtt:': '1883', 'mqtts:': '8883' }[protocol] ?? '';
   return (given || usual) && `:${given || usual}`;
 };
+/** An address of version 6 stands in brackets. */
+const LINK_ADDRESSES =
+  /^[a-z-]+=(\[[0-9A-Fa-f:.]+\]|[\w.-]+):[0-9]{1,5}(,[a-z-]+=(\[[0-9A-Fa-f:.]+\]|[\w.-]+):[0-9]{1,5})*$/;
 const PORT = 'a port number, 0 to 65535 (0 takes any free one)';
 const DAYS = 'whole days, 1 to 3650';
 const SWITCH = 'true or false';
@@ -95,6 +98,39 @@ export const settings = {
     schema: port.max(65_000).default(0),
     allowed: 'a port number, 0 to 65000 (0 takes any free one)',
     help: 'Loopback port for health and metrics of a service that runs as a process of its own; with --split the supervisor has it, and the services those after it. The port taken is in run/<service>.json of the data folder.',
+  },
+  linkPort: {
+    env: 'TRIBO_LINK_PORT',
+    flag: 'link-port',
+    schema: port.optional(),
+    allowed: PORT,
+    help: 'Where a service that runs apart from the others, without their data folder, answers them: TLS on all addresses of its machine, for those alone that have the same key. Without it services meet in the data folder.',
+    example: '9443',
+  },
+  linkAddresses: {
+    env: 'TRIBO_LINK_ADDRESSES',
+    flag: 'link-addresses',
+    schema: z.string().regex(LINK_ADDRESSES).optional(),
+    allowed:
+      'a list of service=host:port, such as timeseries-service=timeseries.tribo.internal:9443, a service once or more often',
+    help: 'Where a service that runs apart reaches the others. A name may stand for several copies, which come and go.',
+    example: 'timeseries-service=timeseries-service.tribo.internal:9443',
+  },
+  linkKey: {
+    env: 'TRIBO_LINK_KEY',
+    flag: 'link-key',
+    schema: z.string().min(32).max(1024).optional(),
+    allowed: 'at least 32 random characters',
+    help: 'The key that all services of a site have, by which they know each other; as a file: TRIBO_LINK_KEY_FILE.',
+    example: 'a-long-random-text-of-32-or-more',
+  },
+  linkKeyFile: {
+    env: 'TRIBO_LINK_KEY_FILE',
+    flag: 'link-key-file',
+    schema: text.optional(),
+    allowed: 'the path of a file',
+    help: 'The file that holds the key of the links.',
+    example: '/run/secrets/tribo-link-key',
   },
   tenant: {
     env: 'TRIBO_TENANT',

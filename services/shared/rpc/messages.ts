@@ -4,6 +4,8 @@ export type Request =
   | {
       readonly type: 'call';
       readonly id: number;
+      /** Whose method it is, where several ports are answered at one place. */
+      readonly port?: string;
       readonly method: string;
       readonly arguments: readonly unknown[];
       readonly withSignal: boolean;
@@ -15,6 +17,10 @@ export type Request =
 export type Response =
   | { readonly type: 'result'; readonly id: number; readonly value: unknown }
   | { readonly type: 'error'; readonly id: number; readonly code: PortErrorCode; readonly message: string }
+  /** Nothing was done: the port is not offered there, or not yet. */
+  | { readonly type: 'absent'; readonly id: number }
+  /** The first thing that a copy of a service says over a link: which one it is. */
+  | { readonly type: 'hello'; readonly copy: string }
   | { readonly type: 'pong' };
 
 /** What an error is on the other side: its code and message. Anything but a port error is `internal`. */

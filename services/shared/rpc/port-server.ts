@@ -1,5 +1,5 @@
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { PortError } from '#core/errors.ts';
 import { readFrames, writeFrame } from './frames.ts';
 import { encodeError, type Request, type Response } from './messages.ts';
@@ -9,20 +9,43 @@ export interface PortServer {
   close(): Promise<void>;
 }
 
+/** The object whose methods are asked for, by the port that a request names; undefined where there is none now. */
+export type Offered = (port: string | undefined) => { readonly name: string; readonly port: object } | undefined;
+
+const ANSWERED_WITHIN_MS = 1000;
+
 /**
  * Offers an object's methods to the other processes of this platform over a Unix domain socket that its owner alone may open.
  * A last argument `{ signal }` reaches the method as a signal that aborts when the caller stops waiting or goes away.
  */
 export async function servePort(path: string, name: string, implementation: object): Promise<PortServer> {
   rmSync(path, { force: true });
-  const sockets = new Set<Socket>();
-  const calls = new Set<Promise<void>>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
+  const answering = new Answering(() => ({ name, port: implementation }));
+  const server = createServer((socket) => answering.take(socket));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o600);
+  return { close: () => answering.close(server) };
+}
+
+/** Answers calls on the connections that a server takes. */
+export class Answering {
+  readonly #offered: Offered;
+  readonly #sockets = new Set<Socket>();
+  readonly #calls = new Set<Promise<void>>();
+
+  constructor(offered: Offered) {
+    this.#offered = offered;
+  }
+
+  take(socket: Socket): void {
+    this.#sockets.add(socket);
     const underWay = new Map<number, AbortController>();
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
-      sockets.delete(socket);
+      this.#sockets.delete(socket);
       for (const controller of underWay.values()) controller.abort();
     });
     readFrames(socket, (value) => {
@@ -37,49 +60,40 @@ export async function servePort(path: string, name: string, implementation: obje
       }
       const controller = new AbortController();
       underWay.set(request.id, controller);
-      const call = answer(name, implementation, request, controller.signal)
+      const call = this.#answer(request, controller.signal)
         .then((response) => (socket.destroyed ? undefined : writeFrame(socket, response)))
         .catch((error: unknown) => (socket.destroyed ? undefined : writeFrame(socket, encodeError(request.id, error))))
         .finally(() => {
           underWay.delete(request.id);
-          calls.delete(call);
+          this.#calls.delete(call);
         });
-      calls.add(call);
+      this.#calls.add(call);
     });
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
-  });
-  chmodSync(path, 0o600);
-  return {
-    close: async () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      await Promise.race([Promise.allSettled(calls), new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
-  };
-}
+  }
 
-async function answer(
-  name: string,
-  implementation: object,
-  request: Extract<Request, { type: 'call' }>,
-  signal: AbortSignal,
-): Promise<Response> {
-  try {
-    const method = (implementation as Record<string, unknown>)[request.method];
-    if (typeof method !== 'function') throw new PortError('unimplemented', `${name} has no method ${request.method}`);
-    const given: unknown[] = request.withSignal
-      ? [...request.arguments.slice(0, -1), { ...(request.arguments.at(-1) as object), signal }]
-      : [...request.arguments];
-    return {
-      type: 'result',
-      id: request.id,
-      value: await (method as (...values: unknown[]) => unknown).apply(implementation, given),
-    };
-  } catch (error) {
-    return encodeError(request.id, error);
+  /** With the server that the connections came from. */
+  async close(server: Server): Promise<void> {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    await Promise.race([
+      Promise.allSettled(this.#calls),
+      new Promise((resolve) => setTimeout(resolve, ANSWERED_WITHIN_MS).unref()),
+    ]);
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  async #answer(request: Extract<Request, { type: 'call' }>, signal: AbortSignal): Promise<Response> {
+    const { id, port, method: name, arguments: sent, withSignal } = request;
+    const offered = this.#offered(port);
+    if (!offered) return { type: 'absent', id };
+    try {
+      const method = (offered.port as Record<string, unknown>)[name];
+      if (typeof method !== 'function') throw new PortError('unimplemented', `${offered.name} has no method ${name}`);
+      const given: unknown[] = withSignal ? [...sent.slice(0, -1), { ...(sent.at(-1) as object), signal }] : [...sent];
+      const value: unknown = await (method as (...values: unknown[]) => unknown).apply(offered.port, given);
+      return { type: 'result', id, value };
+    } catch (error) {
+      return encodeError(id, error);
+    }
   }
 }

@@ -1,0 +1,46 @@
+import { Construct } from 'constructs';
+import { SecretsmanagerSecret } from '@cdktf/provider-aws/lib/secretsmanager-secret/index.js';
+import { SecretsmanagerSecretVersion } from '@cdktf/provider-aws/lib/secretsmanager-secret-version/index.js';
+import type { AwsStack } from './aws-stack.ts';
+
+interface Parts {
+  /** Of the secret, after the name of the environment. */
+  readonly name: string;
+  readonly description: string;
+  readonly keyArn: string;
+  /** Counted up for another value. */
+  readonly version: number;
+  readonly recoveryWindowInDays: number;
+}
+
+const LENGTH = 40;
+
+/** A secret of letters and digits that nobody chose. It is ephemeral, and so in no state and in no plan. */
+export class GeneratedSecret extends Construct {
+  readonly arn: string;
+  /** What an argument that is write-only is overridden with. */
+  readonly value: string;
+
+  constructor(scope: AwsStack, parent: Construct, id: string, parts: Parts) {
+    super(parent, id);
+    const { name, description, keyArn, version, recoveryWindowInDays } = parts;
+    const ephemeral = name.replaceAll('-', '_');
+    scope.addOverride(`ephemeral.aws_secretsmanager_random_password.${ephemeral}`, {
+      password_length: LENGTH,
+      exclude_punctuation: true,
+    });
+    this.value = `\${ephemeral.aws_secretsmanager_random_password.${ephemeral}.random_password}`;
+    const secret = new SecretsmanagerSecret(this, 'secret', {
+      name: `${scope.site.names.base}/${name}`,
+      description,
+      kmsKeyId: keyArn,
+      recoveryWindowInDays,
+    });
+    const current = new SecretsmanagerSecretVersion(this, 'value', {
+      secretId: secret.id,
+      secretStringWoVersion: version,
+    });
+    current.addOverride('secret_string_wo', this.value);
+    this.arn = secret.arn;
+  }
+}
