@@ -7,6 +7,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Azurite } from './azurite.ts';
 import { FakeGcs } from './fake-gcs.ts';
+import { Hadolint } from './images/hadolint.ts';
+import { Reader } from './images/reader.ts';
 import { Kafka } from './kafka.ts';
 import { Kinesalite } from './kinesalite.ts';
 import { Moto } from './moto.ts';
@@ -19,6 +21,7 @@ const PEERS: Readonly<Record<string, readonly { folder(): Promise<string> }[]>> 
   aws: [Moto, Kinesalite],
   azure: [Azurite],
   gcp: [FakeGcs, Pstest],
+  images: [Reader, Hadolint],
   kafka: [Kafka],
   oidc: [OidcProvider],
   platform: [Moto, Azurite, FakeGcs, Pstest, Kafka],
