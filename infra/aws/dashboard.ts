@@ -4,6 +4,8 @@ import type { AwsStack } from './aws-stack.ts';
 import type { DataStack } from './data-stack.ts';
 import type { Ingress } from './ingress.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
+import type { LambdaFunctions } from './lambda-functions.ts';
+import type { ServiceLevels } from './service-levels.ts';
 
 type Metric = readonly [string, string, ...string[]];
 /** Its title, how values of a minute are put together, and what it shows. */
@@ -13,9 +15,16 @@ const WIDTH = 12;
 const HEIGHT = 6;
 const COLUMNS = 24 / WIDTH;
 
-/** The site on one page, in the order in which data flows. */
+interface Parts {
+  readonly data: DataStack;
+  readonly ingress: Ingress;
+  readonly functions: LambdaFunctions;
+  readonly serviceLevels: ServiceLevels;
+}
+
+/** The site on one page, what people would notice first and then in the order in which data flows. */
 export class Dashboard extends Construct {
-  constructor(scope: AwsStack, id: string, { data, ingress }: { readonly data: DataStack; readonly ingress: Ingress }) {
+  constructor(scope: AwsStack, id: string, { data, ingress, functions, serviceLevels }: Parts) {
     super(scope, id);
     const { names, demand, region } = scope.site;
     const streams = Object.values(data.kinesisStreams).map(({ nameInput }) => nameInput!);
@@ -35,6 +44,7 @@ export class Dashboard extends Construct {
       'LoadBalancer',
       ingress.balancer.arnSuffix,
     ];
+    const ofFunction = (metric: string): Metric => ['AWS/Lambda', metric, 'FunctionName', functions.functionName];
     const charts: readonly Chart[] = [
       ['Streams: bytes in', 'Sum', ofStreams('IncomingBytes')],
       ['Streams: how far readers are behind, ms', 'Maximum', ofStreams('GetRecords.IteratorAgeMilliseconds')],
@@ -49,18 +59,25 @@ export class Dashboard extends Construct {
         [ofApi('RequestCount'), ofApi('HTTPCode_Target_4XX_Count'), ofApi('HTTPCode_Target_5XX_Count')],
       ],
       ['API: time to answer, s', 'p95', [ofApi('TargetResponseTime')]],
+      ['Readings by the topic: calls and failures', 'Sum', [ofFunction('Invocations'), ofFunction('Errors')]],
     ];
     new CloudwatchDashboard(this, 'site', {
       dashboardName: names.base,
       dashboardBody: JSON.stringify({
-        widgets: charts.map(([title, stat, metrics], index) => ({
-          type: 'metric',
-          x: (index % COLUMNS) * WIDTH,
-          y: Math.floor(index / COLUMNS) * HEIGHT,
-          width: WIDTH,
-          height: HEIGHT,
-          properties: { title, stat, metrics, region, period: 60, view: 'timeSeries' },
-        })),
+        widgets: [
+          {
+            ...{ type: 'alarm', x: 0, y: 0, width: WIDTH * COLUMNS, height: HEIGHT },
+            properties: { title: 'Error budgets', alarms: serviceLevels.alertArns },
+          },
+          ...charts.map(([title, stat, metrics], index) => ({
+            type: 'metric',
+            x: (index % COLUMNS) * WIDTH,
+            y: (1 + Math.floor(index / COLUMNS)) * HEIGHT,
+            width: WIDTH,
+            height: HEIGHT,
+            properties: { title, stat, metrics, region, period: 60, view: 'timeSeries' },
+          })),
+        ],
       }),
     });
   }

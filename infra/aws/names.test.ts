@@ -12,6 +12,7 @@ const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>
   aws_backup_vault: ['name', /^[\w-]{2,50}$/],
   aws_budgets_budget: ['name', /^[^:\\]{1,100}$/],
   aws_cloudtrail: ['name', /^[A-Za-z0-9][\w.-]{1,126}[A-Za-z0-9]$/],
+  aws_cloudwatch_composite_alarm: ['alarm_name', /^.{1,255}$/],
   aws_cloudwatch_dashboard: ['dashboard_name', /^[\w-]{1,255}$/],
   aws_cloudwatch_log_group: ['name', /^[\w./#-]{1,512}$/],
   aws_cloudwatch_metric_alarm: ['alarm_name', /^.{1,255}$/],

@@ -17,6 +17,7 @@ import { IotCoreDeviceRegistry } from './iot-core-device-registry.ts';
 import { LambdaFunctions } from './lambda-functions.ts';
 import { Operators } from './operators.ts';
 import type { AwsPorts } from './ports.ts';
+import { ServiceLevels } from './service-levels.ts';
 import { SnsNotifier } from './sns-notifier.ts';
 
 /** What can be made again: the services and all that leads to them and watches them. */
@@ -29,6 +30,7 @@ export class PlatformStack extends AwsStack implements PlatformParts {
   readonly ingress: Ingress;
   readonly functions: LambdaFunctions;
   readonly alarms: Alarms;
+  readonly serviceLevels: ServiceLevels;
   readonly dashboard: Dashboard;
   readonly budget: Budget;
   readonly ports: AwsPorts;
@@ -63,7 +65,11 @@ export class PlatformStack extends AwsStack implements PlatformParts {
       ...{ data, ingress: this.ingress, topicArn },
       functions: this.functions,
     });
-    this.dashboard = new Dashboard(this, 'dashboard', { data, ingress: this.ingress });
+    this.serviceLevels = new ServiceLevels(this, 'service-levels', { data, ingress: this.ingress, topicArn });
+    this.dashboard = new Dashboard(this, 'dashboard', {
+      ...{ data, ingress: this.ingress },
+      ...{ functions: this.functions, serviceLevels: this.serviceLevels },
+    });
     this.budget = new Budget(this, 'budget');
     new TerraformOutput(this, 'ports', {
       value: this.ports,
