@@ -31,6 +31,7 @@ const config: KnipConfig = {
     'services/frontend/vite.config.js',
     'services/api-gateway/generate.ts',
     'services/shared/environments/generate.ts',
+    'services/shared/process/check-health.ts',
     'bench/*.ts',
     'bench/streams/client.ts',
     'test/**/*.ts',

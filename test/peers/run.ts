@@ -14,6 +14,7 @@ import { Kinesalite } from './kinesalite.ts';
 import { Moto } from './moto.ts';
 import './need-sdks.ts';
 import { OidcProvider } from './oidc-provider.ts';
+import { Actionlint } from './pipelines/actionlint.ts';
 import { Pstest } from './pubsub.ts';
 
 /** What a family's tests start: installed before them, as a test's time is not for compiling a server. */
@@ -24,6 +25,7 @@ const PEERS: Readonly<Record<string, readonly { folder(): Promise<string> }[]>> 
   images: [Reader, Hadolint],
   kafka: [Kafka],
   oidc: [OidcProvider],
+  pipelines: [Actionlint],
   platform: [Moto, Azurite, FakeGcs, Pstest, Kafka],
 };
 

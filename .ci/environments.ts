@@ -1,0 +1,18 @@
+/** Prints the environments of a stage, or of all stages, as the matrix of a workflow: `node .ci/environments.ts prod`. */
+import { join } from 'node:path';
+import { STAGES } from '../core/decision/environment.ts';
+import { loadSites } from '../services/shared/environments/environment-files.ts';
+
+const [stage] = process.argv.slice(2);
+if (stage !== undefined && !STAGES.some((known) => known === stage)) {
+  console.error(`The stage must be one of ${STAGES.join(', ')}, got ${stage}`);
+  process.exit(64);
+}
+const environments = loadSites(join(import.meta.dirname, '../environments'))
+  .flatMap((site) => site.environments)
+  .filter(({ environment }) => stage === undefined || environment.stage === stage)
+  .map(({ environment }) => {
+    const { site, provider: cloud, regions } = environment;
+    return { name: `${site}.${environment.stage}`, site, stage: environment.stage, cloud, region: regions[0]![cloud] };
+  });
+console.log(JSON.stringify({ include: environments }));

@@ -1,0 +1,160 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+import { demandOf } from '#core/decision/demand.ts';
+import { sampleEnvironment } from '#test/support/sample-environment.ts';
+
+const project = join(import.meta.dirname, '../..');
+const SERVICES = demandOf(sampleEnvironment()).services.map(({ service }) => service);
+
+interface Step {
+  readonly uses?: string;
+  readonly run?: string;
+  readonly with?: Readonly<Record<string, unknown>>;
+}
+
+interface Job {
+  readonly uses?: string;
+  readonly needs?: string | readonly string[];
+  readonly environment?: string;
+  readonly 'timeout-minutes'?: number;
+  readonly permissions?: Readonly<Record<string, string>>;
+  readonly strategy?: { readonly matrix: Readonly<Record<string, readonly string[]>> };
+  readonly steps?: readonly Step[];
+}
+
+interface Workflow {
+  readonly on: Readonly<Record<string, unknown>>;
+  readonly permissions?: unknown;
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+const read = (path: string): string => readFileSync(join(project, '.github', path), 'utf8');
+const names = readdirSync(join(project, '.github/workflows'));
+const workflows = names.map((name) => ({ name, workflow: parse(read(`workflows/${name}`)) as Workflow }));
+const jobs = workflows.flatMap(({ name, workflow }) =>
+  Object.entries(workflow.jobs).map(([id, job]) => ({ at: `${name}: ${id}`, job })),
+);
+const actions = readdirSync(join(project, '.github/actions')).map((name) => `actions/${name}/action.yml`);
+const texts = [...names.map((name) => `workflows/${name}`), ...actions].map((path) => ({ path, text: read(path) }));
+const steps = [
+  ...jobs.flatMap(({ at, job }) => (job.steps ?? []).map((step) => ({ at, step }))),
+  ...actions.flatMap((path) =>
+    (parse(read(path)) as { readonly runs: { readonly steps: readonly Step[] } }).runs.steps.map((step) => ({
+      at: path,
+      step,
+    })),
+  ),
+];
+
+describe('a workflow', () => {
+  it.each(texts)('of $path takes actions of others by commit, and names the version', ({ text }) => {
+    const used = [...text.matchAll(/uses: (?!\.\/)(.*)/g)].map(([, action]) => action);
+    for (const action of used) expect(action).toMatch(/^[\w.-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+  });
+
+  it('takes one action at one commit wherever it is used', () => {
+    const commits = new Map<string, Set<string>>();
+    for (const [, action = '', commit = ''] of texts.flatMap(({ text }) => [
+      ...text.matchAll(/uses: ([\w./-]+)@(\w+)/g),
+    ]))
+      commits.set(action, (commits.get(action) ?? new Set()).add(commit));
+    expect([...commits].filter(([, of]) => of.size > 1)).toEqual([]);
+    expect(commits.size).toBeGreaterThan(0);
+  });
+
+  it.each(workflows)('$name may read the code and nothing else, unless a job says more', ({ workflow }) => {
+    expect(workflow.permissions).toEqual({ contents: 'read' });
+  });
+
+  it('has these jobs that may do more, and no other', () => {
+    const more = jobs.flatMap(({ at, job: { permissions = {} } }) => {
+      const { contents, ...others } = permissions;
+      expect([undefined, 'read']).toContain(contents);
+      return Object.keys(others).length > 0 ? [[at, others]] : [];
+    });
+    const deploys = { packages: 'write', 'id-token': 'write' };
+    const looks = { packages: 'read', 'id-token': 'write' };
+    expect(Object.fromEntries(more)).toEqual({
+      'images.yml: build': { ...deploys, attestations: 'write' },
+      'deploy.yml: images': { ...deploys, attestations: 'write' },
+      'deploy.yml: dev': deploys,
+      'deploy.yml: staging': deploys,
+      'deploy.yml: prod': deploys,
+      'deploy-stage.yml: deploy': deploys,
+      'plan.yml: plan': looks,
+      'plan.yml: comment': { 'pull-requests': 'write' },
+      'drift.yml: drift': looks,
+    });
+  });
+
+  it('becomes an identity of a cloud in an environment of GitHub alone, by whose name that cloud lets it in', () => {
+    const signIn = jobs.filter(({ job }) => job.steps?.some(({ uses = '' }) => /actions\/(sign-in|plan)$/.test(uses)));
+    expect(signIn.map(({ at, job }) => [at, job.environment])).toEqual([
+      ['deploy-stage.yml: deploy', '${{ inputs.stage }}'],
+      ['drift.yml: drift', 'plan'],
+      ['plan.yml: plan', 'plan'],
+    ]);
+  });
+
+  it('knows no stored key, of a cloud or any other', () => {
+    const stored =
+      /\bsecrets\b|AWS_ACCESS_KEY_ID|AWS_SECRET_ACCESS_KEY|aws-access-key-id|ARM_CLIENT_SECRET|client-secret|creds:|credentials_json|GOOGLE_CREDENTIALS/;
+    for (const { path, text } of texts) {
+      // The folder of the password that a run makes for itself.
+      const others = text.replaceAll(/mkdir -m 700 secrets\b|secrets\/postgres-password/g, '');
+      expect({ path, stored: stored.exec(others)?.[0] }).toEqual({ path, stored: undefined });
+    }
+  });
+
+  it('leaves no token in the folder of the code', () => {
+    const checkouts = steps.filter(({ step }) => step.uses?.startsWith('actions/checkout@'));
+    expect(checkouts.length).toBeGreaterThan(0);
+    for (const { step } of checkouts) expect(step.with).toMatchObject({ 'persist-credentials': false });
+  });
+
+  it('puts nothing that others write into a command: values come by the environment', () => {
+    const commands = steps.filter(({ step }) => step.run?.includes('${{'));
+    expect(commands).toEqual([]);
+  });
+
+  it('never runs what a pull request brings with the rights of the repository', () => {
+    for (const { workflow } of workflows) expect(Object.keys(workflow.on)).not.toContain('pull_request_target');
+  });
+
+  it('ends in time', () => {
+    const endless = jobs.filter(({ job }) => job.uses === undefined && job['timeout-minutes'] === undefined);
+    expect(endless.map(({ at }) => at)).toEqual([]);
+  });
+});
+
+describe('the way to production', () => {
+  const { jobs: stages } = parse(read('workflows/deploy.yml')) as Workflow;
+
+  it('goes by dev and staging, and one at a time', () => {
+    expect(Object.entries(stages).map(([stage, { needs }]) => [stage, needs])).toEqual([
+      ['images', undefined],
+      ['dev', 'images'],
+      ['staging', 'dev'],
+      ['prod', 'staging'],
+    ]);
+  });
+
+  it('builds an image of each service that is provisioned', () => {
+    const { matrix } = (parse(read('workflows/images.yml')) as Workflow).jobs['build']!.strategy!;
+    expect([...matrix['service']!].sort()).toEqual([...SERVICES].sort());
+    for (const service of SERVICES) expect(existsSync(join(project, 'services', service, 'main.ts'))).toBe(true);
+  });
+
+  it('plans with the images of each service', () => {
+    expect(/for service in (.*); do/.exec(read('actions/plan/action.yml'))?.[1]?.split(' ').sort()).toEqual(
+      [...SERVICES].sort(),
+    );
+  });
+
+  it('runs by the Node.js that images have', () => {
+    const [, version] = /FROM node:([\d.]+)-/.exec(readFileSync(join(project, 'Dockerfile'), 'utf8'))!;
+    expect(read('actions/setup/action.yml')).toContain(`node-version: ${version}\n`);
+  });
+});
