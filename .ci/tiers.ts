@@ -96,6 +96,7 @@ const tiers: readonly Tier[] = [
     cloud: true,
     whole: true,
   },
+  { name: 'policy of the stacks', command: ['npm', 'run', '--silent', 'policy'], budgetMinutes: 5, cloud: true },
   {
     name: 'peers',
     command: ['npm', 'run', '--silent', 'test:peers', '--'],

@@ -1,15 +1,20 @@
 import { mkdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { App } from 'cdktf';
-import { CLOUD_NAMES, type Cloud } from '../core/decision/cloud.ts';
+import { CLOUDS, CLOUD_NAMES, type Cloud } from '../core/decision/cloud.ts';
 import type { Prices } from '../core/decision/prices.ts';
 import type { DescribedEnvironment } from '../services/shared/environments/environment-files.ts';
-import { obstaclesToProvision } from '../services/shared/environments/decisions.ts';
+import { obstaclesToProvision, readDecisions } from '../services/shared/environments/decisions.ts';
+import { loadPrices, loadSites } from '../services/shared/environments/environment-files.ts';
 import { awsStacks } from './aws/aws-stacks.ts';
 import type { CloudStacks, SiteStacks } from './platform.ts';
 import { siteAt } from './site.ts';
 
 /** The clouds whose stacks there are. */
 export const STACKS: Readonly<Partial<Record<Cloud, CloudStacks>>> = { aws: awsStacks };
+
+/** By what may be destroyed (platform.ts). */
+export const STACK_NAMES = ['foundation', 'data', 'platform'] as const;
 
 /** What stacks are made by, beside the environment. */
 export interface Grounds {
@@ -50,4 +55,40 @@ export function buildStacks(
   mkdirSync(folder, { recursive: true });
   const app = new App({ outdir: folder, stackTraces: false });
   return { app, stacks: maker.build(app, site) };
+}
+
+/** An environment at a cloud whose stacks are written: `akron.dev`, and the folder that has them in `stacks/`. */
+export interface Written {
+  readonly environment: string;
+  readonly cloud: Cloud;
+  readonly folder: string;
+}
+
+/** Writes the stacks of every environment at every cloud to `<out>/<site>.<stage>/<cloud>`, and says why others are not written: a line each. */
+export function synthesizeAll(out: string): {
+  readonly written: readonly Written[];
+  readonly refused: readonly { readonly line: string; readonly isError: boolean }[];
+} {
+  const root = join(import.meta.dirname, '..');
+  // As whoever reads a line of what is wrong would name it.
+  const environments = relative(process.cwd(), join(root, 'environments'));
+  const grounds = {
+    decisions: readDecisions(join(root, 'docs/cloud_decision.md')),
+    prices: loadPrices(join(environments, 'prices')),
+  };
+  const written: Written[] = [];
+  const refused: { readonly line: string; readonly isError: boolean }[] = [];
+  for (const described of loadSites(environments).flatMap((site) => site.environments))
+    for (const cloud of CLOUDS) {
+      const environment = `${described.environment.site}.${described.environment.stage}`;
+      const folder = join(out, environment, cloud);
+      const result = buildStacks(described, cloud, grounds, folder);
+      if ('refused' in result) {
+        refused.push(...result.refused.map((line) => ({ line, isError: result.isError })));
+        continue;
+      }
+      result.app.synth();
+      written.push({ environment, cloud, folder });
+    }
+  return { written, refused };
 }

@@ -1,5 +1,6 @@
 import { Construct } from 'constructs';
 import { Cloudtrail } from '@cdktf/provider-aws/lib/cloudtrail/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
 import type { S3AuditStore } from './s3-audit-store.ts';
 
@@ -14,7 +15,7 @@ export class AuditTrail extends Construct {
     { keyArn, store }: { readonly keyArn: string; readonly store: S3AuditStore },
   ) {
     super(scope, id);
-    new Cloudtrail(this, 'trail', {
+    const trail = new Cloudtrail(this, 'trail', {
       name: scope.site.names.of(TRAIL, 128),
       s3BucketName: store.audit.bucket,
       kmsKeyId: keyArn,
@@ -22,6 +23,11 @@ export class AuditTrail extends Construct {
       includeGlobalServiceEvents: true,
       enableLogFileValidation: true,
       dependsOn: [store.audit.access],
+    });
+    acknowledge(trail, {
+      CKV2_AWS_10:
+        'Nothing reads it as it comes: it is evidence, kept for ever in its bucket; CloudWatch would hold a second copy for a time',
+      CKV_AWS_252: 'Nobody is to be told of each file of it',
     });
   }
 }

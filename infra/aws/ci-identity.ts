@@ -2,6 +2,7 @@ import { TerraformVariable } from 'cdktf';
 import { Construct } from 'constructs';
 import { IamRole } from '@cdktf/provider-aws/lib/iam-role/index.js';
 import { IamRolePolicy } from '@cdktf/provider-aws/lib/iam-role-policy/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
 import type { ImageRegistry } from './image-registry.ts';
 import { policy } from './policy.ts';
@@ -47,6 +48,10 @@ export class CiIdentity extends Construct {
           },
         },
       ]),
+    });
+    acknowledge(role, {
+      CKV_AWS_393:
+        'The repository is a variable, of which checkov cannot know that its form is owner/name: it is validated',
     });
     const services = demand.services.map(({ service }) => service);
     new IamRolePolicy(this, 'rights', {

@@ -2,7 +2,6 @@ import { Fn, TerraformVariable } from 'cdktf';
 import { Construct } from 'constructs';
 import { AppautoscalingPolicy } from '@cdktf/provider-aws/lib/appautoscaling-policy/index.js';
 import { AppautoscalingTarget } from '@cdktf/provider-aws/lib/appautoscaling-target/index.js';
-import { CloudwatchLogGroup } from '@cdktf/provider-aws/lib/cloudwatch-log-group/index.js';
 import { EcsCluster } from '@cdktf/provider-aws/lib/ecs-cluster/index.js';
 import { EcsService } from '@cdktf/provider-aws/lib/ecs-service/index.js';
 import { EcsTaskDefinition } from '@cdktf/provider-aws/lib/ecs-task-definition/index.js';
@@ -16,6 +15,7 @@ import { containerOf } from './container.ts';
 import type { DataStack } from './data-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import type { Ingress } from './ingress.ts';
+import { logGroup } from './log-group.ts';
 import type { AwsPorts } from './ports.ts';
 import { ServiceLinks } from './service-links.ts';
 import { StartRole } from './start-role.ts';
@@ -63,11 +63,8 @@ export class FargateServices extends Construct {
     links.connect(groups);
     for (const size of demand.services) {
       const { service } = size;
-      const log = new CloudwatchLogGroup(this, `${service}-log`, {
-        name: `/${names.path}${service}`,
-        retentionInDays: site.environment.retention.logDays,
-        kmsKeyId: foundation.key.arn,
-      });
+      const name = `/${names.path}${service}`;
+      const log = logGroup(this, `${service}-log`, site, { name, keyArn: foundation.key.arn });
       const repository = foundation.imageRegistry.repositories.get(service)!;
       const definition = new EcsTaskDefinition(this, `${service}-task`, {
         family: names.of(service),

@@ -1,9 +1,9 @@
 import { Construct } from 'constructs';
-import { CloudwatchLogGroup } from '@cdktf/provider-aws/lib/cloudwatch-log-group/index.js';
 import { Wafv2WebAclAssociation } from '@cdktf/provider-aws/lib/wafv2-web-acl-association/index.js';
 import { Wafv2WebAclLoggingConfiguration } from '@cdktf/provider-aws/lib/wafv2-web-acl-logging-configuration/index.js';
 import { Wafv2WebAcl, type Wafv2WebAclRule } from '@cdktf/provider-aws/lib/wafv2-web-acl/index.js';
 import type { AwsStack } from './aws-stack.ts';
+import { logGroup } from './log-group.ts';
 
 /** Of one address in five minutes: thrice what the API takes of one caller (TRIBO_TELEMETRY_REQUESTS_PER_S), which gateways of plants may be. */
 const REQUESTS_IN_5_MINUTES = 2_000_000;
@@ -17,7 +17,7 @@ interface Parts {
 export class Firewall extends Construct {
   constructor(scope: AwsStack, id: string, { balancerArn, keyArn }: Parts) {
     super(scope, id);
-    const { names, environment } = scope.site;
+    const { names } = scope.site;
     const acl = new Wafv2WebAcl(this, 'acl', {
       name: names.of('api', 128),
       description: 'Before the API',
@@ -32,12 +32,8 @@ export class Firewall extends Construct {
       visibilityConfig: seenAs(names.base),
     });
     new Wafv2WebAclAssociation(this, 'before-the-balancer', { resourceArn: balancerArn, webAclArn: acl.arn });
-    const log = new CloudwatchLogGroup(this, 'log', {
-      // The begin that WAF wants of a group that it writes to.
-      name: `aws-waf-logs-${names.base}`,
-      retentionInDays: environment.retention.logDays,
-      kmsKeyId: keyArn,
-    });
+    // The begin that WAF wants of a group that it writes to.
+    const log = logGroup(this, 'log', scope.site, { name: `aws-waf-logs-${names.base}`, keyArn });
     new Wafv2WebAclLoggingConfiguration(this, 'logging', {
       resourceArn: acl.arn,
       logDestinationConfigs: [log.arn],

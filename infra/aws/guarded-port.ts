@@ -3,6 +3,7 @@ import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security-group-egress-rule/index.js';
 import { VpcSecurityGroupIngressRule } from '@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js';
 import type { Names } from '../names.ts';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { Network } from './network.ts';
 
 interface PortParts {
@@ -28,6 +29,7 @@ export interface GuardedPort {
 export function guardedPort(scope: Construct, parts: PortParts): GuardedPort {
   const { port, protocol, what } = parts;
   const clients = securityGroup(scope, 'clients', `Services that speak to ${what}`, parts);
+  acknowledge(clients, { CKV2_AWS_5: 'The services carry it, in the stack platform' });
   const capital = what.charAt(0).toUpperCase() + what.slice(1);
   const server = securityGroup(scope, 'server', `${capital}, reached by its clients alone`, parts);
   const at = { ipProtocol: 'tcp', fromPort: port, toPort: port };

@@ -9,6 +9,7 @@ import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security-group-egress-rule/index.js';
 import { VpcSecurityGroupIngressRule } from '@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js';
 import { API_PORT } from '../service-settings.ts';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
 import type { DataStack } from './data-stack.ts';
 import { Firewall } from './firewall.ts';
@@ -53,6 +54,11 @@ export class Ingress extends Construct {
       enableDeletionProtection: isProtected,
       accessLogs: { enabled: true, bucket: data.auditStore.access.bucket, prefix: 'api' },
     });
+    acknowledge(this.balancer, {
+      CKV2_AWS_76:
+        'Requests with such content are blocked by the rules for known bad inputs; the list of anonymous addresses would turn away plants behind a VPN',
+      ...(!isProtected && { CKV_AWS_150: 'In dev alone, where a site is taken down again' }),
+    });
     this.targetGroup = new LbTargetGroup(this, 'api', {
       name: names.of('api', 32),
       vpcId: vpc.id,
@@ -86,8 +92,8 @@ export class Ingress extends Construct {
   }
 
   #rules(balancer: SecurityGroup): void {
-    for (const port of [443, 80])
-      new VpcSecurityGroupIngressRule(this, `from-anywhere-${port}`, {
+    for (const port of [443, 80]) {
+      const rule = new VpcSecurityGroupIngressRule(this, `from-anywhere-${port}`, {
         securityGroupId: balancer.id,
         description: port === 443 ? 'TLS from anywhere' : 'To be sent to TLS',
         cidrIpv4: '0.0.0.0/0',
@@ -95,6 +101,8 @@ export class Ingress extends Construct {
         fromPort: port,
         toPort: port,
       });
+      if (port === 80) acknowledge(rule, { CKV_AWS_260: 'Its one answer is where TLS is' });
+    }
     const api = { ipProtocol: 'tcp', fromPort: API_PORT, toPort: API_PORT };
     new VpcSecurityGroupEgressRule(this, 'to-api', {
       ...api,

@@ -2,13 +2,13 @@ import { Fn } from 'cdktf';
 import { Construct } from 'constructs';
 import { AppautoscalingPolicy } from '@cdktf/provider-aws/lib/appautoscaling-policy/index.js';
 import { AppautoscalingTarget } from '@cdktf/provider-aws/lib/appautoscaling-target/index.js';
-import { CloudwatchLogGroup } from '@cdktf/provider-aws/lib/cloudwatch-log-group/index.js';
 import { MskCluster } from '@cdktf/provider-aws/lib/msk-cluster/index.js';
 import { MskConfiguration } from '@cdktf/provider-aws/lib/msk-configuration/index.js';
 import type { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { KAFKA_ZONES, kafkaSize, shardsFor } from '../../core/decision/aws-plan.ts';
 import type { AwsStack } from './aws-stack.ts';
 import { guardedPort } from './guarded-port.ts';
+import { logGroup } from './log-group.ts';
 import type { Network } from './network.ts';
 import type { KafkaEventStreamSection } from './ports.ts';
 
@@ -72,11 +72,7 @@ export class KafkaEventStream extends Construct {
       description: 'No topic that nobody asked for, three replicas of which two have what was acknowledged',
       serverProperties: SERVER_PROPERTIES.join('\n'),
     });
-    const log = new CloudwatchLogGroup(this, 'log', {
-      name: `/${names.path}brokers`,
-      retentionInDays: environment.retention.logDays,
-      kmsKeyId: keyArn,
-    });
+    const log = logGroup(this, 'log', scope.site, { name: `/${names.path}brokers`, keyArn });
     const cluster = new MskCluster(this, 'cluster', {
       clusterName: this.clusterName,
       kafkaVersion: KAFKA_VERSION,

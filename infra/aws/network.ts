@@ -1,6 +1,5 @@
 import { Fn } from 'cdktf';
 import { Construct } from 'constructs';
-import { CloudwatchLogGroup } from '@cdktf/provider-aws/lib/cloudwatch-log-group/index.js';
 import { DataAwsAvailabilityZones } from '@cdktf/provider-aws/lib/data-aws-availability-zones/index.js';
 import { DefaultSecurityGroup } from '@cdktf/provider-aws/lib/default-security-group/index.js';
 import { Eip } from '@cdktf/provider-aws/lib/eip/index.js';
@@ -16,7 +15,9 @@ import { Subnet } from '@cdktf/provider-aws/lib/subnet/index.js';
 import { Vpc } from '@cdktf/provider-aws/lib/vpc/index.js';
 import { KAFKA_ZONES } from '../../core/decision/aws-plan.ts';
 import type { Environment } from '../../core/decision/environment.ts';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
+import { logGroup } from './log-group.ts';
 import { policy, trust } from './policy.ts';
 import { subnetRange } from '../subnet-range.ts';
 
@@ -54,6 +55,7 @@ export class Network extends Construct {
     });
     // A subnet costs nothing: brokers of Kafka are in three zones also where services and the way out are in one.
     const wanted = { public: FEWEST_ZONES, services: FEWEST_ZONES, data: dataZones(environment) };
+    acknowledge(known, { CKV_AWS_394: 'The first of them by name are taken, before any that AWS adds' });
     const inEachZone = (tier: Tier) =>
       Array.from(
         { length: Math.max(wanted[tier], zones) },
@@ -116,12 +118,8 @@ export class Network extends Construct {
 
   /** Who talked to whom, for when something was not meant to. */
   #flowLog(stack: AwsStack, keyArn: string): void {
-    const { names, environment } = stack.site;
-    const group = new CloudwatchLogGroup(this, 'flows', {
-      name: `/${names.path}network`,
-      retentionInDays: environment.retention.logDays,
-      kmsKeyId: keyArn,
-    });
+    const { names } = stack.site;
+    const group = logGroup(this, 'flows', stack.site, { name: `/${names.path}network`, keyArn });
     const role = new IamRole(this, 'flows-role', {
       name: names.of('network-flows', 64),
       assumeRolePolicy: trust('vpc-flow-logs.amazonaws.com', stack.account),

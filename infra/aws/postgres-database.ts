@@ -2,12 +2,13 @@ import { Construct } from 'constructs';
 import { DbInstance } from '@cdktf/provider-aws/lib/db-instance/index.js';
 import { DbParameterGroup } from '@cdktf/provider-aws/lib/db-parameter-group/index.js';
 import { DbSubnetGroup } from '@cdktf/provider-aws/lib/db-subnet-group/index.js';
-import { CloudwatchLogGroup } from '@cdktf/provider-aws/lib/cloudwatch-log-group/index.js';
 import type { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
 import { databaseClass, databaseStorage } from './database-class.ts';
 import { GeneratedSecret } from './generated-secret.ts';
 import { guardedPort } from './guarded-port.ts';
+import { logGroup } from './log-group.ts';
 import type { Network } from './network.ts';
 import type { PostgresSection } from './ports.ts';
 
@@ -60,14 +61,10 @@ export class PostgresDatabase extends Construct {
       recoveryWindowInDays: isProtected ? 30 : 0,
     });
     this.passwordSecretArn = password.arn;
-    const logs = LOGS.map(
-      (log) =>
-        new CloudwatchLogGroup(this, `${log}-log`, {
-          name: `/aws/rds/instance/${this.identifier}/${log}`,
-          retentionInDays: retention.logDays,
-          kmsKeyId: keyArn,
-        }),
-    );
+    const logs = LOGS.map((log) => {
+      const name = `/aws/rds/instance/${this.identifier}/${log}`;
+      return logGroup(this, `${log}-log`, site, { name, keyArn });
+    });
     const storageGb = databaseStorage(site);
     const database = new DbInstance(this, 'server-instance', {
       identifier: this.identifier,
@@ -115,6 +112,14 @@ export class PostgresDatabase extends Construct {
     });
     // Write-only and ephemeral: the password is in no state and in no plan.
     database.addOverride('password_wo', password.value);
+    acknowledge(database, {
+      CKV_AWS_118:
+        'What a statement waits for is in Performance Insights, and load, memory and storage are in CloudWatch',
+      CKV_AWS_161:
+        'The adapters sign in with a password that is in no state, over TLS and from their security group alone',
+      ...(!switches.multiAz && { CKV_AWS_157: 'A copy in another zone is bought by switches.multiAz' }),
+      ...(!isProtected && { CKV_AWS_293: 'In dev alone, where a site is taken down again' }),
+    });
     this.arn = database.arn;
     this.section = { host: database.address, port: PORT, database: 'tribo', user: USER, tlsCaFile: AUTHORITIES };
   }

@@ -7,6 +7,7 @@ import { S3BucketPublicAccessBlock } from '@cdktf/provider-aws/lib/s3-bucket-pub
 import { S3BucketServerSideEncryptionConfigurationA } from '@cdktf/provider-aws/lib/s3-bucket-server-side-encryption-configuration/index.js';
 import { S3BucketVersioningA } from '@cdktf/provider-aws/lib/s3-bucket-versioning/index.js';
 import { S3Bucket } from '@cdktf/provider-aws/lib/s3-bucket/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
 import { policy, type Statement } from './policy.ts';
 
@@ -34,11 +35,19 @@ export class PrivateBucket extends Construct {
     super(scope, id);
     const { names, isProtected } = stack.site;
     // Names of buckets are the whole world's: the account makes this one ours.
-    const { id: bucket, arn } = new S3Bucket(this, 'bucket', {
+    const made = new S3Bucket(this, 'bucket', {
       bucket: `${names.base}-${kind}-${stack.account}`,
       forceDestroy: !isProtected,
       lifecycle: { preventDestroy: isProtected },
     });
+    acknowledge(made, {
+      CKV_AWS_144: 'A copy in a second region is bought by switches.secondRegion; old versions are kept in any case',
+      CKV2_AWS_62: 'Nothing is to be told of each object: who writes one says so in a stream',
+      ...(keyArn === undefined && {
+        CKV_AWS_145: 'The balancer and S3 itself write logs to buckets with the key of S3 alone',
+      }),
+    });
+    const { id: bucket, arn } = made;
     this.bucket = bucket;
     this.arn = arn;
     const closed = new S3BucketPublicAccessBlock(this, 'public-access', {

@@ -1,4 +1,5 @@
 import { Construct } from 'constructs';
+import { S3BucketLoggingA } from '@cdktf/provider-aws/lib/s3-bucket-logging/index.js';
 import type { AwsStack } from './aws-stack.ts';
 import { PrivateBucket } from './private-bucket.ts';
 import { TRAIL } from './audit-trail.ts';
@@ -10,7 +11,7 @@ const OLD_VERSION_DAYS = 30;
 /** Who did what in the account, which is kept for ever, old versions too; and apart from it who asked for what, which is kept for a year. */
 export class S3AuditStore extends Construct {
   readonly audit: PrivateBucket;
-  /** Requests to the API and to the bucket of objects. */
+  /** Requests to the API, to the bucket of objects and to that of the audit. */
   readonly access: PrivateBucket;
 
   constructor(scope: AwsStack, id: string, { keyArn }: { readonly keyArn: string }) {
@@ -75,10 +76,16 @@ export class S3AuditStore extends Construct {
           Effect: 'Allow',
           Principal: { Service: 'logging.s3.amazonaws.com' },
           Action: 's3:PutObject',
-          Resource: `${arn}/objects/*`,
+          Resource: [`${arn}/objects/*`, `${arn}/audit/*`],
           Condition: { StringEquals: { 'aws:SourceAccount': scope.account } },
         },
       ],
+    });
+    new S3BucketLoggingA(this, 'audit-access', {
+      bucket: this.audit.bucket,
+      targetBucket: this.access.bucket,
+      targetPrefix: 'audit/',
+      dependsOn: [this.access.access],
     });
   }
 }

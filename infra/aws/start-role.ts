@@ -3,6 +3,7 @@ import { Construct } from 'constructs';
 import { IamRole } from '@cdktf/provider-aws/lib/iam-role/index.js';
 import { IamRolePolicy } from '@cdktf/provider-aws/lib/iam-role-policy/index.js';
 import { SsmParameter } from '@cdktf/provider-aws/lib/ssm-parameter/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
 import type { ContainerSecret } from './container.ts';
 import type { DataStack } from './data-stack.ts';
@@ -35,6 +36,9 @@ export class StartRole extends Construct {
       type: 'String',
       tier: 'Intelligent-Tiering',
       value: Fn.jsonencode(ports),
+    });
+    acknowledge(this.portsParameter, {
+      CKV2_AWS_34: 'Names and addresses, of which none is a secret: those are in Secrets Manager',
     });
     this.secrets = [
       { name: 'PGPASSWORD', valueFrom: data.database.passwordSecretArn },

@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { installed } from '../../test/peers/cache.ts';
+import type { Finding, Scan, ScannedStack } from './findings.ts';
+
+const run = promisify(execFile);
+const REQUIREMENTS = join(import.meta.dirname, 'requirements.txt');
+const INSTALL_WITHIN_MS = 600_000;
+const SCAN_WITHIN_MS = 300_000;
+const LARGEST_REPORT_BYTES = 256 * 1024 * 1024;
+
+/** What is used of checkov's report. */
+interface Report {
+  readonly results?: {
+    readonly passed_checks: readonly Check[];
+    readonly failed_checks: readonly Check[];
+    readonly parsing_errors: readonly string[];
+  };
+}
+
+interface Check {
+  readonly check_id: string;
+  readonly check_name: string;
+  /** `aws_s3_bucket.<name>` or `resource.<name>`, as the kind of check has it. */
+  readonly resource: string;
+  /** `/akron.dev/aws/data/cdk.tf.json`. */
+  readonly file_path: string;
+}
+
+/** The folder that checkov is installed in, once for each wording of its requirements. */
+function checkovFolder(): Promise<string> {
+  return installed('checkov', readFileSync(REQUIREMENTS, 'utf8'), async (into) => {
+    const within = { timeout: INSTALL_WITHIN_MS };
+    await run('python3', ['-m', 'venv', join(into, 'venv')], within);
+    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', REQUIREMENTS];
+    await run(join(into, 'venv/bin/python'), pip, within);
+  });
+}
+
+/** Scans stacks in an empty folder. */
+export async function scan(stacks: readonly ScannedStack[], folder: string): Promise<Scan> {
+  const checkov = join(await checkovFolder(), 'venv/bin/checkov');
+  for (const { name, json } of stacks) {
+    // Of Terraform's own block it reads none, and with one of plain values it gives the whole file up.
+    const { resource, data } = json;
+    const file = join(folder, name, 'cdk.tf.json');
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, JSON.stringify({ resource, data }, undefined, 1));
+  }
+  const options = ['--framework', 'terraform_json', '--directory', '.', '--skip-download', '--compact', '--soft-fail'];
+  const { stdout } = await run(join(checkov, '..', 'python'), [checkov, ...options, '--output', 'json'], {
+    cwd: folder,
+    timeout: SCAN_WITHIN_MS,
+    maxBuffer: LARGEST_REPORT_BYTES,
+  });
+  return scanOf(JSON.parse(stdout) as Report | readonly Report[]);
+}
+
+function scanOf(report: Report | readonly Report[]): Scan {
+  const results = [report].flat().flatMap((each) => each.results ?? []);
+  const failed = results.flatMap(({ failed_checks }) => failed_checks);
+  const asked = new Map<string, number>();
+  for (const { file_path } of [...results.flatMap(({ passed_checks }) => passed_checks), ...failed])
+    asked.set(stackOf(file_path), (asked.get(stackOf(file_path)) ?? 0) + 1);
+  return { findings: failed.map(findingOf), asked, unread: results.flatMap(({ parsing_errors }) => parsing_errors) };
+}
+
+function findingOf({ check_id, check_name, resource, file_path }: Check): Finding {
+  const block = resource.slice(resource.lastIndexOf('.') + 1);
+  return { stack: stackOf(file_path), check: check_id, says: check_name, block };
+}
+
+function stackOf(path: string): string {
+  return dirname(path).replace(/^\//, '');
+}
