@@ -5,7 +5,14 @@ import { HttpFaults, noFault, SEEMING, type WireFault } from '../http-faults.ts'
 import { Moto } from '../moto.ts';
 import { PostgresOnAWire } from '../postgres-on-a-wire.ts';
 import { awsPorts } from './aws-site.ts';
-import { databaseFailsOver, type BegunFault, type Fault, type FaultySite, type FaultySiteKind } from './faulty-site.ts';
+import {
+  databaseFailsOver,
+  on,
+  type BegunFault,
+  type Fault,
+  type FaultySite,
+  type FaultySiteKind,
+} from './faulty-site.ts';
 import { siteOn } from './site.ts';
 
 /** Of every call: what is held is given up after it. */
@@ -43,16 +50,6 @@ async function start(): Promise<FaultyAwsSite> {
     };
   });
   return { ...site, ...wires! };
-}
-
-/** Every request over the wire meets it, until it ends. */
-function on(wire: HttpFaults, fault: WireFault): BegunFault {
-  let times = 0;
-  wire.fault = (request, pass) => {
-    times++;
-    return fault(request, pass);
-  };
-  return { times: () => times, end: () => void (wire.fault = noFault) };
 }
 
 /** Some of the requests meet one of them. */

@@ -5,14 +5,18 @@ import { Moto } from '../moto.ts';
 import { freePort } from '../peer-process.ts';
 import { PostgresOnAWire } from '../postgres-on-a-wire.ts';
 import { TcpFaults } from '../tcp-faults.ts';
-import { databaseFailsOver, type Fault, type FaultySite, type FaultySiteKind } from './faulty-site.ts';
+import {
+  cutAgainAndAgain,
+  databaseFailsOver,
+  type Fault,
+  type FaultySite,
+  type FaultySiteKind,
+} from './faulty-site.ts';
 import { kafkaPorts, makeTopics } from './kafka-site.ts';
 import { makeBucket } from './moto-bucket.ts';
 import { siteOn } from './site.ts';
 
 const TIMEOUT_MS = 3000;
-const CUT_EVERY_MS = 700;
-const CUT_AFTER_BYTES = 700;
 
 interface FaultyKafkaSite extends FaultySite {
   readonly kafka: Kafka;
@@ -46,14 +50,7 @@ async function start(): Promise<FaultyKafkaSite> {
 const FAULTS: readonly Fault<FaultyKafkaSite>[] = [
   {
     what: 'connections are cut again and again, also in the middle of what is sent',
-    begin: ({ wire }) => {
-      let times = 0;
-      const timer = setInterval(() => {
-        if (++times % 2 === 0) wire.cut();
-        else wire.cutAfter(CUT_AFTER_BYTES);
-      }, CUT_EVERY_MS);
-      return { times: () => times, end: () => clearInterval(timer) };
-    },
+    begin: ({ wire }) => cutAgainAndAgain(wire),
   },
   {
     what: 'the broker does not answer',

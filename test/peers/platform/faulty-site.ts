@@ -1,5 +1,7 @@
 import type { EventStream } from '#core/ports/event-stream.ts';
+import { noFault, type HttpFaults, type WireFault } from '../http-faults.ts';
 import type { PostgresOnAWire } from '../postgres-on-a-wire.ts';
+import type { TcpFaults } from '../tcp-faults.ts';
 import type { Site } from './site.ts';
 
 /** A site whose platform reaches its peers over wires that can fail. */
@@ -12,7 +14,7 @@ export interface FaultySite extends Site {
 /** A fault that has begun. */
 export interface BegunFault {
   /** How often something was refused, cut or lost. */
-  readonly times?: () => number;
+  readonly times?: () => Promise<number> | number;
   readonly end: () => Promise<void> | void;
 }
 
@@ -46,3 +48,37 @@ export const databaseFailsOver: Fault<FaultySite> = {
     return { end: () => server.startAgain() };
   },
 };
+
+const CUT_EVERY_MS = 700;
+const CUT_AFTER_BYTES = 700;
+
+/** Connections are cut again and again, also in the middle of what is sent. */
+export function cutAgainAndAgain(wire: TcpFaults): BegunFault {
+  let times = 0;
+  const timer = setInterval(() => {
+    if (++times % 2 === 0) wire.cut();
+    else wire.cutAfter(CUT_AFTER_BYTES);
+  }, CUT_EVERY_MS);
+  return { times: () => times, end: () => clearInterval(timer) };
+}
+
+/** Every request over the wire meets it, until it ends. */
+export function on(wire: HttpFaults, fault: WireFault): BegunFault {
+  let times = 0;
+  wire.fault = (request, pass) => {
+    times++;
+    return fault(request, pass);
+  };
+  return { times: () => times, end: () => void (wire.fault = noFault) };
+}
+
+/** Several at once. */
+export function together(...begun: readonly BegunFault[]): BegunFault {
+  return {
+    times: async () =>
+      (await Promise.all(begun.map(({ times }) => times?.() ?? 0))).reduce((sum, each) => sum + each, 0),
+    end: async () => {
+      for (const { end } of begun) await end();
+    },
+  };
+}

@@ -10,32 +10,42 @@ const PROJECT = 'tribo-test';
 const BUCKET = 'tribo-site';
 const TOPIC_PREFIX = 'akron-';
 
+/** The peers of a site on Google Cloud but its PostgreSQL. */
+export interface GooglePeers {
+  readonly pubsub: Pstest;
+  readonly gcs: FakeGcs;
+  readonly broker: Mosquitto;
+}
+
 /** What `provider: gcp` selects: Pub/Sub, Cloud Storage, PostgreSQL. Secrets are embedded, as Secret Manager is at Google alone. */
 export function googleSite(): Promise<Site> {
-  return siteOn(
-    [Pstest.start(), FakeGcs.start(), Postgres.start(), Mosquitto.start()],
-    async ([pubsub, gcs, postgres, broker]) => {
-      await makeTopics(pubsub);
-      const { Storage } = await import('@google-cloud/storage');
-      await new Storage({ apiEndpoint: gcs.endpoint, projectId: PROJECT }).bucket(BUCKET).create();
-      return {
-        gateway: mosquittoGateway(broker),
-        ports: {
-          provider: 'gcp',
-          deviceGateway: { adapter: 'mqtt', ...broker.gatewaySettings('tribo-gateway-1') },
-          postgres: postgres.freshConnection(),
-          eventStream: {
-            ...{ projectId: PROJECT, emulatorEndpoint: pubsub.endpoint, topicPrefix: TOPIC_PREFIX },
-            ...{ ackDeadlineSeconds: 10, ackEveryMs: 10 },
-          },
-          objectStore: { bucket: BUCKET, emulatorEndpoint: gcs.endpoint },
-          secretStore: 'embedded',
-        },
-        // The peer gives a lane's next event only once the one before is acknowledged.
-        pace: { atOnce: 2, everyMs: 1000 },
-      };
+  const starting = [Pstest.start(), FakeGcs.start(), Mosquitto.start(), Postgres.start()] as const;
+  return siteOn(starting, async ([pubsub, gcs, broker, postgres]) => {
+    const { ports, ...rest } = await googleSettings({ pubsub, gcs, broker });
+    return { ...rest, ports: { ...ports, postgres: postgres.freshConnection() } };
+  });
+}
+
+/** Makes on the peers what a site on Google Cloud has; returns its settings but those of PostgreSQL. */
+export async function googleSettings({ pubsub, gcs, broker }: GooglePeers) {
+  await makeTopics(pubsub);
+  const { Storage } = await import('@google-cloud/storage');
+  await new Storage({ apiEndpoint: gcs.endpoint, projectId: PROJECT }).bucket(BUCKET).create();
+  return {
+    gateway: mosquittoGateway(broker),
+    ports: {
+      provider: 'gcp',
+      deviceGateway: { adapter: 'mqtt', ...broker.gatewaySettings('tribo-gateway-1') },
+      eventStream: {
+        ...{ projectId: PROJECT, emulatorEndpoint: pubsub.endpoint, topicPrefix: TOPIC_PREFIX },
+        ...{ ackDeadlineSeconds: 10, ackEveryMs: 10 },
+      },
+      objectStore: { bucket: BUCKET, emulatorEndpoint: gcs.endpoint },
+      secretStore: 'embedded',
     },
-  );
+    // The peer gives a lane's next event only once the one before is acknowledged.
+    pace: { atOnce: 2, everyMs: 1000 },
+  };
 }
 
 async function makeTopics({ endpoint }: Pstest): Promise<void> {

@@ -10,6 +10,9 @@ export interface SiteGateway {
   simulator(login: DeviceLogin, folder: string): { readonly credentials: object; readonly flags: readonly string[] };
 }
 
+/** The consumer group of who watches a site's streams from outside its platform. */
+export const OBSERVER = 'observer';
+
 /** What differs from site to site. */
 interface SiteSettings {
   /** Content of the ports file; absent where there is none. */

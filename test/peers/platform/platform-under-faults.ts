@@ -13,24 +13,23 @@ import { attention, unreadiness } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { acknowledgedIds, readingsSent, startLoad, type RunningLoad } from '#test/support/load-process.ts';
 import { PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
-import { ResendingDevice, toBroker, toHttp, type DeviceSample } from '#test/support/resending-device.ts';
-import { FAULTY_AWS } from './faulty-aws-site.ts';
-import { FAULTY_KAFKA } from './faulty-kafka-site.ts';
+import { ResendingDevice, toHttp, type DeviceSample, type Pace } from '#test/support/resending-device.ts';
 import type { FaultySite, FaultySiteKind } from './faulty-site.ts';
+import { OBSERVER, ownBroker, type SiteGateway } from './site.ts';
 
 const INSTALLS_WITHIN_MS = 900_000;
 const TIMEOUT_MS = 240_000;
 const DAY_MS = 86_400_000;
 const OBSERVED = ['metrics', 'raw-waveform'] as const;
-const OBSERVER = 'observer';
 /** Of each sends one device, a message after the other. */
 const FAN = 'fan';
 const PUMP = 'pump';
 const BY_HTTP = 'by-http';
-/** Devices that have many messages under way, and do not send them again. */
+/** Devices that have many messages under way; at the platform's own broker they do not send them again. */
 const BULK = ['bulk-1', 'bulk-2'];
 const BULK_METRICS = ['load'];
 const IN_TURN = { atOnce: 1, everyMs: 100 };
+const SEVERAL: Pace = { atOnce: 20, everyMs: 200 };
 const SENSOR = 'de';
 const FORM = { sampleRateHz: 25_600, unit: 'g', encoding: 'i16le', scale: 0.001, rpm: 1480 } as const;
 const SAMPLES = Buffer.from(Int16Array.from({ length: 512 }, (_, at) => 8000 * Math.sin(at / 5)).buffer);
@@ -39,7 +38,11 @@ const HOT = { kind: 'threshold', id: 'hot', text: 'Too hot', metric: 'heat', dir
 const TIMES = 10;
 
 /** One platform lives through all of a site's faults, under load from beginning to end; the last cases say what became of what it acknowledged. */
-function describeFaults<Place extends FaultySite>({ name, start, faults }: FaultySiteKind<Place>): void {
+export function describePlatformUnderFaults<Place extends FaultySite>({
+  name,
+  start,
+  faults,
+}: FaultySiteKind<Place>): void {
   describe(`a platform on ${name}`, () => {
     const ovens = faults.map((_fault, at) => `oven-${at}`);
     const machines = [FAN, PUMP, ...BULK, BY_HTTP, ...ovens];
@@ -48,7 +51,8 @@ function describeFaults<Place extends FaultySite>({ name, start, faults }: Fault
     const devices = new Map<string, ResendingDevice>();
     let site: Place;
     let platform: PlatformProcess;
-    let load: RunningLoad;
+    /** At the platform's own broker, which alone it can reach. */
+    let load: RunningLoad | undefined;
     let ackFile: string;
     let watch: LedgerWatch;
     let store: ReturnType<typeof connectPort<TimeSeriesStore>>;
@@ -66,7 +70,9 @@ function describeFaults<Place extends FaultySite>({ name, start, faults }: Fault
       const portsFile = join(folder, 'ports.json');
       writeFileSync(portsFile, JSON.stringify(ports));
       platform = opened.use(
-        await PlatformProcess.start({ env: { TRIBO_PORTS_FILE: portsFile, TRIBO_LOG_LEVEL: 'error' } }),
+        await PlatformProcess.start({
+          env: { ...site.env, TRIBO_PORTS_FILE: portsFile, TRIBO_LOG_LEVEL: 'error' },
+        }),
       );
       store = connectPort<TimeSeriesStore>(socketPath(platform.dataDir, TIME_SERIES_PORT), 'the store');
       opened.defer(() => store.disconnect());
@@ -102,14 +108,26 @@ function describeFaults<Place extends FaultySite>({ name, start, faults }: Fault
 
     async function startDevices(): Promise<void> {
       const [fan, pump, ...bulk] = await platform.addDevices(machines, machines.length);
-      const { mqttPort } = platform;
-      devices.set(FAN, new ResendingDevice(toBroker(mqttPort, fan!), readings(FAN, fan), IN_TURN));
-      devices.set(PUMP, new ResendingDevice(toBroker(mqttPort, pump!), waveforms(pump!), { ...IN_TURN, everyMs: 500 }));
+      const gateway = site.gateway ?? ownBroker(platform.mqttPort);
+      const connecting = (login: DeviceLogin) => () => gateway.connect(login);
+      devices.set(FAN, new ResendingDevice(connecting(fan!), readings(FAN, fan), IN_TURN));
+      const slowly = { ...IN_TURN, everyMs: 500 };
+      devices.set(PUMP, new ResendingDevice(connecting(pump!), waveforms(pump!, gateway), slowly));
       devices.set(BY_HTTP, new ResendingDevice(toHttp(platform, BY_HTTP), readings(BY_HTTP), IN_TURN));
       opened.defer(stopDevices);
+      if (!site.gateway) await startBulkLoad(bulk.slice(0, BULK.length));
+      else
+        for (const [at, machine] of BULK.entries())
+          devices.set(
+            machine,
+            new ResendingDevice(connecting(bulk[at]!), readings(machine, bulk[at]), site.pace ?? SEVERAL),
+          );
+    }
+
+    async function startBulkLoad(connections: readonly DeviceLogin[]): Promise<void> {
       load = opened.use(
         startLoad({
-          ...{ port: mqttPort, connections: bulk.slice(0, BULK.length), metrics: BULK_METRICS, idPrefix: 'bulk' },
+          ...{ port: platform.mqttPort, connections, metrics: BULK_METRICS, idPrefix: 'bulk' },
           ...{ maxInFlight: 50, ratePerS: 100, seconds: 3600, drainSeconds: 60, ackFile, reconnect: true },
         }),
       );
@@ -124,20 +142,29 @@ function describeFaults<Place extends FaultySite>({ name, start, faults }: Fault
     async function untilUnderLoad(): Promise<void> {
       const sent = () => [
         ...[...devices.values()].map((each) => each.acknowledged.length),
-        acknowledgedIds(ackFile).length,
+        ...(load ? [acknowledgedIds(ackFile).length] : []),
       ];
-      const stored = async () => (await platform.ledger().catch(() => undefined))?.stored;
+      let unread: unknown;
+      const stored = async () => {
+        const ledger = await platform.ledger().catch((error: unknown) => void (unread = error));
+        return ledger?.stored;
+      };
       const before = sent();
       let storedBefore: number | undefined;
-      await eventually('the ledger is read', async () => (storedBefore = await stored()) !== undefined);
+      await eventually(
+        'the ledger is read',
+        async () => (storedBefore = await stored()) !== undefined,
+        () => unread,
+      );
       await eventually('the load goes on', async () => sent().every((count, at) => count > before[at]!));
       await eventually('more is stored', async () => ((await stored()) ?? 0) > storedBefore!);
     }
 
-    function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+    /** `why`: what is known of why it does not hold. */
+    function eventually(what: string, holds: () => Promise<boolean>, why?: () => unknown): Promise<void> {
       return until(what, holds).catch(async (error: unknown) => {
         const reasons = JSON.stringify(await unreadiness(platform).catch(String));
-        throw new Error(`${String(error)}\n${reasons}\n${platform.log}`, { cause: error });
+        throw new Error(`${String(error)}: ${String(why?.())}\n${reasons}\n${platform.log}`, { cause: error });
       });
     }
 
@@ -168,7 +195,7 @@ function describeFaults<Place extends FaultySite>({ name, start, faults }: Fault
           if (told) await untilTold(told);
           else {
             await untilUnderLoad();
-            await eventually('it has gone wrong often', async () => fault.times!() >= TIMES);
+            await eventually('it has gone wrong often', async () => (await fault.times!()) >= TIMES);
           }
           await sleep(Math.max(0, atLeastMs - (performance.now() - began)));
         } finally {
@@ -185,31 +212,43 @@ function describeFaults<Place extends FaultySite>({ name, start, faults }: Fault
       'has stored once all that it acknowledged, each machine in the order in which it sent, and its ledger was exact all the time',
       async () => {
         await stopDevices();
-        const { sentUnder } = await load.finish();
+        const sentUnder = (await load?.finish())?.sentUnder ?? {};
+        const storedOf = (machine: string) =>
+          store.storedEventIds(key(machine), { fromMs: 0, toMs: Date.now() + DAY_MS });
+        const idsOf = (machine: string) =>
+          devices.get(machine)!.acknowledged.map((id) => (machine === PUMP ? `waveform/${SENSOR}/${id}` : id));
+        // What is not the platform's own broker may have acknowledged what the platform takes only now.
+        for (const machine of devices.keys())
+          await eventually(
+            `all of ${machine} is stored`,
+            async () => (await storedOf(machine)).length >= idsOf(machine).length,
+          );
         const ledger = await platform.drainedLedger();
         expect(await watch.stop()).toMatchObject({ wrong: [] });
         const stored = new Map<string, readonly string[]>();
-        for (const machine of machines)
-          stored.set(machine, await store.storedEventIds(key(machine), { fromMs: 0, toMs: Date.now() + DAY_MS }));
+        for (const machine of machines) stored.set(machine, await storedOf(machine));
         const all = [...stored.values()].flat();
         expect(ledger).toMatchObject({ exact: true, rejected: 0, deadLettered: 0, pending: 0, lost: 0 });
         expect([ledger.stored, ledger.accepted]).toEqual([all.length, ledger.stored + ledger.duplicate]);
 
-        for (const [machine, { acknowledged }] of devices) {
-          const ids = acknowledged.map((id) => (machine === PUMP ? `waveform/${SENSOR}/${id}` : id));
+        for (const machine of devices.keys()) {
+          const ids = idsOf(machine);
           expect([machine, stored.get(machine)!.toSorted()]).toEqual([machine, ids.toSorted()]);
           await eventually(`all of ${machine} is seen`, async () => new Set(seen.get(machine)).size >= ids.length);
-          expect([machine, [...new Set(seen.get(machine))]]).toEqual([machine, ids]);
+          // Of several on their way together the device itself does not know which went first.
+          if (!BULK.includes(machine)) expect([machine, [...new Set(seen.get(machine))]]).toEqual([machine, ids]);
         }
 
         const wasSent = readingsSent(BULK_METRICS, { sentUnder });
-        const ofBulk = new Set(BULK.flatMap((machine) => stored.get(machine)!));
-        expect(ofBulk.size).toBe(BULK.flatMap((machine) => stored.get(machine)!).length);
-        expect([...ofBulk].filter((id) => wasSent(id) === undefined)).toEqual([]);
+        const loaded = load ? BULK.flatMap((machine) => stored.get(machine)!) : [];
+        const ofLoad = new Set(loaded);
+        expect(ofLoad.size).toBe(loaded.length);
+        expect(loaded.filter((id) => wasSent(id) === undefined)).toEqual([]);
         const acknowledged = acknowledgedIds(ackFile);
-        expect(acknowledged.filter((id) => !ofBulk.has(id))).toEqual([]);
+        expect(acknowledged.filter((id) => !ofLoad.has(id))).toEqual([]);
+        const ofDevices = all.length - loaded.length;
         console.info(
-          `${name}: ${acknowledged.length} messages of bulk devices and ${all.length - ofBulk.size} of others acknowledged, ${ledger.duplicate} items came twice`,
+          `${name}: ${acknowledged.length} messages of the load and ${ofDevices} of devices acknowledged, ${ledger.duplicate} items came twice`,
         );
       },
       TIMEOUT_MS,
@@ -221,9 +260,6 @@ function describeFaults<Place extends FaultySite>({ name, start, faults }: Fault
   });
 }
 
-describeFaults(FAULTY_AWS);
-describeFaults(FAULTY_KAFKA);
-
 /** One reading each; an oven is always too hot. */
 function readings(machine: string, login?: DeviceLogin) {
   return (count: number): DeviceSample => {
@@ -234,8 +270,8 @@ function readings(machine: string, login?: DeviceLogin) {
 }
 
 /** Their id is their time. */
-function waveforms({ topics }: DeviceLogin) {
-  const topic = topics[0]!.replace(/telemetry$/, `waveform/${SENSOR}`);
+function waveforms({ topics: [telemetry = ''] }: DeviceLogin, gateway: SiteGateway) {
+  const topic = gateway.waveformTopic?.(telemetry, SENSOR) ?? telemetry.replace(/telemetry$/, `waveform/${SENSOR}`);
   return (): DeviceSample => {
     const ts = Date.now();
     const payload = { id: String(ts), ts, ...FORM, samples: SAMPLES.toString('base64') };
