@@ -31,6 +31,11 @@ export function verifierOf(verifiers: readonly IssuerVerifier[]): IdentityVerifi
   };
 }
 
+/** Why tokens of some of the issuers cannot be judged; undefined while those of all can. */
+export function issuersProblem(verifiers: readonly IssuerVerifier[]): string | undefined {
+  return verifiers.flatMap((each) => each.problem() ?? []).join('; ') || undefined;
+}
+
 /**
  * Those of a site's issuers that people sign in at, in its order. Whoever does is named as by {@link verifierOf}.
  * @throws PortError failed_precondition where two of them have one id.
@@ -47,6 +52,7 @@ export function signInIssuersOf(verifiers: readonly IssuerVerifier[]): readonly 
   return issuers.map((each) => ({
     issuer: each.issuer,
     signIn: each.signIn,
+    problem: () => each.problem(),
     verify: (token, options) => each.verify(token, options),
     beginSignIn: (redirectUri, options) => each.beginSignIn(redirectUri, options),
     signOutUrl: (returnTo, options) => each.signOutUrl(returnTo, options),

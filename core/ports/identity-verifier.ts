@@ -16,6 +16,8 @@ export interface IdentityVerifier {
 export interface IssuerVerifier extends IdentityVerifier {
   /** Exactly the `iss` of the tokens that it judges; it refuses all others. */
   readonly issuer: string;
+  /** Why its tokens cannot be judged, or not by its newest keys, in words for an operator; undefined while they can, or none was brought. */
+  problem(): string | undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isPublished, issuerDocument } from '#adapters/embedded/local-token-issuer/issuer-server.ts';
-import { signInIssuersOf, verifierOf } from '#adapters/oidc/issuer-verifiers.ts';
+import { issuersProblem, signInIssuersOf, verifierOf } from '#adapters/oidc/issuer-verifiers.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
 import type { DeviceIntake } from '#core/ports/device-gateway.ts';
@@ -67,7 +67,8 @@ export async function wireApiGateway(
   const verifiers = await port('identityVerifiers');
   return startApiGateway(settingsOf(runtime, mqttPort), {
     clock: await port('clock'),
-    ...{ logger, tracing, metrics, intake, store, refused, commands, alerting, issuer, checks, attention },
+    ...{ logger, tracing, metrics, intake, store, refused, commands, alerting, issuer, checks },
+    attention: { issuers: () => issuersProblem(verifiers), ...attention },
     machines: await port('machineRegistry'),
     devices: await port('deviceRegistry'),
     objects: await port('objectStore'),

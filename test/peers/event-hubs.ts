@@ -52,6 +52,7 @@ export class EventHubs implements AsyncDisposable {
   readonly #rhea: typeof Rhea.default;
   readonly #hubs = new Map<string, Hub>();
   readonly #connections = new Set<Connection>();
+  #connectionsEver = 0;
   #server: Server | undefined;
   #port = 0;
   /** Asked for each batch that comes. */
@@ -93,6 +94,11 @@ export class EventHubs implements AsyncDisposable {
     ]);
   }
 
+  /** How many connections there have ever been. */
+  get connectionsEver(): number {
+    return this.#connectionsEver;
+  }
+
   /** How many events the partition has ever had. */
   eventsOf(hub: string, partition: number): number {
     return this.#hubs.get(hub)!.partitions[partition]!.nextSequenceNumber;
@@ -113,7 +119,10 @@ export class EventHubs implements AsyncDisposable {
   async listen(): Promise<void> {
     if (this.#server) return;
     const container = amqpContainer(this.#rhea, 'event-hubs-peer', {
-      opened: (connection) => void this.#connections.add(connection),
+      opened: (connection) => {
+        this.#connectionsEver++;
+        this.#connections.add(connection);
+      },
       gone: (connection) => this.#forgetConnection(connection),
       openIncoming: (link) => this.#openIncoming(link),
       openOutgoing: (link) => this.#openOutgoing(link),

@@ -72,11 +72,19 @@ export interface EventHubsClient {
   partition(hub: string, partition: number, signal?: AbortSignal): Promise<PartitionState>;
   openBatch(hub: string, partition: number): Promise<Batch>;
   openConsumer(hub: string, consumerGroup: string): HubConsumer;
+  /** Lends one whose connection was used before, where there is one: for a short reading, at whose end no receiver is left. */
+  withConsumer<Result>(
+    hub: string,
+    consumerGroup: string,
+    use: (consumer: HubConsumer) => Promise<Result>,
+  ): Promise<Result>;
   close(): Promise<void>;
 }
 
 /** Of a receiver that another with a higher owner level took the place of. */
 const STOLEN = 'ReceiverDisconnectedError';
+/** One reads at a time, and now and then two. */
+const MAX_IDLE_CONSUMERS = 2;
 /** The SDK would look again this often whether a receiver has ended, and begin it at its first position. */
 const NEVER_MS = 2 ** 31 - 1;
 
@@ -112,6 +120,9 @@ class SdkClient implements EventHubsClient {
   readonly #open: Openers;
   /** A connection each. */
   readonly #producers = new Map<string, Sdk.EventHubProducerClient>();
+  /** Consumers that are lent to nobody, by hub and consumer group. */
+  readonly #idle = new Map<string, HubConsumer[]>();
+  #isClosed = false;
 
   constructor(timeoutMs: number, open: Openers) {
     this.#timeoutMs = timeoutMs;
@@ -154,8 +165,35 @@ class SdkClient implements EventHubsClient {
     };
   }
 
+  async withConsumer<Result>(
+    hub: string,
+    consumerGroup: string,
+    use: (consumer: HubConsumer) => Promise<Result>,
+  ): Promise<Result> {
+    const place = `${hub} ${consumerGroup}`;
+    const idle = this.#idle.get(place) ?? [];
+    this.#idle.set(place, idle);
+    const consumer = idle.pop() ?? this.openConsumer(hub, consumerGroup);
+    try {
+      const result = await use(consumer);
+      if (idle.length < MAX_IDLE_CONSUMERS && !this.#isClosed) idle.push(consumer);
+      else await consumer.close();
+      return result;
+    } catch (error) {
+      // What is wrong may be its connection, of which nobody knows how long it takes to close.
+      void consumer.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#producers.values()].map(closeProducer));
+    this.#isClosed = true;
+    const consumers = [...this.#idle.values()].flat();
+    this.#idle.clear();
+    await Promise.allSettled([
+      ...[...this.#producers.values()].map(closeProducer),
+      ...consumers.map((each) => each.close()),
+    ]);
   }
 
   #producer(hub: string): Sdk.EventHubProducerClient {

@@ -261,6 +261,35 @@ describe('consuming', () => {
   });
 });
 
+describe('reading counts', () => {
+  it('opens no connection for each, and goes on when the service was away', async () => {
+    await using bench = await Bench.open(2);
+    const stream = await bench.client();
+    await publishAll(stream, eventsOf(0, 20, 4), 20);
+    const counts = async () => [
+      (await stream.acceptedItems('metrics')).get('north' as TenantId),
+      (await stream.lag('metrics', GROUP)).events,
+    ];
+    const readAgain = async () => {
+      const before = site.hubs.connectionsEver;
+      for (let reading = 0; reading < 5; reading++) expect(await counts()).toEqual([20, 20]);
+      return site.hubs.connectionsEver - before;
+    };
+    expect(await counts()).toEqual([20, 20]);
+    expect(await readAgain()).toBe(0);
+    // Two at once have a connection each, which both are kept.
+    await Promise.all([counts(), counts()]);
+    expect(await readAgain()).toBe(0);
+
+    await site.hubs.stop();
+    await expect(counts()).rejects.toMatchObject({ name: 'PortError' });
+    await site.hubs.listen();
+    await until(async () => (await counts().catch(() => [])).length === 2, 'counts are read again');
+    await counts();
+    expect(await readAgain()).toBe(0);
+  });
+});
+
 /** Lets somebody take the partition while a handler is at work, which acknowledges once it is told. */
 async function consumeWhileTaken(bench: Bench, take: () => Promise<void>) {
   const stream = await bench.client();

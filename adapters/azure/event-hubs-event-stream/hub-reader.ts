@@ -47,18 +47,15 @@ export async function eventsAfter(
 ): Promise<ReadonlyMap<number, IncomingEvent>> {
   if (places.size === 0) return new Map();
   const { client, hub, consumerGroup, timeoutMs } = reader;
-  const consumer = client.openConsumer(hub, consumerGroup);
-  try {
-    const what = `read ${hub} by ${consumerGroup}`;
-    return await cloudCall({ what, timeoutMs, signal }, codeOfAzureError, async (stopped) => {
+  const what = `read ${hub} by ${consumerGroup}`;
+  return client.withConsumer(hub, consumerGroup, (consumer) =>
+    cloudCall({ what, timeoutMs, signal }, codeOfAzureError, async (stopped) => {
       const found = [...places].map(
         async ([each, after]) => [each, await firstAfter(consumer, each, after, stopped)] as const,
       );
       return new Map(await Promise.all(found));
-    });
-  } finally {
-    await consumer.close();
-  }
+    }),
+  );
 }
 
 /** How soon an idle receiver is asked again. */

@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, customFetch, type FetchImplementation } from 'jose';
 import { z } from 'zod';
 import type { Clock } from '#core/clock.ts';
+import { messageOf } from '#core/errors.ts';
 import { bodyOf } from './body-of.ts';
 import type { JwksIdentityVerifierConfig } from './config.ts';
 
@@ -11,11 +12,18 @@ type KeySource = Pick<
   'issuer' | 'jwksUri' | 'keysCooldownMs' | 'keysMaxAgeMs' | 'keysRetryMs' | 'fetchTimeoutMs'
 >;
 
+/** The keys of an issuer as they are fetched. */
+export interface IssuerKeys {
+  readonly keyOf: ReturnType<typeof createRemoteJWKSet>;
+  /** Why they cannot be fetched, and what that does; undefined while they can, or nobody asked for any. It has them tried again. */
+  problem(): string | undefined;
+}
+
 /**
  * The keys that an issuer publishes, by the key id of a token. They are asked for at the address that is configured, or at the one that the
  * issuer's discovery document names if that is at the issuer's own host: nothing that a token says, and no redirect, chooses an address.
  */
-export function issuerKeys(source: KeySource, clock: Clock): ReturnType<typeof createRemoteJWKSet> {
+export function issuerKeys(source: KeySource, clock: Clock): IssuerKeys {
   const { issuer, jwksUri, keysCooldownMs, keysMaxAgeMs, keysRetryMs, fetchTimeoutMs } = source;
   const discovery = discoveryOf(issuer);
   let failed: { readonly atMs: number; readonly error: unknown } | undefined;
@@ -31,12 +39,30 @@ export function issuerKeys(source: KeySource, clock: Clock): ReturnType<typeof c
       throw error;
     }
   };
-  return createRemoteJWKSet(new URL(jwksUri ?? discovery), {
+  const keyOf = createRemoteJWKSet(new URL(jwksUri ?? discovery), {
     cooldownDuration: keysCooldownMs,
     cacheMaxAge: keysMaxAgeMs,
     timeoutDuration: fetchTimeoutMs,
     [customFetch]: fetchKeys,
   });
+  return {
+    keyOf,
+    problem: () => {
+      if (!failed) return undefined;
+      // Else it would be told until the next token comes, however long the issuer is back.
+      void keyOf.reload().catch(() => undefined);
+      const effect = keyOf.fresh
+        ? 'its tokens are judged by those fetched before'
+        : `nobody is let in by a token of it: see that this machine reaches ${jwksUri ?? discovery}`;
+      return `the keys of the issuer ${issuer} cannot be fetched (${whyOf(failed.error)}); ${effect}`;
+    },
+  };
+}
+
+/** What `fetch` says of a failure is in its cause. */
+function whyOf(error: unknown): string {
+  const { cause } = error as { readonly cause?: unknown };
+  return messageOf(cause instanceof Error && cause.message !== '' ? cause : error);
 }
 
 /** Where an issuer says what it is. */

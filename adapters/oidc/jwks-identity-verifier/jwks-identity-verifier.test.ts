@@ -2,9 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import { SignJWT } from 'jose';
 import { KeyRing, privateKeyOf } from '#adapters/embedded/local-token-issuer/signing-keys.ts';
 import { identityVerifierContract } from '#core/contracts/identity-verifier.contract.ts';
+import { until } from '#core/contracts/until.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { openIdentity } from '#test/support/embedded-identity.ts';
+import { startHttpReceiver } from '#test/support/http-receiver.ts';
 import { JwksIdentityVerifier } from './jwks-identity-verifier.ts';
 
 const DAY_MS = 86_400_000;
@@ -56,6 +58,37 @@ describe('JWKS identity verifier', () => {
     await identity.verifier.verify(one.token);
     await identity.server.close();
     await identity.verifier.verify(two.token);
+  });
+
+  it('tells while keys cannot be fetched whom that keeps out, and no more once they can, also when no further token comes', async () => {
+    await using identity = await openIdentity();
+    const keys = await (await fetch(identity.server.jwksUri)).text();
+    let status = 200;
+    await using issuer = await startHttpReceiver((_request, response) => response.writeHead(status).end(keys));
+    const config = { ...identity.verifierConfig, jwksUri: issuer.url, keysRetryMs: 0, trustMs: 0, keysCooldownMs: 0 };
+    const [current, late] = [60_000, 0].map((keysMaxAgeMs) => new JwksIdentityVerifier({ ...config, keysMaxAgeMs }));
+    const tokens = [await identity.issuer.issue(request)];
+    for (const verifier of [current!, late!]) {
+      expect(verifier.problem()).toBeUndefined();
+      await verifier.verify(tokens[0]!.token);
+      expect(verifier.problem()).toBeUndefined();
+    }
+
+    status = 503;
+    await identity.issuer.rotateKeys();
+    const { token } = await identity.issuer.issue(request);
+    for (const verifier of [current!, late!])
+      await expect(verifier.verify(token)).rejects.toMatchObject({ code: 'unavailable' });
+    await current!.verify(tokens[0]!.token);
+    expect(current!.problem()).toMatch(
+      /cannot be fetched \(.* answered 503\); its tokens are judged by those fetched before/,
+    );
+    await expect(late!.verify(tokens[0]!.token)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(late!.problem()).toMatch(/^the keys of the issuer .* answered 503\); nobody is let in by a token of it/);
+
+    status = 200;
+    for (const verifier of [current!, late!])
+      await until(() => verifier.problem() === undefined, 'the keys are fetched again');
   });
 
   it('refuses a remembered token once it has expired', async () => {

@@ -7,7 +7,7 @@ import type { Identity, IssuerVerifier } from '#core/ports/identity-verifier.ts'
 import { orStopWaiting } from '#core/stop-waiting.ts';
 import { readClaims } from './claims.ts';
 import { MAX_TOKEN_LENGTH, type JwksIdentityVerifierConfig } from './config.ts';
-import { issuerKeys } from './issuer-keys.ts';
+import { issuerKeys, type IssuerKeys } from './issuer-keys.ts';
 import { kindOf, TAKEN } from './token-kind.ts';
 
 /** Verifies an OIDC issuer's tokens with the keys it publishes. Verified tokens are remembered for `trustMs`, within a bound. */
@@ -16,7 +16,7 @@ export class JwksIdentityVerifier implements IssuerVerifier {
   readonly #config: JwksIdentityVerifierConfig;
   readonly #clock: Clock;
   readonly #isRevoked: (tokenId: string) => boolean;
-  readonly #keys: ReturnType<typeof issuerKeys>;
+  readonly #keys: IssuerKeys;
   readonly #verified = new Map<string, { readonly identity: Identity; readonly untilMs: number }>();
 
   /** `isRevoked`: asked for every token that has a `jti`, also for remembered ones. */
@@ -40,6 +40,10 @@ export class JwksIdentityVerifier implements IssuerVerifier {
     return identity;
   }
 
+  problem(): string | undefined {
+    return this.#keys.problem();
+  }
+
   #recall(digest: string): Identity | undefined {
     const known = this.#verified.get(digest);
     if (known && this.#clock.nowMs() < known.untilMs) return known.identity;
@@ -61,7 +65,7 @@ export class JwksIdentityVerifier implements IssuerVerifier {
   async #check(token: string): Promise<Identity> {
     const { issuer, audience, algorithms, clockToleranceMs, claims } = this.#config;
     try {
-      const { payload, protectedHeader } = await jwtVerify(token, this.#keys, {
+      const { payload, protectedHeader } = await jwtVerify(token, this.#keys.keyOf, {
         issuer,
         ...(claims.audience === 'aud' && { audience: [...audience] }),
         algorithms: [...algorithms],

@@ -47,6 +47,10 @@ export class SignInIdentityVerifier extends JwksIdentityVerifier implements Sign
     return this.#idTokens.verify(idToken, options);
   }
 
+  override problem(): string | undefined {
+    return super.problem() ?? this.#idTokens.problem();
+  }
+
   signOutUrl(returnTo: string, options: CallOptions = {}): Promise<string | undefined> {
     return this.#flow.signOutUrl(returnTo, options);
   }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { attention, unreadiness } from '#test/support/edge-requests.ts';
 import { PlatformProcess, SITE, until } from '#test/support/platform-process.ts';
 import { OidcIssuer } from '#test/support/oidc-issuer.ts';
 import { OidcProvider } from '../oidc-provider.ts';
@@ -17,6 +18,7 @@ beforeAll(async () => {
   const identityVerifiers = {
     ...{ adapter: 'oidc', issuer: provider.endpoint, audience: 'api://tribo', tokens: 'at+jwt' },
     claims: { clientScopes: 'tribo/' },
+    ...{ keysMaxAgeMs: 1000, trustMs: 0 },
   };
   folder = mkdtempSync(join(tmpdir(), 'tribo-ports-'));
   const portsFile = join(folder, 'ports.json');
@@ -62,4 +64,18 @@ it('goes on taking the tokens of its own issuer, and tells why it refuses those 
   expect(refused.status).toBe(401);
   expect(await refused.text()).toContain('is none that this site trusts');
   expect(stranger.requests).toEqual([]);
+});
+
+it('says that an issuer is away and that nobody is let in by its tokens, and stays ready for all others', async () => {
+  const token = await provider.accessToken('historian', { scope: 'tribo/viewer' });
+  expect((await call(token, '/v1/machines')).status).toBe(200);
+  expect(await attention(platform)).not.toHaveProperty('issuers');
+  await provider[Symbol.asyncDispose]();
+  await until('its keys are too old', async () => (await call(token, '/v1/machines')).status === 503);
+  const { issuers } = await attention(platform);
+  expect(issuers).toMatch(/cannot be fetched .*nobody is let in by a token of it/);
+  expect(issuers).toContain(provider.endpoint);
+  expect((await platform.command('doctor')).stdout).toContain(issuers);
+  await platform.api.request('GET', '/v1/machines');
+  expect(await unreadiness(platform)).toEqual({});
 });

@@ -20,7 +20,7 @@ import {
 import { siteOn, type Site } from './site.ts';
 
 /** Of every call: what is held is given up after it. */
-const TIMEOUT_MS = 3000;
+const TIMEOUT_MS = 8000;
 const AWAY_MS = 20_000;
 
 interface FaultyAzureSite extends FaultySite {
