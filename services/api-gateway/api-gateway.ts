@@ -5,6 +5,7 @@ import { AlarmFigureReader } from '#core/alerting/alarm-figure-reader.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import { requireSafeListening } from '../shared/config/safe-listening.ts';
+import { KnownHosts } from '../shared/http/known-hosts.ts';
 import { Readiness } from '../shared/http/readiness.ts';
 import type { TlsTexts } from '../shared/tls/certificates.ts';
 import { observeStreamLag } from '../shared/observability/stream-lag.ts';
@@ -58,7 +59,7 @@ export async function startApiGateway(
   const { auditor, fleet, events, ledger, readiness, signInCodes } = services;
   let url = '';
   const baseUrl = () => config.publicUrl ?? url;
-  const app = createApp(routeTable(config), services, baseUrl);
+  const app = createApp(routeTable(config), services, { baseUrl, hosts: knownHosts(config, dependencies) });
   const server = config.tls
     ? secureServer(config.tls, timeouts(config), app, dependencies)
     : createServer(timeouts(config), app);
@@ -93,6 +94,16 @@ export async function startApiGateway(
     },
     close: () => (closing ??= close()),
   };
+}
+
+function knownHosts(
+  { publicUrl, hostNames, tls }: ApiGatewayConfig,
+  { onTlsRenewal }: ApiGatewayDependencies,
+): KnownHosts {
+  let certificate = tls?.cert;
+  onTlsRenewal?.((renewed) => (certificate = renewed.cert));
+  const ofPublicUrl = publicUrl === undefined ? [] : [new URL(publicUrl).hostname];
+  return new KnownHosts({ names: [...hostNames, ...ofPublicUrl], certificate: () => certificate });
 }
 
 function secureServer(

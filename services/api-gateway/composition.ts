@@ -9,7 +9,7 @@ import { notifiersOf } from '#core/ports/notifier.ts';
 import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
-import { localHost, platformAddresses } from '#services/shared/config/addresses.ts';
+import { hostNamesOf, localHost, platformAddresses } from '#services/shared/config/addresses.ts';
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import { observeIntake } from '#services/shared/observability/observed-intake.ts';
 import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
@@ -152,6 +152,7 @@ function settingsOf(
     rateLimits: { telemetryPerCaller: telemetryRequestsPerS },
     ...(tls && { tls }),
     ...(publicUrl !== undefined && { publicUrl }),
+    hostNames: [host, ...hostNamesOf(configuration)],
     ...(existsSync(PAGE) && { staticFolder: PAGE }),
   };
 }

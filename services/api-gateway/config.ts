@@ -14,6 +14,8 @@ export const apiGatewayConfigSchema = z.object({
   insecure: z.boolean().default(false),
   /** The origin that people reach the gateway by, for links; by default what it listens on. */
   publicUrl: z.url().optional(),
+  /** Names that requests may ask for besides those of the public URL, the certificate, the machine and loopback. */
+  hostNames: z.array(z.string().min(1)).default([]),
   /** Where devices reach the broker, for the document that describes it. */
   mqttUrl: z.url({ protocol: /^mqtts?$/ }).default('mqtt://127.0.0.1:1883'),
   /** The host of links where there is no such address, because one that is listened on is none to connect to. */

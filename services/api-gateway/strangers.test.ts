@@ -35,13 +35,13 @@ describe('what is no HTTP request', () => {
     ['a TLS handshake', Buffer.from([0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3]), 400, 'malformed-request'],
     [
       'a body of two lengths',
-      'POST /v1/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      'POST /v1/telemetry HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
       400,
       'malformed-request',
     ],
     [
       'a header of 40 KB',
-      `GET /health/live HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(40_000)}\r\n\r\n`,
+      `GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: ${'a'.repeat(40_000)}\r\n\r\n`,
       431,
       'headers-too-large',
     ],
@@ -56,6 +56,37 @@ describe('what is no HTTP request', () => {
   });
 });
 
+describe('a page of somebody else that has a browser ask this machine under its own name', () => {
+  const ask = async (path: string, host: string, { gateway } = platform) => {
+    const answer = await exchange(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, { gateway });
+    return { status: Number(answer.split(' ', 2)[1]), answer };
+  };
+
+  it.each(['/health/live', '/health/ready', '/metrics', '/openapi.json', '/', '/assets/page.js', '/v1/machines'])(
+    'reads nothing at %s',
+    async (path) => {
+      const { status, answer } = await ask(path, 'attacker.example:8080');
+      expect(status).toBe(421);
+      const [, body = ''] = answer.split('\r\n\r\n');
+      expect(JSON.parse(body)).toMatchObject({
+        type: 'urn:tribo:problem:misdirected-request',
+        pointer: 'header:host',
+        detail: expect.stringContaining('attacker.example:8080'),
+        remedy: expect.stringContaining('TRIBO_HOST_NAMES'),
+      });
+    },
+  );
+
+  it('does not keep a probe out that asks by address, nor who asks by a name that is configured', async () => {
+    await using named = await GatewayPlatform.start({
+      ...{ publicUrl: 'https://tribo.plant.example:8443', hostNames: ['tribo.monitoring.svc'] },
+    });
+    const asked = ['10.0.3.17:8080', 'localhost', 'tribo.plant.example:8443', 'tribo.monitoring.svc', 'tribo'];
+    const statuses = await Promise.all(asked.map(async (host) => (await ask('/health/live', host, named)).status));
+    expect(statuses).toEqual([200, 200, 200, 200, 421]);
+  });
+});
+
 describe('a request that does not come whole in time', () => {
   it.each([
     ['its headers', 'Content-Le'],
@@ -63,7 +94,7 @@ describe('a request that does not come whole in time', () => {
   ])('because %s stop in the middle is answered with 408, and the connection closed', async (_what, rest) => {
     await using impatient = await GatewayPlatform.start({ headersWithinMs: 100, requestWithinMs: 200 });
     const authorization = `Authorization: Bearer ${await impatient.token('ingest')}`;
-    const begun = `POST /v1/telemetry HTTP/1.1\r\nHost: x\r\n${authorization}\r\n${rest}`;
+    const begun = `POST /v1/telemetry HTTP/1.1\r\nHost: localhost\r\n${authorization}\r\n${rest}`;
     const [head = '', body = ''] = (await exchange(begun, impatient)).split('\r\n\r\n');
     expect(head).toMatch(/^HTTP\/1.1 408 .*content-type: application\/problem\+json/s);
     expect(JSON.parse(body)).toMatchObject({
@@ -77,8 +108,8 @@ describe('HEAD', () => {
   it('of the event stream ends, so that what follows on the connection is answered', async () => {
     const authorization = `Authorization: Bearer ${await platform.token('viewer')}`;
     const answer = await exchange(
-      `HEAD /v1/events HTTP/1.1\r\nHost: x\r\n${authorization}\r\n\r\n` +
-        'GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+      `HEAD /v1/events HTTP/1.1\r\nHost: localhost\r\n${authorization}\r\n\r\n` +
+        'GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
     );
     expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200']);
   });

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Counter, Gauge } from 'prom-client';
 import { OWN_SIMULATOR_SETTINGS } from '#services/edge-simulator/settings.ts';
 import type { ServiceRuntime } from '#services/shared/composition.ts';
-import { platformAddresses, portOf, type Addresses } from '#services/shared/config/addresses.ts';
+import { hostNamesOf, platformAddresses, portOf, type Addresses } from '#services/shared/config/addresses.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { serveOperation } from '#services/shared/http/operation-server.ts';
 import { Readiness, type ReadinessCheck } from '#services/shared/http/readiness.ts';
@@ -109,7 +109,14 @@ async function serveHealth(
     return [`attention of ${name}`, attentionOf(folderOf(dataDir, name), name)] as const;
   });
   const readiness = new Readiness(Object.fromEntries(checks), undefined, Object.fromEntries(attention));
-  const operation = opened.use(await serveOperation({ port: configuration.operationPort, readiness, metrics }));
+  const operation = opened.use(
+    await serveOperation({
+      port: configuration.operationPort,
+      hostNames: hostNamesOf(configuration),
+      readiness,
+      metrics,
+    }),
+  );
   opened.defer(
     publishAddress(dataDir, SUPERVISOR, { pid: process.pid, ...processOf(process.pid), operationUrl: operation.url }),
   );

@@ -163,7 +163,7 @@ class DeafListeners implements Disposable {
     const listeners = new DeafListeners(sockets);
     for (const socket of sockets) {
       const begun = once(socket, 'data') as Promise<[Buffer]>;
-      socket.write(`GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${platform.api.token}\r\n\r\n`);
+      socket.write(`GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${platform.api.token}\r\n\r\n`);
       const [head] = await begun;
       socket.pause();
       socket.on('error', () => undefined);

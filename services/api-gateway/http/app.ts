@@ -2,14 +2,28 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import helmet from 'helmet';
+import type { KnownHosts } from '../../shared/http/known-hosts.ts';
 import { HttpProblem } from '../../shared/http/problem.ts';
 import type { ApiGatewayConfig } from '../config.ts';
 import type { GatewayServices } from '../services.ts';
 import { Pipeline } from './pipeline.ts';
 import type { Route } from './route.ts';
 
+/** How the gateway is known to those who ask. */
+export interface GatewayNames {
+  readonly baseUrl: () => string;
+  readonly hosts: KnownHosts;
+}
+
+/** Longer than any name. */
+const MAX_SHOWN = 253;
+
 /** The express application: security headers, the routes of the table, the page, and problem details for everything else. */
-export function createApp(routes: readonly Route[], services: GatewayServices, baseUrl: () => string): Express {
+export function createApp(
+  routes: readonly Route[],
+  services: GatewayServices,
+  { baseUrl, hosts }: GatewayNames,
+): Express {
   const app = express();
   const pipeline = new Pipeline(services, baseUrl);
   app.disable('x-powered-by');
@@ -18,6 +32,11 @@ export function createApp(routes: readonly Route[], services: GatewayServices, b
   app.enable('strict routing');
   app.set('query parser', 'simple');
   app.use(securityHeaders(services.config));
+  app.use((request, response, next) => {
+    const { host } = request.headers;
+    if (hosts.has(host)) next();
+    else pipeline.sendProblem(request, response, unknownHost(host));
+  });
   for (const route of routes) {
     const path = expressPath(route.path);
     const handler = pipeline.handlerOf(route);
@@ -105,6 +124,14 @@ function methodNotAllowed(method: string, methods: readonly string[]): HttpProbl
   return new HttpProblem('method-not-allowed', {
     detail: `${method.slice(0, 20)} is not allowed here.`,
     remedy: `Use ${methods.join(' or ')}.`,
+  });
+}
+
+function unknownHost(host = ''): HttpProblem {
+  return new HttpProblem('misdirected-request', {
+    detail: `This server is not known by the name ${JSON.stringify(host.slice(0, MAX_SHOWN))}.`,
+    remedy: `Ask by an address or a name of its own, or have its operator set TRIBO_PUBLIC_URL, or TRIBO_HOST_NAMES (--host-names), to that name.`,
+    pointer: 'header:host',
   });
 }
 

@@ -58,6 +58,11 @@ export function certificateProblem(chain: string, host: string): string | undefi
   return checkServerIdentity(unbracketed(host), ownCertificate(chain).toLegacyObject())?.message;
 }
 
+/** The further names that a platform is known by. */
+export function hostNamesOf({ hostNames }: Pick<Configuration, 'hostNames'>): readonly string[] {
+  return hostNames?.split(',') ?? [];
+}
+
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }

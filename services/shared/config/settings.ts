@@ -191,6 +191,17 @@ export const settings = {
     help: 'Where people and devices reach the API and the page, for links; without it, where the platform listens.',
     example: 'https://tribo.plant.example:8443',
   },
+  hostNames: {
+    env: 'TRIBO_HOST_NAMES',
+    flag: 'host-names',
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(,[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)*$/)
+      .optional(),
+    allowed: 'names of hosts, with commas between them',
+    help: "Further names by which browsers, probes and proxies ask for the API, the page, health and metrics. Known without it: any address, localhost, the machine's name, the host of the public URL and the certificate's names; other names are refused.",
+    example: 'tribo,tribo.monitoring.svc',
+  },
   publicMqttUrl: {
     env: 'TRIBO_PUBLIC_MQTT_URL',
     flag: 'public-mqtt-url',

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { PortError } from '#core/errors.ts';
+import { KnownHosts } from './known-hosts.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface OperationServer extends AsyncDisposable {
@@ -21,9 +22,12 @@ export async function serveOperation(options: {
   readonly port: number;
   readonly readiness: Readiness;
   readonly metrics: Registry;
+  /** Names that it may be asked by, besides addresses, loopback's and the machine's. */
+  readonly hostNames?: readonly string[];
 }): Promise<OperationServer> {
+  const hosts = new KnownHosts(options.hostNames && { names: options.hostNames });
   const server = createServer((request, response) => {
-    void answer(request.method, request.url, options)
+    void (hosts.has(request.headers.host) ? answer(request.method, request.url, options) : Promise.resolve(MISDIRECTED))
       .catch(() => ({ status: 500, type: 'text/plain', body: 'failed\n' }))
       .then(({ status, type, body }) => {
         response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
@@ -47,6 +51,12 @@ export async function serveOperation(options: {
     });
   return { url: `http://${host}:${(server.address() as AddressInfo).port}`, close, [Symbol.asyncDispose]: close };
 }
+
+const MISDIRECTED: Answer = {
+  status: 421,
+  type: 'text/plain',
+  body: 'not known by that name: ask by an address, or set TRIBO_HOST_NAMES to it\n',
+};
 
 async function answer(
   method: string | undefined,

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { PORT_ERROR_CODES, PortError } from '#core/errors.ts';
 import { createMetricsRegistry } from '../observability/metrics.ts';
@@ -57,6 +59,19 @@ describe('operation server', () => {
     const response = await fetch(`${server.url}/health/ready`);
     expect(response.status).toBe(503);
     expect(await response.text()).toContain('it is stopping');
+  });
+
+  it('answers a probe by address or a name of its own, and nobody under another name', async () => {
+    const options = { readiness: new Readiness({}), metrics: createMetricsRegistry('test', { processMetrics: false }) };
+    await using server = await serveOperation({ port: 0, hostNames: ['tribo.monitoring.svc'], ...options });
+    const ask = async (host: string) => {
+      const asked = request(`${server.url}/metrics`, { headers: { host } }).end();
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+      answer.resume();
+      return answer.statusCode;
+    };
+    expect(await Promise.all(['10.1.2.3', 'localhost:1', 'tribo.monitoring.svc'].map(ask))).toEqual([200, 200, 200]);
+    expect(await ask('attacker.example')).toBe(421);
   });
 
   it('names the port that is taken, and where to change it', async () => {

@@ -37,6 +37,7 @@ export type Problem = z.infer<typeof problemSchema>;
 /** Status and title of each problem type. */
 export const PROBLEM_TYPES = {
   'malformed-request': { status: 400, title: 'Not an HTTP request' },
+  'misdirected-request': { status: 421, title: 'This server is not known by that name' },
   'request-timeout': { status: 408, title: 'The request took too long to come' },
   'headers-too-large': { status: 431, title: 'The headers are too large' },
   'malformed-json': { status: 400, title: 'The body is not JSON' },

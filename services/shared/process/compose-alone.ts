@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import { systemClock } from '#core/clock.ts';
 import type { Configuration } from '../config/settings.ts';
 import { serveOperation } from '../http/operation-server.ts';
+import { hostNamesOf } from '../config/addresses.ts';
 import { Readiness, type ReadinessCheck } from '../http/readiness.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Certificates } from '../tls/certificates.ts';
@@ -21,7 +22,7 @@ export interface ReadyService extends RunningService {
 
 /** What a process has besides its service; closed last. */
 interface OwnRuntime extends RunningService {
-  readonly configuration: Pick<Configuration, 'dataDir' | 'operationPort'>;
+  readonly configuration: Pick<Configuration, 'dataDir' | 'operationPort' | 'hostNames'>;
   readonly logger: Logger;
   readonly metrics: Registry;
   /** Where it has servers for devices or people. */
@@ -58,7 +59,14 @@ export async function composeAlone<Runtime extends OwnRuntime, Service extends R
     const service = await start(runtime);
     parts.defer(() => service.close());
     const readiness = new Readiness(service.readiness, systemClock, service.attention);
-    const operation = parts.use(await serveOperation({ port: configuration.operationPort, readiness, metrics }));
+    const operation = parts.use(
+      await serveOperation({
+        port: configuration.operationPort,
+        hostNames: hostNamesOf(configuration),
+        readiness,
+        metrics,
+      }),
+    );
     const address = { pid: process.pid, ...processOf(process.pid), operationUrl: operation.url, ...addressOf(service) };
     parts.defer(publishAddress(configuration.dataDir, name, address));
     logger.info({ url: operation.url }, 'health and metrics');
