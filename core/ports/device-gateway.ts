@@ -24,6 +24,11 @@ export interface DeviceGateway {
    * resource_exhausted where too many wait for it; invalid_argument for one that is too large or has expired.
    */
   sendCommand(machine: MachineKey, command: DeviceCommand, options?: CallOptions): Promise<void>;
+  /**
+   * Why what devices send does not come in for the moment, in words for an operator; undefined while it does. Absent where devices connect to
+   * the gateway itself.
+   */
+  problem?(): string | undefined;
   /** Stops accepting, acknowledges what is durable, closes connections. */
   close(): Promise<void>;
 }

@@ -61,7 +61,7 @@ export interface RunningIngestion<Gateway extends DeviceGateway> extends Running
   readonly intake: DeviceIntake;
   readonly gateway: Gateway;
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
-  /** Which kind of message is refused while the other is taken. */
+  /** Which kind of message is refused while the other is taken, and why none comes from devices. */
   readonly attention: Readonly<Record<string, ReadinessCheck>>;
   /** Messages and connections turned away without an acknowledgement, by tenant. */
   readonly refused: () => ReadonlyMap<TenantId, number>;
@@ -116,6 +116,7 @@ export async function startIngestion<Gateway extends DeviceGateway>(
     attention: {
       'back-pressure': () => (intake.isReady() ? refusals(intake) : undefined),
       samples: () => intake.samplesProblem(),
+      devices: () => gateway.problem?.(),
     },
     refused: () => refusedByTenant(intake),
     close: async () => {

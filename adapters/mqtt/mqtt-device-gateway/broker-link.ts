@@ -23,10 +23,16 @@ export class BrokerLink {
   readonly #closing = new AbortController();
   #connection: BrokerConnection | undefined;
   #reconnecting: Promise<void> | undefined;
+  #problem: string | undefined;
 
   constructor(config: MqttDeviceGatewayConfig, options: BrokerLinkOptions) {
     this.#config = config;
     this.#options = options;
+  }
+
+  /** Why there is no connection where there was one; undefined while there is. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   /** Connects for the first time. @throws PortError as {@link BrokerConnection.open} */
@@ -58,6 +64,7 @@ export class BrokerLink {
       throw error;
     }
     this.#connection = connection;
+    this.#problem = undefined;
     void connection.ended.then((why) => this.#lost(why));
   }
 
@@ -70,10 +77,15 @@ export class BrokerLink {
     const remedy = isTakenOver
       ? `: another client calls itself ${clientId}, give each gateway a clientId of its own`
       : '';
+    this.#lacks(why, remedy);
     onProblem(`the connection to ${this.#config.url}${remedy}`, why);
     this.#reconnecting = this.#reconnect().catch((error: unknown) => {
       if (!this.#closing.signal.aborted) onProblem(`connecting to ${this.#config.url} again`, error);
     });
+  }
+
+  #lacks(why: unknown, remedy = ''): void {
+    this.#problem = `there is no connection to ${this.#config.url}${remedy}: ${messageOf(why)}`;
   }
 
   async #reconnect(): Promise<void> {
@@ -91,7 +103,10 @@ export class BrokerLink {
       }
     };
     const policy = { maxAttempts: Infinity, firstDelayMs, longestDelayMs };
-    const onRetry = (error: unknown) => this.#options.onProblem(`connecting to ${this.#config.url} again`, error);
+    const onRetry = (error: unknown) => {
+      this.#lacks(error);
+      this.#options.onProblem(`connecting to ${this.#config.url} again`, error);
+    };
     await retry(attempt, policy, { signal, onRetry });
   }
 }

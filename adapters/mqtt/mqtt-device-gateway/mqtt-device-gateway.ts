@@ -78,6 +78,12 @@ export class MqttDeviceGateway implements DeviceGateway {
     await this.#sent.once(machine, command, () => this.#publishCommand(machine, command, devices, options));
   }
 
+  problem(): string | undefined {
+    const { telemetry, waveforms } = this.#running ?? {};
+    const why = telemetry?.problem ?? waveforms?.problem;
+    return why === undefined ? undefined : `what devices send waits at their broker: ${why}`;
+  }
+
   close(): Promise<void> {
     return this.#life.close();
   }

@@ -42,7 +42,7 @@ interface FaultyGoogleSite extends FaultySite {
 
 async function start(): Promise<FaultyGoogleSite> {
   const [pubsub, gcs] = [Pstest.start(), FakeGcs.start()];
-  let parts: Omit<FaultyGoogleSite, keyof Site> | undefined;
+  let parts: Omit<FaultyGoogleSite, keyof Site | 'everyMs'> | undefined;
   const starting = [
     ...([pubsub, gcs, Mosquitto.start(), PostgresOnAWire.start(), checkpoints()] as const),
     pubsub.then(({ endpoint }) => TcpFaults.start({ port: Number(endpoint.split(':')[1]) })),
@@ -69,7 +69,8 @@ async function start(): Promise<FaultyGoogleSite> {
       },
     };
   });
-  return { ...site, ...parts! };
+  // The peer gives a lane's next event only once the one before is acknowledged.
+  return { ...site, ...parts!, everyMs: 1000 };
 }
 
 /** Where who watches from outside keeps how far it is. */

@@ -7,6 +7,8 @@ import type { Site } from './site.ts';
 /** A site whose platform reaches its peers over wires that can fail. */
 export interface FaultySite extends Site {
   readonly postgres: PostgresOnAWire;
+  /** How often a device sends that waits for each acknowledgement, where a peer is far slower than its service. */
+  readonly everyMs?: number;
   /** The site's stream as somebody else reads it who is not troubled by the faults, or gets over them. */
   openStream(): Promise<EventStream>;
 }

@@ -28,7 +28,8 @@ const BY_HTTP = 'by-http';
 /** Devices that have many messages under way; at the platform's own broker they do not send them again. */
 const BULK = ['bulk-1', 'bulk-2'];
 const BULK_METRICS = ['load'];
-const IN_TURN = { atOnce: 1, everyMs: 100 };
+const EVERY_MS = 100;
+const WAVEFORM_EVERY_MS = 500;
 const SEVERAL: Pace = { atOnce: 20, everyMs: 200 };
 const SENSOR = 'de';
 const FORM = { sampleRateHz: 25_600, unit: 'g', encoding: 'i16le', scale: 0.001, rpm: 1480 } as const;
@@ -57,6 +58,7 @@ export function describePlatformUnderFaults<Place extends FaultySite>({
     let watch: LedgerWatch;
     let store: ReturnType<typeof connectPort<TimeSeriesStore>>;
     const key = (machine: string) => machineKey(TENANT as TenantId, SITE as SiteId, machine as MachineId);
+    const inTurn = (): Pace => ({ atOnce: 1, everyMs: site.everyMs ?? EVERY_MS });
     const alarmsOf = async (machine: string) =>
       (await platform.api.request<{ items: readonly AlarmView[] }>('GET', `/v1/alarms?machine=${machine}&site=${SITE}`))
         .items;
@@ -109,11 +111,11 @@ export function describePlatformUnderFaults<Place extends FaultySite>({
     async function startDevices(): Promise<void> {
       const [fan, pump, ...bulk] = await platform.addDevices(machines, machines.length);
       const gateway = site.gateway ?? ownBroker(platform.mqttPort);
+      const waveformsInTurn = { atOnce: 1, everyMs: Math.max(WAVEFORM_EVERY_MS, inTurn().everyMs) };
       const connecting = (login: DeviceLogin) => () => gateway.connect(login);
-      devices.set(FAN, new ResendingDevice(connecting(fan!), readings(FAN, fan), IN_TURN));
-      const slowly = { ...IN_TURN, everyMs: 500 };
-      devices.set(PUMP, new ResendingDevice(connecting(pump!), waveforms(pump!, gateway), slowly));
-      devices.set(BY_HTTP, new ResendingDevice(toHttp(platform, BY_HTTP), readings(BY_HTTP), IN_TURN));
+      devices.set(FAN, new ResendingDevice(connecting(fan!), readings(FAN, fan), inTurn()));
+      devices.set(PUMP, new ResendingDevice(connecting(pump!), waveforms(pump!, gateway), waveformsInTurn));
+      devices.set(BY_HTTP, new ResendingDevice(toHttp(platform, BY_HTTP), readings(BY_HTTP), inTurn()));
       opened.defer(stopDevices);
       if (!site.gateway) await startBulkLoad(bulk.slice(0, BULK.length));
       else
@@ -191,7 +193,7 @@ export function describePlatformUnderFaults<Place extends FaultySite>({
         const fault = await begin(site);
         const began = performance.now();
         try {
-          devices.set(oven, new ResendingDevice(toHttp(platform, oven), readings(oven), IN_TURN));
+          devices.set(oven, new ResendingDevice(toHttp(platform, oven), readings(oven), inTurn()));
           if (told) await untilTold(told);
           else {
             await untilUnderLoad();
