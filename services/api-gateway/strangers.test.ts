@@ -57,8 +57,8 @@ describe('what is no HTTP request', () => {
 });
 
 describe('a page of somebody else that has a browser ask this machine under its own name', () => {
-  const ask = async (path: string, host: string, { gateway } = platform) => {
-    const answer = await exchange(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, { gateway });
+  const ask = async (path: string, host: string, at = platform) => {
+    const answer = await exchange(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, at);
     return { status: Number(answer.split(' ', 2)[1]), answer };
   };
 

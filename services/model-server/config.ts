@@ -19,6 +19,8 @@ const schema = z.strictObject({
   uploads: z.enum(['on', 'off']).default('on'),
   /** Models in memory, those of the location included; of those that came with requests the least recently used is closed beyond it. */
   maxModels: whole(1, 100_000).default(1024),
+  /** Of the artifacts of all models in memory together. */
+  maxModelBytes: whole(1024, 16_384 * MIB).default(64 * MIB),
   maxBodyBytes: whole(1024, 256 * MIB).default(32 * MIB),
   /** Requests that are being read or worked on; one more is refused. */
   maxRequests: whole(1, 1000).default(32),
@@ -35,6 +37,7 @@ const FLAGS = {
   models: 'models',
   uploads: 'uploads',
   'max-models': 'maxModels',
+  'max-model-bytes': 'maxModelBytes',
   'max-body-bytes': 'maxBodyBytes',
   'max-requests': 'maxRequests',
 } as const;

@@ -239,7 +239,7 @@ describe('a model server', () => {
 });
 
 describe('the models in memory', () => {
-  const unbounded = { uploads: 'on' } as const;
+  const unbounded = { uploads: 'on', maxModelBytes: Number.MAX_SAFE_INTEGER } as const;
   const ask = (artifact: Uint8Array) => ({ model: sha256Of(artifact), artifact });
   const known = (artifact: Uint8Array) => ({ model: sha256Of(artifact) });
   const score = async (loaded: LoadedModel) => (await loaded.infer([Float64Array.of(1, 2)])).scores[0];
@@ -260,6 +260,32 @@ describe('the models in memory', () => {
     await expect(models.use(known(artifactOf(2)), score)).rejects.toMatchObject({ code: 'not_found' });
     expect(await models.use({}, score)).toBe(3);
     expect(models.size).toBe(3);
+  });
+
+  it('are bounded in bytes, too: as many of the least recently used go as the next one needs', async () => {
+    await using inference = new OnnxModelInference({ maxLoadedModels: 9 });
+    const small = artifactOf(1);
+    const maxModelBytes = 3 * small.byteLength;
+    const models = new ServedModels(inference, { uploads: 'on', maxModels: 9, maxModelBytes });
+    const others = [2, 3].map(artifactOf);
+    for (const artifact of [small, ...others]) await models.use(ask(artifact), score);
+    expect(models.size).toBe(3);
+    await models.use(ask(artifactOf(4)), score);
+    expect(models.size).toBe(3);
+    await expect(models.use(known(small), score)).rejects.toMatchObject({ code: 'not_found' });
+    await models.use(known(others[0]!), () =>
+      models.use(known(others[1]!), () =>
+        models.use(known(artifactOf(4)), () =>
+          expect(models.use(ask(small), score)).rejects.toMatchObject({
+            code: 'resource_exhausted',
+            message: expect.stringContaining('--max-model-bytes'),
+          }),
+        ),
+      ),
+    );
+    const tiny = new ServedModels(inference, { uploads: 'on', maxModels: 9, maxModelBytes: small.byteLength - 1 });
+    await expect(tiny.use(ask(small), score)).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(tiny.size).toBe(0);
   });
 
   it('are loaded once for requests that come together, and again after a load that failed', async () => {

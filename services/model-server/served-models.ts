@@ -12,24 +12,27 @@ export interface DeployedArtifact {
 interface Entry {
   readonly loading: Promise<LoadedModel>;
   readonly isDeployed: boolean;
+  /** Of its artifact. */
+  readonly bytes: number;
   users: number;
+}
+
+interface Limits {
+  readonly maxModels: number;
+  /** Of the artifacts of the models in memory together: what the runtime makes of one is a multiple of it. */
+  readonly maxModelBytes: number;
+  /** Whether a model may come with a request. */
+  readonly uploads: 'on' | 'off';
 }
 
 /** The models in memory, each by the SHA-256 of its artifact: those that were deployed stay, of the others the least recently used goes. */
 export class ServedModels {
   readonly #inference: ModelInference;
-  readonly #limits: { readonly maxModels: number; readonly uploads: 'on' | 'off' };
+  readonly #limits: Limits;
   /** In order of use, the least recent first. */
   readonly #entries = new Map<string, Entry>();
 
-  constructor(
-    inference: ModelInference,
-    limits: {
-      readonly maxModels: number;
-      /** Whether a model may come with a request. */
-      readonly uploads: 'on' | 'off';
-    },
-  ) {
+  constructor(inference: ModelInference, limits: Limits) {
     this.#inference = inference;
     this.#limits = limits;
   }
@@ -90,8 +93,8 @@ export class ServedModels {
   }
 
   #add(sha256: string, artifact: Uint8Array, isDeployed: boolean): Entry {
-    const loading = this.#makeRoom().then(() => this.#inference.load(artifact));
-    const entry = { loading, isDeployed, users: 0 };
+    const loading = this.#makeRoom(artifact.byteLength).then(() => this.#inference.load(artifact));
+    const entry = { loading, isDeployed, bytes: artifact.byteLength, users: 0 };
     this.#entries.set(sha256, entry);
     loading.catch(() => {
       if (this.#entries.get(sha256) === entry) this.#entries.delete(sha256);
@@ -99,21 +102,53 @@ export class ServedModels {
     return entry;
   }
 
-  async #makeRoom(): Promise<void> {
-    if (this.#entries.size < this.#limits.maxModels) return;
-    const idle = [...this.#entries].find(([, { isDeployed, users }]) => !isDeployed && users === 0);
-    if (!idle)
-      throw new PortError(
+  /** For one more of that size. What is in memory changes before this waits for anything. */
+  async #makeRoom(bytes: number): Promise<void> {
+    const going: Entry[] = [];
+    while (!this.#hasRoomFor(bytes)) {
+      const idle = [...this.#entries].find(([, { isDeployed, users }]) => !isDeployed && users === 0);
+      if (!idle) {
+        await closeAll(going);
+        throw this.#isFull(bytes);
+      }
+      this.#entries.delete(idle[0]);
+      going.push(idle[1]);
+    }
+    await closeAll(going);
+  }
+
+  #hasRoomFor(bytes: number): boolean {
+    const { maxModels, maxModelBytes } = this.#limits;
+    return this.#entries.size < maxModels && this.#bytes + bytes <= maxModelBytes;
+  }
+
+  get #bytes(): number {
+    return [...this.#entries.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  #isFull(bytes: number): PortError {
+    const { maxModels, maxModelBytes } = this.#limits;
+    if (this.#entries.size >= maxModels)
+      return new PortError(
         'resource_exhausted',
         `${this.#entries.size} models are in memory and in use: try again, or raise --max-models`,
       );
-    this.#entries.delete(idle[0]);
-    const [, { loading }] = idle;
-    await loading.then(
-      (loaded) => loaded.close(),
-      () => undefined,
+    return new PortError(
+      bytes > maxModelBytes ? 'invalid_argument' : 'resource_exhausted',
+      `a model of ${bytes} bytes does not fit beside ${this.#bytes} bytes of models in use, within ${maxModelBytes}: ${bytes > maxModelBytes ? '' : 'try again, or '}raise --max-model-bytes`,
     );
   }
+}
+
+async function closeAll(entries: readonly Entry[]): Promise<void> {
+  await Promise.all(
+    entries.map(({ loading }) =>
+      loading.then(
+        (loaded) => loaded.close(),
+        () => undefined,
+      ),
+    ),
+  );
 }
 
 function sha256Of(bytes: Uint8Array): string {

@@ -428,6 +428,21 @@ describe('a status that a mapping has come at QoS 1', () => {
   );
 });
 
+describe('a broker that is away', () => {
+  it('is told of, by its address and what is wrong, until the gateway has its sessions again', async () => {
+    const world = await openWorld();
+    const { gateway } = await started(world, 'gateway-1', QUICK);
+    expect(gateway.problem()).toBeUndefined();
+    await world.broker.stop();
+    await until(() => gateway.problem()?.includes('ECONNREFUSED') === true, 'the gateway says that nobody answers');
+    expect(gateway.problem()).toMatch(
+      /^what devices send waits at their broker: there is no connection to mqtts:\/\/127/,
+    );
+    await world.broker.restart();
+    await until(() => gateway.problem() === undefined, 'the gateway has its sessions again');
+  });
+});
+
 describe('commands', () => {
   const command = { id: 'c-1', payload: Buffer.from('stop'), expiresAtMs: Date.now() + HOUR_MS };
 

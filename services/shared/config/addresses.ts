@@ -59,7 +59,7 @@ export function certificateProblem(chain: string, host: string): string | undefi
 }
 
 /** The further names that a platform is known by. */
-export function hostNamesOf({ hostNames }: Pick<Configuration, 'hostNames'>): readonly string[] {
+export function hostNamesOf({ hostNames }: Partial<Pick<Configuration, 'hostNames'>>): readonly string[] {
   return hostNames?.split(',') ?? [];
 }
 

@@ -1,8 +1,8 @@
 import type { Registry } from 'prom-client';
 import { systemClock } from '#core/clock.ts';
+import { hostNamesOf } from '../config/addresses.ts';
 import type { Configuration } from '../config/settings.ts';
 import { serveOperation } from '../http/operation-server.ts';
-import { hostNamesOf } from '../config/addresses.ts';
 import { Readiness, type ReadinessCheck } from '../http/readiness.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Certificates } from '../tls/certificates.ts';
@@ -22,7 +22,7 @@ export interface ReadyService extends RunningService {
 
 /** What a process has besides its service; closed last. */
 interface OwnRuntime extends RunningService {
-  readonly configuration: Pick<Configuration, 'dataDir' | 'operationPort' | 'hostNames'>;
+  readonly configuration: Pick<Configuration, 'dataDir' | 'operationPort'> & Partial<Pick<Configuration, 'hostNames'>>;
   readonly logger: Logger;
   readonly metrics: Registry;
   /** Where it has servers for devices or people. */
