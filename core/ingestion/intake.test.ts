@@ -92,8 +92,10 @@ function telemetry(body: unknown, machine: MachineKey = PRESS): DeviceMessage {
   return { tenant: TENANT, machine, sender: 'press-7', content: { kind: 'telemetry', payload } };
 }
 
+const FLOATS = Float32Array.from({ length: 16 }, (_, at) => at / 2 - 3);
+
 function waveform(body: Record<string, unknown>): DeviceMessage {
-  const samples = Buffer.from(Float32Array.of(1, -2, 3.5, 0).buffer).toString('base64');
+  const samples = Buffer.from(FLOATS.buffer).toString('base64');
   const full = { ts: NOW_MS, sampleRateHz: 25_600, unit: 'g', encoding: 'f32le', samples, ...body };
   const content = {
     kind: 'waveform-json',
@@ -579,10 +581,10 @@ describe('a waveform', () => {
     const [event] = world.stream.events('raw-waveform');
     expect(event).toMatchObject({ kind: 'waveform', eventId: 'waveform/de-horizontal/w-1', items: 1 });
     const reference = JSON.parse(Buffer.from(event?.payload ?? []).toString()) as WaveformReference;
-    expect(reference).toMatchObject({ ts: NOW_MS, sampleCount: 4, rpm: 1797, objectKey: key });
+    expect(reference).toMatchObject({ ts: NOW_MS, sampleCount: 16, rpm: 1797, objectKey: key });
     expect(reference.objectKey).toMatch(WAVEFORM_KEY);
     const { description, samples } = parseWaveformObject((await world.objects.get(reference.objectKey))!);
-    expect([...samples]).toEqual([1, -2, 3.5, 0]);
+    expect([...samples]).toEqual([...FLOATS]);
     const { objectKey: _where, ...described } = reference;
     expect(description).toMatchObject({ ...described, tenant: 'acme', site: 'akron', machine: 'press-7' });
   });
@@ -696,13 +698,13 @@ describe('a waveform', () => {
 });
 
 describe('a waveform in parts', () => {
-  const floats = Float32Array.from({ length: 9 }, (_, i) => i);
+  const floats = Float32Array.from({ length: 18 }, (_, i) => i);
   const part = (number: number, change: Record<string, unknown> = {}) =>
     waveform({
       id: 'w-1',
       part: number,
       parts: 3,
-      samples: Buffer.from(floats.slice(3 * number - 3, 3 * number).buffer).toString('base64'),
+      samples: Buffer.from(floats.slice(6 * number - 6, 6 * number).buffer).toString('base64'),
       ...change,
     });
   const stored = async (world: World) => {
@@ -812,7 +814,10 @@ describe('a waveform in parts', () => {
   it('without an id is another waveform when it comes with the same time and other samples', async () => {
     const world = await open();
     for (const number of [1, 2, 3]) await world.intake.accept(part(number, { id: undefined }));
-    const others = { id: undefined, samples: Buffer.from(Float32Array.of(7, 8, 9).buffer).toString('base64') };
+    const others = {
+      id: undefined,
+      samples: Buffer.from(Float32Array.of(7, 8, 9, 10, 11, 12).buffer).toString('base64'),
+    };
     await world.intake.accept(part(1, others));
     await world.intake.accept(part(2, others));
     expect(await world.intake.accept(part(3, others))).toMatchObject({ accepted: 1 });

@@ -30,6 +30,7 @@ export const REJECTION_CODES = [
   'invalid_base64',
   'invalid_part',
   'truncated_samples',
+  'too_few_samples',
   'incomplete_waveform',
   'too_many_open_waveforms',
 ] as const;

@@ -4,7 +4,7 @@ import { readWaveformJson, readWaveformRaw, refuseSamples, MAX_WAVEFORM_BYTES } 
 
 const NOW_MS = Date.parse('2026-11-21T01:00:00.000Z');
 const RULES = { nowMs: NOW_MS, maxAheadMs: 300_000, acceptAgeMs: 7 * 86_400_000, imported: false };
-const SAMPLES = Buffer.from(Float32Array.of(1, -2, 3.5, 0).buffer);
+const SAMPLES = Buffer.from(Float32Array.from({ length: 16 }, (_, at) => [1, -2, 3.5, 0][at % 4]!).buffer);
 const GOOD = {
   id: 'w-1',
   ts: '2026-11-21T01:00:00.000Z',
@@ -33,7 +33,7 @@ describe('a waveform as JSON', () => {
   });
 
   it('gives back any samples that were sent', () => {
-    const samples = fc.uint8Array({ minLength: 2, maxLength: 600 }).map((bytes) => bytes.subarray(bytes.length % 2));
+    const samples = fc.uint8Array({ minLength: 32, maxLength: 600 }).map((bytes) => bytes.subarray(bytes.length % 2));
     fc.assert(
       fc.property(samples, (bytes) => {
         const read = readJson({ encoding: 'i16le', scale: 0.002, samples: Buffer.from(bytes).toString('base64') });
@@ -51,6 +51,7 @@ describe('a waveform as JSON', () => {
     ['padding in the middle', { samples: 'AA==AAAA' }, 'invalid_base64'],
     ['samples that are no text', { samples: [1, 2, 3] }, 'invalid_base64'],
     ['no samples', { samples: '' }, 'truncated_samples'],
+    ['fewer samples than have a spectrum', { samples: SAMPLES.subarray(4).toString('base64') }, 'too_few_samples'],
     ['a sample that is NaN', { samples: Buffer.from(Float32Array.of(1, NaN).buffer).toString('base64') }, 'not_finite'],
     [
       'an infinite sample',

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Rejection } from '../domain/reading.ts';
 import { BYTES_PER_SAMPLE, type WaveformEncoding } from '../domain/waveform.ts';
+import { MIN_SAMPLES } from '../features/waveform.ts';
 import { admitId, admitTimestamp, type AdmissionRules } from './admission-rules.ts';
 import { quote, rejection } from './rejection.ts';
 import { isUnitText } from '../domain/units.ts';
@@ -105,6 +106,11 @@ export function refuseSamples(bytes: Uint8Array, encoding: WaveformEncoding): Re
         );
       }
     }
+  }
+  const samples = bytes.length / width;
+  if (samples < MIN_SAMPLES) {
+    const detail = `a waveform has at least ${MIN_SAMPLES} samples, got ${samples}: record for longer, or send readings`;
+    return rejection('too_few_samples', '/samples', detail);
   }
   return undefined;
 }

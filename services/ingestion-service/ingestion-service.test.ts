@@ -101,7 +101,7 @@ async function rejections(stream: StreamName): Promise<string[]> {
 }
 
 const telemetry = (change: object = {}) => JSON.stringify({ ts: Date.now(), metrics: { temperature: 61 }, ...change });
-const samples = Buffer.from(Float32Array.of(1, 2, 3, 4).buffer);
+const samples = Buffer.from(Float32Array.from({ length: 16 }, (_, at) => at + 1).buffer);
 const waveform = (change: object = {}) =>
   JSON.stringify({
     ...{ ts: Date.now(), sampleRateHz: 25_600, unit: 'g', encoding: 'f32le' },
@@ -149,6 +149,7 @@ describe('bad input through the gateway is acknowledged, rejected by name, and h
       waveform({ samples: samples.toString('base64').slice(0, -3) }),
       'truncated_samples /samples',
     ],
+    ['too few samples', waveform({ samples: samples.subarray(4).toString('base64') }), 'too_few_samples /samples'],
     ['an odd byte count', waveform({ samples: samples.subarray(1).toString('base64') }), 'truncated_samples /samples'],
     ['zero sample rate', waveform({ sampleRateHz: 0 }), 'invalid_sample_rate /sampleRateHz'],
     ['a negative sample rate', waveform({ sampleRateHz: -1 }), 'invalid_sample_rate /sampleRateHz'],
@@ -316,7 +317,7 @@ describe('waveforms', () => {
     await Promise.all(parts);
     const stored = await events('raw-waveform');
     expect(stored.map(({ kind, items }) => [kind, items])).toEqual([['waveform', 1]]);
-    expect(jsonOf(stored[0])).toMatchObject({ ts, sampleCount: 256 });
+    expect(jsonOf(stored[0])).toMatchObject({ ts, sampleCount: 1024 });
   });
 });
 

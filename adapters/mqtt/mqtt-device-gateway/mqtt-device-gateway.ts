@@ -2,12 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '#core/clock.ts';
 import { retry } from '#core/delivery/retry.ts';
 import { machineRef, type DeviceId, type MachineKey, type TenantId } from '#core/domain/ids.ts';
-import { isRetryable, messageOf, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import { messageOf, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { DeviceAccess } from '#core/ingestion/device-access.ts';
 import { DeviceBindings } from '#core/ingestion/device-bindings.ts';
 import { onlineOf } from '#core/ingestion/device-status.ts';
 import type { RefusalReason } from '#core/ingestion/intake-counters.ts';
-import { offerAgain } from '#core/ingestion/offer-again.ts';
 import type {
   DeviceCommand,
   DeviceGateway,
@@ -20,12 +19,12 @@ import type {
 import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
 import { SentCommands } from '../../sent-commands.ts';
 import { StartedOnce } from '../../started-once.ts';
-import { waitFor } from '../../wait-for.ts';
 import { Admission } from './admission.ts';
 import type { BrokerMessage } from './broker-connection.ts';
 import { BrokerLink } from './broker-link.ts';
 import type { MqttDeviceGatewayConfig } from './config.ts';
 import { DeviceTopics, OWN_STATUS, type OwnedTopic } from './device-topics.ts';
+import { OrderedOffers } from './ordered-offers.ts';
 
 export interface MqttDeviceGatewayDependencies extends GatewayHooks {
   readonly devices: DeviceRegistry;
@@ -47,10 +46,6 @@ export class MqttDeviceGateway implements DeviceGateway {
   readonly #sent: SentCommands;
   readonly #life = new StartedOnce('a gateway', () => this.#end());
   #running: Running | undefined;
-  /** Messages at intake. */
-  #underWay = 0;
-  /** Of these, those that it refused and that are offered again. */
-  #held = 0;
 
   constructor(config: MqttDeviceGatewayConfig, dependencies: MqttDeviceGatewayDependencies) {
     this.#config = config;
@@ -100,7 +95,9 @@ export class MqttDeviceGateway implements DeviceGateway {
       ...[`${ANY_MACHINE}/telemetry`, ...(mapping?.topics ?? [])].map(shared),
     ]);
     const waveforms = this.#link('waveform', maxInFlightWaveforms, [shared(`${ANY_MACHINE}/waveform/+`)]);
-    this.#running = { intake, presence, bindings, telemetry, waveforms };
+    const { offerAgainMs } = this.#config;
+    const offers = new OrderedOffers({ intake, offerAgainMs, closing: this.#life.closing, onProblem });
+    this.#running = { offers, presence, bindings, telemetry, waveforms };
     for (const link of [telemetry, waveforms]) await link.open({ signal });
   }
 
@@ -110,7 +107,7 @@ export class MqttDeviceGateway implements DeviceGateway {
     running.bindings.close();
     const { clock } = this.#dependencies;
     const untilMs = clock.monotonicMs() + this.#config.drainMs;
-    while (this.#underWay > this.#held && clock.monotonicMs() < untilMs) await delay(DRAIN_POLL_MS);
+    while (running.offers.atIntake > 0 && clock.monotonicMs() < untilMs) await delay(DRAIN_POLL_MS);
     // Acknowledgements are written after the messages of a turn are settled.
     await new Promise((resolve) => setImmediate(resolve));
     await Promise.all([running.telemetry.close(), running.waveforms.close()]);
@@ -211,49 +208,10 @@ export class MqttDeviceGateway implements DeviceGateway {
   }
 
   /** Ends in an acknowledgement to the broker, or in none where the message comes again or the gateway closes: never in one for what is not durable. */
-  #take(message: DeviceMessage, { acknowledge, comesAgain = this.#life.closing }: BrokerMessage): void {
-    const { intake } = this.#running!;
-    this.#underWay++;
-    const accepted = intake.accept(message).then(
-      () => true,
-      (refusal: unknown) => this.#hold(message, refusal, comesAgain),
-    );
-    void accepted.then((isDurable) => {
+  #take(message: DeviceMessage, { acknowledge, comesAgain }: BrokerMessage): void {
+    void this.#running!.offers.offer(message, comesAgain).then((isDurable) => {
       if (isDurable) acknowledge();
-      this.#underWay--;
     });
-  }
-
-  /** Offers a message that intake refused again, until it is accepted (true), or nobody waits for that or the gateway closes (false). */
-  async #hold(message: DeviceMessage, refusal: unknown, over: AbortSignal): Promise<boolean> {
-    this.#held++;
-    const { intake } = this.#running!;
-    // Else a message that comes again would be kept for as long as intake takes none.
-    const offered: DeviceIntake = {
-      accept: (again) => intake.accept(again),
-      isReady: (kind) => intake.isReady(kind),
-      whenReady: (kind) => waitFor(intake.whenReady(kind), over),
-    };
-    let error = refusal;
-    try {
-      for (;;) {
-        const [isPassing, { offerAgainMs }] = [isRetryable(error), this.#config];
-        if (!isPassing) this.#dependencies.onProblem(`taking a message of ${message.sender}`, error);
-        const offering = {
-          refusal: isPassing ? error : new PortError('unavailable', messageOf(error), { cause: error }),
-          everyMs: isPassing ? offerAgainMs : STUBBORN_REFUSAL_MS,
-          isOver: () => this.#life.closing.aborted || over.aborted,
-        };
-        try {
-          return await offerAgain(offered, message, offering);
-        } catch (next) {
-          if (over.aborted) return false;
-          error = next;
-        }
-      }
-    } finally {
-      this.#held--;
-    }
   }
 
   async #publishCommand(
@@ -283,7 +241,7 @@ export class MqttDeviceGateway implements DeviceGateway {
 }
 
 interface Running {
-  readonly intake: DeviceIntake;
+  readonly offers: OrderedOffers;
   readonly presence: PresenceListener;
   readonly bindings: DeviceBindings;
   readonly telemetry: BrokerLink;
@@ -292,8 +250,6 @@ interface Running {
 
 const ANY_MACHINE = 'tribo/v1/+/+/+';
 const UNTIL_IT_ANSWERS = { maxAttempts: Infinity, firstDelayMs: 100, longestDelayMs: 5000 };
-/** An error that does not say that it will pass may need somebody to set it right. */
-const STUBBORN_REFUSAL_MS = 5000;
 /** Of a message expiry interval (MQTT 5.0, 3.3.2.3.3). */
 const MAX_EXPIRY_S = 4_294_967_295;
 const DRAIN_POLL_MS = 5;

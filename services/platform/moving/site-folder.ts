@@ -70,7 +70,7 @@ export class SiteFolderError extends Error {
 export class SiteWriter implements AsyncDisposable {
   readonly head: SiteHead;
   readonly #folder: string;
-  readonly #log: FileHandle;
+  readonly #list: PartList;
   /** What earlier calls of the command have made, by path. */
   readonly #known: ReadonlyMap<string, SitePart>;
   readonly #isWhole: boolean;
@@ -90,20 +90,20 @@ export class SiteWriter implements AsyncDisposable {
     await cutTornLine(join(folder, PARTS));
     const known = new Map<string, SitePart>();
     for await (const part of partsOf(folder)) known.set(part.path, part);
-    const log = await open(join(folder, PARTS), 'a', 0o600);
-    return new SiteWriter(folder, head, log, known, existsSync(join(folder, END)));
+    const list = await PartList.open(join(folder, PARTS));
+    return new SiteWriter(folder, head, list, known, existsSync(join(folder, END)));
   }
 
   private constructor(
     folder: string,
     head: SiteHead,
-    log: FileHandle,
+    list: PartList,
     known: ReadonlyMap<string, SitePart>,
     isWhole: boolean,
   ) {
     this.head = head;
     this.#folder = folder;
-    this.#log = log;
+    this.#list = list;
     this.#known = known;
     this.#isWhole = isWhole;
     this.#size = [...known.values()].reduce(withPart, NO_PARTS);
@@ -134,8 +134,7 @@ export class SiteWriter implements AsyncDisposable {
     const part: SitePart = { path, kind, rows, ...(await sealFile(draft, () => undefined)) };
     await rename(draft, file);
     await syncFolder(dirname(file));
-    await this.#log.appendFile(`${JSON.stringify(part)}\n`);
-    await this.#log.datasync();
+    await this.#list.append(part);
     this.#size = withPart(this.#size, part);
     return true;
   }
@@ -150,7 +149,48 @@ export class SiteWriter implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#log.close();
+    await this.#list.close();
+  }
+}
+
+/** The lines of {@link PARTS}: one that a full disk tore is cut off before the next is written. */
+class PartList {
+  readonly #file: FileHandle;
+  /** Of whole lines that are on the disk. */
+  #bytes: number;
+  #mayBeTorn = false;
+  #last: Promise<void> = Promise.resolve();
+
+  static async open(path: string): Promise<PartList> {
+    const file = await open(path, 'a', 0o600);
+    return new PartList(file, (await file.stat()).size);
+  }
+
+  private constructor(file: FileHandle, bytes: number) {
+    this.#file = file;
+    this.#bytes = bytes;
+  }
+
+  /** One after the other, whoever asks. */
+  append(part: SitePart): Promise<void> {
+    const line = Buffer.from(`${JSON.stringify(part)}\n`);
+    const appended = this.#last.then(() => this.#append(line));
+    this.#last = appended.catch(() => undefined);
+    return appended;
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    await this.#file.close();
+  }
+
+  async #append(line: Buffer): Promise<void> {
+    if (this.#mayBeTorn) await this.#file.truncate(this.#bytes);
+    this.#mayBeTorn = true;
+    await this.#file.appendFile(line);
+    await this.#file.datasync();
+    this.#mayBeTorn = false;
+    this.#bytes += line.length;
   }
 }
 
