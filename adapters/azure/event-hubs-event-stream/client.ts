@@ -180,8 +180,8 @@ class SdkClient implements EventHubsClient {
       else await consumer.close();
       return result;
     } catch (error) {
-      // What is wrong may be its connection, of which nobody knows how long it takes to close.
-      void consumer.close().catch(() => undefined);
+      // What is wrong may be its connection, and theirs, too; nobody knows how long that takes to close.
+      for (const each of [consumer, ...idle.splice(0)]) void each.close().catch(() => undefined);
       throw error;
     }
   }
