@@ -73,6 +73,30 @@ describe('a lane', () => {
     expect(sizes).toEqual([9, 4]);
   });
 
+  it('fails what waits behind a request that failed, which would overtake it', async () => {
+    const sent: string[] = [];
+    const lane = laneThat(async (messages) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (sent.length === 0) {
+        sent.push('refused');
+        throw new PortError('permission_denied', 'the token has expired');
+      }
+      sent.push(...messages.map((message) => decode(message).eventId));
+    });
+    const first = lane.publish([eventOf('a')]);
+    const second = lane.publish([eventOf('b')]);
+    expect(await first).toMatchObject({ durable: 0, error: { code: 'permission_denied' } });
+    expect(await second).toMatchObject({
+      durable: 0,
+      error: { code: 'unavailable', message: expect.stringContaining('the token has expired') },
+    });
+    expect(await Promise.all([lane.publish([eventOf('a')]), lane.publish([eventOf('b')])])).toEqual([
+      { durable: 1 },
+      { durable: 1 },
+    ]);
+    expect(sent).toEqual(['refused', 'a', 'b']);
+  });
+
   it('waits a moment for more before it begins to send', async () => {
     const sizes: number[] = [];
     const lane = laneThat(async (messages) => void sizes.push(messages.length), { gatherMs: 1 });

@@ -4,7 +4,7 @@ import type { Clock } from '#core/clock.ts';
 import { countItems, type PublishedEpoch } from '#core/delivery/accounts/stream-accounts.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
-import { codeOf, type PortErrorCode } from '#core/errors.ts';
+import { codeOf, messageOf, PortError, type PortErrorCode } from '#core/errors.ts';
 import type { OutgoingMessage } from './client.ts';
 import { encode } from './envelope.ts';
 
@@ -49,7 +49,7 @@ export interface Published {
 
 /**
  * One ordering key of a stream, with a numbering of its own: requests one after another, so that events have the order of their numbers, and what
- * is published while one is under way goes together with the next. What was refused leaves its numbers to the next; after a failure that leaves open
+ * is published while one is under way goes together with the next, or fails with it. What was refused leaves its numbers to the next; after a failure that leaves open
  * whether the events are durable, a new epoch begins, so that no number is ever that of two events.
  */
 export class Lane {
@@ -93,8 +93,15 @@ export class Lane {
         this.#waiting.shift();
         call.done.resolve({ durable: call.durable, ...failure });
       }
+      if (failure) this.#failWaiting(failure.error);
     }
     this.#isSending = false;
+  }
+
+  /** They may be of a machine whose event before them failed, and would overtake it. */
+  #failWaiting(cause: unknown): void {
+    const error = new PortError('unavailable', `what was published before it failed: ${messageOf(cause)}`, { cause });
+    for (const { durable, done } of this.#waiting.splice(0)) done.resolve({ durable, error });
   }
 
   async #send(events: readonly MachineEvent[]): Promise<void> {

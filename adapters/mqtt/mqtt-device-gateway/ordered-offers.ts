@@ -15,9 +15,21 @@ export interface OrderedOffersParts {
 }
 
 interface Offer {
+  /** Counted as they come. */
+  readonly number: number;
   readonly message: DeviceMessage;
   readonly comesAgain: AbortSignal | undefined;
   readonly settle: (isDurable: boolean) => void;
+}
+
+/** The messages of one machine and kind. */
+interface Lane {
+  /** Of those that were offered and not answered. */
+  atIntake: number;
+  /** Why one of them was refused; while it is known no further one is offered. */
+  refusal: { readonly error: unknown } | undefined;
+  /** Those that were refused, and what came after the first refusal. */
+  readonly waiting: Offer[];
 }
 
 /** An error that does not say that it will pass may need somebody to set it right. */
@@ -25,13 +37,13 @@ const STUBBORN_REFUSAL_MS = 5000;
 
 /**
  * Offers messages to intake, those of a machine and kind in the order in which they came: the broker has acknowledged them, so that a device sends
- * its next one although intake may still refuse the one before. While some are at intake the next ones wait, and are then offered together.
+ * its next one although intake may still refuse the one before. Once it does, the next ones wait until it is offered again, together with them.
  */
 export class OrderedOffers {
   readonly #parts: OrderedOffersParts;
-  /** Of each machine and kind that has messages at intake, or refused ones: those that are to be offered next. */
-  readonly #waiting = new Map<string, Offer[]>();
+  readonly #lanes = new Map<string, Lane>();
   #atIntake = 0;
+  #offers = 0;
 
   constructor(parts: OrderedOffersParts) {
     this.#parts = parts;
@@ -48,37 +60,42 @@ export class OrderedOffers {
    */
   offer(message: DeviceMessage, comesAgain: AbortSignal | undefined): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const lane = `${message.machine} ${intakeKindOf(message.content)}`;
-    const offer = { message, comesAgain, settle: resolve };
-    const waiting = this.#waiting.get(lane);
-    if (waiting) waiting.push(offer);
-    else void this.#run(lane, [offer]);
+    const name = `${message.machine} ${intakeKindOf(message.content)}`;
+    const lane = this.#lanes.get(name) ?? { atIntake: 0, refusal: undefined, waiting: [] };
+    this.#lanes.set(name, lane);
+    const offer = { number: ++this.#offers, message, comesAgain, settle: resolve };
+    if (lane.refusal) lane.waiting.push(offer);
+    else void this.#offer(name, lane, offer);
     return promise;
   }
 
-  async #run(lane: string, waiting: Offer[]): Promise<void> {
-    this.#waiting.set(lane, waiting);
-    while (waiting.length > 0) {
-      const refusal = await this.#offerAll(waiting.splice(0), waiting);
-      if (refusal) await this.#pause(waiting[0]!, refusal.error);
-      const isOver = refusal !== undefined && this.#parts.closing.aborted;
-      for (const each of waiting.splice(0))
-        if (isOver || each.comesAgain?.aborted === true) each.settle(false);
-        else waiting.push(each);
+  async #offer(name: string, lane: Lane, offer: Offer): Promise<void> {
+    lane.atIntake++;
+    this.#atIntake++;
+    try {
+      await this.#parts.intake.accept(offer.message);
+      offer.settle(true);
+    } catch (error) {
+      lane.refusal ??= { error };
+      lane.waiting.push(offer);
     }
-    this.#waiting.delete(lane);
+    lane.atIntake--;
+    this.#atIntake--;
+    if (lane.atIntake > 0) return;
+    if (lane.refusal) await this.#offerAgain(name, lane, lane.refusal.error);
+    else this.#lanes.delete(name);
   }
 
-  /** In one turn, so that with one that intake refuses it refuses those behind it. Puts back what was refused, and says why the first was. */
-  async #offerAll(offers: readonly Offer[], waiting: Offer[]): Promise<{ readonly error: unknown } | undefined> {
-    this.#atIntake += offers.length;
-    const outcomes = await Promise.allSettled(offers.map(({ message }) => this.#parts.intake.accept(message)));
-    this.#atIntake -= offers.length;
-    const refused = offers.filter((_offer, at) => outcomes[at]!.status === 'rejected');
-    for (const each of offers) if (!refused.includes(each)) each.settle(true);
-    waiting.unshift(...refused);
-    const first = outcomes.find((outcome) => outcome.status === 'rejected');
-    return first && { error: first.reason as unknown };
+  async #offerAgain(name: string, lane: Lane, refusal: unknown): Promise<void> {
+    lane.waiting.sort((left, right) => left.number - right.number);
+    await this.#pause(lane.waiting[0]!, refusal);
+    lane.refusal = undefined;
+    const isOver = this.#parts.closing.aborted;
+    // In one turn: with one that intake refuses it refuses those behind it.
+    for (const each of lane.waiting.splice(0))
+      if (isOver || each.comesAgain?.aborted === true) each.settle(false);
+      else void this.#offer(name, lane, each);
+    if (lane.atIntake === 0) this.#lanes.delete(name);
   }
 
   /** Until the refused one may be offered again, or nobody waits for it. */
