@@ -230,19 +230,24 @@ describe('a slow intake', () => {
     const proxy = await TcpFaults.start({ port: world.broker.platformPort });
     opened.push(proxy);
     const { intake } = await started(world, 'gateway-1', { ...QUICK, url: `mqtts://127.0.0.1:${proxy.port}` });
-    const device = await world.connect('gauge-1');
+    await world.addDevice('gauge-2', undefined, [PUMP]);
+    const [device, other] = [await world.connect('gauge-1'), await world.connect('gauge-2')];
     intake.shut();
     const ids = Array.from({ length: 10 }, (_, i) => `m-${i}`);
     for (const id of ids) await device.publish(PRESS, id);
-    await until(() => intake.offered.length === 10, 'all are refused');
+    // Behind all of them: once it is refused they have come, and wait behind the first.
+    await other.publish(PUMP, 'of another machine');
+    await until(() => intake.offered.length === 2, 'all are refused, or wait');
     proxy.down();
     proxy.up();
-    await until(() => intake.offered.length === 20, 'all come again');
+    await until(() => intake.offered.length === 4, 'all come again');
     intake.open();
-    await until(() => intake.messages.length >= 10, 'all are taken');
+    await until(() => intake.messages.length >= 11, 'all are taken');
     await device.publish(PRESS, 'last');
     await until(() => intake.payloads().includes('last'));
-    expect(intake.payloads()).toEqual([...ids, 'last']);
+    expect(intake.payloads().toSorted()).toEqual([...ids, 'last', 'of another machine'].toSorted());
+    expect(intake.messages.filter(({ machine }) => machine === PRESS)).toHaveLength(11);
+    expect(intake.payloads().filter((id) => id !== 'of another machine')).toEqual([...ids, 'last']);
   });
 
   it('has no more of QoS 0 in memory than the Receive Maximum; the rest is refused and counted', async () => {
