@@ -73,14 +73,3 @@ export function on(wire: HttpFaults, fault: WireFault): BegunFault {
   };
   return { times: () => times, end: () => void (wire.fault = noFault) };
 }
-
-/** Several at once. */
-export function together(...begun: readonly BegunFault[]): BegunFault {
-  return {
-    times: async () =>
-      (await Promise.all(begun.map(({ times }) => times?.() ?? 0))).reduce((sum, each) => sum + each, 0),
-    end: async () => {
-      for (const { end } of begun) await end();
-    },
-  };
-}
