@@ -28,10 +28,10 @@ describe('the hosts that a server is known by', () => {
   });
 
   it('include those of the certificate that is presented now', () => {
-    let certificate: string | undefined;
-    const presenting = new KnownHosts({ certificate: () => certificate });
+    const presented: { certificate?: string } = {};
+    const presenting = new KnownHosts({ certificate: () => presented.certificate });
     expect(presenting.has('tribo.test')).toBe(false);
-    certificate = cert;
+    presented.certificate = cert;
     expect(['tribo.test:8443', 'a.plant.test', 'plant.test', 'other.test'].map((host) => presenting.has(host))).toEqual(
       [true, true, false, false],
     );
