@@ -136,11 +136,12 @@ describe('signing in by the company’s issuer', () => {
   });
 
   it('asks for the code by PKCE, with state and nonce, and for the one redirect URI whatever Host says', async () => {
-    const { headers } = await new Promise<IncomingMessage>((resolve, reject) => {
-      request(place('/v1/sign-in/company'), { headers: { host: 'evil.example' } }, resolve)
-        .on('error', reject)
-        .end();
-    });
+    const askAs = (host: string) =>
+      new Promise<IncomingMessage>((resolve, reject) => {
+        request(place('/v1/sign-in/company'), { headers: { host } }, resolve).on('error', reject).end();
+      });
+    expect((await askAs('evil.example')).statusCode).toBe(421);
+    const { headers } = await askAs('10.9.8.7');
     const { origin, searchParams } = new URL(headers.location!);
     expect(origin).toBe(company.endpoint);
     expect(Object.fromEntries(searchParams)).toEqual({
