@@ -3,8 +3,6 @@ import { openRuntime, type ServiceRuntime } from '#services/shared/composition.t
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { composeAlone, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
 import { ALERTING_PORT } from '#services/shared/rpc/alerting-port.ts';
-import { servePort } from '#services/shared/rpc/port-server.ts';
-import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { startAlertEngine, type RunningAlertEngine } from './alert-engine.ts';
 import { alertEngineConfigSchema } from './config.ts';
 
@@ -15,13 +13,13 @@ export function composeAlertEngine(configuration: Configuration): Promise<Servic
   return composeAlone(NAME, openRuntime(configuration, NAME), startServing);
 }
 
-/** With a socket by which the gateway has dead letters judged again. */
+/** With a port by which the gateway has dead letters judged again. */
 async function startServing(runtime: ServiceRuntime): Promise<RunningAlertEngine> {
   await using opened = new AsyncDisposableStack();
   const service = await wireAlertEngine(runtime);
   opened.defer(() => service.close());
   const { judgeAgain, learning } = service;
-  const server = await servePort(socketPath(runtime.configuration.dataDir, ALERTING_PORT), ALERTING_PORT, {
+  const server = await runtime.links.serve(ALERTING_PORT, {
     judgeAgain,
     learning,
   });

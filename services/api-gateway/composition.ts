@@ -4,6 +4,7 @@ import { isPublished, issuerDocument } from '#adapters/embedded/local-token-issu
 import { issuersProblem, signInIssuersOf, verifierOf } from '#adapters/oidc/issuer-verifiers.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
+import { MergedLiveFeed } from '#core/live/merged-live-feed.ts';
 import type { DeviceIntake } from '#core/ports/device-gateway.ts';
 import { notifiersOf } from '#core/ports/notifier.ts';
 import { streamWith } from '#core/delivery/stream-capabilities.ts';
@@ -13,20 +14,11 @@ import { hostNamesOf, localHost, platformAddresses } from '#services/shared/conf
 import type { ReadinessCheck } from '#services/shared/http/readiness.ts';
 import { observeIntake } from '#services/shared/observability/observed-intake.ts';
 import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
-import { attentionOf, readinessOf } from '#services/shared/process/service-address.ts';
+import { healthOf } from '#services/shared/process/service-health.ts';
 import { ALERTING_PORT, type AlertingDesk } from '#services/shared/rpc/alerting-port.ts';
 import { FEATURES_PORT, type FeaturesPublisher } from '#services/shared/rpc/features-port.ts';
 import { GATEWAY_PORT, type ServedGateway } from '#services/shared/rpc/gateway-port.ts';
-import {
-  connectIntake,
-  INTAKE_PORT,
-  LIVE_PORT,
-  type CommandSender,
-  type ConnectedIntake,
-} from '#services/shared/rpc/intake-port.ts';
-import { connectPort, type Connected } from '#services/shared/rpc/port-client.ts';
-import { servePort } from '#services/shared/rpc/port-server.ts';
-import { socketPath } from '#services/shared/rpc/socket-path.ts';
+import { connectIntake, LIVE_PORT, type CommandSender } from '#services/shared/rpc/intake-port.ts';
 import { startApiGateway, type ApiGateway } from './api-gateway.ts';
 import type { ApiGatewaySettings } from './config.ts';
 
@@ -48,7 +40,7 @@ export interface IntakeSide {
   readonly features?: FeaturesPublisher;
 }
 
-/** The gateway as a process of its own: registries and journal it opens itself, intake, live data and the store it reaches over sockets. */
+/** The gateway as a process of its own: registries and journal it opens itself, intake, live data and the store it reaches over links. */
 export function composeApiGateway(configuration: Configuration): Promise<ServiceAlone<ApiGateway & ReadyService>> {
   // The streams belong to the other services' processes: a dead letter that is replayed here is published by its owner.
   const runtime = openRuntime(configuration, NAME, { publishes: [] });
@@ -92,50 +84,43 @@ export async function wireApiGateway(
 }
 
 async function startConnected(runtime: ServiceRuntime): Promise<ApiGateway & ReadyService> {
-  const { configuration, metrics, tracing, store } = runtime;
+  const { configuration, metrics, tracing, store, links } = runtime;
   const { dataDir, split } = configuration;
   await using opened = new AsyncDisposableStack();
-  const intake = opened.adopt(connectIntake(socketPath(dataDir, INTAKE_PORT)), disconnect);
-  const live = opened.adopt(connectPort<LiveFeed>(socketPath(dataDir, LIVE_PORT), 'the live feed'), disconnect);
-  const features = opened.adopt(
-    connectPort<FeaturesPublisher>(socketPath(dataDir, FEATURES_PORT), 'the feature service'),
-    disconnect,
+  const intake = opened.adopt(connectIntake(links), (port) => port.disconnect());
+  const live = new MergedLiveFeed(
+    links.copies<LiveFeed>({ service: 'ingestion-service', port: LIVE_PORT, name: 'the live feed' }),
   );
-  const alerting = opened.adopt(
-    connectPort<AlertingDesk>(socketPath(dataDir, ALERTING_PORT), 'the alert engine'),
-    disconnect,
+  const features = links.connect<FeaturesPublisher>({
+    ...{ service: 'feature-service', port: FEATURES_PORT, name: 'the feature service' },
+  });
+  // Of its copies one judges.
+  const alerting = links.connect<AlertingDesk>(
+    { service: 'alert-engine', port: ALERTING_PORT, name: 'the alert engine' },
+    { isAskedOfAll: true },
   );
   const ofItself = { 'timeseries-service': () => store.problem() };
-  const ofOthers = Object.fromEntries(OTHER_SERVICES.map((name) => [name, readinessOf(dataDir, name)]));
-  const attention = OTHER_SERVICES.map((name) => [`attention of ${name}`, attentionOf(dataDir, name)] as const);
+  const health = OTHER_SERVICES.map((name) => [name, healthOf(links, dataDir, name)] as const);
+  const ofOthers = Object.fromEntries(health.map(([name, { readiness }]) => [name, readiness]));
+  const attention = health.map(([name, each]) => [`attention of ${name}`, each.attention] as const);
   const gateway = await wireApiGateway(
     runtime,
     {
       intake: observeIntake(intake, { tracing, metrics }),
       commands: intake,
-      refused: lastRefused(intake),
+      refused: () => intake.refused(),
       ...{ live, alerting, features },
     },
-    split ? ofOthers : ofItself,
+    split || links.isApart ? ofOthers : ofItself,
     Object.fromEntries(attention),
   );
   opened.defer(() => gateway.close());
   const served: ServedGateway = { signInLink: async () => gateway.signInLink() };
-  const server = await servePort(socketPath(dataDir, GATEWAY_PORT), GATEWAY_PORT, served);
+  const server = await links.serve(GATEWAY_PORT, served);
   opened.defer(() => server.close());
   const parts = opened.move();
   const intakeCheck = (): string | undefined => (intake.isReady() ? undefined : 'it takes no more for now, or is away');
   return { ...gateway, readiness: { intake: intakeCheck, ...ofItself }, close: () => parts.disposeAsync() };
-}
-
-/** While the process that counts is away, the ledger shows the count it gave last. */
-function lastRefused(intake: ConnectedIntake): IntakeSide['refused'] {
-  let last: ReadonlyMap<TenantId, number> = new Map();
-  return async () => (last = await intake.refused().catch(() => last));
-}
-
-function disconnect(port: Connected): void {
-  port.disconnect();
 }
 
 function settingsOf(

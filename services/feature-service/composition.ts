@@ -3,8 +3,6 @@ import { openRuntime, type ServiceRuntime } from '#services/shared/composition.t
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { composeAlone, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
 import { FEATURES_PORT, servedFeatures } from '#services/shared/rpc/features-port.ts';
-import { servePort } from '#services/shared/rpc/port-server.ts';
-import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { featureServiceConfigSchema } from './config.ts';
 import { COMPUTE_GROUP, startFeatureService, type RunningFeatureService } from './feature-service.ts';
 
@@ -15,13 +13,13 @@ export function composeFeatureService(configuration: Configuration): Promise<Ser
   return composeAlone(NAME, openRuntime(configuration, NAME), startServing);
 }
 
-/** With a socket by which the gateway has features published: replayed dead letters, on a stream that this process alone writes. */
+/** With a port by which the gateway has features published: replayed dead letters, on a stream that this process alone writes. */
 async function startServing(runtime: ServiceRuntime): Promise<RunningFeatureService> {
   await using opened = new AsyncDisposableStack();
   const service = await wireFeatureService(runtime);
   opened.defer(() => service.close());
   const features = servedFeatures(await runtime.port('eventStream'));
-  const server = await servePort(socketPath(runtime.configuration.dataDir, FEATURES_PORT), FEATURES_PORT, features);
+  const server = await runtime.links.serve(FEATURES_PORT, features);
   opened.defer(() => server.close());
   const parts = opened.move();
   return { ...service, close: () => parts.disposeAsync() };

@@ -9,8 +9,6 @@ import type { Configuration } from '#services/shared/config/settings.ts';
 import { requireSafeListening } from '#services/shared/config/safe-listening.ts';
 import { composeAlone, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
 import { INTAKE_PORT, LIVE_PORT, servedIntake } from '#services/shared/rpc/intake-port.ts';
-import { servePort } from '#services/shared/rpc/port-server.ts';
-import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { startIngestion, type RunningIngestion } from './ingestion-service.ts';
 import { loadMapping } from './mapping-file.ts';
 
@@ -25,7 +23,7 @@ export interface BrokerIngestion extends RunningIngestion<DeviceGateway> {
   readonly live: LiveState;
 }
 
-/** Ingestion as a process of its own: the broker, and intake and live data for the other processes over sockets in the data folder. */
+/** Ingestion as a process of its own: the broker, and intake and live data for the other processes over links. */
 export function composeIngestionService(configuration: Configuration): Promise<ServiceAlone<BrokerIngestion>> {
   const runtime = openRuntime(configuration, NAME);
   return composeAlone(NAME, runtime, startServed, ({ mqttPort }) => ({ mqttPort }));
@@ -68,7 +66,6 @@ export async function wireIngestion(runtime: ServiceRuntime): Promise<BrokerInge
 }
 
 async function startServed(runtime: ServiceRuntime): Promise<BrokerIngestion> {
-  const { dataDir } = runtime.configuration;
   await using opened = new AsyncDisposableStack();
   const ingestion = await wireIngestion(runtime);
   opened.defer(() => ingestion.close());
@@ -77,7 +74,7 @@ async function startServed(runtime: ServiceRuntime): Promise<BrokerIngestion> {
     [INTAKE_PORT, servedIntake(intake, refused, gateway)],
     [LIVE_PORT, live],
   ] as const) {
-    const server = await servePort(socketPath(dataDir, name), name, served);
+    const server = await runtime.links.serve(name, served);
     opened.defer(() => server.close());
   }
   const parts = opened.move();

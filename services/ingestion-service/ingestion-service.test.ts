@@ -28,7 +28,8 @@ import { storedSamples } from '#core/domain/waveform-object.ts';
 import type { WaveformReference } from '#core/domain/waveform.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
 import { loadConfiguration } from '#services/shared/config/load.ts';
-import { connectIntake, INTAKE_PORT, LIVE_PORT } from '#services/shared/rpc/intake-port.ts';
+import { openLinks } from '#services/shared/rpc/links.ts';
+import { connectIntake, LIVE_PORT } from '#services/shared/rpc/intake-port.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
@@ -340,7 +341,7 @@ describe('the service', () => {
   });
 
   it('offers intake and what it sees live to other processes', async () => {
-    const intake = connectIntake(socketPath(folder, INTAKE_PORT));
+    const intake = connectIntake(openLinks({ dataDir: folder }, () => undefined));
     const content = { kind: 'telemetry', payload: Buffer.from(telemetry()) } as const;
     const receipt = await intake.accept({ tenant: ACME, machine: PRESS, sender: 'api', content });
     expect(receipt).toEqual({ accepted: 1, duplicate: 0, rejected: [] });

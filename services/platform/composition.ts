@@ -3,6 +3,8 @@ import { seedDefaultRules } from '#core/alerting/default-rules.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
+import { ConfigurationError } from '#services/shared/config/configuration-error.ts';
+import { isApart } from '#services/shared/rpc/links.ts';
 import { authorityFile } from '#services/shared/tls/authority.ts';
 import { childEnvironment } from './child-environment.ts';
 import type { Platform, StartedPlatform } from './platform.ts';
@@ -17,6 +19,10 @@ const TIMESERIES_ENTRY = fileURLToPath(new URL('../timeseries-service/main.ts', 
  * process of its own. When the signal says to stop before it runs, or the start fails, what was started is stopped and the start rejects.
  */
 export async function composePlatform(configuration: Configuration, signal: AbortSignal): Promise<Platform> {
+  if (isApart(configuration))
+    throw new ConfigurationError([
+      'TRIBO_LINK_PORT and TRIBO_LINK_ADDRESSES are for services that are started one by one (node services/<service>/main.ts); the platform starts them all on its data folder: take them away',
+    ]);
   await using opened = new AsyncDisposableStack();
   const runtime = openRuntime(configuration, PROCESS);
   opened.defer(() => runtime.close());

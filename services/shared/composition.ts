@@ -9,15 +9,15 @@ import type { DescribeConnection } from '#core/ports/device-gateway.ts';
 import { PORT_NAMES, portToken, type BoundPorts, type PortName } from '#core/ports/tokens.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import { notificationSettings } from './config/notification-settings.ts';
+import { ConfigurationError } from './config/configuration-error.ts';
 import { loadPortsFile, type Choice, type Chosen } from './config/ports-file.ts';
 import type { Configuration } from './config/settings.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { createMetricsRegistry } from './observability/metrics.ts';
 import { observedBinding, observedPort, type PortObservation } from './observability/observed-port.ts';
 import { Tracing } from './observability/tracing.ts';
-import { connectPort } from './rpc/port-client.ts';
-import { socketPath } from './rpc/socket-path.ts';
-import { TIME_SERIES_PORT } from './rpc/time-series-port.ts';
+import { isApart, openLinks, type Links } from './rpc/links.ts';
+import { STORE_OWNER, TIME_SERIES_PORT } from './rpc/time-series-port.ts';
 import { Certificates } from './tls/certificates.ts';
 
 /** The time-series store as another process's owner of it offers it. */
@@ -34,7 +34,9 @@ export interface ServiceRuntime {
   readonly tracing: Tracing;
   /** Of the servers that devices and people connect to. */
   readonly certificates: Certificates;
-  /** Reached over a socket in the data folder, which is connected at the first call. */
+  /** To the other services of the site. */
+  readonly links: Links;
+  /** Reached over a link to its owner, which is connected at the first call. */
   readonly store: RemoteStore;
   /** A port of this site's provider, opened when it is first asked for. */
   readonly port: <Name extends PortName>(name: Name) => Promise<BoundPorts[Name]>;
@@ -94,25 +96,30 @@ export function openRuntime(
   container.load(embedded.module);
   const chosen = chosenAdapters(configuration, choice);
   for (const { offer } of chosen) if (!offer.isOneOfSeveral) container.unbind(portToken(offer.port));
+  if (isApart(configuration)) requireShared(elsewhereOf(chosen));
   const elsewhere = providerModule((binding) => {
     for (const { offer, settings } of chosen) offer.bind(binding, settings);
   });
   container.load(elsewhere.module);
   const observation = { metrics: createMetricsRegistry(processName), tracing };
   observePorts(container, observation);
-  const store = connectPort<RemoteStore>(socketPath(dataDir, TIME_SERIES_PORT), 'the time-series store');
+  const links = openLinks(configuration, (about, what) => logger.warn(about, what));
+  const store = links.connect<RemoteStore>({
+    ...{ service: STORE_OWNER, port: TIME_SERIES_PORT, name: 'the time-series store' },
+  });
   return {
     configuration,
     logger,
     metrics: observation.metrics,
     tracing,
     certificates,
+    links,
     store: observedPort<RemoteStore>(store, { port: 'timeSeriesStore', adapter: TIME_SERIES_PORT }, observation),
     elsewhere: elsewhereOf(chosen),
     ...connectionOf(chosen),
     port: (name) => openPort(container, name),
     close: async () => {
-      store.disconnect();
+      await links.close();
       await elsewhere.close();
       await embedded.close();
       await tracing[Symbol.asyncDispose]();
@@ -126,6 +133,21 @@ function observePorts(container: Container, observation: PortObservation): void 
     const observe = (bound: BoundPorts[typeof name]) => observedBinding(name, bound, observation);
     container.onActivation(portToken(name), (_context, bound: BoundPorts[typeof name]) => observe(bound));
   }
+}
+
+/** What all services of a site read or write, whichever of them keeps it. */
+const SHARED_PORTS: readonly PortName[] = [
+  ...(['eventStream', 'objectStore', 'secretStore', 'checkpointStore', 'machineRegistry', 'deviceRegistry'] as const),
+  ...(['ruleStore', 'alarmJournal', 'auditTrail', 'modelRegistry'] as const),
+];
+
+/** @throws ConfigurationError where a service that runs apart would keep for itself what is everybody's. */
+function requireShared(elsewhere: Elsewhere): void {
+  const own = SHARED_PORTS.filter((port) => elsewhere[port] === undefined);
+  if (own.length === 0) return;
+  throw new ConfigurationError([
+    `services that run apart (TRIBO_LINK_PORT, TRIBO_LINK_ADDRESSES) have no data folder in common, and this site keeps ${own.join(', ')} there: name adapters for them in the file of TRIBO_PORTS_FILE (docs/providers.md)`,
+  ]);
 }
 
 function connectionOf(chosen: readonly Chosen<Offer>[]): Pick<ServiceRuntime, 'describeConnection'> {

@@ -3,13 +3,11 @@ import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
-import { servePort } from '#services/shared/rpc/port-server.ts';
-import { socketPath } from '#services/shared/rpc/socket-path.ts';
-import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
+import { STORE_OWNER, TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { startRawArchiver } from './raw-archiver.ts';
 import { startTimeseriesService } from './service.ts';
 
-const NAME = 'timeseries-service';
+const NAME = STORE_OWNER;
 const DAY_MS = 86_400_000;
 
 /** Methods of the store that other processes may call: not what belongs to its owner. */
@@ -32,14 +30,14 @@ const SERVED = [
   'backup',
 ] as const satisfies readonly (keyof TimeSeriesStore)[];
 
-/** The owner of the time-series store: opens it, settles into it, and offers it to the other processes over a socket in the data folder. */
+/** The owner of the time-series store: opens it, settles into it, and offers it to the other processes over links. */
 export function composeTimeseriesService(configuration: Configuration): Promise<ServiceAlone<ReadyService>> {
   return composeAlone(NAME, openRuntime(configuration, NAME), startOwner);
 }
 
 async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
   const { configuration, port, logger, metrics, tracing } = runtime;
-  const { dataDir, rawDays, rollup1mDays, rollup1hDays, waveformDays, streamRetentionDays } = configuration;
+  const { rawDays, rollup1mDays, rollup1hDays, waveformDays, streamRetentionDays } = configuration;
   const { rawArchive, rawArchiveDays, rawArchiveEveryS } = configuration;
   await using opened = new AsyncDisposableStack();
   const store = await port('timeSeriesStore');
@@ -65,7 +63,7 @@ async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
   );
   const problem = (): string | undefined => service.problem();
   const served = { ...servedStore(store), problem: () => problem() ?? archiver.problem() };
-  const server = await servePort(socketPath(dataDir, TIME_SERIES_PORT), TIME_SERIES_PORT, served);
+  const server = await runtime.links.serve(TIME_SERIES_PORT, served);
   opened.defer(() => server.close());
   // Settlement ends first, while the others can still read.
   opened.defer(() => service.close());

@@ -11,9 +11,9 @@ export class LoneService implements AsyncDisposable {
   /** What it wrote to standard error. */
   words = '';
 
-  constructor(name: string, dataDir: string) {
+  constructor(name: string, dataDir: string, further: Readonly<Record<string, string>> = {}) {
     const entry = fileURLToPath(new URL(`../../services/${name}/main.ts`, import.meta.url));
-    const env = { ...process.env, TRIBO_DATA_DIR: dataDir, TRIBO_MQTT_PORT: '0', TRIBO_LOG_LEVEL: 'error' };
+    const env = { ...process.env, TRIBO_DATA_DIR: dataDir, TRIBO_MQTT_PORT: '0', TRIBO_LOG_LEVEL: 'error', ...further };
     this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry], {
       env,
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -32,11 +32,18 @@ export class LoneService implements AsyncDisposable {
   }
 
   /** Starts it, and resolves when it says where it is. */
-  static async started(name: string, dataDir: string): Promise<LoneService> {
-    const service = new LoneService(name, dataDir);
+  static async started(
+    name: string,
+    dataDir: string,
+    further?: Readonly<Record<string, string>>,
+  ): Promise<LoneService> {
+    const service = new LoneService(name, dataDir, further);
     await until(`${name} runs`, async () => {
       if (service.#child.exitCode !== null) throw new Error(`${name} ended: ${service.words}`);
       return readAddress(dataDir, name)?.pid === service.pid;
+    }).catch(async (error: unknown) => {
+      await service.kill();
+      throw error;
     });
     return service;
   }

@@ -5,6 +5,9 @@ import type { Configuration } from '../config/settings.ts';
 import { serveOperation } from '../http/operation-server.ts';
 import { Readiness, type ReadinessCheck } from '../http/readiness.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { Links } from '../rpc/links.ts';
+import { OPERATION_PORT, type ServedOperation } from '../rpc/operation-port.ts';
+import { STORE_OWNER } from '../rpc/time-series-port.ts';
 import type { Certificates } from '../tls/certificates.ts';
 import { renewCertificates } from '../tls/renew-certificates.ts';
 import { requirePresentFormat } from './data-format.ts';
@@ -27,7 +30,12 @@ interface OwnRuntime extends RunningService {
   readonly metrics: Registry;
   /** Where it has servers for devices or people. */
   readonly certificates?: Certificates;
+  /** Where it is a service of the platform. */
+  readonly links?: Links;
 }
+
+/** Services that run apart are started at once, and each needs the store from the beginning. */
+const STORE_WITHIN_MS = 120_000;
 
 /** A service as a process of its own. Closing it closes the service, and then all that the process had opened. */
 export interface ServiceAlone<Service> extends RunningService {
@@ -47,7 +55,7 @@ export async function composeAlone<Runtime extends OwnRuntime, Service extends R
   start: (runtime: Runtime) => Promise<Service>,
   addressOf: (service: Service) => Pick<ServiceAddress, 'url' | 'mqttPort'> = () => ({}),
 ): Promise<ServiceAlone<Service>> {
-  const { configuration, metrics, logger, certificates } = runtime;
+  const { configuration, metrics, logger, certificates, links } = runtime;
   const parts = new AsyncDisposableStack();
   let unlock: () => void = () => undefined;
   // After all that it guards.
@@ -56,9 +64,14 @@ export async function composeAlone<Runtime extends OwnRuntime, Service extends R
   try {
     requirePresentFormat(configuration.dataDir);
     unlock = await lockService(configuration.dataDir, name);
+    if (name !== STORE_OWNER) await links?.reach(STORE_OWNER, STORE_WITHIN_MS);
     const service = await start(runtime);
     parts.defer(() => service.close());
     const readiness = new Readiness(service.readiness, systemClock, service.attention);
+    if (links?.isApart) {
+      const served = await links.serve(OPERATION_PORT, { report: () => readiness.report() } satisfies ServedOperation);
+      parts.defer(() => served.close());
+    }
     const operation = parts.use(
       await serveOperation({
         port: configuration.operationPort,

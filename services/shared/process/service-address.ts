@@ -67,7 +67,8 @@ export function attentionOf(dataDir: string, service: string): ReadinessCheck {
   };
 }
 
-function reasonsIn({ checks }: ReadinessReport, isMeant: (check: ReadinessReport['checks'][number]) => boolean) {
+/** What a report says of the checks that are meant. */
+export function reasonsIn({ checks }: ReadinessReport, isMeant: (check: ReadinessReport['checks'][number]) => boolean) {
   const reasons = checks.filter(isMeant).map(({ name, reason = 'not ready' }) => `${name}: ${reason}`);
   return reasons.join('; ') || undefined;
 }

@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import type { Server, Socket } from 'node:net';
+import { createServer } from 'node:tls';
+import { PortError } from '#core/errors.ts';
+import { writeFrame } from './frames.ts';
+import { serverTls, whyNot } from './link-tls.ts';
+import type { Response } from './messages.ts';
+import { Answering, type PortServer } from './port-server.ts';
+
+/** So many connections at once: each copy of each other service has a few. */
+const MAX_CONNECTIONS = 1024;
+const TELL_AT_MOST_EVERY_MS = 10_000;
+
+export interface LinkServerOptions {
+  readonly port: number;
+  readonly key: Buffer;
+  /** Told of who is refused, at most every ten seconds. */
+  readonly warn: (about: object, what: string) => void;
+}
+
+/** Answers other services that have the key, at one port of this machine, whatever ports of the platform it offers. */
+export class LinkServer {
+  readonly port: number;
+  readonly #server: Server;
+  readonly #answering: Answering;
+  readonly #offered: Map<string, object>;
+
+  /** @throws PortError failed_precondition: it cannot be listened there. */
+  static async open({ port, key, warn }: LinkServerOptions): Promise<LinkServer> {
+    const offered = new Map<string, object>();
+    const answering = new Answering((name) => {
+      const found = name === undefined ? undefined : offered.get(name);
+      return found && { name: name!, port: found };
+    });
+    const copy = randomUUID();
+    const server = createServer(serverTls(key), (socket) => {
+      answering.take(socket);
+      void writeFrame(socket, { type: 'hello', copy } satisfies Response);
+    });
+    server.maxConnections = MAX_CONNECTIONS;
+    const tell = refusals(warn);
+    server.on('tlsClientError', (error, socket) => tell(error, socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, resolve);
+    }).catch((error: unknown) => {
+      const { code = 'unknown' } = error as NodeJS.ErrnoException;
+      throw new PortError(
+        'failed_precondition',
+        `port ${port}, for links to other services, cannot be listened on (${code}): set TRIBO_LINK_PORT to another`,
+        { cause: error },
+      );
+    });
+    const address = server.address();
+    return new LinkServer(server, answering, offered, typeof address === 'object' && address ? address.port : port);
+  }
+
+  private constructor(server: Server, answering: Answering, offered: Map<string, object>, port: number) {
+    this.#server = server;
+    this.#answering = answering;
+    this.#offered = offered;
+    this.port = port;
+  }
+
+  /** Until it is closed again. Calls for a port that is not offered are told so, and done nowhere. */
+  offer(port: string, implementation: object): PortServer {
+    this.#offered.set(port, implementation);
+    return {
+      close: async () => {
+        if (this.#offered.get(port) === implementation) this.#offered.delete(port);
+      },
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#answering.close(this.#server);
+  }
+}
+
+function refusals(warn: LinkServerOptions['warn']): (error: Error, socket: Socket) => void {
+  let lastMs = -Infinity;
+  let untold = 0;
+  return (error, { remoteAddress }) => {
+    untold++;
+    const nowMs = performance.now();
+    if (nowMs - lastMs < TELL_AT_MOST_EVERY_MS) return;
+    warn(
+      { from: remoteAddress, refused: untold },
+      `a connection to the port of the links was refused: ${whyNot(error)}`,
+    );
+    lastMs = nowMs;
+    untold = 0;
+  };
+}

@@ -1,0 +1,237 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isPortError, messageOf, PortError, throwIfAborted } from '#core/errors.ts';
+import { connectByKey, type Target } from './link-tls.ts';
+import { AbsentPort, PortConnection, signalIn, type PortCall } from './port-connection.ts';
+import { SILENT_MS } from './port-client.ts';
+
+const MAX_COPIES = 64;
+/** How often names are looked up again: at first, and once a copy is known. */
+const LOOK_MS = 250;
+const LOOK_AGAIN_MS = 10_000;
+/** An address may be that of a balancer, behind which another connection may find another copy. */
+const PROBE_MS = 10_000;
+const NAMES_WITHIN_MS = 5000;
+const HELLO_WITHIN_MS = 5000;
+
+export interface ServiceLinkOptions {
+  readonly service: string;
+  readonly addresses: readonly Target[];
+  readonly key: Buffer;
+  /** Told when it becomes known, or changes, why the service is not reached. */
+  readonly warn: (what: string) => void;
+  /** Addresses of a name. Default: the system's. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>;
+  readonly lookAgainMs?: number;
+  readonly probeMs?: number;
+}
+
+/** A copy of a service that is connected now. */
+export interface LinkedCopy {
+  /** Another one after each start. */
+  readonly id: string;
+  call(call: PortCall): Promise<unknown>;
+}
+
+export interface CallRules {
+  /** How long a call waits for a copy before it fails with `unavailable`. */
+  readonly waitMs: number;
+  /** Whether the next copy is asked where one says `unavailable`: for what one of them alone can do, and may be asked again. */
+  readonly isAskedOfAll?: boolean;
+}
+
+interface Reached {
+  readonly copy: string;
+  readonly atMs: number;
+}
+
+/**
+ * Another service, with a connection to each of its copies: names are looked up again and again, as copies come and go. One that is not named any
+ * more is kept until it ends: it finishes what it has in hand.
+ */
+export class ServiceLink {
+  readonly service: string;
+  readonly #options: ServiceLinkOptions;
+  readonly #copies = new Map<string, PortConnection>();
+  readonly #reached = new Map<string, Reached>();
+  readonly #closing = new AbortController();
+  readonly #looking: Promise<void>;
+  #changed = Promise.withResolvers<undefined>();
+  #problem: string | undefined;
+  #next = 0;
+
+  constructor(options: ServiceLinkOptions) {
+    this.service = options.service;
+    this.#options = options;
+    this.#looking = this.#keepLooking();
+  }
+
+  get copies(): readonly LinkedCopy[] {
+    return [...this.#copies].map(([id, connection]) => ({ id, call: (call) => connection.call(call) }));
+  }
+
+  /** Why there is no copy; undefined while there is one. */
+  problem(): string | undefined {
+    if (this.#copies.size > 0) return undefined;
+    return `${this.service} is not reached: ${this.#problem ?? 'it has not answered yet'}`;
+  }
+
+  /** Of one copy after the other. What a copy does not offer, it has not done: the next is asked. */
+  async call(call: PortCall, { waitMs, isAskedOfAll = false }: CallRules): Promise<unknown> {
+    const signal = signalIn(call.given);
+    const untilMs = performance.now() + waitMs;
+    for (let refusal: unknown; ;) {
+      throwIfAborted(signal);
+      const { copies } = this;
+      const first = this.#next++;
+      for (let asked = 0; asked < copies.length; asked++) {
+        try {
+          return await copies[(first + asked) % copies.length]!.call(call);
+        } catch (error) {
+          const isNext =
+            error instanceof AbsentPort || (isAskedOfAll && isPortError(error) && error.code === 'unavailable');
+          if (!isNext) throw error;
+          if (!(error instanceof AbsentPort) || refusal === undefined) refusal = error;
+        }
+      }
+      const leftMs = untilMs - performance.now();
+      const isSaid = isPortError(refusal) && !(refusal instanceof AbsentPort);
+      if (leftMs <= 0 || isSaid)
+        throw refusal ?? new PortError('unavailable', this.problem() ?? `${call.name} does not answer`);
+      await this.#change(Math.min(leftMs, LOOK_MS), signal);
+    }
+  }
+
+  /** Resolves once there is a copy; rejects with why there is none after that time. */
+  async reach(withinMs: number, signal?: AbortSignal): Promise<void> {
+    const untilMs = performance.now() + withinMs;
+    while (this.#copies.size === 0) {
+      throwIfAborted(signal);
+      const leftMs = untilMs - performance.now();
+      if (leftMs <= 0) throw new PortError('unavailable', this.problem() ?? `${this.service} is not reached`);
+      await this.#change(Math.min(leftMs, LOOK_MS), signal);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const connection of this.#copies.values())
+      connection.end((name) => new PortError('cancelled', `${name}: the connection was closed on this side`));
+    await this.#looking;
+  }
+
+  async #keepLooking(): Promise<void> {
+    const { signal } = this.#closing;
+    const { lookAgainMs = LOOK_AGAIN_MS } = this.#options;
+    while (!signal.aborted) {
+      await this.#look();
+      const delayMs = this.#copies.size > 0 ? lookAgainMs : Math.min(LOOK_MS, lookAgainMs);
+      await this.#change(delayMs, signal, { isWaitedFor: false });
+    }
+  }
+
+  async #look(): Promise<void> {
+    const found = await Promise.all(this.#options.addresses.map((address) => this.#targets(address)));
+    const targets = new Map(found.flat().map((target) => [`${target.host} ${target.port}`, target]));
+    for (const known of this.#reached.keys()) if (!targets.has(known)) this.#reached.delete(known);
+    await Promise.all([...targets].map(([name, target]) => this.#visit(name, target)));
+    this.#tell();
+  }
+
+  async #targets({ host, port }: Target): Promise<readonly Target[]> {
+    try {
+      const hosts = isIP(host) ? [host] : await this.#resolve(host);
+      return hosts.map((each) => ({ host: each, port }));
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : messageOf(error);
+      this.#problem = `the name ${host} cannot be looked up (${code})`;
+      return [];
+    }
+  }
+
+  async #resolve(host: string): Promise<readonly string[]> {
+    const { resolve = addressesOf } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      const overdue = (): void => reject(new Error(`no answer within ${NAMES_WITHIN_MS} ms`));
+      timer = setTimeout(overdue, NAMES_WITHIN_MS).unref();
+    });
+    try {
+      return await Promise.race([resolve(host), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #visit(name: string, target: Target): Promise<void> {
+    const { probeMs = PROBE_MS, key } = this.#options;
+    const reached = this.#reached.get(name);
+    const isKnown = reached !== undefined && this.#copies.has(reached.copy);
+    if (isKnown && performance.now() - reached.atMs < probeMs) return;
+    if (this.#closing.signal.aborted || this.#copies.size >= MAX_COPIES) return;
+    try {
+      const socket = await connectByKey(target, key);
+      const connection = new PortConnection(socket, SILENT_MS);
+      const copy = await helloOf(connection);
+      this.#reached.set(name, { copy, atMs: performance.now() });
+      this.#keep(copy, connection);
+    } catch (error) {
+      if (!isKnown) this.#problem = `${target.host}:${target.port}: ${messageOf(error)}`;
+    }
+  }
+
+  #keep(copy: string, connection: PortConnection): void {
+    if (this.#copies.has(copy) || this.#closing.signal.aborted) {
+      connection.end((name) => new PortError('cancelled', `${name}: the connection was closed on this side`));
+      return;
+    }
+    this.#copies.set(copy, connection);
+    this.#problem = undefined;
+    connection.onEnd(() => {
+      this.#copies.delete(copy);
+      this.#problem = 'it went away';
+      this.#wake();
+    });
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#changed.resolve(undefined);
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** At the latest after that time. Who waits for it keeps the process alive. */
+  async #change(withinMs: number, signal: AbortSignal | undefined, { isWaitedFor = true } = {}): Promise<void> {
+    const over = new AbortController();
+    const either = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
+    await Promise.race([
+      this.#changed.promise,
+      sleep(withinMs, undefined, { signal: either, ref: isWaitedFor }).catch(() => undefined),
+    ]);
+    over.abort();
+  }
+
+  #told: string | undefined;
+  #tell(): void {
+    const problem = this.problem();
+    if (problem !== undefined && problem !== this.#told) this.#options.warn(problem);
+    this.#told = problem;
+  }
+}
+
+async function addressesOf(host: string): Promise<readonly string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address);
+}
+
+async function helloOf(connection: PortConnection): Promise<string> {
+  const overdue = setTimeout(
+    () => connection.end((name) => new PortError('unavailable', `${name} went away`)),
+    HELLO_WITHIN_MS,
+  );
+  try {
+    return await connection.copy.promise;
+  } finally {
+    clearTimeout(overdue);
+  }
+}
