@@ -1,0 +1,193 @@
+/**
+ * Applies the stacks of a dev site at AWS to moto with Terraform and the provider that the bindings are of, plans them again, changes a value of the
+ * environment, reads the adapters' settings from their outputs and runs contracts of adapters by these, and destroys all.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FAMILIES, PROVIDERS } from '../../adapters/providers.ts';
+import { demandOf } from '../../core/decision/demand.ts';
+import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
+import { loadEnvironment } from '../../services/shared/environments/environment-files.ts';
+import { loadPortsFile } from '../../services/shared/config/ports-file.ts';
+import { verifySite } from '../../test/peers/verify-site.ts';
+import { STACK_NAMES } from '../synthesize.ts';
+import { DRIFT, NOT_APPLIED, VERIFIED } from './exceptions.ts';
+import { startMoto } from './moto.ts';
+import { changesOf, unexplained } from './plan.ts';
+import { leaveOut, replaceStack, stackFolder, writeStacks } from './site.ts';
+import { Steps } from './steps.ts';
+import { providerMirror, Terraform, terraformVersion } from './terraform.ts';
+
+const ENVIRONMENTS = join(import.meta.dirname, '../../environments');
+/** As `npm run functions` writes it. */
+const BUNDLE = join(import.meta.dirname, '../../services/functions/dist/sensor-data-processor.zip');
+const APPLIED = 'akron.dev';
+const MORE_DAYS = 1;
+
+type StackName = (typeof STACK_NAMES)[number];
+
+const steps = new Steps();
+const folder = mkdtempSync(join(tmpdir(), 'tribo-verify-aws-'));
+const plugins = process.env['TF_PLUGIN_CACHE_DIR'] ?? join(folder, 'plugins');
+mkdirSync(plugins, { recursive: true });
+// Terraform writes its state beside the stacks, whatever bucket is named here.
+delete process.env['TRIBO_STATE_BUCKET'];
+try {
+  await verify();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exitCode = steps.end() ? 0 : 1;
+
+async function verify(): Promise<void> {
+  const environment = loadEnvironment(join(ENVIRONMENTS, `${APPLIED}.yaml`)).environment;
+  let mirror: string | undefined;
+  const found = await steps.run('Terraform and the provider of AWS', async () => {
+    mirror = providerMirror(process.env);
+    return `${await terraformVersion(process.env)}, the provider from ${mirror === undefined ? 'its registry' : 'a mirror'}`;
+  });
+  if (!found) return;
+  const { endpoint, server } = await startMoto();
+  await using _ = server;
+  const out = join(folder, 'out');
+  writeStacks(out, environment, STACK_NAMES);
+  const env = terraformEnv(environment, endpoint);
+  const stackOf = (stack: StackName): Terraform => new Terraform(stackFolder(out, environment, stack), env, mirror);
+
+  const applied: StackName[] = [];
+  for (const stack of STACK_NAMES) {
+    // Held from here on: what fails half-way is destroyed too.
+    applied.unshift(stack);
+    if (!(await apply(stack, stackOf(stack), stackFolder(out, environment, stack)))) break;
+    await planAgain(stack, stackOf(stack));
+  }
+  if (applied.length === STACK_NAMES.length) {
+    await changeValue(environment, out, stackOf('data'));
+    await readPorts(stackOf('platform'), endpoint);
+  }
+  for (const stack of applied)
+    await steps.run(`${stack} is destroyed`, async () => {
+      await stackOf(stack).destroy();
+      const left = await stackOf(stack).held();
+      if (left.length > 0) throw new Error(`these are left: ${left.join(', ')}`);
+      return undefined;
+    });
+}
+
+/** True once it is there: what stands on it can be applied. */
+async function apply(stack: StackName, terraform: Terraform, at: string): Promise<boolean> {
+  const without = Object.entries(NOT_APPLIED[stack]);
+  const planned = await steps.run(`${stack} is valid, and planned whole`, async () => {
+    await terraform.init();
+    await terraform.validate();
+    const changes = changesOf(await terraform.plan());
+    const others = changes.filter(({ actions }) => actions.join() !== 'create');
+    if (others.length > 0)
+      throw new Error(`it would not only create: ${others.map((each) => each.address).join(', ')}`);
+    const missing = without.filter(([type]) => !changes.some((change) => change.type === type));
+    if (missing.length > 0) throw new Error(`nothing is planned of ${missing.map(([type]) => type).join(', ')}`);
+    return `${changes.length} resources`;
+  });
+  if (!planned) return false;
+  return steps.run(`${stack} is applied`, async () => {
+    if (without.length > 0) {
+      leaveOut(
+        at,
+        without.map(([type]) => type),
+      );
+      await terraform.plan();
+    }
+    await terraform.apply();
+    const held = (await terraform.held()).filter((address) => !address.startsWith('data.'));
+    const reasons = without.map(([type, reason]) => `, without ${type}: ${reason}`);
+    return `${held.length} resources${reasons.join('')}`;
+  });
+}
+
+async function planAgain(stack: StackName, terraform: Terraform): Promise<void> {
+  const drift = DRIFT[stack];
+  await steps.run(`${stack}, planned again, changes nothing`, async () => {
+    const used = new Set<string>();
+    const changed = unexplained(changesOf(await terraform.plan()), drift, used);
+    const unused = Object.keys(drift).filter((exception) => !used.has(exception));
+    if (changed.length > 0) throw new Error(changed.join('\n'));
+    if (unused.length > 0) throw new Error(`take these exceptions away, which nothing needs: ${unused.join(', ')}`);
+    return used.size === 0 ? undefined : `but for ${[...used].join(', ')}, as moto answers otherwise than AWS`;
+  });
+}
+
+/** One value of the environment is one change of the plan. */
+async function changeValue(environment: Environment, out: string, data: Terraform): Promise<void> {
+  await steps.run('waveforms kept for a day longer change the rules of their bucket alone', async () => {
+    const { retention } = environment;
+    const other = environmentSchema.parse({
+      ...environment,
+      retention: { ...retention, waveformsDays: retention.waveformsDays + MORE_DAYS },
+    });
+    const beside = join(folder, 'other');
+    writeStacks(beside, other, STACK_NAMES);
+    const at = stackFolder(out, environment, 'data');
+    replaceStack(at, stackFolder(beside, other, 'data'));
+    leaveOut(at, Object.keys(NOT_APPLIED.data));
+    const changes = changesOf(await data.plan()).filter(
+      (change) => unexplained([change], DRIFT.data, new Set()).length > 0,
+    );
+    const told = changes.map(({ address, attributes }) => `${address}: ${attributes.join(', ')}`);
+    const [only] = changes;
+    const isRules = only?.type === 'aws_s3_bucket_lifecycle_configuration' && only.attributes.join() === 'rule';
+    if (changes.length !== 1 || !isRules) throw new Error(`it changes ${told.join('; ') || 'nothing'}`);
+    return told[0];
+  });
+}
+
+/** The output `ports` is the ports file of the site: read as the platform reads it, and lived by, where moto can. */
+async function readPorts(platform: Terraform, endpoint: string): Promise<void> {
+  let ports: Ports | undefined;
+  await steps.run("the adapters' settings are the outputs", async () => {
+    ports = (await platform.output('ports')) as Ports;
+    const file = join(folder, 'ports.json');
+    writeFileSync(file, JSON.stringify(ports));
+    const chosen = loadPortsFile(file, { families: FAMILIES, providers: PROVIDERS });
+    return `${chosen.length} ports`;
+  });
+  const given = ports;
+  if (!given) return;
+  await steps.run(`the contracts of ${VERIFIED.join(' and ')} hold at what was applied`, async () => {
+    const site = {
+      aws: { ...given.aws, endpoint },
+      secretStore: { adapter: 'secrets-manager-secret-store', ...given.secretStore, recoveryDays: 0 },
+    };
+    const {
+      ok,
+      ports: verdicts,
+      stdout,
+    } = await verifySite(site, [], { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' });
+    if (!ok || verdicts.length !== VERIFIED.length) throw new Error(stdout);
+    return verdicts.map(({ port, passed }) => `${port} ${passed}`).join(', ');
+  });
+}
+
+interface Ports {
+  readonly aws: object;
+  readonly secretStore: object;
+}
+
+/** Nothing of this machine's own configuration of Terraform and AWS. */
+function terraformEnv(environment: Environment, endpoint: string): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !/^(TF_|AWS_)/.test(name));
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const images = demandOf(environment).services.map(({ service }) => [service, digest] as const);
+  return {
+    ...Object.fromEntries(own),
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_EC2_METADATA_DISABLED: 'true',
+    CHECKPOINT_DISABLE: '1',
+    TF_IN_AUTOMATION: '1',
+    // Where there is no mirror it is fetched for one stack and used for all.
+    TF_PLUGIN_CACHE_DIR: plugins,
+    TF_VAR_github_repository: 'example/tribo',
+    TF_VAR_sensor_data_processor_bundle: BUNDLE,
+    TF_VAR_image_digests: JSON.stringify(Object.fromEntries(images)),
+  };
+}
