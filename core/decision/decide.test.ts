@@ -331,7 +331,7 @@ describe('the document of decisions', () => {
       '2026-11-22',
     );
     expect(section).toContain('| event stream | 7 shards | 1 throughput unit | - |');
-    expect(section).toContain('| services | 4.5 vCPU, 9 GB | 4.5 vCPU, 9 GB | 4.5 vCPU, 9 GB |');
+    expect(section).toContain('| services | 4.5 vCPU, 9 GB | 4.5 vCPU, 9 GB | 6 vCPU, 9 GB |');
     expect(section).toContain('| prices of | us-east-1, not us-east-2 | eastus | us-central1 |');
     expect(section).toContain('| prices as of | 2026-11 | 2026-11 | 2026-11 |');
     expect(section).toMatch(/^Not in it: .*backups of the database/m);

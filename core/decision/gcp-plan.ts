@@ -1,4 +1,4 @@
-import { bytesPerS, HOURS_A_MONTH, SECONDS_A_MONTH, type Demand } from './demand.ts';
+import { bytesPerS, HOURS_A_MONTH, SECONDS_A_MONTH, type Demand, type ServiceSize } from './demand.ts';
 import type { Environment, Sizes } from './environment.ts';
 import { Bill, databaseText, nodesFor, objectsText, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
 import type { PriceList } from './prices.ts';
@@ -27,6 +27,7 @@ const DATABASE_GIB_A_VCPU = 4;
 const MAX_DATABASE_VCPU = 96;
 const MIN_DATABASE_GB = 10;
 const NAT_INSTANCES_AT_MOST = 32;
+const MIN_MEMORY_GIB = 0.5;
 const FREE_LOG_GB = 50;
 const SECRETS = 10;
 
@@ -34,26 +35,30 @@ const SECRETS = 10;
 export function planGcp(environment: Environment, demand: Demand, prices: PriceList<'gcp'>): Plan {
   const bill = new Bill('gcp', prices);
   const zones = zonesOf(environment);
-  const brokers = addGateway(bill, demand, zones);
+  addGateway(bill, demand, zones);
   if (environment.switches.eventStream === 'kafka') addKafka(bill, demand);
   else addPubSub(bill, demand);
   addDatabase(bill, demand, environment);
   addObjects(bill, demand, environment);
   addServices(bill, demand, environment, zones);
-  addNetwork(bill, demand, brokers);
+  addNetwork(bill, demand);
   bill.add('operations', 'Cloud Logging', Math.max(0, demand.logGb - FREE_LOG_GB), 'logsGb');
   bill.add('operations', 'secrets', SECRETS, 'secretMonth');
   bill.add('warehouse', 'BigQuery', demand.queryTb, 'queryTb');
   return bill.plan(demand);
 }
 
-function addGateway(bill: Bill<'gcp'>, { messagesPerS, peakFactor }: Demand, zones: number): number {
-  const brokers = Math.max(zones > 1 ? 2 : 1, Math.ceil((messagesPerS * peakFactor) / MESSAGES_A_BROKER_AND_S));
+/** MQTT brokers that an environment's load needs; in several zones at least one of them stands by. */
+export function brokersFor({ messagesPerS, peakFactor }: Demand, zones: number): number {
+  return Math.max(zones > 1 ? 2 : 1, Math.ceil((messagesPerS * peakFactor) / MESSAGES_A_BROKER_AND_S));
+}
+
+function addGateway(bill: Bill<'gcp'>, demand: Demand, zones: number): void {
+  const brokers = brokersFor(demand, zones);
   bill.size('device gateway', several(brokers, 'broker'));
   bill.add('device gateway', `MQTT: ${several(brokers, 'broker')} of our own`, brokers * HOURS_A_MONTH, 'brokerHour');
   bill.add('device gateway', 'MQTT: TCP load balancer', HOURS_A_MONTH, 'forwardingRuleHour');
   bill.selfRun.push('MQTT brokers');
-  return brokers;
 }
 
 function addPubSub(bill: Bill<'gcp'>, { streams }: Demand): void {
@@ -79,15 +84,27 @@ function addKafka(bill: Bill<'gcp'>, { streams, peakFactor }: Demand): void {
   bill.add('event stream', 'Managed Kafka: disks', vcpu * KAFKA_DISK_GIB_A_VCPU, 'kafkaStorageGb');
 }
 
-function addDatabase(bill: Bill<'gcp'>, demand: Demand, { sizes, switches }: Environment): void {
+/** The instance of Cloud SQL that an environment's load needs, each of its copies alike. */
+export function cloudSqlSize(
+  { databaseVcpu, databaseGb }: Demand,
+  { sizes }: Environment,
+): { readonly vcpu: number; readonly memoryGb: number; readonly storageGb: number } {
   const least = DATABASE_AT_LEAST[sizes];
   // Cloud SQL has one vCPU, or an even number of them.
-  const needed = Math.max(least.vcpu, demand.databaseVcpu <= 1 ? 1 : 2 * Math.ceil(demand.databaseVcpu / 2));
+  const vcpu = Math.max(least.vcpu, databaseVcpu <= 1 ? 1 : 2 * Math.ceil(databaseVcpu / 2));
+  return {
+    vcpu,
+    memoryGb: Math.max(least.memoryGb, vcpu * (vcpu === 1 ? least.memoryGb : DATABASE_GIB_A_VCPU)),
+    storageGb: Math.max(MIN_DATABASE_GB, Math.ceil(databaseGb)),
+  };
+}
+
+function addDatabase(bill: Bill<'gcp'>, demand: Demand, environment: Environment): void {
+  const { switches } = environment;
+  const { vcpu: needed, memoryGb, storageGb: gb } = cloudSqlSize(demand, environment);
   if (needed > MAX_DATABASE_VCPU)
     bill.obstacles.push(`one database of ${MAX_DATABASE_VCPU} vCPU does not take the load, which needs ${needed}`);
-  const memoryGb = Math.max(least.memoryGb, needed * (needed === 1 ? least.memoryGb : DATABASE_GIB_A_VCPU));
   const copies = (switches.multiAz ? 2 : 1) + (switches.secondRegion ? 1 : 0);
-  const gb = Math.max(MIN_DATABASE_GB, Math.ceil(demand.databaseGb));
   bill.size('database', databaseText(needed, gb, copies));
   bill.add(
     'database',
@@ -109,8 +126,12 @@ function addObjects(bill: Bill<'gcp'>, demand: Demand, { switches }: Environment
     bill.add('object store', 'replication to the second region', demand.objectGbPerMonth, 'regionTransferGb');
 }
 
+/** What Cloud Run gives a copy that is always there: whole vCPUs, and half a GiB at the least. */
+export function cloudRunSize(size: ServiceSize): ServiceSize {
+  return { ...size, vcpu: Math.max(1, Math.ceil(size.vcpu)), memoryGb: Math.max(MIN_MEMORY_GIB, size.memoryGb) };
+}
+
 function addServices(bill: Bill<'gcp'>, { services }: Demand, { switches }: Environment, zones: number): void {
-  const { vcpu, memoryGb } = totalOf(services);
   if (switches.orchestrator === 'kubernetes') {
     const nodes = nodesFor(services, zones);
     bill.size('services', several(nodes, 'node'));
@@ -118,13 +139,15 @@ function addServices(bill: Bill<'gcp'>, { services }: Demand, { switches }: Envi
     bill.add('services', `GKE: ${several(nodes, 'node')}`, nodes * HOURS_A_MONTH, 'nodeHour');
     return;
   }
+  const { vcpu, memoryGb } = totalOf(services.map(cloudRunSize));
   bill.size('services', `${vcpu} vCPU, ${memoryGb} GB`);
   bill.add('services', `Cloud Run: ${vcpu} vCPU`, vcpu * SECONDS_A_MONTH, 'vcpuSecond');
   bill.add('services', `Cloud Run: ${memoryGb} GiB`, memoryGb * SECONDS_A_MONTH, 'memoryGbSecond');
 }
 
-function addNetwork(bill: Bill<'gcp'>, { natGb, services }: Demand, brokers: number): void {
-  const instances = Math.min(NAT_INSTANCES_AT_MOST, totalOf(services).copies + brokers);
+function addNetwork(bill: Bill<'gcp'>, { natGb, services }: Demand): void {
+  // Brokers have no way out to the internet.
+  const instances = Math.min(NAT_INSTANCES_AT_MOST, totalOf(services).copies);
   bill.add('network', `Cloud NAT: ${several(instances, 'instance')}`, instances * HOURS_A_MONTH, 'natInstanceHour');
   bill.add('network', 'Cloud NAT: data', natGb, 'natGb');
   bill.add('network', 'public addresses', 2 * HOURS_A_MONTH, 'publicAddressHour');

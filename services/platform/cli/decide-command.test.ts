@@ -37,7 +37,7 @@ describe('tribo decide', () => {
     ['akron', 'aws', 'akron.dev 312.40 of 450.00; akron.prod 1031.68 of 1200.00'],
     ['atlas', 'aws', 'atlas.prod 5238.05 of 7000.00'],
     ['bergen', 'azure', 'bergen.dev 418.50 of 450.00; bergen.prod 1413.68 of 1500.00'],
-    ['gent', 'gcp', 'gent.dev 267.35 of 350.00; gent.prod 723.97 of 1500.00'],
+    ['gent', 'gcp', 'gent.dev 443.72 of 500.00; gent.prod 793.90 of 1500.00'],
   ])(
     'explains %s on one screen',
     async (site, choice, budgets) => {
