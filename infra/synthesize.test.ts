@@ -58,14 +58,22 @@ describe('stacks of an environment', () => {
     });
   });
 
-  it('are of a cloud that has stacks, and in which the environment has a region', () => {
-    expect(buildStacks(akron, 'gcp', grounds, folder)).toMatchObject({
-      refused: [expect.stringContaining('no stacks for Google Cloud')],
-    });
+  it('are of a cloud in which the environment has a region', () => {
     const bergen = loadEnvironment(join(environments, 'bergen.prod.yaml'));
     expect(buildStacks(bergen, 'aws', grounds, folder)).toMatchObject({
       refused: [expect.stringContaining('names no region of AWS')],
     });
+  });
+
+  it('are those of another cloud with no other edit than its provider', () => {
+    const result = buildStacks(withValues({ provider: 'gcp' }), 'gcp', grounds, folder);
+    if ('refused' in result) throw new Error(result.refused.join('\n'));
+    result.app.synth();
+    const texts = ['foundation', 'data', 'platform'].map((stack) =>
+      readFileSync(join(folder, 'stacks', stack, 'cdk.tf.json'), 'utf8'),
+    );
+    expect(texts.join('')).not.toContain('aws_');
+    expect(result.stacks.ports.provider).toBe('gcp');
   });
 
   it('keep their state in the bucket that is named, locked, one object a stack', () => {

@@ -7,11 +7,12 @@ import type { DescribedEnvironment } from '../services/shared/environments/envir
 import { obstaclesToProvision, readDecisions } from '../services/shared/environments/decisions.ts';
 import { loadPrices, loadSites } from '../services/shared/environments/environment-files.ts';
 import { awsStacks } from './aws/aws-stacks.ts';
+import { gcpStacks } from './gcp/gcp-stacks.ts';
 import type { CloudStacks, SiteStacks } from './platform.ts';
 import { siteAt } from './site.ts';
 
 /** The clouds whose stacks there are. */
-export const STACKS: Readonly<Partial<Record<Cloud, CloudStacks>>> = { aws: awsStacks };
+export const STACKS: Readonly<Partial<Record<Cloud, CloudStacks>>> = { aws: awsStacks, gcp: gcpStacks };
 
 /** By what may be destroyed (platform.ts). */
 export const STACK_NAMES = ['foundation', 'data', 'platform'] as const;

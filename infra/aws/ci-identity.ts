@@ -1,7 +1,7 @@
-import { TerraformVariable } from 'cdktf';
 import { Construct } from 'constructs';
 import { IamRole } from '@cdktf/provider-aws/lib/iam-role/index.js';
 import { IamRolePolicy } from '@cdktf/provider-aws/lib/iam-role-policy/index.js';
+import { githubRepository } from '../github-repository.ts';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
 import type { ImageRegistry } from './image-registry.ts';
@@ -18,17 +18,7 @@ export class CiIdentity extends Construct {
   constructor(scope: AwsStack, id: string, { repositories }: ImageRegistry) {
     super(scope, id);
     const { names, environment, demand } = scope.site;
-    const repository = new TerraformVariable(this, 'repository', {
-      type: 'string',
-      description: 'The repository on GitHub whose pipeline deploys this environment: owner/name',
-      validation: [
-        {
-          condition: `\${can(regex("^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$", var.github_repository))}`,
-          errorMessage: 'github_repository must be owner/name.',
-        },
-      ],
-    });
-    repository.overrideLogicalId('github_repository');
+    const repository = githubRepository(this);
     const iam = (resource: string) => `arn:${scope.partition}:iam::${scope.account}:${resource}`;
     const role = new IamRole(this, 'role', {
       name: names.of('ci', 64),

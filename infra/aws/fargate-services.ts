@@ -1,4 +1,4 @@
-import { Fn, TerraformVariable } from 'cdktf';
+import { Fn } from 'cdktf';
 import { Construct } from 'constructs';
 import { AppautoscalingPolicy } from '@cdktf/provider-aws/lib/appautoscaling-policy/index.js';
 import { AppautoscalingTarget } from '@cdktf/provider-aws/lib/appautoscaling-target/index.js';
@@ -8,6 +8,7 @@ import { EcsTaskDefinition } from '@cdktf/provider-aws/lib/ecs-task-definition/i
 import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security-group-egress-rule/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
+import { imageDigests } from '../image-digests.ts';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT } from '../service-settings.ts';
 import type { AwsStack } from './aws-stack.ts';
@@ -181,21 +182,4 @@ export class FargateServices extends Construct {
       },
     });
   }
-}
-
-/** The images of a release, by service: what a tag points to may change, a digest never does. */
-function imageDigests(scope: Construct): TerraformVariable {
-  const variable = new TerraformVariable(scope, 'images', {
-    type: 'map(string)',
-    description: 'By service the digest of its image: sha256:...',
-    validation: [
-      {
-        condition:
-          '${alltrue([for digest in values(var.image_digests) : can(regex("^sha256:[0-9a-f]{64}$", digest))])}',
-        errorMessage: 'image_digests must be digests: sha256: and 64 hexadecimal digits.',
-      },
-    ],
-  });
-  variable.overrideLogicalId('image_digests');
-  return variable;
 }

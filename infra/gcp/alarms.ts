@@ -1,0 +1,217 @@
+import { Construct } from 'constructs';
+import { MonitoringAlertPolicy } from '@cdktf/provider-google/lib/monitoring-alert-policy/index.js';
+import { MonitoringUptimeCheckConfig } from '@cdktf/provider-google/lib/monitoring-uptime-check-config/index.js';
+import { PUBLIC_SERVICE } from '../service-ports.ts';
+import type { DataStack } from './data-stack.ts';
+import type { GcpStack } from './gcp-stack.ts';
+import type { Ingress } from './ingress.ts';
+import type { MqttDeviceGateway } from './mqtt-device-gateway.ts';
+import { databaseName, serviceName } from './resource-names.ts';
+
+const MINUTE_S = 60;
+const DAY_S = 86_400;
+
+interface Parts {
+  readonly data: DataStack;
+  readonly ingress: Ingress;
+  readonly gateway: MqttDeviceGateway;
+  /** Whom they call. */
+  readonly channel: string;
+}
+
+/** A metric of Cloud Monitoring, and when somebody is called for it. */
+interface Watched {
+  readonly filter: string;
+  /** How the values of a minute become one. */
+  readonly aligner: 'ALIGN_MEAN' | 'ALIGN_MAX' | 'ALIGN_DELTA' | 'ALIGN_PERCENTILE_95' | 'ALIGN_FRACTION_TRUE';
+  /** How those of several things become one; of each its own without it. */
+  readonly reducer?: 'REDUCE_SUM' | 'REDUCE_MEAN';
+  readonly is: 'above' | 'below';
+  readonly threshold: number;
+  /** So many minutes in a row. */
+  readonly minutes: number;
+  readonly means: string;
+}
+
+/** What operators are called for (R154): services, database, streams, the API, objects, brokers. */
+export class Alarms extends Construct {
+  readonly #stack: GcpStack;
+  readonly #channel: string;
+
+  constructor(scope: GcpStack, id: string, { data, ingress, gateway, channel }: Parts) {
+    super(scope, id);
+    this.#stack = scope;
+    this.#channel = channel;
+    for (const { service } of scope.site.demand.services) this.#service(service);
+    this.#database();
+    this.#streams(data);
+    this.#api(ingress);
+    this.#objects(data);
+    this.#brokers(gateway);
+  }
+
+  #service(service: string): void {
+    const of = resourceOf(this.#stack, service);
+    const watched = { aligner: 'ALIGN_PERCENTILE_95', reducer: 'REDUCE_MEAN', is: 'above', minutes: 15 } as const;
+    this.#call(`${service}-cpu`, {
+      ...watched,
+      filter: `${of} AND metric.type="run.googleapis.com/container/cpu/utilizations"`,
+      threshold: 0.85,
+      means: `${service} is at the end of its CPU with all copies that it may have`,
+    });
+    this.#call(`${service}-memory`, {
+      ...watched,
+      filter: `${of} AND metric.type="run.googleapis.com/container/memory/utilizations"`,
+      threshold: 0.85,
+      means: `${service} is about to be ended for want of memory`,
+    });
+  }
+
+  #database(): void {
+    const { names, demand } = this.#stack.site;
+    const of = `resource.type="cloudsql_database" AND resource.labels.database_id="${this.#stack.project}:${databaseName(names)}"`;
+    const watched = { aligner: 'ALIGN_MEAN', is: 'above', minutes: 10 } as const;
+    const metric = (name: string) => `${of} AND metric.type="cloudsql.googleapis.com/database/${name}"`;
+    this.#call('database-cpu', {
+      ...watched,
+      filter: metric('cpu/utilization'),
+      threshold: 0.8,
+      means: 'The database is at the end of its CPU',
+    });
+    this.#call('database-storage', {
+      ...watched,
+      filter: metric('disk/utilization'),
+      threshold: 0.85,
+      means: 'The database has less than 15 % of its disk left; it grows by itself, up to three times its first size',
+    });
+    // Each adapter's pool has ten connections and one that listens, and pools with equal settings are one.
+    const copies = demand.services.reduce((sum, service) => sum + service.copies, 0);
+    this.#call('database-connections', {
+      ...watched,
+      reducer: 'REDUCE_SUM',
+      filter: metric('postgresql/num_backends'),
+      threshold: copies * 11 * 2,
+      means: 'More connections to the database than all copies of the services may have',
+    });
+  }
+
+  #streams({ eventStream }: DataStack): void {
+    const { retention } = this.#stack.site.environment;
+    const { topicPrefix } = eventStream.section;
+    for (const stream of eventStream.topics.keys())
+      this.#call(`${stream}-lag`, {
+        filter: `resource.type="pubsub_subscription" AND resource.labels.subscription_id=starts_with("${topicPrefix}${stream}.") AND metric.type="pubsub.googleapis.com/subscription/oldest_unacked_message_age"`,
+        aligner: 'ALIGN_MAX',
+        is: 'above',
+        // Long before what is not read is gone.
+        threshold: (retention.streamHours * 3600) / 4,
+        minutes: 5,
+        means: `A consumer of ${stream} is a quarter of the retention behind: what it does not read in time is lost`,
+      });
+    this.#call('dead-letters', {
+      filter: `resource.type="pubsub_subscription" AND resource.labels.subscription_id="${eventStream.deadLetters.nameInput!}" AND metric.type="pubsub.googleapis.com/subscription/num_undelivered_messages"`,
+      aligner: 'ALIGN_MAX',
+      is: 'above',
+      threshold: 0,
+      minutes: 5,
+      means: 'Events were delivered too often, and are kept apart for somebody to look at',
+    });
+  }
+
+  #api({ backendName }: Ingress): void {
+    const { environment, names } = this.#stack.site;
+    const of = `resource.type="https_lb_rule" AND resource.labels.backend_target_name="${backendName}" AND metric.type="loadbalancing.googleapis.com/https/request_count"`;
+    const watched = { aligner: 'ALIGN_DELTA', reducer: 'REDUCE_SUM', is: 'above', minutes: 5 } as const;
+    for (const [part, code, threshold, means] of [
+      ['api-5xx', 500, 10, 'The API fails, or the balancer does not reach it'],
+      ['api-4xx', 400, 1000, 'Many calls are refused: a client that is wrong, or somebody who tries'],
+    ] as const)
+      this.#call(part, {
+        ...watched,
+        filter: `${of} AND metric.labels.response_code_class=${code}`,
+        threshold,
+        means,
+      });
+    const check = new MonitoringUptimeCheckConfig(this, 'api-answers', {
+      displayName: names.of('api', 100),
+      timeout: '10s',
+      period: '60s',
+      httpCheck: { path: '/health/live', port: 443, useSsl: true, validateSsl: true, requestMethod: 'GET' },
+      monitoredResource: {
+        type: 'uptime_url',
+        labels: { project_id: this.#stack.project, host: environment.domain },
+      },
+    });
+    this.#call('api-away', {
+      filter: `resource.type="uptime_url" AND metric.type="monitoring.googleapis.com/uptime_check/check_passed" AND metric.labels.check_id="${check.uptimeCheckId}"`,
+      aligner: 'ALIGN_FRACTION_TRUE',
+      reducer: 'REDUCE_MEAN',
+      is: 'below',
+      threshold: 0.5,
+      minutes: 5,
+      means: 'The API does not answer to most places of the world',
+    });
+  }
+
+  #objects({ objectStore }: DataStack): void {
+    this.#call('objects', {
+      filter: `resource.type="gcs_bucket" AND resource.labels.bucket_name="${objectStore.bucket.name}" AND metric.type="storage.googleapis.com/api/request_count" AND metric.labels.response_code!="OK" AND metric.labels.response_code!="NOT_FOUND"`,
+      aligner: 'ALIGN_DELTA',
+      reducer: 'REDUCE_SUM',
+      is: 'above',
+      threshold: 10,
+      minutes: 5,
+      means: 'The store of objects refuses or fails calls: waveforms are not kept',
+    });
+  }
+
+  #brokers({ groupNames }: MqttDeviceGateway): void {
+    for (const [index, group] of groupNames.entries())
+      this.#call(`broker-${index}-cpu`, {
+        filter: `resource.type="gce_instance" AND metric.type="compute.googleapis.com/instance/cpu/utilization" AND metric.labels.instance_name=starts_with("${group}-")`,
+        aligner: 'ALIGN_MEAN',
+        is: 'above',
+        threshold: 0.8,
+        minutes: 15,
+        means: 'A broker is at the end of its CPU: devices wait for their acknowledgements',
+      });
+  }
+
+  #call(part: string, { filter, aligner, reducer, is, threshold, minutes, means }: Watched): void {
+    new MonitoringAlertPolicy(this, part, {
+      displayName: this.#stack.site.names.of(part, 100),
+      combiner: 'OR',
+      severity: 'ERROR',
+      documentation: { content: means, mimeType: 'text/markdown' },
+      conditions: [
+        {
+          displayName: means.slice(0, 100),
+          conditionThreshold: {
+            filter,
+            comparison: is === 'above' ? 'COMPARISON_GT' : 'COMPARISON_LT',
+            thresholdValue: threshold,
+            duration: `${minutes * MINUTE_S}s`,
+            trigger: { count: 1 },
+            aggregations: [
+              {
+                alignmentPeriod: `${MINUTE_S}s`,
+                perSeriesAligner: aligner,
+                ...(reducer && { crossSeriesReducer: reducer }),
+              },
+            ],
+          },
+        },
+      ],
+      alertStrategy: { autoClose: `${DAY_S}s` },
+      notificationChannels: [this.#channel],
+    });
+  }
+}
+
+/** A service as Cloud Monitoring names it. */
+export function resourceOf({ site: { names } }: GcpStack, service: string): string {
+  const name = serviceName(names, service);
+  return service === PUBLIC_SERVICE
+    ? `resource.type="cloud_run_revision" AND resource.labels.service_name="${name}"`
+    : `resource.type="cloud_run_worker_pool" AND resource.labels.worker_pool_name="${name}"`;
+}

@@ -1,0 +1,74 @@
+import type { ServiceSize } from '../../core/decision/demand.ts';
+import { SERVICE_PORTS } from '../service-ports.ts';
+import { DATA_FOLDER, serviceSettings, startCommand } from '../service-settings.ts';
+import type { Site } from '../site.ts';
+import type { DataStack } from './data-stack.ts';
+import { GATEWAY_FILES } from './mqtt-device-gateway.ts';
+import { AUTHORITY_FILE } from './postgres-database.ts';
+
+/** Copies at Cloud Run are all called `localhost`. */
+const COPY_NAME_COMMAND = 'node -p "crypto.randomUUID()"';
+const DATA_VOLUME = 'data';
+/** In memory, of which it takes only what is written: the ports file and an authority. */
+const DATA_SIZE = '64Mi';
+const MIB_A_GIB = 1024;
+
+interface ContainerParts {
+  readonly image: string;
+  /** The ports file, as JSON. */
+  readonly ports: string;
+  readonly data: DataStack;
+  readonly billing: Readonly<Record<string, boolean>>;
+}
+
+/** The container of a service, as Cloud Run has it. */
+export function containerOf(site: Site, size: ServiceSize, { image, ports, data, billing }: ContainerParts) {
+  const { service, vcpu, memoryGb } = size;
+  const [shell = '', flag = '', script = ''] = startCommand(service, COPY_NAME_COMMAND);
+  return {
+    name: service,
+    image,
+    command: [shell],
+    args: [flag, `printf '%s' "$DATABASE_AUTHORITY" > ${AUTHORITY_FILE} && unset DATABASE_AUTHORITY && ${script}`],
+    env: [
+      ...Object.entries(settingsOf(site, service)).map(([name, value]) => ({ name, value })),
+      { name: 'TRIBO_PORTS', value: ports },
+      { name: 'DATABASE_AUTHORITY', value: data.database.authority },
+      {
+        name: 'PGPASSWORD',
+        valueSource: { secretKeyRef: { secret: data.database.password.secretId, version: 'latest' } },
+      },
+    ],
+    resources: { limits: { cpu: String(vcpu), memory: `${Math.round(memoryGb * MIB_A_GIB)}Mi` }, ...billing },
+    volumeMounts: [
+      { name: DATA_VOLUME, mountPath: DATA_FOLDER },
+      ...gatewayVolumes(service, data).map((each) => each.mount),
+    ],
+  };
+}
+
+/** What a container mounts: a folder to write to, and for whoever speaks to brokers its certificate. */
+export function volumesOf(service: string, data: DataStack) {
+  return [
+    { name: DATA_VOLUME, emptyDir: { medium: 'MEMORY', sizeLimit: DATA_SIZE } },
+    ...gatewayVolumes(service, data).map(({ volume }) => volume),
+  ];
+}
+
+function gatewayVolumes(service: string, { brokerCertificates }: DataStack) {
+  if (!SERVICE_PORTS[service]!.includes('deviceGateway')) return [];
+  return Object.entries(GATEWAY_FILES).map(([file, mountPath]) => {
+    const name = `mqtt-${file.replace('.', '-')}`;
+    const { secretId } = brokerCertificates.gateway.get(file)!;
+    return {
+      mount: { name, mountPath },
+      volume: { name, secret: { secret: secretId, items: [{ path: file, version: 'latest' }] } },
+    };
+  });
+}
+
+/** Cloud Run lets nobody call a pool of workers, and passes no TCP on to a service: there are no links (infra/README.md). */
+function settingsOf(site: Site, service: string): Readonly<Record<string, string>> {
+  const all = Object.entries(serviceSettings(site, service, (called) => called));
+  return Object.fromEntries(all.filter(([name]) => !name.startsWith('TRIBO_LINK_')));
+}

@@ -1,0 +1,76 @@
+import { Construct } from 'constructs';
+import { MonitoringDashboard } from '@cdktf/provider-google/lib/monitoring-dashboard/index.js';
+import { resourceOf } from './alarms.ts';
+import type { DataStack } from './data-stack.ts';
+import type { GcpStack } from './gcp-stack.ts';
+import type { Ingress } from './ingress.ts';
+import { databaseName } from './resource-names.ts';
+
+const WIDTH = 24;
+const HEIGHT = 16;
+const COLUMNS = 2;
+const MINUTE = '60s';
+
+/** A chart: its title, how the values of a minute become one, and what it shows. */
+type Chart = readonly [title: string, aligner: string, filters: readonly string[]];
+
+/** The site on one page, in the order in which data flows. */
+export class Dashboard extends Construct {
+  constructor(scope: GcpStack, id: string, { data, ingress }: { readonly data: DataStack; readonly ingress: Ingress }) {
+    super(scope, id);
+    const { names, demand } = scope.site;
+    const { topicPrefix } = data.eventStream.section;
+    const ofServices = (metric: string) =>
+      demand.services.map(
+        ({ service }) => `${resourceOf(scope, service)} AND metric.type="run.googleapis.com/container/${metric}"`,
+      );
+    const ofDatabase = (metric: string) => [
+      `resource.type="cloudsql_database" AND resource.labels.database_id="${scope.project}:${databaseName(names)}" AND metric.type="cloudsql.googleapis.com/database/${metric}"`,
+    ];
+    const ofApi = (metric: string) => [
+      `resource.type="https_lb_rule" AND resource.labels.backend_target_name="${ingress.backendName}" AND metric.type="loadbalancing.googleapis.com/https/${metric}"`,
+    ];
+    const charts: readonly Chart[] = [
+      [
+        'Streams: bytes in a second',
+        'ALIGN_RATE',
+        [
+          `resource.type="pubsub_topic" AND resource.labels.topic_id=starts_with("${topicPrefix}") AND metric.type="pubsub.googleapis.com/topic/byte_cost"`,
+        ],
+      ],
+      [
+        'Streams: how far readers are behind, s',
+        'ALIGN_MAX',
+        [
+          `resource.type="pubsub_subscription" AND resource.labels.subscription_id=starts_with("${topicPrefix}") AND metric.type="pubsub.googleapis.com/subscription/oldest_unacked_message_age"`,
+        ],
+      ],
+      ['Services: CPU', 'ALIGN_PERCENTILE_95', ofServices('cpu/utilizations')],
+      ['Services: memory', 'ALIGN_PERCENTILE_95', ofServices('memory/utilizations')],
+      ['Database: CPU', 'ALIGN_MEAN', ofDatabase('cpu/utilization')],
+      ['Database: disk', 'ALIGN_MEAN', ofDatabase('disk/utilization')],
+      ['API: requests a second', 'ALIGN_RATE', ofApi('request_count')],
+      ['API: time to answer, ms', 'ALIGN_PERCENTILE_95', ofApi('total_latencies')],
+    ];
+    new MonitoringDashboard(this, 'site', {
+      dashboardJson: JSON.stringify({
+        displayName: names.base,
+        mosaicLayout: {
+          columns: WIDTH * COLUMNS,
+          tiles: charts.map(([title, aligner, filters], index) => ({
+            xPos: (index % COLUMNS) * WIDTH,
+            yPos: Math.floor(index / COLUMNS) * HEIGHT,
+            width: WIDTH,
+            height: HEIGHT,
+            widget: { title, xyChart: { dataSets: filters.map((filter) => dataSet(filter, aligner)) } },
+          })),
+        },
+      }),
+    });
+  }
+}
+
+function dataSet(filter: string, perSeriesAligner: string) {
+  const aggregation = { alignmentPeriod: MINUTE, perSeriesAligner };
+  return { plotType: 'LINE', timeSeriesQuery: { timeSeriesFilter: { filter, aggregation } } };
+}

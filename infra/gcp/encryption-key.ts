@@ -1,0 +1,55 @@
+import { Construct } from 'constructs';
+import { DataGoogleLoggingProjectCmekSettings } from '@cdktf/provider-google/lib/data-google-logging-project-cmek-settings/index.js';
+import { DataGoogleStorageProjectServiceAccount } from '@cdktf/provider-google/lib/data-google-storage-project-service-account/index.js';
+import { KmsCryptoKeyIamBinding } from '@cdktf/provider-google/lib/kms-crypto-key-iam-binding/index.js';
+import { KmsCryptoKey } from '@cdktf/provider-google/lib/kms-crypto-key/index.js';
+import { KmsKeyRing } from '@cdktf/provider-google/lib/kms-key-ring/index.js';
+import type { GcpStack } from './gcp-stack.ts';
+import type { ProjectServices } from './project-services.ts';
+
+const DAY_S = 86_400;
+/** So long a destroyed version of the key can be had back: without it all that the site holds is lost. */
+const DESTROY_AFTER_S = 30 * DAY_S;
+const ROTATION_S = 90 * DAY_S;
+
+/** Whose services encrypt with the key; their accounts are made once a project (infra/README.md). */
+const AGENTS = ['artifactregistry', 'cloud-sql', 'pubsub', 'secretmanager'] as const;
+
+/** The site's own key, with which all that holds data is encrypted, in its region. */
+export class EncryptionKey extends Construct {
+  /** `projects/<project>/locations/<region>/keyRings/<ring>/cryptoKeys/data`. */
+  readonly keyName: string;
+  /** What has to be there before a service is given the key. */
+  readonly access: KmsCryptoKeyIamBinding;
+
+  constructor(scope: GcpStack, id: string, { services }: { readonly services: ProjectServices }) {
+    super(scope, id);
+    const { names, region, isProtected } = scope.site;
+    const dependsOn = [...services.all];
+    const ring = new KmsKeyRing(this, 'ring', { name: names.base, location: region, dependsOn });
+    const key = new KmsCryptoKey(this, 'key', {
+      name: 'data',
+      keyRing: ring.id,
+      purpose: 'ENCRYPT_DECRYPT',
+      rotationPeriod: `${ROTATION_S}s`,
+      destroyScheduledDuration: `${DESTROY_AFTER_S}s`,
+      lifecycle: { preventDestroy: isProtected },
+    });
+    this.keyName = key.id;
+    const { project } = scope;
+    const logging = new DataGoogleLoggingProjectCmekSettings(this, 'logging', { project, dependsOn });
+    const storage = new DataGoogleStorageProjectServiceAccount(this, 'storage', { dependsOn });
+    this.access = new KmsCryptoKeyIamBinding(this, 'users', {
+      cryptoKeyId: key.id,
+      role: 'roles/cloudkms.cryptoKeyEncrypterDecrypter',
+      members: [
+        ...AGENTS.map((agent) => scope.serviceAgent(agent)),
+        ...['compute-system', 'serverless-robot-prod'].map(
+          (agent) => `serviceAccount:service-${scope.projectNumber}@${agent}.iam.gserviceaccount.com`,
+        ),
+        storage.member,
+        `serviceAccount:${logging.serviceAccountId}`,
+      ],
+    });
+  }
+}

@@ -1,0 +1,41 @@
+import { Construct } from 'constructs';
+import { IdentityPlatformConfig } from '@cdktf/provider-google/lib/identity-platform-config/index.js';
+import type { Environment } from '../../core/decision/environment.ts';
+import type { GcpStack } from './gcp-stack.ts';
+import type { IdentityVerifierSection } from './ports.ts';
+
+/** Whether the environment's issuer is Identity Platform: then its people are the project's own. */
+export function isIdentityPlatform({ identity }: Environment): boolean {
+  return new URL(identity.issuer).hostname === 'securetoken.google.com';
+}
+
+/**
+ * Who lets people in. Of Identity Platform the people of the project, whom administrators alone make, and who sign in with a second factor. Of any
+ * other issuer nothing is made: its tokens are taken.
+ */
+export class IdentityPlatformIdentityVerifier extends Construct {
+  readonly sections: readonly IdentityVerifierSection[];
+
+  constructor(scope: GcpStack, id: string) {
+    super(scope, id);
+    const { environment } = scope.site;
+    const { issuer, audience } = environment.identity;
+    this.sections = isIdentityPlatform(environment)
+      ? [this.#people(scope)]
+      : [{ adapter: 'jwks-identity-verifier', issuer, audience }];
+  }
+
+  #people({ site: { environment } }: GcpStack): IdentityVerifierSection {
+    new IdentityPlatformConfig(this, 'people', {
+      autodeleteAnonymousUsers: true,
+      authorizedDomains: [environment.domain],
+      signIn: { allowDuplicateEmails: false, email: { enabled: true, passwordRequired: true } },
+      client: { permissions: { disabledUserSignup: true, disabledUserDeletion: true } },
+      mfa: {
+        state: 'MANDATORY',
+        providerConfigs: [{ state: 'ENABLED', totpProviderConfig: { adjacentIntervals: 1 } }],
+      },
+    });
+    return { adapter: 'identity-platform-identity-verifier', tenant: { is: environment.tenants[0]! } };
+  }
+}

@@ -1,0 +1,42 @@
+import { Construct } from 'constructs';
+import { ArtifactRegistryRepository } from '@cdktf/provider-google/lib/artifact-registry-repository/index.js';
+import type { EncryptionKey } from './encryption-key.ts';
+import type { GcpStack } from './gcp-stack.ts';
+
+/** So many releases a service can go back to. */
+const KEPT_IMAGES = 30;
+/** After so long an image that is not among those is removed. */
+const REMOVED_AFTER_S = 90 * 86_400;
+
+/** The repository of the site's images, one a service in it. A tag that is there is never given to another image. */
+export class ImageRegistry extends Construct {
+  readonly repository: ArtifactRegistryRepository;
+  /** What an image's name begins with: `europe-west1-docker.pkg.dev/<project>/tribo-gent-dev`. */
+  readonly address: string;
+
+  constructor(scope: GcpStack, id: string, { key }: { readonly key: EncryptionKey }) {
+    super(scope, id);
+    const { names, region } = scope.site;
+    this.repository = new ArtifactRegistryRepository(this, 'images', {
+      repositoryId: names.base,
+      location: region,
+      description: `Images of ${names.base}`,
+      format: 'DOCKER',
+      mode: 'STANDARD_REPOSITORY',
+      kmsKeyName: key.keyName,
+      dockerConfig: { immutableTags: true },
+      vulnerabilityScanningConfig: { enablementConfig: 'INHERITED' },
+      cleanupPolicies: [
+        { id: 'last', action: 'KEEP', mostRecentVersions: { keepCount: KEPT_IMAGES } },
+        { id: 'older', action: 'DELETE', condition: { tagState: 'ANY', olderThan: `${REMOVED_AFTER_S}s` } },
+      ],
+      dependsOn: [key.access],
+    });
+    this.address = `${region}-docker.pkg.dev/${scope.project}/${names.base}`;
+  }
+
+  /** By digest: what a tag points to may change, a digest never does. */
+  image(name: string, digest: string): string {
+    return `${this.address}/${name}@${digest}`;
+  }
+}

@@ -1,0 +1,278 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { FAMILIES, PROVIDERS } from '../../adapters/providers.ts';
+import { loadPortsFile } from '../../services/shared/config/ports-file.ts';
+import { SERVICE_PORTS } from '../service-ports.ts';
+import { changed, shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
+import { gcpStacks } from './gcp-stacks.ts';
+import { DECLARED } from './service-identities.ts';
+
+const prod = shipped('gent.prod');
+const inProd = synthesized(prod, 'gcp');
+const inZones = synthesized(shipped('akron.prod'), 'gcp');
+
+describe('the ports file', () => {
+  it.each(['gent.prod', 'gent.dev', 'akron.prod'])('of %s is one that the platform takes', (name) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tribo-ports-'));
+    try {
+      const path = join(folder, 'ports.json');
+      const { value } = synthesized(shipped(name), 'gcp').json.platform.output!['ports']!;
+      writeFileSync(path, JSON.stringify(value).replace(/\$\{[^}]*\}/g, 'known-once-deployed'));
+      const chosen = loadPortsFile(path, { families: FAMILIES, providers: PROVIDERS });
+      expect(chosen.map(({ offer }) => offer.adapter)).toEqual(
+        expect.arrayContaining([
+          ...['pubsub-event-stream', 'gcs-object-store', 'secret-manager-secret-store', 'pubsub-notifier'],
+          ...['mqtt-device-gateway', 'postgres-device-registry', 'postgres-time-series-store'],
+        ]),
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('services', () => {
+  const template = (is: Attributes) => is['template'] as Attributes;
+  const pools = inProd.found('google_cloud_run_v2_worker_pool');
+
+  it('are the API as a service behind its balancer, and the others as workers that nobody calls', () => {
+    expect(pools.map(({ is }) => is['name'])).toEqual(
+      ['alert-engine', 'feature-service', 'ingestion-service', 'ml-service', 'timeseries-service'].map(
+        (service) => `tribo-gent-prod-${service}`,
+      ),
+    );
+    expect(inProd.one('google_cloud_run_v2_service', 'api-gateway')).toMatchObject({
+      ingress: 'INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER',
+      template: { scaling: { min_instance_count: 1, max_instance_count: 4 } },
+    });
+  });
+
+  it('run by digest, in the private subnet, each as its own account, encrypted, with passwords by reference', () => {
+    const all = [...pools, ...inProd.found('google_cloud_run_v2_service')].map(({ is }) => template(is));
+    expect(new Set(all.map((each) => each['service_account'])).size).toBe(6);
+    for (const each of all) {
+      expect(each).toMatchObject({
+        encryption_key: expect.stringContaining('google_kms_crypto_key'),
+        vpc_access: { egress: 'ALL_TRAFFIC' },
+      });
+      const [container] = each['containers'] as [Attributes & { readonly env: readonly Attributes[] }];
+      expect(container['image']).toMatch(/^europe-west1-docker\.pkg\.dev\/.*@\$\{var\.image_digests\[/);
+      const password = container.env.find(({ name }) => name === 'PGPASSWORD')!;
+      expect(password).toEqual({
+        name: 'PGPASSWORD',
+        value_source: { secret_key_ref: { secret: expect.any(String), version: 'latest' } },
+      });
+    }
+  });
+
+  it('have whole vCPUs, as Cloud Run wants of what is always there, and the copies of the plan', () => {
+    const sizes = pools.map(({ is }) => {
+      const [container] = template(is)['containers'] as [{ readonly resources: { readonly limits: Attributes } }];
+      return [container.resources.limits, is['scaling']];
+    });
+    expect(new Set(sizes.map((size) => JSON.stringify(size)))).toEqual(
+      new Set(
+        ['1024Mi', '2048Mi'].map((memory) =>
+          JSON.stringify([
+            { cpu: '1', memory },
+            { manual_instance_count: 1, scaling_mode: 'MANUAL' },
+          ]),
+        ),
+      ),
+    );
+  });
+});
+
+describe('what a service may do', () => {
+  const roles = new Map(
+    inProd
+      .found('google_project_iam_custom_role')
+      .map(({ path, is }) => [path.split('/').at(-1)!, is['permissions'] as readonly string[]]),
+  );
+
+  it.each(Object.entries(SERVICE_PORTS))(
+    '%s: what the adapters of its ports declare, and nothing else',
+    (service, ports) => {
+      const expected = ports.flatMap((port) =>
+        DECLARED[port].filter(({ isForVerification }) => !isForVerification).flatMap(({ actions }) => actions),
+      );
+      const given = inProd.resources
+        .filter(({ path, type }) => type.endsWith('_iam_member') && path.includes(`service-identities/${service}-`))
+        .map(({ is }) => /service-identities_role-(\w+-\d+)_/.exec(String(is['role']))?.[1])
+        .filter((role) => role !== undefined)
+        .flatMap((role) => roles.get(`role-${role}`)!);
+      expect(new Set(given)).toEqual(new Set(expected));
+    },
+  );
+
+  it('is told one by one', () => {
+    expect([...roles.values()].flat().filter((permission) => permission.includes('*'))).toEqual([]);
+    const given = inProd.resources.flatMap(({ is }) => (typeof is['role'] === 'string' ? [is['role']] : []));
+    expect(given.filter((role) => /^roles\/(owner|editor|viewer)$/.test(role))).toEqual([]);
+  });
+
+  it('is of secrets those of the site alone', () => {
+    const conditions = inProd
+      .found('google_project_iam_member')
+      .map(({ is }) => is['condition'] as Attributes | undefined)
+      .filter((condition) => condition !== undefined);
+    expect(conditions.map(({ expression }) => expression)).toEqual([
+      'resource.name.startsWith("projects/${data.google_project.project.number}/secrets/tribo_gent_prod_")',
+    ]);
+  });
+});
+
+describe('brokers', () => {
+  it('are one in one zone, and one more that stands by in the next where several are paid for', () => {
+    expect(inProd.of('google_compute_instance_group_manager')).toHaveLength(1);
+    expect(inZones.of('google_compute_instance_group_manager').map(({ zone }) => zone)).toEqual([
+      expect.stringContaining(', 0)'),
+      expect.stringContaining(', 1)'),
+    ]);
+    for (const backend of inZones.of('google_compute_region_backend_service')) {
+      const groups = backend['backend'] as readonly Attributes[];
+      expect(groups.map(({ failover }) => failover)).toEqual([undefined, true]);
+      expect(backend).toMatchObject({ protocol: 'TCP', failover_policy: { drop_traffic_if_unhealthy: true } });
+    }
+  });
+
+  it('are shielded, without a public address, encrypted, healed, with sessions on a disk that stays', () => {
+    const machine = inProd.one('google_compute_instance_template', 'machine');
+    expect(machine).toMatchObject({
+      machine_type: 'e2-medium',
+      shielded_instance_config: { enable_secure_boot: true, enable_vtpm: true, enable_integrity_monitoring: true },
+      metadata: expect.objectContaining({ 'block-project-ssh-keys': 'true', 'serial-port-enable': 'false' }),
+    });
+    expect(machine['network_interface']).toEqual([{ subnetwork: expect.any(String) }]);
+    for (const disk of machine['disk'] as readonly Attributes[])
+      expect(disk['disk_encryption_key']).toEqual({
+        kms_key_self_link: expect.stringContaining('google_kms_crypto_key'),
+      });
+    expect(inProd.of('google_compute_instance_group_manager')[0]).toMatchObject({
+      target_size: 1,
+      stateful_disk: [{ device_name: 'sessions', delete_rule: 'NEVER' }],
+      auto_healing_policies: { initial_delay_sec: 300 },
+    });
+  });
+
+  it('start Mosquitto by digest with what the adapter is tested with; no key or certificate is in a stack', () => {
+    const { metadata } = inProd.one('google_compute_instance_template', 'machine');
+    const start = (metadata as Attributes)['user-data'] as string;
+    expect(start.startsWith('#cloud-config\n')).toBe(true);
+    const { write_files: files } = JSON.parse(start.slice('#cloud-config\n'.length)) as {
+      readonly write_files: readonly { readonly path: string; readonly content: string }[];
+    };
+    const content = (name: string) => files.find(({ path }) => path.endsWith(name))!.content;
+    expect(content('mosquitto.conf')).toContain('listener 8883');
+    expect(content('mosquitto.conf').match(/require_certificate true/g)).toHaveLength(2);
+    expect(content('mosquitto.conf')).toContain('allow_anonymous false');
+    expect(content('/acl')).toContain('pattern write device/%u/tribo/v1/+/+/+/telemetry');
+    expect(content('start-broker.sh')).toContain('/mosquitto@${var.image_digests.mosquitto} ');
+    expect(start).not.toMatch(/BEGIN (CERTIFICATE|.*PRIVATE KEY)/);
+  });
+});
+
+describe('the way in', () => {
+  it('is TLS 1.2 at the least, a certificate, a firewall, and the API alone', () => {
+    expect(inProd.one('google_compute_ssl_policy', 'tls')).toMatchObject({
+      min_tls_version: 'TLS_1_2',
+      profile: 'RESTRICTED',
+    });
+    expect(inProd.one('google_compute_backend_service', 'backend')).toMatchObject({
+      load_balancing_scheme: 'EXTERNAL_MANAGED',
+      security_policy: expect.stringContaining('google_compute_security_policy'),
+      log_config: { enable: true, sample_rate: 1 },
+    });
+    expect(inProd.one('google_compute_url_map', 'to-https')['default_url_redirect']).toMatchObject({
+      https_redirect: true,
+    });
+    const ports = inProd.of('google_compute_global_forwarding_rule').map(({ port_range: port }) => port);
+    expect(new Set(ports)).toEqual(new Set(['443', '80']));
+  });
+
+  it('turns away known attacks and floods, by the three rules that were priced', () => {
+    const rules = inProd.one('google_compute_security_policy', 'policy')['rule'] as readonly Attributes[];
+    expect(rules.map(({ action, priority }) => [action, priority])).toEqual([
+      ['deny(403)', 1000],
+      ['deny(403)', 1001],
+      ['throttle', 2000],
+      ['allow', 2_147_483_647],
+    ]);
+  });
+});
+
+describe('what is watched', () => {
+  it('calls the owner for services, database, streams, the API, objects and brokers, and for its error budget', () => {
+    const policies = inProd.found('google_monitoring_alert_policy');
+    expect(policies.map(({ path }) => path.split('/').at(-1))).toEqual(
+      expect.arrayContaining([
+        ...['ingestion-service-cpu', 'api-gateway-memory', 'database-cpu', 'database-storage', 'database-connections'],
+        ...['metrics-lag', 'dead-letters', 'api-5xx', 'api-4xx', 'api-away', 'objects', 'broker-0-cpu'],
+        ...['burn-fast', 'burn-slow'],
+      ]),
+    );
+    for (const { is } of policies)
+      expect(is['notification_channels']).toEqual([expect.stringContaining('google_monitoring_notification_channel')]);
+    expect(inProd.one('google_monitoring_slo', 'availability')).toMatchObject({ goal: 0.995, rolling_period_days: 28 });
+  });
+
+  it('tells who is told when the budget is nearly spent', () => {
+    expect(inProd.one('google_billing_budget', 'month')).toMatchObject({
+      amount: { specified_amount: { currency_code: 'USD', units: '1500' } },
+      budget_filter: { labels: { deployment: 'tribo-gent-prod' } },
+      threshold_rules: [
+        { threshold_percent: 0.5, spend_basis: 'CURRENT_SPEND' },
+        { threshold_percent: 0.8, spend_basis: 'CURRENT_SPEND' },
+        { threshold_percent: 1, spend_basis: 'CURRENT_SPEND' },
+        { threshold_percent: 1, spend_basis: 'FORECASTED_SPEND' },
+      ],
+    });
+  });
+});
+
+describe('what is not made yet', () => {
+  const switches = prod.switches;
+  const mails = Array.from({ length: 6 }, (_, index) => `a${index}@gent.example`);
+  it.each([
+    [{ switches: { ...switches, eventStream: 'kafka' as const } }, 'switches.eventStream: kafka'],
+    [{ switches: { ...switches, warehouse: true } }, 'switches.warehouse'],
+    [{ switches: { ...switches, orchestrator: 'kubernetes' as const } }, 'switches.orchestrator: kubernetes'],
+    [{ switches: { ...switches, secondRegion: true } }, 'switches.secondRegion'],
+    [{ workload: { ...prod.workload, machines: 3000 } }, 'a load above that of one MQTT broker'],
+    [{ budget: { ...prod.budget, tell: mails } }, 'budget.tell of more than 5 addresses'],
+  ])('is named: %j', (values, what) => {
+    expect(gcpStacks.notYet(changed(prod, values))).toEqual([what]);
+  });
+
+  it('is nothing of what the examples ask for', () => {
+    expect(gcpStacks.notYet(prod)).toEqual([]);
+  });
+});
+
+describe('labels', () => {
+  it('are on every resource that can carry them, as Google Cloud takes them', () => {
+    const labels = {
+      project: 'tribo',
+      environment: 'prod',
+      site: 'gent',
+      deployment: 'tribo-gent-prod',
+      cost_center: 'spinning',
+      owner: 'it_at_gent_example',
+      tenant: 'textiel',
+    };
+    const labelled = inProd.resources.filter(({ is }) => is['labels'] ?? is['user_labels']);
+    for (const { is } of labelled) expect(is['user_labels'] ?? is['labels']).toMatchObject(labels);
+    const types = new Set(labelled.map(({ type }) => type));
+    expect([...types]).toEqual(
+      expect.arrayContaining([
+        ...['google_kms_crypto_key', 'google_pubsub_topic', 'google_storage_bucket', 'google_secret_manager_secret'],
+        ...['google_cloud_run_v2_service', 'google_cloud_run_v2_worker_pool', 'google_compute_instance_template'],
+        ...['google_artifact_registry_repository', 'google_monitoring_alert_policy', 'google_dns_managed_zone'],
+      ]),
+    );
+    const database = inProd.one('google_sql_database_instance', 'server-instance')['settings'];
+    expect(database).toMatchObject({ user_labels: labels });
+  });
+});

@@ -1,0 +1,75 @@
+import { Fn, TerraformOutput } from 'cdktf';
+import type { Construct } from 'constructs';
+import { imageDigests } from '../image-digests.ts';
+import type { PlatformParts } from '../platform.ts';
+import { COPY_NAME } from '../service-settings.ts';
+import type { Site } from '../site.ts';
+import { Alarms } from './alarms.ts';
+import { Budget } from './budget.ts';
+import { CloudRunServices } from './cloud-run-services.ts';
+import { Dashboard } from './dashboard.ts';
+import type { DataStack } from './data-stack.ts';
+import type { FoundationStack } from './foundation-stack.ts';
+import { GcpStack } from './gcp-stack.ts';
+import { IdentityPlatformIdentityVerifier } from './identity-platform-identity-verifier.ts';
+import { Ingress } from './ingress.ts';
+import { MqttDeviceGateway } from './mqtt-device-gateway.ts';
+import { Operators } from './operators.ts';
+import type { GcpPorts } from './ports.ts';
+import type { PostgresDatabase } from './postgres-database.ts';
+import { PubsubNotifier } from './pubsub-notifier.ts';
+import { ServiceLevels } from './service-levels.ts';
+
+/** Of brokers, beside those of services, in `image_digests`. */
+const BROKER_IMAGE = 'mosquitto';
+
+/** What can be made again: the services and all that leads to them and watches them. */
+export class PlatformStack extends GcpStack implements PlatformParts {
+  readonly deviceGateway: MqttDeviceGateway;
+  /** Devices are in tables of the database. */
+  readonly deviceRegistry: PostgresDatabase;
+  readonly identityVerifiers: IdentityPlatformIdentityVerifier;
+  readonly notifiers: PubsubNotifier;
+  readonly services: CloudRunServices;
+  readonly ingress: Ingress;
+  readonly alarms: Alarms;
+  readonly dashboard: Dashboard;
+  readonly budget: Budget;
+  readonly serviceLevels: ServiceLevels;
+  readonly ports: GcpPorts;
+
+  constructor(scope: Construct, site: Site, foundation: FoundationStack, data: DataStack) {
+    super(scope, 'platform', site);
+    const digests = imageDigests(this);
+    const image = foundation.imageRegistry.image(BROKER_IMAGE, Fn.lookup(digests.value, BROKER_IMAGE) as string);
+    this.deviceGateway = new MqttDeviceGateway(this, 'device-gateway', { foundation, data, image });
+    this.deviceRegistry = data.database;
+    this.identityVerifiers = new IdentityPlatformIdentityVerifier(this, 'identity-verifiers');
+    this.notifiers = new PubsubNotifier(this, 'notifiers', foundation.key);
+    this.ports = {
+      provider: 'gcp',
+      gcp: { projectId: this.project },
+      postgres: data.database.section,
+      eventStream: { ...data.eventStream.section, source: COPY_NAME },
+      objectStore: data.objectStore.section,
+      secretStore: { prefix: site.names.underscored(''), locations: [site.region] },
+      deviceGateway: { adapter: 'mqtt-device-gateway', ...this.deviceGateway.section },
+      deviceRegistry: { adapter: 'postgres-device-registry' },
+      notifiers: [{ adapter: 'pubsub-notifier', ...this.notifiers.section }],
+      identityVerifiers: this.identityVerifiers.sections,
+    };
+    this.services = new CloudRunServices(this, 'services', { foundation, data, ports: this.ports, digests });
+    this.ingress = new Ingress(this, 'ingress', { foundation, services: this.services });
+    const { channel } = new Operators(this, 'operators');
+    const watched = { data, ingress: this.ingress, channel };
+    this.alarms = new Alarms(this, 'alarms', { ...watched, gateway: this.deviceGateway });
+    this.serviceLevels = new ServiceLevels(this, 'service-levels', watched);
+    this.dashboard = new Dashboard(this, 'dashboard', watched);
+    this.budget = new Budget(this, 'budget');
+    new TerraformOutput(this, 'ports', {
+      value: this.ports,
+      description: 'The ports file of the site (docs/providers.md)',
+      staticId: true,
+    }).overrideLogicalId('ports');
+  }
+}

@@ -1,0 +1,28 @@
+import { Construct } from 'constructs';
+import { ProjectService } from '@cdktf/provider-google/lib/project-service/index.js';
+import type { GcpStack } from './gcp-stack.ts';
+
+/** The APIs by which all of a site is made. */
+const SERVICES = [
+  ...['artifactregistry', 'billingbudgets', 'certificatemanager', 'cloudkms', 'cloudresourcemanager', 'compute', 'dns'],
+  ...['iam', 'iamcredentials', 'identitytoolkit', 'logging', 'monitoring', 'pubsub', 'run', 'secretmanager'],
+  ...['servicenetworking', 'sqladmin', 'storage', 'sts'],
+] as const;
+
+/** Switches on what the project needs; it stays on when the site goes, as others may use it. */
+export class ProjectServices extends Construct {
+  /** What has to be there before anything else of the stack. */
+  readonly all: readonly ProjectService[];
+
+  constructor(scope: GcpStack, id: string) {
+    super(scope, id);
+    this.all = SERVICES.map(
+      (service) =>
+        new ProjectService(this, service, {
+          service: `${service}.googleapis.com`,
+          disableOnDestroy: false,
+          disableDependentServices: false,
+        }),
+    );
+  }
+}

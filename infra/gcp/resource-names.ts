@@ -1,0 +1,16 @@
+import type { Names } from '../names.ts';
+
+/** Cloud Run takes 49 characters. */
+const MAX_SERVICE_NAME = 49;
+/** Cloud SQL takes 98 together with the project's id, which has up to 30. */
+const MAX_DATABASE_NAME = 60;
+
+/** Of a service, or of a pool of workers, at Cloud Run. */
+export function serviceName(names: Names, service: string): string {
+  return names.of(service, MAX_SERVICE_NAME);
+}
+
+/** Of the instance of Cloud SQL. */
+export function databaseName(names: Names): string {
+  return names.of('database', MAX_DATABASE_NAME);
+}

@@ -1,0 +1,123 @@
+import { Construct } from 'constructs';
+import { ProjectIamCustomRole } from '@cdktf/provider-google/lib/project-iam-custom-role/index.js';
+import { ProjectIamMember } from '@cdktf/provider-google/lib/project-iam-member/index.js';
+import { PubsubTopicIamMember } from '@cdktf/provider-google/lib/pubsub-topic-iam-member/index.js';
+import { SecretManagerSecretIamMember } from '@cdktf/provider-google/lib/secret-manager-secret-iam-member/index.js';
+import { ServiceAccount } from '@cdktf/provider-google/lib/service-account/index.js';
+import { StorageBucketIamMember } from '@cdktf/provider-google/lib/storage-bucket-iam-member/index.js';
+import { gcsObjectStorePermissions } from '../../adapters/gcp/gcs-object-store/permissions.ts';
+import { pubsubEventStreamPermissions } from '../../adapters/gcp/pubsub-event-stream/permissions.ts';
+import { pubsubNotifierPermissions } from '../../adapters/gcp/pubsub-notifier/permissions.ts';
+import { secretManagerSecretStorePermissions } from '../../adapters/gcp/secret-manager-secret-store/permissions.ts';
+import type { Grant } from '../../adapters/permissions.ts';
+import { SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
+import type { DataStack } from './data-stack.ts';
+import type { GcpStack } from './gcp-stack.ts';
+import type { GcpPorts } from './ports.ts';
+import type { PrivateSecret } from './private-secret.ts';
+import { serviceAccountId } from './service-account-id.ts';
+
+/** By port what the adapters of a site at Google Cloud declare; that of devices speaks to brokers, and the database takes a user and a password. */
+export const DECLARED: Readonly<Record<CloudPort, readonly Grant[]>> = {
+  eventStream: pubsubEventStreamPermissions,
+  objectStore: gcsObjectStorePermissions,
+  secretStore: secretManagerSecretStorePermissions,
+  notifiers: pubsubNotifierPermissions,
+  deviceGateway: [],
+  deviceRegistry: [],
+  database: [],
+};
+
+interface Parts {
+  readonly data: DataStack;
+  readonly ports: GcpPorts;
+}
+
+/** An account a service, with what the adapters of its ports declare, on what the ports file names. */
+export class ServiceIdentities extends Construct {
+  /** By service. */
+  readonly accounts: ReadonlyMap<string, ServiceAccount>;
+  readonly #stack: GcpStack;
+  readonly #parts: Parts;
+  /** By port and number of what it declares. */
+  readonly #roles = new Map<string, ProjectIamCustomRole>();
+
+  constructor(scope: GcpStack, id: string, parts: Parts) {
+    super(scope, id);
+    this.#stack = scope;
+    this.#parts = parts;
+    const { names, demand } = scope.site;
+    this.accounts = new Map(
+      demand.services.map(({ service }) => {
+        const account = new ServiceAccount(this, service, {
+          accountId: serviceAccountId(names, service),
+          displayName: `${names.base}: ${service}`,
+          description: `What ${service} may do`,
+        });
+        this.#grant(service, account.member);
+        this.mayRead(`${service}-database-password`, parts.data.database.password, account);
+        return [service, account];
+      }),
+    );
+  }
+
+  /** A secret whose value a service is started with. */
+  mayRead(id: string, { secretId }: PrivateSecret, { member }: ServiceAccount): void {
+    new SecretManagerSecretIamMember(this, id, { secretId, role: 'roles/secretmanager.secretAccessor', member });
+  }
+
+  #grant(service: string, member: string): void {
+    for (const port of SERVICE_PORTS[service]!)
+      for (const [index, grant] of DECLARED[port].entries())
+        if (!grant.isForVerification) this.#bind(`${service}-${port}-${index}`, member, port, grant, index);
+  }
+
+  #bind(id: string, member: string, port: CloudPort, grant: Grant, index: number): void {
+    const role = this.#role(port, grant, index).name;
+    const { data, ports } = this.#parts;
+    const kind = grant.on.split(' ')[0]!;
+    if (kind === 'topics') {
+      for (const [stream, topic] of data.eventStream.topics)
+        new PubsubTopicIamMember(this, `${id}-${stream}`, { topic: topic.name, role, member });
+    } else if (kind === 'topic') {
+      for (const [at, { topic }] of ports.notifiers.entries())
+        new PubsubTopicIamMember(this, `${id}-${at}`, { topic, role, member });
+    } else if (kind === 'bucket') {
+      new StorageBucketIamMember(this, id, { bucket: ports.objectStore.bucket, role, member });
+    } else if (kind === 'project' || kind === 'subscriptions') {
+      new ProjectIamMember(this, id, { project: this.#stack.project, role, member, ...this.#condition(grant) });
+    } else throw new Error(`nothing is known of rights on ${grant.on}`);
+  }
+
+  /** Of secrets those of the site alone. Pub/Sub has no conditions, so that its subscriptions are those of the project: one environment a project. */
+  #condition({ actions, on }: Grant) {
+    const isOfSecrets = on.startsWith('project') && actions.every((action) => action.startsWith('secretmanager.'));
+    // Making one is asked of the project, which has no name of a secret to compare.
+    if (!isOfSecrets || actions.includes('secretmanager.secrets.create')) return {};
+    const begin = `projects/${this.#stack.projectNumber}/secrets/${this.#parts.ports.secretStore.prefix!}`;
+    return {
+      condition: {
+        title: 'secrets of the site',
+        expression: `resource.name.startsWith("${begin}")`,
+      },
+    };
+  }
+
+  #role(port: CloudPort, { actions }: Grant, index: number): ProjectIamCustomRole {
+    const wide = actions.find((action) => action.includes('*'));
+    if (wide !== undefined) throw new Error(`${port} asks for ${wide}: rights are told one by one`);
+    const key = `${port}-${index}`;
+    const known = this.#roles.get(key);
+    if (known) return known;
+    const { names } = this.#stack.site;
+    const role = new ProjectIamCustomRole(this, `role-${key}`, {
+      roleId: names.underscored(key, 64),
+      title: names.of(key, 100),
+      description: `What the adapter of ${port} does`,
+      permissions: [...actions],
+      stage: 'GA',
+    });
+    this.#roles.set(key, role);
+    return role;
+  }
+}
