@@ -5,6 +5,7 @@ import { IamWorkloadIdentityPool } from '@cdktf/provider-google/lib/iam-workload
 import { ServiceAccountIamMember } from '@cdktf/provider-google/lib/service-account-iam-member/index.js';
 import { ServiceAccount } from '@cdktf/provider-google/lib/service-account/index.js';
 import { githubRepository } from '../github-repository.ts';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { ImageRegistry } from './image-registry.ts';
 import type { ProjectServices } from './project-services.ts';
@@ -37,13 +38,16 @@ export class CiIdentity extends Construct {
     });
     // A run in GitHub's environment of the stage alone, whose reviewers let it pass.
     const subject = `repo:${repository.stringValue}:environment:${environment.stage}`;
-    new IamWorkloadIdentityPoolProvider(this, 'github', {
+    const provider = new IamWorkloadIdentityPoolProvider(this, 'github', {
       workloadIdentityPoolId: pool.workloadIdentityPoolId,
       workloadIdentityPoolProviderId: 'github',
       displayName: 'GitHub Actions',
       attributeMapping: { 'google.subject': 'assertion.sub' },
       attributeCondition: `assertion.sub == "${subject}"`,
       oidc: { issuerUri: ISSUER },
+    });
+    acknowledge(provider, {
+      CKV_GCP_125: 'The whole subject is compared, repository and environment, which is known as it is applied',
     });
     const account = new ServiceAccount(this, 'account', {
       accountId: serviceAccountId(names, 'ci'),

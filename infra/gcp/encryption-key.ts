@@ -4,6 +4,7 @@ import { DataGoogleStorageProjectServiceAccount } from '@cdktf/provider-google/l
 import { KmsCryptoKeyIamBinding } from '@cdktf/provider-google/lib/kms-crypto-key-iam-binding/index.js';
 import { KmsCryptoKey } from '@cdktf/provider-google/lib/kms-crypto-key/index.js';
 import { KmsKeyRing } from '@cdktf/provider-google/lib/kms-key-ring/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { ProjectServices } from './project-services.ts';
 
@@ -35,6 +36,7 @@ export class EncryptionKey extends Construct {
       destroyScheduledDuration: `${DESTROY_AFTER_S}s`,
       lifecycle: { preventDestroy: isProtected },
     });
+    acknowledge(key, { CKV_GCP_82: 'It is, but in dev, which is destroyed and made again' });
     this.keyName = key.id;
     const { project } = scope;
     const logging = new DataGoogleLoggingProjectCmekSettings(this, 'logging', { project, dependsOn });

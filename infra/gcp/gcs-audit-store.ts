@@ -3,6 +3,7 @@ import { ProjectIamAuditConfig } from '@cdktf/provider-google/lib/project-iam-au
 import { LoggingProjectSink } from '@cdktf/provider-google/lib/logging-project-sink/index.js';
 import { StorageBucketIamMember } from '@cdktf/provider-google/lib/storage-bucket-iam-member/index.js';
 import type { StorageBucket } from '@cdktf/provider-google/lib/storage-bucket/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import { PrivateBucket } from './private-bucket.ts';
 
@@ -28,12 +29,6 @@ export class GcsAuditStore extends Construct {
       action: { type: 'SetStorageClass', storageClass: 'ARCHIVE' },
       condition: { age: ARCHIVE_DAYS, withState: 'ANY' },
     };
-    this.audit = new PrivateBucket(this, 'audit', scope, {
-      kind: 'audit',
-      keyName,
-      lifecycle: [toArchive],
-      ...(isProtected && { lockedForS: LOCKED_S }),
-    }).bucket;
     this.access = new PrivateBucket(this, 'access', scope, {
       kind: 'access',
       keyName,
@@ -43,6 +38,17 @@ export class GcsAuditStore extends Construct {
         { action: { type: 'Delete' }, condition: { daysSinceNoncurrentTime: OLD_VERSION_DAYS, withState: 'ARCHIVED' } },
       ],
     }).bucket;
+    this.audit = new PrivateBucket(this, 'audit', scope, {
+      kind: 'audit',
+      keyName,
+      lifecycle: [toArchive],
+      ...(isProtected && { lockedForS: LOCKED_S }),
+      accessLog: { bucket: this.access.name, prefix: 'audit' },
+    }).bucket;
+    acknowledge(this.access, { CKV_GCP_62: 'It has the logs of the others, and would have its own for ever' });
+    acknowledge(this.audit, {
+      CKV_GCP_78: 'What is locked is never replaced, so that there is no second version; in dev it has versions',
+    });
     new StorageBucketIamMember(this, 'access-writer', {
       bucket: this.access.name,
       role: 'roles/storage.objectCreator',
@@ -66,6 +72,7 @@ export class GcsAuditStore extends Construct {
       filter: 'logName:"cloudaudit.googleapis.com"',
       uniqueWriterIdentity: true,
     });
+    acknowledge(sink, { CKV2_GCP_4: 'The lock cannot be taken back, and what is in dev goes with it' });
     new StorageBucketIamMember(this, 'trail-writer', {
       bucket: this.audit.name,
       role: 'roles/storage.objectCreator',

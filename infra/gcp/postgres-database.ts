@@ -8,6 +8,7 @@ import { SqlDatabase } from '@cdktf/provider-google/lib/sql-database/index.js';
 import { SqlUser } from '@cdktf/provider-google/lib/sql-user/index.js';
 import { cloudSqlSize } from '../../core/decision/gcp-plan.ts';
 import { mandatoryLabels } from '../aspects/labels.ts';
+import { acknowledge } from '../policy/acknowledge.ts';
 import { DATA_FOLDER } from '../service-settings.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { Network } from './network.ts';
@@ -82,7 +83,7 @@ export class PostgresDatabase extends Construct {
     const { names, region, environment, demand, isProtected } = site;
     const { retention, switches } = environment;
     const { vcpu, memoryGb, storageGb } = cloudSqlSize(demand, environment);
-    return new SqlDatabaseInstance(this, 'server-instance', {
+    const instance = new SqlDatabaseInstance(this, 'server-instance', {
       name: databaseName(names),
       region,
       databaseVersion: VERSION,
@@ -122,6 +123,14 @@ export class PostgresDatabase extends Construct {
       },
       // What grew by itself is not made smaller again.
       lifecycle: { preventDestroy: isProtected, ignoreChanges: ['settings[0].disk_size'] },
+    });
+    return acknowledge(instance, {
+      CKV_GCP_6: 'sslMode ENCRYPTED_ONLY refuses all else; what the check looks for was its forerunner',
+      CKV_GCP_79: 'PostgreSQL 17 is supported until 2029',
+      CKV_GCP_108: 'Copies of services have addresses, which are in the log, and no names',
+      CKV_GCP_110: 'Services alone sign in, and who did what is in the audit trail of the platform',
+      CKV_GCP_111: 'Statements that take a second are in the log; all of them are every reading',
+      CKV2_GCP_13: 'Of statements that take a second it is in the log; of all of them it is every reading',
     });
   }
 
