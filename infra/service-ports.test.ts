@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { demandOf } from '../core/decision/demand.ts';
-import { SERVICE_PORTS, type CloudPort } from './service-ports.ts';
+import { INFERENCE_SERVICES, SERVICE_PORTS, type CloudPort } from './service-ports.ts';
 import { shipped } from './testing/synthesized.ts';
 
 const SERVICES = join(import.meta.dirname, '../services');
@@ -33,6 +33,11 @@ describe('ports of services', () => {
     const asked = [...codeOf(service).matchAll(/\bport\('(\w+)'\)/g)].map(([, port = '']) => port);
     expect(asked.filter((port) => !(port in REACHED))).toEqual([]);
     expect(new Set(ports)).toEqual(new Set(asked.flatMap((port) => REACHED[port]!)));
+  });
+
+  it('have those named that ask for what runs models', () => {
+    const asking = Object.keys(SERVICE_PORTS).filter((service) => codeOf(service).includes("port('modelInference')"));
+    expect(INFERENCE_SERVICES).toEqual(asking);
   });
 
   it('are told of each service that is sized', () => {

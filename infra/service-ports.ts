@@ -34,5 +34,8 @@ export function isLinkedTo(service: string): boolean {
   return Object.values(SERVICE_LINKS).some((called) => called.includes(service));
 }
 
+/** Those that ask for `modelInference`, which needs a right only where a cloud's endpoint runs the models. */
+export const INFERENCE_SERVICES: readonly string[] = ['ml-service', 'api-gateway'];
+
 /** The one service that answers people and programs. */
 export const PUBLIC_SERVICE = 'api-gateway';

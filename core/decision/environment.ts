@@ -84,6 +84,10 @@ const switches = z.strictObject({
     .describe("What runs the services: the cloud's container service, or its Kubernetes."),
   eventStream: z.enum(['native', 'kafka']).default('native').describe("The cloud's own stream, or its Kafka."),
   warehouse: z.boolean().default(false).describe('History as tables for the query engine of the cloud.'),
+  modelEndpoint: z
+    .enum(['none', 'serverless', 'instance'])
+    .default('none')
+    .describe("What runs models: the services themselves, or the cloud's endpoint, paid by the call or by the hour."),
   rawArchive: z.boolean().default(false).describe('Every accepted message kept as it came.'),
 });
 

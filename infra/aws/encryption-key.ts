@@ -42,6 +42,7 @@ export class EncryptionKey extends Construct {
             ArnLike: {
               'kms:EncryptionContext:aws:logs:arn': [
                 scope.arn('logs', `log-group:/${names.path}*`),
+                scope.arn('logs', `log-group:/aws/sagemaker/Endpoints/${names.base}-*`),
                 scope.arn('logs', `log-group:aws-waf-logs-${names.base}`),
                 scope.arn('logs', `log-group:/aws/rds/instance/${names.base}-*`),
               ],

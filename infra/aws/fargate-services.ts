@@ -32,6 +32,8 @@ interface Parts {
   readonly data: DataStack;
   readonly ingress: Ingress;
   readonly ports: AwsPorts;
+  /** By service: {@link imageDigests}. */
+  readonly imageDigests: unknown;
 }
 
 interface Running {
@@ -54,7 +56,6 @@ export class FargateServices extends Construct {
       name: names.base,
       setting: [{ name: 'containerInsights', value: 'enabled' }],
     });
-    const digests = imageDigests(this);
     const { roles } = new TaskRoles(scope, 'task-roles', {
       ...{ ports: parts.ports, data: parts.data, keyArn: foundation.key.arn },
     });
@@ -79,7 +80,7 @@ export class FargateServices extends Construct {
         volume: [{ name: 'data' }],
         containerDefinitions: JSON.stringify([
           containerOf(site, service, {
-            image: `${repository.repositoryUrl}@${Fn.lookup(digests.value, service) as string}`,
+            image: `${repository.repositoryUrl}@${Fn.lookup(parts.imageDigests, service) as string}`,
             logGroup: log.name,
             secrets: start.secrets,
             nameOf: (other) => links.nameOf(other),

@@ -6,6 +6,9 @@ import type { AwsStack } from './aws-stack.ts';
 /** So many releases a service can go back to. */
 const KEPT_IMAGES = 30;
 
+/** The image behind an endpoint of models. */
+export const MODEL_SERVER = 'model-server';
+
 /** A repository a service: `tribo-akron-dev/ingestion-service`. An image that is there is never replaced, and is looked through when it comes. */
 export class ImageRegistry extends Construct {
   /** By service. */
@@ -13,9 +16,11 @@ export class ImageRegistry extends Construct {
 
   constructor(scope: AwsStack, id: string, { keyArn }: { readonly keyArn: string }) {
     super(scope, id);
-    const { names, demand, isProtected } = scope.site;
+    const { names, demand, environment, isProtected } = scope.site;
+    const services = demand.services.map(({ service }) => service);
+    const images = environment.switches.modelEndpoint === 'none' ? services : [...services, MODEL_SERVER];
     this.repositories = new Map(
-      demand.services.map(({ service }) => {
+      images.map((service) => {
         const repository = new EcrRepository(this, service, {
           name: `${names.base}/${service}`,
           imageTagMutability: 'IMMUTABLE',

@@ -37,6 +37,7 @@ const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>
   aws_lb: ['name', /^(?!internal-)[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$/],
   aws_lb_target_group: ['name', /^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$/],
   aws_s3_bucket: ['bucket', /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/],
+  aws_sagemaker_endpoint: ['name', /^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$/],
   aws_secretsmanager_secret: ['name', /^[\w/+=.@-]{1,512}$/],
   aws_security_group: ['name', /^(?!sg-)[\w ._:/()#,@[\]+=&;{}!$*-]{1,255}$/],
   aws_service_discovery_private_dns_namespace: [

@@ -11,10 +11,12 @@ import { Dashboard } from './dashboard.ts';
 import type { DataStack } from './data-stack.ts';
 import { FargateServices } from './fargate-services.ts';
 import type { FoundationStack } from './foundation-stack.ts';
+import { imageDigests } from './image-digests.ts';
 import { Ingress } from './ingress.ts';
 import { IotCoreDeviceGateway } from './iot-core-device-gateway.ts';
 import { IotCoreDeviceRegistry } from './iot-core-device-registry.ts';
 import { LambdaFunctions } from './lambda-functions.ts';
+import { ModelServing } from './model-serving.ts';
 import { Operators } from './operators.ts';
 import type { AwsPorts } from './ports.ts';
 import { ServiceLevels } from './service-levels.ts';
@@ -29,6 +31,7 @@ export class PlatformStack extends AwsStack implements PlatformParts {
   readonly services: FargateServices;
   readonly ingress: Ingress;
   readonly functions: LambdaFunctions;
+  readonly modelServing: ModelServing;
   readonly alarms: Alarms;
   readonly serviceLevels: ServiceLevels;
   readonly dashboard: Dashboard;
@@ -42,6 +45,9 @@ export class PlatformStack extends AwsStack implements PlatformParts {
     this.deviceRegistry = new IotCoreDeviceRegistry(this, 'device-registry');
     this.identityVerifiers = new CognitoIdentityVerifier(this, 'identity-verifiers');
     this.notifiers = new SnsNotifier(this, 'notifiers', { keyArn });
+    const images = imageDigests(this).value as unknown;
+    this.modelServing = new ModelServing(this, 'model-serving', { foundation, data, imageDigests: images });
+    const { inference } = this.modelServing;
     this.ports = {
       provider: 'aws',
       aws: { region: site.region },
@@ -52,12 +58,13 @@ export class PlatformStack extends AwsStack implements PlatformParts {
       deviceGateway: { adapter: 'iot-core-device-gateway', ...this.deviceGateway.section },
       deviceRegistry: { adapter: 'iot-core-device-registry', ...this.deviceRegistry.section },
       notifiers: [{ adapter: 'sns-notifier', ...this.notifiers.section }],
+      ...(inference && { modelInference: { adapter: 'sagemaker-model-inference', ...inference.section } }),
       identityVerifiers: this.identityVerifiers.sections,
     };
     this.ingress = new Ingress(this, 'ingress', { foundation, data });
     this.services = new FargateServices(this, 'services', {
       ...{ foundation, data, ports: this.ports },
-      ingress: this.ingress,
+      ...{ ingress: this.ingress, imageDigests: images },
     });
     this.functions = new LambdaFunctions(this, 'functions', { streams: data.deviceStreams, keyArn });
     const { topicArn } = new Operators(this, 'operators', { keyArn });

@@ -4,6 +4,7 @@ import type { iotCoreDeviceGatewayConfigSchema } from '../../adapters/aws/iot-co
 import type { iotCoreDeviceRegistryConfigSchema } from '../../adapters/aws/iot-core-device-registry/config.ts';
 import type { kinesisEventStreamConfigSchema } from '../../adapters/aws/kinesis-event-stream/config.ts';
 import type { s3ObjectStoreConfigSchema } from '../../adapters/aws/s3-object-store/config.ts';
+import type { sagemakerModelInferenceConfigSchema } from '../../adapters/aws/sagemaker-model-inference/config.ts';
 import type { secretsManagerSecretStoreConfigSchema } from '../../adapters/aws/secrets-manager-secret-store/config.ts';
 import type { snsNotifierConfigSchema } from '../../adapters/aws/sns-notifier/config.ts';
 import type { kafkaEventStreamConfigSchema } from '../../adapters/kafka/kafka-event-stream/config.ts';
@@ -29,6 +30,7 @@ export type SecretStoreSection = Section<typeof secretsManagerSecretStoreConfigS
 export type DeviceGatewaySection = Section<typeof iotCoreDeviceGatewayConfigSchema>;
 export type DeviceRegistrySection = Section<typeof iotCoreDeviceRegistryConfigSchema>;
 export type NotifierSection = Section<typeof snsNotifierConfigSchema>;
+export type ModelInferenceSection = Section<typeof sagemakerModelInferenceConfigSchema>;
 /** Of a pool of the site's own, or of whichever issuer the environment names. */
 export type IdentityVerifierSection =
   | ({ readonly adapter: 'cognito-identity-verifier' } & z.input<typeof cognitoIdentityVerifierConfigSchema>)
@@ -45,5 +47,7 @@ export interface AwsPorts extends PortsSections {
   readonly deviceGateway: { readonly adapter: 'iot-core-device-gateway' } & DeviceGatewaySection;
   readonly deviceRegistry: { readonly adapter: 'iot-core-device-registry' } & DeviceRegistrySection;
   readonly notifiers: readonly ({ readonly adapter: 'sns-notifier' } & NotifierSection)[];
+  /** Absent where the services run models themselves. */
+  readonly modelInference?: { readonly adapter: 'sagemaker-model-inference' } & ModelInferenceSection;
   readonly identityVerifiers: readonly IdentityVerifierSection[];
 }

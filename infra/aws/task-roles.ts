@@ -5,11 +5,12 @@ import { iotCoreDeviceGatewayPermissions } from '../../adapters/aws/iot-core-dev
 import { iotCoreDeviceRegistryPermissions } from '../../adapters/aws/iot-core-device-registry/permissions.ts';
 import { kinesisEventStreamPermissions } from '../../adapters/aws/kinesis-event-stream/permissions.ts';
 import { s3ObjectStorePermissions } from '../../adapters/aws/s3-object-store/permissions.ts';
+import { sagemakerModelInferencePermissions } from '../../adapters/aws/sagemaker-model-inference/permissions.ts';
 import { secretsManagerSecretStorePermissions } from '../../adapters/aws/secrets-manager-secret-store/permissions.ts';
 import { snsNotifierPermissions } from '../../adapters/aws/sns-notifier/permissions.ts';
 import { kafkaEventStreamPermissions } from '../../adapters/kafka/kafka-event-stream/permissions.ts';
 import { STREAMS } from '../../core/domain/event.ts';
-import { SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
+import { INFERENCE_SERVICES, SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
 import type { AwsStack } from './aws-stack.ts';
 import type { DataStack } from './data-stack.ts';
 import { statementsFor } from './grants.ts';
@@ -43,7 +44,12 @@ export class TaskRoles extends Construct {
         new IamRolePolicy(this, `${service}-rights`, {
           name: 'adapters',
           role: role.id,
-          policy: policy(together(SERVICE_PORTS[service]!.flatMap((port) => byPort[port]))),
+          policy: policy(
+            together([
+              ...SERVICE_PORTS[service]!.flatMap((port) => byPort[port]),
+              ...(INFERENCE_SERVICES.includes(service) ? inferenceStatements(scope, ports, keyArn) : []),
+            ]),
+          ),
         });
         return [service, role];
       }),
@@ -71,6 +77,17 @@ function statementsByPort(
     // By user and password, with no right at AWS.
     database: [],
   };
+}
+
+/** None where the services run models themselves. */
+function inferenceStatements(
+  { account, partition, site: { region } }: AwsStack,
+  { modelInference }: AwsPorts,
+  keyArn: string,
+): readonly Statement[] {
+  if (modelInference === undefined) return [];
+  const place = { partition, account, keyArn };
+  return statementsFor(sagemakerModelInferencePermissions, { region, ...modelInference }, place);
 }
 
 /** Statements that allow the same on several things are one: a policy of a role has a limit of 10,240 characters. */
