@@ -27,7 +27,7 @@ describe.each([
   it('runs the model server of the release, and its services ask it', () => {
     expect(site.of('aws_sagemaker_endpoint')[0]).toMatchObject({ name: 'tribo-akron-prod-models' });
     expect(site.of('aws_sagemaker_model')[0]).toMatchObject({
-      primary_container: { image: expect.stringMatching(/@\$\{lookup\(var\.image_digests, "model-server"\)\}$/) },
+      primary_container: { image: expect.stringMatching(/@\$\{var\.image_digests\["model-server"\]\}$/) },
     });
     expect(site.of('aws_ecr_repository').map(({ name }) => name)).toContain('tribo-akron-prod/model-server');
     expect(site.json.platform.output!['ports']!.value).toMatchObject({
@@ -43,8 +43,8 @@ describe.each([
     const arn =
       'arn:${data.aws_partition.partition.partition}:sagemaker:us-east-2:123456789012:endpoint/tribo-akron-prod-models';
     expect(asking).toEqual([
-      ['platform/task-roles/ml-service-rights', [arn]],
       ['platform/task-roles/api-gateway-rights', [arn]],
+      ['platform/task-roles/ml-service-rights', [arn]],
     ]);
   });
 
