@@ -124,7 +124,7 @@ describe('a file of an environment', () => {
       'a key below that nobody knows',
       '  multiAz: true',
       '  multiAZ: true',
-      ':18: switches.multiAZ is no key here; there are multiAz, secondRegion, orchestrator, eventStream, warehouse, rawArchive',
+      ':18: switches.multiAZ is no key here; there are multiAz, secondRegion, orchestrator, eventStream, warehouse, modelEndpoint, rawArchive',
     ],
     ['no machine', 'machines: 120', 'machines: 0', ':10: workload.machines must be a whole number, 1..100000, got 0'],
     [
