@@ -15,6 +15,7 @@ export const gcpStacks: CloudStacks = {
     const demand = demandOf(environment);
     const ingestion = demand.services.find(({ service }) => service === 'ingestion-service')!;
     return [
+      ...(switches.modelEndpoint === 'none' ? [] : [`switches.modelEndpoint: ${switches.modelEndpoint}`]),
       ...(switches.orchestrator === 'kubernetes' ? ['switches.orchestrator: kubernetes'] : []),
       ...(switches.eventStream === 'kafka' ? ['switches.eventStream: kafka'] : []),
       ...(switches.warehouse ? ['switches.warehouse'] : []),
