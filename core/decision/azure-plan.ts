@@ -47,7 +47,8 @@ const MAX_PARTITIONS = 32;
 const KEPT_GB_A_UNIT = 84;
 /** A group writes where it is in a partition when it advances, no more often than that. */
 const CHECKPOINT_S = 10;
-const PRIVATE_ENDPOINTS = 4;
+/** Two vaults, two storage accounts and the namespace; of a registry in the dearer tier too. */
+const PRIVATE_ENDPOINTS: Readonly<Record<Sizes, number>> = { small: 5, standard: 6, large: 6 };
 const MIN_DATABASE_GB = 32;
 
 /** The same environment at Azure: IoT Hub, Event Hubs with or without its Kafka endpoint, PostgreSQL Flexible Server, Blob Storage, Container Apps or AKS. */
@@ -59,23 +60,28 @@ export function planAzure(environment: Environment, demand: Demand, prices: Pric
   addDatabase(bill, demand, environment);
   addObjects(bill, demand, environment);
   addServices(bill, demand, environment, zones);
-  addNetwork(bill, demand, environment, zones);
+  addNetwork(bill, demand, environment);
   bill.add('operations', 'Log Analytics', demand.logGb, 'logsGb');
   bill.add('warehouse', 'Synapse serverless', demand.queryTb, 'queryTb');
   return bill.plan(demand);
 }
 
 function addGateway(bill: Bill<'azure'>, demand: Demand, prices: PriceList<'azure'>): void {
+  const { name, item, units, maxUnits } = hubOf(demand, prices);
+  bill.size('device gateway', `${several(units, 'unit')} ${name}`);
+  bill.add('device gateway', `IoT Hub: ${several(units, 'unit')} ${name}`, units, item);
+  if (units > maxUnits)
+    bill.obstacles.push(`IoT Hub has ${maxUnits} units ${name} at the most, and ${units} are needed`);
+}
+
+/** The hub of a site. */
+export function hubOf(demand: Demand, prices: PriceList<'azure'>): HubUnits {
   const { messagesPerS, bytesPerMessage, waveformsPerS, bytesPerWaveform, peakFactor } = demand;
   const meters =
     messagesPerS * Math.ceil(bytesPerMessage / METERED_BYTES) +
     waveformsPerS * Math.ceil(bytesPerWaveform / METERED_BYTES);
   const sendsPerS = (messagesPerS + waveformsPerS * Math.ceil(bytesPerWaveform / MAX_MESSAGE_BYTES)) * peakFactor;
-  const { name, item, units, maxUnits } = hubFor({ messagesPerDay: meters * SECONDS_A_DAY, sendsPerS }, prices);
-  bill.size('device gateway', `${several(units, 'unit')} ${name}`);
-  bill.add('device gateway', `IoT Hub: ${several(units, 'unit')} ${name}`, units, item);
-  if (units > maxUnits)
-    bill.obstacles.push(`IoT Hub has ${maxUnits} units ${name} at the most, and ${units} are needed`);
+  return hubFor({ messagesPerDay: meters * SECONDS_A_DAY, sendsPerS }, prices);
 }
 
 /** What devices send to a hub: messages of 4 KB a day, and sends a second at the peak. */
@@ -105,7 +111,7 @@ export function hubFor(load: HubLoad, prices: PriceList<'azure'>): HubUnits {
 }
 
 /** What routes of IoT Hub put on an event hub, and the platform's gateway reads. */
-function devicesStream(demand: Demand): StreamFlow {
+export function devicesStream(demand: Demand): StreamFlow {
   const events = deviceEvents(demand, MAX_MESSAGE_BYTES, (bytes) => bytes + ENVELOPE_BYTES);
   return { stream: 'devices', events, groups: 1 };
 }
@@ -180,18 +186,26 @@ function addDatabase(bill: Bill<'azure'>, demand: Demand, { sizes, switches }: E
   const { size, times, vcpu, tooSmall } = databaseSize(demand.databaseVcpu, sizes);
   if (tooSmall !== undefined) bill.obstacles.push(tooSmall);
   const copies = (switches.multiAz ? 2 : 1) + (switches.secondRegion ? 1 : 0);
-  const gb = Math.max(MIN_DATABASE_GB, Math.ceil(demand.databaseGb));
+  const gb = databaseGb(demand);
   bill.size('database', databaseText(vcpu, gb, copies));
   const named = `Flexible Server, ${vcpu} vCPU, ${several(copies, 'copy', 'copies')}`;
   bill.add('database', named, times * copies * HOURS_A_MONTH, `database${size}Hour`);
   bill.add('database', `storage, ${gb} GB a copy`, gb * copies, 'databaseStorageGb');
 }
 
+/** Disks double in size from one to the next. */
+export function databaseGb(demand: Demand): number {
+  return Math.max(MIN_DATABASE_GB, 2 ** Math.ceil(Math.log2(demand.databaseGb)));
+}
+
 function addObjects(bill: Bill<'azure'>, demand: Demand, { switches }: Environment): void {
   const copies = switches.secondRegion ? 2 : 1;
   bill.size('object store', objectsText(demand));
-  bill.add('object store', 'Blob Storage, hot', demand.hotGb * copies, 'objectsHotGb');
-  bill.add('object store', 'Blob Storage, archive', demand.archiveGb * copies, 'objectsArchiveGb');
+  const [hot, cold] = switches.multiAz
+    ? (['objectsHotZonesGb', 'objectsColdZonesGb'] as const)
+    : (['objectsHotGb', 'objectsColdGb'] as const);
+  bill.add('object store', 'Blob Storage, hot', demand.hotGb * copies, hot);
+  bill.add('object store', 'Blob Storage, cold', demand.archiveGb * copies, cold);
   bill.add('object store', 'writes', (demand.objectWritesPerMonth * copies) / 10_000, 'blobWritesTenThousand');
   if (switches.secondRegion)
     bill.add('object store', 'replication to the second region', demand.objectGbPerMonth, 'regionTransferGb');
@@ -213,11 +227,12 @@ function addServices(bill: Bill<'azure'>, { services }: Demand, environment: Env
   else bill.add('services', 'Container Registry Premium', 1, 'registryPremiumMonth');
 }
 
-function addNetwork(bill: Bill<'azure'>, { natGb }: Demand, { sizes }: Environment, zones: number): void {
-  bill.add('network', `NAT: ${several(zones, 'gateway')}`, zones * HOURS_A_MONTH, 'natHour');
+function addNetwork(bill: Bill<'azure'>, { natGb }: Demand, { sizes }: Environment): void {
+  // A subnet has one, and all services are in one subnet, whichever zones that is in.
+  bill.add('network', 'NAT: 1 gateway', HOURS_A_MONTH, 'natHour');
   bill.add('network', 'NAT: data', natGb, 'natGb');
-  bill.add('network', 'private endpoints', PRIVATE_ENDPOINTS * HOURS_A_MONTH, 'endpointHour');
-  bill.add('network', 'public addresses', zones * HOURS_A_MONTH, 'publicAddressHour');
+  bill.add('network', 'private endpoints', PRIVATE_ENDPOINTS[sizes] * HOURS_A_MONTH, 'endpointHour');
+  bill.add('network', 'public address', HOURS_A_MONTH, 'publicAddressHour');
   // Premium alone reaches an origin that has no public address.
   if (sizes === 'small') bill.add('network', 'Front Door Standard with WAF', 1, 'frontDoorStandardMonth');
   else bill.add('network', 'Front Door Premium with WAF', 1, 'frontDoorPremiumMonth');

@@ -14,6 +14,9 @@ const MULTI_AZ_FROM_PERCENT = 99.9;
 const WIDEST_PREFIX = 16;
 const NARROWEST_PREFIX = 20;
 const HOURS_A_DAY = 24;
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Of tokens of version 2. */
+const ENTRA_ISSUER = /^https:\/\/login\.microsoftonline\.com\/[0-9a-f-]{36}\/v2\.0\/?$/;
 
 /** What the schema of one field cannot say: regions and where data stays, zones, addresses, retentions, what fits the stage. */
 export function environmentProblems(environment: Environment): readonly RuleProblem[] {
@@ -179,8 +182,23 @@ function networkProblems(environment: Environment): readonly RuleProblem[] {
 }
 
 function identityProblems({ identity, tenants }: Environment): readonly RuleProblem[] {
-  const { tenant } = identity;
-  if (!tenant) return [];
+  const { tenant, issuer, audience } = identity;
+  const problems: RuleProblem[] =
+    ENTRA_ISSUER.test(issuer) && !GUID.test(audience)
+      ? [
+          {
+            at: ['identity', 'audience'],
+            problem: `must be the client id of the application, as tokens of Entra ID name no other, got ${audience}`,
+          },
+        ]
+      : [];
+  return tenant ? [...problems, ...tenantProblems(tenant, tenants)] : problems;
+}
+
+function tenantProblems(
+  tenant: NonNullable<Environment['identity']['tenant']>,
+  tenants: readonly string[],
+): readonly RuleProblem[] {
   const at = ['identity', 'tenant'];
   if ((tenant.claim === undefined) === (tenant.is === undefined))
     return [{ at, problem: 'must have claim or is, one of them' }];

@@ -345,6 +345,12 @@ describe('a file of an environment', () => {
       ':29: identity.tenant.is must be one of tenants, acme, got other',
     ],
     [
+      'an audience of Entra ID that is no application',
+      'issuer: https://id.akron.example',
+      'issuer: https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555/v2.0',
+      ':28: identity.audience must be the client id of the application, as tokens of Entra ID name no other, got tribo',
+    ],
+    [
       'a tenant by a claim and for all',
       '  audience: tribo',
       '  audience: tribo\n  tenant: { is: acme, claim: tenant }',
