@@ -3,6 +3,7 @@ import { demandOf, type Demand } from '../core/decision/demand.ts';
 import type { Environment } from '../core/decision/environment.ts';
 import { regionsAt } from '../core/decision/environment-rules.ts';
 import { zonesOf } from '../core/decision/plan.ts';
+import type { Prices } from '../core/decision/prices.ts';
 import { Names } from './names.ts';
 
 /** What stacks are made of: an environment at a cloud, sized. */
@@ -16,10 +17,12 @@ export interface Site {
   readonly zones: number;
   /** False in dev alone: elsewhere nothing that holds data can be deleted without saying so first. */
   readonly isProtected: boolean;
+  /** By which a cloud's tiers are chosen: the cheapest that takes the load. */
+  readonly prices: Prices;
 }
 
 /** The site at a cloud; undefined where the environment names no region of it. */
-export function siteAt(cloud: Cloud, environment: Environment): Site | undefined {
+export function siteAt(cloud: Cloud, environment: Environment, prices: Prices): Site | undefined {
   const region = regionsAt(environment, cloud).find((each) => each.cloud === cloud)?.name;
   if (region === undefined) return undefined;
   return {
@@ -29,5 +32,6 @@ export function siteAt(cloud: Cloud, environment: Environment): Site | undefined
     region,
     zones: zonesOf(environment),
     isProtected: environment.stage !== 'dev',
+    prices,
   };
 }

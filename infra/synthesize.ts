@@ -7,12 +7,17 @@ import type { DescribedEnvironment } from '../services/shared/environments/envir
 import { obstaclesToProvision, readDecisions } from '../services/shared/environments/decisions.ts';
 import { loadPrices, loadSites } from '../services/shared/environments/environment-files.ts';
 import { awsStacks } from './aws/aws-stacks.ts';
+import { azureStacks } from './azure/azure-stacks.ts';
 import { gcpStacks } from './gcp/gcp-stacks.ts';
 import type { CloudStacks, SiteStacks } from './platform.ts';
 import { siteAt } from './site.ts';
 
 /** The clouds whose stacks there are. */
-export const STACKS: Readonly<Partial<Record<Cloud, CloudStacks>>> = { aws: awsStacks, gcp: gcpStacks };
+export const STACKS: Readonly<Partial<Record<Cloud, CloudStacks>>> = {
+  aws: awsStacks,
+  azure: azureStacks,
+  gcp: gcpStacks,
+};
 
 /** By what may be destroyed (platform.ts). */
 export const STACK_NAMES = ['foundation', 'data', 'platform'] as const;
@@ -45,7 +50,7 @@ export function buildStacks(
   if (obstacles.length > 0) return { refused: obstacles, isError: true };
   const maker = STACKS[cloud];
   if (!maker) return { refused: [`${path}: there are no stacks for ${CLOUD_NAMES[cloud]} yet`], isError: false };
-  const site = siteAt(cloud, environment);
+  const site = siteAt(cloud, environment, prices);
   if (!site) return { refused: [`${path}: names no region of ${CLOUD_NAMES[cloud]}`], isError: false };
   const missing = maker.notYet(environment);
   if (missing.length > 0)

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { App } from 'cdktf';
 import type { Cloud } from '../../core/decision/cloud.ts';
 import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
-import { loadEnvironment } from '../../services/shared/environments/environment-files.ts';
+import { loadEnvironment, loadPrices } from '../../services/shared/environments/environment-files.ts';
 import { siteAt } from '../site.ts';
 import { STACKS as CLOUD_STACKS } from '../synthesize.ts';
 
 const ENVIRONMENTS = join(import.meta.dirname, '../../environments');
+const PRICES = loadPrices(join(ENVIRONMENTS, 'prices'));
 const STACKS = ['foundation', 'data', 'platform'] as const;
 export type StackName = (typeof STACKS)[number];
 
@@ -68,7 +69,7 @@ export function synthesized(environment: Environment, cloud: Cloud = 'aws'): Syn
   const outdir = mkdtempSync(join(tmpdir(), 'tribo-infra-'));
   try {
     const app = new App({ outdir, stackTraces: false });
-    CLOUD_STACKS[cloud]!.build(app, siteAt(cloud, environment)!);
+    CLOUD_STACKS[cloud]!.build(app, siteAt(cloud, environment, PRICES)!);
     app.synth();
     const read = (stack: StackName) =>
       JSON.parse(readFileSync(join(outdir, 'stacks', stack, 'cdk.tf.json'), 'utf8')) as StackJson;

@@ -1,0 +1,241 @@
+import { Construct } from 'constructs';
+import { MonitorMetricAlert } from '@cdktf/provider-azurerm/lib/monitor-metric-alert/index.js';
+import type { AzureStack } from './azure-stack.ts';
+import type { ContainerApps } from './container-apps.ts';
+import type { DataStack } from './data-stack.ts';
+import { DEVICES_HUB } from './event-hubs-event-stream.ts';
+import type { Ingress } from './ingress.ts';
+
+const GIB = 1024 ** 3;
+const NANOCORES = 1e9;
+
+interface Parts {
+  readonly data: DataStack;
+  readonly services: ContainerApps;
+  readonly ingress: Ingress;
+  /** Whom they call. */
+  readonly actionGroupId: string;
+}
+
+/** One condition on a metric of Azure Monitor; of several all have to hold. */
+interface Condition {
+  readonly metric: string;
+  readonly aggregation: 'Average' | 'Maximum' | 'Minimum' | 'Total';
+  readonly is: 'above' | 'below';
+  readonly threshold: number;
+  readonly dimensions?: Readonly<Record<string, readonly string[]>>;
+}
+
+interface Watched {
+  readonly on: string;
+  readonly namespace: string;
+  readonly all: readonly Condition[];
+  readonly window: 'PT5M' | 'PT15M' | 'PT1H' | 'PT6H';
+  readonly means: string;
+  /** 0 is the worst. */
+  readonly severity?: 0 | 1 | 2;
+}
+
+/** What operators are called for (R154): services, database, streams, the hub, the API, and objects. */
+export class Alarms extends Construct {
+  readonly #stack: AzureStack;
+  readonly #actionGroupId: string;
+
+  constructor(scope: AzureStack, id: string, { data, services, ingress, actionGroupId }: Parts) {
+    super(scope, id);
+    this.#stack = scope;
+    this.#actionGroupId = actionGroupId;
+    for (const size of scope.site.demand.services) this.#service(size, services.apps.get(size.service)!.id);
+    this.#database(data);
+    this.#streams(data);
+    this.#hub(data);
+    this.#api(ingress);
+    this.#objects(data);
+  }
+
+  #service({ service, vcpu, memoryGb }: { service: string; vcpu: number; memoryGb: number }, on: string): void {
+    const of = { on, namespace: 'Microsoft.App/containerApps', window: 'PT15M' } as const;
+    this.#call(`${service}-cpu`, {
+      ...of,
+      all: [{ metric: 'UsageNanoCores', aggregation: 'Average', is: 'above', threshold: vcpu * NANOCORES * 0.85 }],
+      means: `${service} is at the end of its CPU with all copies that it may have`,
+    });
+    this.#call(`${service}-memory`, {
+      ...of,
+      all: [{ metric: 'WorkingSetBytes', aggregation: 'Average', is: 'above', threshold: memoryGb * GIB * 0.85 }],
+      means: `${service} is about to be ended for want of memory`,
+    });
+    this.#call(`${service}-restarts`, {
+      ...of,
+      all: [{ metric: 'RestartCount', aggregation: 'Maximum', is: 'above', threshold: 3 }],
+      means: `${service} ends again and again`,
+      severity: 1,
+    });
+    this.#call(`${service}-away`, {
+      ...of,
+      window: 'PT5M',
+      all: [{ metric: 'Replicas', aggregation: 'Maximum', is: 'below', threshold: 1 }],
+      means: `${service} does not run`,
+      severity: 0,
+    });
+  }
+
+  #database({ database: { server } }: DataStack): void {
+    const of = { on: server.id, namespace: 'Microsoft.DBforPostgreSQL/flexibleServers', window: 'PT15M' } as const;
+    this.#call('database-cpu', {
+      ...of,
+      all: [{ metric: 'cpu_percent', aggregation: 'Average', is: 'above', threshold: 80 }],
+      means: 'The database is at the end of its CPU',
+    });
+    this.#call('database-storage', {
+      ...of,
+      all: [{ metric: 'storage_percent', aggregation: 'Maximum', is: 'above', threshold: 85 }],
+      means: 'The database has less than 15 % of its disk left; it grows by itself, if it can',
+      severity: 1,
+    });
+    this.#call('database-connections', {
+      ...of,
+      all: [{ metric: 'active_connections', aggregation: 'Maximum', is: 'above', threshold: this.#connections() }],
+      means: 'More connections to the database than all copies of the services may have',
+    });
+    this.#call('database-away', {
+      ...of,
+      window: 'PT5M',
+      all: [{ metric: 'is_db_alive', aggregation: 'Maximum', is: 'below', threshold: 1 }],
+      means: 'The database does not answer',
+      severity: 0,
+    });
+  }
+
+  /** Each adapter's pool has ten connections and one that listens, and pools with equal settings are one. */
+  #connections(): number {
+    const { demand } = this.#stack.site;
+    const copies = demand.services.reduce((sum, service) => sum + service.copies, 0);
+    return copies * 11 * 2;
+  }
+
+  #streams({ eventStream: { namespace } }: DataStack): void {
+    const of = { on: namespace.id, namespace: 'Microsoft.EventHub/namespaces' } as const;
+    this.#call('streams-throttled', {
+      ...of,
+      window: 'PT5M',
+      all: [{ metric: 'ThrottledRequests', aggregation: 'Total', is: 'above', threshold: 100 }],
+      means: 'The namespace has too few throughput units for what comes',
+    });
+    this.#call('streams-fail', {
+      ...of,
+      window: 'PT5M',
+      all: [{ metric: 'ServerErrors', aggregation: 'Total', is: 'above', threshold: 10 }],
+      means: 'Event Hubs fails: nothing is taken in meanwhile',
+      severity: 1,
+    });
+    // Azure does not know how far a group has read; that nobody reads at all it does.
+    for (const hub of ['metrics', DEVICES_HUB]) {
+      const dimensions = { EntityName: [hub] };
+      this.#call(`${hub}-unread`, {
+        ...of,
+        window: 'PT15M',
+        all: [
+          { metric: 'IncomingMessages', aggregation: 'Total', is: 'above', threshold: 0, dimensions },
+          { metric: 'OutgoingMessages', aggregation: 'Total', is: 'below', threshold: 1, dimensions },
+        ],
+        means: `${hub} is written and not read: what is not read in time is lost`,
+        severity: 1,
+      });
+    }
+  }
+
+  #hub({ iotHub: { hub } }: DataStack): void {
+    const of = { on: hub.id, namespace: 'Microsoft.Devices/IotHubs', window: 'PT5M' } as const;
+    const lost: readonly (readonly [part: string, metric: string, means: string])[] = [
+      ['dropped', 'd2c.telemetry.egress.dropped', 'The hub gave up what a device was told is taken'],
+      ['orphaned', 'd2c.telemetry.egress.orphaned', 'What a device sent matched no route, and is gone'],
+      ['invalid', 'd2c.telemetry.egress.invalid', 'The hub could not hand on what a device sent'],
+    ];
+    for (const [part, metric, means] of lost)
+      this.#call(`hub-${part}`, {
+        ...of,
+        all: [{ metric, aggregation: 'Total', is: 'above', threshold: 0 }],
+        means,
+        severity: 1,
+      });
+    this.#call('hub-throttled', {
+      ...of,
+      all: [{ metric: 'd2c.telemetry.ingress.sendThrottle', aggregation: 'Total', is: 'above', threshold: 100 }],
+      means: 'The hub has too few units for what devices send',
+    });
+  }
+
+  #api({ profile }: Ingress): void {
+    const of = { on: profile.id, namespace: 'Microsoft.Cdn/profiles', window: 'PT5M' } as const;
+    this.#call('api-5xx', {
+      ...of,
+      all: [{ metric: 'Percentage5XX', aggregation: 'Average', is: 'above', threshold: 5 }],
+      means: 'The API fails, or Front Door does not reach it',
+      severity: 1,
+    });
+    this.#call('api-4xx', {
+      ...of,
+      all: [
+        { metric: 'Percentage4XX', aggregation: 'Average', is: 'above', threshold: 50 },
+        { metric: 'RequestCount', aggregation: 'Total', is: 'above', threshold: 1000 },
+      ],
+      means: 'Many calls are refused: a client that is wrong, or somebody who tries',
+    });
+    this.#call('api-away', {
+      ...of,
+      all: [{ metric: 'OriginHealthPercentage', aggregation: 'Average', is: 'below', threshold: 50 }],
+      means: 'No copy of the API is healthy',
+      severity: 0,
+    });
+  }
+
+  #objects({ objectStore, checkpoints }: DataStack): void {
+    const accounts = { objects: objectStore.accountId, checkpoints: checkpoints.accountId };
+    const refused = ['AuthorizationError', 'ServerBusyError', 'ServerOtherError', 'ServerTimeoutError'];
+    for (const [part, on] of Object.entries(accounts))
+      this.#call(`${part}-refused`, {
+        on,
+        namespace: 'Microsoft.Storage/storageAccounts',
+        window: 'PT5M',
+        all: [
+          {
+            metric: 'Transactions',
+            aggregation: 'Total',
+            is: 'above',
+            threshold: 10,
+            dimensions: { ResponseType: refused },
+          },
+        ],
+        means: `The account of ${part} refuses or fails calls`,
+        severity: 1,
+      });
+  }
+
+  #call(part: string, { on, namespace, all, window, means, severity = 2 }: Watched): void {
+    const { names } = this.#stack.site;
+    new MonitorMetricAlert(this, part, {
+      name: names.of(part, 260),
+      resourceGroupName: this.#stack.place.resourceGroupName,
+      description: means,
+      scopes: [on],
+      severity,
+      frequency: 'PT1M',
+      windowSize: window,
+      autoMitigate: true,
+      criteria: all.map(({ metric, aggregation, is, threshold, dimensions = {} }) => ({
+        metricNamespace: namespace,
+        metricName: metric,
+        aggregation,
+        operator: is === 'above' ? 'GreaterThan' : 'LessThan',
+        threshold,
+        dimension: Object.entries(dimensions).map(([name, values]) => ({
+          name,
+          operator: 'Include',
+          values: [...values],
+        })),
+      })),
+      action: [{ actionGroupId: this.#actionGroupId }],
+    });
+  }
+}

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { Aspects, AzurermBackend, Fn, LocalBackend, TerraformStack } from 'cdktf';
+import type { Construct } from 'constructs';
+import { DataAzurermClientConfig } from '@cdktf/provider-azurerm/lib/data-azurerm-client-config/index.js';
+import { AzurermProvider } from '@cdktf/provider-azurerm/lib/provider/index.js';
+import { ResourceGroup } from '@cdktf/provider-azurerm/lib/resource-group/index.js';
+import { MandatoryTags } from '../aspects/tags.ts';
+import type { Site } from '../site.ts';
+import { stateFile } from '../state-file.ts';
+
+/** Ephemeral values and write-only attributes, by which no password is in the state. */
+const TERRAFORM = '>= 1.11.0';
+/** Of the subscription: the provider would register twice as many. */
+const RESOURCE_PROVIDERS = [
+  ...[
+    'App',
+    'Cdn',
+    'Communication',
+    'Consumption',
+    'ContainerRegistry',
+    'DBforPostgreSQL',
+    'DataProtection',
+    'Devices',
+  ],
+  ...['EventHub', 'Insights', 'KeyVault', 'ManagedIdentity', 'Network', 'OperationalInsights', 'Portal', 'Storage'],
+].map((name) => `Microsoft.${name}`);
+
+const DIGEST_LENGTH = 8;
+
+/** What a name that is all the world's may have, beside small letters and digits. */
+type Charset = 'hyphens' | 'alphanumeric';
+
+/** One of the stacks of a site at Azure: a resource group in one region and subscription, with its state apart from the others'. */
+export class AzureStack extends TerraformStack {
+  readonly site: Site;
+  readonly resourceGroup: ResourceGroup;
+  /** Of the subscription: its id, as Azure's addresses have it. */
+  readonly subscription: string;
+  /** The directory that the subscription trusts. */
+  readonly tenantId: string;
+  /** Whoever deploys. */
+  readonly deployerId: string;
+  /** Where all of the stack is, and in which group: what nearly every resource asks for. */
+  readonly place: { readonly location: string; readonly resourceGroupName: string };
+
+  constructor(scope: Construct, id: 'foundation' | 'data' | 'platform', site: Site) {
+    super(scope, id);
+    this.site = site;
+    const { environment, isProtected, names, region } = site;
+    const own = environment.accounts?.azure;
+    new AzurermProvider(this, 'azure', {
+      // Without it the provider takes ARM_SUBSCRIPTION_ID, and nothing else: never what somebody happens to be signed in to.
+      ...(own !== undefined && { subscriptionId: own }),
+      storageUseAzuread: true,
+      resourceProviderRegistrations: 'none',
+      resourceProvidersToRegister: RESOURCE_PROVIDERS,
+      features: [
+        {
+          keyVault: [{ purgeSoftDeleteOnDestroy: !isProtected, recoverSoftDeletedKeyVaults: true }],
+          logAnalyticsWorkspace: [{ permanentlyDeleteOnDestroy: !isProtected }],
+          resourceGroup: [{ preventDeletionIfContainsResources: isProtected }],
+          // Accounts are closed to the network of whoever deploys: all of them is said to Azure's control plane.
+          storage: [{ dataPlaneAvailable: false }],
+        },
+      ],
+    });
+    const who = new DataAzurermClientConfig(this, 'who');
+    this.subscription = own ?? who.subscriptionId;
+    this.tenantId = who.tenantId;
+    this.deployerId = who.objectId;
+    this.addOverride('terraform.required_version', TERRAFORM);
+    keepState(this, id);
+    Aspects.of(this).add(new MandatoryTags(environment));
+    this.resourceGroup = new ResourceGroup(this, 'resource-group', { name: names.of(id, 90), location: region });
+    this.place = { location: region, resourceGroupName: this.resourceGroup.name };
+  }
+
+  /**
+   * A name that is one of all the world's: the begin of what it is called, and a digest of the whole with the subscription, by which the same
+   * site of somebody else has another.
+   */
+  globalName(part: string, maxLength: number, charset: Charset = 'hyphens'): string {
+    const { names, environment } = this.site;
+    const whole = names.of(part);
+    const readable = charset === 'hyphens' ? whole : whole.replaceAll('-', '');
+    const joint = charset === 'hyphens' ? '-' : '';
+    const begin = readable.slice(0, maxLength - DIGEST_LENGTH - joint.length).replace(/-+$/, '');
+    const own = environment.accounts?.azure;
+    const digest =
+      own === undefined
+        ? Fn.substr(Fn.sha256(Fn.join('/', [whole, this.subscription])), 0, DIGEST_LENGTH)
+        : createHash('sha256').update(`${whole}/${own}`).digest('hex').slice(0, DIGEST_LENGTH);
+    return `${begin}${joint}${digest}`;
+  }
+}
+
+/** In the container that `TRIBO_STATE_BUCKET` names as `<storage account>/<container>`, one blob a stack, locked by its lease. */
+function keepState(stack: AzureStack, id: string): void {
+  const { bucket, key, localPath } = stateFile('azure', stack.site.environment, id);
+  if (bucket === undefined) {
+    new LocalBackend(stack, { path: localPath });
+    return;
+  }
+  const [storageAccountName = '', containerName] = bucket.split('/');
+  if (containerName === undefined)
+    throw new Error(`TRIBO_STATE_BUCKET must be <storage account>/<container> at Azure, got ${bucket}`);
+  new AzurermBackend(stack, { storageAccountName, containerName, key });
+  stack.addOverride('terraform.backend.azurerm.use_azuread_auth', true);
+}

@@ -1,0 +1,21 @@
+import type { CloudStacks } from '../platform.ts';
+import { DataStack } from './data-stack.ts';
+import { FoundationStack } from './foundation-stack.ts';
+import { PlatformStack } from './platform-stack.ts';
+
+/** A site at Azure. */
+export const azureStacks: CloudStacks = {
+  cloud: 'azure',
+  notYet: ({ switches }) => [
+    ...(switches.orchestrator === 'kubernetes' ? ['switches.orchestrator: kubernetes'] : []),
+    ...(switches.eventStream === 'kafka' ? ['switches.eventStream: kafka'] : []),
+    ...(switches.warehouse ? ['switches.warehouse'] : []),
+    ...(switches.secondRegion ? ['switches.secondRegion'] : []),
+  ],
+  build: (app, site) => {
+    const foundation = new FoundationStack(app, site);
+    const data = new DataStack(app, site, foundation);
+    const platform = new PlatformStack(app, site, foundation, data);
+    return { foundation, data, platform, ports: platform.ports };
+  },
+};

@@ -1,0 +1,74 @@
+import { Construct } from 'constructs';
+import { ManagementLock } from '@cdktf/provider-azurerm/lib/management-lock/index.js';
+import { MonitorDiagnosticSetting } from '@cdktf/provider-azurerm/lib/monitor-diagnostic-setting/index.js';
+import { StorageContainerImmutabilityPolicy } from '@cdktf/provider-azurerm/lib/storage-container-immutability-policy/index.js';
+import { StorageManagementPolicy } from '@cdktf/provider-azurerm/lib/storage-management-policy/index.js';
+import type { AzureStack } from './azure-stack.ts';
+import type { OwnKey } from './encryption-key.ts';
+import type { Logs } from './logs.ts';
+import { PrivateAccount } from './private-account.ts';
+
+/** Where Azure puts what was done in a subscription: a container that is there before can be made unchangeable. */
+const TRAIL = 'insights-activity-logs';
+/** What is told of who changed what, allowed whom, or tried something that a policy refuses. */
+const CATEGORIES = ['Administrative', 'Security', 'Policy', 'Alert'];
+/** Nothing is changed or deleted before; no rule deletes it after. */
+const UNCHANGED_DAYS = 365;
+const COLD_DAYS = 90;
+const OLD_VERSION_DAYS = 30;
+
+interface Parts {
+  readonly key: OwnKey | undefined;
+  readonly logs: Logs;
+}
+
+/**
+ * Who did what in the subscription, which is kept for ever: it is only ever added to. Outside dev that cannot be taken back by anybody, and the
+ * account cannot be deleted before its time.
+ */
+export class BlobAuditStore extends Construct {
+  constructor(scope: AzureStack, id: string, { key, logs }: Parts) {
+    super(scope, id);
+    const { site, subscription } = scope;
+    const { account, containers } = new PrivateAccount(this, 'audit', scope, {
+      part: 'audit',
+      key,
+      logs,
+      containers: [TRAIL],
+      keptDays: OLD_VERSION_DAYS,
+    });
+    const unchanged = new StorageContainerImmutabilityPolicy(this, 'unchanged', {
+      storageContainerResourceManagerId: containers[TRAIL]!.id,
+      immutabilityPeriodInDays: UNCHANGED_DAYS,
+      // The log goes on by appending to the blob of the hour.
+      protectedAppendWritesAllEnabled: true,
+      locked: site.isProtected,
+    });
+    new StorageManagementPolicy(this, 'lifecycle', {
+      storageAccountId: account.id,
+      rule: [
+        {
+          name: 'cold',
+          enabled: true,
+          // Blobs that are appended to stay in the tier of the account.
+          filters: { blobTypes: ['blockBlob'] },
+          actions: { baseBlob: { tierToColdAfterDaysSinceModificationGreaterThan: COLD_DAYS } },
+        },
+      ],
+    });
+    if (site.isProtected)
+      new ManagementLock(this, 'lock', {
+        name: 'audit-is-kept',
+        scope: account.id,
+        lockLevel: 'CanNotDelete',
+        notes: 'Who did what, which is kept for ever',
+      });
+    new MonitorDiagnosticSetting(this, 'trail', {
+      name: site.names.of('audit', 255),
+      targetResourceId: `/subscriptions/${subscription}`,
+      storageAccountId: account.id,
+      enabledLog: CATEGORIES.map((category) => ({ category })),
+      dependsOn: [unchanged],
+    });
+  }
+}

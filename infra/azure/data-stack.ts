@@ -1,0 +1,53 @@
+import type { Construct } from 'constructs';
+import type { DataParts } from '../platform.ts';
+import type { Site } from '../site.ts';
+import { AzureStack } from './azure-stack.ts';
+import { Backups } from './backups.ts';
+import { BlobAuditStore } from './blob-audit-store.ts';
+import { BlobObjectStore } from './blob-object-store.ts';
+import { CheckpointStore } from './checkpoint-store.ts';
+import { EventHubsEventStream } from './event-hubs-event-stream.ts';
+import type { FoundationStack } from './foundation-stack.ts';
+import { GeneratedSecret } from './generated-secret.ts';
+import { IotHub } from './iot-hub.ts';
+import { KeyVaultSecretStore } from './key-vault-secret-store.ts';
+import { PostgresDatabase } from './postgres-database.ts';
+
+/** Counted up for another key: services start anew with it. */
+const LINK_KEY_VERSION = 1;
+
+/** What cannot be made again. */
+export class DataStack extends AzureStack implements DataParts {
+  readonly checkpoints: CheckpointStore;
+  readonly eventStream: EventHubsEventStream;
+  readonly iotHub: IotHub;
+  readonly database: PostgresDatabase;
+  readonly objectStore: BlobObjectStore;
+  readonly secretStore: KeyVaultSecretStore;
+  readonly auditStore: BlobAuditStore;
+  readonly backups: Backups;
+  /** By which services know each other. */
+  readonly linkKey: GeneratedSecret;
+  readonly warehouse = undefined;
+  readonly secondRegion = undefined;
+
+  constructor(scope: Construct, site: Site, foundation: FoundationStack) {
+    super(scope, 'data', site);
+    const { logs, privateEndpoints: endpoints, key } = foundation;
+    const around = { logs, endpoints, key: key.own };
+    this.checkpoints = new CheckpointStore(this, 'checkpoints', around);
+    this.eventStream = new EventHubsEventStream(this, 'event-stream', { ...around, checkpoints: this.checkpoints });
+    this.iotHub = new IotHub(this, 'iot-hub', around);
+    this.database = new PostgresDatabase(this, 'database', foundation);
+    this.objectStore = new BlobObjectStore(this, 'object-store', around);
+    this.secretStore = new KeyVaultSecretStore(this, 'secret-store', around);
+    this.auditStore = new BlobAuditStore(this, 'audit-store', around);
+    this.linkKey = new GeneratedSecret(this, this, 'link-key', {
+      name: 'link-key',
+      contentType: 'key of the links between services',
+      keyVaultId: key.vault.vault.id,
+      version: LINK_KEY_VERSION,
+    });
+    this.backups = new Backups(this, 'backups', { serverId: this.database.server.id });
+  }
+}

@@ -1,0 +1,144 @@
+import { Construct } from 'constructs';
+import { CdnFrontdoorCustomDomainAssociation } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-custom-domain-association/index.js';
+import { CdnFrontdoorCustomDomain } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-custom-domain/index.js';
+import { CdnFrontdoorEndpoint } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-endpoint/index.js';
+import { CdnFrontdoorOriginGroup } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-origin-group/index.js';
+import { CdnFrontdoorOrigin } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-origin/index.js';
+import { CdnFrontdoorProfile } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-profile/index.js';
+import { CdnFrontdoorRoute } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-route/index.js';
+import { CdnFrontdoorSecurityPolicy } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-security-policy/index.js';
+import { DnsARecord } from '@cdktf/provider-azurerm/lib/dns-a-record/index.js';
+import { DnsTxtRecord } from '@cdktf/provider-azurerm/lib/dns-txt-record/index.js';
+import type { AzureStack } from './azure-stack.ts';
+import type { ContainerApps } from './container-apps.ts';
+import { Firewall } from './firewall.ts';
+import type { FoundationStack } from './foundation-stack.ts';
+import { tiersOf } from './tiers.ts';
+
+/** The longest that Front Door waits for the API; the platform's event streams send something more often. */
+const ANSWER_S = 240;
+const HEALTH_S = 30;
+const LOGS = ['FrontDoorAccessLog', 'FrontDoorHealthProbeLog', 'FrontDoorWebApplicationFirewallLog'];
+
+interface Parts {
+  readonly foundation: FoundationStack;
+  readonly services: ContainerApps;
+}
+
+/** The one way in for people and programs: DNS, certificate, firewall and Front Door, before the API alone. Devices come by IoT Hub. */
+export class Ingress extends Construct {
+  readonly profile: CdnFrontdoorProfile;
+
+  constructor(scope: AzureStack, id: string, parts: Parts) {
+    super(scope, id);
+    const { site, place } = scope;
+    const { names } = site;
+    this.profile = new CdnFrontdoorProfile(this, 'profile', {
+      name: names.of('api', 90),
+      resourceGroupName: place.resourceGroupName,
+      skuName: tiersOf(site).frontDoor,
+      responseTimeoutSeconds: ANSWER_S,
+      // Tokens of links that sign somebody in are in there.
+      logScrubbingRule: [{ matchVariable: 'QueryStringArgNames' }],
+    });
+    parts.foundation.logs.of(this, this.profile.id, LOGS);
+    const endpoint = new CdnFrontdoorEndpoint(this, 'endpoint', {
+      name: names.of('api', 46),
+      cdnFrontdoorProfileId: this.profile.id,
+    });
+    const domain = this.#domain(scope, parts.foundation, endpoint);
+    const origin = this.#origin(scope, parts.services);
+    const route = new CdnFrontdoorRoute(this, 'route', {
+      name: 'api',
+      cdnFrontdoorEndpointId: endpoint.id,
+      cdnFrontdoorOriginGroupId: origin.cdnFrontdoorOriginGroupId,
+      cdnFrontdoorOriginIds: [origin.id],
+      cdnFrontdoorCustomDomainIds: [domain.id],
+      // By its own name alone: at another the page would not sign anybody in.
+      linkToDefaultDomain: false,
+      patternsToMatch: ['/*'],
+      supportedProtocols: ['Http', 'Https'],
+      httpsRedirectEnabled: true,
+      forwardingProtocol: 'HttpsOnly',
+    });
+    new CdnFrontdoorCustomDomainAssociation(this, 'domain-of-route', {
+      cdnFrontdoorCustomDomainId: domain.id,
+      cdnFrontdoorRouteIds: [route.id],
+    });
+    this.#guarded(scope, domain);
+  }
+
+  #origin({ site, place }: AzureStack, { environment, api }: ContainerApps): CdnFrontdoorOrigin {
+    const group = new CdnFrontdoorOriginGroup(this, 'origins', {
+      name: 'api',
+      cdnFrontdoorProfileId: this.profile.id,
+      sessionAffinityEnabled: false,
+      healthProbe: { protocol: 'Https', path: '/health/live', requestType: 'GET', intervalInSeconds: HEALTH_S },
+      loadBalancing: { sampleSize: 4, successfulSamplesRequired: 2 },
+    });
+    const host = api.ingress.fqdn;
+    return new CdnFrontdoorOrigin(this, 'origin', {
+      name: 'api',
+      cdnFrontdoorOriginGroupId: group.id,
+      enabled: true,
+      hostName: host,
+      originHostHeader: host,
+      httpPort: 80,
+      httpsPort: 443,
+      certificateNameCheckEnabled: true,
+      ...(tiersOf(site).isPrivate && {
+        // To be let in once, by hand (infra/README.md): the provider cannot.
+        privateLink: {
+          location: place.location,
+          privateLinkTargetId: environment.id,
+          targetType: 'managedEnvironments',
+          requestMessage: `Front Door of ${site.names.base}`,
+        },
+      }),
+    });
+  }
+
+  /** Its certificate is Azure's, which renews it as long as the zone leads there. */
+  #domain(
+    { site: { environment } }: AzureStack,
+    { domain: { zone } }: FoundationStack,
+    endpoint: CdnFrontdoorEndpoint,
+  ): CdnFrontdoorCustomDomain {
+    const domain = new CdnFrontdoorCustomDomain(this, 'domain', {
+      name: 'api',
+      cdnFrontdoorProfileId: this.profile.id,
+      dnsZoneId: zone.id,
+      hostName: environment.domain,
+      tls: { certificateType: 'ManagedCertificate', minimumTlsVersion: 'TLS12' },
+    });
+    const { resourceGroupName, name: zoneName } = zone;
+    new DnsTxtRecord(this, 'domain-proof', {
+      name: '_dnsauth',
+      zoneName,
+      resourceGroupName,
+      ttl: 300,
+      record: [{ value: domain.validationToken }],
+    });
+    new DnsARecord(this, 'address', {
+      name: '@',
+      zoneName,
+      resourceGroupName,
+      ttl: 300,
+      targetResourceId: endpoint.id,
+    });
+    return domain;
+  }
+
+  #guarded(scope: AzureStack, domain: CdnFrontdoorCustomDomain): void {
+    new CdnFrontdoorSecurityPolicy(this, 'guarded', {
+      name: 'api',
+      cdnFrontdoorProfileId: this.profile.id,
+      securityPolicies: {
+        firewall: {
+          cdnFrontdoorFirewallPolicyId: new Firewall(scope, 'firewall').id,
+          association: { patternsToMatch: ['/*'], domain: [{ cdnFrontdoorDomainId: domain.id }] },
+        },
+      },
+    });
+  }
+}

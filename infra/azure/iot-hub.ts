@@ -1,0 +1,33 @@
+import { Construct } from 'constructs';
+import { Iothub } from '@cdktf/provider-azurerm/lib/iothub/index.js';
+import { hubOf } from '../../core/decision/azure-plan.ts';
+import type { AzureStack } from './azure-stack.ts';
+import type { Logs } from './logs.ts';
+
+/** As long as the hub keeps a command for a device that is away. */
+const COMMAND_TTL = 'P2D';
+
+/**
+ * The hub that devices connect to, from anywhere, each with a key of its own. It is with the data: identities of devices, their keys and their
+ * machines are in it and nowhere else. No key of the hub itself is taken: services come as who they are.
+ */
+export class IotHub extends Construct {
+  readonly hub: Iothub;
+
+  constructor(scope: AzureStack, id: string, { logs }: { readonly logs: Logs }) {
+    super(scope, id);
+    const { site, place } = scope;
+    const { name, units } = hubOf(site.demand, site.prices.azure);
+    this.hub = new Iothub(this, 'hub', {
+      ...place,
+      name: scope.globalName('devices', 50),
+      sku: { name, capacity: units },
+      localAuthenticationEnabled: false,
+      publicNetworkAccessEnabled: true,
+      identity: { type: 'SystemAssigned' },
+      cloudToDevice: { defaultTtl: COMMAND_TTL, maxDeliveryCount: 10 },
+      lifecycle: { preventDestroy: site.isProtected },
+    });
+    logs.of(this, this.hub.id, ['Connections', 'Routes', 'DeviceIdentityOperations']);
+  }
+}

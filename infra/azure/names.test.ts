@@ -1,0 +1,125 @@
+import { describe, expect, it } from '@jest/globals';
+import { changed, shipped, synthesized, type Resource } from '../testing/synthesized.ts';
+
+const prod = shipped('bergen.prod');
+const SUBSCRIPTION = '00000000-0000-4000-8000-000000000001';
+
+/** What a service takes as a name. From the pages of the provider's resources, and of Azure's rules for names. */
+const FORMS: Readonly<Record<string, RegExp>> = {
+  azurerm_cdn_frontdoor_endpoint: /^[A-Za-z0-9]([A-Za-z0-9-]{0,44}[A-Za-z0-9])$/,
+  azurerm_cdn_frontdoor_firewall_policy: /^[A-Za-z][A-Za-z0-9]{0,127}$/,
+  azurerm_cdn_frontdoor_profile: /^[A-Za-z0-9]([A-Za-z0-9-]{0,88}[A-Za-z0-9])$/,
+  azurerm_communication_service: /^[A-Za-z0-9-]{1,63}$/,
+  azurerm_consumption_budget_subscription: /^[\w-]{1,63}$/,
+  azurerm_container_app_environment: /^(?!.*--)[a-z][a-z0-9-]{0,58}[a-z0-9]$/,
+  azurerm_container_registry: /^[A-Za-z0-9]{5,50}$/,
+  azurerm_data_protection_backup_vault: /^[A-Za-z][A-Za-z0-9-]{1,49}$/,
+  azurerm_email_communication_service: /^[A-Za-z0-9-]{1,63}$/,
+  azurerm_eventhub_namespace: /^[A-Za-z][A-Za-z0-9-]{4,48}[A-Za-z0-9]$/,
+  azurerm_iothub: /^(?!.*-$)[A-Za-z0-9-]{3,50}$/,
+  azurerm_key_vault: /^(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$/,
+  azurerm_log_analytics_workspace: /^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/,
+  azurerm_monitor_action_group: /^[^<>*%&:?/\\]{1,260}$/,
+  azurerm_monitor_metric_alert: /^[^*#&+:<>?@%{}\\/]{1,260}$/,
+  azurerm_nat_gateway: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
+  azurerm_network_security_group: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
+  azurerm_portal_dashboard: /^[A-Za-z0-9-]{3,160}$/,
+  azurerm_postgresql_flexible_server: /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/,
+  azurerm_private_endpoint: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
+  azurerm_public_ip: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
+  azurerm_resource_group: /^[\w().-]{0,89}[\w()-]$/,
+  azurerm_role_definition: /^.{1,128}$/,
+  azurerm_storage_account: /^[a-z0-9]{3,24}$/,
+  azurerm_user_assigned_identity: /^[A-Za-z0-9][\w-]{2,127}$/,
+  azurerm_virtual_network: /^[A-Za-z0-9][\w.-]{0,62}\w$/,
+};
+
+/** Names that all the world shares. */
+const OF_ALL_THE_WORLD = new Set([
+  ...['azurerm_communication_service', 'azurerm_container_registry', 'azurerm_email_communication_service'],
+  ...['azurerm_eventhub_namespace', 'azurerm_iothub', 'azurerm_key_vault', 'azurerm_postgresql_flexible_server'],
+  'azurerm_storage_account',
+]);
+/** Names within a group of resources, a service or a profile of the site. */
+const WITHIN_ANOTHER = new Set([
+  ...['azurerm_cdn_frontdoor_custom_domain', 'azurerm_cdn_frontdoor_origin', 'azurerm_cdn_frontdoor_origin_group'],
+  ...['azurerm_cdn_frontdoor_route', 'azurerm_cdn_frontdoor_security_policy', 'azurerm_container_app'],
+  ...[
+    'azurerm_data_protection_backup_instance_postgresql_flexible_server',
+    'azurerm_dns_a_record',
+    'azurerm_dns_txt_record',
+  ],
+  ...['azurerm_data_protection_backup_policy_postgresql_flexible_server', 'azurerm_dns_zone', 'azurerm_eventhub'],
+  ...[
+    'azurerm_email_communication_service_domain',
+    'azurerm_eventhub_consumer_group',
+    'azurerm_iothub_endpoint_eventhub',
+  ],
+  ...[
+    'azurerm_federated_identity_credential',
+    'azurerm_iothub_route',
+    'azurerm_key_vault_key',
+    'azurerm_key_vault_secret',
+  ],
+  ...[
+    'azurerm_management_lock',
+    'azurerm_monitor_diagnostic_setting',
+    'azurerm_postgresql_flexible_server_configuration',
+  ],
+  ...['azurerm_postgresql_flexible_server_database', 'azurerm_private_dns_zone', 'azurerm_storage_container'],
+  ...['azurerm_private_dns_zone_virtual_network_link', 'azurerm_subnet'],
+]);
+
+describe('names at Azure', () => {
+  it.each(['a-site-of-many-letters-x'])('of the site %s are what each service takes', (site) => {
+    for (const { type, is } of named(site, 'staging'))
+      expect({ type, name: is['name'] }).toEqual({ type, name: expect.stringMatching(FORMS[type]!) });
+  });
+
+  it('have a form for each type that is named, or are within something of the site', () => {
+    const unknown = all('aa', 'dev').filter(({ type, is }) => typeof is['name'] === 'string' && !(type in FORMS));
+    expect(unknown.map(({ type }) => type).filter((type) => !WITHIN_ANOTHER.has(type))).toEqual([]);
+  });
+
+  it('are never those of another site or stage, although their names begin alike', () => {
+    const environments = [
+      ['aa', 'dev'],
+      ['aa-dev', 'prod'],
+      ['aa-events', 'dev'],
+      ['a-site-of-many-letters-x', 'prod'],
+      ['a-site-of-many-letters-y', 'prod'],
+    ] as const;
+    // A policy of a firewall is within its group, and its hyphens are taken out.
+    const names = environments.flatMap(([site, stage]) =>
+      named(site, stage)
+        .filter(({ type }) => type !== 'azurerm_cdn_frontdoor_firewall_policy')
+        .map(({ type, is }) => `${type} ${String(is['name'])}`),
+    );
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  });
+
+  it('that all the world shares are not those of the same site of another subscription', () => {
+    const worldwide = (subscription: string) =>
+      named('aa', 'dev', subscription)
+        .filter(({ type }) => OF_ALL_THE_WORLD.has(type))
+        .map(({ is }) => is['name'] as string);
+    const [ours, theirs] = [worldwide(SUBSCRIPTION), worldwide('00000000-0000-4000-8000-000000000002')];
+    expect(ours.filter((name) => theirs.includes(name))).toEqual([]);
+    expect(ours.length).toBeGreaterThan(8);
+  });
+
+  it('are told apart by the subscription that is deployed to, where the environment names none', () => {
+    const [account] = synthesized(prod, 'azure').of('azurerm_storage_account');
+    expect(account!['name']).toMatch(
+      /^tribobergenprod[a-z]?\$\{substr\(sha256\(join\("\/", \["tribo-bergen-prod-\w+", data\.azurerm_client_config\.who\.subscription_id\]\)\), 0, 8\)\}$/,
+    );
+  });
+});
+
+function all(site: string, stage: 'dev' | 'staging' | 'prod', subscription = SUBSCRIPTION): readonly Resource[] {
+  return synthesized(changed(prod, { site, stage, accounts: { azure: subscription } }), 'azure').resources;
+}
+
+function named(...of: Parameters<typeof all>): readonly Resource[] {
+  return all(...of).filter(({ type }) => type in FORMS);
+}

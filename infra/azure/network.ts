@@ -1,0 +1,177 @@
+import { Construct } from 'constructs';
+import { NatGatewayPublicIpAssociation } from '@cdktf/provider-azurerm/lib/nat-gateway-public-ip-association/index.js';
+import { NatGateway } from '@cdktf/provider-azurerm/lib/nat-gateway/index.js';
+import {
+  NetworkSecurityGroup,
+  type NetworkSecurityGroupSecurityRule,
+} from '@cdktf/provider-azurerm/lib/network-security-group/index.js';
+import { PublicIp } from '@cdktf/provider-azurerm/lib/public-ip/index.js';
+import { SubnetNatGatewayAssociation } from '@cdktf/provider-azurerm/lib/subnet-nat-gateway-association/index.js';
+import { SubnetNetworkSecurityGroupAssociation } from '@cdktf/provider-azurerm/lib/subnet-network-security-group-association/index.js';
+import { Subnet } from '@cdktf/provider-azurerm/lib/subnet/index.js';
+import { VirtualNetwork } from '@cdktf/provider-azurerm/lib/virtual-network/index.js';
+import { subnetRange } from '../subnet-range.ts';
+import type { AzureStack } from './azure-stack.ts';
+import { tiersOf } from './tiers.ts';
+
+/** In this order within the range of the network. A subnet of Azure is in all zones. */
+const TIERS = ['services', 'data', 'endpoints'] as const;
+type Tier = (typeof TIERS)[number];
+
+/** To whom a subnet is handed over, where it is. */
+const DELEGATED: Readonly<Partial<Record<Tier, string>>> = {
+  services: 'Microsoft.App/environments',
+  data: 'Microsoft.DBforPostgreSQL/flexibleServers',
+};
+const JOIN = 'Microsoft.Network/virtualNetworks/subnets/join/action';
+
+const POSTGRES = ['5432', '6432'];
+/** HTTPS, and the AMQP of Event Hubs, by TLS too. */
+const ENDPOINTS = ['443', '5671'];
+const LAST_PRIORITY = 4096;
+
+/**
+ * The virtual network. Services are in `services`, the database in `data`, and in `endpoints` is what leads to Azure's own services; each has a
+ * security group that lets in who is named, and denies the rest. Azure has one way out a subnet and one subnet for all services, so there is one
+ * NAT gateway, in several zones or in one.
+ */
+export class Network extends Construct {
+  readonly vnet: VirtualNetwork;
+  readonly subnets: Readonly<Record<Tier, Subnet>>;
+
+  constructor(scope: AzureStack, id: string) {
+    super(scope, id);
+    const { site, place } = scope;
+    const { names, environment } = site;
+    const { range } = environment.network;
+    this.vnet = new VirtualNetwork(this, 'vnet', { ...place, name: names.of('network', 64), addressSpace: [range] });
+    const ranges = rangesOf(range);
+    const subnet = (tier: Tier) =>
+      new Subnet(this, tier, {
+        name: tier,
+        resourceGroupName: place.resourceGroupName,
+        virtualNetworkName: this.vnet.name,
+        addressPrefixes: [ranges[tier]],
+        // Endpoints obey the security group of their subnet too.
+        privateEndpointNetworkPolicies: 'Enabled',
+        ...delegation(tier),
+        // Where a service of Azure has the subnet, the way out is a matter of that service.
+        ...(DELEGATED[tier] === undefined && { defaultOutboundAccessEnabled: false }),
+      });
+    this.subnets = { services: subnet('services'), data: subnet('data'), endpoints: subnet('endpoints') };
+    this.#securityGroups(scope, ranges);
+    this.#wayOut(scope);
+  }
+
+  #securityGroups({ site, place }: AzureStack, ranges: Readonly<Record<Tier, string>>): void {
+    const { names } = site;
+    const { isPrivate } = tiersOf(site);
+    const rules: Readonly<Record<Tier, readonly NetworkSecurityGroupSecurityRule[]>> = {
+      services: [
+        allowIn(100, 'among-services', ranges.services, ranges.services, '*', '*'),
+        allowIn(110, 'health-of-balancer', 'AzureLoadBalancer', ranges.services, '30000-32767'),
+        ...(isPrivate ? [] : [allowIn(120, 'front-door', 'AzureFrontDoor.Backend', ranges.services, ['443', '31443'])]),
+        denyIn(),
+      ],
+      data: [
+        allowIn(100, 'postgres-from-services', ranges.services, ranges.data, POSTGRES),
+        // Server, standby and what watches them speak to each other.
+        allowIn(110, 'postgres-among-servers', ranges.data, ranges.data, POSTGRES),
+        denyIn(),
+        allowOut(100, 'postgres-among-servers-out', ranges.data, ranges.data, POSTGRES),
+        allowOut(110, 'log-archive-to-storage', ranges.data, 'Storage', '443'),
+        allowOut(120, 'directory-and-keys', ranges.data, 'AzureActiveDirectory', '443'),
+        denyOut(),
+      ],
+      endpoints: [allowIn(100, 'from-services', ranges.services, ranges.endpoints, ENDPOINTS), denyIn(), denyOut()],
+    };
+    for (const tier of TIERS) {
+      const group = new NetworkSecurityGroup(this, `${tier}-rules`, {
+        ...place,
+        name: names.of(tier, 80),
+        securityRule: [...rules[tier]],
+      });
+      new SubnetNetworkSecurityGroupAssociation(this, `${tier}-guarded`, {
+        subnetId: this.subnets[tier].id,
+        networkSecurityGroupId: group.id,
+      });
+    }
+  }
+
+  #wayOut({ site: { names, zones }, place }: AzureStack): void {
+    const address = new PublicIp(this, 'nat-address', {
+      ...place,
+      name: names.of('nat', 80),
+      sku: 'Standard',
+      allocationMethod: 'Static',
+      ...(zones > 1 && { zones: ['1', '2', '3'] }),
+    });
+    const nat = new NatGateway(this, 'nat', { ...place, name: names.of('nat', 80), skuName: 'Standard' });
+    new NatGatewayPublicIpAssociation(this, 'nat-addressed', {
+      natGatewayId: nat.id,
+      publicIpAddressId: address.id,
+    });
+    new SubnetNatGatewayAssociation(this, 'services-out', {
+      natGatewayId: nat.id,
+      subnetId: this.subnets.services.id,
+    });
+  }
+}
+
+function rangesOf(range: string): Readonly<Record<Tier, string>> {
+  const part = (tier: Tier) => subnetRange(range, TIERS.indexOf(tier) * 4);
+  return { services: part('services'), data: part('data'), endpoints: part('endpoints') };
+}
+
+function delegation(tier: Tier) {
+  const name = DELEGATED[tier];
+  return name === undefined ? {} : { delegation: [{ name: tier, serviceDelegation: { name, actions: [JOIN] } }] };
+}
+
+function allowIn(
+  priority: number,
+  name: string,
+  from: string,
+  to: string,
+  ports: string | readonly string[],
+  protocol = 'Tcp',
+) {
+  return rule({ priority, name, direction: 'Inbound', access: 'Allow', from, to, ports, protocol });
+}
+
+function allowOut(priority: number, name: string, from: string, to: string, ports: string | readonly string[]) {
+  return rule({ priority, name, direction: 'Outbound', access: 'Allow', from, to, ports, protocol: 'Tcp' });
+}
+
+/** Azure's own last rules would let in all of the network. */
+function denyIn() {
+  return rule({ ...REST, priority: LAST_PRIORITY, name: 'nobody-else', direction: 'Inbound', access: 'Deny' });
+}
+
+function denyOut() {
+  return rule({ ...REST, priority: LAST_PRIORITY, name: 'nowhere-else', direction: 'Outbound', access: 'Deny' });
+}
+
+const REST = { from: '*', to: '*', ports: '*', protocol: '*' } as const;
+
+interface Rule {
+  readonly priority: number;
+  readonly name: string;
+  readonly direction: 'Inbound' | 'Outbound';
+  readonly access: 'Allow' | 'Deny';
+  readonly from: string;
+  readonly to: string;
+  readonly ports: string | readonly string[];
+  readonly protocol: string;
+}
+
+function rule({ from, to, ports, ...rest }: Rule): NetworkSecurityGroupSecurityRule {
+  return {
+    ...rest,
+    description: rest.name.replaceAll('-', ' '),
+    sourceAddressPrefix: from,
+    sourcePortRange: '*',
+    destinationAddressPrefix: to,
+    ...(typeof ports === 'string' ? { destinationPortRange: ports } : { destinationPortRanges: [...ports] }),
+  };
+}

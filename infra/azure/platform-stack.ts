@@ -1,0 +1,67 @@
+import { TerraformOutput } from 'cdktf';
+import type { Construct } from 'constructs';
+import type { PlatformParts } from '../platform.ts';
+import { COPY_NAME } from '../service-settings.ts';
+import type { Site } from '../site.ts';
+import { Alarms } from './alarms.ts';
+import { AzureStack } from './azure-stack.ts';
+import { Budget } from './budget.ts';
+import { CommunicationNotifier } from './communication-notifier.ts';
+import { ContainerApps } from './container-apps.ts';
+import { Dashboard } from './dashboard.ts';
+import type { DataStack } from './data-stack.ts';
+import { EntraIdentityVerifier } from './entra-identity-verifier.ts';
+import type { FoundationStack } from './foundation-stack.ts';
+import { Ingress } from './ingress.ts';
+import { IotHubDeviceGateway } from './iot-hub-device-gateway.ts';
+import { IotHubDeviceRegistry } from './iot-hub-device-registry.ts';
+import { Operators } from './operators.ts';
+import type { AzurePorts } from './ports.ts';
+
+/** What can be made again: the services and all that leads to them and watches them. */
+export class PlatformStack extends AzureStack implements PlatformParts {
+  readonly deviceGateway: IotHubDeviceGateway;
+  readonly deviceRegistry: IotHubDeviceRegistry;
+  readonly identityVerifiers: EntraIdentityVerifier;
+  readonly notifiers: CommunicationNotifier;
+  readonly services: ContainerApps;
+  readonly ingress: Ingress;
+  readonly alarms: Alarms;
+  readonly dashboard: Dashboard;
+  readonly budget: Budget;
+  readonly ports: AzurePorts;
+
+  constructor(scope: Construct, site: Site, foundation: FoundationStack, data: DataStack) {
+    super(scope, 'platform', site);
+    this.deviceGateway = new IotHubDeviceGateway(this, 'device-gateway', data);
+    this.deviceRegistry = new IotHubDeviceRegistry(this, 'device-registry', data.iotHub);
+    this.identityVerifiers = new EntraIdentityVerifier(this, 'identity-verifiers');
+    this.notifiers = new CommunicationNotifier(this, 'notifiers');
+    this.ports = {
+      provider: 'azure',
+      postgres: data.database.section,
+      eventStream: { ...data.eventStream.section, source: COPY_NAME },
+      objectStore: data.objectStore.section,
+      secretStore: data.secretStore.section,
+      deviceGateway: { adapter: 'iot-hub-device-gateway', ...this.deviceGateway.section },
+      deviceRegistry: { adapter: 'iot-hub-device-registry', ...this.deviceRegistry.section },
+      notifiers: [{ adapter: 'communication-notifier', ...this.notifiers.section }],
+      identityVerifiers: this.identityVerifiers.sections,
+    };
+    this.services = new ContainerApps(this, 'services', {
+      ...{ foundation, data, ports: this.ports },
+      notifier: this.notifiers,
+    });
+    this.ingress = new Ingress(this, 'ingress', { foundation, services: this.services });
+    const watched = { data, services: this.services, ingress: this.ingress };
+    const { actionGroupId } = new Operators(this, 'operators');
+    this.alarms = new Alarms(this, 'alarms', { ...watched, actionGroupId });
+    this.dashboard = new Dashboard(this, 'dashboard', watched);
+    this.budget = new Budget(this, 'budget');
+    new TerraformOutput(this, 'ports', {
+      value: this.ports,
+      description: 'The ports file of the site (docs/providers.md)',
+      staticId: true,
+    }).overrideLogicalId('ports');
+  }
+}

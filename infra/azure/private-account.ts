@@ -1,0 +1,84 @@
+import { Construct } from 'constructs';
+import { StorageAccount } from '@cdktf/provider-azurerm/lib/storage-account/index.js';
+import { StorageContainer } from '@cdktf/provider-azurerm/lib/storage-container/index.js';
+import type { AzureStack } from './azure-stack.ts';
+import type { OwnKey } from './encryption-key.ts';
+import type { Logs } from './logs.ts';
+
+interface AccountParts {
+  /** The part of its name that tells it from the site's others. */
+  readonly part: string;
+  readonly key: OwnKey | undefined;
+  readonly logs: Logs;
+  readonly containers: readonly string[];
+  /** How long what was overwritten or deleted can be had back; absent where it is of no worth a moment later. */
+  readonly keptDays?: number;
+}
+
+/** What is deleted is written to the log: all that is read and written would be many times what the platform itself says. */
+const LOGGED = ['StorageDelete'];
+
+/**
+ * A storage account that nobody outside reaches: no public blob, no key, no signature of a key, TLS alone, closed to every network but for
+ * private endpoints and Azure's own logs. Encrypted twice, with the key of the site where it has one; in several zones where the site is.
+ */
+export class PrivateAccount extends Construct {
+  readonly account: StorageAccount;
+  readonly containers: Readonly<Record<string, StorageContainer>>;
+  /** `https://triboakrondevobj0123abcd.blob.core.windows.net`. */
+  readonly url: string;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    stack: AzureStack,
+    { part, key, logs, containers, keptDays }: AccountParts,
+  ) {
+    super(scope, id);
+    const { site, place } = stack;
+    this.account = new StorageAccount(this, 'account', {
+      ...place,
+      name: stack.globalName(part, 24, 'alphanumeric'),
+      accountKind: 'StorageV2',
+      accountTier: 'Standard',
+      accountReplicationType: site.zones > 1 ? 'ZRS' : 'LRS',
+      accessTier: 'Hot',
+      httpsTrafficOnlyEnabled: true,
+      minTlsVersion: 'TLS1_2',
+      allowNestedItemsToBePublic: false,
+      sharedAccessKeyEnabled: false,
+      defaultToOauthAuthentication: true,
+      localUserEnabled: false,
+      crossTenantReplicationEnabled: false,
+      allowedCopyScope: 'AAD',
+      infrastructureEncryptionEnabled: true,
+      publicNetworkAccessEnabled: false,
+      networkRules: { defaultAction: 'Deny', bypass: ['AzureServices'] },
+      blobProperties: {
+        versioningEnabled: keptDays !== undefined,
+        ...(keptDays !== undefined && {
+          deleteRetentionPolicy: { days: keptDays },
+          containerDeleteRetentionPolicy: { days: keptDays },
+        }),
+      },
+      ...(key && {
+        identity: { type: 'UserAssigned', identityIds: [key.identityId] },
+        customerManagedKey: { keyVaultKeyId: key.versionlessId, userAssignedIdentityId: key.identityId },
+      }),
+      lifecycle: { preventDestroy: site.isProtected },
+    });
+    this.url = `https://${this.account.name}.blob.core.windows.net`;
+    this.containers = Object.fromEntries(
+      containers.map((name) => [
+        name,
+        new StorageContainer(this, name, {
+          name,
+          storageAccountId: this.account.id,
+          containerAccessType: 'private',
+          lifecycle: { preventDestroy: site.isProtected },
+        }),
+      ]),
+    );
+    logs.of(this, `${this.account.id}/blobServices/default`, LOGGED);
+  }
+}

@@ -1,0 +1,87 @@
+import { TerraformVariable, type ITerraformDependable } from 'cdktf';
+import { Construct } from 'constructs';
+import { KeyVault } from '@cdktf/provider-azurerm/lib/key-vault/index.js';
+import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
+import type { AzureStack } from './azure-stack.ts';
+import type { Logs } from './logs.ts';
+import type { PrivateEndpoints } from './private-endpoints.ts';
+
+const PROTECTED_DAYS = 90;
+const FEWEST_DAYS = 7;
+
+interface VaultParts {
+  /** The part of its name that tells it from the site's other. */
+  readonly part: string;
+  readonly logs: Logs;
+  readonly endpoints: PrivateEndpoints;
+  /** Built-in roles of whoever deploys: what the stacks themselves put there. */
+  readonly deployerRoles?: readonly string[];
+}
+
+/**
+ * A vault that is reached from within the network, and by the addresses that whoever deploys names, while they are named. Roles say who may what;
+ * what is deleted can be had back, and outside dev nobody can purge it before its time.
+ */
+export class PrivateVault extends Construct {
+  readonly vault: KeyVault;
+  /** What has to be there before anything is put into it. */
+  readonly ready: readonly ITerraformDependable[];
+
+  constructor(
+    scope: Construct,
+    id: string,
+    stack: AzureStack,
+    { part, logs, endpoints, deployerRoles = [] }: VaultParts,
+  ) {
+    super(scope, id);
+    const { site, place, tenantId, deployerId } = stack;
+    const isDeployedTo = deployerRoles.length > 0;
+    this.vault = new KeyVault(this, 'vault', {
+      ...place,
+      name: stack.globalName(part, 24),
+      tenantId,
+      skuName: 'standard',
+      rbacAuthorizationEnabled: true,
+      purgeProtectionEnabled: site.isProtected,
+      softDeleteRetentionDays: site.isProtected ? PROTECTED_DAYS : FEWEST_DAYS,
+      publicNetworkAccessEnabled: false,
+      networkAcls: { defaultAction: 'Deny', bypass: 'AzureServices' },
+      lifecycle: { preventDestroy: site.isProtected },
+    });
+    if (isDeployedTo) {
+      const addresses = deployerAddresses(this);
+      this.vault.addOverride('public_network_access_enabled', `\${length(${addresses}) > 0}`);
+      this.vault.addOverride('network_acls.ip_rules', `\${${addresses}}`);
+    }
+    const roles = deployerRoles.map(
+      (roleDefinitionName) =>
+        new RoleAssignment(this, roleDefinitionName.toLowerCase().replaceAll(' ', '-'), {
+          scope: this.vault.id,
+          roleDefinitionName,
+          principalId: deployerId,
+        }),
+    );
+    endpoints.lead(this, stack, { kind: 'vault', part, id: this.vault.id });
+    this.ready = [this.vault, ...roles];
+    logs.of(this, this.vault.id, ['AuditEvent']);
+  }
+}
+
+/** The variable of that name, as expressions have it. */
+function deployerAddresses(scope: Construct): string {
+  const variable = new TerraformVariable(scope, 'deployer-addresses', {
+    type: 'list(string)',
+    default: [],
+    description:
+      'Public addresses that may reach the vault of keys while the stacks foundation and data are applied; none shuts it',
+    validation: [
+      {
+        condition:
+          '${alltrue([for address in var.deployer_addresses : can(cidrnetmask(strcontains(address, "/") ? address : "${address}/32"))])}',
+        errorMessage: 'deployer_addresses must be IPv4 addresses or ranges: 203.0.113.7 or 203.0.113.0/24.',
+      },
+    ],
+  });
+  variable.overrideLogicalId('deployer_addresses');
+  return 'var.deployer_addresses';
+}

@@ -1,0 +1,16 @@
+import type { Site } from '../site.ts';
+
+/** Of which tier are what Azure sells in several, as core/decision/azure-plan.ts prices them: in the dearer ones networks can be private. */
+interface Tiers {
+  /** Whether images and the way in are reached by private addresses alone. */
+  readonly isPrivate: boolean;
+  readonly registry: 'Basic' | 'Premium';
+  readonly frontDoor: 'Standard_AzureFrontDoor' | 'Premium_AzureFrontDoor';
+}
+
+/** The cheaper tiers are for `sizes: small`. */
+export function tiersOf({ environment }: Site): Tiers {
+  return environment.sizes === 'small'
+    ? { isPrivate: false, registry: 'Basic', frontDoor: 'Standard_AzureFrontDoor' }
+    : { isPrivate: true, registry: 'Premium', frontDoor: 'Premium_AzureFrontDoor' };
+}
