@@ -1,10 +1,10 @@
 import { Construct } from 'constructs';
-import { MonitorMetricAlert } from '@cdktf/provider-azurerm/lib/monitor-metric-alert/index.js';
 import type { AzureStack } from './azure-stack.ts';
 import type { ContainerApps } from './container-apps.ts';
 import type { DataStack } from './data-stack.ts';
 import { DEVICES_HUB } from './event-hubs-event-stream.ts';
 import type { Ingress } from './ingress.ts';
+import { metricAlert, type Watched } from './metric-alert.ts';
 
 const GIB = 1024 ** 3;
 const NANOCORES = 1e9;
@@ -15,25 +15,6 @@ interface Parts {
   readonly ingress: Ingress;
   /** Whom they call. */
   readonly actionGroupId: string;
-}
-
-/** One condition on a metric of Azure Monitor; of several all have to hold. */
-interface Condition {
-  readonly metric: string;
-  readonly aggregation: 'Average' | 'Maximum' | 'Minimum' | 'Total';
-  readonly is: 'above' | 'below';
-  readonly threshold: number;
-  readonly dimensions?: Readonly<Record<string, readonly string[]>>;
-}
-
-interface Watched {
-  readonly on: string;
-  readonly namespace: string;
-  readonly all: readonly Condition[];
-  readonly window: 'PT5M' | 'PT15M' | 'PT1H' | 'PT6H';
-  readonly means: string;
-  /** 0 is the worst. */
-  readonly severity?: 0 | 1 | 2;
 }
 
 /** What operators are called for (R154): services, database, streams, the hub, the API, and objects. */
@@ -212,30 +193,7 @@ export class Alarms extends Construct {
       });
   }
 
-  #call(part: string, { on, namespace, all, window, means, severity = 2 }: Watched): void {
-    const { names } = this.#stack.site;
-    new MonitorMetricAlert(this, part, {
-      name: names.of(part, 260),
-      resourceGroupName: this.#stack.place.resourceGroupName,
-      description: means,
-      scopes: [on],
-      severity,
-      frequency: 'PT1M',
-      windowSize: window,
-      autoMitigate: true,
-      criteria: all.map(({ metric, aggregation, is, threshold, dimensions = {} }) => ({
-        metricNamespace: namespace,
-        metricName: metric,
-        aggregation,
-        operator: is === 'above' ? 'GreaterThan' : 'LessThan',
-        threshold,
-        dimension: Object.entries(dimensions).map(([name, values]) => ({
-          name,
-          operator: 'Include',
-          values: [...values],
-        })),
-      })),
-      action: [{ actionGroupId: this.#actionGroupId }],
-    });
+  #call(part: string, watched: Watched): void {
+    metricAlert(this, this.#stack, { ...watched, part, actionGroupId: this.#actionGroupId });
   }
 }

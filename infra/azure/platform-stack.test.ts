@@ -273,6 +273,22 @@ describe('who is told', () => {
     expect(metricsOf(path)).toEqual(metrics);
   });
 
+  it('of error budgets: when the API spends one too fast, by the availability that the environment has', () => {
+    const burn = (name: string) => {
+      const { criteria, window_size: window } = inProd.one('azurerm_monitor_metric_alert', `availability-${name}`);
+      const [failed, enough] = criteria as readonly Attributes[];
+      expect(failed).toMatchObject({ metric_name: 'Percentage5XX', aggregation: 'Average', operator: 'GreaterThan' });
+      expect(enough).toMatchObject({ metric_name: 'RequestCount', threshold: 100 });
+      return [window, failed!['threshold']];
+    };
+    // Of 99.9 %: a thousandth of all calls may fail.
+    expect([burn('fast'), burn('slow')]).toEqual([
+      ['PT1H', 1.44],
+      ['PT6H', 0.6],
+    ]);
+    expect(metricsOf('answers-fast')).toEqual(['TotalLatency', 'RequestCount']);
+  });
+
   it('by every alarm somebody', () => {
     expect(alerts.length).toBeGreaterThan(30);
     for (const { is } of alerts)

@@ -17,6 +17,7 @@ import { IotHubDeviceGateway } from './iot-hub-device-gateway.ts';
 import { IotHubDeviceRegistry } from './iot-hub-device-registry.ts';
 import { Operators } from './operators.ts';
 import type { AzurePorts } from './ports.ts';
+import { ServiceLevels } from './service-levels.ts';
 
 /** What can be made again: the services and all that leads to them and watches them. */
 export class PlatformStack extends AzureStack implements PlatformParts {
@@ -27,6 +28,7 @@ export class PlatformStack extends AzureStack implements PlatformParts {
   readonly services: ContainerApps;
   readonly ingress: Ingress;
   readonly alarms: Alarms;
+  readonly serviceLevels: ServiceLevels;
   readonly dashboard: Dashboard;
   readonly budget: Budget;
   readonly ports: AzurePorts;
@@ -56,6 +58,7 @@ export class PlatformStack extends AzureStack implements PlatformParts {
     const watched = { data, services: this.services, ingress: this.ingress };
     const { actionGroupId } = new Operators(this, 'operators');
     this.alarms = new Alarms(this, 'alarms', { ...watched, actionGroupId });
+    this.serviceLevels = new ServiceLevels(this, 'service-levels', { ingress: this.ingress, actionGroupId });
     this.dashboard = new Dashboard(this, 'dashboard', watched);
     this.budget = new Budget(this, 'budget');
     new TerraformOutput(this, 'ports', {
