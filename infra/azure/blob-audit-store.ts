@@ -3,6 +3,7 @@ import { ManagementLock } from '@cdktf/provider-azurerm/lib/management-lock/inde
 import { MonitorDiagnosticSetting } from '@cdktf/provider-azurerm/lib/monitor-diagnostic-setting/index.js';
 import { StorageContainerImmutabilityPolicy } from '@cdktf/provider-azurerm/lib/storage-container-immutability-policy/index.js';
 import { StorageManagementPolicy } from '@cdktf/provider-azurerm/lib/storage-management-policy/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { OwnKey } from './encryption-key.ts';
 import type { Logs } from './logs.ts';
@@ -36,6 +37,9 @@ export class BlobAuditStore extends Construct {
       logs,
       containers: [TRAIL],
       keptDays: OLD_VERSION_DAYS,
+    });
+    acknowledge(account, {
+      CKV2_AZURE_33: 'No service reaches it: what is written there comes from Azure itself',
     });
     const unchanged = new StorageContainerImmutabilityPolicy(this, 'unchanged', {
       storageContainerResourceManagerId: containers[TRAIL]!.id,

@@ -3,6 +3,7 @@ import { Construct } from 'constructs';
 import { KeyVaultKey } from '@cdktf/provider-azurerm/lib/key-vault-key/index.js';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { Logs } from './logs.ts';
 import type { PrivateEndpoints } from './private-endpoints.ts';
@@ -50,6 +51,10 @@ export class EncryptionKey extends Construct {
       rotationPolicy: { automatic: { timeAfterCreation: 'P365D' } },
       dependsOn: [...this.vault.ready],
       lifecycle: { preventDestroy: true },
+    });
+    acknowledge(key, {
+      CKV_AZURE_40: 'Data whose key has ended is lost to all that still uses it: it is made anew each year instead',
+      CKV_AZURE_112: 'The standard tier of vaults, as it was priced, keeps keys in software',
     });
     const identity = new UserAssignedIdentity(this, 'identity', { ...place, name: names.of('encryption', 128) });
     const right = new RoleAssignment(this, 'identity-right', {

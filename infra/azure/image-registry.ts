@@ -1,5 +1,6 @@
 import { Construct } from 'constructs';
 import { ContainerRegistry } from '@cdktf/provider-azurerm/lib/container-registry/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { OwnKey } from './encryption-key.ts';
 import type { Logs } from './logs.ts';
@@ -44,6 +45,20 @@ export class ImageRegistry extends Construct {
           dependsOn: [key.ready],
         }),
       lifecycle: { preventDestroy: site.isProtected },
+    });
+    acknowledge(this.registry, {
+      CKV_AZURE_164: 'Images are named by their digests, which says more than a tag that is signed',
+      CKV_AZURE_165: 'A copy in another region is bought by switches.secondRegion',
+      CKV_AZURE_166:
+        'The pipeline looks images through before it names their digests; a quarantine is lifted by a webhook that nobody runs here',
+      CKV_AZURE_237:
+        'Pulls come by the private endpoint, or in the cheaper tier from services without rules for what goes out',
+      ...(!isPrivate && {
+        CKV_AZURE_139: 'The cheaper tier has no private network: it opens to roles alone',
+        CKV_AZURE_163: 'The cheaper tier is not looked through by Azure',
+        CKV_AZURE_167: 'The cheaper tier keeps what has no tag until somebody deletes it',
+      }),
+      ...(site.zones === 1 && { CKV_AZURE_233: 'Several zones are bought by switches.multiAz' }),
     });
     if (isPrivate) endpoints.lead(this, scope, { kind: 'registry', part: 'images', id: this.registry.id });
     logs.of(this, this.registry.id, ['ContainerRegistryLoginEvents', 'ContainerRegistryRepositoryEvents']);

@@ -1,6 +1,7 @@
 import { Construct } from 'constructs';
 import { Iothub } from '@cdktf/provider-azurerm/lib/iothub/index.js';
 import { hubOf } from '../../core/decision/azure-plan.ts';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { Logs } from './logs.ts';
 
@@ -28,6 +29,7 @@ export class IotHub extends Construct {
       cloudToDevice: { defaultTtl: COMMAND_TTL, maxDeliveryCount: 10 },
       lifecycle: { preventDestroy: site.isProtected },
     });
+    acknowledge(this.hub, { CKV_AZURE_108: 'Devices come from wherever plants are, each with a key of its own' });
     logs.of(this, this.hub.id, ['Connections', 'Routes', 'DeviceIdentityOperations']);
   }
 }

@@ -4,6 +4,7 @@ import { ManagementLock } from '@cdktf/provider-azurerm/lib/management-lock/inde
 import { PostgresqlFlexibleServerConfiguration } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-configuration/index.js';
 import { PostgresqlFlexibleServerDatabase } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-database/index.js';
 import { PostgresqlFlexibleServer } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import { databaseClass, databaseStorageMb } from './database-class.ts';
 import type { FoundationStack } from './foundation-stack.ts';
@@ -89,6 +90,11 @@ export class PostgresDatabase extends Construct {
           ...(switches.multiAz ? ['high_availability[0].standby_availability_zone'] : []),
         ],
       },
+    });
+    acknowledge(this.server, {
+      CKV2_AZURE_57: 'It is within the network itself, in a subnet of its own, which excludes an endpoint',
+      CKV_AZURE_136:
+        "Azure's pair of a region may be where data must not go; a second region is bought by switches.secondRegion",
     });
     // Write-only and ephemeral: the password is in no state and in no plan.
     this.server.addOverride('administrator_password_wo', password.value);

@@ -1,6 +1,7 @@
 import { Construct } from 'constructs';
 import { StorageAccount } from '@cdktf/provider-azurerm/lib/storage-account/index.js';
 import { StorageContainer } from '@cdktf/provider-azurerm/lib/storage-container/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { OwnKey } from './encryption-key.ts';
 import type { Logs } from './logs.ts';
@@ -67,16 +68,30 @@ export class PrivateAccount extends Construct {
       }),
       lifecycle: { preventDestroy: site.isProtected },
     });
+    acknowledge(this.account, {
+      CKV_AZURE_33: 'Blobs alone are kept here: there is no queue',
+      CKV_AZURE_43:
+        'The end of the name is known once it is known where it is deployed; the whole is of small letters and digits',
+      CKV_AZURE_206:
+        'Copies in another region are bought by switches.secondRegion, and data may have to stay in one country',
+      ...(key === undefined && { CKV2_AZURE_1: 'In dev no key is kept that could not be purged with the vault' }),
+      ...(keptDays === undefined && {
+        CKV2_AZURE_38: 'Written again every few seconds: what was before is of no worth',
+      }),
+    });
     this.url = `https://${this.account.name}.blob.core.windows.net`;
     this.containers = Object.fromEntries(
       containers.map((name) => [
         name,
-        new StorageContainer(this, name, {
-          name,
-          storageAccountId: this.account.id,
-          containerAccessType: 'private',
-          lifecycle: { preventDestroy: site.isProtected },
-        }),
+        acknowledge(
+          new StorageContainer(this, name, {
+            name,
+            storageAccountId: this.account.id,
+            containerAccessType: 'private',
+            lifecycle: { preventDestroy: site.isProtected },
+          }),
+          { CKV2_AZURE_21: 'Services alone read, many times a second; what is deleted is in the log' },
+        ),
       ]),
     );
     logs.of(this, `${this.account.id}/blobServices/default`, LOGGED);

@@ -2,6 +2,7 @@ import { TerraformVariable, type ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { KeyVault } from '@cdktf/provider-azurerm/lib/key-vault/index.js';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
+import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { Logs } from './logs.ts';
 import type { PrivateEndpoints } from './private-endpoints.ts';
@@ -48,6 +49,11 @@ export class PrivateVault extends Construct {
       networkAcls: { defaultAction: 'Deny', bypass: 'AzureServices' },
       lifecycle: { preventDestroy: site.isProtected },
     });
+    if (!site.isProtected)
+      acknowledge(this.vault, {
+        CKV_AZURE_42: 'In dev all goes with the site, names too',
+        CKV_AZURE_110: 'In dev all goes with the site, names too',
+      });
     if (isDeployedTo) {
       const addresses = deployerAddresses(this);
       this.vault.addOverride('public_network_access_enabled', `\${length(${addresses}) > 0}`);
