@@ -10,6 +10,7 @@ export const azureStacks: CloudStacks = {
     ...(switches.orchestrator === 'kubernetes' ? ['switches.orchestrator: kubernetes'] : []),
     ...(switches.eventStream === 'kafka' ? ['switches.eventStream: kafka'] : []),
     ...(switches.warehouse ? ['switches.warehouse'] : []),
+    ...(switches.modelEndpoint === 'none' ? [] : [`switches.modelEndpoint: ${switches.modelEndpoint}`]),
     ...(switches.secondRegion ? ['switches.secondRegion'] : []),
   ],
   build: (app, site) => {
