@@ -48,19 +48,20 @@ export function planAws(environment: Environment, demand: Demand, prices: PriceL
   const bill = new Bill('aws', prices);
   const zones = zonesOf(environment);
   addGateway(bill, demand);
-  const devices = devicesStream(demand);
+  const devices = [devicesStream(demand), REFUSED_BY_RULES];
   // IoT Core's rules write to Kinesis; Kafka takes the platform's own streams alone.
   if (environment.switches.eventStream === 'kafka') {
-    addKinesis(bill, [devices], demand.peakFactor, environment);
+    addKinesis(bill, devices, demand.peakFactor, environment);
     addKafka(bill, demand, environment);
-  } else addKinesis(bill, [devices, ...demand.streams], demand.peakFactor, environment);
+  } else addKinesis(bill, [...devices, ...demand.streams], demand.peakFactor, environment);
   addDatabase(bill, demand, environment);
   addObjects(bill, demand, environment);
   addServices(bill, demand, environment, zones);
   addNetwork(bill, demand, zones);
   bill.add('operations', 'CloudWatch Logs', demand.logGb, 'logsGb');
   bill.add('operations', 'secrets', SECRETS, 'secretMonth');
-  bill.add('operations', 'key', 1, 'keyMonth');
+  const keys = environment.switches.secondRegion ? 2 : 1;
+  bill.add('operations', several(keys, 'key'), keys, 'keyMonth');
   bill.add('warehouse', 'Athena', demand.queryTb, 'queryTb');
   return bill.plan(demand);
 }
@@ -90,6 +91,9 @@ function addGateway(bill: Bill<'aws'>, demand: Demand): void {
       `a connection to IoT Core takes ${PUBLISHES_A_CONNECTION_AND_S} messages a second, and a device sends ${Math.ceil(publishesPerS)} at the peak`,
     );
 }
+
+/** What a rule of IoT Core could not put on the first stream: nothing, as long as all is well. */
+const REFUSED_BY_RULES: StreamFlow = { stream: 'device-errors', events: [], groups: 1 };
 
 /** What the rule of IoT Core puts on Kinesis, and the platform's gateway reads. */
 export function devicesStream(demand: Demand): StreamFlow {

@@ -126,10 +126,10 @@ describe('what would change a choice', () => {
   });
 
   it('names a load at which it would be another', () => {
-    const workload = { ...sampleEnvironment().workload, machines: 20, messageIntervalS: 1, bytesPerMessage: 300 };
+    const workload = { ...sampleEnvironment().workload, machines: 20, messageIntervalS: 2, bytesPerMessage: 300 };
     const { choice, sensitivity, changes } = decided(
       { sizes: 'small', workload },
-      { weights: { cost: 2, operation: 1, identity: 0, experience: 0 } },
+      { weights: { cost: 3, operation: 2, identity: 0, experience: 0 } },
     );
     const other = sensitivity.find((each) => each.choice !== choice)!;
     expect(changes.some((each) => each.startsWith(`${other.name}: `))).toBe(true);
@@ -330,7 +330,7 @@ describe('the document of decisions', () => {
       prices,
       '2026-11-22',
     );
-    expect(section).toContain('| event stream | 7 shards | 1 throughput unit | - |');
+    expect(section).toContain('| event stream | 8 shards | 1 throughput unit | - |');
     expect(section).toContain('| services | 4.5 vCPU, 9 GB | 4.5 vCPU, 9 GB | 6 vCPU, 9 GB |');
     expect(section).toContain('| prices of | us-east-1, not us-east-2 | eastus | us-central1 |');
     expect(section).toContain('| prices as of | 2026-11 | 2026-11 | 2026-11 |');

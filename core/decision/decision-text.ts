@@ -7,7 +7,7 @@ import { trustCounts } from './prices.ts';
 
 /** What is in no price, for whoever reads one. */
 export const NOT_PRICED =
-  'traffic out to the internet, logs that are kept for longer than is free, backups of the database, discounts, support, taxes';
+  'traffic out to the internet, logs that are kept for longer than is free, backups of the database, alarms and measurements, trails of who did what, promises of how soon objects are copied, discounts, support, taxes';
 
 /** Of a candidate by a criterion; nothing to compare where it, or every other, cannot be. */
 export function scoreText(candidates: readonly Candidate[], candidate: Candidate, criterion: Criterion): string {

@@ -40,7 +40,7 @@ const QUERY_TB_OF_WAREHOUSE = 0.2;
 
 /** What is published to a stream, and how often it is read. */
 export interface StreamFlow {
-  readonly stream: StreamName | 'devices';
+  readonly stream: StreamName | 'devices' | 'device-errors';
   readonly events: readonly Events[];
   /** Consumer groups, each of which reads all. */
   readonly groups: number;

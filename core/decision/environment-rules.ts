@@ -153,13 +153,14 @@ function networkProblems(environment: Environment): readonly RuleProblem[] {
   }
   for (const [index, { range }] of regions.entries()) {
     const at = ['regions', index, 'range'];
-    const { answers } = regionsAt(environment, environment.provider)[index]!;
+    const { answers, hasData } = regionsAt(environment, environment.provider)[index]!;
     if (index === 0 && range !== undefined) problems.push({ at, problem: 'is network.range: write it there' });
     else if (range !== undefined) written.push({ at, text: range, isWhole: true });
-    else if (index > 0 && answers)
+    else if (index > 0 && (answers || hasData))
       problems.push({
         at,
-        problem: 'is missing: where services answer there is a network of its own, such as 10.41.0.0/16',
+        problem:
+          'is missing: where services answer, or a copy of the data is, there is a network of its own, such as 10.41.0.0/16',
       });
   }
   const known: { readonly at: RuleProblem['at']; readonly range: AddressRange }[] = [];

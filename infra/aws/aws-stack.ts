@@ -15,15 +15,17 @@ export class AwsStack extends TerraformStack {
   readonly site: Site;
   readonly account: string;
   readonly partition: string;
+  /** Where the environment names one, nothing is ever made in the account that somebody happens to be signed in to. */
+  readonly ownAccount: { readonly allowedAccountIds?: string[] };
 
   constructor(scope: Construct, id: 'foundation' | 'data' | 'platform', site: Site) {
     super(scope, id);
     this.site = site;
     const own = site.environment.accounts?.aws;
+    this.ownAccount = own === undefined ? {} : { allowedAccountIds: [own] };
     new AwsProvider(this, 'aws', {
       region: site.region,
-      // Nothing is ever made in the account that somebody happens to be signed in to.
-      ...(own !== undefined && { allowedAccountIds: [own] }),
+      ...this.ownAccount,
     });
     this.account = own ?? new DataAwsCallerIdentity(this, 'account').accountId;
     this.partition = new DataAwsPartition(this, 'partition').partition;

@@ -1,3 +1,4 @@
+import { regionsAt } from '../../core/decision/environment-rules.ts';
 import type { CloudStacks } from '../platform.ts';
 import { isCognito } from './cognito-identity-verifier.ts';
 import { DataStack } from './data-stack.ts';
@@ -11,8 +12,9 @@ export const awsStacks: CloudStacks = {
     const { switches, tenants } = environment;
     return [
       ...(switches.orchestrator === 'kubernetes' ? ['switches.orchestrator: kubernetes'] : []),
-      ...(switches.warehouse ? ['switches.warehouse'] : []),
-      ...(switches.secondRegion ? ['switches.secondRegion'] : []),
+      ...(switches.secondRegion && regionsAt(environment, 'aws')[1]?.cloud !== 'aws'
+        ? ['switches.secondRegion with regions[1] at another cloud']
+        : []),
       ...(isCognito(environment) && tenants.length > 1 ? ['several tenants with one pool of Cognito'] : []),
     ];
   },

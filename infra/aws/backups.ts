@@ -7,18 +7,22 @@ import { IamRolePolicyAttachment } from '@cdktf/provider-aws/lib/iam-role-policy
 import type { AwsStack } from './aws-stack.ts';
 import { trust } from './policy.ts';
 
+interface BackupParts {
+  readonly databaseArn: string;
+  readonly keyArn: string;
+  /** Another vault, elsewhere, that has each copy too. */
+  readonly copyTo?: string | undefined;
+}
+
 /**
  * A copy of the database each day, apart from it: the database's own backups, to any second of their days, go with the server should somebody
  * delete it; what is in the vault stays.
  */
 export class Backups extends Construct {
-  constructor(
-    scope: AwsStack,
-    id: string,
-    { databaseArn, keyArn }: { readonly databaseArn: string; readonly keyArn: string },
-  ) {
+  constructor(scope: AwsStack, id: string, { databaseArn, keyArn, copyTo }: BackupParts) {
     super(scope, id);
     const { names, environment, isProtected } = scope.site;
+    const days = environment.retention.backupDays;
     const vault = new BackupVault(this, 'vault', {
       name: names.of('backups', 50),
       kmsKeyArn: keyArn,
@@ -34,7 +38,10 @@ export class Backups extends Construct {
           schedule: 'cron(0 5 ? * * *)',
           startWindow: 60,
           completionWindow: 180,
-          lifecycle: { deleteAfter: environment.retention.backupDays },
+          lifecycle: { deleteAfter: days },
+          ...(copyTo !== undefined && {
+            copyAction: [{ destinationVaultArn: copyTo, lifecycle: { deleteAfter: days } }],
+          }),
         },
       ],
     });

@@ -3,6 +3,7 @@ import type { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index
 import type { Construct } from 'constructs';
 import type { DataParts } from '../platform.ts';
 import type { Site } from '../site.ts';
+import { AthenaWarehouse } from './athena-warehouse.ts';
 import { AuditTrail } from './audit-trail.ts';
 import { AwsStack } from './aws-stack.ts';
 import { Backups } from './backups.ts';
@@ -11,8 +12,9 @@ import type { FoundationStack } from './foundation-stack.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 import { KinesisEventStream } from './kinesis-event-stream.ts';
 import { PostgresDatabase } from './postgres-database.ts';
-import { S3AuditStore } from './s3-audit-store.ts';
+import { AUDIT_RULES, S3AuditStore } from './s3-audit-store.ts';
 import { S3ObjectStore } from './s3-object-store.ts';
+import { secondPlace, SecondRegion } from './second-region.ts';
 import type { StateTable } from './state-table.ts';
 
 /** What cannot be made again. */
@@ -24,9 +26,8 @@ export class DataStack extends AwsStack implements DataParts {
   readonly objectStore: S3ObjectStore;
   readonly auditStore: S3AuditStore;
   readonly backups: Backups;
-  // `notYet` refuses both switches until they are made here.
-  readonly warehouse = undefined;
-  readonly secondRegion = undefined;
+  readonly warehouse: AthenaWarehouse | undefined;
+  readonly secondRegion: SecondRegion | undefined;
 
   constructor(scope: Construct, site: Site, { key: { arn: keyArn }, network }: FoundationStack) {
     super(scope, 'data', site);
@@ -35,11 +36,24 @@ export class DataStack extends AwsStack implements DataParts {
         ? new KafkaEventStream(this, 'event-stream', { network, keyArn })
         : new KinesisEventStream(this, 'event-stream', { keyArn });
     this.deviceStreams = new DeviceStreams(this, 'device-streams', { keyArn });
-    this.database = new PostgresDatabase(this, 'database', { network, keyArn });
+    const place = secondPlace(site.environment);
+    const second = place && new SecondRegion(this, 'second-region', place);
+    this.database = new PostgresDatabase(this, 'database', { network, keyArn, second });
     this.auditStore = new S3AuditStore(this, 'audit-store', { keyArn });
     new AuditTrail(this, 'audit-trail', { keyArn, store: this.auditStore });
     this.objectStore = new S3ObjectStore(this, 'object-store', { keyArn, audit: this.auditStore });
-    this.backups = new Backups(this, 'backups', { databaseArn: this.database.arn, keyArn });
+    this.backups = new Backups(this, 'backups', {
+      ...{ databaseArn: this.database.arn, keyArn },
+      copyTo: second?.backupVaultArn,
+    });
+    second?.copyDatabase(this.database);
+    const { objects, lifecycle } = this.objectStore;
+    second?.copyBucket('objects', objects, { lifecycle, isDeletedThere: true });
+    second?.copyBucket('audit', this.auditStore.audit, { lifecycle: AUDIT_RULES, isDeletedThere: false });
+    this.secondRegion = second;
+    this.warehouse = site.environment.switches.warehouse
+      ? new AthenaWarehouse(this, 'warehouse', { objects, keyArn })
+      : undefined;
   }
 
   /** What a service has to carry to reach what answers its clients alone. */

@@ -2,7 +2,7 @@ import { Construct } from 'constructs';
 import { KmsAlias } from '@cdktf/provider-aws/lib/kms-alias/index.js';
 import { KmsKey } from '@cdktf/provider-aws/lib/kms-key/index.js';
 import type { AwsStack } from './aws-stack.ts';
-import { policy } from './policy.ts';
+import { policy, type Statement } from './policy.ts';
 
 /** So long a deletion of the key can be taken back: without it all that the site holds is lost. */
 const DELETION_WINDOW_DAYS = 30;
@@ -14,10 +14,12 @@ export const SENSOR_DATA_TOPIC = 'sensor-data';
 export class EncryptionKey extends Construct {
   readonly arn: string;
 
-  constructor(scope: AwsStack, id: string) {
+  /** In the first region of the site, or in another. */
+  constructor(scope: Construct, id: string, stack: AwsStack, region = stack.site.region) {
     super(scope, id);
-    const { names, region } = scope.site;
-    const ofAccount = { StringEquals: { 'aws:SourceAccount': scope.account } };
+    const { names } = stack.site;
+    const isFirst = region === stack.site.region;
+    const ofAccount = { StringEquals: { 'aws:SourceAccount': stack.account } };
     const key = new KmsKey(this, 'key', {
       description: `All that ${names.base} holds`,
       enableKeyRotation: true,
@@ -28,7 +30,7 @@ export class EncryptionKey extends Construct {
           // Without it a key can be managed by nobody: who may use it is said by the policies of roles.
           Sid: 'RolesOfTheAccount',
           Effect: 'Allow',
-          Principal: { AWS: `arn:${scope.partition}:iam::${scope.account}:root` },
+          Principal: { AWS: `arn:${stack.partition}:iam::${stack.account}:root` },
           Action: 'kms:*',
           Resource: '*',
         },
@@ -41,10 +43,10 @@ export class EncryptionKey extends Construct {
           Condition: {
             ArnLike: {
               'kms:EncryptionContext:aws:logs:arn': [
-                scope.arn('logs', `log-group:/${names.path}*`),
-                scope.arn('logs', `log-group:/aws/sagemaker/Endpoints/${names.base}-*`),
-                scope.arn('logs', `log-group:aws-waf-logs-${names.base}`),
-                scope.arn('logs', `log-group:/aws/rds/instance/${names.base}-*`),
+                stack.arn('logs', `log-group:/${names.path}*`, region),
+                stack.arn('logs', `log-group:/aws/sagemaker/Endpoints/${names.base}-*`, region),
+                stack.arn('logs', `log-group:aws-waf-logs-${names.base}`, region),
+                stack.arn('logs', `log-group:/aws/rds/instance/${names.base}-*`, region),
               ],
             },
           },
@@ -57,29 +59,39 @@ export class EncryptionKey extends Construct {
           Resource: '*',
           Condition: ofAccount,
         },
-        {
-          Sid: 'FailedReadingsToTheirQueue',
-          Effect: 'Allow',
-          Principal: { Service: 'sns.amazonaws.com' },
-          Action: ['kms:GenerateDataKey*', 'kms:Decrypt'],
-          Resource: '*',
-          Condition: { ArnEquals: { 'aws:SourceArn': scope.arn('sns', names.of(SENSOR_DATA_TOPIC, 256)) } },
-        },
-        {
-          Sid: 'TheAuditTrail',
-          Effect: 'Allow',
-          Principal: { Service: 'cloudtrail.amazonaws.com' },
-          Action: ['kms:GenerateDataKey*', 'kms:DescribeKey'],
-          Resource: '*',
-          Condition: {
-            StringEquals: { 'aws:SourceArn': scope.arn('cloudtrail', `trail/${names.of('audit', 128)}`) },
-          },
-        },
+        // There is one trail, of all regions; and what is sent by topic is in the first.
+        ...(isFirst ? [topicMayEncrypt(stack), trailMayEncrypt(stack)] : []),
       ]),
       tags: { Name: names.base },
-      lifecycle: { preventDestroy: scope.site.isProtected },
+      lifecycle: { preventDestroy: stack.site.isProtected },
     });
-    new KmsAlias(this, 'alias', { name: `alias/${names.base}`, targetKeyId: key.keyId });
+    new KmsAlias(this, 'alias', { name: `alias/${names.base}${isFirst ? '' : '/second'}`, targetKeyId: key.keyId });
     this.arn = key.arn;
   }
+}
+
+function topicMayEncrypt(stack: AwsStack): Statement {
+  return {
+    Sid: 'FailedReadingsToTheirQueue',
+    Effect: 'Allow',
+    Principal: { Service: 'sns.amazonaws.com' },
+    Action: ['kms:GenerateDataKey*', 'kms:Decrypt'],
+    Resource: '*',
+    Condition: {
+      ArnEquals: { 'aws:SourceArn': stack.arn('sns', stack.site.names.of(SENSOR_DATA_TOPIC, 256)) },
+    },
+  };
+}
+
+function trailMayEncrypt(stack: AwsStack): Statement {
+  return {
+    Sid: 'TheAuditTrail',
+    Effect: 'Allow',
+    Principal: { Service: 'cloudtrail.amazonaws.com' },
+    Action: ['kms:GenerateDataKey*', 'kms:DescribeKey'],
+    Resource: '*',
+    Condition: {
+      StringEquals: { 'aws:SourceArn': stack.arn('cloudtrail', `trail/${stack.site.names.of('audit', 128)}`) },
+    },
+  };
 }

@@ -20,7 +20,7 @@ export class FoundationStack extends AwsStack implements FoundationParts {
 
   constructor(scope: Construct, site: Site) {
     super(scope, 'foundation', site);
-    this.key = new EncryptionKey(this, 'key');
+    this.key = new EncryptionKey(this, 'key', this);
     const keyArn = this.key.arn;
     this.network = new Network(this, 'network', { keyArn });
     this.privateEndpoints = new PrivateEndpoints(this, 'private-endpoints', this.network);

@@ -12,6 +12,8 @@ interface Parts {
   /** Counted up for another value. */
   readonly version: number;
   readonly recoveryWindowInDays: number;
+  /** Another region that has it too, with a key of its own. */
+  readonly copyTo?: { readonly region: string; readonly keyArn: string } | undefined;
 }
 
 const LENGTH = 40;
@@ -24,7 +26,7 @@ export class GeneratedSecret extends Construct {
 
   constructor(scope: AwsStack, parent: Construct, id: string, parts: Parts) {
     super(parent, id);
-    const { name, description, keyArn, version, recoveryWindowInDays } = parts;
+    const { name, description, keyArn, version, recoveryWindowInDays, copyTo } = parts;
     const ephemeral = name.replaceAll('-', '_');
     scope.addOverride(`ephemeral.aws_secretsmanager_random_password.${ephemeral}`, {
       password_length: LENGTH,
@@ -36,6 +38,7 @@ export class GeneratedSecret extends Construct {
       description,
       kmsKeyId: keyArn,
       recoveryWindowInDays,
+      ...(copyTo && { replica: [{ region: copyTo.region, kmsKeyId: copyTo.keyArn }] }),
     });
     acknowledge(secret, {
       CKV2_AWS_57:

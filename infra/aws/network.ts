@@ -3,9 +3,6 @@ import { Construct } from 'constructs';
 import { DataAwsAvailabilityZones } from '@cdktf/provider-aws/lib/data-aws-availability-zones/index.js';
 import { DefaultSecurityGroup } from '@cdktf/provider-aws/lib/default-security-group/index.js';
 import { Eip } from '@cdktf/provider-aws/lib/eip/index.js';
-import { FlowLog } from '@cdktf/provider-aws/lib/flow-log/index.js';
-import { IamRole } from '@cdktf/provider-aws/lib/iam-role/index.js';
-import { IamRolePolicy } from '@cdktf/provider-aws/lib/iam-role-policy/index.js';
 import { InternetGateway } from '@cdktf/provider-aws/lib/internet-gateway/index.js';
 import { NatGateway } from '@cdktf/provider-aws/lib/nat-gateway/index.js';
 import { RouteTable } from '@cdktf/provider-aws/lib/route-table/index.js';
@@ -17,8 +14,7 @@ import { KAFKA_ZONES } from '../../core/decision/aws-plan.ts';
 import type { Environment } from '../../core/decision/environment.ts';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
-import { logGroup } from './log-group.ts';
-import { policy, trust } from './policy.ts';
+import { keepFlows } from './flow-log.ts';
 import { subnetRange } from '../subnet-range.ts';
 
 /** A balancer, and a subnet group of RDS, want two zones even where the site pays for one. */
@@ -71,7 +67,7 @@ export class Network extends Construct {
     this.subnets = { public: inEachZone('public'), services: inEachZone('services'), data: inEachZone('data') };
     const wayIn = this.#publicRoutes(scope);
     this.privateRouteTables = this.#privateRoutes(scope, wayIn);
-    this.#flowLog(scope, keyArn);
+    keepFlows(this, { stack: scope, vpcId: this.vpc.id, keyArn, region: scope.site.region, part: 'network' });
   }
 
   #publicRoutes({ site: { names } }: AwsStack): InternetGateway {
@@ -114,38 +110,6 @@ export class Network extends Construct {
     for (const [zone, { id: subnetId }] of this.subnets.data.entries())
       new RouteTableAssociation(this, `data-${zone}-routes`, { subnetId, routeTableId: data.id });
     return [...services, data];
-  }
-
-  /** Who talked to whom, for when something was not meant to. */
-  #flowLog(stack: AwsStack, keyArn: string): void {
-    const { names } = stack.site;
-    const group = logGroup(this, 'flows', stack.site, { name: `/${names.path}network`, keyArn });
-    const role = new IamRole(this, 'flows-role', {
-      name: names.of('network-flows', 64),
-      assumeRolePolicy: trust('vpc-flow-logs.amazonaws.com', stack.account),
-    });
-    new IamRolePolicy(this, 'flows-rights', {
-      name: 'write-flows',
-      role: role.id,
-      policy: policy([
-        {
-          Effect: 'Allow',
-          Action: ['logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'],
-          Resource: [`${group.arn}:*`],
-        },
-        // It lists groups before it writes, which is asked of all that there are.
-        { Effect: 'Allow', Action: 'logs:DescribeLogGroups', Resource: [stack.arn('logs', 'log-group:*')] },
-      ]),
-    });
-    new FlowLog(this, 'flow-log', {
-      vpcId: this.vpc.id,
-      trafficType: 'ALL',
-      logDestinationType: 'cloud-watch-logs',
-      logDestination: group.arn,
-      iamRoleArn: role.arn,
-      maxAggregationInterval: 600,
-      tags: { Name: names.base },
-    });
   }
 }
 

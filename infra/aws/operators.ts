@@ -7,10 +7,15 @@ import { EncryptedTopic } from './encrypted-topic.ts';
 export class Operators extends Construct {
   readonly topicArn: string;
 
-  constructor(scope: AwsStack, id: string, { keyArn }: { readonly keyArn: string }) {
+  constructor(
+    scope: Construct,
+    id: string,
+    stack: AwsStack,
+    { keyArn, part = 'operators' }: { readonly keyArn: string; readonly part?: string },
+  ) {
     super(scope, id);
-    const { arn } = new EncryptedTopic(this, 'calls', scope, {
-      part: 'operators',
+    const { arn } = new EncryptedTopic(this, 'calls', stack, {
+      part,
       displayName: 'Tribo: platform',
       keyArn,
       publishers: ['cloudwatch.amazonaws.com'],
@@ -19,7 +24,7 @@ export class Operators extends Construct {
     new SnsTopicSubscription(this, 'owner', {
       topicArn: arn,
       protocol: 'email',
-      endpoint: scope.site.environment.tags.owner,
+      endpoint: stack.site.environment.tags.owner,
     });
   }
 }

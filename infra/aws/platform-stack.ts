@@ -67,7 +67,7 @@ export class PlatformStack extends AwsStack implements PlatformParts {
       ...{ ingress: this.ingress, imageDigests: images },
     });
     this.functions = new LambdaFunctions(this, 'functions', { streams: data.deviceStreams, keyArn });
-    const { topicArn } = new Operators(this, 'operators', { keyArn });
+    const { topicArn } = new Operators(this, 'operators', this, { keyArn });
     this.alarms = new Alarms(this, 'alarms', {
       ...{ data, ingress: this.ingress, topicArn },
       functions: this.functions,

@@ -1,29 +1,30 @@
 import { Construct } from 'constructs';
 import { DbInstance } from '@cdktf/provider-aws/lib/db-instance/index.js';
-import { DbParameterGroup } from '@cdktf/provider-aws/lib/db-parameter-group/index.js';
 import { DbSubnetGroup } from '@cdktf/provider-aws/lib/db-subnet-group/index.js';
 import type { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
 import { databaseClass, databaseStorage } from './database-class.ts';
+import { databaseSettings, MAJOR_VERSION } from './database-settings.ts';
 import { GeneratedSecret } from './generated-secret.ts';
 import { guardedPort } from './guarded-port.ts';
-import { logGroup } from './log-group.ts';
 import type { Network } from './network.ts';
 import type { PostgresSection } from './ports.ts';
 
 const PORT = 5432;
-/** Supported until 2029; minor versions come in the maintenance window. */
-const MAJOR_VERSION = '17';
 const USER = 'tribo';
-const LOGS = ['postgresql', 'upgrade'] as const;
 /** Counted up to give the database, and the secret, a new password. */
 const PASSWORD_VERSION = 1;
 
-const LARGEST_STORAGE_GB = 65_536;
-
 /** Where the image has the authorities of RDS: the certificate of the server is one of theirs. */
 const AUTHORITIES = '/etc/tribo/rds-authorities.pem';
+
+interface DatabaseParts {
+  readonly network: Network;
+  readonly keyArn: string;
+  /** Where the password is besides, with a key of that region. */
+  readonly second?: { readonly region: string; readonly keyArn: string } | undefined;
+}
 
 /**
  * PostgreSQL, whose plain tables are all that the adapters need: no extension that RDS does not have. It answers those alone that carry the
@@ -37,15 +38,11 @@ export class PostgresDatabase extends Construct {
   readonly arn: string;
   readonly section: PostgresSection;
 
-  constructor(
-    scope: AwsStack,
-    id: string,
-    { network, keyArn }: { readonly network: Network; readonly keyArn: string },
-  ) {
+  constructor(scope: AwsStack, id: string, { network, keyArn, second }: DatabaseParts) {
     super(scope, id);
     const { site } = scope;
     const { names, environment, isProtected } = site;
-    const { retention, switches } = environment;
+    const { switches } = environment;
     this.identifier = names.of('database', 63);
     const { clients, server } = guardedPort(this, {
       ...{ names, network, port: PORT },
@@ -59,56 +56,29 @@ export class PostgresDatabase extends Construct {
       keyArn,
       version: PASSWORD_VERSION,
       recoveryWindowInDays: isProtected ? 30 : 0,
+      copyTo: second,
     });
     this.passwordSecretArn = password.arn;
-    const logs = LOGS.map((log) => {
-      const name = `/aws/rds/instance/${this.identifier}/${log}`;
-      return logGroup(this, `${log}-log`, site, { name, keyArn });
-    });
-    const storageGb = databaseStorage(site);
     const database = new DbInstance(this, 'server-instance', {
-      identifier: this.identifier,
+      ...databaseSettings(this, { site, identifier: this.identifier, keyArn }),
       engine: 'postgres',
       engineVersion: MAJOR_VERSION,
-      autoMinorVersionUpgrade: true,
       allowMajorVersionUpgrade: false,
       instanceClass: databaseClass(site),
       dbName: 'tribo',
       username: USER,
       port: PORT,
       passwordWoVersion: PASSWORD_VERSION,
-      storageType: 'gp3',
-      allocatedStorage: storageGb,
-      // It grows by itself when a tenth is left, so a load above the plan fills no disk.
-      maxAllocatedStorage: Math.min(storageGb * 3, LARGEST_STORAGE_GB),
-      storageEncrypted: true,
-      kmsKeyId: keyArn,
+      allocatedStorage: databaseStorage(site),
       multiAz: switches.multiAz,
-      publiclyAccessible: false,
       dbSubnetGroupName: new DbSubnetGroup(this, 'subnets', {
         name: this.identifier,
         description: 'The subnets of the data, from which no route leads out',
         subnetIds: network.subnets.data.map((subnet) => subnet.id),
       }).name,
       vpcSecurityGroupIds: [server.id],
-      parameterGroupName: this.#parameters(scope).name,
-      caCertIdentifier: 'rds-ca-rsa2048-g1',
-      backupRetentionPeriod: retention.backupDays,
-      backupWindow: '03:00-04:00',
-      maintenanceWindow: 'mon:04:30-mon:05:30',
-      copyTagsToSnapshot: true,
-      deleteAutomatedBackups: !isProtected,
-      deletionProtection: isProtected,
       skipFinalSnapshot: !isProtected,
       ...(isProtected && { finalSnapshotIdentifier: names.of('last', 255) }),
-      enabledCloudwatchLogsExports: [...LOGS],
-      performanceInsightsEnabled: true,
-      performanceInsightsKmsKeyId: keyArn,
-      performanceInsightsRetentionPeriod: 7,
-      applyImmediately: !isProtected,
-      // Without them RDS makes groups of its own, which keep logs for ever.
-      dependsOn: logs,
-      lifecycle: { preventDestroy: isProtected },
     });
     // Write-only and ephemeral: the password is in no state and in no plan.
     database.addOverride('password_wo', password.value);
@@ -122,17 +92,5 @@ export class PostgresDatabase extends Construct {
     });
     this.arn = database.arn;
     this.section = { host: database.address, port: PORT, database: 'tribo', user: USER, tlsCaFile: AUTHORITIES };
-  }
-
-  #parameters({ site: { names } }: AwsStack): DbParameterGroup {
-    return new DbParameterGroup(this, 'parameters', {
-      name: names.of(`postgres${MAJOR_VERSION}`),
-      family: `postgres${MAJOR_VERSION}`,
-      description: 'TLS alone; statements that take long are in the log',
-      parameter: [
-        { name: 'rds.force_ssl', value: '1', applyMethod: 'immediate' },
-        { name: 'log_min_duration_statement', value: '1000', applyMethod: 'immediate' },
-      ],
-    });
   }
 }

@@ -11,12 +11,20 @@ import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
 import { policy, type Statement } from './policy.ts';
 
-interface BucketKind {
+/** What becomes of what is old. */
+export interface BucketRules {
+  readonly lifecycle: readonly S3BucketLifecycleConfigurationRule[];
+}
+
+interface BucketKind extends BucketRules {
   /** The part of its name that tells it from the site's others: at most nine letters. */
   readonly kind: string;
   /** Absent where what writes it cannot use a key: then that of S3 itself. */
   readonly keyArn?: string;
-  readonly lifecycle: readonly S3BucketLifecycleConfigurationRule[];
+  /** Which has the objects of another, and is told of by that. */
+  readonly isCopy?: true;
+  /** Why nobody asks who read from it; absent where its readers are written down. */
+  readonly unreadBecause?: string;
   /** Who else may do what, beside the roles of the account. */
   readonly allow?: (arn: string) => readonly Statement[];
 }
@@ -28,10 +36,17 @@ const UNFINISHED_DAYS = 7;
 export class PrivateBucket extends Construct {
   readonly bucket: string;
   readonly arn: string;
+  readonly keyArn: string | undefined;
+  readonly versioning: S3BucketVersioningA;
   /** What has to be there before others write to it. */
   readonly access: S3BucketPolicy;
 
-  constructor(scope: Construct, id: string, stack: AwsStack, { kind, keyArn, lifecycle, allow }: BucketKind) {
+  constructor(
+    scope: Construct,
+    id: string,
+    stack: AwsStack,
+    { kind, keyArn, lifecycle, allow, isCopy, unreadBecause }: BucketKind,
+  ) {
     super(scope, id);
     const { names, isProtected } = stack.site;
     // Names of buckets are the whole world's: the account makes this one ours.
@@ -41,7 +56,10 @@ export class PrivateBucket extends Construct {
       lifecycle: { preventDestroy: isProtected },
     });
     acknowledge(made, {
-      CKV_AWS_144: 'A copy in a second region is bought by switches.secondRegion; old versions are kept in any case',
+      ...(isCopy !== true && {
+        CKV_AWS_144: 'A copy in a second region is bought by switches.secondRegion; old versions are kept in any case',
+      }),
+      ...(unreadBecause !== undefined && { CKV_AWS_18: unreadBecause }),
       CKV2_AWS_62: 'Nothing is to be told of each object: who writes one says so in a stream',
       ...(keyArn === undefined && {
         CKV_AWS_145: 'The balancer and S3 itself write logs to buckets with the key of S3 alone',
@@ -70,7 +88,8 @@ export class PrivateBucket extends Construct {
             },
       ],
     });
-    const versioning = new S3BucketVersioningA(this, 'versioning', {
+    this.keyArn = keyArn;
+    this.versioning = new S3BucketVersioningA(this, 'versioning', {
       bucket,
       versioningConfiguration: { status: 'Enabled' },
     });
@@ -78,7 +97,7 @@ export class PrivateBucket extends Construct {
       bucket,
       rule: [...lifecycle, leftovers()],
       // Rules for old versions are refused where there are none yet.
-      dependsOn: [versioning],
+      dependsOn: [this.versioning],
     });
     this.access = new S3BucketPolicy(this, 'policy', {
       bucket,

@@ -1,12 +1,23 @@
 import { Construct } from 'constructs';
 import { S3BucketLoggingA } from '@cdktf/provider-aws/lib/s3-bucket-logging/index.js';
 import type { AwsStack } from './aws-stack.ts';
-import { PrivateBucket } from './private-bucket.ts';
+import { PrivateBucket, type BucketRules } from './private-bucket.ts';
 import { TRAIL } from './audit-trail.ts';
 
 const ARCHIVE_DAYS = 90;
 const ACCESS_DAYS = 365;
 const OLD_VERSION_DAYS = 30;
+
+/** Nothing of it ever goes, also in a copy of the bucket. */
+export const AUDIT_RULES: BucketRules['lifecycle'] = [
+  {
+    id: 'archive',
+    status: 'Enabled',
+    filter: [{ prefix: '' }],
+    transition: [{ days: ARCHIVE_DAYS, storageClass: 'GLACIER_IR' }],
+    noncurrentVersionTransition: [{ noncurrentDays: ARCHIVE_DAYS, storageClass: 'GLACIER_IR' }],
+  },
+];
 
 /** Who did what in the account, which is kept for ever, old versions too; and apart from it who asked for what, which is kept for a year. */
 export class S3AuditStore extends Construct {
@@ -20,15 +31,7 @@ export class S3AuditStore extends Construct {
     this.audit = new PrivateBucket(this, 'audit', scope, {
       kind: 'audit',
       keyArn,
-      lifecycle: [
-        {
-          id: 'archive',
-          status: 'Enabled',
-          filter: [{ prefix: '' }],
-          transition: [{ days: ARCHIVE_DAYS, storageClass: 'GLACIER_IR' }],
-          noncurrentVersionTransition: [{ noncurrentDays: ARCHIVE_DAYS, storageClass: 'GLACIER_IR' }],
-        },
-      ],
+      lifecycle: AUDIT_RULES,
       allow: (arn) => [
         {
           Sid: 'TrailLooks',

@@ -3,10 +3,11 @@ import { S3BucketLoggingA } from '@cdktf/provider-aws/lib/s3-bucket-logging/inde
 import { S3BucketMetric } from '@cdktf/provider-aws/lib/s3-bucket-metric/index.js';
 import { Construct } from 'constructs';
 import type { Environment } from '../../core/decision/environment.ts';
+import { HISTORY_PREFIX } from '../warehouse-tables.ts';
 import type { AwsStack } from './aws-stack.ts';
 import type { S3AuditStore } from './s3-audit-store.ts';
 import type { ObjectStoreSection } from './ports.ts';
-import { PrivateBucket } from './private-bucket.ts';
+import { PrivateBucket, type BucketRules } from './private-bucket.ts';
 
 /** After so long an object is in the archive, from which it is still read at once: `GLACIER` and below would have adapters wait for hours. */
 const ARCHIVE_DAYS = 90;
@@ -24,6 +25,9 @@ export const WHOLE_BUCKET = 'whole-bucket';
 /** The bucket of waveforms, raw archive and models, one prefix a kind (docs/architecture.md), each with its own rule for what is old. */
 export class S3ObjectStore extends Construct {
   readonly bucket: string;
+  readonly objects: PrivateBucket;
+  /** What becomes of each kind of object, also in a copy of the bucket. */
+  readonly lifecycle: BucketRules['lifecycle'];
   readonly section: ObjectStoreSection;
 
   constructor(
@@ -32,8 +36,9 @@ export class S3ObjectStore extends Construct {
     { keyArn, audit }: { readonly keyArn: string; readonly audit: S3AuditStore },
   ) {
     super(scope, id);
-    const lifecycle = objectRules(scope.site.environment.retention);
-    const { bucket } = new PrivateBucket(this, 'objects', scope, { kind: 'objects', keyArn, lifecycle });
+    this.lifecycle = objectRules(scope.site.environment);
+    this.objects = new PrivateBucket(this, 'objects', scope, { kind: 'objects', keyArn, lifecycle: this.lifecycle });
+    const { bucket } = this.objects;
     new S3BucketMetric(this, 'requests', { bucket, name: WHOLE_BUCKET });
     new S3BucketLoggingA(this, 'access', {
       bucket,
@@ -47,12 +52,16 @@ export class S3ObjectStore extends Construct {
 }
 
 /** What becomes of each kind of object. */
-function objectRules(retention: Environment['retention']): readonly S3BucketLifecycleConfigurationRule[] {
+function objectRules({ retention, switches }: Environment): readonly S3BucketLifecycleConfigurationRule[] {
   return [
     keptFor('waveforms/', retention.waveformsDays),
     keptFor('raw/', retention.rawArchiveDays),
     keptFor('parts/', PARTS_DAYS),
     { ...rule('models/'), noncurrentVersionExpiration: [{ noncurrentDays: OLD_MODEL_DAYS }] },
+    // Exports, which somebody puts there and takes away.
+    ...(switches.warehouse
+      ? [{ ...rule(HISTORY_PREFIX), noncurrentVersionExpiration: [{ noncurrentDays: OLD_VERSION_DAYS }] }]
+      : []),
   ];
 }
 

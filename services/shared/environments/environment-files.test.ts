@@ -330,7 +330,7 @@ describe('a file of an environment', () => {
       'no network where another region answers',
       'residency: [US]',
       "  - { aws: us-west-2, azure: westus3, gcp: us-west1, controlApi: 'https://west.akron.example' }\nresidency: [US]",
-      ':7: regions[1].range is missing: where services answer there is a network of its own, such as 10.41.0.0/16',
+      ':7: regions[1].range is missing: where services answer, or a copy of the data is, there is a network of its own, such as 10.41.0.0/16',
     ],
     [
       'a network of another region within that of the first',
