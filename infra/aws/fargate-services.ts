@@ -8,7 +8,6 @@ import { EcsTaskDefinition } from '@cdktf/provider-aws/lib/ecs-task-definition/i
 import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security-group-egress-rule/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
-import { imageDigests } from '../image-digests.ts';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT } from '../service-settings.ts';
 import type { AwsStack } from './aws-stack.ts';

@@ -14,7 +14,9 @@ export const NOT_APPLIED: Readonly<Record<StackName, Readonly<Record<string, str
     aws_backup_selection: 'moto has no selections of backups',
     aws_s3_bucket_metric: 'moto has no metrics of buckets',
   },
-  platform: {},
+  platform: {
+    aws_cloudwatch_composite_alarm: 'moto answers what makes an alarm of alarms with a page of its own fault',
+  },
 };
 
 /** What a second plan would change though nothing was changed, because of what moto answers. One that is not needed any more fails. */

@@ -2,8 +2,11 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { App } from 'cdktf';
 import type { Environment } from '../../core/decision/environment.ts';
+import { loadPrices } from '../../services/shared/environments/environment-files.ts';
 import { awsStacks } from '../aws/aws-stacks.ts';
 import { siteAt } from '../site.ts';
+
+const PRICES = loadPrices(join(import.meta.dirname, '../../environments/prices'));
 
 /** What of a stack's JSON something is left out of. */
 interface StackJson {
@@ -38,7 +41,7 @@ export function writeStacks(out: string, environment: Environment, stacks: reado
   const outdir = join(out, `${site}.${stage}`, 'aws');
   mkdirSync(outdir, { recursive: true });
   const app = new App({ outdir, stackTraces: false });
-  awsStacks.build(app, siteAt('aws', environment)!);
+  awsStacks.build(app, siteAt('aws', environment, PRICES)!);
   app.synth();
   for (const stack of stacks)
     writeFileSync(join(stackFolder(out, environment, stack), 'verify_override.tf.json'), JSON.stringify(OVERRIDE));

@@ -49,7 +49,7 @@ export function connectByKey({ host, port }: Target, key: Buffer): Promise<TLSSo
     const overdue = setTimeout(() => fail(`no answer within ${STANDS_WITHIN_MS} ms`), STANDS_WITHIN_MS);
     // A client that only waits for a server must not keep its process alive.
     socket.unref();
-    socket.on('error', (error) => fail(whyNot(error), error));
+    socket.on('error', (error: Error) => fail(whyNot(error), error));
     socket.on('close', () => {
       clearTimeout(overdue);
       reject(new PortError('unavailable', 'the connection was closed at once'));

@@ -37,6 +37,7 @@ export interface Links {
   /** Offers an object's methods to the other services. */
   serve(port: string, implementation: object): Promise<PortServer>;
   /** A port of another service as if it were here: of any of its copies, one after the other. */
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller names the port
   connect<Port extends object>(to: PortOfService, options?: LinkOptions): Port & Connected;
   /** The copies of a service that are connected now, each by itself; the one that there is, connected or not, in a common folder. */
   copies<Port extends object>(to: PortOfService): () => readonly CopyOf<Port>[];
@@ -74,6 +75,7 @@ class FolderLinks implements Links {
     return servePort(socketPath(this.#dataDir, port), port, implementation);
   }
 
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller names the port
   connect<Port extends object>({ port, name }: PortOfService, { waitMs }: LinkOptions = {}): Port & Connected {
     const options = waitMs === undefined ? {} : { waitMs };
     const connected = connectPort<Port>(socketPath(this.#dataDir, port), name, options);
@@ -124,6 +126,7 @@ class NetworkLinks implements Links {
     return (await this.#server).offer(port, implementation);
   }
 
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller names the port
   connect<Port extends object>({ service, port, name }: PortOfService, options: LinkOptions = {}): Port & Connected {
     const rules = { waitMs: WAIT_MS, ...options };
     return portBy<Port & Connected>({
@@ -135,10 +138,10 @@ class NetworkLinks implements Links {
 
   copies<Port extends object>({ service, port, name }: PortOfService): () => readonly CopyOf<Port>[] {
     return () =>
-      this.#link(service).copies.map(({ id, call }) => ({
-        id,
+      this.#link(service).copies.map((copy) => ({
+        id: copy.id,
         port: portBy<Port>({
-          call: (method, given) => call({ port, method, given, name }),
+          call: (method, given) => copy.call({ port, method, given, name }),
           disconnect: () => undefined,
         }),
       }));

@@ -81,7 +81,7 @@ export class ServiceLink {
   async call(call: PortCall, { waitMs, isAskedOfAll = false }: CallRules): Promise<unknown> {
     const signal = signalIn(call.given);
     const untilMs = performance.now() + waitMs;
-    for (let refusal: unknown; ;) {
+    for (let refusal: Error | undefined; ;) {
       throwIfAborted(signal);
       const { copies } = this;
       const first = this.#next++;
@@ -91,7 +91,7 @@ export class ServiceLink {
         } catch (error) {
           const isNext =
             error instanceof AbsentPort || (isAskedOfAll && isPortError(error) && error.code === 'unavailable');
-          if (!isNext) throw error;
+          if (!isNext || !(error instanceof Error)) throw error;
           if (!(error instanceof AbsentPort) || refusal === undefined) refusal = error;
         }
       }
