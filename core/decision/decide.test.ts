@@ -126,10 +126,10 @@ describe('what would change a choice', () => {
   });
 
   it('names a load at which it would be another', () => {
-    const workload = { ...sampleEnvironment().workload, machines: 20, messageIntervalS: 2, bytesPerMessage: 300 };
+    const workload = { ...sampleEnvironment().workload, machines: 20, messageIntervalS: 1, bytesPerMessage: 300 };
     const { choice, sensitivity, changes } = decided(
       { sizes: 'small', workload },
-      { weights: { cost: 3, operation: 2, identity: 0, experience: 0 } },
+      { weights: { cost: 2, operation: 1, identity: 0, experience: 0 } },
     );
     const other = sensitivity.find((each) => each.choice !== choice)!;
     expect(changes.some((each) => each.startsWith(`${other.name}: `))).toBe(true);
