@@ -169,6 +169,7 @@ const KIND_OF_STATUS: Readonly<Record<number, CommandError['kind']>> = {
   412: 'conflict',
   413: 'data',
   415: 'data',
+  421: 'configuration',
   422: 'data',
   429: 'unreachable',
   431: 'data',
