@@ -13,7 +13,7 @@ import { processGroup, signalGroup, type GroupMember } from './process-group.ts'
 
 const CLI = fileURLToPath(new URL('../../services/platform/bin/tribo.js', import.meta.url));
 /** Bounds what would otherwise wait for ever; the machine may be busy with other tests, so it says nothing about speed. */
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 150_000;
 /** One that is split starts its processes one after the other. */
 const STARTS_WITHIN_MS = 240_000;
 const LOG_KEPT_CHARACTERS = 20_000;
