@@ -15,7 +15,8 @@ export const NOT_APPLIED: Readonly<Record<StackName, Readonly<Record<string, str
     aws_s3_bucket_metric: 'moto has no metrics of buckets',
   },
   platform: {
-    aws_cloudwatch_composite_alarm: 'moto answers what makes an alarm of alarms with a page of its own fault',
+    aws_cloudwatch_composite_alarm: 'moto has no alarms of alarms',
+    aws_cloudwatch_dashboard: 'it shows the alarms of alarms that moto has not',
   },
 };
 
