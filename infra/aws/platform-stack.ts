@@ -1,5 +1,6 @@
 import { TerraformOutput } from 'cdktf';
 import type { Construct } from 'constructs';
+import { imageDigests } from '../image-digests.ts';
 import type { PlatformParts } from '../platform.ts';
 import { COPY_NAME } from '../service-settings.ts';
 import type { Site } from '../site.ts';
@@ -11,7 +12,6 @@ import { Dashboard } from './dashboard.ts';
 import type { DataStack } from './data-stack.ts';
 import { FargateServices } from './fargate-services.ts';
 import type { FoundationStack } from './foundation-stack.ts';
-import { imageDigests } from './image-digests.ts';
 import { Ingress } from './ingress.ts';
 import { IotCoreDeviceGateway } from './iot-core-device-gateway.ts';
 import { IotCoreDeviceRegistry } from './iot-core-device-registry.ts';

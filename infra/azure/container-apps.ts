@@ -1,10 +1,11 @@
-import { Fn, TerraformVariable } from 'cdktf';
+import { Fn } from 'cdktf';
 import { Construct } from 'constructs';
 import { ContainerAppEnvironment } from '@cdktf/provider-azurerm/lib/container-app-environment/index.js';
 import { ContainerApp } from '@cdktf/provider-azurerm/lib/container-app/index.js';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { RoleDefinition } from '@cdktf/provider-azurerm/lib/role-definition/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
+import { imageDigests } from '../image-digests.ts';
 import { isLinkedTo, PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT, DATA_FOLDER, LINK_KEY, LINK_PORT, serviceSettings, startCommand } from '../service-settings.ts';
 import type { AzureStack } from './azure-stack.ts';
@@ -192,21 +193,4 @@ function probes() {
     livenessProbe: [{ ...probe, path: '/health/live', intervalSeconds: 30 }],
     readinessProbe: [{ ...probe, path: '/health/live', intervalSeconds: 10, successCountThreshold: 1 }],
   };
-}
-
-/** The images of a release, by service: what a tag points to may change, a digest never does. */
-function imageDigests(scope: Construct): TerraformVariable {
-  const variable = new TerraformVariable(scope, 'images', {
-    type: 'map(string)',
-    description: 'By service the digest of its image: sha256:...',
-    validation: [
-      {
-        condition:
-          '${alltrue([for digest in values(var.image_digests) : can(regex("^sha256:[0-9a-f]{64}$", digest))])}',
-        errorMessage: 'image_digests must be digests: sha256: and 64 hexadecimal digits.',
-      },
-    ],
-  });
-  variable.overrideLogicalId('image_digests');
-  return variable;
 }

@@ -124,7 +124,7 @@ function startScript({ image, registry, secrets }: BrokerParts): string {
     `chown -R ${USER}:${USER} "$config" "$data"`,
     ...ports,
     `docker-credential-gcr configure-docker --registries=${registry}`,
-    'docker rm -f mosquitto 2>/dev/null || true',
+    'if docker container inspect mosquitto >/dev/null 2>&1; then docker rm -f mosquitto; fi',
     `exec docker run --rm --name mosquitto --network host --read-only --cap-drop ALL --security-opt no-new-privileges --user ${USER}:${USER} -v "$config":${CONFIG}:ro -v "$data":/mosquitto/data ${image} mosquitto -c ${CONFIG}/mosquitto.conf`,
     '',
   ].join('\n');

@@ -1,14 +1,14 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import { attention, request, sendTelemetry, unreadiness, type HttpAnswer } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { acknowledgedIds, readingsSent, startLoad } from '#test/support/load-process.ts';
 import { MqttDevice } from '#test/support/mqtt-device.ts';
 import { PlatformProcess, SITE, until, type PlatformOptions } from '#test/support/platform-process.ts';
-import { canMount, RoomyFolder, SmallDisk } from '#test/support/small-disk.ts';
+import { describeOnSmallDisk, RoomyFolder, SmallDisk } from '#test/support/small-disk.ts';
 import { compareWithStored, NOTHING_WRONG } from '#test/support/stored-events.ts';
 
 const TIMEOUT_MS = 300_000;
@@ -24,10 +24,6 @@ const STALLED_S = 4;
 const WATCHED_MS = 2000;
 const QUIET_MS = 500;
 const REFUSED = [429, 503, 507];
-
-/** Mounting needs root. Without it there is nothing to test: that is said, and in CI, which has to have it, the mount fails. */
-if (!canMount) console.warn('the tests of a full disk mount a tmpfs and need root: they do not run here');
-const asRoot = canMount || process.env['CI'] ? describe : describe.skip;
 
 interface Situation {
   readonly platform: PlatformProcess;
@@ -158,7 +154,7 @@ const places: readonly Place[] = [
   },
 ];
 
-asRoot.each(places)('a full disk under $what', ({ what, sizeMiB, options, before, whileFull }) => {
+describeOnSmallDisk.each(places)('a full disk under $what', ({ what, sizeMiB, options, before, whileFull }) => {
   it(
     'loses nothing, and all goes on by itself when there is space again',
     async () => {

@@ -1,13 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { readSite, SiteWriter } from '#services/platform/moving/site-folder.ts';
 import { sitePartsOf } from '#test/support/site-parts.ts';
-import { canMount, SmallDisk } from '#test/support/small-disk.ts';
-
-if (!canMount) console.warn('the tests of a full disk mount a tmpfs and need root: they do not run here');
-const asRoot = canMount || process.env['CI'] ? describe : describe.skip;
+import { describeOnSmallDisk, SmallDisk } from '#test/support/small-disk.ts';
 
 const HEAD = {
   ...{ id: 'move-1', createdBy: 'tribo 1', beganAt: '2026-11-21T06:00:00.000Z' },
@@ -17,7 +14,7 @@ const HEAD = {
 const LONG_NAME = 'n'.repeat(200);
 const PATH_NAMES = 12;
 
-asRoot('the list of an export’s parts on a disk that is full', () => {
+describeOnSmallDisk('the list of an export’s parts on a disk that is full', () => {
   it('has no torn line in it once there is room again, whether the same writer goes on or the next', async () => {
     await using disk = new SmallDisk(4);
     const folder = join(disk.folder, 'export');

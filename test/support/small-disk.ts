@@ -2,11 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmdirSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { describe } from '@jest/globals';
 
 const MIB = 2 ** 20;
 
-/** Mounting needs root. */
-export const canMount = process.getuid?.() === 0;
+/** Mounting needs root. Without it there is nothing to test: that is said, and in CI, which has to have it, the mount fails. */
+const canMount = process.getuid?.() === 0;
+if (!canMount) console.warn('the tests of a full disk mount a tmpfs and need root: they do not run here');
+
+/** Describes what needs a {@link SmallDisk}. */
+export const describeOnSmallDisk = canMount || process.env['CI'] ? describe : describe.skip;
 
 /** A small file system in memory, to be filled. What lives on it is put into folders below {@link folder}, or linked to it. */
 export class SmallDisk implements AsyncDisposable {
