@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { demandOf } from '../core/decision/demand.ts';
-import { INFERENCE_SERVICES, SERVICE_PORTS, type CloudPort } from './service-ports.ts';
+import { INFERENCE_SERVICES, SERVICE_LINKS, SERVICE_PORTS, type CloudPort } from './service-ports.ts';
 import { shipped } from './testing/synthesized.ts';
 
 const SERVICES = join(import.meta.dirname, '../services');
@@ -43,6 +43,18 @@ describe('ports of services', () => {
   it('are told of each service that is sized', () => {
     const { services } = demandOf(shipped('akron.prod'));
     expect(Object.keys(SERVICE_PORTS)).toEqual(services.map(({ service }) => service));
+  });
+});
+
+describe('links between services', () => {
+  it.each(Object.entries(SERVICE_LINKS))('%s: to those that it calls', (service, called) => {
+    const code = codeOf(service);
+    const all = Object.keys(SERVICE_LINKS).filter((other) => other !== service);
+    // Whoever has a runtime may reach the store by it; the others are named where they are connected, or asked how they are.
+    const store = /\bruntime\.store\b|\bstore\b[^;]*\} = runtime/.test(code) ? ['timeseries-service'] : [];
+    const intake = code.includes('connectIntake(') ? ['ingestion-service'] : [];
+    const named = all.filter((other) => code.includes(`'${other}'`));
+    expect(new Set(called)).toEqual(new Set([...store, ...intake, ...named]));
   });
 });
 

@@ -73,6 +73,8 @@ export interface ServiceSize {
   readonly vcpu: number;
   readonly memoryGb: number;
   readonly copies: number;
+  /** One copy does all the work, by a lease: a further one would only wait. It grows instead. */
+  readonly isAlone: boolean;
 }
 
 /** What a device's messages and the parts of its waveforms are as events of the stream behind a cloud's gateway. */
@@ -222,6 +224,7 @@ interface ServiceLoad {
   readonly memoryGb: number;
   readonly usPerMessage: number;
   readonly usPerWaveform: number;
+  readonly isAlone?: true;
 }
 
 /**
@@ -233,10 +236,12 @@ const SERVICES: Readonly<Record<string, ServiceLoad>> = {
   'timeseries-service': { vcpu: 1, memoryGb: 2, usPerMessage: 60, usPerWaveform: 500 },
   'feature-service': { vcpu: 1, memoryGb: 2, usPerMessage: 0, usPerWaveform: 10_000 },
   'ml-service': { vcpu: 1, memoryGb: 2, usPerMessage: 0, usPerWaveform: 1_000 },
-  'alert-engine': { vcpu: 0.5, memoryGb: 1, usPerMessage: 60, usPerWaveform: 500 },
+  'alert-engine': { vcpu: 0.5, memoryGb: 1, usPerMessage: 60, usPerWaveform: 500, isAlone: true },
   'api-gateway': { vcpu: 0.5, memoryGb: 1, usPerMessage: 10, usPerWaveform: 100 },
 };
 const SIZE_FACTORS: Readonly<Record<Sizes, number>> = { small: 0.5, standard: 1, large: 2 };
+/** What containers of all three clouds may have. */
+const LARGEST_COPY_VCPU = 4;
 /** Of a copy's vCPU, so that one that restarts is caught up with. */
 const BUSY_AT_MOST = 0.6;
 
@@ -248,9 +253,19 @@ function servicesOf(
   const factor = SIZE_FACTORS[sizes];
   // A copy in another zone answers while the first is away; of what reads a stream one is enough, as another takes over by lease.
   const fewest = (service: string) => (multiAz && service === 'api-gateway' ? 2 : 1);
-  return Object.entries(SERVICES).map(([service, { vcpu, memoryGb, usPerMessage, usPerWaveform }]) => {
+  return Object.entries(SERVICES).map(([service, load]) => {
+    const { usPerMessage, usPerWaveform, isAlone = false } = load;
     const neededVcpu = (usPerMessage * peak.messagesPerS + usPerWaveform * peak.waveformsPerS) / 1e6 / BUSY_AT_MOST;
-    const copies = Math.max(fewest(service), Math.ceil(neededVcpu / (vcpu * factor)));
-    return { service, vcpu: vcpu * factor, memoryGb: memoryGb * factor, copies };
+    const times = isAlone ? factor * growthOf(load.vcpu * factor, neededVcpu) : factor;
+    const size = { vcpu: load.vcpu * times, memoryGb: load.memoryGb * times };
+    const copies = isAlone ? 1 : Math.max(fewest(service), Math.ceil(neededVcpu / size.vcpu));
+    return { service, ...size, copies, isAlone };
   });
+}
+
+/** How many times as large a copy is to be: doubled until its load fits, as containers come in such sizes. */
+function growthOf(vcpu: number, neededVcpu: number): number {
+  let times = 1;
+  while (vcpu * times < neededVcpu && vcpu * times * 2 <= LARGEST_COPY_VCPU) times *= 2;
+  return times;
 }

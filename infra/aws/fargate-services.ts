@@ -160,7 +160,8 @@ export class FargateServices extends Construct {
     });
   }
 
-  #scaling(service: string, { name }: EcsService, { copies }: ServiceSize): void {
+  #scaling(service: string, { name }: EcsService, { copies, isAlone }: ServiceSize): void {
+    if (isAlone) return;
     const target = new AppautoscalingTarget(this, `${service}-copies`, {
       serviceNamespace: 'ecs',
       scalableDimension: 'ecs:service:DesiredCount',
