@@ -73,7 +73,7 @@ export interface ServiceSize {
   readonly vcpu: number;
   readonly memoryGb: number;
   readonly copies: number;
-  /** One copy does all the work, by a lease: a further one would only wait. It grows instead. */
+  /** One copy does the work, by a lease: a further one would only stand by. It grows instead. */
   readonly isAlone: boolean;
 }
 
@@ -233,7 +233,7 @@ interface ServiceLoad {
  */
 const SERVICES: Readonly<Record<string, ServiceLoad>> = {
   'ingestion-service': { vcpu: 0.5, memoryGb: 1, usPerMessage: 60, usPerWaveform: 1_000 },
-  'timeseries-service': { vcpu: 1, memoryGb: 2, usPerMessage: 60, usPerWaveform: 500 },
+  'timeseries-service': { vcpu: 1, memoryGb: 2, usPerMessage: 60, usPerWaveform: 500, isAlone: true },
   'feature-service': { vcpu: 1, memoryGb: 2, usPerMessage: 0, usPerWaveform: 10_000 },
   'ml-service': { vcpu: 1, memoryGb: 2, usPerMessage: 0, usPerWaveform: 1_000 },
   'alert-engine': { vcpu: 0.5, memoryGb: 1, usPerMessage: 60, usPerWaveform: 500, isAlone: true },

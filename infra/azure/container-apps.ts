@@ -85,7 +85,7 @@ export class ContainerApps extends Construct {
     { foundation, data, ports }: Parts,
     { size, image, as }: { readonly size: ServiceSize; readonly image: string; readonly as: ServiceIdentity },
   ): ContainerApp {
-    const { service, vcpu, memoryGb, copies } = size;
+    const { service, vcpu, memoryGb, copies, isAlone } = size;
     const { identity, rights } = as;
     const settings: Readonly<Record<string, string>> = {
       // An app is found by its own name, by all of its environment.
@@ -109,7 +109,7 @@ export class ContainerApps extends Construct {
       ],
       template: {
         minReplicas: copies,
-        maxReplicas: copies * MOST_COPIES_TIMES,
+        maxReplicas: isAlone ? copies : copies * MOST_COPIES_TIMES,
         terminationGracePeriodSeconds: STOP_S,
         container: [
           {

@@ -59,6 +59,8 @@ describe('services', () => {
       return [min, max];
     };
     expect(bounds('ingestion-service')).toEqual([1, 4]);
+    // One that works alone grows, and has no second.
+    for (const alone of ['alert-engine', 'timeseries-service']) expect(bounds(alone)).toEqual([1, 1]);
     // Of what answers people one copy is in another zone.
     expect(bounds('api-gateway')).toEqual([2, 8]);
     expect((appOf(inProd, 'ml-service')['template'] as Attributes)['custom_scale_rule']).toEqual([

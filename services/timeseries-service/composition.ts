@@ -59,6 +59,8 @@ async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
     {
       retention: { rawDays, rollup1mDays, rollup1hDays, waveformDays },
       sweepAfterMs: (streamRetentionDays + 1) * DAY_MS,
+      // A copy that waited for the other's end before it answers would never be found well, and so replace none.
+      standsBy: runtime.links.isApart,
     },
   );
   const problem = (): string | undefined => service.problem();

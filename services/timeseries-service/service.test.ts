@@ -313,6 +313,26 @@ describe('the time-series service', () => {
     await world.settlesTo({ stored: 2 });
   });
 
+  it('is started and well while another settles, where it stands by, and settles once that one is gone', async () => {
+    await world.checkpoints.acquireLease('time-series-store', 'another', 10_000);
+    const service = await world.start({ standsBy: true });
+    await world.stream.publish('metrics', world.telemetry(1));
+    await sleep(300);
+    expect(service.problem()).toBeUndefined();
+    expect(await world.settled()).toEqual(NOTHING_SETTLED);
+    world.clock.advance(10_001);
+    await world.settlesTo({ stored: 2 });
+  });
+
+  it('stops while it stands by, and takes no lease from then on', async () => {
+    const other = await world.checkpoints.acquireLease('time-series-store', 'another', 10_000);
+    const service = await world.start({ standsBy: true });
+    await service.close();
+    await world.checkpoints.releaseLease(other!);
+    await sleep(300);
+    expect(await world.checkpoints.acquireLease('time-series-store', 'a third', 1000)).toBeDefined();
+  });
+
   it('takes the lease again when it ran out, and settles with a higher fence than the holder between', async () => {
     await world.start({ leaseMs: 300 });
     world.clock.advance(301);

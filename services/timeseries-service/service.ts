@@ -27,6 +27,7 @@ import { STORE_GROUP } from './store-group.ts';
 
 const SETTLED_STREAMS = STREAMS.filter((stream) => stream !== 'alarms');
 const LEASE = 'time-series-store';
+const BEGINNING = 'begin to settle';
 const MAX_BATCH_EVENTS = 5000;
 /** After one so large the next will be too. */
 const LARGE_BATCH_EVENTS = 2000;
@@ -64,6 +65,8 @@ export interface TimeseriesServiceSettings {
   readonly firstAfterMs: number;
   /** What failed of it is tried again after this, if it is not due sooner: the service is not ready until it has succeeded. */
   readonly againAfterMs: number;
+  /** Where another process settles: start all the same, and settle once that one is gone. Default: the start waits for that. */
+  readonly standsBy: boolean;
 }
 
 const TIMESERIES_DEFAULTS = {
@@ -75,6 +78,7 @@ const TIMESERIES_DEFAULTS = {
   sweepEveryMs: 6 * 3_600_000,
   firstAfterMs: 60_000,
   againAfterMs: 5000,
+  standsBy: false,
 } as const satisfies Omit<TimeseriesServiceSettings, 'retention'>;
 
 export interface TimeseriesService {
@@ -97,6 +101,7 @@ export async function startTimeseriesService(
 class SettlingService implements TimeseriesService {
   readonly #dependencies: TimeseriesServiceDependencies;
   readonly #settings: TimeseriesServiceSettings;
+  readonly #holder = randomUUID();
   readonly #stopping = new AbortController();
   readonly #subscriptions: Subscription[] = [];
   readonly #loops: Promise<void>[] = [];
@@ -109,6 +114,7 @@ class SettlingService implements TimeseriesService {
   readonly #settleDuration: Histogram<'stream'>;
   readonly #houseDuration: Histogram<'task'>;
   #lease: Lease | undefined;
+  #standingBy: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
   constructor(dependencies: TimeseriesServiceDependencies, settings: TimeseriesServiceSettings) {
@@ -160,13 +166,56 @@ class SettlingService implements TimeseriesService {
   }
 
   async start(): Promise<void> {
-    const { stream, store, clock } = this.#dependencies;
+    for (const name of SETTLED_STREAMS) await this.#dependencies.stream.declareGroup(name, STORE_GROUP);
+    await this.#units.start();
+    if (this.#settings.standsBy) this.#standingBy = this.#standBy();
+    else await this.#begin();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#standingBy;
+    await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
+    await Promise.all(this.#loops);
+    await this.#units.close();
+    if (!this.#lease) return;
+    await this.#dependencies.checkpoints
+      .releaseLease(this.#lease)
+      .catch((error: unknown) => this.#report('release the lease of the store', error));
+  }
+
+  /** Until it settles, or is closed. What fails meanwhile is tried again. */
+  async #standBy(): Promise<void> {
+    const { signal } = this.#stopping;
+    for (;;) {
+      try {
+        await this.#begin();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#report(BEGINNING, error);
+        await sleep(this.#settings.againAfterMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { store, clock } = this.#dependencies;
     const { leaseMs, maintainEveryMs, retentionEveryMs, sweepEveryMs, firstAfterMs } = this.#settings;
     const { signal } = this.#stopping;
-    for (const name of SETTLED_STREAMS) await stream.declareGroup(name, STORE_GROUP);
-    await this.#units.start();
     this.#lease = await this.#takeLease();
-    for (const name of SETTLED_STREAMS) this.#subscriptions.push(await this.#consume(name));
+    try {
+      for (const name of SETTLED_STREAMS) this.#subscriptions.push(await this.#consume(name));
+    } catch (error) {
+      await Promise.all(this.#subscriptions.splice(0).map((subscription) => subscription.close()));
+      throw error;
+    }
+    this.#problems.delete(BEGINNING);
     this.#every(leaseMs / 3, leaseMs / 3, 'keep the lease of the store', () => this.#keepLease());
     this.#every(maintainEveryMs, maintainEveryMs, 'maintain the store', () =>
       store.maintain(clock.nowMs(), { signal }),
@@ -177,29 +226,15 @@ class SettlingService implements TimeseriesService {
     this.#every(Math.min(firstAfterMs, sweepEveryMs), sweepEveryMs, 'sweep objects', () => this.#sweep());
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  async #close(): Promise<void> {
-    this.#stopping.abort();
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
-    await Promise.all(this.#loops);
-    await this.#units.close();
-    if (!this.#lease) return;
-    await this.#dependencies.checkpoints
-      .releaseLease(this.#lease)
-      .catch((error: unknown) => this.#report('release the lease of the store', error));
-  }
-
-  /** A process that was killed holds its lease until it expires: waited for. */
+  /** A process that was killed holds its lease until it expires: waited for. One that stands by lacks nothing meanwhile. */
   async #takeLease(): Promise<Lease> {
-    const holder = randomUUID();
     for (;;) {
-      const lease = await this.#dependencies.checkpoints.acquireLease(LEASE, holder, this.#settings.leaseMs);
+      const { leaseMs, standsBy } = this.#settings;
+      this.#stopping.signal.throwIfAborted();
+      const lease = await this.#dependencies.checkpoints.acquireLease(LEASE, this.#holder, leaseMs);
       if (lease) return lease;
-      this.#problems.set(LEASE, 'another process holds the lease of the time-series store; waiting for it');
+      if (!standsBy)
+        this.#problems.set(LEASE, 'another process holds the lease of the time-series store; waiting for it');
       await sleep(200, undefined, { signal: this.#stopping.signal });
       this.#problems.delete(LEASE);
     }

@@ -36,10 +36,7 @@ export async function googleSettings({ pubsub, gcs, broker }: GooglePeers) {
     ports: {
       provider: 'gcp',
       deviceGateway: { adapter: 'mqtt', ...broker.gatewaySettings('tribo-gateway-1') },
-      eventStream: {
-        ...{ projectId: PROJECT, emulatorEndpoint: pubsub.endpoint, topicPrefix: TOPIC_PREFIX },
-        ...{ ackDeadlineSeconds: 10, ackEveryMs: 10 },
-      },
+      eventStream: streamSettings(pubsub),
       objectStore: { bucket: BUCKET, emulatorEndpoint: gcs.endpoint },
       secretStore: 'embedded',
     },
@@ -48,7 +45,16 @@ export async function googleSettings({ pubsub, gcs, broker }: GooglePeers) {
   };
 }
 
-async function makeTopics({ endpoint }: Pstest): Promise<void> {
+/** Of its streams, once their topics were made. */
+export function streamSettings({ endpoint }: Pstest) {
+  return {
+    ...{ projectId: PROJECT, emulatorEndpoint: endpoint, topicPrefix: TOPIC_PREFIX },
+    ...{ ackDeadlineSeconds: 10, ackEveryMs: 10 },
+  };
+}
+
+/** Those of the platform's streams. */
+export async function makeTopics({ endpoint }: Pstest): Promise<void> {
   const { PubSub } = await import('@google-cloud/pubsub');
   const pubsub = new PubSub({ projectId: PROJECT, apiEndpoint: endpoint, emulatorMode: true });
   for (const stream of STREAMS) await pubsub.createTopic(TOPIC_PREFIX + stream);

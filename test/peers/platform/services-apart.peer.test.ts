@@ -11,11 +11,12 @@ import { loadConfiguration } from '#services/shared/config/load.ts';
 import type { ReadinessReport } from '#services/shared/http/readiness.ts';
 import { readAddress } from '#services/shared/process/service-address.ts';
 import { LoneService } from '#test/support/lone-service.ts';
-import { Kafka } from '../kafka.ts';
 import { Moto } from '../moto.ts';
 import { freePort } from '../peer-process.ts';
 import { Postgres } from '../postgres.ts';
-import { kafkaPorts, makeTopics } from './kafka-site.ts';
+import { Pstest } from '../pubsub.ts';
+import { makeTopics, streamSettings } from './google-site.ts';
+import { inPostgres } from './in-postgres.ts';
 import { BUCKET_REGION, makeBucket } from './moto-bucket.ts';
 
 const INSTALLS_WITHIN_MS = 900_000;
@@ -54,7 +55,7 @@ describe('services that share no folder', () => {
 
   const of = (service: Name) => copies.filter((copy) => copy.service === service);
   const gatewayUrl = (at: number): string => readAddress(of('api-gateway')[at]!.dataDir, 'api-gateway')!.url!;
-  const call = async <Body>(at: number, method: string, path: string, body?: unknown, bearer = token) => {
+  const call = async (at: number, method: string, path: string, body?: unknown, bearer = token) => {
     const response = await fetch(new URL(path, gatewayUrl(at)), {
       method,
       headers: {
@@ -66,7 +67,7 @@ describe('services that share no folder', () => {
       signal: AbortSignal.timeout(30_000),
     });
     const text = await response.text();
-    return { status: response.status, text, body: (text === '' ? {} : JSON.parse(text)) as Body };
+    return { status: response.status, text, body: (text === '' ? {} : JSON.parse(text)) as never };
   };
   const words = (): string => copies.map(({ name, running }) => `${name}: ${running.words}`).join('\n');
   const eventually = (what: string, holds: () => Promise<boolean>) =>
@@ -87,38 +88,47 @@ describe('services that share no folder', () => {
     }
   };
   const reasons = async (at: number): Promise<Readonly<Record<string, string>>> => {
-    const { checks } = (await call<ReadinessReport>(at, 'GET', '/health/ready')).body;
+    const { checks }: ReadinessReport = (await call(at, 'GET', '/health/ready')).body;
     return Object.fromEntries(checks.map(({ name, ok, reason }) => [name, ok ? '' : (reason ?? 'not ready')]));
   };
   const isReady = async (at: number) => Object.values(await reasons(at)).every((reason) => reason === '');
   const drained = async (): Promise<LedgerView> => {
     let ledger: LedgerView | undefined;
     await eventually('nothing is pending', async () => {
-      const answer = await call<LedgerView>(0, 'GET', '/v1/ledger');
+      const answer = await call(0, 'GET', '/v1/ledger');
       ledger = answer.status === 200 ? answer.body : undefined;
       return ledger?.pending === 0 && ledger.stored >= sent;
     });
     return ledger!;
   };
-  const alarms = async (at: number) =>
-    (await call<{ readonly items: readonly AlarmView[] }>(at, 'GET', `/v1/alarms?machine=${OVEN}&site=${SITE}`)).body
-      .items;
+  const expectExact = async (): Promise<void> => {
+    const ledger = await drained();
+    const each = { exact: true, stored: sent, rejected: 0, deadLettered: 0, lost: 0 };
+    expect(ledger).toEqual(expect.objectContaining(each));
+  };
+  const alarms = async (at: number): Promise<readonly AlarmView[]> => {
+    const answer = await call(at, 'GET', `/v1/alarms?machine=${OVEN}&site=${SITE}`);
+    return (answer.body as { readonly items: readonly AlarmView[] }).items;
+  };
   const step = (what: string, run: () => Promise<void>) => it(what, run, TIMEOUT_MS);
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'tribo-apart-'));
     opened.defer(() => rmSync(folder, { recursive: true, force: true }));
-    const [kafka, postgres, moto] = await Promise.all([Kafka.start(), Postgres.start(), Moto.start()]);
-    for (const peer of [kafka, postgres, moto]) opened.use(peer);
-    await makeTopics(kafka);
+    const [pubsub, postgres, moto] = await Promise.all([Pstest.start(), Postgres.start(), Moto.start()]);
+    for (const peer of [pubsub, postgres, moto]) opened.use(peer);
+    await makeTopics(pubsub);
     const bucket = await makeBucket(moto);
     const connection = postgres.freshConnection();
     const aws = { region: BUCKET_REGION, endpoint: moto.endpoint };
-    const portsOf = (copy: string) => {
-      const { kafka: broker, ...ports } = kafkaPorts(kafka.broker, bucket);
-      const secretStore = { adapter: 'secrets-manager-secret-store', ...aws, prefix: 'akron/' };
-      return { ...ports, kafka: { ...broker, source: copy }, secretStore, postgres: connection };
-    };
+    const portsOf = (copy: string) => ({
+      ...inPostgres(),
+      // On a log that is counted by its partitions, as Kafka, there would be one copy of intake.
+      eventStream: { adapter: 'gcp', ...streamSettings(pubsub), source: copy },
+      objectStore: { adapter: 'aws', ...bucket },
+      secretStore: { adapter: 'secrets-manager-secret-store', ...aws, prefix: 'akron/' },
+      postgres: connection,
+    });
     const places = new Map<string, number>();
     for (const service of NAMES)
       for (let copy = 0; copy < COPIES[service]; copy++) places.set(`${service}-${copy}`, await freePort());
@@ -168,9 +178,9 @@ describe('services that share no folder', () => {
     const machines = [{ id: OVEN, class: 'other' }];
     expect((await call(0, 'PUT', '/v1/plant', { tenant: TENANT, site: SITE, machines })).status).toBe(200);
     const rule = { kind: 'threshold', id: 'hot', text: 'Too hot', metric: 'heat', direction: 'above', limit: 200 };
-    expect((await call(1, 'PUT', '/v1/rules/hot', rule)).status).toBe(201);
+    expect((await call(1, 'PUT', '/v1/rules/hot', rule)).status).toBe(200);
     await send(20);
-    expect(await drained()).toMatchObject({ exact: true, stored: sent, rejected: 0, deadLettered: 0, lost: 0 });
+    await expectExact();
   });
 
   step('show at either gateway what is live at any copy of intake', async () => {
@@ -185,7 +195,7 @@ describe('services that share no folder', () => {
       let text = '';
       await eventually(`gateway ${at} shows readings`, async () => {
         await send(1);
-        const { value } = await reader.read();
+        const { value } = (await reader.read()) as { readonly value?: Uint8Array };
         text += decoder.decode(value, { stream: true });
         return text.includes('"heat"');
       });
@@ -204,10 +214,12 @@ describe('services that share no folder', () => {
 
   step('know at one gateway a token that was made at the other', async () => {
     const asked = { name: 'historian', roles: ['viewer'], lifetimeDays: 1 };
-    const made = await call<{ readonly token: string }>(0, 'POST', '/v1/tokens', asked);
+    const made = await call(0, 'POST', '/v1/tokens', asked);
     expect([made.status, made.text]).toEqual([201, expect.stringContaining('"token"')]);
     for (const at of [0, 1])
-      expect((await call(at, 'GET', '/v1/machines', undefined, made.body.token)).status).toBe(200);
+      expect(
+        (await call(at, 'GET', '/v1/machines', undefined, (made.body as { readonly token: string }).token)).status,
+      ).toBe(200);
   });
 
   it.each(['ingestion-service', 'timeseries-service', 'alert-engine', 'api-gateway'] as const)(
@@ -219,7 +231,7 @@ describe('services that share no folder', () => {
       copy.running = await LoneService.started(service, copy.dataDir, copy.env);
       await send(5);
       for (const at of [0, 1]) await eventually(`gateway ${at} is ready`, () => isReady(at));
-      expect(await drained()).toMatchObject({ exact: true, stored: sent, rejected: 0, deadLettered: 0, lost: 0 });
+      await expectExact();
       expect(await alarms(1)).toHaveLength(1);
     },
     TIMEOUT_MS,
