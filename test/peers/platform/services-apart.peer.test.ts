@@ -96,8 +96,9 @@ describe('services that share no folder', () => {
     let ledger: LedgerView | undefined;
     await eventually('nothing is pending', async () => {
       const answer = await call(0, 'GET', '/v1/ledger');
-      ledger = answer.status === 200 ? answer.body : undefined;
-      return ledger?.pending === 0 && ledger.stored >= sent;
+      const found: LedgerView = answer.body;
+      ledger = found;
+      return answer.status === 200 && found.pending === 0 && found.stored >= sent;
     });
     return ledger!;
   };
