@@ -153,6 +153,18 @@ describe('the way to production', () => {
     );
   });
 
+  it.each(['actions/plan/action.yml', 'workflows/deploy-stage.yml'])(
+    '%s gives the stacks the images that are not built here too',
+    (path) => {
+      const [, filter = ''] = /(?:digests=|image_digests=)\$\(jq -c (.*)\)\n/.exec(read(path))!;
+      expect(filter).toMatch(/\.images \/\/ \{\}/);
+    },
+  );
+
+  it('has an image that is built again under a tag of its own, as registries replace none', () => {
+    expect(read('workflows/deploy-stage.yml')).toContain('"docker://$REGISTRY/$service:$GITHUB_SHA-${digest:7:12}"');
+  });
+
   it('runs by the Node.js that images have', () => {
     const [, version] = /FROM node:([\d.]+)-/.exec(readFileSync(join(project, 'Dockerfile'), 'utf8'))!;
     expect(read('actions/setup/action.yml')).toContain(`node-version: ${version}\n`);
