@@ -6,6 +6,7 @@ import { CognitoUserPoolDomain } from '@cdktf/provider-aws/lib/cognito-user-pool
 import { CognitoUserPool } from '@cdktf/provider-aws/lib/cognito-user-pool/index.js';
 import type { Environment } from '../../core/decision/environment.ts';
 import { ROLES } from '../../core/domain/role.ts';
+import { otherIssuer } from '../other-issuer.ts';
 import type { AwsStack } from './aws-stack.ts';
 import type { IdentityVerifierSection } from './ports.ts';
 
@@ -28,10 +29,7 @@ export class CognitoIdentityVerifier extends Construct {
   constructor(scope: AwsStack, id: string) {
     super(scope, id);
     const { environment } = scope.site;
-    const { issuer, audience } = environment.identity;
-    this.sections = isCognito(environment)
-      ? [this.#pool(scope)]
-      : [{ adapter: 'jwks-identity-verifier', issuer, audience }];
+    this.sections = [isCognito(environment) ? this.#pool(scope) : otherIssuer(environment.identity)];
   }
 
   #pool({ site, account }: AwsStack): IdentityVerifierSection {

@@ -90,6 +90,8 @@ export class ContainerApps extends Construct {
     const settings: Readonly<Record<string, string>> = {
       // An app is found by its own name, by all of its environment.
       ...serviceSettings(stack.site, service, (other) => other),
+      // The environment leads to an app by a name of its own, by which Front Door asks.
+      ...(service === PUBLIC_SERVICE && { TRIBO_HOST_NAMES: `${service}.${this.environment.defaultDomain}` }),
       // Of the identities that a container may have, the one that the SDKs ask for.
       AZURE_CLIENT_ID: identity.clientId,
       TRIBO_PORTS: Fn.jsonencode(ports),

@@ -1,5 +1,6 @@
 import { Construct } from 'constructs';
 import type { Environment } from '../../core/decision/environment.ts';
+import { otherIssuer, rolesByGroup } from '../other-issuer.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { IdentityVerifierSection } from './ports.ts';
 
@@ -28,19 +29,15 @@ function entra(
     adapter: 'entra-identity-verifier',
     directoryId,
     audience,
-    tenant: tenant?.claim === undefined ? { is: tenant?.is ?? tenants[0]! } : { claim: tenant.claim },
-    ...(groups && { groups: byName(groups) }),
+    tenant: tenantOf(tenant, tenants),
+    ...(groups && { groups: rolesByGroup(groups) }),
     ...(signIn && { signIn: signIn }),
   };
 }
 
-function otherIssuer({ issuer, audience }: Identity): IdentityVerifierSection {
-  return { adapter: 'jwks-identity-verifier', issuer, audience };
-}
-
-/** The environment says the group of a role, the adapter takes the role of a group. */
-function byName(groups: NonNullable<Identity['groups']>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(groups).flatMap(([role, group]) => (group === undefined ? [] : [[group, role]])),
-  );
+/** Entra's tokens name no tenant of the platform's: where there is one alone, all are of it; never of the first of several. */
+function tenantOf(tenant: Identity['tenant'], tenants: readonly string[]) {
+  if (tenant?.claim !== undefined) return { claim: tenant.claim };
+  if (tenant?.is !== undefined) return { is: tenant.is };
+  return tenants.length === 1 ? { is: tenants[0]! } : { claim: 'tenant' };
 }

@@ -109,6 +109,23 @@ describe('the way in', () => {
     expect(inProd.of('azurerm_cdn_frontdoor_origin')).toHaveLength(1);
   });
 
+  it('knows the name that Front Door asks by, and refuses others', () => {
+    const origin = inProd.of('azurerm_cdn_frontdoor_origin')[0]!;
+    expect(origin['origin_host_header']).toMatch(
+      /^\$\{azurerm_container_app\.services_api-gateway_\w+\.ingress\[0\]\.fqdn\}$/,
+    );
+    expect(origin['host_name']).toBe(origin['origin_host_header']);
+    const names = (service: string) =>
+      (containerOf(inProd, service)['env'] as { name: string; value?: string }[])
+        .filter(({ name }) => name === 'TRIBO_HOST_NAMES')
+        .map(({ value }) => value);
+    // An app that answers beyond its environment is called so: https://learn.microsoft.com/azure/container-apps/connect-apps
+    expect(names('api-gateway')).toEqual([
+      expect.stringMatching(/^api-gateway\.\$\{azurerm_container_app_environment\.\w+\.default_domain\}$/),
+    ]);
+    expect(names('ml-service')).toEqual([]);
+  });
+
   it('is of the tier that is priced: Premium comes by a private link', () => {
     expect(inProd.of('azurerm_cdn_frontdoor_profile')[0]!['sku_name']).toBe('Premium_AzureFrontDoor');
     expect(inProd.of('azurerm_cdn_frontdoor_origin')[0]).toMatchObject({
@@ -218,8 +235,8 @@ describe('devices', () => {
 });
 
 describe('people', () => {
-  const sections = (identity: typeof prod.identity) =>
-    (synthesized(changed(prod, { identity }), 'azure').json.platform.output!['ports']!.value as Attributes)[
+  const sections = (identity: typeof prod.identity, tenants = prod.tenants) =>
+    (synthesized(changed(prod, { identity, tenants }), 'azure').json.platform.output!['ports']!.value as Attributes)[
       'identityVerifiers'
     ];
   const directory = '11111111-2222-4333-8444-555555555555';
@@ -236,6 +253,16 @@ describe('people', () => {
         groups: { 'g-1': 'admin', 'g-2': 'viewer' },
       },
     ]);
+  });
+
+  it.each([
+    ['are of the one that there is', undefined, ['vann'], { is: 'vann' }],
+    ['are of none of several by themselves: their token says', undefined, ['vann', 'kraft'], { claim: 'tenant' }],
+    ['are of the one that is named', { is: 'kraft' }, ['vann', 'kraft'], { is: 'kraft' }],
+    ['are told by the claim that is named', { claim: 'extension_tenant' }, ['vann'], { claim: 'extension_tenant' }],
+  ])('of a directory %s', (_what, tenant, tenants, expected) => {
+    const issuer = `https://login.microsoftonline.com/${directory}/v2.0`;
+    expect(sections({ issuer, audience, ...(tenant && { tenant }) }, tenants)).toMatchObject([{ tenant: expected }]);
   });
 
   it('of another issuer are let in by that', () => {

@@ -1,6 +1,7 @@
 import { Construct } from 'constructs';
 import { IdentityPlatformConfig } from '@cdktf/provider-google/lib/identity-platform-config/index.js';
 import type { Environment } from '../../core/decision/environment.ts';
+import { otherIssuer } from '../other-issuer.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { IdentityVerifierSection } from './ports.ts';
 
@@ -19,10 +20,7 @@ export class IdentityPlatformIdentityVerifier extends Construct {
   constructor(scope: GcpStack, id: string) {
     super(scope, id);
     const { environment } = scope.site;
-    const { issuer, audience } = environment.identity;
-    this.sections = isIdentityPlatform(environment)
-      ? [this.#people(scope)]
-      : [{ adapter: 'jwks-identity-verifier', issuer, audience }];
+    this.sections = [isIdentityPlatform(environment) ? this.#people(scope) : otherIssuer(environment.identity)];
   }
 
   #people({ site: { environment } }: GcpStack): IdentityVerifierSection {
