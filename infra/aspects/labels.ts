@@ -39,9 +39,9 @@ export class MandatoryLabels implements IAspect {
 
   visit(node: IConstruct): void {
     if (!TerraformResource.isTerraformResource(node)) return;
-    if (has(node, 'labels')) node.labels = { ...node.labelsInput, ...this.#labels };
-    // What is watched has labels of its own kind.
+    // Where there are both, `labels` are settings, such as whom a channel tells, and Google refuses any that it does not know.
     if (has(node, 'userLabels')) node.userLabels = { ...node.userLabelsInput, ...this.#labels };
+    else if (has(node, 'labels')) node.labels = { ...node.labelsInput, ...this.#labels };
   }
 }
 

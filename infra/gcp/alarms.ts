@@ -1,7 +1,11 @@
 import { Construct } from 'constructs';
 import { MonitoringAlertPolicy } from '@cdktf/provider-google/lib/monitoring-alert-policy/index.js';
-import { MonitoringUptimeCheckConfig } from '@cdktf/provider-google/lib/monitoring-uptime-check-config/index.js';
+import {
+  MonitoringUptimeCheckConfig,
+  type MonitoringUptimeCheckConfigConfig,
+} from '@cdktf/provider-google/lib/monitoring-uptime-check-config/index.js';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
+import { DEVICES_PORT } from './broker-start.ts';
 import type { DataStack } from './data-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { Ingress } from './ingress.ts';
@@ -32,6 +36,9 @@ interface Watched {
   readonly minutes: number;
   readonly means: string;
 }
+
+/** How something is asked whether it is there. */
+type Asked = Pick<MonitoringUptimeCheckConfigConfig, 'httpCheck' | 'tcpCheck'> & { readonly means: string };
 
 /** What operators are called for (R154): services, database, streams, the API, objects, brokers. */
 export class Alarms extends Construct {
@@ -119,7 +126,7 @@ export class Alarms extends Construct {
   }
 
   #api({ backendName }: Ingress): void {
-    const { environment, names } = this.#stack.site;
+    const { environment } = this.#stack.site;
     const of = `resource.type="https_lb_rule" AND resource.labels.backend_target_name="${backendName}" AND metric.type="loadbalancing.googleapis.com/https/request_count"`;
     const watched = { aligner: 'ALIGN_DELTA', reducer: 'REDUCE_SUM', is: 'above', minutes: 5 } as const;
     for (const [part, code, threshold, means] of [
@@ -132,24 +139,29 @@ export class Alarms extends Construct {
         threshold,
         means,
       });
-    const check = new MonitoringUptimeCheckConfig(this, 'api-answers', {
-      displayName: names.of('api', 100),
+    this.#away('api', environment.domain, {
+      httpCheck: { path: '/health/live', port: 443, useSsl: true, validateSsl: true, requestMethod: 'GET' },
+      means: 'The API does not answer to most places of the world',
+    });
+  }
+
+  /** Asked from several places of the world, each minute. */
+  #away(part: 'api' | 'broker', host: string, { means, ...how }: Asked): void {
+    const check = new MonitoringUptimeCheckConfig(this, `${part}-answers`, {
+      displayName: this.#stack.site.names.of(part, 100),
       timeout: '10s',
       period: '60s',
-      httpCheck: { path: '/health/live', port: 443, useSsl: true, validateSsl: true, requestMethod: 'GET' },
-      monitoredResource: {
-        type: 'uptime_url',
-        labels: { project_id: this.#stack.project, host: environment.domain },
-      },
+      ...how,
+      monitoredResource: { type: 'uptime_url', labels: { project_id: this.#stack.project, host } },
     });
-    this.#call('api-away', {
+    this.#call(`${part}-away`, {
       filter: `resource.type="uptime_url" AND metric.type="monitoring.googleapis.com/uptime_check/check_passed" AND metric.labels.check_id="${check.uptimeCheckId}"`,
       aligner: 'ALIGN_FRACTION_TRUE',
       reducer: 'REDUCE_MEAN',
       is: 'below',
       threshold: 0.5,
       minutes: 5,
-      means: 'The API does not answer to most places of the world',
+      means,
     });
   }
 
@@ -165,7 +177,11 @@ export class Alarms extends Construct {
     });
   }
 
-  #brokers({ groupNames }: MqttDeviceGateway): void {
+  #brokers({ groupNames, devicesHost }: MqttDeviceGateway): void {
+    this.#away('broker', devicesHost, {
+      tcpCheck: { port: DEVICES_PORT },
+      means: 'No broker takes connections: devices keep what they measure, or lose it',
+    });
     for (const [index, group] of groupNames.entries())
       this.#call(`broker-${index}-cpu`, {
         filter: `resource.type="gce_instance" AND metric.type="compute.googleapis.com/instance/cpu/utilization" AND metric.labels.instance_name=starts_with("${group}-")`,

@@ -53,8 +53,8 @@ interface Parts {
  */
 export class MqttDeviceGateway extends Construct {
   readonly section: DeviceGatewaySection;
-  /** Of the balancer that devices come in by. */
-  readonly backendName: string;
+  /** Where devices connect. */
+  readonly devicesHost: string;
   readonly groupNames: readonly string[];
   readonly #stack: GcpStack;
 
@@ -79,8 +79,6 @@ export class MqttDeviceGateway extends Construct {
       ...CHECK,
       tcpHealthCheck: { port: DEVICES_PORT },
     });
-    const outside = this.#backend('EXTERNAL', groups, check);
-    this.backendName = outside.nameInput!;
     new ComputeForwardingRule(this, 'devices', {
       name: names.of('mqtt', 63),
       region: scope.site.region,
@@ -89,7 +87,7 @@ export class MqttDeviceGateway extends Construct {
       ipAddress: address.address,
       ipProtocol: 'TCP',
       portRange: String(DEVICES_PORT),
-      backendService: outside.id,
+      backendService: this.#backend('EXTERNAL', groups, check).id,
     });
     const inside = new ComputeForwardingRule(this, 'platform', {
       name: names.of('mqtt-platform', 63),
@@ -101,17 +99,17 @@ export class MqttDeviceGateway extends Construct {
       ports: [String(PLATFORM_PORT)],
       backendService: this.#backend('INTERNAL', groups, check).id,
     });
-    const devicesHost = `mqtt.${environment.domain}`;
+    this.devicesHost = `mqtt.${environment.domain}`;
     new DnsRecordSet(this, 'devices-name', {
       managedZone: domain.zone,
-      name: `${devicesHost}.`,
+      name: `${this.devicesHost}.`,
       type: 'A',
       ttl: TTL_S,
       rrdatas: [address.address],
     });
     this.section = {
       url: `mqtts://${this.#privateName(network.vpc.id, inside.ipAddress)}:${PLATFORM_PORT}`,
-      devicesUrl: `mqtts://${devicesHost}:${DEVICES_PORT}`,
+      devicesUrl: `mqtts://${this.devicesHost}:${DEVICES_PORT}`,
       clientId: names.of('gateway', 64),
       caFile: `${GATEWAY_FILES['ca.pem']}/ca.pem`,
       certificateFile: `${GATEWAY_FILES['gateway.pem']}/gateway.pem`,

@@ -209,13 +209,25 @@ describe('what is watched', () => {
     expect(policies.map(({ path }) => path.split('/').at(-1))).toEqual(
       expect.arrayContaining([
         ...['ingestion-service-cpu', 'api-gateway-memory', 'database-cpu', 'database-storage', 'database-connections'],
-        ...['metrics-lag', 'dead-letters', 'api-5xx', 'api-4xx', 'api-away', 'objects', 'broker-0-cpu'],
+        ...['metrics-lag', 'dead-letters', 'api-5xx', 'api-4xx', 'api-away', 'objects', 'broker-0-cpu', 'broker-away'],
         ...['burn-fast', 'burn-slow'],
       ]),
     );
     for (const { is } of policies)
       expect(is['notification_channels']).toEqual([expect.stringContaining('google_monitoring_notification_channel')]);
     expect(inProd.one('google_monitoring_slo', 'availability')).toMatchObject({ goal: 0.995, rolling_period_days: 28 });
+  });
+
+  it('asks the API by HTTPS and the broker of devices by TCP whether they are there', () => {
+    const asked = (part: string) => inProd.one('google_monitoring_uptime_check_config', `${part}-answers`);
+    expect(asked('api')).toMatchObject({
+      http_check: { path: '/health/live', port: 443, validate_ssl: true },
+      monitored_resource: { labels: { host: 'tribo.gent.example' } },
+    });
+    expect(asked('broker')).toMatchObject({
+      tcp_check: { port: 8883 },
+      monitored_resource: { type: 'uptime_url', labels: { host: 'mqtt.tribo.gent.example' } },
+    });
   });
 
   it('tells who is told when the budget is nearly spent', () => {
@@ -229,6 +241,14 @@ describe('what is watched', () => {
         { threshold_percent: 1, spend_basis: 'FORECASTED_SPEND' },
       ],
     });
+  });
+});
+
+describe('a channel by which people are told', () => {
+  it.each(['operators/owner', 'budget/told-0'])('has no setting but its address: %s', (path) => {
+    const channel = inProd.one('google_monitoring_notification_channel', path);
+    expect(channel['labels']).toEqual({ email_address: 'it@gent.example' });
+    expect(channel['user_labels']).toMatchObject({ deployment: 'tribo-gent-prod' });
   });
 });
 
