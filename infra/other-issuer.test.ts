@@ -17,6 +17,11 @@ describe('an issuer that is not of the cloud', () => {
       { groups: { admin: 'plant admins', viewer: 'everybody' } },
       { claims: { roles: { claim: 'groups', names: { 'plant admins': 'admin', everybody: 'viewer' } } } },
     ],
+    [
+      'names applications in place of an audience',
+      { clientIds: ['plant-page', 'plant-reports'] },
+      { audience: ['plant-page', 'plant-reports'], claims: { audience: 'client_id' } },
+    ],
     ['lets people sign in at the page', { signIn: SIGN_IN }, { signIn: SIGN_IN }],
   ])('%s', (_what, given, expected) => {
     const { adapter, ...settings } = otherIssuer({ ...ISSUER, ...given });

@@ -4,23 +4,26 @@ import type { Environment } from '../core/decision/environment.ts';
 
 type Identity = Environment['identity'];
 
-/** The claim in which issuers list somebody's groups. */
+/** The claims in which issuers list somebody's groups, and in which tokens name their application (RFC 9068, 2.2). */
 const GROUPS_CLAIM = 'groups';
+const APPLICATION_CLAIM = 'client_id';
 
 /** Of an issuer that is not the cloud's own: nothing is made of it, and its tokens are read as the environment says. */
 export function otherIssuer({
   issuer,
   audience,
+  clientIds,
   tenant,
   groups,
   signIn,
 }: Identity): { readonly adapter: 'jwks-identity-verifier' } & z.input<typeof jwksIdentityVerifierConfigSchema> {
   const claims = {
+    ...(clientIds && { audience: APPLICATION_CLAIM }),
     ...(tenant && { tenant: tenant.claim === undefined ? { is: tenant.is! } : { claim: tenant.claim } }),
     ...(groups && { roles: { claim: GROUPS_CLAIM, names: rolesByGroup(groups) } }),
   };
   return {
-    ...{ adapter: 'jwks-identity-verifier', issuer, audience },
+    ...{ adapter: 'jwks-identity-verifier', issuer, audience: clientIds ?? audience },
     ...(Object.keys(claims).length > 0 && { claims }),
     ...(signIn && { signIn }),
   };

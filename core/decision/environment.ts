@@ -202,7 +202,7 @@ export const environmentSchema = z.strictObject({
         })
         .optional()
         .describe(
-          'Groups of the issuer, by name or id, whose members have a role; without it, roles are named as here.',
+          'Groups of the issuer (the claim groups), by name or id, whose members have a role; without it, roles are named as here.',
         ),
       signIn: z
         .strictObject({
@@ -221,7 +221,9 @@ export const environmentSchema = z.strictObject({
         .optional()
         .describe('How people sign in at the page (docs/adapters/oidc.md); without it, by one-time links alone.'),
     })
-    .describe('Who lets people in.'),
+    .describe(
+      'Who lets people in. Of Cognito at AWS and of Identity Platform at Google Cloud the stacks make what is the site’s own, and the issuer alone counts.',
+    ),
   budget: z
     .strictObject({
       usdPerMonth: z.number().min(1).max(1_000_000).describe('More than that is refused before it is provisioned.'),
