@@ -29,6 +29,7 @@ const IN_POSTGRES = {
   alarmJournal: 'postgres-alarm-journal',
   auditTrail: 'postgres-audit-trail',
   modelRegistry: 'postgres-model-registry',
+  tokenIssuer: 'postgres-token-issuer',
 } as const;
 
 /** Which adapter a site of a provider has for a port unless it says otherwise; a port that is not here is embedded. */

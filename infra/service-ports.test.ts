@@ -18,7 +18,7 @@ const REACHED: Readonly<Record<string, readonly CloudPort[]>> = {
   deviceGateway: ['deviceGateway', 'deviceRegistry'],
   deviceRegistry: ['deviceRegistry'],
   notifiers: ['notifiers'],
-  tokenIssuer: ['secretStore'],
+  tokenIssuer: ['database', 'secretStore'],
   modelRegistry: ['database', 'objectStore'],
   ...Object.fromEntries(
     ['timeSeriesStore', 'checkpointStore', 'machineRegistry', 'ruleStore', 'alarmJournal', 'auditTrail'].map((port) => [

@@ -4,8 +4,9 @@ import { JwksIdentityVerifier } from '#adapters/oidc/jwks-identity-verifier/jwks
 import { jwksIdentityVerifierConfigSchema } from '#adapters/oidc/jwks-identity-verifier/config.ts';
 import { systemClock } from '#core/clock.ts';
 import type { StreamName } from '#core/domain/event.ts';
+import { PortError } from '#core/errors.ts';
 import type { NoticeKind } from '#core/ports/alarm-journal.ts';
-import type { GetPort } from '#core/ports/tokens.ts';
+import { isPublished, serveIssuer } from '../issuer-server.ts';
 import { providerModule, type ProviderModule } from '../provider-module.ts';
 import { AedesDeviceGateway } from './aedes-device-gateway/aedes-device-gateway.ts';
 import { aedesDeviceGatewayConfigSchema, type OnTlsRenewal } from './aedes-device-gateway/config.ts';
@@ -20,7 +21,6 @@ import { smtpNotifierConfigSchema } from './smtp-notifier/config.ts';
 import { SmtpNotifier } from './smtp-notifier/smtp-notifier.ts';
 import { webhookNotifierConfigSchema } from './webhook-notifier/config.ts';
 import { WebhookNotifier } from './webhook-notifier/webhook-notifier.ts';
-import { serveIssuer } from './local-token-issuer/issuer-server.ts';
 import { LocalTokenIssuer } from './local-token-issuer/local-token-issuer.ts';
 import { onnxModelInferenceConfigSchema } from './onnx-model-inference/config.ts';
 import { OnnxModelInference } from './onnx-model-inference/onnx-model-inference.ts';
@@ -138,33 +138,24 @@ export function embeddedModule(settings: EmbeddedSettings): ProviderModule {
         ? [closing(new SmtpNotifier(smtpNotifierConfigSchema.parse({ ...settings.mail, publicUrl })))]
         : []),
     ]);
-    const openIssuer = once(async (get: GetPort) =>
+    provide('tokenIssuer', async (get) =>
       closing(
         await LocalTokenIssuer.open(
           localTokenIssuerConfigSchema.parse({ databasePath: join(dataDir, 'identity.db') }),
-          {
-            secrets: await get('secretStore'),
-            clock,
-          },
+          { secrets: await get('secretStore'), clock },
         ),
       ),
     );
-    provide('tokenIssuer', openIssuer);
     provide('identityVerifiers', async (get) => {
-      const issuer = await openIssuer(get);
+      const issuer = await get('tokenIssuer');
+      if (!isPublished(issuer))
+        throw new PortError('failed_precondition', "the site's own issuer says neither its name nor its keys");
       const { jwksUri } = closing(await serveIssuer(issuer));
-      const { audience } = localTokenIssuerConfigSchema.parse({ databasePath: 'identity.db' });
-      const config = jwksIdentityVerifierConfigSchema.parse({ issuer: issuer.issuer, audience, jwksUri });
+      const { issuer: name, audience } = issuer;
+      const config = jwksIdentityVerifierConfigSchema.parse({ issuer: name, audience, jwksUri });
       return [new JwksIdentityVerifier(config, { clock, isRevoked: (id) => issuer.isRevoked(id) })];
     });
   });
-}
-
-function once<Argument, Result>(
-  make: (argument: Argument) => Promise<Result>,
-): (argument: Argument) => Promise<Result> {
-  let made: Promise<Result> | undefined;
-  return (argument) => (made ??= make(argument));
 }
 
 function retention({ streamRetentionMs, streamMaxBytes }: EmbeddedSettings): typeof DEFAULT_RETENTION {

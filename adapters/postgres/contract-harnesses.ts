@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tokenIssuerHarness } from '#adapters/issuer-harness.ts';
 import { systemClock } from '#core/clock.ts';
 import { openReopenable } from '#core/contracts/reopenable.ts';
 import type { TenantId } from '#core/domain/ids.ts';
@@ -22,6 +23,8 @@ import type { PostgresRuleStoreConfig } from './postgres-rule-store/config.ts';
 import { PostgresRuleStore } from './postgres-rule-store/postgres-rule-store.ts';
 import type { PostgresTimeSeriesStoreConfig } from './postgres-time-series-store/config.ts';
 import { PostgresTimeSeriesStore } from './postgres-time-series-store/postgres-time-series-store.ts';
+import type { PostgresTokenIssuerConfig } from './postgres-token-issuer/config.ts';
+import { PostgresTokenIssuer } from './postgres-token-issuer/postgres-token-issuer.ts';
 
 /** What contracts need of each adapter, in a schema that nobody else uses: for the tests, and for what is deployed. */
 
@@ -58,6 +61,11 @@ export async function machineRegistryHarness(config: PostgresMachineRegistryConf
     PostgresMachineRegistry.open({ ...config, maxQuarantined }),
   );
   return { ...opened, registry, maxQuarantined, tenants };
+}
+
+export function postgresTokenIssuerHarness(config: PostgresTokenIssuerConfig) {
+  const settings = { ...config, publishLeadMs: 0 };
+  return tokenIssuerHarness((parts) => PostgresTokenIssuer.open(settings, parts), config.maxTokenLifetimeMs);
 }
 
 /** With the place for its artifacts, which holds nothing else. */

@@ -15,6 +15,8 @@ import { postgresTimeSeriesStoreConfigSchema } from './postgres-time-series-stor
 import { PostgresTimeSeriesStore } from './postgres-time-series-store/postgres-time-series-store.ts';
 import { postgresMachineRegistryConfigSchema } from './postgres-machine-registry/config.ts';
 import { PostgresMachineRegistry } from './postgres-machine-registry/postgres-machine-registry.ts';
+import { postgresTokenIssuerConfigSchema } from './postgres-token-issuer/config.ts';
+import { PostgresTokenIssuer } from './postgres-token-issuer/postgres-token-issuer.ts';
 
 /** Loaded by `tribo verify` alone. */
 const verifications = () => import('./verifications.ts');
@@ -78,5 +80,15 @@ export const postgresOffers: readonly Offer[] = [
     postgresMachineRegistryConfigSchema,
     async (settings, { closing }) => closing(await PostgresMachineRegistry.open(settings)),
     async (settings, tools) => (await verifications()).verifyMachineRegistry(settings, tools),
+  ),
+  provide(
+    'tokenIssuer',
+    'postgres-token-issuer',
+    postgresTokenIssuerConfigSchema,
+    async (settings, { closing, get }) =>
+      closing(
+        await PostgresTokenIssuer.open(settings, { secrets: await get('secretStore'), clock: await get('clock') }),
+      ),
+    async (settings, tools) => (await verifications()).verifyTokenIssuer(settings, tools),
   ),
 ];

@@ -7,6 +7,7 @@ import { machineRegistryContract } from '#core/contracts/machine-registry.contra
 import { modelRegistryContract } from '#core/contracts/model-registry.contract.ts';
 import { ruleStoreContract } from '#core/contracts/rule-store.contract.ts';
 import { timeSeriesStoreContract } from '#core/contracts/time-series-store.contract.ts';
+import { tokenIssuerContract } from '#core/contracts/token-issuer.contract.ts';
 import {
   deployedContract,
   VERIFICATION_MARK,
@@ -22,6 +23,7 @@ import {
   deviceRegistryHarness,
   machineRegistryHarness,
   modelRegistryHarness,
+  postgresTokenIssuerHarness,
   ruleStoreHarness,
   timeSeriesStoreHarness,
 } from './contract-harnesses.ts';
@@ -36,6 +38,7 @@ import type { PostgresModelRegistryConfig } from './postgres-model-registry/conf
 import type { PostgresRuleStoreConfig } from './postgres-rule-store/config.ts';
 import { PostgresServer } from './postgres-server.ts';
 import type { PostgresTimeSeriesStoreConfig } from './postgres-time-series-store/config.ts';
+import type { PostgresTokenIssuerConfig } from './postgres-token-issuer/config.ts';
 
 export function verifyCheckpointStore(settings: PostgresCheckpointStoreConfig, tools: VerificationTools) {
   return inOwnSchemas(settings, tools, checkpointStoreContract, (fresh) => checkpointStoreHarness(fresh()));
@@ -63,6 +66,11 @@ export function verifyMachineRegistry(settings: PostgresMachineRegistryConfig, t
 
 export function verifyTimeSeriesStore(settings: PostgresTimeSeriesStoreConfig, tools: VerificationTools) {
   return inOwnSchemas(settings, tools, timeSeriesStoreContract, timeSeriesStoreHarness);
+}
+
+/** With keys that are the run's own, in memory: those of the site are left alone. */
+export function verifyTokenIssuer(settings: PostgresTokenIssuerConfig, tools: VerificationTools) {
+  return inOwnSchemas(settings, tools, tokenIssuerContract, (fresh) => postgresTokenIssuerHarness(fresh()));
 }
 
 /** Its artifacts lie on this machine for the time of the run: a case damages them, and the site's object store is verified by itself. */

@@ -4,11 +4,14 @@ import type { Identity } from '../ports/identity-verifier.ts';
 import type { TokenIssuer, TokenRequest } from '../ports/token-issuer.ts';
 import type { Contract } from './contract.ts';
 import { failsWith } from './fails-with.ts';
+import { until } from './until.ts';
 
 export interface TokenIssuerHarness {
   readonly issuer: TokenIssuer;
   /** Verifies a token as the platform's services do, with what this process knows of revocations. */
   verify(token: string): Promise<Identity>;
+  /** The same issuer as another process has it, with what that knows of revocations. */
+  another(): Promise<Pick<TokenIssuerHarness, 'issuer' | 'verify'>>;
   /** Lets so much time pass for issuer and verifier. */
   advance(ms: number): void;
   /** The longest life that the issuer gives. */
@@ -76,6 +79,29 @@ export const tokenIssuerContract: Contract<TokenIssuerHarness> = {
             [revoked.record.id, true],
           ]),
         );
+      },
+    },
+    {
+      name: 'is one with what other processes have: what one issues, others take, list and revoke, and a revoked token is soon refused by all',
+      async run(harness) {
+        const [tenant] = harness.tenants;
+        const other = await harness.another();
+        const { token, record } = await harness.issuer.issue(requestOf(harness));
+        assert.equal((await other.verify(token)).tokenId, record.id);
+        assert.deepEqual(await other.issuer.listTokens(tenant), [record]);
+        await other.issuer.revoke(tenant, record.id);
+        await assert.rejects(other.verify(token), failsWith('permission_denied'));
+        const isRefused = () => harness.verify(token).then(() => false, failsWith('permission_denied'));
+        await until(isRefused, 'the token is refused by the process that issued it');
+        assert.deepEqual(await harness.issuer.listTokens(tenant), [{ ...record, revoked: true }]);
+      },
+    },
+    {
+      name: 'knows in a process that starts later which tokens were revoked',
+      async run(harness) {
+        const { token, record } = await harness.issuer.issue(requestOf(harness));
+        await harness.issuer.revoke(harness.tenants[0], record.id);
+        await assert.rejects((await harness.another()).verify(token), failsWith('permission_denied'));
       },
     },
     {

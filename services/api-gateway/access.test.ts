@@ -34,8 +34,8 @@ afterAll(async () => {
 const codeOf = (link: string) => new URL(link).searchParams.get('code') ?? '';
 const redeem = (code: string) => platform.call('nobody', 'POST', '/v1/session', { body: { code } });
 
-async function signIn(link = platform.gateway.signInLink()) {
-  const answer = await redeem(codeOf(link));
+async function signIn(given?: string) {
+  const answer = await redeem(codeOf(given ?? (await platform.gateway.signInLink())));
   const setCookie = answer.headers.get('set-cookie') ?? '';
   const cookie = setCookie.split(';', 1)[0] ?? '';
   return { answer, setCookie, session: answer.json as Session, headers: { cookie } };
@@ -43,7 +43,7 @@ async function signIn(link = platform.gateway.signInLink()) {
 
 describe('signing in', () => {
   it('takes a one-time link, posted by the page, for an HttpOnly cookie', async () => {
-    const link = platform.gateway.signInLink();
+    const link = await platform.gateway.signInLink();
     expect(link).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/sign-in\?code=[\w-]{43}$/);
     const { answer, setCookie, session, headers } = await signIn(link);
     expect(answer.status).toBe(201);
@@ -54,7 +54,7 @@ describe('signing in', () => {
   });
 
   it('works once', async () => {
-    const code = codeOf(platform.gateway.signInLink());
+    const code = codeOf(await platform.gateway.signInLink());
     expect((await redeem(code)).status).toBe(201);
     const again = await redeem(code);
     expect([again.status, again.json]).toEqual([
@@ -64,7 +64,7 @@ describe('signing in', () => {
   });
 
   it('is not used up by fetching the link, which shows the page', async () => {
-    const link = platform.gateway.signInLink();
+    const link = await platform.gateway.signInLink();
     const page = await platform.call('nobody', 'GET', link);
     expect([page.status, page.text]).toEqual([200, expect.stringContaining('<title>Tribo</title>')]);
     expect(page.headers.get('set-cookie')).toBeNull();
@@ -74,7 +74,7 @@ describe('signing in', () => {
   });
 
   it('is over after ten minutes', async () => {
-    const code = codeOf(platform.gateway.signInLink());
+    const code = codeOf(await platform.gateway.signInLink());
     skewMs = 600_001;
     const { status } = await redeem(code);
     skewMs = 0;
@@ -263,7 +263,7 @@ describe('over TLS', () => {
   it('is served with a cookie that only HTTPS carries', async () => {
     const tls = selfSignedCertificate();
     await using secure = await GatewayPlatform.start({ host: '127.0.0.1', tls });
-    const link = secure.gateway.signInLink();
+    const link = await secure.gateway.signInLink();
     expect(link).toMatch(/^https:/);
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const headers = { 'content-type': 'application/json' };
@@ -284,7 +284,7 @@ describe('over TLS', () => {
 
   it('that something before it ends, is known by the public address: links, cookies, and no way back to HTTP', async () => {
     await using behind = await GatewayPlatform.start({ publicUrl: 'https://tribo.example' });
-    const link = behind.gateway.signInLink();
+    const link = await behind.gateway.signInLink();
     expect(link).toMatch(/^https:\/\/tribo\.example\/sign-in\?code=/);
     const { headers } = await behind.call('nobody', 'POST', '/v1/session', { body: { code: codeOf(link) } });
     expect(headers.get('set-cookie')).toMatch(/^__Host-tribo_session=[^;]+; .*; Secure; /);

@@ -34,7 +34,7 @@ export interface ApiGateway {
   /** Where it listens, as an address to connect to. */
   readonly url: string;
   /** A one-time link for the first administrator of the configured tenant; each call makes a new one. */
-  signInLink(): string;
+  signInLink(): Promise<string>;
   /** Answers what is under way, tells listeners that it stops, and closes; what is not done within five seconds is cut off. Idempotent. */
   close(): Promise<void>;
 }
@@ -56,7 +56,7 @@ export async function startApiGateway(
   const config = apiGatewayConfigSchema.parse(settings);
   requireSafeListening(config);
   const services = await gatewayServices(config, dependencies);
-  const { auditor, fleet, events, ledger, readiness, signInCodes } = services;
+  const { auditor, fleet, events, ledger, readiness, sessions, signInCodes } = services;
   let url = '';
   const baseUrl = () => config.publicUrl ?? url;
   const app = createApp(routeTable(config), services, { baseUrl, hosts: knownHosts(config, dependencies) });
@@ -74,6 +74,7 @@ export async function startApiGateway(
   } catch (error) {
     ledger.stop();
     auditor.stop();
+    sessions.close();
     await Promise.all([events.close(), fleet.close()]);
     throw error;
   }
@@ -84,12 +85,17 @@ export async function startApiGateway(
     auditor.stop();
     await events.close();
     await closeServer(server);
+    sessions.close();
     await fleet.close();
   };
   return {
     url,
-    signInLink: () => {
-      const { code } = signInCodes.issue({ subject: 'admin', tenant: config.tenant as TenantId, roles: ['admin'] });
+    signInLink: async () => {
+      const { code } = await signInCodes.issue({
+        subject: 'admin',
+        tenant: config.tenant as TenantId,
+        roles: ['admin'],
+      });
       return signInUrl(baseUrl(), code);
     },
     close: () => (closing ??= close()),
@@ -125,8 +131,8 @@ async function gatewayServices(
   const onProblem = (what: string, error: unknown) => {
     logger.warn({ err: error }, `${what} failed`);
   };
-  const seal = await CookieSeal.open(dependencies.secrets);
-  const sessions = await Sessions.open(dependencies, seal, clock, config.sessionLifetimeMs);
+  const seal = await CookieSeal.open(dependencies);
+  const sessions = await Sessions.open(dependencies, seal, clock, { lifetimeMs: config.sessionLifetimeMs, onProblem });
   const { sampleEveryMs: pulseMs, ...eventOptions } = config.events;
   const fleet = new FleetSummary({ ...dependencies, staleAfterMs: config.staleAfterMs, pulseMs, onProblem });
   observeStreamLag(stream, metrics);
@@ -137,7 +143,7 @@ async function gatewayServices(
     config,
     sessions,
     authenticator: new Authenticator({ verifier, devices, sessions, cookieName: sessionCookieName(config) }),
-    signInCodes: new SignInCodes(clock),
+    signInCodes: new SignInCodes(dependencies.checkpoints, clock),
     signInAttempts: new SignInAttempts(seal, clock),
     signInIssuers: dependencies.signInIssuers ?? [],
     fleet,

@@ -44,7 +44,7 @@ it('runs as a process of its own, with intake, live data and the store behind so
   const running = await composeApiGateway(configuration);
   const gateway = running.service;
   try {
-    const code = new URL(gateway.signInLink()).searchParams.get('code');
+    const code = new URL(await gateway.signInLink()).searchParams.get('code');
     const signIn = await fetch(`${gateway.url}/v1/session`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

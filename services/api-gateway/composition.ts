@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { isPublished, issuerDocument } from '#adapters/embedded/local-token-issuer/issuer-server.ts';
+import { isPublished, issuerDocument } from '#adapters/issuer-server.ts';
 import { issuersProblem, signInIssuersOf, verifierOf } from '#adapters/oidc/issuer-verifiers.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { LiveFeed } from '#core/live/live-feed.ts';
@@ -115,7 +115,7 @@ async function startConnected(runtime: ServiceRuntime): Promise<ApiGateway & Rea
     Object.fromEntries(attention),
   );
   opened.defer(() => gateway.close());
-  const served: ServedGateway = { signInLink: async () => gateway.signInLink() };
+  const served: ServedGateway = { signInLink: () => gateway.signInLink() };
   const server = await links.serve(GATEWAY_PORT, served);
   opened.defer(() => server.close());
   const parts = opened.move();

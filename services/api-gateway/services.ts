@@ -86,7 +86,7 @@ export interface ApiGatewayDependencies {
   /** One a process that sees raw streams or devices. */
   readonly live: readonly LiveFeed[];
   readonly secrets: SecretStore;
-  /** Keeps the sessions that were ended. */
+  /** Keeps the sessions that were ended, and the codes of sign-in links, for all copies of the gateway. */
   readonly checkpoints: CheckpointStore;
   readonly verifier: IdentityVerifier;
   /** Where people sign in besides by one-time links; absent for nowhere. */

@@ -60,7 +60,7 @@ export async function startOwnServices(
   return {
     addresses,
     mqttPort,
-    signInLink: async () => gateway.signInLink(),
+    signInLink: () => gateway.signInLink(),
     renewCertificates: () => renewCertificates(certificates, logger),
   };
 }

@@ -138,7 +138,7 @@ function observePorts(container: Container, observation: PortObservation): void 
 /** What all services of a site read or write, whichever of them keeps it. */
 const SHARED_PORTS: readonly PortName[] = [
   ...(['eventStream', 'objectStore', 'secretStore', 'checkpointStore', 'machineRegistry', 'deviceRegistry'] as const),
-  ...(['ruleStore', 'alarmJournal', 'auditTrail', 'modelRegistry'] as const),
+  ...(['ruleStore', 'alarmJournal', 'auditTrail', 'modelRegistry', 'tokenIssuer'] as const),
 ];
 
 /** @throws ConfigurationError where a service that runs apart would keep for itself what is everybody's. */

@@ -5,7 +5,7 @@ import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-sto
 import { FileObjectStore } from '#adapters/embedded/file-object-store/file-object-store.ts';
 import { FileSecretStore } from '#adapters/embedded/file-secret-store/file-secret-store.ts';
 import { localTokenIssuerConfigSchema } from '#adapters/embedded/local-token-issuer/config.ts';
-import { issuerDocument, serveIssuer } from '#adapters/embedded/local-token-issuer/issuer-server.ts';
+import { issuerDocument, serveIssuer } from '#adapters/issuer-server.ts';
 import { LocalTokenIssuer } from '#adapters/embedded/local-token-issuer/local-token-issuer.ts';
 import { DEFAULT_RETENTION } from '#adapters/embedded/lmdb-event-stream/config.ts';
 import { LmdbEventStream } from '#adapters/embedded/lmdb-event-stream/lmdb-event-stream.ts';
@@ -118,7 +118,7 @@ export class GatewayPlatform implements AsyncDisposable {
         audience: 'tribo',
         jwksUri: issuerServer.jwksUri,
       }),
-      { clock, isRevoked: issuer.isRevoked },
+      { clock, isRevoked: (id) => issuer.isRevoked(id) },
     );
     for (const tenant of [NORTH, SOUTH]) {
       await machines.putMachine(tenant, SITE, machineSchema.parse({ id: 'press-7', class: 'press' }));

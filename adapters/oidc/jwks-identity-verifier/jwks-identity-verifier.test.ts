@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { SignJWT } from 'jose';
-import { KeyRing, privateKeyOf } from '#adapters/embedded/local-token-issuer/signing-keys.ts';
+import { KeyRing, privateKeyOf } from '#adapters/sql/signing-keys.ts';
 import { identityVerifierContract } from '#core/contracts/identity-verifier.contract.ts';
 import { until } from '#core/contracts/until.ts';
 import type { TenantId } from '#core/domain/ids.ts';

@@ -6,7 +6,7 @@ import type { CheckpointStore } from '../../ports/checkpoint-store.ts';
 import type { AcceptedOptions, BatchHandler, Progress, StreamLag } from '../../ports/event-stream.ts';
 import { behind, laterOf, publishedTo, type PublishedLane, type SettledLane } from './lane-account.ts';
 import { acceptedInParts } from '../accepted-in-parts.ts';
-import { SharedDocument } from './shared-document.ts';
+import { SharedDocument } from '../shared-document.ts';
 
 export interface StreamAccountsOptions {
   readonly checkpoints: Pick<CheckpointStore, 'load' | 'save'>;

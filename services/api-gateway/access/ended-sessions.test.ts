@@ -5,9 +5,12 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FileSecretStore } from '#adapters/embedded/file-secret-store/file-secret-store.ts';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { systemClock } from '#core/clock.ts';
+import { until } from '#core/contracts/until.ts';
 import { EndedSessions } from './ended-sessions.ts';
 
 const HOUR_MS = 3_600_000;
+/** Longer than a test. */
+const NEVER_MS = 600_000;
 /** What the smallest of the checkpoint stores takes as one state: an item of DynamoDB. */
 const SMALLEST_STORE_BYTES = 400_000;
 
@@ -15,7 +18,15 @@ let folder: string;
 let checkpoints: SqliteCheckpointStore;
 let nowMs: number;
 const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
-const open = () => EndedSessions.open(checkpoints, clock);
+const opened: EndedSessions[] = [];
+const open = async (lookEveryMs = NEVER_MS) => {
+  const onProblem = (what: string, error: unknown) => {
+    throw new Error(what, { cause: error });
+  };
+  const ended = await EndedSessions.open(checkpoints, clock, { lookEveryMs, onProblem });
+  opened.push(ended);
+  return ended;
+};
 const idOf = (number: number) => Buffer.from(String(number).padStart(16, '0')).toString('base64url');
 
 beforeEach(async () => {
@@ -24,6 +35,7 @@ beforeEach(async () => {
   checkpoints = await SqliteCheckpointStore.open({ databasePath: join(folder, 'state.db') }, systemClock);
 });
 afterEach(async () => {
+  for (const each of opened.splice(0)) each.close();
   await checkpoints.close();
   rmSync(folder, { recursive: true });
 });
@@ -38,6 +50,15 @@ describe('ended sessions', () => {
     nowMs += HOUR_MS;
     await ended.add('another', nowMs + HOUR_MS);
     expect([(await open()).has('gone'), (await open()).has('another')]).toEqual([false, true]);
+  });
+
+  it('of one copy are soon known at another', async () => {
+    const [one, other] = [await open(), await open(10)];
+    await one.add('gone', nowMs + HOUR_MS);
+    await until(() => other.has('gone'));
+    await one.add('gone-too', nowMs + HOUR_MS);
+    await until(() => other.has('gone-too'));
+    expect(other.has('another')).toBe(false);
   });
 
   it('of two processes that end some at once are all kept', async () => {

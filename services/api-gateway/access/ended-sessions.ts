@@ -1,45 +1,87 @@
 import { z } from 'zod';
 import type { Clock } from '#core/clock.ts';
-import { isPortError, PortError } from '#core/errors.ts';
+import { SharedDocument } from '#core/delivery/shared-document.ts';
 import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
+import { readDocument } from './readable-document.ts';
 
 const NAME = 'api-gateway.ended-sessions';
 /** Each is a document of some tens of KiB at the most, which every checkpoint store takes. */
 const SLICES = 16;
 const MAX_A_SLICE = 625;
-const ATTEMPTS = 8;
+/** How often it is looked whether another copy has ended one. */
+const LOOK_EVERY_MS = 2_000;
+const REMEDY = 'delete it and the secret api-gateway.session-key, which ends all sessions';
 
 /** When each ended session would have expired, by its id. */
 const endedSchema = z.record(z.string(), z.number());
+type Ended = z.infer<typeof endedSchema>;
+
+export interface EndedSessionsOptions {
+  readonly lookEveryMs?: number;
+  /** Told when what others have ended cannot be read; it is tried again. */
+  readonly onProblem: (what: string, error: unknown) => void;
+}
 
 /**
- * Sessions that were ended before their time, until they would have expired: in memory, and for the next start in the checkpoint store.
- * Of more than 10,000 the oldest are forgotten.
+ * Sessions that were ended before their time, until they would have expired: in memory, and in the checkpoint store for the next start and the
+ * other copies, which look there every two seconds. Of more than 10,000 the oldest are forgotten.
  */
 export class EndedSessions {
-  readonly #checkpoints: CheckpointStore;
   readonly #clock: Clock;
   /** The oldest first. */
   readonly #slices: readonly Map<string, number>[] = Array.from({ length: SLICES }, () => new Map());
+  readonly #documents: readonly SharedDocument<Ended>[];
+  /** How many were ever ended, so that one small document tells whether there is anything new in the others. */
+  readonly #count: SharedDocument<number>;
+  /** None yet, at the start: what was ended before sessions were counted is read, too. */
+  #seen: number | undefined;
+  readonly #looking: NodeJS.Timeout;
   #saving: Promise<void> = Promise.resolve();
 
-  static async open(checkpoints: CheckpointStore, clock: Clock): Promise<EndedSessions> {
-    const ended = new EndedSessions(checkpoints, clock);
-    await Promise.all(Array.from(ended.#slices.keys(), (slice) => ended.#load(slice)));
+  static async open(checkpoints: CheckpointStore, clock: Clock, options: EndedSessionsOptions): Promise<EndedSessions> {
+    const ended = new EndedSessions(checkpoints, clock, options);
+    try {
+      await ended.#readNew();
+    } catch (error) {
+      ended.close();
+      throw error;
+    }
     return ended;
   }
 
-  private constructor(checkpoints: CheckpointStore, clock: Clock) {
-    this.#checkpoints = checkpoints;
+  private constructor(
+    checkpoints: CheckpointStore,
+    clock: Clock,
+    { lookEveryMs = LOOK_EVERY_MS, onProblem }: EndedSessionsOptions,
+  ) {
     this.#clock = clock;
+    const documentOf = <Content>(name: string, schema: z.ZodType<Content>) =>
+      new SharedDocument(checkpoints, name, clock, (text) => readDocument(text, schema, `checkpoint ${name}`, REMEDY));
+    this.#documents = this.#slices.map((_, slice) => documentOf(`${NAME}.${slice}`, endedSchema));
+    this.#count = documentOf(NAME, z.number());
+    let isReading = false;
+    const look = async (): Promise<void> => {
+      // One that is slow is not asked for again.
+      if (isReading) return;
+      isReading = true;
+      await this.#readNew().catch((error: unknown) => onProblem('reading which sessions were ended', error));
+      isReading = false;
+    };
+    this.#looking = setInterval(() => void look(), lookEveryMs).unref();
+  }
+
+  /** Looks for no more. */
+  close(): void {
+    clearInterval(this.#looking);
   }
 
   /** What a Tribo before this one kept as one secret, which grew too large for the secret stores of the clouds. */
   async takeOver(secrets: SecretStore): Promise<void> {
     const text = await secrets.get(NAME);
     if (text === undefined) return;
-    const slices = new Set(Object.entries(endedIn(text, `secret ${NAME}`)).map((each) => this.#remember(...each)));
+    const before = Object.entries(readDocument(text, endedSchema, `secret ${NAME}`, REMEDY));
+    const slices = new Set(before.map((each) => this.#remember(...each)));
     for (const slice of slices) await this.#save(slice);
     await secrets.delete(NAME);
   }
@@ -48,7 +90,7 @@ export class EndedSessions {
     return this.#slices[sliceOf(sessionId)]!.has(sessionId);
   }
 
-  /** At once in this process; resolves when it is kept. @throws PortError of the checkpoint store. */
+  /** At once in this process; resolves when it is kept, from when on the other copies know it soon. @throws PortError of the checkpoint store. */
   async add(sessionId: string, expiresAtMs: number): Promise<void> {
     const slice = this.#remember(sessionId, expiresAtMs);
     const saved = this.#saving.then(() => this.#save(slice));
@@ -57,31 +99,29 @@ export class EndedSessions {
     await saved;
   }
 
-  /** With what others have saved since: of two that save at once, one loads again. */
   async #save(slice: number): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      const version = await this.#load(slice);
-      const state = Buffer.from(JSON.stringify(Object.fromEntries(this.#slices[slice]!)));
-      try {
-        await this.#checkpoints.save(checkpointOf(slice), state, version);
-        return;
-      } catch (error) {
-        const isAnothers = isPortError(error) && error.code === 'failed_precondition';
-        if (!isAnothers || attempt === ATTEMPTS) throw error;
-      }
-    }
+    await this.#documents[slice]!.change((saved = {}) => {
+      this.#take(slice, saved);
+      return Object.fromEntries(this.#slices[slice]!);
+    });
+    // Last: who sees it finds what it counts.
+    await this.#count.change((count = 0) => count + 1);
   }
 
-  async #load(slice: number): Promise<number> {
-    const checkpoint = await this.#checkpoints.load(checkpointOf(slice));
-    if (!checkpoint) return 0;
-    const text = Buffer.from(checkpoint.state).toString('utf8');
+  async #readNew(): Promise<void> {
+    const count = (await this.#count.read(0)) ?? 0;
+    if (count === this.#seen) return;
+    const saved = await Promise.all(this.#documents.map((document) => document.read(0)));
+    saved.forEach((ended, slice) => this.#take(slice, ended ?? {}));
+    this.#seen = count;
+  }
+
+  /** What others have saved comes before this process's own. */
+  #take(slice: number, saved: Ended): void {
     const own = [...this.#slices[slice]!];
     this.#slices[slice]!.clear();
-    for (const [id, expiresAtMs] of Object.entries(endedIn(text, `checkpoint ${checkpointOf(slice)}`)))
-      this.#remember(id, expiresAtMs);
+    for (const [id, expiresAtMs] of Object.entries(saved)) this.#remember(id, expiresAtMs);
     for (const each of own) this.#remember(...each);
-    return checkpoint.version;
   }
 
   #remember(sessionId: string, untilMs: number): number {
@@ -101,25 +141,4 @@ export class EndedSessions {
 /** Ids are random bytes: their first divides them evenly. */
 function sliceOf(sessionId: string): number {
   return (Buffer.from(sessionId.slice(0, 2), 'base64url')[0] ?? 0) % SLICES;
-}
-
-function checkpointOf(slice: number): string {
-  return `${NAME}.${slice}`;
-}
-
-function endedIn(text: string, where: string): Readonly<Record<string, number>> {
-  const parsed = endedSchema.safeParse(jsonOf(text));
-  if (parsed.success) return parsed.data;
-  throw new PortError(
-    'data_loss',
-    `${where} cannot be read; delete it and the secret api-gateway.session-key, which ends all sessions`,
-  );
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -6,7 +6,7 @@ import { isRole, type Role } from '#core/domain/role.ts';
 import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
 import type { CookieSeal } from './cookie-seal.ts';
-import { EndedSessions } from './ended-sessions.ts';
+import { EndedSessions, type EndedSessionsOptions } from './ended-sessions.ts';
 import type { Principal } from './principal.ts';
 
 const contentSchema = z.object({
@@ -45,9 +45,9 @@ export class Sessions {
     { secrets, checkpoints }: { readonly secrets: SecretStore; readonly checkpoints: CheckpointStore },
     seal: CookieSeal,
     clock: Clock,
-    lifetimeMs: number,
+    { lifetimeMs, ...options }: EndedSessionsOptions & { readonly lifetimeMs: number },
   ): Promise<Sessions> {
-    const ended = await EndedSessions.open(checkpoints, clock);
+    const ended = await EndedSessions.open(checkpoints, clock, options);
     await ended.takeOver(secrets);
     return new Sessions(seal, clock, lifetimeMs, ended);
   }
@@ -81,7 +81,12 @@ export class Sessions {
     return this.#principal({ ...session, tenant: tenant as TenantId, roles: roles.filter(isRole) });
   }
 
-  /** At once in this process; resolves when a restart does not bring it back either. @throws PortError of the checkpoint store. */
+  /** Learns no more of what other copies end. */
+  close(): void {
+    this.#ended.close();
+  }
+
+  /** At once in this process, at other copies within seconds; resolves when a restart does not bring it back either. @throws PortError of the checkpoint store. */
   async end({ sessionId, expiresAtMs }: Principal): Promise<void> {
     if (sessionId !== undefined) await this.#ended.add(sessionId, expiresAtMs);
   }

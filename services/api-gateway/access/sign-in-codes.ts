@@ -1,7 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { z } from 'zod';
 import type { Clock } from '#core/clock.ts';
-import type { TenantId } from '#core/domain/ids.ts';
-import type { Role } from '#core/domain/role.ts';
+import { SharedDocument } from '#core/delivery/shared-document.ts';
+import { isName, type TenantId } from '#core/domain/ids.ts';
+import { isRole, type Role } from '#core/domain/role.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
+import { readDocument } from './readable-document.ts';
 
 /** For whom a sign-in link was made. */
 export interface Invitation {
@@ -10,36 +14,73 @@ export interface Invitation {
   readonly roles: readonly Role[];
 }
 
+const NAME = 'api-gateway.sign-in-codes';
+const REMEDY = 'delete it, which makes the sign-in links of the last ten minutes void';
 const SIGN_IN_CODE_LIFETIME_MS = 600_000;
-const MAX_CODES = 1000;
+/** With the longest names a document of 200 KiB, which every checkpoint store takes. */
+const MAX_CODES = 500;
 
-/** One-time codes of sign-in links: 256 random bits each, kept as hashes, in memory. A restart makes them void. */
+/** By the hash of the code. */
+const invitationsSchema = z.record(
+  z.string(),
+  z.object({
+    subject: z.string(),
+    tenant: z.string().refine(isName),
+    roles: z.array(z.string()),
+    expiresAtMs: z.number(),
+  }),
+);
+type Invitations = z.infer<typeof invitationsSchema>;
+
+/**
+ * One-time codes of sign-in links: 256 random bits each, kept as hashes where all copies of the gateway find them, and any may redeem them: of two
+ * that try at once, one does.
+ */
 export class SignInCodes {
   readonly #clock: Clock;
-  readonly #invitations = new Map<string, Invitation & { readonly expiresAtMs: number }>();
+  readonly #invitations: SharedDocument<Invitations>;
 
-  constructor(clock: Clock) {
+  constructor(checkpoints: CheckpointStore, clock: Clock) {
     this.#clock = clock;
+    this.#invitations = new SharedDocument(checkpoints, NAME, clock, (text) =>
+      readDocument(text, invitationsSchema, `checkpoint ${NAME}`, REMEDY),
+    );
   }
 
-  /** Above the bound the oldest code becomes void. */
-  issue(invitation: Invitation): { readonly code: string; readonly expiresAtMs: number } {
-    for (const oldest of this.#invitations.keys()) {
-      if (this.#invitations.size < MAX_CODES) break;
-      this.#invitations.delete(oldest);
-    }
+  /** Above the bound the oldest code becomes void. @throws PortError of the checkpoint store. */
+  async issue(invitation: Invitation): Promise<{ readonly code: string; readonly expiresAtMs: number }> {
     const code = randomBytes(32).toString('base64url');
     const expiresAtMs = this.#clock.nowMs() + SIGN_IN_CODE_LIFETIME_MS;
-    this.#invitations.set(digest(code), { ...invitation, expiresAtMs });
+    const added = { ...invitation, roles: [...invitation.roles], expiresAtMs };
+    await this.#invitations.change((all = {}) => {
+      const kept = Object.entries(this.#unexpired(all)).sort(
+        ([, one], [, other]) => one.expiresAtMs - other.expiresAtMs,
+      );
+      const newest = kept.slice(-(MAX_CODES - 1));
+      return { ...Object.fromEntries(newest), [digest(code)]: added };
+    });
     return { code, expiresAtMs };
   }
 
-  /** For whom the code is, the first time within its life; undefined otherwise. */
-  redeem(code: string): Invitation | undefined {
+  /** For whom the code is, the first time within its life; undefined otherwise. @throws PortError of the checkpoint store. */
+  async redeem(code: string): Promise<Invitation | undefined> {
     const key = digest(code);
-    const invitation = this.#invitations.get(key);
-    this.#invitations.delete(key);
-    return invitation && invitation.expiresAtMs > this.#clock.nowMs() ? invitation : undefined;
+    let redeemed: Invitations[string] | undefined;
+    // Another copy may have made it since this one last looked.
+    await this.#invitations.read(0);
+    await this.#invitations.change((all = {}) => {
+      const { [key]: found, ...others } = this.#unexpired(all);
+      redeemed = found;
+      return found && others;
+    });
+    if (!redeemed) return undefined;
+    const { subject, tenant, roles } = redeemed;
+    return { subject, tenant: tenant as TenantId, roles: roles.filter(isRole) };
+  }
+
+  #unexpired(all: Invitations): Invitations {
+    const nowMs = this.#clock.nowMs();
+    return Object.fromEntries(Object.entries(all).filter(([, { expiresAtMs }]) => expiresAtMs > nowMs));
   }
 }
 

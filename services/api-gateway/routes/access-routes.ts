@@ -42,7 +42,7 @@ export function accessRoutes(limits: { readonly jsonBytes: number }): readonly R
       body: { kind: 'json', schema: signInRequestSchema, maxBytes: MAX_SIGN_IN_BYTES },
       response: { status: 201, description: 'Who is signed in now', schema: sessionSchema },
       handle: async ({ body }, { signInCodes, sessions, config }) => {
-        const invitation = signInCodes.redeem(body.code);
+        const invitation = await signInCodes.redeem(body.code);
         if (!invitation) throw codeInvalid();
         const { cookie, principal } = sessions.begin(invitation.subject, invitation.tenant, invitation.roles);
         const maxAgeMs = config.sessionLifetimeMs;
@@ -82,7 +82,7 @@ export function accessRoutes(limits: { readonly jsonBytes: number }): readonly R
       body: { kind: 'json', schema: signInLinkRequestSchema, maxBytes: limits.jsonBytes },
       response: { status: 201, description: 'The link', schema: signInLinkSchema },
       handle: async ({ body, principal, baseUrl }, { signInCodes }) => {
-        const { code, expiresAtMs } = signInCodes.issue({ ...body, tenant: principal.tenant });
+        const { code, expiresAtMs } = await signInCodes.issue({ ...body, tenant: principal.tenant });
         return { json: { url: signInUrl(baseUrl, code), expiresMs: expiresAtMs } };
       },
     }),

@@ -51,6 +51,8 @@ const SPECIAL: { readonly [Name in PortName]?: (bound: BoundPorts[Name], observe
       close: () => observed.close(),
     };
   },
+  // Every request asks these two of memory.
+  tokenIssuer: (issuer, observe) => observe(issuer, { unmeasured: ['isRevoked', 'publicKeys'] }),
   identityVerifiers: (verifiers, observe) => verifiers.map((each) => observe(each)),
   notifiers: (notifiers, observe) => notifiers.map((each) => observe(each)),
 };

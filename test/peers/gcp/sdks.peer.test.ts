@@ -31,7 +31,7 @@ it('a platform on Google loads the SDK of Google that it uses, and none of anoth
     'provider: gcp',
     `objectStore: { bucket: ${BUCKET}, emulatorEndpoint: '${gcs.endpoint}' }`,
     ...['eventStream', 'secretStore', 'timeSeriesStore', 'checkpointStore', 'machineRegistry', 'deviceRegistry']
-      .concat(['ruleStore', 'alarmJournal', 'auditTrail', 'modelRegistry'])
+      .concat(['ruleStore', 'alarmJournal', 'auditTrail', 'modelRegistry', 'tokenIssuer'])
       .map((port) => `${port}: embedded`),
   ];
   writeFileSync(portsFile, site.join('\n'));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { until } from '#core/contracts/until.ts';
 import type { TenantId } from '#core/domain/ids.ts';
+import type { CreatedToken, Session, SignInLink, TokenView } from '#services/api-gateway/schemas/access.ts';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
 import { openRuntime } from '#services/shared/composition.ts';
@@ -213,14 +214,39 @@ describe('services that share no folder', () => {
     expect(await alarms(0)).toMatchObject([{ id: alarm!.id, state: 'acknowledged' }]);
   });
 
-  step('know at one gateway a token that was made at the other', async () => {
+  step('take at one gateway a token that was made at the other, and refuse it once it was revoked there', async () => {
     const asked = { name: 'historian', roles: ['viewer'], lifetimeDays: 1 };
     const made = await call(0, 'POST', '/v1/tokens', asked);
     expect([made.status, made.text]).toEqual([201, expect.stringContaining('"token"')]);
-    for (const at of [0, 1])
-      expect(
-        (await call(at, 'GET', '/v1/machines', undefined, (made.body as { readonly token: string }).token)).status,
-      ).toBe(200);
+    const { id, token: issued }: CreatedToken = made.body;
+    const statuses = () =>
+      Promise.all([0, 1].map(async (at) => (await call(at, 'GET', '/v1/machines', undefined, issued)).status));
+    expect(await statuses()).toEqual([200, 200]);
+    expect((await call(0, 'DELETE', `/v1/tokens/${id}`)).status).toBe(204);
+    await eventually('the token is refused at both', async () => (await statuses()).every((status) => status === 401));
+    const { items }: { readonly items: readonly TokenView[] } = (await call(1, 'GET', '/v1/tokens')).body;
+    expect(items).toContainEqual(expect.objectContaining({ id, name: 'historian', revoked: true }));
+  });
+
+  step('let in by a sign-in link at any gateway, once, and out at all', async () => {
+    const { url }: SignInLink = (await call(0, 'POST', '/v1/sign-in-links', { subject: 'maria', roles: ['viewer'] }))
+      .body;
+    const code = new URL(url).searchParams.get('code');
+    const session = (at: number, method: string, headers: Readonly<Record<string, string>>, body?: object) =>
+      fetch(new URL('/v1/session', gatewayUrl(at)), {
+        ...{ method, signal: AbortSignal.timeout(30_000) },
+        headers: { 'content-type': 'application/json', ...headers },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+    const begun = await session(1, 'POST', {}, { code });
+    expect(begun.status).toBe(201);
+    for (const at of [0, 1]) expect((await session(at, 'POST', {}, { code })).status).toBe(401);
+    const { csrfToken } = (await begun.json()) as Session;
+    const signedIn = { cookie: begun.headers.get('set-cookie')!.split(';', 1)[0]!, 'x-csrf-token': csrfToken };
+    const statuses = () => Promise.all([0, 1].map(async (at) => (await session(at, 'GET', signedIn)).status));
+    expect(await statuses()).toEqual([200, 200]);
+    expect((await session(0, 'DELETE', signedIn)).status).toBe(200);
+    await eventually('the session is over at both', async () => (await statuses()).every((status) => status === 401));
   });
 
   it.each(['ingestion-service', 'timeseries-service', 'alert-engine', 'api-gateway'] as const)(

@@ -7,7 +7,7 @@ import { startVerify, verifySite } from '../verify-site.ts';
 const TIMEOUT_MS = 300_000;
 const PORTS = [
   ...['checkpointStore', 'ruleStore', 'alarmJournal', 'auditTrail', 'deviceRegistry', 'machineRegistry'],
-  ...['modelRegistry', 'timeSeriesStore'],
+  ...['modelRegistry', 'timeSeriesStore', 'tokenIssuer'],
 ];
 
 let postgres: Postgres;

@@ -6,7 +6,11 @@ import type { TokenIssuer } from '#core/ports/token-issuer.ts';
 /** An issuer whose public keys this process knows. */
 export interface PublishedIssuer {
   readonly issuer: string;
+  /** Whom its tokens are for. */
+  readonly audience: string;
   publicKeys(): JSONWebKeySet;
+  /** Whether it takes back the token of that id, as far as this process knows. */
+  isRevoked(tokenId: string): boolean;
 }
 
 export function isPublished(issuer: TokenIssuer): issuer is TokenIssuer & PublishedIssuer {

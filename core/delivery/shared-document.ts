@@ -1,23 +1,30 @@
-import type { Clock } from '../../clock.ts';
-import { isPortError, type CallOptions } from '../../errors.ts';
-import type { CheckpointStore } from '../../ports/checkpoint-store.ts';
+import type { Clock } from '../clock.ts';
+import { isPortError, type CallOptions } from '../errors.ts';
+import type { CheckpointStore } from '../ports/checkpoint-store.ts';
 
 /** A document that meets others' saves is changed again, at most so often. */
 const ATTEMPTS = 20;
 
-/** A small JSON document that several processes change, by compare-and-set. */
+/** A small JSON document that several processes change, by compare-and-set. `parse` checks what was found. */
 export class SharedDocument<Content> {
   readonly #checkpoints: Pick<CheckpointStore, 'load' | 'save'>;
   readonly #name: string;
   readonly #clock: Clock;
+  readonly #parse: (text: string) => Content;
   #known:
     { readonly content: Content | undefined; readonly version: number; readonly atMonotonicMs: number } | undefined;
   #changing: Promise<unknown> = Promise.resolve();
 
-  constructor(checkpoints: Pick<CheckpointStore, 'load' | 'save'>, name: string, clock: Clock) {
+  constructor(
+    checkpoints: Pick<CheckpointStore, 'load' | 'save'>,
+    name: string,
+    clock: Clock,
+    parse = (text: string): Content => JSON.parse(text) as Content,
+  ) {
     this.#checkpoints = checkpoints;
     this.#name = name;
     this.#clock = clock;
+    this.#parse = parse;
   }
 
   /** The document as it was no longer ago than that; undefined where there is none. */
@@ -53,7 +60,7 @@ export class SharedDocument<Content> {
 
   async #load(options?: CallOptions): Promise<Content | undefined> {
     const found = await this.#checkpoints.load(this.#name, options);
-    const content = found && (JSON.parse(new TextDecoder().decode(found.state)) as Content);
+    const content = found && this.#parse(new TextDecoder().decode(found.state));
     this.#remember(content, found?.version ?? 0);
     return content;
   }

@@ -1,0 +1,7 @@
+import { z } from 'zod';
+import { tokenIssuerShape } from '#adapters/token-issuer-config.ts';
+import { postgresConnectionShape } from '../connection-config.ts';
+
+export const postgresTokenIssuerConfigSchema = z.strictObject({ ...postgresConnectionShape, ...tokenIssuerShape });
+
+export type PostgresTokenIssuerConfig = z.infer<typeof postgresTokenIssuerConfigSchema>;

@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { issuerIdentity } from '#adapters/issuer-harness.ts';
+import { RememberedSecrets } from '#core/contracts/remembered-secrets.ts';
+import { tokenIssuerContract } from '#core/contracts/token-issuer.contract.ts';
+import { until } from '#core/contracts/until.ts';
+import { systemClock } from '#core/clock.ts';
+import type { TenantId } from '#core/domain/ids.ts';
+import { Postgres } from '#test/peers/postgres.ts';
+import { describeContract } from '#test/support/describe-contract.ts';
+import { connectionOf } from '../connection-config.ts';
+import { postgresTokenIssuerHarness } from '../contract-harnesses.ts';
+import { PostgresServer } from '../postgres-server.ts';
+import { postgresTokenIssuerConfigSchema, type PostgresTokenIssuerConfig } from './config.ts';
+import { PostgresTokenIssuer } from './postgres-token-issuer.ts';
+
+const TENANT = 'north' as TenantId;
+const REQUEST = { tenant: TENANT, subject: 'historian', roles: ['viewer'], lifetimeMs: 3_600_000 } as const;
+/** Longer than a test: what comes in time came by a notice. */
+const NEVER_MS = 600_000;
+
+let postgres: Postgres;
+beforeAll(async () => {
+  postgres = await Postgres.start();
+}, 300_000);
+afterAll(() => postgres[Symbol.asyncDispose]());
+
+const freshConfig = (more: object = {}) =>
+  postgresTokenIssuerConfigSchema.parse({ ...postgres.freshConnection(), ...more });
+
+describeContract(tokenIssuerContract, 'PostgreSQL', () => postgresTokenIssuerHarness(freshConfig()));
+
+async function withoutNotice(settings: PostgresTokenIssuerConfig, statement: string): Promise<void> {
+  const server = await PostgresServer.use(connectionOf(settings));
+  await server.pool.query(statement);
+  await server.release();
+}
+
+describe('the issuer of several copies of the API', () => {
+  it('is one, with the same keys, when they start together', async () => {
+    const config = freshConfig();
+    const secrets = new RememberedSecrets();
+    const open = () => PostgresTokenIssuer.open(config, { secrets, clock: systemClock });
+    const opened = await Promise.all(Array.from({ length: 8 }, open));
+    const [first, ...others] = opened.map((each) => [each.issuer, each.publicKeys()]);
+    for (const other of others) expect(other).toEqual(first);
+    for (const each of opened) await each.close();
+  });
+
+  it.each([
+    { by: 'a notice', config: { revokedPollMs: NEVER_MS } },
+    { by: 'its own looking, where no notice came', config: { revokedPollMs: 100 } },
+  ])('has a token refused at another copy by $by', async ({ by, config }) => {
+    const settings = freshConfig(config);
+    await using identity = await issuerIdentity((parts) => PostgresTokenIssuer.open(settings, parts));
+    const other = await identity.another();
+    const { token, record } = await identity.issuer.issue(REQUEST);
+    await other.verifier.verify(token);
+    if (by === 'a notice') await identity.issuer.revoke(TENANT, record.id);
+    else await withoutNotice(settings, `update issued_token set revoked = 1 where id = '${record.id}'`);
+    await until(() => other.issuer.isRevoked(record.id));
+    await expect(other.verifier.verify(token)).rejects.toMatchObject({ code: 'permission_denied' });
+  });
+
+  it('publishes at each copy the key that one of them made, before that signs with it', async () => {
+    const settings = freshConfig({ publishLeadMs: 60_000, revokedPollMs: NEVER_MS });
+    await using identity = await issuerIdentity((parts) => PostgresTokenIssuer.open(settings, parts));
+    const other = await identity.open();
+    await other.rotateKeys();
+    await until(() => identity.issuer.publicKeys().keys.length === 2);
+    expect(identity.issuer.publicKeys()).toEqual(other.publicKeys());
+  });
+});
