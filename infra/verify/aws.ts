@@ -2,7 +2,7 @@
  * Applies the stacks of a dev site at AWS to moto with Terraform and the provider that the bindings are of, plans them again, changes a value of the
  * environment, reads the adapters' settings from their outputs and runs contracts of adapters by these, and destroys all.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FAMILIES, PROVIDERS } from '../../adapters/providers.ts';
@@ -15,6 +15,7 @@ import { STACK_NAMES } from '../synthesize.ts';
 import { DRIFT, NOT_APPLIED, VERIFIED } from './exceptions.ts';
 import { startMoto } from './moto.ts';
 import { changesOf, unexplained } from './plan.ts';
+import { startProvider } from './provider.ts';
 import { leaveOut, replaceStack, stackFolder, writeStacks } from './site.ts';
 import { Steps } from './steps.ts';
 import { providerMirror, Terraform, terraformVersion } from './terraform.ts';
@@ -26,13 +27,19 @@ const APPLIED = 'akron.dev';
 const MORE_DAYS = 1;
 
 type StackName = (typeof STACK_NAMES)[number];
+type Stacks = Readonly<Record<StackName, Terraform>>;
+
+interface Site {
+  readonly stacks: Stacks;
+  /** Where its stacks are written. */
+  readonly out: string;
+  readonly endpoint: string;
+}
 
 const steps = new Steps();
 const folder = mkdtempSync(join(tmpdir(), 'tribo-verify-aws-'));
-const plugins = process.env['TF_PLUGIN_CACHE_DIR'] ?? join(folder, 'plugins');
-mkdirSync(plugins, { recursive: true });
-// Terraform writes its state beside the stacks, whatever bucket is named here.
-delete process.env['TRIBO_STATE_BUCKET'];
+// Terraform writes its state beside the stacks, whatever bucket is named here, and nothing of this machine's own configuration of Terraform and AWS counts.
+for (const name of Object.keys(process.env)) if (/^(TF_|AWS_|TRIBO_STATE_BUCKET$)/.test(name)) delete process.env[name];
 try {
   await verify();
 } finally {
@@ -42,34 +49,57 @@ process.exitCode = steps.end() ? 0 : 1;
 
 async function verify(): Promise<void> {
   const environment = loadEnvironment(join(ENVIRONMENTS, `${APPLIED}.yaml`)).environment;
-  let mirror: string | undefined;
-  const found = await steps.run('Terraform and the provider of AWS', async () => {
-    mirror = providerMirror(process.env);
-    return `${await terraformVersion(process.env)}, the provider from ${mirror === undefined ? 'its registry' : 'a mirror'}`;
-  });
-  if (!found) return;
-  const { endpoint, server } = await startMoto();
-  await using _ = server;
   const out = join(folder, 'out');
   writeStacks(out, environment, STACK_NAMES);
-  const env = terraformEnv(environment, endpoint);
-  const stackOf = (stack: StackName): Terraform => new Terraform(stackFolder(out, environment, stack), env, mirror);
+  const folderOf = (stack: StackName): string => stackFolder(out, environment, stack);
+  const settings = terraformSettings(environment);
+  const found = await steps.run('Terraform and the provider of AWS', async () => {
+    const version = await terraformVersion(process.env);
+    const mirror = providerMirror(process.env);
+    await new Terraform(folderOf('foundation'), { ...process.env, ...settings }).init(mirror);
+    return `${version}, the provider from ${mirror === undefined ? 'its registry' : 'a mirror'}`;
+  });
+  if (!found) return;
+  const { endpoint, server: moto } = await startMoto();
+  await using _moto = moto;
+  const attached = await startProvider(folderOf('foundation'), {
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_EC2_METADATA_DISABLED: 'true',
+  });
+  await using _provider = attached.server;
+  const env = { ...process.env, ...settings, ...attached.found };
+  const stacks = Object.fromEntries(
+    STACK_NAMES.map((stack) => [stack, new Terraform(folderOf(stack), env)]),
+  ) as unknown as Stacks;
+  const valid = await steps.run(`${STACK_NAMES.join(', ')} are valid`, async () => {
+    await Promise.all(STACK_NAMES.map((stack) => initialiseAndValidate(stacks[stack])));
+    return undefined;
+  });
+  if (valid) await applyAll(environment, { stacks, out, endpoint });
+}
 
+async function initialiseAndValidate(stack: Terraform): Promise<void> {
+  await stack.init();
+  await stack.validate();
+}
+
+/** What is planned again is so beside the next stack's application, most of which is waiting. */
+async function applyAll(environment: Environment, { stacks, out, endpoint }: Site): Promise<void> {
   const applied: StackName[] = [];
+  const beside: Promise<void>[] = [];
   for (const stack of STACK_NAMES) {
     // Held from here on: what fails half-way is destroyed too.
     applied.unshift(stack);
-    if (!(await apply(stack, stackOf(stack), stackFolder(out, environment, stack)))) break;
-    await planAgain(stack, stackOf(stack));
+    if (!(await apply(stack, stacks[stack], stackFolder(out, environment, stack)))) break;
+    const again = planAgain(stack, stacks[stack]);
+    beside.push(stack === 'data' ? again.then(() => changeValue(environment, out, stacks.data)) : again);
+    if (stack === 'platform') await readPorts(stacks.platform, endpoint);
   }
-  if (applied.length === STACK_NAMES.length) {
-    await changeValue(environment, out, stackOf('data'));
-    await readPorts(stackOf('platform'), endpoint);
-  }
+  await Promise.all(beside);
   for (const stack of applied)
     await steps.run(`${stack} is destroyed`, async () => {
-      await stackOf(stack).destroy();
-      const left = await stackOf(stack).held();
+      await stacks[stack].destroy();
+      const left = await stacks[stack].held();
       if (left.length > 0) throw new Error(`these are left: ${left.join(', ')}`);
       return undefined;
     });
@@ -78,10 +108,9 @@ async function verify(): Promise<void> {
 /** True once it is there: what stands on it can be applied. */
 async function apply(stack: StackName, terraform: Terraform, at: string): Promise<boolean> {
   const without = Object.entries(NOT_APPLIED[stack]);
-  const planned = await steps.run(`${stack} is valid, and planned whole`, async () => {
-    await terraform.init();
-    await terraform.validate();
-    const changes = changesOf(await terraform.plan());
+  const planned = await steps.run(`${stack} is planned whole`, async () => {
+    await terraform.plan();
+    const changes = changesOf(await terraform.planned());
     const others = changes.filter(({ actions }) => actions.join() !== 'create');
     if (others.length > 0)
       throw new Error(`it would not only create: ${others.map((each) => each.address).join(', ')}`);
@@ -109,7 +138,8 @@ async function planAgain(stack: StackName, terraform: Terraform): Promise<void> 
   const drift = DRIFT[stack];
   await steps.run(`${stack}, planned again, changes nothing`, async () => {
     const used = new Set<string>();
-    const changed = unexplained(changesOf(await terraform.plan()), drift, used);
+    await terraform.plan();
+    const changed = unexplained(changesOf(await terraform.planned()), drift, used);
     const unused = Object.keys(drift).filter((exception) => !used.has(exception));
     if (changed.length > 0) throw new Error(changed.join('\n'));
     if (unused.length > 0) throw new Error(`take these exceptions away, which nothing needs: ${unused.join(', ')}`);
@@ -130,7 +160,8 @@ async function changeValue(environment: Environment, out: string, data: Terrafor
     const at = stackFolder(out, environment, 'data');
     replaceStack(at, stackFolder(beside, other, 'data'));
     leaveOut(at, Object.keys(NOT_APPLIED.data));
-    const changes = changesOf(await data.plan()).filter(
+    await data.plan();
+    const changes = changesOf(await data.planned()).filter(
       (change) => unexplained([change], DRIFT.data, new Set()).length > 0,
     );
     const told = changes.map(({ address, attributes }) => `${address}: ${attributes.join(', ')}`);
@@ -173,19 +204,13 @@ interface Ports {
   readonly secretStore: object;
 }
 
-/** Nothing of this machine's own configuration of Terraform and AWS. */
-function terraformEnv(environment: Environment, endpoint: string): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !/^(TF_|AWS_)/.test(name));
+/** What Terraform is told beside the stacks. */
+function terraformSettings(environment: Environment): Readonly<Record<string, string>> {
   const digest = `sha256:${'0'.repeat(64)}`;
   const images = demandOf(environment).services.map(({ service }) => [service, digest] as const);
   return {
-    ...Object.fromEntries(own),
-    AWS_ENDPOINT_URL: endpoint,
-    AWS_EC2_METADATA_DISABLED: 'true',
     CHECKPOINT_DISABLE: '1',
     TF_IN_AUTOMATION: '1',
-    // Where there is no mirror it is fetched for one stack and used for all.
-    TF_PLUGIN_CACHE_DIR: plugins,
     TF_VAR_github_repository: 'example/tribo',
     TF_VAR_sensor_data_processor_bundle: BUNDLE,
     TF_VAR_image_digests: JSON.stringify(Object.fromEntries(images)),

@@ -14,10 +14,7 @@ export const NOT_APPLIED: Readonly<Record<StackName, Readonly<Record<string, str
     aws_backup_selection: 'moto has no selections of backups',
     aws_s3_bucket_metric: 'moto has no metrics of buckets',
   },
-  platform: {
-    aws_cloudwatch_composite_alarm: 'moto has no alarms of alarms',
-    aws_cloudwatch_dashboard: 'it shows the alarms of alarms that moto has not',
-  },
+  platform: {},
 };
 
 /** What a second plan would change though nothing was changed, because of what moto answers. One that is not needed any more fails. */

@@ -1,6 +1,7 @@
 """
 Moto's server with what the stacks need and moto lacks: tags of IoT Core, of budgets and of what is scaled, tags that a stream, vault or plan is made with,
-one address of IoT Core instead of another at each call, and logs of a bucket whose target lets the service of S3 in by one statement among others.
+one address of IoT Core instead of another at each call, logs of a bucket whose target lets the service of S3 in by one statement among others, alarms of
+alarms, and the authority that a database's certificate has when none is named: at another one the provider changes it, and waits for that.
 One request at a time, as moto's state is not made for several threads.
 """
 
@@ -13,11 +14,13 @@ from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.backup.responses import BackupResponse
 from moto.backup.urls import url_paths as backup_urls
 from moto.budgets.responses import BudgetsResponse
+from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 from moto.iot.models import FakeEndpoint, IoTBackend
 from moto.iot.responses import IoTResponse
 from moto.kinesis.responses import KinesisResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.rds.models import RDSBackend
 from moto.s3.models import LOGGING_SERVICE_PRINCIPAL, FakeBucket
 from werkzeug.serving import run_simple
 
@@ -203,5 +206,21 @@ def may_log(target_bucket, target_prefix):
 
 
 FakeBucket._log_permissions_enabled_policy = staticmethod(may_log)
+
+
+# Alarms of alarms: moto keeps one as it keeps any other, with its rule, and lists it as what it is.
+CloudWatchResponse.put_composite_alarm = CloudWatchResponse.put_metric_alarm
+
+
+# Databases.
+make_database = RDSBackend.create_db_instance
+
+
+def create_db_instance(self, db_kwargs):
+    db_kwargs.setdefault("ca_certificate_identifier", "rds-ca-rsa2048-g1")
+    return make_database(self, db_kwargs)
+
+
+RDSBackend.create_db_instance = create_db_instance
 
 run_simple("127.0.0.1", int(sys.argv[1]), DomainDispatcherApplication(create_backend_app), threaded=False)

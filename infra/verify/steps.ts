@@ -1,4 +1,4 @@
-/** Runs what is proven one after another: a line each, with its minutes, and at the end how many passed. */
+/** Runs what is proven: a line each, with its seconds, and at the end how many passed. */
 export class Steps {
   #passed = 0;
   #failed = 0;
@@ -6,15 +6,15 @@ export class Steps {
   /** True where it passed. What it returns is said beside it; what it throws is told and counted, and the next may go on. */
   async run(name: string, prove: () => Promise<string | undefined>): Promise<boolean> {
     const began = performance.now();
-    const minutes = (): string => `${((performance.now() - began) / 60_000).toFixed(1)} min`;
+    const took = (): string => `${((performance.now() - began) / 1000).toFixed(0)} s`;
     try {
       const says = await prove();
       this.#passed += 1;
-      console.log(`ok   ${name}${says === undefined ? '' : `: ${says}`} (${minutes()})`);
+      console.log(`ok   ${name}${says === undefined ? '' : `: ${says}`} (${took()})`);
       return true;
     } catch (error) {
       this.#failed += 1;
-      console.log(`FAIL ${name} (${minutes()})\n${error instanceof Error ? error.message : String(error)}`);
+      console.log(`FAIL ${name} (${took()})\n${error instanceof Error ? error.message : String(error)}`);
       return false;
     }
   }

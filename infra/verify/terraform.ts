@@ -4,7 +4,8 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 
-const PROVIDER = 'registry.terraform.io/hashicorp/aws/5.100.0';
+/** Whose bindings the stacks are made of, where a folder of providers has it. */
+export const PROVIDER = 'registry.terraform.io/hashicorp/aws/5.100.0';
 /** Ephemeral values and write-only attributes. */
 const OLDEST = [1, 11] as const;
 const LARGEST_OUTPUT_BYTES = 256 * 1024 * 1024;
@@ -20,25 +21,28 @@ const execute = promisify(execFile);
 export class Terraform {
   readonly #folder: string;
   readonly #env: NodeJS.ProcessEnv;
-  readonly #mirror: string | undefined;
 
-  constructor(folder: string, env: NodeJS.ProcessEnv, mirror: string | undefined) {
+  constructor(folder: string, env: NodeJS.ProcessEnv) {
     this.#folder = folder;
     this.#env = env;
-    this.#mirror = mirror;
   }
 
-  async init(): Promise<void> {
-    await this.#run('init', [...NO_QUESTION, ...(this.#mirror === undefined ? [] : [`-plugin-dir=${this.#mirror}`])]);
+  /** Its provider is the one that its environment names, else it comes from the mirror, else from its registry. */
+  async init(mirror?: string): Promise<void> {
+    await this.#run('init', [...NO_QUESTION, ...(mirror === undefined ? [] : [`-plugin-dir=${mirror}`])]);
   }
 
   async validate(): Promise<void> {
     await this.#run('validate', ['-no-color']);
   }
 
-  /** The plan as JSON; it is kept, to be applied. */
-  async plan(): Promise<unknown> {
+  /** It is kept, to be shown and applied. */
+  async plan(): Promise<void> {
     await this.#run('plan', [...NO_QUESTION, ...AT_ONCE, '-out=plan']);
+  }
+
+  /** The plan that was made last, as JSON. */
+  async planned(): Promise<unknown> {
     return JSON.parse(await this.#run('show', ['-json', 'plan']));
   }
 
@@ -47,8 +51,9 @@ export class Terraform {
     await this.#run('apply', [...NO_QUESTION, ...AT_ONCE, 'plan']);
   }
 
+  /** What is there was read for the plan before: it is not read once more. */
   async destroy(): Promise<void> {
-    await this.#run('destroy', [...NO_QUESTION, ...AT_ONCE, '-auto-approve']);
+    await this.#run('destroy', [...NO_QUESTION, ...AT_ONCE, '-refresh=false', '-auto-approve']);
   }
 
   /** What is in its state, by address. */

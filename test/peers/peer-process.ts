@@ -11,8 +11,8 @@ export interface PeerStart {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
   readonly env?: Readonly<Record<string, string>>;
-  /** True once the peer answers a use of it. */
-  readonly isReady: () => Promise<boolean>;
+  /** True once the peer answers a use of it; where that takes what it printed, `printed` is the end of it. */
+  readonly isReady: (printed: string) => Promise<boolean>;
 }
 
 /** A server that tests run against, as a process of its own on a loopback port; it ends with the test at the latest. */
@@ -26,7 +26,7 @@ export class PeerProcess implements AsyncDisposable {
     const started = new PeerProcess(peer);
     try {
       await until(
-        async () => started.#hasEnded() || (await peer.isReady().catch(() => false)),
+        async () => started.#hasEnded() || (await peer.isReady(started.printed).catch(() => false)),
         `${peer.name} answers`,
         READY_WITHIN_MS,
       );
@@ -44,6 +44,11 @@ export class PeerProcess implements AsyncDisposable {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.#log = (this.#log + text).slice(-LOG_CHARACTERS)));
     this.#child.on('error', (error) => (this.#log += String(error)));
     process.on('exit', this.#killAtExit);
+  }
+
+  /** The end of what it printed. */
+  get printed(): string {
+    return this.#log;
   }
 
   get pid(): number {
