@@ -39,7 +39,8 @@ interface Site {
 const steps = new Steps();
 const folder = mkdtempSync(join(tmpdir(), 'tribo-verify-aws-'));
 // Terraform writes its state beside the stacks, whatever bucket is named here, and nothing of this machine's own configuration of Terraform and AWS counts.
-for (const name of Object.keys(process.env)) if (/^(TF_|AWS_|TRIBO_STATE_BUCKET$)/.test(name)) delete process.env[name];
+for (const name of Object.keys(process.env))
+  if (/^(TF_|AWS_|TRIBO_STATE_BUCKET$)/.test(name)) Reflect.deleteProperty(process.env, name);
 try {
   await verify();
 } finally {
