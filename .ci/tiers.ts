@@ -97,8 +97,6 @@ const tiers: readonly Tier[] = [
     whole: true,
   },
   { name: 'policy of the stacks', command: ['npm', 'run', '--silent', 'policy'], budgetMinutes: 5, cloud: true },
-  // Of the peers this is the one that Terraform asks, which has to be on the PATH.
-  { name: 'stacks of AWS at moto', command: ['npm', 'run', '--silent', 'verify:aws'], budgetMinutes: 9, cloud: true },
   {
     name: 'peers',
     command: ['npm', 'run', '--silent', 'test:peers', '--'],
