@@ -21,6 +21,7 @@ import { smtpNotifierConfigSchema } from './smtp-notifier/config.ts';
 import { SmtpNotifier } from './smtp-notifier/smtp-notifier.ts';
 import { webhookNotifierConfigSchema } from './webhook-notifier/config.ts';
 import { WebhookNotifier } from './webhook-notifier/webhook-notifier.ts';
+import { TOKENS_FILE } from './local-token-issuer/listed-tokens.ts';
 import { LocalTokenIssuer } from './local-token-issuer/local-token-issuer.ts';
 import { onnxModelInferenceConfigSchema } from './onnx-model-inference/config.ts';
 import { OnnxModelInference } from './onnx-model-inference/onnx-model-inference.ts';
@@ -140,10 +141,10 @@ export function embeddedModule(settings: EmbeddedSettings): ProviderModule {
     ]);
     provide('tokenIssuer', async (get) =>
       closing(
-        await LocalTokenIssuer.open(
-          localTokenIssuerConfigSchema.parse({ databasePath: join(dataDir, 'identity.db') }),
-          { secrets: await get('secretStore'), clock },
-        ),
+        await LocalTokenIssuer.open(localTokenIssuerConfigSchema.parse({ databasePath: join(dataDir, TOKENS_FILE) }), {
+          secrets: await get('secretStore'),
+          clock,
+        }),
       ),
     );
     provide('identityVerifiers', async (get) => {

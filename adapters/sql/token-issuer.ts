@@ -11,6 +11,7 @@ import { PortError, type CallOptions } from '#core/errors.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
 import type { TokenIssuer, TokenRecord, TokenRequest } from '#core/ports/token-issuer.ts';
 import { abortable } from './abortable.ts';
+import { chunks } from './chunks.ts';
 import type { Migration } from './migrate.ts';
 import { KeyRing, privateKeyOf, SIGNING_ALGORITHM, type StoredKey } from './signing-keys.ts';
 import type { SqlDatabase } from './sql-database.ts';
@@ -20,6 +21,7 @@ const ISSUER_SECRET = 'local-identity.issuer';
 /** Unexpired tokens of a tenant, revoked ones included. */
 const MAX_TOKENS = 10_000;
 const KEYS_LOCK = 'keys';
+const TAKING_OVER_LOCK = 'taking over';
 /** A verifier takes a token for so long after its end, at the most (`clockToleranceMs`): until then a revoked one is known. */
 const TOLERATED_MS = 300_000;
 /** A change that could not be read is tried again so often until it was. */
@@ -36,6 +38,9 @@ export interface TokenSchema {
     revoked: number;
   };
 }
+
+/** A token as it is listed. */
+export type ListedToken = TokenSchema['issued_token'];
 
 const migrations: readonly Migration[] = [
   {
@@ -150,6 +155,23 @@ export class SqlTokenIssuer implements TokenIssuer, PublishedIssuer, AsyncDispos
       });
       this.#revoked.set(id, expiresAtMs);
     });
+  }
+
+  /** Adds tokens of this issuer that were listed elsewhere before; what is here already stays as it is. */
+  async takeOver(tokens: readonly ListedToken[]): Promise<void> {
+    const overMs = this.#clock.nowMs() - TOLERATED_MS;
+    const unexpired = tokens.filter(({ expires_at_ms: expiresAtMs }) => expiresAtMs > overMs);
+    if (unexpired.length === 0) return;
+    await this.#database.write(TAKING_OVER_LOCK, async (db) => {
+      for (const chunk of chunks(unexpired)) {
+        await db
+          .insertInto('issued_token')
+          .values([...chunk])
+          .onConflict((conflict) => conflict.column('id').doNothing())
+          .execute();
+      }
+    });
+    await this.#readRevoked();
   }
 
   /** Whether a token of this issuer was revoked, as far as this process knows: at once for its own, soon for those of others. */

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { takeOverTokens } from '#adapters/embedded/local-token-issuer/listed-tokens.ts';
 import { isPublished, issuerDocument } from '#adapters/issuer-server.ts';
 import { issuersProblem, signInIssuersOf, verifierOf } from '#adapters/oidc/issuer-verifiers.ts';
 import type { TenantId } from '#core/domain/ids.ts';
@@ -54,8 +55,9 @@ export async function wireApiGateway(
   checks: Readonly<Record<string, ReadinessCheck>>,
   attention: Readonly<Record<string, ReadinessCheck>> = {},
 ): Promise<ApiGateway> {
-  const { port, store, logger, metrics, tracing, describeConnection } = runtime;
+  const { configuration, elsewhere, port, store, logger, metrics, tracing, describeConnection } = runtime;
   const issuer = await port('tokenIssuer');
+  if (elsewhere['tokenIssuer'] !== undefined) await takeOverTokens(configuration.dataDir, issuer);
   const verifiers = await port('identityVerifiers');
   return startApiGateway(settingsOf(runtime, mqttPort), {
     clock: await port('clock'),

@@ -1,4 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { localTokenIssuerConfigSchema } from '#adapters/embedded/local-token-issuer/config.ts';
+import { takeOverTokens } from '#adapters/embedded/local-token-issuer/listed-tokens.ts';
+import { LocalTokenIssuer } from '#adapters/embedded/local-token-issuer/local-token-issuer.ts';
 import { issuerIdentity } from '#adapters/issuer-harness.ts';
 import { RememberedSecrets } from '#core/contracts/remembered-secrets.ts';
 import { tokenIssuerContract } from '#core/contracts/token-issuer.contract.ts';
@@ -59,6 +65,24 @@ describe('the issuer of several copies of the API', () => {
     else await withoutNotice(settings, `update issued_token set revoked = 1 where id = '${record.id}'`);
     await until(() => other.issuer.isRevoked(record.id));
     await expect(other.verifier.verify(token)).rejects.toMatchObject({ code: 'permission_denied' });
+  });
+
+  it('takes over what a data folder listed before, at all copies, and changes nothing a second time', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tribo-tokens-'));
+    const before = localTokenIssuerConfigSchema.parse({ databasePath: join(folder, 'identity.db') });
+    await using embedded = await issuerIdentity((parts) => LocalTokenIssuer.open(before, parts));
+    const [kept, revoked] = [await embedded.issuer.issue(REQUEST), await embedded.issuer.issue(REQUEST)];
+    await embedded.issuer.revoke(TENANT, revoked.record.id);
+    const config = freshConfig();
+    await using identity = await issuerIdentity((parts) => PostgresTokenIssuer.open(config, parts));
+    const other = await identity.open();
+    await takeOverTokens(folder, identity.issuer);
+    await until(() => other.isRevoked(revoked.record.id));
+    expect([identity.issuer.isRevoked(revoked.record.id), other.isRevoked(kept.record.id)]).toEqual([true, false]);
+    await other.revoke(TENANT, kept.record.id);
+    await takeOverTokens(folder, identity.issuer);
+    expect((await other.listTokens(TENANT)).map((each) => each.revoked)).toEqual([true, true]);
+    rmSync(folder, { recursive: true });
   });
 
   it('publishes at each copy the key that one of them made, before that signs with it', async () => {
