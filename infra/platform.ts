@@ -47,7 +47,7 @@ export interface PlatformParts {
   readonly identityVerifiers: IConstruct;
   /** Where alarms of machines go. */
   readonly notifiers: IConstruct;
-  /** Each with an identity of its own that may do what its adapters do, and nothing else. */
+  /** Each with an identity of its own that may do what its adapters do, and nothing else; or the cluster that they are to run in. */
   readonly services: IConstruct;
   /** Layer 7 and a firewall, before the API alone. */
   readonly ingress: IConstruct;
@@ -62,6 +62,13 @@ export interface PlatformParts {
   readonly modelServing?: IConstruct;
   /** Alerts on the error budgets of the service level objectives. */
   readonly serviceLevels?: IConstruct;
+}
+
+/** What runs in a cluster of the platform, where `switches.orchestrator` is Kubernetes: can be destroyed and made again without loss. */
+export interface ServicesParts {
+  readonly services: IConstruct;
+  /** From the platform's balancer, or what makes it, to the API. */
+  readonly ingress: IConstruct;
 }
 
 /** The sections of the site's ports file (docs/providers.md) that come from a stack: a cloud says by its own adapters' types what is in each. */
@@ -83,6 +90,8 @@ export interface SiteStacks {
   readonly foundation: FoundationParts;
   readonly data: DataParts;
   readonly platform: PlatformParts;
+  /** Undefined where the cloud's container service runs them. */
+  readonly services?: ServicesParts;
   /** As the services read it; values that are known after the deployment are tokens. */
   readonly ports: PortsSections;
 }
@@ -92,6 +101,6 @@ export interface CloudStacks {
   readonly cloud: Cloud;
   /** What an environment asks for and these stacks do not make yet: it is refused, not made without. */
   notYet(environment: Environment): readonly string[];
-  /** Adds the stacks `foundation`, `data` and `platform` to the app. */
+  /** Adds the stacks `foundation`, `data` and `platform` to the app, and `services` for a cluster. */
   build(app: App, site: Site): SiteStacks;
 }

@@ -21,6 +21,11 @@ export interface Site {
   readonly prices: Prices;
 }
 
+/** Whether its services run in the cloud's Kubernetes. */
+export function isKubernetes({ environment }: Pick<Site, 'environment'>): boolean {
+  return environment.switches.orchestrator === 'kubernetes';
+}
+
 /** The site at a cloud; undefined where the environment names no region of it. */
 export function siteAt(cloud: Cloud, environment: Environment, prices: Prices): Site | undefined {
   const region = regionsAt(environment, cloud).find((each) => each.cloud === cloud)?.name;

@@ -19,8 +19,11 @@ export const STACKS: Readonly<Partial<Record<Cloud, CloudStacks>>> = {
   gcp: gcpStacks,
 };
 
-/** By what may be destroyed (platform.ts). */
+/** Of each site: by what may be destroyed (platform.ts). */
 export const STACK_NAMES = ['foundation', 'data', 'platform'] as const;
+/** In the order in which they are applied; `services` where there is a cluster. */
+export const ALL_STACK_NAMES = [...STACK_NAMES, 'services'] as const;
+export type StackName = (typeof ALL_STACK_NAMES)[number];
 
 /** What stacks are made by, beside the environment. */
 export interface Grounds {
@@ -68,6 +71,7 @@ export interface Written {
   readonly environment: string;
   readonly cloud: Cloud;
   readonly folder: string;
+  readonly stacks: readonly StackName[];
 }
 
 /** Writes the stacks of every environment at every cloud to `<out>/<site>.<stage>/<cloud>`, and says why others are not written: a line each. */
@@ -94,7 +98,8 @@ export function synthesizeAll(out: string): {
         continue;
       }
       result.app.synth();
-      written.push({ environment, cloud, folder });
+      const stacks = ALL_STACK_NAMES.filter((name) => result.stacks[name] !== undefined);
+      written.push({ environment, cloud, folder, stacks });
     }
   return { written, refused };
 }

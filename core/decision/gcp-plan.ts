@@ -1,6 +1,6 @@
 import { bytesPerS, HOURS_A_MONTH, SECONDS_A_MONTH, type Demand, type ServiceSize } from './demand.ts';
 import type { Environment, Sizes } from './environment.ts';
-import { Bill, databaseText, nodesFor, objectsText, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
+import { Bill, databaseText, objectsText, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
 import type { PriceList } from './prices.ts';
 
 const GIB = 2 ** 30;
@@ -40,7 +40,7 @@ export function planGcp(environment: Environment, demand: Demand, prices: PriceL
   else addPubSub(bill, demand);
   addDatabase(bill, demand, environment);
   addObjects(bill, demand, environment);
-  addServices(bill, demand, environment, zones);
+  addServices(bill, demand, environment);
   addNetwork(bill, demand);
   bill.add('operations', 'Cloud Logging', Math.max(0, demand.logGb - FREE_LOG_GB), 'logsGb');
   bill.add('operations', 'secrets', SECRETS, 'secretMonth');
@@ -131,12 +131,14 @@ export function cloudRunSize(size: ServiceSize): ServiceSize {
   return { ...size, vcpu: Math.max(1, Math.ceil(size.vcpu)), memoryGb: Math.max(MIN_MEMORY_GIB, size.memoryGb) };
 }
 
-function addServices(bill: Bill<'gcp'>, { services }: Demand, { switches }: Environment, zones: number): void {
+function addServices(bill: Bill<'gcp'>, { services }: Demand, { switches }: Environment): void {
   if (switches.orchestrator === 'kubernetes') {
-    const nodes = nodesFor(services, zones);
-    bill.size('services', several(nodes, 'node'));
+    // Autopilot is paid by what pods ask for, whatever nodes they are on.
+    const pods = totalOf(services);
+    bill.size('services', `${pods.vcpu} vCPU, ${pods.memoryGb} GB`);
     bill.add('services', 'GKE control plane', HOURS_A_MONTH, 'clusterHour');
-    bill.add('services', `GKE: ${several(nodes, 'node')}`, nodes * HOURS_A_MONTH, 'nodeHour');
+    bill.add('services', `GKE Autopilot: ${pods.vcpu} vCPU`, pods.vcpu * HOURS_A_MONTH, 'podVcpuHour');
+    bill.add('services', `GKE Autopilot: ${pods.memoryGb} GiB`, pods.memoryGb * HOURS_A_MONTH, 'podMemoryGbHour');
     return;
   }
   const { vcpu, memoryGb } = totalOf(services.map(cloudRunSize));

@@ -1,3 +1,4 @@
+import { STOP_S } from '../copies.ts';
 import { isLinkedTo, PUBLIC_SERVICE } from '../service-ports.ts';
 import {
   API_PORT,
@@ -24,9 +25,6 @@ interface ContainerParts {
   /** Of the ports file: tasks start anew when it changes. */
   readonly portsDigest: string;
 }
-
-/** So long a service has to finish what it has in hand. */
-const STOP_S = 60;
 
 /** The container of a service, as ECS has it: not root, with one folder that it may write to, and a health check. */
 export function containerOf(site: Site, service: string, parts: ContainerParts) {

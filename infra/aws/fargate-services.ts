@@ -8,6 +8,7 @@ import { EcsTaskDefinition } from '@cdktf/provider-aws/lib/ecs-task-definition/i
 import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security-group-egress-rule/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
+import { BUSY_PERCENT, MOST_COPIES_TIMES } from '../copies.ts';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT } from '../service-settings.ts';
 import type { AwsStack } from './aws-stack.ts';
@@ -20,11 +21,6 @@ import type { AwsPorts } from './ports.ts';
 import { ServiceLinks } from './service-links.ts';
 import { StartRole } from './start-role.ts';
 import { TaskRoles } from './task-roles.ts';
-
-/** Of a vCPU: what core/decision/demand.ts counts copies by. */
-const BUSY_PERCENT = 60;
-/** What one that restarts is caught up with by, at most so many times the copies of the plan; and of one copy four (R112). */
-const MOST_COPIES_TIMES = 4;
 
 interface Parts {
   readonly foundation: FoundationStack;

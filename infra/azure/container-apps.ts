@@ -5,6 +5,7 @@ import { ContainerApp } from '@cdktf/provider-azurerm/lib/container-app/index.js
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { RoleDefinition } from '@cdktf/provider-azurerm/lib/role-definition/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
+import { BUSY_PERCENT, MOST_COPIES_TIMES, STOP_S } from '../copies.ts';
 import { imageDigests } from '../image-digests.ts';
 import { isLinkedTo, PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT, DATA_FOLDER, LINK_KEY, LINK_PORT, serviceSettings, startCommand } from '../service-settings.ts';
@@ -17,12 +18,6 @@ import type { AzurePorts } from './ports.ts';
 import { ServiceIdentities, type ServiceIdentity } from './service-identities.ts';
 import { tiersOf } from './tiers.ts';
 
-/** Of a vCPU: what core/decision/demand.ts counts copies by. */
-const BUSY_PERCENT = 60;
-/** What one that restarts is caught up with by, at most so many times the copies of the plan; and of one copy four (R112). */
-const MOST_COPIES_TIMES = 4;
-/** So long a service has to finish what it has in hand. */
-const STOP_S = 60;
 const PROFILE = 'Consumption';
 /** As the app knows what it fetches from the vault. */
 const PASSWORD = 'database-password';

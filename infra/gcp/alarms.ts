@@ -4,20 +4,20 @@ import {
   MonitoringUptimeCheckConfig,
   type MonitoringUptimeCheckConfigConfig,
 } from '@cdktf/provider-google/lib/monitoring-uptime-check-config/index.js';
-import { PUBLIC_SERVICE } from '../service-ports.ts';
+import type { ApiFront } from './api-front.ts';
 import { DEVICES_PORT } from './broker-start.ts';
 import type { DataStack } from './data-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
-import type { Ingress } from './ingress.ts';
 import type { MqttDeviceGateway } from './mqtt-device-gateway.ts';
-import { databaseName, serviceName } from './resource-names.ts';
+import { databaseName } from './resource-names.ts';
+import { useOf } from './use-of.ts';
 
 const MINUTE_S = 60;
 const DAY_S = 86_400;
 
 interface Parts {
   readonly data: DataStack;
-  readonly ingress: Ingress;
+  readonly ingress: ApiFront;
   readonly gateway: MqttDeviceGateway;
   /** Whom they call. */
   readonly channel: string;
@@ -58,17 +58,16 @@ export class Alarms extends Construct {
   }
 
   #service(service: string): void {
-    const of = resourceOf(this.#stack, service);
-    const watched = { aligner: 'ALIGN_PERCENTILE_95', reducer: 'REDUCE_MEAN', is: 'above', minutes: 15 } as const;
+    const watched = { reducer: 'REDUCE_MEAN', is: 'above', minutes: 15 } as const;
     this.#call(`${service}-cpu`, {
       ...watched,
-      filter: `${of} AND metric.type="run.googleapis.com/container/cpu/utilizations"`,
+      ...useOf(this.#stack, service, 'cpu'),
       threshold: 0.85,
       means: `${service} is at the end of its CPU with all copies that it may have`,
     });
     this.#call(`${service}-memory`, {
       ...watched,
-      filter: `${of} AND metric.type="run.googleapis.com/container/memory/utilizations"`,
+      ...useOf(this.#stack, service, 'memory'),
       threshold: 0.85,
       means: `${service} is about to be ended for want of memory`,
     });
@@ -125,9 +124,9 @@ export class Alarms extends Construct {
     });
   }
 
-  #api({ backendName }: Ingress): void {
+  #api({ ofMetrics }: ApiFront): void {
     const { environment } = this.#stack.site;
-    const of = `resource.type="https_lb_rule" AND resource.labels.backend_target_name="${backendName}" AND metric.type="loadbalancing.googleapis.com/https/request_count"`;
+    const of = `resource.type="https_lb_rule" AND ${ofMetrics} AND metric.type="loadbalancing.googleapis.com/https/request_count"`;
     const watched = { aligner: 'ALIGN_DELTA', reducer: 'REDUCE_SUM', is: 'above', minutes: 5 } as const;
     for (const [part, code, threshold, means] of [
       ['api-5xx', 500, 10, 'The API fails, or the balancer does not reach it'],
@@ -222,12 +221,4 @@ export class Alarms extends Construct {
       notificationChannels: [this.#channel],
     });
   }
-}
-
-/** A service as Cloud Monitoring names it. */
-export function resourceOf({ site: { names } }: GcpStack, service: string): string {
-  const name = serviceName(names, service);
-  return service === PUBLIC_SERVICE
-    ? `resource.type="cloud_run_revision" AND resource.labels.service_name="${name}"`
-    : `resource.type="cloud_run_worker_pool" AND resource.labels.worker_pool_name="${name}"`;
 }

@@ -32,8 +32,8 @@ export class BrokerFirewall extends Construct {
       ...toBrokers,
       sourceRanges: [...HEALTH_RANGES],
     });
-    const services = network.services.ipCidrRange;
-    rule('platform', 'The platform from within', PLATFORM_PORT, { ...toBrokers, sourceRanges: [services] });
+    const services = [network.services.ipCidrRange, ...(network.podsRange === undefined ? [] : [network.podsRange])];
+    rule('platform', 'The platform from within', PLATFORM_PORT, { ...toBrokers, sourceRanges: services });
     rule('services-to-brokers', 'The platform to its brokers', PLATFORM_PORT, {
       direction: 'EGRESS',
       targetTags: [network.servicesTag],

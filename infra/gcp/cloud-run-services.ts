@@ -8,6 +8,7 @@ import { ProjectIamCustomRole } from '@cdktf/provider-google/lib/project-iam-cus
 import { ServiceAccountIamMember } from '@cdktf/provider-google/lib/service-account-iam-member/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
 import { cloudRunSize } from '../../core/decision/gcp-plan.ts';
+import { MOST_COPIES_TIMES } from '../copies.ts';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT } from '../service-settings.ts';
 import { containerOf, volumesOf } from './container.ts';
@@ -18,8 +19,6 @@ import type { GcpPorts } from './ports.ts';
 import { serviceName } from './resource-names.ts';
 import { ServiceIdentities } from './service-identities.ts';
 
-/** What one that restarts is caught up with by, at most so many times the copies of the plan; and of one copy four (R112). */
-const MOST_COPIES_TIMES = 4;
 /** The platform's event streams are held for as long as Cloud Run lets them. */
 const LONGEST_REQUEST = '3600s';
 /** Of one copy of the API at a time. */
@@ -48,9 +47,6 @@ export class CloudRunServices extends Construct {
     this.#parts = parts;
     const { demand } = scope.site;
     const identities = new ServiceIdentities(scope, 'service-identities', parts);
-    const ingestion = identities.accounts.get('ingestion-service')!;
-    for (const [file, secret] of parts.data.brokerCertificates.gateway)
-      identities.mayRead(`ingestion-service-${file.replace('.', '-')}`, secret, ingestion);
     const roll = this.#rollRole();
     const sized = demand.services.map(cloudRunSize);
     for (const size of sized.filter(({ service }) => service !== PUBLIC_SERVICE)) {

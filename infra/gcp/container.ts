@@ -21,15 +21,25 @@ interface ContainerParts {
   readonly billing: Readonly<Record<string, boolean>>;
 }
 
+/** Starts a service that finds the authority of the database in a file, from `DATABASE_AUTHORITY`. */
+export function startWithAuthority(service: string, copyName?: string): readonly string[] {
+  const [shell = '', flag = '', script = ''] = startCommand(service, copyName);
+  return [
+    shell,
+    flag,
+    `printf '%s' "$DATABASE_AUTHORITY" > ${AUTHORITY_FILE} && unset DATABASE_AUTHORITY && ${script}`,
+  ];
+}
+
 /** The container of a service, as Cloud Run has it. */
 export function containerOf(site: Site, size: ServiceSize, { image, ports, data, billing }: ContainerParts) {
   const { service, vcpu, memoryGb } = size;
-  const [shell = '', flag = '', script = ''] = startCommand(service, COPY_NAME_COMMAND);
+  const [shell = '', ...args] = startWithAuthority(service, COPY_NAME_COMMAND);
   return {
     name: service,
     image,
     command: [shell],
-    args: [flag, `printf '%s' "$DATABASE_AUTHORITY" > ${AUTHORITY_FILE} && unset DATABASE_AUTHORITY && ${script}`],
+    args,
     env: [
       ...Object.entries(settingsOf(site, service)).map(([name, value]) => ({ name, value })),
       { name: 'TRIBO_PORTS', value: ports },

@@ -1,10 +1,10 @@
 import { Construct } from 'constructs';
 import { MonitoringDashboard } from '@cdktf/provider-google/lib/monitoring-dashboard/index.js';
-import { resourceOf } from './alarms.ts';
+import type { ApiFront } from './api-front.ts';
 import type { DataStack } from './data-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
-import type { Ingress } from './ingress.ts';
 import { databaseName } from './resource-names.ts';
+import { useOf } from './use-of.ts';
 
 const WIDTH = 24;
 const HEIGHT = 16;
@@ -16,19 +16,23 @@ type Chart = readonly [title: string, aligner: string, filters: readonly string[
 
 /** The site on one page, in the order in which data flows. */
 export class Dashboard extends Construct {
-  constructor(scope: GcpStack, id: string, { data, ingress }: { readonly data: DataStack; readonly ingress: Ingress }) {
+  constructor(
+    scope: GcpStack,
+    id: string,
+    { data, ingress }: { readonly data: DataStack; readonly ingress: ApiFront },
+  ) {
     super(scope, id);
     const { names, demand } = scope.site;
     const { topicPrefix } = data.eventStream.section;
-    const ofServices = (metric: string) =>
-      demand.services.map(
-        ({ service }) => `${resourceOf(scope, service)} AND metric.type="run.googleapis.com/container/${metric}"`,
-      );
+    const useChart = (title: string, resource: 'cpu' | 'memory'): Chart => {
+      const uses = demand.services.map(({ service }) => useOf(scope, service, resource));
+      return [title, uses[0]!.aligner, uses.map(({ filter }) => filter)];
+    };
     const ofDatabase = (metric: string) => [
       `resource.type="cloudsql_database" AND resource.labels.database_id="${scope.project}:${databaseName(names)}" AND metric.type="cloudsql.googleapis.com/database/${metric}"`,
     ];
     const ofApi = (metric: string) => [
-      `resource.type="https_lb_rule" AND resource.labels.backend_target_name="${ingress.backendName}" AND metric.type="loadbalancing.googleapis.com/https/${metric}"`,
+      `resource.type="https_lb_rule" AND ${ingress.ofMetrics} AND metric.type="loadbalancing.googleapis.com/https/${metric}"`,
     ];
     const charts: readonly Chart[] = [
       [
@@ -45,8 +49,8 @@ export class Dashboard extends Construct {
           `resource.type="pubsub_subscription" AND resource.labels.subscription_id=starts_with("${topicPrefix}") AND metric.type="pubsub.googleapis.com/subscription/oldest_unacked_message_age"`,
         ],
       ],
-      ['Services: CPU', 'ALIGN_PERCENTILE_95', ofServices('cpu/utilizations')],
-      ['Services: memory', 'ALIGN_PERCENTILE_95', ofServices('memory/utilizations')],
+      useChart('Services: CPU', 'cpu'),
+      useChart('Services: memory', 'memory'),
       ['Database: CPU', 'ALIGN_MEAN', ofDatabase('cpu/utilization')],
       ['Database: disk', 'ALIGN_MEAN', ofDatabase('disk/utilization')],
       ['API: requests a second', 'ALIGN_RATE', ofApi('request_count')],

@@ -15,10 +15,11 @@ const ANYONE = { versionedExpr: 'SRC_IPS_V1', config: { srcIpRanges: ['*'] } };
 /** What is turned away before it reaches the API: known attacks, and floods from one address. Three rules, as was priced. */
 export class Firewall extends Construct {
   readonly policyId: string;
+  readonly policyName: string;
 
   constructor(scope: GcpStack, id: string) {
     super(scope, id);
-    this.policyId = new ComputeSecurityPolicy(this, 'policy', {
+    const policy = new ComputeSecurityPolicy(this, 'policy', {
       name: scope.site.names.of('api', 63),
       description: 'Before the API',
       type: 'CLOUD_ARMOR',
@@ -29,7 +30,9 @@ export class Firewall extends Construct {
         flood(2000),
         { action: 'allow', priority: LAST, description: 'All else', match: ANYONE },
       ],
-    }).id;
+    });
+    this.policyId = policy.id;
+    this.policyName = policy.name;
   }
 }
 

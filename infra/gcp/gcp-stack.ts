@@ -19,7 +19,7 @@ export class GcpStack extends TerraformStack {
   /** Whom the project's costs are billed to. */
   readonly billingAccount: string;
 
-  constructor(scope: Construct, id: 'foundation' | 'data' | 'platform', site: Site) {
+  constructor(scope: Construct, id: 'foundation' | 'data' | 'platform' | 'services', site: Site) {
     super(scope, id);
     this.site = site;
     const own = site.environment.accounts?.gcp;

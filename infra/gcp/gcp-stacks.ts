@@ -1,11 +1,14 @@
 import { brokersFor } from '../../core/decision/gcp-plan.ts';
 import { demandOf } from '../../core/decision/demand.ts';
 import type { CloudStacks } from '../platform.ts';
+import { AutopilotCluster } from './autopilot-cluster.ts';
 import { MOST_ADDRESSES } from './budget.ts';
+import { ClusterFront } from './cluster-front.ts';
 import { DataStack } from './data-stack.ts';
 import { FoundationStack } from './foundation-stack.ts';
 import { isIdentityPlatform } from './identity-platform-identity-verifier.ts';
 import { PlatformStack } from './platform-stack.ts';
+import { ServicesStack } from './services-stack.ts';
 
 /** A site at Google Cloud. */
 export const gcpStacks: CloudStacks = {
@@ -16,7 +19,6 @@ export const gcpStacks: CloudStacks = {
     const ingestion = demand.services.find(({ service }) => service === 'ingestion-service')!;
     return [
       ...(switches.modelEndpoint === 'none' ? [] : [`switches.modelEndpoint: ${switches.modelEndpoint}`]),
-      ...(switches.orchestrator === 'kubernetes' ? ['switches.orchestrator: kubernetes'] : []),
       ...(switches.eventStream === 'kafka' ? ['switches.eventStream: kafka'] : []),
       ...(switches.warehouse ? ['switches.warehouse'] : []),
       ...(switches.secondRegion ? ['switches.secondRegion'] : []),
@@ -30,6 +32,9 @@ export const gcpStacks: CloudStacks = {
     const foundation = new FoundationStack(app, site);
     const data = new DataStack(app, site, foundation);
     const platform = new PlatformStack(app, site, foundation, data);
-    return { foundation, data, platform, ports: platform.ports };
+    const { ports, services: cluster, ingress: front } = platform;
+    const stacks = { foundation, data, platform, ports };
+    if (!(cluster instanceof AutopilotCluster && front instanceof ClusterFront)) return stacks;
+    return { ...stacks, services: new ServicesStack(app, site, { foundation, data, cluster, front, ports }) };
   },
 };

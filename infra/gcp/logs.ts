@@ -2,9 +2,15 @@ import { Construct } from 'constructs';
 import { LoggingProjectBucketConfig } from '@cdktf/provider-google/lib/logging-project-bucket-config/index.js';
 import { LoggingProjectExclusion } from '@cdktf/provider-google/lib/logging-project-exclusion/index.js';
 import { LoggingProjectSink } from '@cdktf/provider-google/lib/logging-project-sink/index.js';
-import { databaseName, serviceName } from './resource-names.ts';
+import { isKubernetes } from '../site.ts';
+import { clusterName, databaseName, GATEWAY_PREFIX, serviceName } from './resource-names.ts';
 import type { EncryptionKey } from './encryption-key.ts';
 import type { GcpStack } from './gcp-stack.ts';
+
+/** What a cluster, its nodes and its pods log as. */
+const OF_CLUSTERS = ['cluster', 'control_plane_component', 'node', 'pod', 'container']
+  .map((kind) => `"k8s_${kind}"`)
+  .join(' OR ');
 
 /** The bucket of the site's logs, in its region, encrypted with its key, kept as long as the environment says; they are in no other. */
 export class Logs extends Construct {
@@ -46,11 +52,17 @@ function logsOf({ site, project }: GcpStack): string {
   const services = demand.services.map(({ service }) => `"${serviceName(names, service)}"`).join(' OR ');
   const subnets = ['services', 'brokers'].map((part) => `"${names.of(part, 63)}"`).join(' OR ');
   const anyOf = [
-    `(resource.type="cloud_run_revision" AND resource.labels.service_name=(${services}))`,
-    `(resource.type="cloud_run_worker_pool" AND resource.labels.worker_pool_name=(${services}))`,
+    ...(isKubernetes(site)
+      ? [`(resource.type=(${OF_CLUSTERS}) AND resource.labels.cluster_name="${clusterName(names)}")`]
+      : [
+          `(resource.type="cloud_run_revision" AND resource.labels.service_name=(${services}))`,
+          `(resource.type="cloud_run_worker_pool" AND resource.labels.worker_pool_name=(${services}))`,
+        ]),
     `(resource.type="cloudsql_database" AND resource.labels.database_id="${project}:${databaseName(names)}")`,
     `(resource.type="gce_subnetwork" AND resource.labels.subnetwork_name=(${subnets}))`,
-    `(resource.type="http_load_balancer" AND resource.labels.backend_service_name="${names.of('api', 63)}")`,
+    isKubernetes(site)
+      ? `(resource.type="http_load_balancer" AND resource.labels.backend_service_name=~"^${GATEWAY_PREFIX}")`
+      : `(resource.type="http_load_balancer" AND resource.labels.backend_service_name="${names.of('api', 63)}")`,
     `(resource.type="gce_instance" AND labels."compute.googleapis.com/resource_name"=~"^${names.of('broker', 50)}-")`,
   ];
   return `NOT log_id("cloudaudit.googleapis.com/activity") AND (${anyOf.join(' OR ')})`;

@@ -15,6 +15,7 @@ import { ProjectIamMember } from '@cdktf/provider-google/lib/project-iam-member/
 import { SecretManagerSecretIamMember } from '@cdktf/provider-google/lib/secret-manager-secret-iam-member/index.js';
 import { ServiceAccount } from '@cdktf/provider-google/lib/service-account/index.js';
 import { brokersFor } from '../../core/decision/gcp-plan.ts';
+import { isKubernetes } from '../site.ts';
 import { BrokerFirewall } from './broker-firewall.ts';
 import { brokerStart, DEVICES_PORT, PLATFORM_PORT, SESSIONS_DISK } from './broker-start.ts';
 import type { DataStack } from './data-stack.ts';
@@ -38,6 +39,9 @@ export const GATEWAY_FILES = {
   'gateway.pem': '/etc/tribo/mqtt-certificate',
   'gateway.key': '/etc/tribo/mqtt-key',
 } as const;
+
+/** Where a service in a cluster has all of its secrets. */
+export const SECRETS_FOLDER = '/etc/tribo/secrets';
 
 interface Parts {
   readonly foundation: FoundationStack;
@@ -111,10 +115,14 @@ export class MqttDeviceGateway extends Construct {
       url: `mqtts://${this.#privateName(network.vpc.id, inside.ipAddress)}:${PLATFORM_PORT}`,
       devicesUrl: `mqtts://${this.devicesHost}:${DEVICES_PORT}`,
       clientId: names.of('gateway', 64),
-      caFile: `${GATEWAY_FILES['ca.pem']}/ca.pem`,
-      certificateFile: `${GATEWAY_FILES['gateway.pem']}/gateway.pem`,
-      keyFile: `${GATEWAY_FILES['gateway.key']}/gateway.key`,
+      caFile: this.#file('ca.pem'),
+      certificateFile: this.#file('gateway.pem'),
+      keyFile: this.#file('gateway.key'),
     };
+  }
+
+  #file(name: keyof typeof GATEWAY_FILES): string {
+    return `${isKubernetes(this.#stack.site) ? SECRETS_FOLDER : GATEWAY_FILES[name]}/${name}`;
   }
 
   /** Brokers fetch their image and their certificates, and say what they do; nothing else. */

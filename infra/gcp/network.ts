@@ -6,12 +6,15 @@ import { ComputeRouterNat } from '@cdktf/provider-google/lib/compute-router-nat/
 import { ComputeRouter } from '@cdktf/provider-google/lib/compute-router/index.js';
 import { ComputeSubnetwork } from '@cdktf/provider-google/lib/compute-subnetwork/index.js';
 import { ServiceNetworkingConnection } from '@cdktf/provider-google/lib/service-networking-connection/index.js';
+import type { Environment } from '../../core/decision/environment.ts';
 import { subnetRange } from '../subnet-range.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { ProjectServices } from './project-services.ts';
 
 /** Parts of the network's range; a subnet is in all zones of its region. */
 const PARTS = { services: 4, brokers: 8, database: 12 } as const;
+/** As the subnet of the services calls them. */
+export const SECONDARY_RANGES = ['pods', 'services'] as const;
 /** Behind every rule that allows something. */
 const LAST_PRIORITY = 65_000;
 
@@ -25,13 +28,16 @@ export class Network extends Construct {
   readonly brokers: ComputeSubnetwork;
   /** Where the database is: `10.60.192.0/20`. */
   readonly databaseRange: string;
+  /** Of pods, beside `services`, where the services run in a cluster. */
+  readonly podsRange: string | undefined;
   /** Of what speaks to Google's services and to issuers, and is reached by nobody. */
   readonly servicesTag: string;
 
   constructor(scope: GcpStack, id: string, { services }: { readonly services: ProjectServices }) {
     super(scope, id);
     const { names, region, environment } = scope.site;
-    const { range } = environment.network;
+    const { range, pods } = environment.network;
+    this.podsRange = pods;
     this.servicesTag = names.of('services', 63);
     this.databaseRange = subnetRange(range, PARTS.database);
     this.vpc = new ComputeNetwork(this, 'vpc', {
@@ -68,6 +74,7 @@ export class Network extends Construct {
       network: this.vpc.id,
       region,
       ipCidrRange: subnetRange(environment.network.range, PARTS[part]),
+      ...(part === 'services' && this.podsRange && { secondaryIpRange: secondaryRanges(environment.network) }),
       // Google's services without a public address.
       privateIpGoogleAccess: true,
       logConfig: {
@@ -129,4 +136,12 @@ export class Network extends Construct {
     rule('services-to-apis', 'TLS to services of Google and to issuers', '0.0.0.0/0', 443);
     rule('services-to-database', 'PostgreSQL to the database', this.databaseRange, 5432);
   }
+}
+
+/** Of pods, and of names of services, where there is a cluster. */
+function secondaryRanges(network: Environment['network']): { rangeName: string; ipCidrRange: string }[] {
+  return SECONDARY_RANGES.flatMap((rangeName) => {
+    const ipCidrRange = network[rangeName];
+    return ipCidrRange === undefined ? [] : [{ rangeName, ipCidrRange }];
+  });
 }

@@ -258,7 +258,6 @@ describe('what is not made yet', () => {
   it.each([
     [{ switches: { ...switches, eventStream: 'kafka' as const } }, 'switches.eventStream: kafka'],
     [{ switches: { ...switches, warehouse: true } }, 'switches.warehouse'],
-    [{ switches: { ...switches, orchestrator: 'kubernetes' as const } }, 'switches.orchestrator: kubernetes'],
     [{ switches: { ...switches, secondRegion: true } }, 'switches.secondRegion'],
     [{ workload: { ...prod.workload, machines: 3000 } }, 'a load above that of one MQTT broker'],
     [{ budget: { ...prod.budget, tell: mails } }, 'budget.tell of more than 5 addresses'],

@@ -3,10 +3,13 @@ import type { Construct } from 'constructs';
 import { imageDigests } from '../image-digests.ts';
 import type { PlatformParts } from '../platform.ts';
 import { COPY_NAME } from '../service-settings.ts';
-import type { Site } from '../site.ts';
+import { isKubernetes, type Site } from '../site.ts';
 import { Alarms } from './alarms.ts';
+import type { ApiFront } from './api-front.ts';
+import { AutopilotCluster } from './autopilot-cluster.ts';
 import { Budget } from './budget.ts';
 import { CloudRunServices } from './cloud-run-services.ts';
+import { ClusterFront } from './cluster-front.ts';
 import { Dashboard } from './dashboard.ts';
 import type { DataStack } from './data-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
@@ -30,8 +33,8 @@ export class PlatformStack extends GcpStack implements PlatformParts {
   readonly deviceRegistry: PostgresDatabase;
   readonly identityVerifiers: IdentityPlatformIdentityVerifier;
   readonly notifiers: PubsubNotifier;
-  readonly services: CloudRunServices;
-  readonly ingress: Ingress;
+  readonly services: CloudRunServices | AutopilotCluster;
+  readonly ingress: ApiFront;
   readonly alarms: Alarms;
   readonly dashboard: Dashboard;
   readonly budget: Budget;
@@ -58,8 +61,14 @@ export class PlatformStack extends GcpStack implements PlatformParts {
       notifiers: [{ adapter: 'pubsub-notifier', ...this.notifiers.section }],
       identityVerifiers: this.identityVerifiers.sections,
     };
-    this.services = new CloudRunServices(this, 'services', { foundation, data, ports: this.ports, digests });
-    this.ingress = new Ingress(this, 'ingress', { foundation, services: this.services });
+    const parts = { foundation, data, ports: this.ports };
+    if (isKubernetes(site)) {
+      this.services = new AutopilotCluster(this, 'services', parts);
+      this.ingress = new ClusterFront(this, 'ingress', foundation);
+    } else {
+      this.services = new CloudRunServices(this, 'services', { ...parts, digests });
+      this.ingress = new Ingress(this, 'ingress', { foundation, services: this.services });
+    }
     const { channel } = new Operators(this, 'operators');
     const watched = { data, ingress: this.ingress, channel };
     this.alarms = new Alarms(this, 'alarms', { ...watched, gateway: this.deviceGateway });

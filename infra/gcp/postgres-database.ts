@@ -16,7 +16,7 @@ import type { PostgresSection } from './ports.ts';
 import { PrivateSecret } from './private-secret.ts';
 import { databaseName } from './resource-names.ts';
 
-const PORT = 5432;
+export const DATABASE_PORT = 5432;
 const VERSION = 'POSTGRES_17';
 const USER = 'tribo';
 const DATABASE = 'tribo';
@@ -24,7 +24,7 @@ const DATABASE = 'tribo';
 const PASSWORD_VERSION = 1;
 const PASSWORD = 'database_password';
 /** The provider whose random values are in no state. */
-const RANDOM = { source: 'hashicorp/random', version: '3.7.2' };
+export const RANDOM = { source: 'hashicorp/random', version: '3.7.2' };
 /** The most that Cloud SQL's edition Enterprise restores to any second of; what is older is restored to the day. */
 const LOG_DAYS = 7;
 const LARGEST_STORAGE_GB = 65_536;
@@ -69,7 +69,7 @@ export class PostgresDatabase extends Construct {
     this.authority = this.instance.serverCaCert.get(0).cert;
     this.section = {
       host: this.#name(scope, parts.network),
-      port: PORT,
+      port: DATABASE_PORT,
       database: DATABASE,
       user: USER,
       tlsCaFile: AUTHORITY_FILE,

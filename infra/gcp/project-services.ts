@@ -1,5 +1,6 @@
 import { Construct } from 'constructs';
 import { ProjectService } from '@cdktf/provider-google/lib/project-service/index.js';
+import { isKubernetes } from '../site.ts';
 import type { GcpStack } from './gcp-stack.ts';
 
 /** The APIs by which all of a site is made. */
@@ -9,6 +10,9 @@ const SERVICES = [
   ...['servicenetworking', 'sqladmin', 'storage', 'sts'],
 ] as const;
 
+/** Where the services run in a cluster. */
+const OF_CLUSTERS = ['container'] as const;
+
 /** Switches on what the project needs; it stays on when the site goes, as others may use it. */
 export class ProjectServices extends Construct {
   /** What has to be there before anything else of the stack. */
@@ -16,7 +20,7 @@ export class ProjectServices extends Construct {
 
   constructor(scope: GcpStack, id: string) {
     super(scope, id);
-    this.all = SERVICES.map(
+    this.all = [...SERVICES, ...(isKubernetes(scope.site) ? OF_CLUSTERS : [])].map(
       (service) =>
         new ProjectService(this, service, {
           service: `${service}.googleapis.com`,

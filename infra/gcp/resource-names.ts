@@ -5,6 +5,16 @@ const MAX_SERVICE_NAME = 49;
 /** Cloud SQL takes 98 together with the project's id, which has up to 30. */
 const MAX_DATABASE_NAME = 60;
 
+/** What GKE names all parts of a balancer by that it makes for a Gateway. */
+export const GATEWAY_PREFIX = 'gkegw';
+/** GKE takes 40 characters. */
+const MAX_CLUSTER_NAME = 40;
+
+/** Of the cluster, where the services run in one. */
+export function clusterName(names: Names): string {
+  return names.of('cluster', MAX_CLUSTER_NAME);
+}
+
 /** Of a service, or of a pool of workers, at Cloud Run. */
 export function serviceName(names: Names, service: string): string {
   return names.of(service, MAX_SERVICE_NAME);

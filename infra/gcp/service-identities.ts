@@ -56,6 +56,9 @@ export class ServiceIdentities extends Construct {
         });
         this.#grant(service, account.member);
         this.mayRead(`${service}-database-password`, parts.data.database.password, account);
+        if (SERVICE_PORTS[service]!.includes('deviceGateway'))
+          for (const [file, secret] of parts.data.brokerCertificates.gateway)
+            this.mayRead(`${service}-${file.replace('.', '-')}`, secret, account);
         return [service, account];
       }),
     );

@@ -2,8 +2,8 @@ import { Construct } from 'constructs';
 import { MonitoringAlertPolicy } from '@cdktf/provider-google/lib/monitoring-alert-policy/index.js';
 import { MonitoringCustomService } from '@cdktf/provider-google/lib/monitoring-custom-service/index.js';
 import { MonitoringSlo } from '@cdktf/provider-google/lib/monitoring-slo/index.js';
+import type { ApiFront } from './api-front.ts';
 import type { GcpStack } from './gcp-stack.ts';
-import type { Ingress } from './ingress.ts';
 
 const PERIOD_DAYS = 28;
 /** How much faster than it may the error budget is spent, over which time: 2 % of it in an hour, 5 % in six (https://sre.google/workbook/alerting-on-slos/). */
@@ -17,7 +17,7 @@ export class ServiceLevels extends Construct {
   constructor(
     scope: GcpStack,
     id: string,
-    { ingress, channel }: { readonly ingress: Ingress; readonly channel: string },
+    { ingress, channel }: { readonly ingress: ApiFront; readonly channel: string },
   ) {
     super(scope, id);
     const { names, environment } = scope.site;
@@ -25,7 +25,7 @@ export class ServiceLevels extends Construct {
       serviceId: names.of('api', 63),
       displayName: names.of('api', 100),
     });
-    const requests = `resource.type="https_lb_rule" AND resource.labels.backend_target_name="${ingress.backendName}" AND metric.type="loadbalancing.googleapis.com/https/request_count"`;
+    const requests = `resource.type="https_lb_rule" AND ${ingress.ofMetrics} AND metric.type="loadbalancing.googleapis.com/https/request_count"`;
     const slo = new MonitoringSlo(this, 'availability', {
       service: service.serviceId,
       sloId: 'availability',

@@ -5,7 +5,7 @@ export type Exceptions = Readonly<Record<string, string>>;
 
 /** Where the JSON of a resource has them: Terraform reads nothing of a comment. */
 export const ACKNOWLEDGED = 'acknowledged';
-const CHECK = /^CKV2?_[A-Z]+_\d+$/;
+const CHECK = /^CKV2?_[A-Z][A-Z0-9]*_\d+$/;
 
 /**
  * Says why checkov is not to be followed at a resource or data source: next to the construct, and of this one alone. `npm run policy` fails on a

@@ -5,16 +5,18 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { STACK_NAMES, synthesizeAll } from '../synthesize.ts';
+import { synthesizeAll } from '../synthesize.ts';
+import { synthesizeVariations } from '../testing/variations.ts';
 import { scan } from './checkov.ts';
 import { judge, type ScannedStack, type StackBlocks } from './findings.ts';
 import { PLANTED } from './planted.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tribo-policy-'));
 try {
-  const { written } = synthesizeAll(join(folder, 'out'));
-  const stacks = written.flatMap(({ environment, cloud, folder: of }) =>
-    STACK_NAMES.map((stack): ScannedStack => {
+  const out = join(folder, 'out');
+  const written = [...synthesizeAll(out).written, ...synthesizeVariations(out)];
+  const stacks = written.flatMap(({ environment, cloud, folder: of, stacks: names }) =>
+    names.map((stack): ScannedStack => {
       const text = readFileSync(join(of, 'stacks', stack, 'cdk.tf.json'), 'utf8');
       return { name: `${environment}/${cloud}/${stack}`, json: JSON.parse(text) as StackBlocks };
     }),

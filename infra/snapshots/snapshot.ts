@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { STACK_NAMES, synthesizeAll } from '../synthesize.ts';
+import { synthesizeAll } from '../synthesize.ts';
+import { synthesizeVariations } from '../testing/variations.ts';
 
 /** Longer ones are of documents: the digest tells that they changed, and the assertions of the tests to what. */
 const LONGEST_TEXT = 60;
@@ -24,10 +25,10 @@ type Block = Readonly<Record<string, unknown>>;
 export function snapshots(): ReadonlyMap<string, string> {
   const out = mkdtempSync(join(tmpdir(), 'tribo-snapshots-'));
   try {
-    const { written } = synthesizeAll(out);
+    const written = [...synthesizeAll(out).written, ...synthesizeVariations(out)];
     return new Map(
-      written.map(({ environment, cloud, folder }) => {
-        const stacks = STACK_NAMES.map((name) => {
+      written.map(({ environment, cloud, folder, stacks: names }) => {
+        const stacks = names.map((name) => {
           const json = JSON.parse(readFileSync(join(folder, 'stacks', name, 'cdk.tf.json'), 'utf8')) as StackJson;
           return `# ${name}\n${linesOf(json).join('\n')}\n`;
         });

@@ -6,12 +6,10 @@ import type { Cloud } from '../../core/decision/cloud.ts';
 import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
 import { loadEnvironment, loadPrices } from '../../services/shared/environments/environment-files.ts';
 import { siteAt } from '../site.ts';
-import { STACKS as CLOUD_STACKS } from '../synthesize.ts';
+import { ALL_STACK_NAMES, STACKS as CLOUD_STACKS, type StackName } from '../synthesize.ts';
 
 const ENVIRONMENTS = join(import.meta.dirname, '../../environments');
 const PRICES = loadPrices(join(ENVIRONMENTS, 'prices'));
-const STACKS = ['foundation', 'data', 'platform'] as const;
-export type StackName = (typeof STACKS)[number];
 
 /** The attributes of a resource, as Terraform reads them. */
 export type Attributes = Readonly<Record<string, unknown>>;
@@ -29,17 +27,21 @@ interface StackJson {
   readonly resource: Readonly<Record<string, Readonly<Record<string, Attributes>>>>;
   readonly output?: Readonly<Record<string, { readonly value: unknown }>>;
   readonly terraform: Attributes;
+  readonly provider: Readonly<Record<string, readonly Attributes[]>>;
 }
+
+/** By stack; that of the services is there where they are in a cluster. */
+type StackJsons = Readonly<Record<Exclude<StackName, 'services'>, StackJson>> & { readonly services?: StackJson };
 
 /** What is written for a site, to be looked at. */
 export class Synthesized {
   readonly resources: readonly Resource[];
-  readonly json: Readonly<Record<StackName, StackJson>>;
+  readonly json: StackJsons;
 
-  constructor(json: Readonly<Record<StackName, StackJson>>) {
+  constructor(json: StackJsons) {
     this.json = json;
-    this.resources = STACKS.flatMap((stack) =>
-      Object.entries(json[stack].resource).flatMap(([type, byName]) =>
+    this.resources = ALL_STACK_NAMES.flatMap((stack) =>
+      Object.entries(json[stack]?.resource ?? {}).flatMap(([type, byName]) =>
         Object.values(byName).map((is) => ({ stack, type, path: pathOf(is), is })),
       ),
     );
@@ -69,11 +71,14 @@ export function synthesized(environment: Environment, cloud: Cloud = 'aws'): Syn
   const outdir = mkdtempSync(join(tmpdir(), 'tribo-infra-'));
   try {
     const app = new App({ outdir, stackTraces: false });
-    CLOUD_STACKS[cloud]!.build(app, siteAt(cloud, environment, PRICES)!);
+    const made = CLOUD_STACKS[cloud]!.build(app, siteAt(cloud, environment, PRICES)!);
     app.synth();
     const read = (stack: StackName) =>
       JSON.parse(readFileSync(join(outdir, 'stacks', stack, 'cdk.tf.json'), 'utf8')) as StackJson;
-    return new Synthesized({ foundation: read('foundation'), data: read('data'), platform: read('platform') });
+    return new Synthesized({
+      ...{ foundation: read('foundation'), data: read('data'), platform: read('platform') },
+      ...(made.services && { services: read('services') }),
+    });
   } finally {
     rmSync(outdir, { recursive: true });
   }

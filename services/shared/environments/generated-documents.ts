@@ -49,7 +49,7 @@ export function environmentsPage(): string {
     '',
     'They are list prices of one region of the United States: other regions differ, in Europe by some percent, elsewhere by more. Not in them: ' +
       `${NOT_PRICED}.` +
-      ' Nor are models behind endpoints (the embedded runtime is part of the services), and what Pub/Sub keeps for a group that is away for more than a day. Nor, at Azure, requests and bytes of Front Door, alarms (ten cents a metric), private names, calls of vaults and mails. Taking logs in is priced.' +
+      ' Nor are models behind endpoints (the embedded runtime is part of the services), and what Pub/Sub keeps for a group that is away for more than a day. Nor, with Kubernetes, disks of nodes and of pods; nothing is taken off for what Google gives away of the fee of a cluster. Nor, at Azure, requests and bytes of Front Door, alarms (ten cents a metric), private names, calls of vaults and mails. Taking logs in is priced.' +
       ' `retention.streamHours` is priced: above 24 hours a shard of Kinesis costs more, however much longer; at MSK it is disk; at Event Hubs what is above 84 GB a throughput unit costs as much as blobs. Basic Ingest of IoT Core, which has no message fee, is not taken into account, as the gateway does not use its topics.',
     '',
     'Of regions the first has everything. Each other with a `controlApi` or `aiApi` has services, network, gateway and streams as large as the first, so that it takes over; what is counted by use is priced once, as machines send to one region at a time. With `switches.secondRegion` the second has a copy of database and objects; no later one has. A region with neither is a name for later, and costs nothing.',

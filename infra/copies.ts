@@ -1,0 +1,6 @@
+/** Of a vCPU: what core/decision/demand.ts counts copies by. */
+export const BUSY_PERCENT = 60;
+/** What one that restarts is caught up with by, at most so many times the copies of the plan; and of one copy four (R112). */
+export const MOST_COPIES_TIMES = 4;
+/** So long a service has to finish what it has in hand. */
+export const STOP_S = 60;

@@ -1,0 +1,38 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { App } from 'cdktf';
+import type { Cloud } from '../../core/decision/cloud.ts';
+import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
+import { loadEnvironment, loadPrices } from '../../services/shared/environments/environment-files.ts';
+import { siteAt } from '../site.ts';
+import { ALL_STACK_NAMES, STACKS, type Written } from '../synthesize.ts';
+
+const ENVIRONMENTS = join(import.meta.dirname, '../../environments');
+
+/** An environment that ships, with its services in a cluster. */
+export function inCluster(environment: Environment): Environment {
+  return environmentSchema.parse({
+    ...environment,
+    switches: { ...environment.switches, orchestrator: 'kubernetes' },
+    network: { ...environment.network, pods: '10.200.0.0/16', services: '10.201.0.0/20' },
+  });
+}
+
+/** What no environment that ships asks for, and is looked at like those: by its name the environment, its cloud and how it is another. */
+const VARIATIONS: Readonly<Record<string, readonly [of: string, cloud: Cloud, how: typeof inCluster]>> = {
+  'gent.prod-kubernetes': ['gent.prod', 'gcp', inCluster],
+};
+
+/** Writes the stacks of the variations beside those of the environments. */
+export function synthesizeVariations(out: string): readonly Written[] {
+  const prices = loadPrices(join(ENVIRONMENTS, 'prices'));
+  return Object.entries(VARIATIONS).map(([name, [of, cloud, how]]) => {
+    const folder = join(out, name, cloud);
+    const { environment } = loadEnvironment(join(ENVIRONMENTS, `${of}.yaml`));
+    mkdirSync(folder, { recursive: true });
+    const app = new App({ outdir: folder, stackTraces: false });
+    const made = STACKS[cloud]!.build(app, siteAt(cloud, how(environment), prices)!);
+    app.synth();
+    return { environment: name, cloud, folder, stacks: ALL_STACK_NAMES.filter((stack) => made[stack] !== undefined) };
+  });
+}
