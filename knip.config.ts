@@ -27,6 +27,7 @@ const config: KnipConfig = {
     'services/frontend/build.js',
     'services/functions/build.js',
     'services/functions/*/main.ts',
+    'services/functions/*/azure/main.ts',
     'services/frontend/src/main.tsx',
     'services/frontend/vite.config.js',
     'services/api-gateway/generate.ts',

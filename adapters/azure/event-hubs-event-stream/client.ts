@@ -10,7 +10,12 @@ import { closeProducer, stopLostRenewals } from './token-renewals.ts';
 export interface OutgoingEvent {
   readonly body: Uint8Array;
   readonly properties?: Readonly<Record<string, string>>;
+  /** What a service of Azure says of an event that it routes: the hub keeps it, and whoever receives it has it as `systemProperties`. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
+
+/** A partition by its number, or the one of all events with that key. */
+export type PartitionPlace = number | { readonly key: string };
 
 /** An event as it is received. */
 export interface IncomingEvent {
@@ -70,7 +75,7 @@ export interface HubConsumer {
 export interface EventHubsClient {
   partitionCount(hub: string, signal?: AbortSignal): Promise<number>;
   partition(hub: string, partition: number, signal?: AbortSignal): Promise<PartitionState>;
-  openBatch(hub: string, partition: number): Promise<Batch>;
+  openBatch(hub: string, place: PartitionPlace): Promise<Batch>;
   openConsumer(hub: string, consumerGroup: string): HubConsumer;
   /** Lends one whose connection was used before, where there is one: for a short reading, at whose end no receiver is left. */
   withConsumer<Result>(
@@ -81,6 +86,8 @@ export interface EventHubsClient {
   close(): Promise<void>;
 }
 
+/** https://learn.microsoft.com/azure/event-hubs/event-hubs-amqp-protocol */
+const PARTITION_KEY = 'x-opt-partition-key';
 /** Of a receiver that another with a higher owner level took the place of. */
 const STOLEN = 'ReceiverDisconnectedError';
 /** One reads at a time, and now and then two. */
@@ -144,14 +151,16 @@ class SdkClient implements EventHubsClient {
     });
   }
 
-  openBatch(hub: string, partition: number): Promise<Batch> {
-    const what = `publish to partition ${partition} of ${hub}`;
+  openBatch(hub: string, place: PartitionPlace): Promise<Batch> {
+    const isNumber = typeof place === 'number';
+    const what = `publish to ${isNumber ? `partition ${place}` : `the partition of ${place.key}`} of ${hub}`;
     return this.#call(what, undefined, async (abortSignal) => {
       const producer = this.#producer(hub);
       stopLostRenewals(producer);
-      const batch = await producer.createBatch({ partitionId: String(partition), abortSignal });
+      const at = isNumber ? { partitionId: String(place) } : { partitionKey: place.key };
+      const batch = await producer.createBatch({ ...at, abortSignal });
       return {
-        tryAdd: ({ body, properties }) => batch.tryAdd({ body, ...(properties && { properties: { ...properties } }) }),
+        tryAdd: (event) => batch.tryAdd(eventOf(event, place)),
         send: () => this.#call(what, undefined, (stopped) => producer.sendBatch(batch, { abortSignal: stopped })),
       };
     });
@@ -209,6 +218,16 @@ class SdkClient implements EventHubsClient {
   ): Promise<Result> {
     return cloudCall({ what, timeoutMs: this.#timeoutMs, signal }, codeOfAzureError, call);
   }
+}
+
+/** As the SDK takes it: of one with annotations it sends the key only among these. */
+function eventOf({ body, properties, annotations }: OutgoingEvent, place: PartitionPlace) {
+  if (annotations === undefined) return { body, ...(properties && { properties: { ...properties } }) };
+  const key = typeof place === 'number' ? {} : { [PARTITION_KEY]: place.key };
+  return {
+    ...{ body, bodyType: 'data' as const, messageAnnotations: { ...annotations, ...key } },
+    ...(properties && { applicationProperties: { ...properties } }),
+  };
 }
 
 function receive(consumer: Sdk.EventHubConsumerClient, options: ReceiverOptions): Receiver {

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { MachineKey } from '#core/domain/ids.ts';
-import type { IncomingEvent } from '../event-hubs-event-stream/client.ts';
+import type { RelayedMessage } from '#core/ingestion/relayed-message.ts';
+import { parseDeviceTopic } from '#core/ingestion/topics.ts';
+import type { IncomingEvent, OutgoingEvent } from '../event-hubs-event-stream/client.ts';
 
 /** What a route of IoT Hub put into the event hub. */
 export type DeviceRecord =
@@ -22,6 +24,7 @@ export type DeviceRecord =
     };
 
 const SOURCE = 'iothub-message-source';
+const OF_DEVICE = 'Telemetry';
 const DEVICE = 'iothub-connection-device-id';
 const MODULE = 'iothub-connection-module-id';
 
@@ -39,7 +42,7 @@ export function parseDeviceRecord(incoming: IncomingEvent): DeviceRecord | undef
   if (typeof device !== 'string' || systemProperties[MODULE] !== undefined || !(body instanceof Uint8Array))
     return undefined;
   switch (systemProperties[SOURCE]) {
-    case 'Telemetry':
+    case OF_DEVICE:
       // A copy: a held event must not keep the whole frame in memory.
       return { kind: 'message', device, properties, payload: Uint8Array.from(body), atMs: enqueuedAtMs };
     case 'deviceConnectionStateEvents': {
@@ -56,6 +59,16 @@ export function parseDeviceRecord(incoming: IncomingEvent): DeviceRecord | undef
     default:
       return undefined;
   }
+}
+
+/** A message as the route would have put it into the event hub, had the device sent it itself: what {@link parseDeviceRecord} reads. */
+export function routedEvent({ device, topic, payload }: RelayedMessage): OutgoingEvent {
+  const about = parseDeviceTopic(topic)!;
+  return {
+    body: payload,
+    properties: { kind: about.kind, machine: about.machine },
+    annotations: { [DEVICE]: device, [SOURCE]: OF_DEVICE },
+  };
 }
 
 /**

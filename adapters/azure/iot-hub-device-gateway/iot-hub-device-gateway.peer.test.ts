@@ -3,96 +3,27 @@ import { systemClock } from '#core/clock.ts';
 import { deviceGatewayContract } from '#core/contracts/device-gateway.contract.ts';
 import { RecordingIntake } from '#core/contracts/recording-intake.ts';
 import { until } from '#core/contracts/until.ts';
-import type { DeviceId, MachineKey, TenantId } from '#core/domain/ids.ts';
-import { EventHubsSite } from '#test/peers/event-hubs-site.ts';
+import type { DeviceId } from '#core/domain/ids.ts';
 import {
   contractHarness,
-  CONTRACT_PLACES,
   describeGatewayOverLog,
   startWorld as startIn,
   waiversOf,
-  watchOpen,
 } from '#test/peers/gateway-over-log.ts';
-import { IotHubDevice } from '#test/peers/iot-hub-device.ts';
-import { IotHub } from '#test/peers/iot-hub.ts';
+import { IotHubWorlds, type IotHubWorldOptions } from '#test/peers/iot-hub-world.ts';
 import { pasteDeviceLine } from '#test/peers/paste-device-line.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { openEventHubs } from '../event-hubs-event-stream/client.ts';
-import { openLeaseBlobs } from '../event-hubs-event-stream/lease-blobs.ts';
-import { iotHubDeviceRegistryConfigSchema } from '../iot-hub-device-registry/config.ts';
-import { IotHubDeviceRegistry } from '../iot-hub-device-registry/iot-hub-device-registry.ts';
-import { openCloudToDevice } from './client.ts';
-import { iotHubDeviceGatewayConfigSchema } from './config.ts';
 import { iotHubConnection } from './device-connection.ts';
-import { IotHubDeviceGateway } from './iot-hub-device-gateway.ts';
 
-let site: EventHubsSite;
+let worlds: IotHubWorlds;
 
 beforeAll(async () => {
-  site = await EventHubsSite.start();
+  worlds = await IotHubWorlds.start();
 }, 300_000);
 
-afterAll(() => site[Symbol.asyncDispose]());
+afterAll(() => worlds[Symbol.asyncDispose]());
 
-interface Change {
-  readonly timeoutMs?: number;
-  readonly eventHub?: string;
-  readonly consumerGroup?: string;
-  readonly changePollMs?: number;
-}
-
-async function openWorld({ changePollMs = 100, ...change }: Change = {}) {
-  const { streams, ...place } = site.settings(2, []);
-  const eventHub = streams.metrics;
-  const hub = await IotHub.start({ hubs: site.hubs, eventHub });
-  const registryConfig = iotHubDeviceRegistryConfigSchema.parse({ ...hub.place, changePollMs });
-  const devices = await IotHubDeviceRegistry.open(registryConfig, systemClock, hub.credential);
-  const config = iotHubDeviceGatewayConfigSchema.parse({
-    ...{ ...place, ...hub.place, eventHub, checkpointPrefix: `${eventHub}/`, offerAgainMs: 20, receiveWaitMs: 100 },
-    ...change,
-  });
-  const [refusals, problems]: [string[], string[]] = [[], []];
-  const gateways: IotHubDeviceGateway[] = [];
-  const openClients = new Set<object>();
-  const reopen = (when: Promise<unknown> = Promise.resolve()) => {
-    const dependencies = {
-      ...{ devices, refuse: (reason: string) => void refusals.push(reason) },
-      onProblem: (what: string, error: unknown) => void problems.push(`${what}: ${String(error)}`),
-    };
-    const gateway = new IotHubDeviceGateway(config, dependencies, async () => {
-      await when;
-      const [hubs, blobs] = [await openEventHubs(config), await openLeaseBlobs(config)];
-      const cloudToDevice = await openCloudToDevice(config, hub.credential);
-      return watchOpen({ hubs, blobs, cloudToDevice }, openClients);
-    });
-    gateways.push(gateway);
-    return gateway;
-  };
-  return {
-    ...{
-      gateway: reopen(),
-      reopen,
-      openClients,
-      devices,
-      hub,
-      config,
-      eventHub,
-      refusals,
-      problems,
-      ...CONTRACT_PLACES,
-    },
-    connect: async (id: string, secret: string, as = id) =>
-      IotHubDevice.connect(hub.devices.listener, as, hub.login(id, secret)),
-    addDevice: async (id: string, tenant: TenantId, machines: readonly MachineKey[]) =>
-      (await devices.addDevice({ id: id as DeviceId, tenant, machines })).secret,
-    async [Symbol.asyncDispose]() {
-      for (const gateway of gateways) await gateway.close();
-      devices.close();
-      await hub[Symbol.asyncDispose]();
-      site.hubs.deleteHub(eventHub);
-    },
-  };
-}
+const openWorld = (change?: IotHubWorldOptions) => worlds.open(change);
 
 describeContract(
   deviceGatewayContract,
@@ -100,10 +31,10 @@ describeContract(
   async () => contractHarness(await openWorld()),
   waiversOf('IoT Hub', 'the event hub'),
 );
-describeGatewayOverLog('IoT Hub', openWorld);
+describeGatewayOverLog('IoT Hub', () => openWorld());
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
-const startWorld = async (change: Change = {}) => startIn(await openWorld(change));
+const startWorld = async (change?: IotHubWorldOptions) => startIn(await openWorld(change));
 
 describe('what IoT Hub acknowledged', () => {
   it('is read on where receivers are detached meanwhile, none of it lost and none twice at intake', async () => {
@@ -113,7 +44,7 @@ describe('what IoT Hub acknowledged', () => {
     const sent = Array.from({ length: 40 }, (_, i) => String(i));
     for (const each of sent) {
       await device.publish(machine, bytes(each));
-      if (each === '10' || each === '30') site.hubs.detachReceivers(eventHub);
+      if (each === '10' || each === '30') worlds.site.hubs.detachReceivers(eventHub);
     }
     await until(() => intake.messages.length >= sent.length);
     expect(intake.payloads()).toEqual(sent);

@@ -5,19 +5,17 @@ import { messageRecord } from '#adapters/aws/iot-core-device-gateway/device-reco
 import { openKinesis } from '#adapters/aws/kinesis-event-stream/client.ts';
 import { KINESIS_CODES } from '#adapters/aws/kinesis-event-stream/kinesis-codes.ts';
 import { systemClock } from '#core/clock.ts';
-import { isName, machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import { machineKey, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import { RelayedMessages } from '#core/ingestion/relayed-message.ts';
+import { placeShape, settingsOf } from './function-settings.ts';
 import { sensorDataProcessor, type Relay } from './sensor-data-processor.ts';
-
-const name = z.string().refine(isName, 'must be 1 to 64 of the characters A-Z a-z 0-9 _ . -');
 
 const environmentSchema = z.object({
   /** Lambda sets it. */
   AWS_REGION: z.string().min(1),
   TRIBO_DEVICE_STREAM: z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/, 'must be the name of a stream of Kinesis'),
-  TRIBO_TENANT: name.transform((text) => text as TenantId),
-  TRIBO_SITE: name.transform((text) => text as SiteId),
+  ...placeShape,
 });
 
 /** Shorter than a run of the function may last, so that what failed is told. */
@@ -25,12 +23,8 @@ const CALL_TIMEOUT_MS = 10_000;
 
 /** The function at AWS: what it reads goes to the stream behind IoT Core, as that one's rule would put it there. */
 export async function composeSensorDataProcessor(env: Readonly<Record<string, string | undefined>>) {
-  const { data, error } = environmentSchema.safeParse(env);
-  if (error) {
-    const problems = error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-    throw new PortError('failed_precondition', `the function's environment: ${problems.join('; ')}`, { cause: error });
-  }
-  const { AWS_REGION: region, TRIBO_DEVICE_STREAM: stream, TRIBO_TENANT: tenant, TRIBO_SITE: site } = data;
+  const settings = settingsOf(environmentSchema, env);
+  const { AWS_REGION: region, TRIBO_DEVICE_STREAM: stream, TRIBO_TENANT: tenant, TRIBO_SITE: site } = settings;
   const messages = new RelayedMessages({ tenant, site });
   return sensorDataProcessor(messages, await relayTo(stream, region), () => systemClock.nowMs());
 }

@@ -1,0 +1,3 @@
+import { registerQueuedReadings } from './composition.ts';
+
+registerQueuedReadings(process.env);
