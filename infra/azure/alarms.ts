@@ -5,6 +5,7 @@ import type { DataStack } from './data-stack.ts';
 import { DEVICES_HUB } from './event-hubs-event-stream.ts';
 import type { Ingress } from './ingress.ts';
 import { metricAlert, type Watched } from './metric-alert.ts';
+import { SENSOR_DATA_QUEUE, type SensorDataQueue } from './sensor-data-queue.ts';
 
 const GIB = 1024 ** 3;
 const NANOCORES = 1e9;
@@ -13,16 +14,17 @@ interface Parts {
   readonly data: DataStack;
   readonly services: ContainerApps;
   readonly ingress: Ingress;
+  readonly queue: SensorDataQueue;
   /** Whom they call. */
   readonly actionGroupId: string;
 }
 
-/** What operators are called for (R154): services, database, streams, the hub, the API, and objects. */
+/** What operators are called for (R154): services, database, streams, the hub, the API, objects, and readings that come by the queue. */
 export class Alarms extends Construct {
   readonly #stack: AzureStack;
   readonly #actionGroupId: string;
 
-  constructor(scope: AzureStack, id: string, { data, services, ingress, actionGroupId }: Parts) {
+  constructor(scope: AzureStack, id: string, { data, services, ingress, queue, actionGroupId }: Parts) {
     super(scope, id);
     this.#stack = scope;
     this.#actionGroupId = actionGroupId;
@@ -32,6 +34,7 @@ export class Alarms extends Construct {
     this.#hub(data);
     this.#api(ingress);
     this.#objects(data);
+    this.#queue(queue);
   }
 
   #service({ service, vcpu, memoryGb }: { service: string; vcpu: number; memoryGb: number }, on: string): void {
@@ -191,6 +194,24 @@ export class Alarms extends Construct {
         means: `The account of ${part} refuses or fails calls`,
         severity: 1,
       });
+  }
+
+  #queue({ namespace }: SensorDataQueue): void {
+    const of = { on: namespace.id, namespace: 'Microsoft.ServiceBus/namespaces' } as const;
+    const dimensions = { EntityName: [SENSOR_DATA_QUEUE] };
+    this.#call('sensor-data-failed', {
+      ...of,
+      window: 'PT5M',
+      all: [{ metric: 'DeadletteredMessages', aggregation: 'Maximum', is: 'above', threshold: 0, dimensions }],
+      means: 'Readings of the queue could not be handed on: they are among its dead letters',
+      severity: 1,
+    });
+    this.#call('sensor-data-waits', {
+      ...of,
+      window: 'PT15M',
+      all: [{ metric: 'ActiveMessages', aggregation: 'Minimum', is: 'above', threshold: 100, dimensions }],
+      means: 'Readings of the queue wait: the function does not run, or is too slow',
+    });
   }
 
   #call(part: string, watched: Watched): void {

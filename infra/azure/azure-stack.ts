@@ -22,7 +22,8 @@ const RESOURCE_PROVIDERS = [
     'DataProtection',
     'Devices',
   ],
-  ...['EventHub', 'Insights', 'KeyVault', 'ManagedIdentity', 'Network', 'OperationalInsights', 'Portal', 'Storage'],
+  ...['EventHub', 'Insights', 'KeyVault', 'ManagedIdentity', 'Network', 'OperationalInsights', 'Portal', 'ServiceBus'],
+  ...['Storage', 'Web'],
 ].map((name) => `Microsoft.${name}`);
 
 const DIGEST_LENGTH = 8;

@@ -6,24 +6,26 @@ const inProd = synthesized(prod, 'azure');
 const inDev = synthesized(shipped('bergen.dev'), 'azure');
 
 describe('the network', () => {
-  it('has the range of the environment, and a subnet for services, data and endpoints', () => {
+  it('has the range of the environment, and a subnet for services, data, endpoints and functions', () => {
     expect(inProd.of('azurerm_virtual_network').map((each) => each['address_space'])).toEqual([['10.50.0.0/16']]);
     const ranges = inProd.of('azurerm_subnet').map(({ name, address_prefixes: range }) => [name, range]);
     expect(Object.fromEntries(ranges as [string, unknown][])).toEqual({
       services: ['10.50.0.0/20'],
       data: ['10.50.64.0/20'],
       endpoints: ['10.50.128.0/20'],
+      functions: ['10.50.192.0/20'],
     });
   });
 
   it('hands the subnets over to the services that are in them', () => {
     const of = (tier: string) => inProd.one('azurerm_subnet', `network/${tier}`)['delegation'] as Attributes[];
     expect(of('services')[0]).toMatchObject({ service_delegation: { name: 'Microsoft.App/environments' } });
+    expect(of('functions')[0]).toMatchObject({ service_delegation: { name: 'Microsoft.App/environments' } });
     expect(of('data')[0]).toMatchObject({ service_delegation: { name: 'Microsoft.DBforPostgreSQL/flexibleServers' } });
     expect(inProd.one('azurerm_subnet', 'network/endpoints')['default_outbound_access_enabled']).toBe(false);
   });
 
-  it.each(['services', 'data', 'endpoints'])('%s: lets in who is named, and denies the rest', (tier) => {
+  it.each(['services', 'data', 'endpoints', 'functions'])('%s: lets in who is named, and denies the rest', (tier) => {
     const inbound = rulesOf(inProd, tier).filter(({ direction }) => direction === 'Inbound');
     expect(inbound.at(-1)).toMatchObject({
       access: 'Deny',
@@ -56,11 +58,10 @@ describe('the network', () => {
     expect(rulesOf(inProd, 'data').at(-1)).toMatchObject({ direction: 'Outbound', access: 'Deny', priority: 4096 });
   });
 
-  it('guards each subnet, and gives the services alone a way out', () => {
-    expect(inProd.of('azurerm_subnet_network_security_group_association')).toHaveLength(3);
-    const [out, ...more] = inProd.of('azurerm_subnet_nat_gateway_association');
-    expect(more).toEqual([]);
-    expect(out!['subnet_id']).toContain('network_services');
+  it('guards each subnet, and gives services and functions alone a way out', () => {
+    expect(inProd.of('azurerm_subnet_network_security_group_association')).toHaveLength(4);
+    const out = inProd.of('azurerm_subnet_nat_gateway_association').map((each) => each['subnet_id']);
+    expect(out).toEqual(['functions', 'services'].map((tier) => expect.stringContaining(`network_${tier}`)));
     expect(inProd.of('azurerm_public_ip')).toEqual([
       expect.objectContaining({ zones: ['1', '2', '3'], sku: 'Standard' }),
     ]);
@@ -82,9 +83,9 @@ describe('private endpoints', () => {
         .map((each) => (each['private_service_connection'] as Attributes)['subresource_names'])
         .flat()
         .toSorted();
-    expect(subresources(inProd)).toEqual(['blob', 'blob', 'namespace', 'registry', 'vault', 'vault']);
+    expect(subresources(inProd)).toEqual(['blob', 'blob', 'blob', 'namespace', 'registry', 'vault', 'vault']);
     // A registry of the cheaper tier has none.
-    expect(subresources(inDev)).toEqual(['blob', 'blob', 'namespace', 'vault', 'vault']);
+    expect(subresources(inDev)).toEqual(['blob', 'blob', 'blob', 'namespace', 'vault', 'vault']);
     for (const endpoint of inProd.of('azurerm_private_endpoint'))
       expect(endpoint).toMatchObject({
         subnet_id: expect.stringContaining('network_endpoints'),
@@ -223,6 +224,7 @@ const UNTAGGED = [
   'azurerm_postgresql_flexible_server_database',
   'azurerm_role_assignment',
   'azurerm_role_definition',
+  'azurerm_servicebus_queue',
   'azurerm_storage_container',
   'azurerm_storage_container_immutability_policy',
   'azurerm_storage_management_policy',

@@ -16,6 +16,8 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   azurerm_data_protection_backup_vault: /^[A-Za-z][A-Za-z0-9-]{1,49}$/,
   azurerm_email_communication_service: /^[A-Za-z0-9-]{1,63}$/,
   azurerm_eventhub_namespace: /^[A-Za-z][A-Za-z0-9-]{4,48}[A-Za-z0-9]$/,
+  // With `.azurewebsites.net`; longer ones may share the id of a host.
+  azurerm_function_app_flex_consumption: /^[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]$/,
   azurerm_iothub: /^(?!.*-$)[A-Za-z0-9-]{3,50}$/,
   azurerm_key_vault: /^(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$/,
   azurerm_log_analytics_workspace: /^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/,
@@ -29,6 +31,8 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   azurerm_public_ip: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
   azurerm_resource_group: /^[\w().-]{0,89}[\w()-]$/,
   azurerm_role_definition: /^.{1,128}$/,
+  azurerm_service_plan: /^[\w-]{1,60}$/,
+  azurerm_servicebus_namespace: /^(?!.*-(sb|mgmt)$)[A-Za-z][A-Za-z0-9-]{4,48}[A-Za-z0-9]$/,
   azurerm_storage_account: /^[a-z0-9]{3,24}$/,
   azurerm_user_assigned_identity: /^[A-Za-z0-9][\w-]{2,127}$/,
   azurerm_virtual_network: /^[A-Za-z0-9][\w.-]{0,62}\w$/,
@@ -38,7 +42,7 @@ const FORMS: Readonly<Record<string, RegExp>> = {
 const OF_ALL_THE_WORLD = new Set([
   ...['azurerm_communication_service', 'azurerm_container_registry', 'azurerm_email_communication_service'],
   ...['azurerm_eventhub_namespace', 'azurerm_iothub', 'azurerm_key_vault', 'azurerm_postgresql_flexible_server'],
-  'azurerm_storage_account',
+  ...['azurerm_function_app_flex_consumption', 'azurerm_servicebus_namespace', 'azurerm_storage_account'],
 ]);
 /** Names within a group of resources, a service or a profile of the site. */
 const WITHIN_ANOTHER = new Set([
@@ -67,7 +71,7 @@ const WITHIN_ANOTHER = new Set([
     'azurerm_postgresql_flexible_server_configuration',
   ],
   ...['azurerm_postgresql_flexible_server_database', 'azurerm_private_dns_zone', 'azurerm_storage_container'],
-  ...['azurerm_private_dns_zone_virtual_network_link', 'azurerm_subnet'],
+  ...['azurerm_private_dns_zone_virtual_network_link', 'azurerm_servicebus_queue', 'azurerm_subnet'],
 ]);
 
 describe('names at Azure', () => {

@@ -15,13 +15,14 @@ import type { AzureStack } from './azure-stack.ts';
 import { tiersOf } from './tiers.ts';
 
 /** In this order within the range of the network. A subnet of Azure is in all zones. */
-const TIERS = ['services', 'data', 'endpoints'] as const;
+const TIERS = ['services', 'data', 'endpoints', 'functions'] as const;
 type Tier = (typeof TIERS)[number];
 
 /** To whom a subnet is handed over, where it is. */
 const DELEGATED: Readonly<Partial<Record<Tier, string>>> = {
   services: 'Microsoft.App/environments',
   data: 'Microsoft.DBforPostgreSQL/flexibleServers',
+  functions: 'Microsoft.App/environments',
 };
 const JOIN = 'Microsoft.Network/virtualNetworks/subnets/join/action';
 
@@ -31,9 +32,9 @@ const ENDPOINTS = ['443', '5671'];
 const LAST_PRIORITY = 4096;
 
 /**
- * The virtual network. Services are in `services`, the database in `data`, and in `endpoints` is what leads to Azure's own services; each has a
- * security group that lets in who is named, and denies the rest. Azure has one way out a subnet and one subnet for all services, so there is one
- * NAT gateway, in several zones or in one.
+ * The virtual network. Services are in `services`, functions in `functions`, the database in `data`, and in `endpoints` is what leads to Azure's own
+ * services; each has a security group that lets in who is named, and denies the rest. Azure has one way out a subnet and one subnet for all services, so there is one
+ * NAT gateway, in several zones or in one, which functions share.
  */
 export class Network extends Construct {
   readonly vnet: VirtualNetwork;
@@ -58,7 +59,10 @@ export class Network extends Construct {
         // Where a service of Azure has the subnet, the way out is a matter of that service.
         ...(DELEGATED[tier] === undefined && { defaultOutboundAccessEnabled: false }),
       });
-    this.subnets = { services: subnet('services'), data: subnet('data'), endpoints: subnet('endpoints') };
+    this.subnets = {
+      ...{ services: subnet('services'), data: subnet('data') },
+      ...{ endpoints: subnet('endpoints'), functions: subnet('functions') },
+    };
     this.#securityGroups(scope, ranges);
     this.#wayOut(scope);
   }
@@ -83,7 +87,14 @@ export class Network extends Construct {
         allowOut(120, 'directory-and-keys', ranges.data, 'AzureActiveDirectory', '443'),
         denyOut(),
       ],
-      endpoints: [allowIn(100, 'from-services', ranges.services, ranges.endpoints, ENDPOINTS), denyIn(), denyOut()],
+      endpoints: [
+        allowIn(100, 'from-services', ranges.services, ranges.endpoints, ENDPOINTS),
+        allowIn(110, 'from-functions', ranges.functions, ranges.endpoints, ENDPOINTS),
+        denyIn(),
+        denyOut(),
+      ],
+      // Nobody calls them: they fetch what they are run for.
+      functions: [denyIn()],
     };
     for (const tier of TIERS) {
       const group = new NetworkSecurityGroup(this, `${tier}-rules`, {
@@ -111,16 +122,17 @@ export class Network extends Construct {
       natGatewayId: nat.id,
       publicIpAddressId: address.id,
     });
-    new SubnetNatGatewayAssociation(this, 'services-out', {
-      natGatewayId: nat.id,
-      subnetId: this.subnets.services.id,
-    });
+    for (const tier of ['services', 'functions'] as const)
+      new SubnetNatGatewayAssociation(this, `${tier}-out`, { natGatewayId: nat.id, subnetId: this.subnets[tier].id });
   }
 }
 
 function rangesOf(range: string): Readonly<Record<Tier, string>> {
   const part = (tier: Tier) => subnetRange(range, TIERS.indexOf(tier) * 4);
-  return { services: part('services'), data: part('data'), endpoints: part('endpoints') };
+  return {
+    ...{ services: part('services'), data: part('data') },
+    ...{ endpoints: part('endpoints'), functions: part('functions') },
+  };
 }
 
 function delegation(tier: Tier) {

@@ -28,6 +28,8 @@ const BUILT_IN = new Set([
   ...['AcrPull', 'AcrPush', 'Azure Event Hubs Data Sender', 'Key Vault Crypto Service Encryption User'],
   ...['Key Vault Crypto Officer', 'Key Vault Secrets Officer', 'Key Vault Secrets User'],
   ...['PostgreSQL Flexible Server Long Term Retention Backup Role', 'Reader'],
+  // Of the function, whose runtime asks for these and no fewer.
+  ...['Azure Service Bus Data Receiver', 'Storage Blob Data Owner'],
 ]);
 
 interface Permissions {

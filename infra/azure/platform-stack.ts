@@ -17,6 +17,7 @@ import { IotHubDeviceGateway } from './iot-hub-device-gateway.ts';
 import { IotHubDeviceRegistry } from './iot-hub-device-registry.ts';
 import { Operators } from './operators.ts';
 import type { AzurePorts } from './ports.ts';
+import { QueueFunctions } from './queue-functions.ts';
 import { ServiceLevels } from './service-levels.ts';
 
 /** What can be made again: the services and all that leads to them and watches them. */
@@ -26,6 +27,7 @@ export class PlatformStack extends AzureStack implements PlatformParts {
   readonly identityVerifiers: EntraIdentityVerifier;
   readonly notifiers: CommunicationNotifier;
   readonly services: ContainerApps;
+  readonly functions: QueueFunctions;
   readonly ingress: Ingress;
   readonly alarms: Alarms;
   readonly serviceLevels: ServiceLevels;
@@ -54,10 +56,11 @@ export class PlatformStack extends AzureStack implements PlatformParts {
       ...{ foundation, data, ports: this.ports },
       notifier: this.notifiers,
     });
+    this.functions = new QueueFunctions(this, 'functions', { foundation, data });
     this.ingress = new Ingress(this, 'ingress', { foundation, services: this.services });
     const watched = { data, services: this.services, ingress: this.ingress };
     const { actionGroupId } = new Operators(this, 'operators');
-    this.alarms = new Alarms(this, 'alarms', { ...watched, actionGroupId });
+    this.alarms = new Alarms(this, 'alarms', { ...watched, queue: this.functions.queue, actionGroupId });
     this.serviceLevels = new ServiceLevels(this, 'service-levels', { ingress: this.ingress, actionGroupId });
     this.dashboard = new Dashboard(this, 'dashboard', watched);
     this.budget = new Budget(this, 'budget');

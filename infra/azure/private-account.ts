@@ -14,6 +14,8 @@ interface AccountParts {
   readonly containers: readonly string[];
   /** How long what was overwritten or deleted can be had back; absent where it is of no worth a moment later. */
   readonly keptDays?: number;
+  /** Whether it may go with its stack, outside dev too. */
+  readonly isMadeAgain?: boolean;
 }
 
 /** What is deleted is written to the log: all that is read and written would be many times what the platform itself says. */
@@ -33,10 +35,11 @@ export class PrivateAccount extends Construct {
     scope: Construct,
     id: string,
     stack: AzureStack,
-    { part, key, logs, containers, keptDays }: AccountParts,
+    { part, key, logs, containers, keptDays, isMadeAgain = false }: AccountParts,
   ) {
     super(scope, id);
     const { site, place } = stack;
+    const lifecycle = { preventDestroy: site.isProtected && !isMadeAgain };
     this.account = new StorageAccount(this, 'account', {
       ...place,
       name: stack.globalName(part, 24, 'alphanumeric'),
@@ -66,7 +69,7 @@ export class PrivateAccount extends Construct {
         identity: { type: 'UserAssigned', identityIds: [key.identityId] },
         customerManagedKey: { keyVaultKeyId: key.versionlessId, userAssignedIdentityId: key.identityId },
       }),
-      lifecycle: { preventDestroy: site.isProtected },
+      lifecycle,
     });
     acknowledge(this.account, {
       CKV_AZURE_33: 'Blobs alone are kept here: there is no queue',
@@ -88,7 +91,7 @@ export class PrivateAccount extends Construct {
             name,
             storageAccountId: this.account.id,
             containerAccessType: 'private',
-            lifecycle: { preventDestroy: site.isProtected },
+            lifecycle,
           }),
           { CKV2_AZURE_21: 'Services alone read, many times a second; what is deleted is in the log' },
         ),

@@ -1,9 +1,10 @@
-import { TerraformVariable, type ITerraformDependable } from 'cdktf';
+import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { KeyVault } from '@cdktf/provider-azurerm/lib/key-vault/index.js';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
+import { deployerAddresses } from './deployer-addresses.ts';
 import type { Logs } from './logs.ts';
 import type { PrivateEndpoints } from './private-endpoints.ts';
 
@@ -55,7 +56,10 @@ export class PrivateVault extends Construct {
         CKV_AZURE_110: 'In dev all goes with the site, names too',
       });
     if (isDeployedTo) {
-      const addresses = deployerAddresses(this);
+      const addresses = deployerAddresses(
+        this,
+        'Public addresses that may reach the vault of keys while the stacks foundation and data are applied; none shuts it',
+      );
       this.vault.addOverride('public_network_access_enabled', `\${length(${addresses}) > 0}`);
       this.vault.addOverride('network_acls.ip_rules', `\${${addresses}}`);
     }
@@ -71,23 +75,4 @@ export class PrivateVault extends Construct {
     this.ready = [this.vault, ...roles];
     logs.of(this, this.vault.id, ['AuditEvent']);
   }
-}
-
-/** The variable of that name, as expressions have it. */
-function deployerAddresses(scope: Construct): string {
-  const variable = new TerraformVariable(scope, 'deployer-addresses', {
-    type: 'list(string)',
-    default: [],
-    description:
-      'Public addresses that may reach the vault of keys while the stacks foundation and data are applied; none shuts it',
-    validation: [
-      {
-        condition:
-          '${alltrue([for address in var.deployer_addresses : can(cidrnetmask(strcontains(address, "/") ? address : "${address}/32"))])}',
-        errorMessage: 'deployer_addresses must be IPv4 addresses or ranges: 203.0.113.7 or 203.0.113.0/24.',
-      },
-    ],
-  });
-  variable.overrideLogicalId('deployer_addresses');
-  return 'var.deployer_addresses';
 }
