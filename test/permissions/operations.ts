@@ -68,6 +68,7 @@ const ACTIONS: Readonly<Record<string, readonly string[]>> = {
   'event-hubs EventHubProducerClient.createBatch': [events('send')],
   'event-hubs EventHubProducerClient.getEventHubProperties': [],
   'event-hubs EventHubProducerClient.getPartitionProperties': [],
+  'event-hubs EventHubConsumerClient.getEventHubProperties': [],
   'event-hubs EventHubConsumerClient.subscribe': [events('receive')],
   // https://learn.microsoft.com/azure/iot-hub/authenticate-authorize-azure-ad: a change of several identities asks for delete too.
   'azure-iothub Registry.addDevices': [hub('devices/write'), hub('devices/delete')],

@@ -1,9 +1,12 @@
 import type * as Sdk from '@azure/event-hubs';
-import { PortError } from '#core/errors.ts';
+import { isPortError, PortError, throwIfAborted } from '#core/errors.ts';
+import { orElseOnAbort, orStopWaiting } from '#core/stop-waiting.ts';
 import { cloudCall } from '../../cloud-call.ts';
 import { loadSdk } from '../../sdk.ts';
 import { codeOfAzureError } from '../azure-errors.ts';
 import type { EventHubsPlace } from '../event-hubs-place.ts';
+import { SdkConsumer } from './sdk-consumer.ts';
+import { cutConnection, isConnected } from './sdk-connection.ts';
 import { closeProducer, stopLostRenewals } from './token-renewals.ts';
 
 /** An event as it is sent. */
@@ -65,10 +68,15 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
-/** Reads a hub by one consumer group, over one connection; a partition by one receiver at a time. */
+/**
+ * Reads a hub by one consumer group, over one connection; a partition by one receiver at a time. A connection over which no answer comes is given
+ * up, which its receivers are told as an error; the next receiver has another one.
+ */
 export interface HubConsumer {
   receive(options: ReceiverOptions): Receiver;
   close(): Promise<void>;
+  /** Ends the connection at once, and whatever is under way over it. */
+  abandon(): void;
 }
 
 /** The calls of Event Hubs that the stream makes, each one attempt. What they throw is a PortError. */
@@ -88,8 +96,6 @@ export interface EventHubsClient {
 
 /** https://learn.microsoft.com/azure/event-hubs/event-hubs-amqp-protocol */
 const PARTITION_KEY = 'x-opt-partition-key';
-/** Of a receiver that another with a higher owner level took the place of. */
-const STOLEN = 'ReceiverDisconnectedError';
 /** One reads at a time, and now and then two. */
 const MAX_IDLE_CONSUMERS = 2;
 /** The SDK would look again this often whether a receiver has ended, and begin it at its first position. */
@@ -101,8 +107,10 @@ export async function openEventHubs(config: EventHubsPlace & { readonly timeoutM
     Promise.all([import('@azure/event-hubs'), import('@azure/identity')]),
   );
   const { namespace, hubsEmulatorConnectionString, timeoutMs } = config;
-  const options = { retryOptions: { maxRetries: 0, timeoutInMs: timeoutMs } };
-  const consumerOptions = { ...options, loadBalancingOptions: { updateIntervalInMs: NEVER_MS } };
+  const once = (timeoutInMs: number) => ({ retryOptions: { maxRetries: 0, timeoutInMs } });
+  // The limit of a call is kept here; the SDK's own is for what it does besides.
+  const options = once(2 * timeoutMs);
+  const consumerOptions = { ...once(timeoutMs), loadBalancingOptions: { updateIntervalInMs: NEVER_MS } };
   if (hubsEmulatorConnectionString !== undefined) {
     const place = hubsEmulatorConnectionString;
     return new SdkClient(timeoutMs, {
@@ -122,11 +130,17 @@ interface Openers {
   readonly consumer: (hub: string, consumerGroup: string) => Sdk.EventHubConsumerClient;
 }
 
+/** A client of the SDK for a hub, with its connection. */
+interface Line {
+  readonly producer: Sdk.EventHubProducerClient;
+  /** Aborted once it is given up: nothing goes over it any more. */
+  readonly givenUp: AbortController;
+}
+
 class SdkClient implements EventHubsClient {
   readonly #timeoutMs: number;
   readonly #open: Openers;
-  /** A connection each. */
-  readonly #producers = new Map<string, Sdk.EventHubProducerClient>();
+  readonly #lines = new Map<string, Line>();
   /** Consumers that are lent to nobody, by hub and consumer group. */
   readonly #idle = new Map<string, HubConsumer[]>();
   #isClosed = false;
@@ -137,15 +151,15 @@ class SdkClient implements EventHubsClient {
   }
 
   partitionCount(hub: string, signal?: AbortSignal): Promise<number> {
-    return this.#call(`partitions of ${hub}`, signal, async (abortSignal) => {
-      const { partitionIds } = await this.#producer(hub).getEventHubProperties({ abortSignal });
+    return this.#call({ hub, what: `partitions of ${hub}`, signal }, async (producer, abortSignal) => {
+      const { partitionIds } = await producer.getEventHubProperties({ abortSignal });
       return partitionIds.length;
     });
   }
 
   partition(hub: string, partition: number, signal?: AbortSignal): Promise<PartitionState> {
-    return this.#call(`partition ${partition} of ${hub}`, signal, async (abortSignal) => {
-      const state = await this.#producer(hub).getPartitionProperties(String(partition), { abortSignal });
+    return this.#call({ hub, what: `partition ${partition} of ${hub}`, signal }, async (producer, abortSignal) => {
+      const state = await producer.getPartitionProperties(String(partition), { abortSignal });
       const { beginningSequenceNumber: first, lastEnqueuedSequenceNumber: last, isEmpty } = state;
       return { first, last, lastEnqueuedAtMs: state.lastEnqueuedOnUtc.getTime(), isEmpty };
     });
@@ -153,25 +167,24 @@ class SdkClient implements EventHubsClient {
 
   openBatch(hub: string, place: PartitionPlace): Promise<Batch> {
     const isNumber = typeof place === 'number';
-    const what = `publish to ${isNumber ? `partition ${place}` : `the partition of ${place.key}`} of ${hub}`;
-    return this.#call(what, undefined, async (abortSignal) => {
-      const producer = this.#producer(hub);
+    const what = {
+      hub,
+      what: `publish to ${isNumber ? `partition ${place}` : `the partition of ${place.key}`} of ${hub}`,
+    };
+    return this.#call(what, async (producer, abortSignal) => {
       stopLostRenewals(producer);
       const at = isNumber ? { partitionId: String(place) } : { partitionKey: place.key };
       const batch = await producer.createBatch({ ...at, abortSignal });
       return {
         tryAdd: (event) => batch.tryAdd(eventOf(event, place)),
-        send: () => this.#call(what, undefined, (stopped) => producer.sendBatch(batch, { abortSignal: stopped })),
+        send: () => this.#call(what, (current, stopped) => current.sendBatch(batch, { abortSignal: stopped })),
       };
     });
   }
 
   openConsumer(hub: string, consumerGroup: string): HubConsumer {
-    const consumer = this.#open.consumer(hub, consumerGroup);
-    return {
-      receive: (options) => receive(consumer, options),
-      close: () => consumer.close(),
-    };
+    const open = () => this.#open.consumer(hub, consumerGroup);
+    return new SdkConsumer({ open, what: `receive ${hub} by ${consumerGroup}`, timeoutMs: this.#timeoutMs });
   }
 
   async withConsumer<Result>(
@@ -189,8 +202,8 @@ class SdkClient implements EventHubsClient {
       else await consumer.close();
       return result;
     } catch (error) {
-      // What is wrong may be its connection, and theirs, too; nobody knows how long that takes to close.
-      for (const each of [consumer, ...idle.splice(0)]) void each.close().catch(() => undefined);
+      // What is wrong may be its connection, and theirs, too.
+      for (const each of [consumer, ...idle.splice(0)]) each.abandon();
       throw error;
     }
   }
@@ -200,23 +213,51 @@ class SdkClient implements EventHubsClient {
     const consumers = [...this.#idle.values()].flat();
     this.#idle.clear();
     await Promise.allSettled([
-      ...[...this.#producers.values()].map(closeProducer),
+      ...[...this.#lines.values()].map(({ producer }) => closeProducer(producer, this.#timeoutMs)),
       ...consumers.map((each) => each.close()),
     ]);
   }
 
-  #producer(hub: string): Sdk.EventHubProducerClient {
-    let producer = this.#producers.get(hub);
-    if (!producer) this.#producers.set(hub, (producer = this.#open.producer(hub)));
-    return producer;
+  /** A caller that stops waiting leaves the SDK's call alone: a connection that others wait for may be under way. */
+  async #call<Result>(
+    { hub, what, signal }: { readonly hub: string; readonly what: string; readonly signal?: AbortSignal | undefined },
+    call: (producer: Sdk.EventHubProducerClient, signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    throwIfAborted(signal);
+    const line = this.#lineTo(hub);
+    const answer = cloudCall({ what, timeoutMs: this.#timeoutMs }, codeOfAzureError, async (timedOut) => {
+      const over = AbortSignal.any([timedOut, line.givenUp.signal]);
+      // The SDK looks at it at some of its steps only.
+      return orElseOnAbort(call(line.producer, over), over, () => over.reason as Error);
+    });
+    return orStopWaiting(
+      answer.catch((error: unknown) => this.#failed(hub, line, error)),
+      signal,
+    );
   }
 
-  #call<Result>(
-    what: string,
-    signal: AbortSignal | undefined,
-    call: (signal: AbortSignal) => Promise<Result>,
-  ): Promise<Result> {
-    return cloudCall({ what, timeoutMs: this.#timeoutMs, signal }, codeOfAzureError, call);
+  /**
+   * A connection of the SDK (6.0.4) that was silent while it was made never comes to be, and every call over it would wait for it in vain. One
+   * that is there is kept however silent it is: what was sent over it comes before what follows.
+   */
+  #failed(hub: string, line: Line, error: unknown): never {
+    if (isOfConnection(error) && !isConnected(line.producer)) this.#giveUp(hub, line, error);
+    throw error;
+  }
+
+  #lineTo(hub: string): Line {
+    let line = this.#lines.get(hub);
+    if (!line) this.#lines.set(hub, (line = { producer: this.#open.producer(hub), givenUp: new AbortController() }));
+    return line;
+  }
+
+  #giveUp(hub: string, line: Line, cause: PortError): void {
+    const { producer, givenUp } = line;
+    if (givenUp.signal.aborted) return;
+    if (this.#lines.get(hub) === line) this.#lines.delete(hub);
+    givenUp.abort(new PortError('unavailable', `the connection to ${hub} was given up: ${cause.message}`, { cause }));
+    cutConnection(producer);
+    void closeProducer(producer, this.#timeoutMs);
   }
 }
 
@@ -230,35 +271,6 @@ function eventOf({ body, properties, annotations }: OutgoingEvent, place: Partit
   };
 }
 
-function receive(consumer: Sdk.EventHubConsumerClient, options: ReceiverOptions): Receiver {
-  const { partition, after, ownerLevel, maxEvents, waitMs, onEvents, onError } = options;
-  return consumer.subscribe(
-    String(partition),
-    {
-      processEvents: (events) =>
-        onEvents(
-          events.map(({ sequenceNumber, enqueuedTimeUtc, body, properties = {}, systemProperties = {} }) => ({
-            ...{ sequenceNumber, enqueuedAtMs: enqueuedTimeUtc.getTime(), body: body as unknown },
-            ...{ properties, systemProperties },
-          })),
-        ),
-      processError: async (error, { eventHubName, consumerGroup }) => {
-        const what = `receive partition ${partition} of ${eventHubName} by ${consumerGroup}`;
-        const portError = new PortError(codeOfAzureError(error), `${what}: ${String(error)}`, { cause: error });
-        onError(portError, (error as { readonly code?: string }).code === STOLEN);
-      },
-    },
-    {
-      startPosition: positionAfter(after),
-      ...{ maxBatchSize: maxEvents, prefetchCount: maxEvents, maxWaitTimeInSeconds: waitMs / 1000 },
-      ...(ownerLevel !== undefined && { ownerLevel }),
-      skipParsingBodyAsJson: true,
-    },
-  );
-}
-
-function positionAfter(after: After): Sdk.EventPosition {
-  if (after === 'end') return { offset: '@latest' };
-  if (typeof after === 'object') return { enqueuedOn: Math.max(0, after.enqueuedSinceMs - 1) };
-  return after < 0 ? { offset: '-1' } : { sequenceNumber: after, isInclusive: false };
+function isOfConnection(error: unknown): error is PortError {
+  return isPortError(error) && (error.code === 'deadline_exceeded' || error.code === 'unavailable');
 }

@@ -5,6 +5,7 @@ import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import type { EventStream } from '#core/ports/event-stream.ts';
 import { EventHubsSite } from '#test/peers/event-hubs-site.ts';
+import { TcpFaults } from '#test/peers/tcp-faults.ts';
 import { eventHubsEventStreamConfigSchema, type EventHubsEventStreamConfig } from './config.ts';
 import { EventHubsEventStream } from './event-hubs-event-stream.ts';
 import { openLeaseBlobs } from './lease-blobs.ts';
@@ -32,16 +33,16 @@ class Bench implements AsyncDisposable {
   readonly failures: unknown[] = [];
   readonly #streams: EventHubsEventStream[] = [];
 
-  static async open(partitions: number): Promise<Bench> {
-    const bench = new Bench(partitions);
+  static async open(partitions: number, over: Partial<EventHubsEventStreamConfig> = {}): Promise<Bench> {
+    const bench = new Bench(partitions, over);
     await (await bench.client()).declareGroup('metrics', GROUP);
     return bench;
   }
 
-  constructor(partitions: number) {
+  constructor(partitions: number, over: Partial<EventHubsEventStreamConfig> = {}) {
     const settings = site.settings(partitions, [GROUP]);
     this.hub = settings.streams.metrics;
-    this.config = eventHubsEventStreamConfigSchema.parse(settings);
+    this.config = eventHubsEventStreamConfigSchema.parse({ ...settings, ...over });
   }
 
   async client(): Promise<EventHubsEventStream> {
@@ -261,6 +262,81 @@ describe('consuming', () => {
   });
 });
 
+describe('silence of the network', () => {
+  const timeoutMs = 2_000;
+  let wire: TcpFaults;
+
+  beforeAll(async () => {
+    wire = await TcpFaults.start({ port: Number(/:(\d+)/.exec(site.hubs.connectionString)![1]) });
+  });
+
+  afterAll(() => wire[Symbol.asyncDispose]());
+
+  const SILENCES: readonly (readonly [when: string, begin: () => Promise<void> | void])[] = [
+    ['while all is connected', () => wire.hold()],
+    [
+      'as connections are made',
+      () => {
+        wire.hold();
+        wire.cut();
+      },
+    ],
+    [
+      'as connections are opened',
+      () => {
+        wire.cut();
+        return wire.holdOnceSent('AMQP');
+      },
+    ],
+    [
+      'as claims are made',
+      () => {
+        wire.cut();
+        return wire.holdOnceSent('$cbs');
+      },
+    ],
+    [
+      'as links are made',
+      () => {
+        wire.cut();
+        return wire.holdOnceSent('Partitions');
+      },
+    ],
+  ];
+
+  it.each(SILENCES)(
+    'that begins %s is told by all that waits, and all goes on by itself after it',
+    async (_when, begin) => {
+      const hubsEmulatorConnectionString = site.hubs.connectionString.replace(/:\d+/, `:${wire.port}`);
+      await using bench = await Bench.open(2, { hubsEmulatorConnectionString, timeoutMs });
+      const [publisher, consumer] = [await bench.client(), await bench.client()];
+      const received = await collect(consumer);
+      const published = eventsOf(0, 90, 6);
+      await publishAll(publisher, published.slice(0, 30), 10);
+      const connections = wire.connections;
+      const begun = begin();
+      const failures: unknown[] = [];
+      const note = (error: unknown): void => void failures.push(error);
+      const publishing = publishAll(publisher, published.slice(30), 10, note);
+      const counting = untilRejected(() => publisher.acceptedItems('metrics'));
+      const measuring = untilRejected(() => consumer.lag('metrics', GROUP));
+      await begun;
+      const silent = /no answer within|timed out/;
+      expect(String(await counting)).toMatch(silent);
+      expect(String(await measuring)).toMatch(silent);
+      await until(() => failures.some((each) => silent.test(String(each))), 'the publisher is told');
+      await until(() => bench.failures.some((each) => silent.test(String(each))), 'the consumer tells');
+
+      wire.letGo();
+      await publishing;
+      await until(() => unique(received) === published.length, 'all events');
+      expectOrder(received, published);
+      await until(() => wire.connections <= connections + 2, 'connections that were given up are gone');
+    },
+    120_000,
+  );
+});
+
 describe('reading counts', () => {
   it('opens no connection for each, and goes on when the service was away', async () => {
     await using bench = await Bench.open(2);
@@ -333,14 +409,32 @@ function subscribe(stream: EventStream, received: StampedEvent[]) {
   );
 }
 
+async function untilRejected(call: () => Promise<unknown>): Promise<unknown> {
+  let reason: unknown;
+  await until(async () => {
+    reason = await call().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    return reason !== undefined;
+  }, 'a call is rejected');
+  return reason;
+}
+
 /** Publishes so many at a time, and what fails again until it is durable, in order. */
-async function publishAll(stream: EventStream, events: readonly MachineEvent[], atATime: number): Promise<void> {
+async function publishAll(
+  stream: EventStream,
+  events: readonly MachineEvent[],
+  atATime: number,
+  onFailure: (error: unknown) => void = () => undefined,
+): Promise<void> {
   for (let from = 0; from < events.length; from += atATime) {
     let left = events.slice(from, from + atATime);
     await until(async () => {
-      const { failed } = await stream
-        .publish('metrics', left)
-        .catch(() => ({ failed: left.map((_, index) => ({ index })) }));
+      const { failed } = await stream.publish('metrics', left).catch((error: unknown) => {
+        onFailure(error);
+        return { failed: left.map((_, index) => ({ index })) };
+      });
       const again = new Set(failed.map(({ index }) => index));
       left = left.filter((_, index) => again.has(index));
       return left.length === 0;

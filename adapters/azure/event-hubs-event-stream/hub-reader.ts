@@ -78,9 +78,10 @@ async function firstAfter(
   const stop = (): void => reject(signal.reason as Error);
   signal.addEventListener('abort', stop, { once: true });
   try {
-    return await promise;
+    const first = await promise;
+    await receiver.close();
+    return first;
   } finally {
     signal.removeEventListener('abort', stop);
-    await receiver.close();
   }
 }

@@ -24,6 +24,7 @@ class Bench {
         };
       },
       close: async () => undefined,
+      abandon: () => undefined,
     };
     this.reader = new PartitionReader({
       ...{ consumer, partition: 0, after, ownerLevel: 3, waitMs: 200, onMore: () => undefined },

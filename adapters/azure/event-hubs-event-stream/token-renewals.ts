@@ -1,4 +1,5 @@
 import type { EventHubProducerClient } from '@azure/event-hubs';
+import { closedWithin, cutConnection } from './sdk-connection.ts';
 
 /** What of the SDK's client is not in its types, in 6.0.4. */
 interface ProducerInternals {
@@ -19,13 +20,10 @@ export function stopLostRenewals(producer: EventHubProducerClient): void {
 }
 
 /** Closes the client with whatever it renews. */
-export async function closeProducer(producer: EventHubProducerClient): Promise<void> {
+export async function closeProducer(producer: EventHubProducerClient, timeoutMs: number): Promise<void> {
   const senders = [...sendersOf(producer)];
-  try {
-    await producer.close();
-  } finally {
-    for (const { authLoop } of senders) authLoop?.stop();
-  }
+  if (!(await closedWithin(timeoutMs, producer))) cutConnection(producer);
+  for (const { authLoop } of senders) authLoop?.stop();
 }
 
 function sendersOf(producer: EventHubProducerClient): Iterable<SenderInternals> {
