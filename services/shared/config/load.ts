@@ -77,11 +77,13 @@ function contradictions(values: Record<string, unknown>): string[] {
   ];
 }
 
-function badLinks({ linkPort, linkAddresses, linkKey, linkKeyFile }: Partial<Configuration>): string[] {
+function badLinks({ linkPort, linkOver, linkAddresses, linkKey, linkKeyFile }: Partial<Configuration>): string[] {
   const isApart = linkPort !== undefined || linkAddresses !== undefined;
   const { linkKey: byText, linkKeyFile: byFile } = settings;
   if (linkKey !== undefined && linkKeyFile !== undefined)
     return [`linkKey and linkKeyFile exclude each other: set ${byText.env} or ${byFile.env}`];
+  if (linkOver === 'websocket' && linkPort === undefined)
+    return [`linkOver says what linkPort takes, which is not set: set ${settings.linkPort.env} too`];
   if (isApart === (linkKey !== undefined || linkKeyFile !== undefined)) return [];
   return isApart
     ? [`links need a key: set ${byText.env} or ${byFile.env}, the same for all services of the site`]

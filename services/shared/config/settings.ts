@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LINK_ADDRESSES } from '#services/shared/rpc/link-address.ts';
 
 /** One setting: where it may be given, what is allowed, and what it means. The key is its name in the configuration file. */
 export interface Setting {
@@ -34,9 +35,6 @@ const portOf = ({ protocol, port: given }: URL): string => {
   const usual = { 'mqtt:': '1883', 'mqtts:': '8883' }[protocol] ?? '';
   return (given || usual) && `:${given || usual}`;
 };
-/** An address of version 6 stands in brackets. */
-const LINK_ADDRESSES =
-  /^[a-z-]+=(\[[0-9A-Fa-f:.]+\]|[\w.-]+):[0-9]{1,5}(,[a-z-]+=(\[[0-9A-Fa-f:.]+\]|[\w.-]+):[0-9]{1,5})*$/;
 const PORT = 'a port number, 0 to 65535 (0 takes any free one)';
 const DAYS = 'whole days, 1 to 3650';
 const SWITCH = 'true or false';
@@ -107,13 +105,20 @@ export const settings = {
     help: 'Where a service that runs apart from the others, without their data folder, answers them: TLS on all addresses of its machine, for those alone that have the same key. Without it services meet in the data folder.',
     example: '9443',
   },
+  linkOver: {
+    env: 'TRIBO_LINK_OVER',
+    flag: 'link-over',
+    schema: z.enum(['tcp', 'websocket']).default('tcp'),
+    allowed: 'tcp or websocket',
+    help: 'What the port of the links takes: websocket where nothing but HTTP gets through to it; the same TLS is within. It answers `GET /health/live` too then.',
+  },
   linkAddresses: {
     env: 'TRIBO_LINK_ADDRESSES',
     flag: 'link-addresses',
     schema: z.string().regex(LINK_ADDRESSES).optional(),
     allowed:
-      'a list of service=host:port, such as timeseries-service=timeseries.tribo.internal:9443, a service once or more often',
-    help: 'Where a service that runs apart reaches the others. A name may stand for several copies, which come and go.',
+      'a list of service=host:port, such as timeseries-service=timeseries.tribo.internal:9443, or service=wss://host[:port][/path], a service once or more often',
+    help: 'Where a service that runs apart reaches the others; wss:// (ws:// where nothing ends TLS on the way) those whose TRIBO_LINK_OVER is websocket. A name may stand for several copies, which come and go.',
     example: 'timeseries-service=timeseries-service.tribo.internal:9443',
   },
   linkKey: {

@@ -4,6 +4,7 @@ import { createServer } from 'node:tls';
 import { PortError } from '#core/errors.ts';
 import { writeFrame } from './frames.ts';
 import { serverTls, whyNot } from './link-tls.ts';
+import { webSocketListener } from './link-websocket.ts';
 import type { Response } from './messages.ts';
 import { Answering, type PortServer } from './port-server.ts';
 
@@ -11,8 +12,13 @@ import { Answering, type PortServer } from './port-server.ts';
 const MAX_CONNECTIONS = 1024;
 const TELL_AT_MOST_EVERY_MS = 10_000;
 
+/** What connections are made of: `websocket` where nothing but HTTP gets through. The session in them is the same. */
+export type LinkTransport = 'tcp' | 'websocket';
+
 export interface LinkServerOptions {
   readonly port: number;
+  /** Default: `tcp`. */
+  readonly over?: LinkTransport;
   readonly key: Buffer;
   /** Told of who is refused, at most every ten seconds. */
   readonly warn: (about: object, what: string) => void;
@@ -26,31 +32,23 @@ export class LinkServer {
   readonly #offered: Map<string, object>;
 
   /** @throws PortError failed_precondition: it cannot be listened there. */
-  static async open({ port, key, warn }: LinkServerOptions): Promise<LinkServer> {
+  static async open({ port, over = 'tcp', key, warn }: LinkServerOptions): Promise<LinkServer> {
     const offered = new Map<string, object>();
     const answering = new Answering((name) => {
       const found = name === undefined ? undefined : offered.get(name);
       return found && { name: name!, port: found };
     });
     const copy = randomUUID();
-    const server = createServer(serverTls(key), (socket) => {
+    const sessions = createServer(serverTls(key), (socket) => {
       answering.take(socket);
       void writeFrame(socket, { type: 'hello', copy } satisfies Response);
     });
-    server.maxConnections = MAX_CONNECTIONS;
     const tell = refusals(warn);
-    server.on('tlsClientError', (error, socket) => tell(error, socket));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, resolve);
-    }).catch((error: unknown) => {
-      const { code = 'unknown' } = error as NodeJS.ErrnoException;
-      throw new PortError(
-        'failed_precondition',
-        `port ${port}, for links to other services, cannot be listened on (${code}): set TRIBO_LINK_PORT to another`,
-        { cause: error },
-      );
-    });
+    sessions.on('tlsClientError', (error, socket) => tell(error, socket));
+    sessions.maxConnections = MAX_CONNECTIONS;
+    const server =
+      over === 'tcp' ? sessions : webSocketListener(MAX_CONNECTIONS, (stream) => sessions.emit('connection', stream));
+    await listenAt(server, port);
     const address = server.address();
     return new LinkServer(server, answering, offered, typeof address === 'object' && address ? address.port : port);
   }
@@ -75,6 +73,20 @@ export class LinkServer {
   close(): Promise<void> {
     return this.#answering.close(this.#server);
   }
+}
+
+async function listenAt(server: Server, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, resolve);
+  }).catch((error: unknown) => {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    throw new PortError(
+      'failed_precondition',
+      `port ${port}, for links to other services, cannot be listened on (${code}): set TRIBO_LINK_PORT to another`,
+      { cause: error },
+    );
+  });
 }
 
 function refusals(warn: LinkServerOptions['warn']): (error: Error, socket: Socket) => void {

@@ -1,6 +1,8 @@
 import { hkdfSync } from 'node:crypto';
 import { connect, type ConnectionOptions, type TLSSocket, type TlsOptions } from 'node:tls';
-import { PortError } from '#core/errors.ts';
+import { isPortError, PortError } from '#core/errors.ts';
+import { isWebSocket, type LinkAddress } from './link-address.ts';
+import { dialWebSocket } from './link-websocket.ts';
 
 /**
  * TLS 1.3 with a key that both sides have (RFC 8446, 2.2), and keys of its own for each connection. Certificates would need an authority, renewal
@@ -25,17 +27,22 @@ export function serverTls(key: Buffer): TlsOptions {
   };
 }
 
-export interface Target {
-  readonly host: string;
-  readonly port: number;
+/** A connection to somebody who has the same key. @throws PortError unavailable, with what is wrong. */
+export async function connectByKey(address: LinkAddress, key: Buffer): Promise<TLSSocket> {
+  if (!isWebSocket(address)) return connectOver({ host: address.host, port: address.port }, key);
+  try {
+    return await connectOver({ socket: await dialWebSocket(address.url, STANDS_WITHIN_MS) }, key);
+  } catch (error) {
+    if (isPortError(error) || !(error instanceof Error)) throw error;
+    throw new PortError('unavailable', whyNot(error), { cause: error });
+  }
 }
 
-/** A connection to somebody who has the same key. @throws PortError unavailable, with what is wrong. */
-export function connectByKey({ host, port }: Target, key: Buffer): Promise<TLSSocket> {
+function connectOver(way: Pick<ConnectionOptions, 'host' | 'port' | 'socket'>, key: Buffer): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const options: ConnectionOptions = {
       ...ONE_VERSION,
-      ...{ host, port },
+      ...way,
       // By no certificate, whoever signed it.
       ca: [],
       pskCallback: () => ({ psk: key, identity: IDENTITY }),

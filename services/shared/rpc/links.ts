@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { PortError } from '#core/errors.ts';
 import type { Configuration } from '../config/settings.ts';
-import { LinkServer } from './link-server.ts';
-import { linkKeyOf, type Target } from './link-tls.ts';
+import { linkAddressesIn, type LinkAddress } from './link-address.ts';
+import { LinkServer, type LinkTransport } from './link-server.ts';
+import { linkKeyOf } from './link-tls.ts';
 import { connectPort, portBy, type Connected } from './port-client.ts';
 import { servePort, type PortServer } from './port-server.ts';
 import { ServiceLink } from './service-link.ts';
@@ -49,7 +50,7 @@ export interface Links {
 }
 
 type LinkConfiguration = Pick<Configuration, 'dataDir'> &
-  Partial<Pick<Configuration, 'linkPort' | 'linkAddresses' | 'linkKey' | 'linkKeyFile'>>;
+  Partial<Pick<Configuration, 'linkPort' | 'linkOver' | 'linkAddresses' | 'linkKey' | 'linkKeyFile'>>;
 type Warn = (about: object, what: string) => void;
 
 /** By sockets in the data folder, or by `TRIBO_LINK_PORT` and `TRIBO_LINK_ADDRESSES`. */
@@ -107,7 +108,8 @@ class NetworkLinks implements Links {
   readonly isApart = true;
   readonly #key: Buffer;
   readonly #port: number | undefined;
-  readonly #addresses: ReadonlyMap<string, readonly Target[]>;
+  readonly #over: LinkTransport;
+  readonly #addresses: ReadonlyMap<string, readonly LinkAddress[]>;
   readonly #links = new Map<string, ServiceLink>();
   readonly #warn: Warn;
   #server: Promise<LinkServer> | undefined;
@@ -115,14 +117,15 @@ class NetworkLinks implements Links {
   constructor(configuration: LinkConfiguration, warn: Warn) {
     this.#key = linkKeyOf(keyText(configuration));
     this.#port = configuration.linkPort;
-    this.#addresses = addressesIn(configuration.linkAddresses ?? '');
+    this.#over = configuration.linkOver ?? 'tcp';
+    this.#addresses = linkAddressesIn(configuration.linkAddresses ?? '');
     this.#warn = warn;
   }
 
   async serve(port: string, implementation: object): Promise<PortServer> {
     // A service that nobody connects to has no port.
     if (this.#port === undefined) return { close: async () => undefined };
-    this.#server ??= LinkServer.open({ port: this.#port, key: this.#key, warn: this.#warn });
+    this.#server ??= LinkServer.open({ port: this.#port, over: this.#over, key: this.#key, warn: this.#warn });
     return (await this.#server).offer(port, implementation);
   }
 
@@ -167,7 +170,7 @@ class NetworkLinks implements Links {
     if (addresses.length === 0)
       throw new PortError(
         'failed_precondition',
-        `TRIBO_LINK_ADDRESSES does not say where ${service} is: add ${service}=host:port`,
+        `TRIBO_LINK_ADDRESSES does not say where ${service} is: add ${service}=host:port or ${service}=wss://host`,
       );
     const warn = (what: string): void => this.#warn({ to: service }, what);
     const link = new ServiceLink({ service, addresses, key: this.#key, warn });
@@ -186,16 +189,4 @@ function keyText({ linkKey, linkKeyFile }: LinkConfiguration): string {
   }
   if (text.length >= 32) return text;
   throw new PortError('failed_precondition', `TRIBO_LINK_KEY_FILE: ${linkKeyFile} must hold at least 32 characters`);
-}
-
-/** By service; a list that the configuration has checked. */
-function addressesIn(list: string): ReadonlyMap<string, readonly Target[]> {
-  const addresses = list.split(',').filter((each) => each !== '');
-  return Map.groupBy(addresses.map(addressIn), ({ service }) => service);
-}
-
-function addressIn(text: string): Target & { readonly service: string } {
-  const [service = '', place = ''] = text.split('=', 2);
-  const colon = place.lastIndexOf(':');
-  return { service, host: place.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(place.slice(colon + 1)) };
 }

@@ -7,10 +7,10 @@ const MAX_CALLS_UNDER_WAY = 10_000;
 /** So many pings may go unanswered. */
 const PINGS = 5;
 
-/** What is asked for is not offered there, or not yet: nothing was done. */
+/** Nothing was done: what is asked for is not offered there, or not yet, or nobody is there to be asked any more. */
 export class AbsentPort extends PortError {
-  constructor(name: string) {
-    super('unavailable', `${name} is not ready there yet`);
+  constructor(why: string) {
+    super('unavailable', why);
   }
 }
 
@@ -37,6 +37,7 @@ export class PortConnection {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
+  #isLast = false;
 
   /** @param silentMs what does not even answer a ping for so long, while calls wait, is taken as gone */
   constructor(socket: Socket, silentMs: number) {
@@ -52,7 +53,7 @@ export class PortConnection {
   }
 
   get isOpen(): boolean {
-    return !this.#socket.destroyed;
+    return this.#socket.writable;
   }
 
   onEnd(listener: () => void): void {
@@ -65,13 +66,19 @@ export class PortConnection {
     this.#socket.destroy();
   }
 
+  /** Ends it once the calls under way are answered; no others are to follow. */
+  drain(): void {
+    this.#isLast = true;
+    if (this.#waiting.size === 0) this.#socket.destroy();
+  }
+
   /** A last argument with a signal is cancelled on the other side too. */
   async call({ port, method, given, name }: PortCall): Promise<unknown> {
     const signal = signalIn(given);
     throwIfAborted(signal);
     if (this.#waiting.size >= MAX_CALLS_UNDER_WAY)
       throw new PortError('resource_exhausted', `${name}: ${MAX_CALLS_UNDER_WAY} calls are under way`);
-    if (!this.isOpen) throw new PortError('unavailable', `${name} went away`);
+    if (!this.isOpen) throw new AbsentPort(`${name} went away`);
     const socket = this.#socket;
     const id = this.#nextId++;
     const values = signal ? [...given.slice(0, -1), { ...(given.at(-1) as object), signal: undefined }] : given;
@@ -89,7 +96,7 @@ export class PortConnection {
       await writeFrame(socket, request);
       return await result;
     } finally {
-      this.#waiting.delete(id);
+      this.#settle(id);
       signal?.removeEventListener('abort', cancel);
     }
   }
@@ -116,13 +123,14 @@ export class PortConnection {
     }
     const waiting = this.#settle(response.id);
     if (response.type === 'result') waiting?.resolve(response.value);
-    else if (response.type === 'absent') waiting?.reject(new AbsentPort(waiting.name));
+    else if (response.type === 'absent') waiting?.reject(new AbsentPort(`${waiting.name} is not ready there yet`));
     else waiting?.reject(decodeError(response));
   }
 
   #settle(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
+    if (this.#isLast) this.drain();
     return waiting;
   }
 

@@ -2,7 +2,8 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isPortError, messageOf, PortError, throwIfAborted } from '#core/errors.ts';
-import { connectByKey, type Target } from './link-tls.ts';
+import { isWebSocket, placeOf, type LinkAddress, type TcpAddress } from './link-address.ts';
+import { connectByKey } from './link-tls.ts';
 import { AbsentPort, PortConnection, signalIn, type PortCall } from './port-connection.ts';
 import { SILENT_MS } from './port-client.ts';
 
@@ -12,12 +13,24 @@ const LOOK_MS = 250;
 const LOOK_AGAIN_MS = 10_000;
 /** An address may be that of a balancer, behind which another connection may find another copy. */
 const PROBE_MS = 10_000;
+/** Less often where each is a request that is served, and logged, by what is before the service. */
+const PROBE_WEB_SOCKET_MS = 60_000;
+/**
+ * What passes WebSockets on ends them after an hour at the most, and keeps a copy that was replaced for as long as one is open: another takes the
+ * place of each before, and what is under way ends on the old one.
+ */
+const RENEW_MS = 10 * 60_000;
+/** Of that time: they are not all renewed at once. */
+const SPREAD = 0.2;
+/** After that many times as long a connection is given up that no other was found for, if there are other copies. */
+const GIVE_UP_AFTER = 1.5;
+const LOOK_DUE_MS = 1000;
 const NAMES_WITHIN_MS = 5000;
 const HELLO_WITHIN_MS = 5000;
 
 export interface ServiceLinkOptions {
   readonly service: string;
-  readonly addresses: readonly Target[];
+  readonly addresses: readonly LinkAddress[];
   readonly key: Buffer;
   /** Told when it becomes known, or changes, why the service is not reached. */
   readonly warn: (what: string) => void;
@@ -25,6 +38,8 @@ export interface ServiceLinkOptions {
   readonly resolve?: (host: string) => Promise<readonly string[]>;
   readonly lookAgainMs?: number;
   readonly probeMs?: number;
+  /** How long a connection through a WebSocket is used. Default: ten minutes. */
+  readonly renewMs?: number;
 }
 
 /** A copy of a service that is connected now. */
@@ -46,6 +61,15 @@ interface Reached {
   readonly atMs: number;
 }
 
+interface Kept {
+  readonly connection: PortConnection;
+  /** By which address it was made. */
+  readonly place: string;
+  /** When another is to take its place, and when it is given up without. */
+  readonly dueMs: number;
+  readonly untilMs: number;
+}
+
 /**
  * Another service, with a connection to each of its copies: names are looked up again and again, as copies come and go. One that is not named any
  * more is kept until it ends: it finishes what it has in hand.
@@ -53,7 +77,9 @@ interface Reached {
 export class ServiceLink {
   readonly service: string;
   readonly #options: ServiceLinkOptions;
-  readonly #copies = new Map<string, PortConnection>();
+  readonly #copies = new Map<string, Kept>();
+  /** Those that answer what is under way, and nothing more. */
+  readonly #ending = new Set<PortConnection>();
   readonly #reached = new Map<string, Reached>();
   readonly #closing = new AbortController();
   readonly #looking: Promise<void>;
@@ -68,7 +94,7 @@ export class ServiceLink {
   }
 
   get copies(): readonly LinkedCopy[] {
-    return [...this.#copies].map(([id, connection]) => ({ id, call: (call) => connection.call(call) }));
+    return [...this.#copies].map(([id, { connection }]) => ({ id, call: (call) => connection.call(call) }));
   }
 
   /** Why there is no copy; undefined while there is one. */
@@ -116,7 +142,7 @@ export class ServiceLink {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    for (const connection of this.#copies.values())
+    for (const connection of [...this.#ending, ...[...this.#copies.values()].map((kept) => kept.connection)])
       connection.end((name) => new PortError('cancelled', `${name}: the connection was closed on this side`));
     await this.#looking;
   }
@@ -126,20 +152,27 @@ export class ServiceLink {
     const { lookAgainMs = LOOK_AGAIN_MS } = this.#options;
     while (!signal.aborted) {
       await this.#look();
-      const delayMs = this.#copies.size > 0 ? lookAgainMs : Math.min(LOOK_MS, lookAgainMs);
+      const soonMs = this.#copies.size === 0 ? LOOK_MS : this.#isAnyDue() ? LOOK_DUE_MS : lookAgainMs;
+      const delayMs = Math.min(soonMs, lookAgainMs);
       await this.#change(delayMs, signal, { isWaitedFor: false });
     }
   }
 
   async #look(): Promise<void> {
-    const found = await Promise.all(this.#options.addresses.map((address) => this.#targets(address)));
-    const targets = new Map(found.flat().map((target) => [`${target.host} ${target.port}`, target]));
-    for (const known of this.#reached.keys()) if (!targets.has(known)) this.#reached.delete(known);
-    await Promise.all([...targets].map(([name, target]) => this.#visit(name, target)));
+    const found = await Promise.all(this.#options.addresses.map((address) => this.#placesOf(address)));
+    const places = new Map(found.flat().map((place) => [placeOf(place), place]));
+    for (const known of this.#reached.keys()) if (!places.has(known)) this.#reached.delete(known);
+    await Promise.all([...places].map(([name, place]) => this.#visit(name, place)));
+    this.#giveUp();
     this.#tell();
   }
 
-  async #targets({ host, port }: Target): Promise<readonly Target[]> {
+  /** One by one, but what is behind a name of HTTP: what answers by that name finds the copies. */
+  async #placesOf(address: LinkAddress): Promise<readonly LinkAddress[]> {
+    return isWebSocket(address) ? [address] : this.#hostsOf(address);
+  }
+
+  async #hostsOf({ host, port }: TcpAddress): Promise<readonly TcpAddress[]> {
     try {
       const hosts = isIP(host) ? [host] : await this.#resolve(host);
       return hosts.map((each) => ({ host: each, port }));
@@ -164,36 +197,70 @@ export class ServiceLink {
     }
   }
 
-  async #visit(name: string, target: Target): Promise<void> {
-    const { probeMs = PROBE_MS, key } = this.#options;
+  async #visit(name: string, address: LinkAddress): Promise<void> {
+    const { key, probeMs = isWebSocket(address) ? PROBE_WEB_SOCKET_MS : PROBE_MS } = this.#options;
     const reached = this.#reached.get(name);
     const isKnown = reached !== undefined && this.#copies.has(reached.copy);
-    if (isKnown && performance.now() - reached.atMs < probeMs) return;
-    if (this.#closing.signal.aborted || this.#copies.size >= MAX_COPIES) return;
+    const isAnyDue = this.#isAnyDue(name);
+    if (isKnown && performance.now() - reached.atMs < probeMs && !isAnyDue) return;
+    if (this.#closing.signal.aborted || (this.#copies.size >= MAX_COPIES && !isAnyDue)) return;
     try {
-      const socket = await connectByKey(target, key);
+      const socket = await connectByKey(address, key);
       const connection = new PortConnection(socket, SILENT_MS);
       const copy = await helloOf(connection);
       this.#reached.set(name, { copy, atMs: performance.now() });
-      this.#keep(copy, connection);
+      this.#keep(copy, { connection, place: name, ...this.#useOf(address) });
     } catch (error) {
-      if (!isKnown) this.#problem = `${target.host}:${target.port}: ${messageOf(error)}`;
+      if (!isKnown) this.#problem = `${name}: ${messageOf(error)}`;
     }
   }
 
-  #keep(copy: string, connection: PortConnection): void {
-    if (this.#copies.has(copy) || this.#closing.signal.aborted) {
+  #useOf(address: LinkAddress): Pick<Kept, 'dueMs' | 'untilMs'> {
+    if (!isWebSocket(address)) return { dueMs: Infinity, untilMs: Infinity };
+    const { renewMs = RENEW_MS } = this.#options;
+    const nowMs = performance.now();
+    return { dueMs: nowMs + renewMs * (1 - SPREAD * Math.random()), untilMs: nowMs + renewMs * GIVE_UP_AFTER };
+  }
+
+  #isAnyDue(place?: string): boolean {
+    const nowMs = performance.now();
+    return [...this.#copies.values()].some((kept) => kept.dueMs <= nowMs && (place ?? kept.place) === kept.place);
+  }
+
+  #keep(copy: string, kept: Kept): void {
+    const { connection } = kept;
+    const before = this.#copies.get(copy);
+    const isWanted = before ? before.dueMs <= performance.now() : this.#copies.size < MAX_COPIES;
+    if (!isWanted || this.#closing.signal.aborted) {
       connection.end((name) => new PortError('cancelled', `${name}: the connection was closed on this side`));
       return;
     }
-    this.#copies.set(copy, connection);
+    this.#copies.set(copy, kept);
     this.#problem = undefined;
     connection.onEnd(() => {
+      if (this.#copies.get(copy) !== kept) return;
       this.#copies.delete(copy);
       this.#problem = 'it went away';
       this.#wake();
     });
+    if (before) this.#drain(before);
     this.#wake();
+  }
+
+  #drain({ connection }: Kept): void {
+    this.#ending.add(connection);
+    connection.onEnd(() => this.#ending.delete(connection));
+    connection.drain();
+  }
+
+  /** Of what no further connection leads to any more: copies that were replaced, while new ones answer. */
+  #giveUp(): void {
+    const nowMs = performance.now();
+    for (const [copy, kept] of this.#copies) {
+      if (kept.untilMs > nowMs || this.#copies.size === 1) continue;
+      this.#copies.delete(copy);
+      this.#drain(kept);
+    }
   }
 
   #wake(): void {

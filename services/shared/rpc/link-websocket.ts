@@ -1,0 +1,83 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { createWebSocketStream, WebSocket, WebSocketServer } from 'ws';
+import { PortError } from '#core/errors.ts';
+
+/** What is written goes in messages of so much at the most; a larger one is a defect or an attack, and ends the connection. */
+const MAX_MESSAGE_BYTES = 64 * 1024;
+/** Bytes that do not compress, as they are encrypted. */
+const AS_IT_IS = { maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false } as const;
+/** Whatever is between the two sides may forget a connection on which nothing goes, and tell neither. */
+const PING_EVERY_MS = 15_000;
+const PINGS = 2;
+const HEADERS_WITHIN_MS = 5000;
+/** What a front end asks whether the process is alive; it is what `/health/live` on loopback answers. */
+const LIVE_PATH = '/health/live';
+
+/**
+ * A stream of bytes within a WebSocket, once that stands: an address of this form is behind something that takes HTTP alone, and tells nobody else
+ * what it passes on. Rejects with what is wrong.
+ */
+export function dialWebSocket(url: string, withinMs: number): Promise<Duplex> {
+  const webSocket = new WebSocket(url, { ...AS_IT_IS, handshakeTimeout: withinMs, followRedirects: false });
+  // Before it stands, so that no message goes by.
+  const stream = streamIn(webSocket);
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => {
+      reject(error);
+      stream.destroy();
+    };
+    // A client that only waits for a server must not keep its process alive.
+    webSocket.on('upgrade', ({ socket }) => socket.unref());
+    webSocket.on('unexpected-response', (_request, { statusCode }) =>
+      fail(new PortError('unavailable', `it answers with status ${statusCode} in place of a WebSocket`)),
+    );
+    webSocket.on('error', fail);
+    webSocket.once('open', () => resolve(stream));
+  });
+}
+
+/** Takes WebSockets, and hands on the bytes in each; says at `/health/live` that it does. */
+export function webSocketListener(maxConnections: number, take: (stream: Duplex) => void): Server {
+  const server = createServer({ headersTimeout: HEADERS_WITHIN_MS, requestTimeout: HEADERS_WITHIN_MS }, answerPlainly);
+  server.maxConnections = maxConnections;
+  const webSockets = new WebSocketServer({ noServer: true, clientTracking: false, ...AS_IT_IS });
+  server.on('upgrade', (request, socket, head) =>
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => take(streamIn(webSocket))),
+  );
+  return server;
+}
+
+function answerPlainly({ method, url }: IncomingMessage, response: ServerResponse): void {
+  const isAskedAfter = (method === 'GET' || method === 'HEAD') && url === LIVE_PATH;
+  if (isAskedAfter) response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
+  else response.writeHead(426, { upgrade: 'websocket', connection: 'upgrade' }).end();
+}
+
+/** Bytes in messages, which wait for each other in both directions; ended once the other side answers no ping. */
+function streamIn(webSocket: WebSocket): Duplex {
+  const stream = createWebSocketStream(webSocket, { allowHalfOpen: false });
+  const send = stream._write.bind(stream);
+  stream._write = (chunk: Buffer, encoding, done) => {
+    const sendFrom = (start: number): void => {
+      const end = start + MAX_MESSAGE_BYTES;
+      send(chunk.subarray(start, end), encoding, (error) =>
+        error || end >= chunk.length ? done(error) : sendFrom(end),
+      );
+    };
+    sendFrom(0);
+  };
+  // Who reads it is told by its end.
+  stream.on('error', () => stream.destroy());
+  webSocket.on('error', () => undefined);
+  let unanswered = 0;
+  const timer = setInterval(() => {
+    if (webSocket.readyState !== WebSocket.OPEN) return;
+    if (unanswered++ < PINGS) webSocket.ping();
+    else webSocket.terminate();
+  }, PING_EVERY_MS);
+  timer.unref();
+  for (const sign of ['message', 'ping', 'pong'] as const) webSocket.on(sign, () => (unanswered = 0));
+  webSocket.on('close', () => clearInterval(timer));
+  return stream;
+}
