@@ -44,6 +44,7 @@ const config: KnipConfig = {
     'adapters/*/*/processes/*.ts',
     'services/*/composition.ts',
     'services/edge-simulator/**/test-*.ts',
+    'services/shared/rpc/front-end-test-child.ts',
     'services/shared/rpc/rpc-test-child.ts',
     'core/domain/*.ts',
     'core/moving/*.ts',

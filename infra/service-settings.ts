@@ -5,7 +5,7 @@ import { isLinkedTo, PUBLIC_SERVICE, SERVICE_LINKS } from './service-ports.ts';
 export const API_PORT = 8080;
 /** Health and metrics of a service, on loopback. */
 export const OPERATION_PORT = 8081;
-/** Where services answer each other, by TCP. */
+/** Where services answer each other, by TCP or in WebSockets. */
 export const LINK_PORT = 9443;
 /** The variable with the key by which services know each other: a secret of the site, generated once, the same for all of them. */
 export const LINK_KEY = 'TRIBO_LINK_KEY';
@@ -21,13 +21,17 @@ const HOURS_A_DAY = 24;
 /**
  * What the environment says of a service's settings, as variables (.env.example); none is a secret.
  * @param nameOf of another service the name within the network that stands for all its copies
+ * @param over what links are made of: `websocket` where a cloud passes on nothing but HTTP, which it ends TLS of at that name
  */
 export function serviceSettings(
   { environment }: Site,
   service: string,
   nameOf: (service: string) => string,
+  over: 'tcp' | 'websocket' = 'tcp',
 ): Readonly<Record<string, string>> {
-  const links = SERVICE_LINKS[service]!.map((called) => `${called}=${nameOf(called)}:${LINK_PORT}`);
+  const placeOf = (called: string): string =>
+    over === 'tcp' ? `${nameOf(called)}:${LINK_PORT}` : `wss://${nameOf(called)}`;
+  const links = SERVICE_LINKS[service]!.map((called) => `${called}=${placeOf(called)}`);
   const { retention, switches, domain, tenants, site } = environment;
   const streamDays = String(retention.streamHours / HOURS_A_DAY);
   return {
@@ -46,7 +50,10 @@ export function serviceSettings(
     TRIBO_WAVEFORM_DAYS: String(retention.waveformsDays),
     TRIBO_RAW_ARCHIVE: switches.rawArchive ? 'on' : 'off',
     TRIBO_RAW_ARCHIVE_DAYS: String(retention.rawArchiveDays),
-    ...(isLinkedTo(service) && { TRIBO_LINK_PORT: String(LINK_PORT) }),
+    ...(isLinkedTo(service) && {
+      TRIBO_LINK_PORT: String(LINK_PORT),
+      ...(over === 'websocket' && { TRIBO_LINK_OVER: over }),
+    }),
     ...(links.length > 0 && { TRIBO_LINK_ADDRESSES: links.join(',') }),
     ...(service === PUBLIC_SERVICE && {
       TRIBO_HOST: '0.0.0.0',

@@ -11,7 +11,6 @@ import { ClusterFirewall } from './cluster-firewall.ts';
 import type { DataStack } from './data-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
-import { LinkKey } from './link-key.ts';
 import { SECONDARY_RANGES } from './network.ts';
 import type { GcpPorts } from './ports.ts';
 import { clusterName } from './resource-names.ts';
@@ -42,7 +41,6 @@ export class AutopilotCluster extends Construct {
   readonly namespace: string;
   /** By service. */
   readonly accounts: ReadonlyMap<string, ServiceAccount>;
-  readonly linkKey: LinkKey;
 
   constructor(scope: GcpStack, id: string, parts: Parts) {
     super(scope, id);
@@ -51,9 +49,6 @@ export class AutopilotCluster extends Construct {
     this.namespace = names.base;
     const identities = new ServiceIdentities(scope, 'service-identities', parts);
     this.accounts = identities.accounts;
-    this.linkKey = new LinkKey(this, 'link-key', scope, foundation.key.keyName);
-    for (const [service, account] of identities.accounts)
-      identities.mayRead(`${service}-link-key`, this.linkKey.secret, account);
     new ClusterFirewall(this, 'firewall', scope, foundation.network);
     this.cluster = this.#cluster(scope, foundation, this.#nodes(scope, foundation));
     for (const [service, account] of identities.accounts)

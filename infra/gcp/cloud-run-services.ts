@@ -2,15 +2,13 @@ import { Fn, type TerraformVariable } from 'cdktf';
 import { Construct } from 'constructs';
 import { CloudRunV2ServiceIamMember } from '@cdktf/provider-google/lib/cloud-run-v2-service-iam-member/index.js';
 import { CloudRunV2Service } from '@cdktf/provider-google/lib/cloud-run-v2-service/index.js';
-import { CloudRunV2WorkerPoolIamMember } from '@cdktf/provider-google/lib/cloud-run-v2-worker-pool-iam-member/index.js';
-import { CloudRunV2WorkerPool } from '@cdktf/provider-google/lib/cloud-run-v2-worker-pool/index.js';
 import { ProjectIamCustomRole } from '@cdktf/provider-google/lib/project-iam-custom-role/index.js';
 import { ServiceAccountIamMember } from '@cdktf/provider-google/lib/service-account-iam-member/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
 import { cloudRunSize } from '../../core/decision/gcp-plan.ts';
 import { MOST_COPIES_TIMES } from '../copies.ts';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
-import { API_PORT } from '../service-settings.ts';
+import { API_PORT, LINK_PORT } from '../service-settings.ts';
 import { containerOf, volumesOf } from './container.ts';
 import type { DataStack } from './data-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
@@ -19,10 +17,15 @@ import type { GcpPorts } from './ports.ts';
 import { serviceName } from './resource-names.ts';
 import { ServiceIdentities } from './service-identities.ts';
 
-/** The platform's event streams are held for as long as Cloud Run lets them. */
+/** The platform's event streams, and links, are held for as long as Cloud Run lets them. */
 const LONGEST_REQUEST = '3600s';
-/** Of one copy of the API at a time. */
+/** Of one copy of the API at a time; of the others, which have a few links of each caller, as many as Cloud Run lets through. */
 const REQUESTS_AT_ONCE = 250;
+const LINKS_AT_ONCE = 1000;
+const PROBE_EVERY_S = 10;
+const PROBE_WITHIN_S = 5;
+/** What Cloud Run waits at the most for a copy that starts, and has to where it waits for the store first. */
+const STARTED_WITHIN_S = 240;
 
 interface Parts {
   readonly foundation: FoundationStack;
@@ -32,9 +35,10 @@ interface Parts {
 }
 
 /**
- * The platform's services on Cloud Run, each with an account of its own, in the private subnet. The API is a service behind the balancer, with as many
- * copies as its calls want; the others, which nobody calls, are pools of workers with the copies of the plan, which is made for the peak: Cloud Run
- * counts no load of theirs in this version of the provider.
+ * The platform's services on Cloud Run, each with an account of its own, in the private subnet. The API is behind the balancer, with as many copies as
+ * its calls want. The others are reached from within the network alone, by the links of those that call them, which are WebSockets as Cloud Run passes
+ * on no TCP; whoever has not the key of the links is answered nothing. They have the copies of the plan, which is made for the peak: Cloud Run counts
+ * requests, and theirs are links.
  */
 export class CloudRunServices extends Construct {
   readonly api: CloudRunV2Service;
@@ -48,23 +52,23 @@ export class CloudRunServices extends Construct {
     const { demand } = scope.site;
     const identities = new ServiceIdentities(scope, 'service-identities', parts);
     const roll = this.#rollRole();
-    const sized = demand.services.map(cloudRunSize);
-    for (const size of sized.filter(({ service }) => service !== PUBLIC_SERVICE)) {
-      const { name } = this.#workers(size, identities);
-      new CloudRunV2WorkerPoolIamMember(this, `${size.service}-rolled`, {
-        ...{ name, location: scope.site.region, role: roll.name, member: parts.foundation.ciIdentity.member },
+    const sized = new Map(demand.services.map((size) => [size.service, cloudRunSize(size)]));
+    const made = new Map<string, CloudRunV2Service>();
+    // Those that it calls first: it is told where they are.
+    const serviceOf = (service: string): CloudRunV2Service => {
+      const known =
+        made.get(service) ?? this.#service(sized.get(service)!, identities, (called) => hostAt(serviceOf(called)));
+      made.set(service, known);
+      return known;
+    };
+    for (const service of sized.keys())
+      new CloudRunV2ServiceIamMember(this, `${service}-rolled`, {
+        name: serviceOf(service).name,
+        location: scope.site.region,
+        role: roll.name,
+        member: parts.foundation.ciIdentity.member,
       });
-    }
-    this.api = this.#service(
-      sized.find(({ service }) => service === PUBLIC_SERVICE)!,
-      identities,
-    );
-    new CloudRunV2ServiceIamMember(this, `${PUBLIC_SERVICE}-rolled`, {
-      name: this.api.name,
-      location: scope.site.region,
-      role: roll.name,
-      member: parts.foundation.ciIdentity.member,
-    });
+    this.api = serviceOf(PUBLIC_SERVICE);
     for (const [service, account] of identities.accounts)
       new ServiceAccountIamMember(this, `${service}-given`, {
         serviceAccountId: account.name,
@@ -73,47 +77,35 @@ export class CloudRunServices extends Construct {
       });
   }
 
-  #workers(size: ServiceSize, identities: ServiceIdentities): CloudRunV2WorkerPool {
+  #service(size: ServiceSize, identities: ServiceIdentities, hostOf: (service: string) => string): CloudRunV2Service {
     const { site } = this.#stack;
-    const { service, copies } = size;
-    return new CloudRunV2WorkerPool(this, `${service}-workers`, {
-      name: serviceName(site.names, service),
-      location: site.region,
-      description: service,
-      deletionProtection: false,
-      scaling: { scalingMode: 'MANUAL', manualInstanceCount: copies },
-      template: {
-        ...this.#placed(service, identities),
-        containers: [this.#container(size)],
-        volumes: volumesOf(service, this.#parts.data),
-      },
-      instanceSplits: [{ type: 'INSTANCE_SPLIT_ALLOCATION_TYPE_LATEST', percent: 100 }],
-    });
-  }
-
-  #service(size: ServiceSize, identities: ServiceIdentities): CloudRunV2Service {
-    const { site } = this.#stack;
-    const { service, copies } = size;
-    const probe = { httpGet: { path: '/health/live', port: API_PORT }, periodSeconds: 10, timeoutSeconds: 5 };
+    const { service } = size;
+    const { ingress, port, requestsAtOnce, scaling, copies } = reachedOf(size);
+    const probe = {
+      httpGet: { path: '/health/live', port },
+      periodSeconds: PROBE_EVERY_S,
+      timeoutSeconds: PROBE_WITHIN_S,
+    };
     return new CloudRunV2Service(this, service, {
       name: serviceName(site.names, service),
       location: site.region,
       description: service,
       deletionProtection: false,
-      // The balancer alone reaches it; who calls by it, the API asks itself.
-      ingress: 'INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER',
+      ingress,
+      // Who calls, the API asks itself, and services by the key of the links.
       invokerIamDisabled: true,
+      ...(scaling && { scaling }),
       template: {
         ...this.#placed(service, identities),
         executionEnvironment: 'EXECUTION_ENVIRONMENT_GEN2',
         timeout: LONGEST_REQUEST,
-        maxInstanceRequestConcurrency: REQUESTS_AT_ONCE,
-        scaling: { minInstanceCount: copies, maxInstanceCount: copies * MOST_COPIES_TIMES },
+        maxInstanceRequestConcurrency: requestsAtOnce,
+        ...(copies && { scaling: copies }),
         containers: [
           {
-            ...this.#container(size, { cpuIdle: false, startupCpuBoost: true }),
-            ports: { name: 'http1', containerPort: API_PORT },
-            startupProbe: { ...probe, failureThreshold: 12 },
+            ...this.#container(size, hostOf),
+            ports: { name: 'http1', containerPort: port },
+            startupProbe: { ...probe, failureThreshold: STARTED_WITHIN_S / PROBE_EVERY_S },
             livenessProbe: { ...probe, failureThreshold: 3 },
           },
         ],
@@ -137,13 +129,13 @@ export class CloudRunServices extends Construct {
     };
   }
 
-  #container(size: ServiceSize, billing: Readonly<Record<string, boolean>> = {}) {
+  #container(size: ServiceSize, hostOf: (service: string) => string) {
     const { foundation, data, ports, digests } = this.#parts;
     return containerOf(this.#stack.site, size, {
       image: foundation.imageRegistry.image(size.service, Fn.lookup(digests.value, size.service) as string),
       ports: Fn.jsonencode(ports),
+      hostOf,
       data,
-      billing,
     });
   }
 
@@ -154,8 +146,30 @@ export class CloudRunServices extends Construct {
       roleId: names.underscored('roll-services', 64),
       title: names.of('roll-services', 100),
       description: 'Gives a service another image',
-      permissions: ['run.services.get', 'run.services.update', 'run.workerpools.get', 'run.workerpools.update'],
+      permissions: ['run.services.get', 'run.services.update'],
       stage: 'GA',
     });
   }
+}
+
+/** By whom it is reached, at which port, and how many copies there are. */
+function reachedOf({ service, copies }: ServiceSize) {
+  if (service === PUBLIC_SERVICE)
+    return {
+      ingress: 'INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER',
+      port: API_PORT,
+      requestsAtOnce: REQUESTS_AT_ONCE,
+      copies: { minInstanceCount: copies, maxInstanceCount: copies * MOST_COPIES_TIMES },
+    };
+  return {
+    ingress: 'INGRESS_TRAFFIC_INTERNAL_ONLY',
+    port: LINK_PORT,
+    requestsAtOnce: LINKS_AT_ONCE,
+    scaling: { scalingMode: 'MANUAL', manualInstanceCount: copies },
+  };
+}
+
+/** Where a service is answered for, at 443. */
+function hostAt({ uri }: CloudRunV2Service): string {
+  return Fn.trimprefix(uri, 'https://');
 }

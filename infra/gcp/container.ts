@@ -1,10 +1,11 @@
 import type { ServiceSize } from '../../core/decision/demand.ts';
 import { SERVICE_PORTS } from '../service-ports.ts';
-import { DATA_FOLDER, serviceSettings, startCommand } from '../service-settings.ts';
+import { DATA_FOLDER, LINK_KEY, serviceSettings, startCommand } from '../service-settings.ts';
 import type { Site } from '../site.ts';
 import type { DataStack } from './data-stack.ts';
 import { GATEWAY_FILES } from './mqtt-device-gateway.ts';
 import { AUTHORITY_FILE } from './postgres-database.ts';
+import type { PrivateSecret } from './private-secret.ts';
 
 /** Copies at Cloud Run are all called `localhost`. */
 const COPY_NAME_COMMAND = 'node -p "crypto.randomUUID()"';
@@ -17,8 +18,9 @@ interface ContainerParts {
   readonly image: string;
   /** The ports file, as JSON. */
   readonly ports: string;
+  /** Of another service the host at which Cloud Run answers for it. */
+  readonly hostOf: (service: string) => string;
   readonly data: DataStack;
-  readonly billing: Readonly<Record<string, boolean>>;
 }
 
 /** Starts a service that finds the authority of the database in a file, from `DATABASE_AUTHORITY`. */
@@ -32,7 +34,7 @@ export function startWithAuthority(service: string, copyName?: string): readonly
 }
 
 /** The container of a service, as Cloud Run has it. */
-export function containerOf(site: Site, size: ServiceSize, { image, ports, data, billing }: ContainerParts) {
+export function containerOf(site: Site, size: ServiceSize, { image, ports, hostOf, data }: ContainerParts) {
   const { service, vcpu, memoryGb } = size;
   const [shell = '', ...args] = startWithAuthority(service, COPY_NAME_COMMAND);
   return {
@@ -41,20 +43,26 @@ export function containerOf(site: Site, size: ServiceSize, { image, ports, data,
     command: [shell],
     args,
     env: [
-      ...Object.entries(settingsOf(site, service)).map(([name, value]) => ({ name, value })),
+      ...Object.entries(serviceSettings(site, service, hostOf, 'websocket')).map(([name, value]) => ({ name, value })),
       { name: 'TRIBO_PORTS', value: ports },
       { name: 'DATABASE_AUTHORITY', value: data.database.authority },
-      {
-        name: 'PGPASSWORD',
-        valueSource: { secretKeyRef: { secret: data.database.password.secretId, version: 'latest' } },
-      },
+      fromSecret('PGPASSWORD', data.database.password),
+      fromSecret(LINK_KEY, data.linkKey),
     ],
-    resources: { limits: { cpu: String(vcpu), memory: `${Math.round(memoryGb * MIB_A_GIB)}Mi` }, ...billing },
+    resources: {
+      limits: { cpu: String(vcpu), memory: `${Math.round(memoryGb * MIB_A_GIB)}Mi` },
+      cpuIdle: false,
+      startupCpuBoost: true,
+    },
     volumeMounts: [
       { name: DATA_VOLUME, mountPath: DATA_FOLDER },
       ...gatewayVolumes(service, data).map((each) => each.mount),
     ],
   };
+}
+
+function fromSecret(name: string, { secretId }: PrivateSecret) {
+  return { name, valueSource: { secretKeyRef: { secret: secretId, version: 'latest' } } };
 }
 
 /** What a container mounts: a folder to write to, and for whoever speaks to brokers its certificate. */
@@ -75,10 +83,4 @@ function gatewayVolumes(service: string, { brokerCertificates }: DataStack) {
       volume: { name, secret: { secret: secretId, items: [{ path: file, version: 'latest' }] } },
     };
   });
-}
-
-/** Cloud Run lets nobody call a pool of workers, and passes no TCP on to a service: there are no links (infra/README.md). */
-function settingsOf(site: Site, service: string): Readonly<Record<string, string>> {
-  const all = Object.entries(serviceSettings(site, service, (called) => called));
-  return Object.fromEntries(all.filter(([name]) => !name.startsWith('TRIBO_LINK_')));
 }

@@ -6,8 +6,12 @@ import type { FoundationStack } from './foundation-stack.ts';
 import { GcpStack } from './gcp-stack.ts';
 import { GcsAuditStore } from './gcs-audit-store.ts';
 import { GcsObjectStore } from './gcs-object-store.ts';
+import { GeneratedSecret } from './generated-secret.ts';
 import { PostgresDatabase } from './postgres-database.ts';
 import { PubsubEventStream } from './pubsub-event-stream.ts';
+
+/** Counted up to give the services a new key; they are to be started anew then. */
+const LINK_KEY_VERSION = 1;
 
 /** What cannot be made again. */
 export class DataStack extends GcpStack implements DataParts {
@@ -16,6 +20,8 @@ export class DataStack extends GcpStack implements DataParts {
   readonly objectStore: GcsObjectStore;
   readonly auditStore: GcsAuditStore;
   readonly brokerCertificates: BrokerCertificates;
+  /** By which the services of the site know each other. */
+  readonly linkKey: GeneratedSecret;
   /** Cloud SQL keeps them apart from the server, and after it. */
   readonly backups: PostgresDatabase;
   // `notYet` refuses both switches until they are made here.
@@ -28,6 +34,11 @@ export class DataStack extends GcpStack implements DataParts {
     this.database = new PostgresDatabase(this, 'database', { network, keyName });
     this.backups = this.database;
     this.brokerCertificates = new BrokerCertificates(this, 'broker-certificates', { keyName });
+    this.linkKey = new GeneratedSecret(this, 'link-key', this, {
+      part: 'link-key',
+      keyName,
+      version: LINK_KEY_VERSION,
+    });
     this.auditStore = new GcsAuditStore(this, 'audit-store', { keyName });
     this.objectStore = new GcsObjectStore(this, 'object-store', { keyName, audit: this.auditStore });
   }

@@ -52,12 +52,9 @@ function logsOf({ site, project }: GcpStack): string {
   const services = demand.services.map(({ service }) => `"${serviceName(names, service)}"`).join(' OR ');
   const subnets = ['services', 'brokers'].map((part) => `"${names.of(part, 63)}"`).join(' OR ');
   const anyOf = [
-    ...(isKubernetes(site)
-      ? [`(resource.type=(${OF_CLUSTERS}) AND resource.labels.cluster_name="${clusterName(names)}")`]
-      : [
-          `(resource.type="cloud_run_revision" AND resource.labels.service_name=(${services}))`,
-          `(resource.type="cloud_run_worker_pool" AND resource.labels.worker_pool_name=(${services}))`,
-        ]),
+    isKubernetes(site)
+      ? `(resource.type=(${OF_CLUSTERS}) AND resource.labels.cluster_name="${clusterName(names)}")`
+      : `(resource.type="cloud_run_revision" AND resource.labels.service_name=(${services}))`,
     `(resource.type="cloudsql_database" AND resource.labels.database_id="${project}:${databaseName(names)}")`,
     `(resource.type="gce_subnetwork" AND resource.labels.subnetwork_name=(${subnets}))`,
     isKubernetes(site)

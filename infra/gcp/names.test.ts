@@ -11,7 +11,6 @@ const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>
   google_certificate_manager_certificate_map: ['name', COMPUTE],
   google_certificate_manager_dns_authorization: ['name', COMPUTE],
   google_cloud_run_v2_service: ['name', /^[a-z]([a-z0-9-]{0,47}[a-z0-9])?$/],
-  google_cloud_run_v2_worker_pool: ['name', /^[a-z]([a-z0-9-]{0,47}[a-z0-9])?$/],
   google_compute_address: ['name', COMPUTE],
   google_compute_backend_service: ['name', COMPUTE],
   google_compute_firewall: ['name', COMPUTE],
@@ -52,8 +51,7 @@ const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>
 /** Names that are within one of those with a name of the site, or of nothing that two sites share. */
 const WITHIN_ANOTHER = [
   ...['google_certificate_manager_certificate_map_entry', 'google_dns_record_set', 'google_kms_crypto_key'],
-  ...['google_cloud_run_v2_service_iam_member', 'google_cloud_run_v2_worker_pool_iam_member'],
-  ...['google_sql_database', 'google_sql_user'],
+  ...['google_cloud_run_v2_service_iam_member', 'google_sql_database', 'google_sql_user'],
 ];
 
 describe('names at Google Cloud', () => {

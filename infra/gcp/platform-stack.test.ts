@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { FAMILIES, PROVIDERS } from '../../adapters/providers.ts';
 import { loadPortsFile } from '../../services/shared/config/ports-file.ts';
-import { SERVICE_PORTS } from '../service-ports.ts';
+import { SERVICE_LINKS, SERVICE_PORTS } from '../service-ports.ts';
 import { changed, shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
 import { gcpStacks } from './gcp-stacks.ts';
 import { DECLARED } from './service-identities.ts';
@@ -35,53 +35,119 @@ describe('the ports file', () => {
 
 describe('services', () => {
   const template = (is: Attributes) => is['template'] as Attributes;
-  const pools = inProd.found('google_cloud_run_v2_worker_pool');
+  const all = inProd.found('google_cloud_run_v2_service');
+  const isApi = ({ path }: { readonly path: string }) => path.endsWith('/api-gateway');
+  const containerOf = (service: string) => {
+    const [container] = template(inProd.one('google_cloud_run_v2_service', `/${service}`))['containers'] as [
+      Attributes,
+    ];
+    return container as Attributes & { readonly env: readonly Attributes[] };
+  };
 
-  it('are the API as a service behind its balancer, and the others as workers that nobody calls', () => {
-    expect(pools.map(({ is }) => is['name'])).toEqual(
-      ['alert-engine', 'feature-service', 'ingestion-service', 'ml-service', 'timeseries-service'].map(
-        (service) => `tribo-gent-prod-${service}`,
+  it('are the API behind its balancer, and the others within the network alone', () => {
+    const reached = all.map(({ path, is }) => [path.split('/').at(-1), is['ingress']]);
+    expect(Object.fromEntries(reached)).toEqual({
+      ...Object.fromEntries(
+        ['ingestion-service', 'timeseries-service', 'feature-service', 'ml-service', 'alert-engine'].map((service) => [
+          service,
+          'INGRESS_TRAFFIC_INTERNAL_ONLY',
+        ]),
       ),
-    );
-    expect(inProd.one('google_cloud_run_v2_service', 'api-gateway')).toMatchObject({
-      ingress: 'INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER',
-      template: { scaling: { min_instance_count: 1, max_instance_count: 4 } },
+      'api-gateway': 'INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER',
     });
   });
 
-  it('run by digest, in the private subnet, each as its own account, encrypted, with passwords by reference', () => {
-    const all = [...pools, ...inProd.found('google_cloud_run_v2_service')].map(({ is }) => template(is));
-    expect(new Set(all.map((each) => each['service_account'])).size).toBe(6);
+  it('have copies: the API as its calls want, the others those of the plan', () => {
     for (const each of all) {
+      const { scaling } = each.is;
+      if (isApi(each)) {
+        expect(scaling).toBeUndefined();
+        expect(template(each.is)).toMatchObject({ scaling: { min_instance_count: 1, max_instance_count: 4 } });
+      } else {
+        expect(scaling).toEqual({ scaling_mode: 'MANUAL', manual_instance_count: 1 });
+        expect(template(each.is)).not.toHaveProperty('scaling');
+      }
+    }
+  });
+
+  it('are asked whether they live at the one port that requests go to, and have their CPU also without one', () => {
+    for (const each of all) {
+      const port = isApi(each) ? 8080 : 9443;
+      const probe = { http_get: { path: '/health/live', port } };
+      const [container] = template(each.is)['containers'] as [Attributes];
+      expect(container).toMatchObject({
+        ports: { container_port: port },
+        startup_probe: probe,
+        liveness_probe: probe,
+        resources: { cpu_idle: false },
+      });
+    }
+  });
+
+  it('run by digest, in the private subnet, each as its own account, encrypted, with passwords by reference', () => {
+    const templates = all.map(({ is }) => template(is));
+    expect(new Set(templates.map((each) => each['service_account'])).size).toBe(6);
+    for (const each of templates) {
       expect(each).toMatchObject({
         encryption_key: expect.stringContaining('google_kms_crypto_key'),
         vpc_access: { egress: 'ALL_TRAFFIC' },
       });
       const [container] = each['containers'] as [Attributes & { readonly env: readonly Attributes[] }];
       expect(container['image']).toMatch(/^europe-west1-docker\.pkg\.dev\/.*@\$\{var\.image_digests\[/);
-      const password = container.env.find(({ name }) => name === 'PGPASSWORD')!;
-      expect(password).toEqual({
-        name: 'PGPASSWORD',
-        value_source: { secret_key_ref: { secret: expect.any(String), version: 'latest' } },
-      });
+      const secrets = container.env.filter((variable) => 'value_source' in variable);
+      expect(secrets.map(({ name }) => name)).toEqual(['PGPASSWORD', 'TRIBO_LINK_KEY']);
+      for (const secret of secrets)
+        expect(secret['value_source']).toEqual({ secret_key_ref: { secret: expect.any(String), version: 'latest' } });
     }
   });
 
-  it('have whole vCPUs, as Cloud Run wants of what is always there, and the copies of the plan', () => {
-    const sizes = pools.map(({ is }) => {
+  it('have whole vCPUs, as Cloud Run wants of what is always there', () => {
+    const limits = all.map(({ is }) => {
       const [container] = template(is)['containers'] as [{ readonly resources: { readonly limits: Attributes } }];
-      return [container.resources.limits, is['scaling']];
+      return container.resources.limits;
     });
-    expect(new Set(sizes.map((size) => JSON.stringify(size)))).toEqual(
-      new Set(
-        ['1024Mi', '2048Mi'].map((memory) =>
-          JSON.stringify([
-            { cpu: '1', memory },
-            { manual_instance_count: 1, scaling_mode: 'MANUAL' },
-          ]),
-        ),
-      ),
-    );
+    expect(new Set(limits.map(({ cpu }) => cpu))).toEqual(new Set(['1']));
+  });
+
+  describe('links', () => {
+    const linksOf = (service: string) =>
+      Object.fromEntries(
+        containerOf(service)
+          .env.filter(({ name, value }) => String(name).startsWith('TRIBO_LINK_') && value !== undefined)
+          .map(({ name, value }) => [name, value as string]),
+      );
+    const at = (service: string) => `${service}=wss://\${trimprefix(google_cloud_run_v2_service.services_${service}_`;
+
+    it('are WebSockets to those alone that a service calls, at the host where Cloud Run answers for them', () => {
+      const answers = { TRIBO_LINK_PORT: '9443', TRIBO_LINK_OVER: 'websocket' };
+      expect(linksOf('timeseries-service')).toEqual(answers);
+      const { TRIBO_LINK_ADDRESSES: toStore = '', ...others } = linksOf('ml-service');
+      expect(others).toEqual(answers);
+      expect(toStore).toMatch(/\.uri, "https:\/\/"\)\}$/);
+      expect(toStore.startsWith(at('timeseries-service'))).toBe(true);
+      const { TRIBO_LINK_ADDRESSES: toAll = '', ...none } = linksOf('api-gateway');
+      expect(none).toEqual({});
+      for (const called of SERVICE_LINKS['api-gateway']!) expect(toAll).toContain(at(called));
+    });
+
+    it('have one key, which is in no state, and which services alone may read', () => {
+      const version = inProd.one('google_secret_manager_secret_version', 'data/link-key-value');
+      expect(version).toMatchObject({ secret_data_wo: '${ephemeral.random_password.link_key.result}' });
+      expect(version).not.toHaveProperty('secret_data');
+      const readers = inProd
+        .found('google_secret_manager_secret_iam_member')
+        .filter(({ path }) => path.endsWith('-link-key'));
+      expect(readers).toHaveLength(all.length);
+      for (const { is } of readers) expect(is['role']).toBe('roles/secretmanager.secretAccessor');
+    });
+
+    it('stay within the network: the names of Cloud Run lead to addresses that are reached from within Google alone', () => {
+      expect(inProd.one('google_dns_managed_zone', 'run-app')).toMatchObject({
+        dns_name: 'run.app.',
+        visibility: 'private',
+      });
+      expect(inProd.one('google_dns_record_set', 'run-app-names')).toMatchObject({ name: '*.run.app.', type: 'CNAME' });
+    });
   });
 });
 
@@ -287,7 +353,7 @@ describe('labels', () => {
     expect([...types]).toEqual(
       expect.arrayContaining([
         ...['google_kms_crypto_key', 'google_pubsub_topic', 'google_storage_bucket', 'google_secret_manager_secret'],
-        ...['google_cloud_run_v2_service', 'google_cloud_run_v2_worker_pool', 'google_compute_instance_template'],
+        ...['google_cloud_run_v2_service', 'google_compute_instance_template'],
         ...['google_artifact_registry_repository', 'google_monitoring_alert_policy', 'google_dns_managed_zone'],
       ]),
     );

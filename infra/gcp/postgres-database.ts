@@ -2,7 +2,6 @@ import { Fn } from 'cdktf';
 import { Construct } from 'constructs';
 import { DnsManagedZone } from '@cdktf/provider-google/lib/dns-managed-zone/index.js';
 import { DnsRecordSet } from '@cdktf/provider-google/lib/dns-record-set/index.js';
-import { SecretManagerSecretVersion } from '@cdktf/provider-google/lib/secret-manager-secret-version/index.js';
 import { SqlDatabaseInstance } from '@cdktf/provider-google/lib/sql-database-instance/index.js';
 import { SqlDatabase } from '@cdktf/provider-google/lib/sql-database/index.js';
 import { SqlUser } from '@cdktf/provider-google/lib/sql-user/index.js';
@@ -11,9 +10,10 @@ import { mandatoryLabels } from '../aspects/labels.ts';
 import { acknowledge } from '../policy/acknowledge.ts';
 import { DATA_FOLDER } from '../service-settings.ts';
 import type { GcpStack } from './gcp-stack.ts';
+import { GeneratedSecret } from './generated-secret.ts';
 import type { Network } from './network.ts';
 import type { PostgresSection } from './ports.ts';
-import { PrivateSecret } from './private-secret.ts';
+import type { PrivateSecret } from './private-secret.ts';
 import { databaseName } from './resource-names.ts';
 
 export const DATABASE_PORT = 5432;
@@ -22,9 +22,6 @@ const USER = 'tribo';
 const DATABASE = 'tribo';
 /** Counted up to give the database, and the secret, a new password. */
 const PASSWORD_VERSION = 1;
-const PASSWORD = 'database_password';
-/** The provider whose random values are in no state. */
-export const RANDOM = { source: 'hashicorp/random', version: '3.7.2' };
 /** The most that Cloud SQL's edition Enterprise restores to any second of; what is older is restored to the day. */
 const LOG_DAYS = 7;
 const LARGEST_STORAGE_GB = 65_536;
@@ -135,21 +132,16 @@ export class PostgresDatabase extends Construct {
   }
 
   #password(stack: GcpStack, keyName: string): PrivateSecret {
-    stack.addOverride('terraform.required_providers.random', RANDOM);
-    stack.addOverride(`ephemeral.random_password.${PASSWORD}`, { length: 40, special: false });
-    // Write-only and ephemeral: the password is in no state and in no plan.
-    const value = `\${ephemeral.random_password.${PASSWORD}.result}`;
-    const secret = new PrivateSecret(this, 'password', stack, { part: 'database-password', keyName });
-    new SecretManagerSecretVersion(this, 'password-value', {
-      secret: secret.fullName,
-      secretDataWo: value,
-      secretDataWoVersion: PASSWORD_VERSION,
+    const secret = new GeneratedSecret(this, 'password', stack, {
+      part: 'database-password',
+      keyName,
+      version: PASSWORD_VERSION,
     });
     new SqlUser(this, 'user', {
       name: USER,
       instance: this.instance.name,
       type: 'BUILT_IN',
-      passwordWo: value,
+      passwordWo: secret.value,
       passwordWoVersion: PASSWORD_VERSION,
       // It owns the tables, so that PostgreSQL does not let it go: it goes with the instance.
       deletionPolicy: 'ABANDON',

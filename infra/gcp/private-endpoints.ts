@@ -8,8 +8,8 @@ import type { Network } from './network.ts';
 const PRIVATE_ADDRESSES = ['199.36.153.8', '199.36.153.9', '199.36.153.10', '199.36.153.11'] as const;
 /** All of those. */
 export const PRIVATE_RANGE = '199.36.153.8/30';
-/** Storage, secrets, logs, streams, images. */
-const DOMAINS = ['googleapis.com', 'pkg.dev'] as const;
+/** Storage, secrets, logs, streams; images; services of Cloud Run, as they call each other. */
+const DOMAINS = ['googleapis.com', 'pkg.dev', 'run.app'] as const;
 const TTL_S = 300;
 
 /** Google's services by addresses of its own network: the names of them lead there from within the site's. */

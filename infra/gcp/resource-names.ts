@@ -15,7 +15,7 @@ export function clusterName(names: Names): string {
   return names.of('cluster', MAX_CLUSTER_NAME);
 }
 
-/** Of a service, or of a pool of workers, at Cloud Run. */
+/** Of a service at Cloud Run. */
 export function serviceName(names: Names, service: string): string {
   return names.of(service, MAX_SERVICE_NAME);
 }

@@ -56,6 +56,7 @@ export class ServiceIdentities extends Construct {
         });
         this.#grant(service, account.member);
         this.mayRead(`${service}-database-password`, parts.data.database.password, account);
+        this.mayRead(`${service}-link-key`, parts.data.linkKey, account);
         if (SERVICE_PORTS[service]!.includes('deviceGateway'))
           for (const [file, secret] of parts.data.brokerCertificates.gateway)
             this.mayRead(`${service}-${file.replace('.', '-')}`, secret, account);

@@ -143,7 +143,7 @@ export class ServicesStack extends GcpStack implements ServicesParts {
     const { data, cluster } = this.#parts;
     const secrets: readonly (readonly [file: string, secret: PrivateSecret])[] = [
       [PASSWORD_FILE, data.database.password],
-      [LINK_KEY_FILE, cluster.linkKey.secret],
+      [LINK_KEY_FILE, data.linkKey],
       ...(isGateway(service) ? data.brokerCertificates.gateway : []),
     ];
     return new Manifest(this, `${service}-secrets`, {

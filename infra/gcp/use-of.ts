@@ -1,4 +1,3 @@
-import { PUBLIC_SERVICE } from '../service-ports.ts';
 import { isKubernetes } from '../site.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import { clusterName, serviceName } from './resource-names.ts';
@@ -23,11 +22,7 @@ export function useOf({ site }: GcpStack, service: string, resource: Resource): 
       aligner: 'ALIGN_MEAN',
     };
   }
-  const name = serviceName(site.names, service);
-  const of =
-    service === PUBLIC_SERVICE
-      ? `resource.type="cloud_run_revision" AND resource.labels.service_name="${name}"`
-      : `resource.type="cloud_run_worker_pool" AND resource.labels.worker_pool_name="${name}"`;
+  const of = `resource.type="cloud_run_revision" AND resource.labels.service_name="${serviceName(site.names, service)}"`;
   return {
     filter: `${of} AND metric.type="run.googleapis.com/container/${resource}/utilizations"`,
     aligner: 'ALIGN_PERCENTILE_95',
