@@ -60,6 +60,20 @@ describe('configuration', () => {
     [{ TRIBO_LOG_LEVEL: 'loud' }, /^logLevel must be trace, debug, .* got "loud"/],
     [{ TRIBO_HTTPPORT: '80' }, /^there is no setting TRIBO_HTTPPORT/],
     [
+      { TRIBO_LINK_ADDRESSES: 'ml-service=https://ml.example', TRIBO_LINK_KEY: 'a-long-random-text-of-32-or-more' },
+      /^linkAddresses must be a list/,
+    ],
+    [
+      { TRIBO_LINK_ADDRESSES: 'ml-service=wss://ml.example?x=1', TRIBO_LINK_KEY: 'a-long-random-text-of-32-or-more' },
+      /^linkAddresses must be a list/,
+    ],
+    [
+      { TRIBO_LINK_ADDRESSES: 'ml-service=ml.internal', TRIBO_LINK_KEY: 'a-long-random-text-of-32-or-more' },
+      /^linkAddresses must be a list/,
+    ],
+    [{ TRIBO_LINK_OVER: 'udp' }, /^linkOver must be tcp or websocket, got "udp"/],
+    [{ TRIBO_LINK_OVER: 'websocket' }, /^linkOver says what linkPort takes, .* set TRIBO_LINK_PORT too$/],
+    [
       { TRIBO_PUBLIC_URL: 'tribo.example' },
       /^publicUrl must be http:\/\/ or https:\/\/ .* got "tribo.example"; set TRIBO_PUBLIC_URL/,
     ],
