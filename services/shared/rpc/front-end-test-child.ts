@@ -15,16 +15,17 @@ export type FrontEndOrder =
 export type FrontEndNews =
   | { readonly is: 'listening'; readonly port: number }
   | { readonly is: 'done' }
-  /** How many WebSockets were let through since it runs, and how many are open. */
-  | { readonly is: 'passing'; readonly taken: number; readonly open: number };
+  /** How many WebSockets were let through, and refused, since it runs, and how many are open. */
+  | { readonly is: 'passing'; readonly taken: number; readonly refused: number; readonly open: number };
 
 let ports = process.argv.slice(2).map(Number);
 let refusesWith: number | undefined;
 let taken = 0;
+let refused = 0;
 const open = new Set<Duplex>();
 
 const tell = (news: FrontEndNews): void => void process.send?.(news);
-const tellPassing = (): void => tell({ is: 'passing', taken, open: open.size });
+const tellPassing = (): void => tell({ is: 'passing', taken, refused, open: open.size });
 
 const server = createServer((asked, response) => {
   if (refusesWith !== undefined) {
@@ -42,7 +43,11 @@ const server = createServer((asked, response) => {
 
 server.on('upgrade', (asked: IncomingMessage, caller: Duplex, head: Buffer) => {
   caller.on('error', () => caller.destroy());
-  const refuse = (status: number): void => void caller.end(`HTTP/1.1 ${status} Refused\r\nContent-Length: 0\r\n\r\n`);
+  const refuse = (status: number): void => {
+    caller.end(`HTTP/1.1 ${status} Refused\r\nContent-Length: 0\r\n\r\n`);
+    refused++;
+    tellPassing();
+  };
   if (refusesWith !== undefined) {
     refuse(refusesWith);
     return;

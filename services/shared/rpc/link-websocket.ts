@@ -10,7 +10,8 @@ const AS_IT_IS = { maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false } as 
 /** Whatever is between the two sides may forget a connection on which nothing goes, and tell neither. */
 const PING_EVERY_MS = 15_000;
 const PINGS = 2;
-const HEADERS_WITHIN_MS = 5000;
+/** What asks for no WebSocket within that time is ended, so that it keeps no service from stopping. */
+const ASKED_WITHIN_MS = 5000;
 /** What a front end asks whether the process is alive; it is what `/health/live` on loopback answers. */
 const LIVE_PATH = '/health/live';
 
@@ -39,7 +40,8 @@ export function dialWebSocket(url: string, withinMs: number): Promise<Duplex> {
 
 /** Takes WebSockets, and hands on the bytes in each; says at `/health/live` that it does. */
 export function webSocketListener(maxConnections: number, take: (stream: Duplex) => void): Server {
-  const server = createServer({ headersTimeout: HEADERS_WITHIN_MS, requestTimeout: HEADERS_WITHIN_MS }, answerPlainly);
+  const server = createServer({ headersTimeout: ASKED_WITHIN_MS, requestTimeout: ASKED_WITHIN_MS }, answerPlainly);
+  server.timeout = ASKED_WITHIN_MS;
   server.maxConnections = maxConnections;
   const webSockets = new WebSocketServer({ noServer: true, clientTracking: false, ...AS_IT_IS });
   server.on('upgrade', (request, socket, head) =>

@@ -24,7 +24,7 @@ const RENEW_MS = 10 * 60_000;
 const SPREAD = 0.2;
 /** After that many times as long a connection is given up that no other was found for, if there are other copies. */
 const GIVE_UP_AFTER = 1.5;
-const LOOK_DUE_MS = 1000;
+const LOOK_DUE_MS = 5000;
 const NAMES_WITHIN_MS = 5000;
 const HELLO_WITHIN_MS = 5000;
 
