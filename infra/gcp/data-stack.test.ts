@@ -156,7 +156,7 @@ describe('buckets', () => {
 });
 
 describe('secrets', () => {
-  it('are in the region alone, encrypted with the key of the site, and without a value but that of the database', () => {
+  it('are in the region alone, encrypted with the key of the site, and without a value but those that are generated', () => {
     const secrets = inProd.of('google_secret_manager_secret');
     for (const secret of secrets)
       expect(secret).toMatchObject({
@@ -167,8 +167,11 @@ describe('secrets', () => {
         },
         deletion_protection: true,
       });
-    expect(secrets).toHaveLength(8);
-    expect(inProd.of('google_secret_manager_secret_version')).toHaveLength(1);
+    expect(secrets).toHaveLength(9);
+    expect(inProd.found('google_secret_manager_secret_version').map(({ path }) => path)).toEqual([
+      'data/database/password-value',
+      'data/link-key-value',
+    ]);
   });
 });
 
