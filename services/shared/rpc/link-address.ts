@@ -5,7 +5,7 @@ export interface TcpAddress {
 }
 
 /** Where another service answers behind something that passes WebSockets on, and nothing that is not HTTP. */
-export interface WebSocketAddress {
+interface WebSocketAddress {
   /** `wss://host[:port]/path`; `ws:` where nothing ends TLS on the way, as what is in it is encrypted anyway. */
   readonly url: string;
 }
