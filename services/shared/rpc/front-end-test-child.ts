@@ -24,7 +24,11 @@ let taken = 0;
 let refused = 0;
 const open = new Set<Duplex>();
 
-const tell = (news: FrontEndNews): void => void process.send?.(news);
+const tell = (news: FrontEndNews): void => {
+  if (process.connected) process.send?.(news);
+};
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit());
 const tellPassing = (): void => tell({ is: 'passing', taken, refused, open: open.size });
 
 const server = createServer((asked, response) => {

@@ -35,12 +35,18 @@ export class Answering {
   readonly #offered: Offered;
   readonly #sockets = new Set<Socket>();
   readonly #calls = new Set<Promise<void>>();
+  #isClosed = false;
 
   constructor(offered: Offered) {
     this.#offered = offered;
   }
 
   take(socket: Socket): void {
+    // One that was being made as the server closed would keep it open.
+    if (this.#isClosed) {
+      socket.destroy();
+      return;
+    }
     this.#sockets.add(socket);
     const underWay = new Map<number, AbortController>();
     socket.on('error', () => socket.destroy());
@@ -78,6 +84,7 @@ export class Answering {
       Promise.allSettled(this.#calls),
       new Promise((resolve) => setTimeout(resolve, ANSWERED_WITHIN_MS).unref()),
     ]);
+    this.#isClosed = true;
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
