@@ -114,7 +114,7 @@ describe('services', () => {
       Object.fromEntries(
         containerOf(service)
           .env.filter(({ name, value }) => String(name).startsWith('TRIBO_LINK_') && value !== undefined)
-          .map(({ name, value }) => [name, value as string]),
+          .map(({ name, value }) => [String(name), String(value)] as const),
       );
     const at = (service: string) => `${service}=wss://\${trimprefix(google_cloud_run_v2_service.services_${service}_`;
 
