@@ -7,7 +7,9 @@ const config: Config = {
   testMatch: ['<rootDir>/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
   modulePathIgnorePatterns: ['<rootDir>/out/'],
-  maxWorkers: 1,
+  // Each file loads the bindings anew, of which a worker lets nothing go.
+  maxWorkers: 2,
+  workerIdleMemoryLimit: '1GB',
 };
 
 export default config;

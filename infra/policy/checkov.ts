@@ -10,6 +10,7 @@ const run = promisify(execFile);
 const REQUIREMENTS = join(import.meta.dirname, 'requirements.txt');
 const INSTALL_WITHIN_MS = 600_000;
 const SCAN_WITHIN_MS = 300_000;
+const LONGEST_LINE = 300;
 const LARGEST_REPORT_BYTES = 256 * 1024 * 1024;
 
 /** What is used of checkov's report. */
@@ -51,12 +52,23 @@ export async function scan(stacks: readonly ScannedStack[], folder: string): Pro
     await writeFile(file, JSON.stringify({ resource, data }, undefined, 1));
   }
   const options = ['--framework', 'terraform_json', '--directory', '.', '--skip-download', '--compact', '--soft-fail'];
-  const { stdout } = await run(join(checkov, '..', 'python'), [checkov, ...options, '--output', 'json'], {
+  const { stdout, stderr } = await run(join(checkov, '..', 'python'), [checkov, ...options, '--output', 'json'], {
     cwd: folder,
+    // A dynamic block of JSON ends its reading of the file's graph, and with it the checks of how resources belong together.
+    env: { ...process.env, CHECKOV_RENDER_DYNAMIC_MODULES: 'false', LOG_LEVEL: 'WARNING' },
     timeout: SCAN_WITHIN_MS,
     maxBuffer: LARGEST_REPORT_BYTES,
   });
-  return scanOf(JSON.parse(stdout) as Report | readonly Report[]);
+  const { unread, ...scanned } = scanOf(JSON.parse(stdout) as Report | readonly Report[]);
+  return { ...scanned, unread: [...unread, ...givenUp(stderr)] };
+}
+
+/** What it went on without, as it says in its log alone. */
+function givenUp(log: string): readonly string[] {
+  return log
+    .split('\n')
+    .filter((line) => line.includes('Failed to add block'))
+    .map((line) => `${line.slice(0, LONGEST_LINE)} ...`);
 }
 
 function scanOf(report: Report | readonly Report[]): Scan {
