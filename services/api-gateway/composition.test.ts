@@ -9,7 +9,7 @@ import type { DeviceIntake, DeviceMessage } from '#core/ports/device-gateway.ts'
 import { LiveState } from '#core/live/live-state.ts';
 import { loadConfiguration } from '#services/shared/config/load.ts';
 import { INTAKE_PORT, LIVE_PORT, servedIntake } from '#services/shared/rpc/intake-port.ts';
-import { servePort } from '#services/shared/rpc/port-server.ts';
+import { methodsOf, servePort } from '#services/shared/rpc/port-server.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { composeApiGateway } from './composition.ts';
@@ -33,7 +33,11 @@ it('runs as a process of its own, with intake, live data and the store behind so
       latest: (...given: Parameters<typeof store.latest>) => store.latest(...given),
       problem: () => undefined,
     }),
-    servePort(socketPath(dataDir, LIVE_PORT), LIVE_PORT, new LiveState({ incarnation: randomUUID() })),
+    servePort(
+      socketPath(dataDir, LIVE_PORT),
+      LIVE_PORT,
+      methodsOf(new LiveState({ incarnation: randomUUID() }), ['changes']),
+    ),
     servePort(
       socketPath(dataDir, INTAKE_PORT),
       INTAKE_PORT,

@@ -9,6 +9,7 @@ import type { Configuration } from '#services/shared/config/settings.ts';
 import { requireSafeListening } from '#services/shared/config/safe-listening.ts';
 import { composeAlone, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
 import { INTAKE_PORT, LIVE_PORT, servedIntake } from '#services/shared/rpc/intake-port.ts';
+import { methodsOf } from '#services/shared/rpc/port-server.ts';
 import { startIngestion, type RunningIngestion } from './ingestion-service.ts';
 import { loadMapping } from './mapping-file.ts';
 
@@ -72,7 +73,7 @@ async function startServed(runtime: ServiceRuntime): Promise<BrokerIngestion> {
   const { intake, refused, live, gateway } = ingestion;
   for (const [name, served] of [
     [INTAKE_PORT, servedIntake(intake, refused, gateway)],
-    [LIVE_PORT, live],
+    [LIVE_PORT, methodsOf(live, ['changes'])],
   ] as const) {
     const server = await runtime.links.serve(name, served);
     opened.defer(() => server.close());

@@ -1,5 +1,5 @@
 import { connectPort, type Connected } from '#services/shared/rpc/port-client.ts';
-import { servePort, type PortServer } from '#services/shared/rpc/port-server.ts';
+import { methodsOf, servePort, type PortServer } from '#services/shared/rpc/port-server.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
 
 const CONTROL_PORT = 'control';
@@ -23,7 +23,8 @@ export interface PlatformControl {
 }
 
 export function serveControl(dataDir: string, control: PlatformControl): Promise<PortServer> {
-  return servePort(socketPath(dataDir, CONTROL_PORT), 'the platform', control);
+  const served = methodsOf(control, ['restore', 'restoreOutcome']);
+  return servePort(socketPath(dataDir, CONTROL_PORT), 'the platform', served);
 }
 
 export function connectControl(dataDir: string): PlatformControl & Connected {

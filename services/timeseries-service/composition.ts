@@ -3,6 +3,7 @@ import { streamWith } from '#core/delivery/stream-capabilities.ts';
 import { openRuntime, type ServiceRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import { composeAlone, type ReadyService, type ServiceAlone } from '#services/shared/process/compose-alone.ts';
+import { methodsOf } from '#services/shared/rpc/port-server.ts';
 import { STORE_OWNER, TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
 import { startRawArchiver } from './raw-archiver.ts';
 import { startTimeseriesService } from './service.ts';
@@ -64,7 +65,7 @@ async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
     },
   );
   const problem = (): string | undefined => service.problem();
-  const served = { ...servedStore(store), problem: () => problem() ?? archiver.problem() };
+  const served = { ...methodsOf(store, SERVED), problem: () => problem() ?? archiver.problem() };
   const server = await runtime.links.serve(TIME_SERIES_PORT, served);
   opened.defer(() => server.close());
   // Settlement ends first, while the others can still read.
@@ -74,10 +75,4 @@ async function startOwner(runtime: ServiceRuntime): Promise<ReadyService> {
     readiness: { 'time-series-store': problem, 'raw-archive': () => archiver.problem() },
     close: () => parts.disposeAsync(),
   };
-}
-
-function servedStore(store: TimeSeriesStore): object {
-  return Object.fromEntries(
-    SERVED.map((method) => [method, (store[method] as (...given: unknown[]) => unknown).bind(store)]),
-  );
 }

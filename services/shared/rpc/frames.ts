@@ -21,14 +21,25 @@ export async function writeFrame(socket: Socket, value: unknown): Promise<void> 
   socket.write(length);
   const wantsMore = socket.write(body);
   socket.uncork();
-  if (wantsMore || socket.destroyed) return;
-  await new Promise<void>((resolve) => {
+  if (!wantsMore && !socket.destroyed) await drained(socket);
+}
+
+/** By socket: thousands of calls may wait for the same. */
+const drains = new WeakMap<Socket, Promise<void>>();
+
+function drained(socket: Socket): Promise<void> {
+  const known = drains.get(socket);
+  if (known) return known;
+  const drain = new Promise<void>((resolve) => {
     const done = (): void => {
+      drains.delete(socket);
       socket.off('drain', done).off('close', done);
       resolve();
     };
     socket.on('drain', done).on('close', done);
   });
+  drains.set(socket, drain);
+  return drain;
 }
 
 /** Calls back with each value that arrives. What is no frame ends the connection. */

@@ -1,5 +1,8 @@
 import { codeOf, messageOf, PortError, type PortErrorCode } from '#core/errors.ts';
 
+/** So many calls of one connection are under way at once: kept by whoever calls, and held to by whoever answers. */
+export const MAX_CALLS_UNDER_WAY = 10_000;
+
 export type Request =
   | {
       readonly type: 'call';

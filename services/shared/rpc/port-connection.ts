@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import { readFrames, writeFrame } from './frames.ts';
-import { decodeError, type Request, type Response } from './messages.ts';
+import { decodeError, MAX_CALLS_UNDER_WAY, type Request, type Response } from './messages.ts';
 
-const MAX_CALLS_UNDER_WAY = 10_000;
 /** So many pings may go unanswered. */
 const PINGS = 5;
 

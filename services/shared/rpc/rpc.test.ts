@@ -1,14 +1,17 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '#core/contracts/until.ts';
 import { PortError } from '#core/errors.ts';
+import { readFrames, writeFrame } from './frames.ts';
+import { MAX_CALLS_UNDER_WAY, type Request, type Response } from './messages.ts';
 import { connectPort, type Connected } from './port-client.ts';
-import { servePort, type PortServer } from './port-server.ts';
+import { methodsOf, servePort, type PortServer } from './port-server.ts';
 
 interface Echo {
   echo(value: unknown): Promise<unknown>;
@@ -113,6 +116,82 @@ describe('a port over a socket', () => {
     stranger.write(bytes);
     await once(stranger, 'close');
     expect(await echo.echo('still here')).toBe('still here');
+  });
+
+  describe('from a client that keeps to nothing', () => {
+    const call = (id: number, method: string, given: readonly unknown[] = []): Request => ({
+      ...{ type: 'call', id, method, arguments: given, withSignal: method === 'wait' },
+    });
+    const wait = (id: number): Request => call(id, 'wait', [{}]);
+
+    async function stranger(): Promise<Socket> {
+      const socket = connect(path);
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      return socket;
+    }
+
+    async function sendAll(socket: Socket, requests: Iterable<Request>): Promise<void> {
+      for (const request of requests) await writeFrame(socket, request);
+    }
+
+    function* waits(count: number): Iterable<Request> {
+      for (let id = 1; id <= count; id++) yield wait(id);
+    }
+
+    it('takes so many calls at once, refuses more, and takes others once some have ended', async () => {
+      const echo = await serve();
+      const socket = await stranger();
+      const answers: Response[] = [];
+      readFrames(socket, (value) => answers.push(value as Response));
+      const oneMore = MAX_CALLS_UNDER_WAY + 1;
+      await sendAll(socket, [...waits(oneMore), call(oneMore + 1, 'echo', ['too'])]);
+      await until(() => answers.length === 2);
+      for (const [index, answer] of answers.entries())
+        expect(answer).toMatchObject({ type: 'error', id: oneMore + index, code: 'resource_exhausted' });
+      expect(await echo.echo('of another connection')).toBe('of another connection');
+      await writeFrame(socket, { type: 'cancel', id: 1 } satisfies Request);
+      await until(() => answers.length === 3);
+      await writeFrame(socket, call(oneMore + 2, 'echo', ['now']));
+      await until(() => answers.length === 4);
+      expect(answers[3]).toEqual({ type: 'result', id: oneMore + 2, value: 'now' });
+      socket.destroy();
+    });
+
+    it.each([
+      ['that calls on without reading what it is told', () => waits(4 * MAX_CALLS_UNDER_WAY)],
+      ['that names two calls by one number', () => [wait(7), wait(7)]],
+    ])('ends the connection of one %s, and serves the others', async (_what, requests) => {
+      const echo = await serve();
+      const socket = await stranger();
+      const ended = new Promise((resolve) => socket.once('close', resolve));
+      await Promise.all([ended, sendAll(socket, requests())]);
+      expect(await echo.echo('still here')).toBe('still here');
+    });
+  });
+
+  it.each([
+    ...['constructor', '__defineGetter__', '__proto__', 'hasOwnProperty', 'toString', 'valueOf', 'isPrototypeOf'],
+    ...['', 'secret', 'inherited', 'counted'],
+  ])('calls what is offered alone, not %j', async (method) => {
+    class Port {
+      readonly counted = 3;
+      offered() {
+        return this.inherited();
+      }
+      inherited() {
+        return 'by its own object';
+      }
+    }
+    server = await servePort(path, 'port', { ...methodsOf(new Port(), ['offered']), counted: 3 });
+    const called = connectPort<Record<string, () => Promise<unknown>> & Connected>(path, 'port', {
+      waitMs: PATIENCE_MS,
+    });
+    client = called as unknown as Echo & Connected;
+    expect(await called['offered']!()).toBe('by its own object');
+    await expect(called[method]!()).rejects.toMatchObject({
+      ...{ code: 'unimplemented', message: `port has no method ${method}` },
+    });
   });
 
   it('answers many calls at once, each with its own', async () => {
