@@ -10,7 +10,7 @@ import type { DataStack } from './data-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { MqttDeviceGateway } from './mqtt-device-gateway.ts';
 import { databaseName } from './resource-names.ts';
-import { useOf } from './use-of.ts';
+import { copiesOf, useOf } from './use-of.ts';
 
 const MINUTE_S = 60;
 const DAY_S = 86_400;
@@ -29,11 +29,13 @@ interface Watched {
   /** How the values of a minute become one. */
   readonly aligner: 'ALIGN_MEAN' | 'ALIGN_MAX' | 'ALIGN_DELTA' | 'ALIGN_PERCENTILE_95' | 'ALIGN_FRACTION_TRUE';
   /** How those of several things become one; of each its own without it. */
-  readonly reducer?: 'REDUCE_SUM' | 'REDUCE_MEAN';
+  readonly reducer?: 'REDUCE_SUM' | 'REDUCE_MEAN' | 'REDUCE_COUNT';
   readonly is: 'above' | 'below';
   readonly threshold: number;
   /** So many minutes in a row. */
   readonly minutes: number;
+  /** Also for nothing being measured any more. */
+  readonly isForSilence?: boolean;
   readonly means: string;
 }
 
@@ -70,6 +72,14 @@ export class Alarms extends Construct {
       ...useOf(this.#stack, service, 'memory'),
       threshold: 0.85,
       means: `${service} is about to be ended for want of memory`,
+    });
+    this.#call(`${service}-away`, {
+      ...copiesOf(this.#stack, service),
+      is: 'below',
+      threshold: 1,
+      minutes: 10,
+      isForSilence: true,
+      means: `No copy of ${service} runs`,
     });
   }
 
@@ -192,7 +202,7 @@ export class Alarms extends Construct {
       });
   }
 
-  #call(part: string, { filter, aligner, reducer, is, threshold, minutes, means }: Watched): void {
+  #call(part: string, { filter, aligner, reducer, is, threshold, minutes, isForSilence, means }: Watched): void {
     new MonitoringAlertPolicy(this, part, {
       displayName: this.#stack.site.names.of(part, 100),
       combiner: 'OR',
@@ -207,6 +217,7 @@ export class Alarms extends Construct {
             thresholdValue: threshold,
             duration: `${minutes * MINUTE_S}s`,
             trigger: { count: 1 },
+            ...(isForSilence && { evaluationMissingData: 'EVALUATION_MISSING_DATA_ACTIVE' }),
             aggregations: [
               {
                 alignmentPeriod: `${MINUTE_S}s`,

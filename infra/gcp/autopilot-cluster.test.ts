@@ -217,6 +217,10 @@ describe('what is in the cluster', () => {
     expect(filters).not.toContain('run.googleapis.com');
     for (const service of Object.keys(SERVICE_PORTS))
       expect(filters).toContain(JSON.stringify(`resource.labels.container_name="${service}"`).slice(1, -1));
+    for (const service of Object.keys(SERVICE_PORTS))
+      expect(JSON.stringify(made.one('google_monitoring_alert_policy', `alarms/${service}-away`))).toContain(
+        'kubernetes.io/container/uptime',
+      );
     const logs = String(made.one('google_logging_project_sink', 'logs/sink')['filter']);
     expect(logs).toContain('"k8s_container"');
   });
