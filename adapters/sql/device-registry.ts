@@ -48,6 +48,8 @@ const MOVED: readonly MovedTable[] = [
 export interface DeviceLimits {
   readonly maxDevices: number;
   readonly maxMachinesPerDevice: number;
+  /** Which no device is given: names that have other rights at the site's broker. */
+  readonly reservedIds: readonly string[];
 }
 
 /** Devices in a database that several processes may open. */
@@ -67,6 +69,7 @@ export class SqlDeviceRegistry implements DeviceRegistry, MovablePort, AsyncDisp
   async addDevice(device: NewDevice, { signal }: CallOptions = {}): Promise<{ device: Device; secret: string }> {
     return abortable(signal, async () => {
       if (!isName(device.id)) throw new PortError('invalid_argument', 'a device id is 1 to 64 of A-Z a-z 0-9 _ . -');
+      this.#refuseReserved(device.id);
       const machines = this.#checkMachines(device.tenant, device.machines);
       const secret = generateDeviceSecret();
       const added: Device = { ...device, machines, enabled: true, createdAtMs: this.#clock.nowMs() };
@@ -177,6 +180,12 @@ export class SqlDeviceRegistry implements DeviceRegistry, MovablePort, AsyncDisp
       const { numUpdatedRows } = await db.updateTable('device').set(values).where('id', '=', id).executeTakeFirst();
       if (numUpdatedRows === 0n) throw unknownDevice(id);
     });
+  }
+
+  #refuseReserved(id: DeviceId): void {
+    if (!this.#limits.reservedIds.includes(id)) return;
+    const why = "the site's broker gives rights by it that no device has (reservedIds of the device registry)";
+    throw new PortError('invalid_argument', `the device id ${id} is reserved, as ${why}: choose another`);
   }
 
   #checkMachines(tenant: TenantId, machines: readonly MachineKey[]): readonly MachineKey[] {

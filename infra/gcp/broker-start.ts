@@ -1,8 +1,8 @@
+import { GATEWAY_NAME } from '../../adapters/sql/reserved-device-ids.ts';
+
 /** Where devices come in, and where the platform does. */
 export const DEVICES_PORT = 8883;
 export const PLATFORM_PORT = 8884;
-/** The name that is in the certificate of the platform's gateway: never that of a device. */
-const GATEWAY_USER = 'tribo-gateway';
 /** Of the disk that sessions are on. */
 export const SESSIONS_DISK = 'sessions';
 
@@ -51,7 +51,7 @@ pattern write device/%u/tribo/v1/+/+/+/waveform/+
 pattern write device/%u/tribo/v1/+/+/+/status
 pattern read device/%u/tribo/v1/+/+/+/command
 
-user ${GATEWAY_USER}
+user ${GATEWAY_NAME}
 topic read device/+/status
 topic read device/+/tribo/v1/+/+/+/telemetry
 topic read device/+/tribo/v1/+/+/+/waveform/+

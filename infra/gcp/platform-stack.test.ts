@@ -27,6 +27,9 @@ describe('the ports file', () => {
           ...['mqtt-device-gateway', 'postgres-device-registry', 'postgres-time-series-store'],
         ]),
       );
+      // The access file of the brokers gives it the platform's rights.
+      const registry = chosen.find(({ offer }) => offer.port === 'deviceRegistry')!;
+      expect(registry.settings).toMatchObject({ reservedIds: ['tribo-gateway'] });
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -235,6 +238,7 @@ describe('brokers', () => {
     expect(content('mosquitto.conf').match(/require_certificate true/g)).toHaveLength(2);
     expect(content('mosquitto.conf')).toContain('allow_anonymous false');
     expect(content('/acl')).toContain('pattern write device/%u/tribo/v1/+/+/+/telemetry');
+    expect(content('/acl').match(/^user .*$/gm)).toEqual(['user tribo-gateway']);
     expect(content('start-broker.sh')).toContain('/mosquitto@${var.image_digests.mosquitto} ');
     expect(start).not.toMatch(/BEGIN (CERTIFICATE|.*PRIVATE KEY)/);
   });
@@ -283,6 +287,25 @@ describe('what is watched', () => {
       expect(is['notification_channels']).toEqual([expect.stringContaining('google_monitoring_notification_channel')]);
     expect(inProd.one('google_monitoring_slo', 'availability')).toMatchObject({ goal: 0.995, rolling_period_days: 28 });
   });
+
+  it.each(Object.keys(SERVICE_PORTS))(
+    'calls the owner where no copy of %s runs, and where nobody tells of one',
+    (service) => {
+      const { conditions } = inProd.one('google_monitoring_alert_policy', `alarms/${service}-away`) as {
+        readonly conditions: readonly { readonly condition_threshold: Attributes }[];
+      };
+      expect(conditions.map((each) => each.condition_threshold)).toEqual([
+        expect.objectContaining({
+          filter: `resource.type="cloud_run_revision" AND resource.labels.service_name="tribo-gent-prod-${service}" AND metric.type="run.googleapis.com/container/instance_count"`,
+          ...{ comparison: 'COMPARISON_LT', threshold_value: 1, duration: '600s' },
+          evaluation_missing_data: 'EVALUATION_MISSING_DATA_ACTIVE',
+          aggregations: [
+            { alignment_period: '60s', per_series_aligner: 'ALIGN_MAX', cross_series_reducer: 'REDUCE_SUM' },
+          ],
+        }),
+      ]);
+    },
+  );
 
   it('asks the API by HTTPS and the broker of devices by TCP whether they are there', () => {
     const asked = (part: string) => inProd.one('google_monitoring_uptime_check_config', `${part}-answers`);

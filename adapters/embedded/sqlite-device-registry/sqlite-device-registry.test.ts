@@ -10,7 +10,9 @@ import { twoSites } from '#test/support/two-sites.ts';
 import { sqliteDeviceRegistryConfigSchema } from './config.ts';
 import { SqliteDeviceRegistry } from './sqlite-device-registry.ts';
 
-const openAlone = (limits: { maxDevices?: number; maxMachinesPerDevice?: number } = {}) =>
+const openAlone = (
+  limits: { maxDevices?: number; maxMachinesPerDevice?: number; reservedIds?: readonly string[] } = {},
+) =>
   openInFolder((folder) => {
     const clock = { nowMs: () => 1_795_222_800_000, monotonicMs: () => 0 };
     const place = { databasePath: join(folder, 'registry.db'), changePollMs: 10 };
@@ -44,6 +46,20 @@ describe('SQLite device registry', () => {
     await expect(registry.addDevice({ id: 'b' as DeviceId, tenant, machines: [] })).rejects.toMatchObject({
       code: 'resource_exhausted',
     });
+  });
+
+  it.each([
+    ['the name of the platform at a broker', {}, 'tribo-gateway'],
+    ['one that the site says', { reservedIds: ['historian'] }, 'historian'],
+  ])('registers no device by a name that has other rights: %s', async (_what, limits, id) => {
+    await using opened = await openStore(limits);
+    const { registry } = opened;
+    await expect(registry.addDevice({ id: id as DeviceId, tenant, machines })).rejects.toMatchObject({
+      code: 'invalid_argument',
+      message: expect.stringMatching(`^the device id ${id} is reserved, .* \\(reservedIds of .*\\): choose another$`),
+    });
+    await registry.addDevice({ id: `${id}-2` as DeviceId, tenant, machines });
+    expect((await registry.listDevices(tenant)).map((device) => device.id)).toEqual([`${id}-2`]);
   });
 
   it('keeps no secret in its file', async () => {
