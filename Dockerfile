@@ -49,6 +49,8 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
 
 FROM service AS ingestion-service
 COPY services/ingestion-service services/ingestion-service
+# At Google Cloud the function that hands readings to intake runs from this image, by a command of its own.
+COPY services/functions/sensor-data-processor services/functions/sensor-data-processor
 CMD ["node", "services/ingestion-service/main.ts"]
 
 FROM service AS timeseries-service

@@ -1,6 +1,9 @@
 import { TerraformVariable } from 'cdktf';
 import type { Construct } from 'constructs';
 
+/** The image behind an endpoint of models (docs/model-server.md). */
+export const MODEL_SERVER = 'model-server';
+
 /** The images of a release, by service: what a tag points to may change, a digest never does. */
 export function imageDigests(scope: Construct): TerraformVariable {
   const variable = new TerraformVariable(scope, 'images', {

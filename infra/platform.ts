@@ -12,7 +12,7 @@ export interface FoundationParts {
   readonly privateEndpoints: IConstruct;
   /** That all which holds data is encrypted with. */
   readonly key: IConstruct;
-  /** A repository a service, whose images are never replaced. */
+  /** A repository a service, whose images are named by digest. */
   readonly imageRegistry: IConstruct;
   /** By which the pipeline comes in without a stored key. */
   readonly ciIdentity: IConstruct;
@@ -55,13 +55,12 @@ export interface PlatformParts {
   readonly alarms: IConstruct;
   readonly dashboard: IConstruct;
   readonly budget: IConstruct;
-  // The three below are optional until every cloud brings them; docs/status.md says which does not.
   /** The serverless path: functions that are run for what comes, and cost nothing between. */
-  readonly functions?: IConstruct;
-  /** A registry of models, an endpoint that answers with them, and compute for training that scales to zero. */
-  readonly modelServing?: IConstruct;
+  readonly functions: IConstruct;
   /** Alerts on the error budgets of the service level objectives. */
-  readonly serviceLevels?: IConstruct;
+  readonly serviceLevels: IConstruct;
+  /** A registry of models, an endpoint that answers with them, and compute for training that scales to zero. */
+  readonly modelServing: IConstruct;
 }
 
 /** What runs in a cluster of the platform, where `switches.orchestrator` is Kubernetes: can be destroyed and made again without loss. */

@@ -26,6 +26,11 @@ export function isKubernetes({ environment }: Pick<Site, 'environment'>): boolea
   return environment.switches.orchestrator === 'kubernetes';
 }
 
+/** Whether its models run behind an endpoint of the cloud. */
+export function hasModelEndpoint({ environment }: Pick<Site, 'environment'>): boolean {
+  return environment.switches.modelEndpoint !== 'none';
+}
+
 /** The site at a cloud; undefined where the environment names no region of it. */
 export function siteAt(cloud: Cloud, environment: Environment, prices: Prices): Site | undefined {
   const region = regionsAt(environment, cloud).find((each) => each.cloud === cloud)?.name;

@@ -7,6 +7,7 @@ import type { Ingress } from './ingress.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 import type { LambdaFunctions } from './lambda-functions.ts';
 import { WHOLE_BUCKET } from './s3-object-store.ts';
+import { useOf } from './use-of.ts';
 
 const GIB = 1024 ** 3;
 const MINUTE_S = 60;
@@ -53,10 +54,7 @@ export class Alarms extends Construct {
   }
 
   #service(service: string): void {
-    const { names } = this.#stack.site;
     const of = {
-      namespace: 'AWS/ECS',
-      dimensions: { ClusterName: names.base, ServiceName: service },
       statistic: 'Average',
       is: 'above',
       minutes: 15,
@@ -64,13 +62,13 @@ export class Alarms extends Construct {
     } as const;
     this.#call(`${service}-cpu`, {
       ...of,
-      metricName: 'CPUUtilization',
+      ...useOf(this.#stack, service, 'cpu'),
       threshold: 85,
       means: `${service} is at the end of its CPU with all copies that it may have, or does not run`,
     });
     this.#call(`${service}-memory`, {
       ...of,
-      metricName: 'MemoryUtilization',
+      ...useOf(this.#stack, service, 'memory'),
       threshold: 85,
       means: `${service} is about to be ended for want of memory, or does not run`,
     });

@@ -1,9 +1,11 @@
 import { regionsAt } from '../../core/decision/environment-rules.ts';
 import type { CloudStacks } from '../platform.ts';
+import { AutoModeCluster } from './auto-mode-cluster.ts';
 import { isCognito } from './cognito-identity-verifier.ts';
 import { DataStack } from './data-stack.ts';
 import { FoundationStack } from './foundation-stack.ts';
 import { PlatformStack } from './platform-stack.ts';
+import { ServicesStack } from './services-stack.ts';
 
 /** A site at AWS. */
 export const awsStacks: CloudStacks = {
@@ -11,7 +13,6 @@ export const awsStacks: CloudStacks = {
   notYet: (environment) => {
     const { switches, tenants } = environment;
     return [
-      ...(switches.orchestrator === 'kubernetes' ? ['switches.orchestrator: kubernetes'] : []),
       ...(switches.secondRegion && regionsAt(environment, 'aws')[1]?.cloud !== 'aws'
         ? ['switches.secondRegion with regions[1] at another cloud']
         : []),
@@ -22,6 +23,9 @@ export const awsStacks: CloudStacks = {
     const foundation = new FoundationStack(app, site);
     const data = new DataStack(app, site, foundation);
     const platform = new PlatformStack(app, site, foundation, data);
-    return { foundation, data, platform, ports: platform.ports };
+    const { ports, services: cluster, ingress } = platform;
+    const stacks = { foundation, data, platform, ports };
+    if (!(cluster instanceof AutoModeCluster)) return stacks;
+    return { ...stacks, services: new ServicesStack(app, site, { foundation, data, cluster, ingress, ports }) };
   },
 };

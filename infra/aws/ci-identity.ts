@@ -2,10 +2,12 @@ import { Construct } from 'constructs';
 import { IamRole } from '@cdktf/provider-aws/lib/iam-role/index.js';
 import { IamRolePolicy } from '@cdktf/provider-aws/lib/iam-role-policy/index.js';
 import { githubRepository } from '../github-repository.ts';
+import { isKubernetes } from '../site.ts';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
 import type { ImageRegistry } from './image-registry.ts';
-import { policy } from './policy.ts';
+import { clusterName } from './cluster-names.ts';
+import { policy, type Statement } from './policy.ts';
 import { executionRoleName, taskRoleName } from './role-names.ts';
 
 const ISSUER = 'token.actions.githubusercontent.com';
@@ -15,9 +17,11 @@ const ISSUER = 'token.actions.githubusercontent.com';
  * The account has the issuer registered once (infra/README.md), as all its sites share it.
  */
 export class CiIdentity extends Construct {
+  readonly roleArn: string;
+
   constructor(scope: AwsStack, id: string, { repositories }: ImageRegistry) {
     super(scope, id);
-    const { names, environment, demand } = scope.site;
+    const { names, environment } = scope.site;
     const repository = githubRepository(this);
     const iam = (resource: string) => `arn:${scope.partition}:iam::${scope.account}:${resource}`;
     const role = new IamRole(this, 'role', {
@@ -39,11 +43,11 @@ export class CiIdentity extends Construct {
         },
       ]),
     });
+    this.roleArn = role.arn;
     acknowledge(role, {
       CKV_AWS_393:
         'The repository is a variable, of which checkov cannot know that its form is owner/name: it is validated',
     });
-    const services = demand.services.map(({ service }) => service);
     new IamRolePolicy(this, 'rights', {
       name: 'deploy',
       role: role.id,
@@ -58,27 +62,41 @@ export class CiIdentity extends Construct {
           ],
           Resource: [...repositories.values()].map(({ arn }) => arn),
         },
-        {
-          Effect: 'Allow',
-          Action: ['ecs:UpdateService', 'ecs:DescribeServices'],
-          Resource: services.map((service) => scope.arn('ecs', `service/${names.base}/${service}`)),
-        },
-        {
-          Effect: 'Allow',
-          Action: 'ecs:RegisterTaskDefinition',
-          Resource: services.map((service) => scope.arn('ecs', `task-definition/${names.of(service)}:*`)),
-        },
-        // Describing a definition is asked of none in particular.
-        { Effect: 'Allow', Action: 'ecs:DescribeTaskDefinition', Resource: '*' },
-        {
-          Effect: 'Allow',
-          Action: 'iam:PassRole',
-          Resource: [executionRoleName(names), ...services.map((service) => taskRoleName(names, service))].map((name) =>
-            iam(`role/${name}`),
-          ),
-          Condition: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
-        },
+        ...(isKubernetes(scope.site) ? intoCluster(scope) : rollTasks(scope)),
       ]),
     });
   }
+}
+
+/** What it does in there is said in the namespace of the services. */
+function intoCluster(scope: AwsStack): readonly Statement[] {
+  const Resource = scope.arn('eks', `cluster/${clusterName(scope.site.names)}`);
+  return [{ Effect: 'Allow', Action: 'eks:DescribeCluster', Resource }];
+}
+
+function rollTasks(scope: AwsStack): readonly Statement[] {
+  const { names, demand } = scope.site;
+  const services = demand.services.map(({ service }) => service);
+  return [
+    {
+      Effect: 'Allow',
+      Action: ['ecs:UpdateService', 'ecs:DescribeServices'],
+      Resource: services.map((service) => scope.arn('ecs', `service/${names.base}/${service}`)),
+    },
+    {
+      Effect: 'Allow',
+      Action: 'ecs:RegisterTaskDefinition',
+      Resource: services.map((service) => scope.arn('ecs', `task-definition/${names.of(service)}:*`)),
+    },
+    // Describing a definition is asked of none in particular.
+    { Effect: 'Allow', Action: 'ecs:DescribeTaskDefinition', Resource: '*' },
+    {
+      Effect: 'Allow',
+      Action: 'iam:PassRole',
+      Resource: [executionRoleName(names), ...services.map((service) => taskRoleName(names, service))].map(
+        (name) => `arn:${scope.partition}:iam::${scope.account}:role/${name}`,
+      ),
+      Condition: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
+    },
+  ];
 }

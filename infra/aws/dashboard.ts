@@ -6,6 +6,7 @@ import type { Ingress } from './ingress.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 import type { LambdaFunctions } from './lambda-functions.ts';
 import type { ServiceLevels } from './service-levels.ts';
+import { useOf } from './use-of.ts';
 
 type Metric = readonly [string, string, ...string[]];
 /** Its title, how values of a minute are put together, and what it shows. */
@@ -30,8 +31,11 @@ export class Dashboard extends Construct {
     const streams = Object.values(data.kinesisStreams).map(({ nameInput }) => nameInput!);
     const services = demand.services.map(({ service }) => service);
     const ofStreams = (metric: string) => streams.map((name): Metric => ['AWS/Kinesis', metric, 'StreamName', name]);
-    const ofServices = (metric: string) =>
-      services.map((name): Metric => ['AWS/ECS', metric, 'ClusterName', names.base, 'ServiceName', name]);
+    const ofServices = (resource: 'cpu' | 'memory') =>
+      services.map((service): Metric => {
+        const { namespace, metricName, dimensions } = useOf(scope, service, resource);
+        return [namespace, metricName, ...Object.entries(dimensions).flat()];
+      });
     const ofDatabase = (metric: string): Metric => [
       'AWS/RDS',
       metric,
@@ -49,8 +53,8 @@ export class Dashboard extends Construct {
       ['Streams: bytes in', 'Sum', ofStreams('IncomingBytes')],
       ['Streams: how far readers are behind, ms', 'Maximum', ofStreams('GetRecords.IteratorAgeMilliseconds')],
       ...kafkaCharts(data),
-      ['Services: CPU, %', 'Average', ofServices('CPUUtilization')],
-      ['Services: memory, %', 'Average', ofServices('MemoryUtilization')],
+      ['Services: CPU, %', 'Average', ofServices('cpu')],
+      ['Services: memory, %', 'Average', ofServices('memory')],
       ['Database: CPU, %', 'Average', [ofDatabase('CPUUtilization')]],
       ['Database: free storage, bytes', 'Minimum', [ofDatabase('FreeStorageSpace')]],
       [

@@ -9,9 +9,9 @@ import { AwsStack } from './aws-stack.ts';
 import { Backups } from './backups.ts';
 import { DeviceStreams } from './device-streams.ts';
 import type { FoundationStack } from './foundation-stack.ts';
-import { KafkaEventStream } from './kafka-event-stream.ts';
+import { IAM_PORT, KafkaEventStream } from './kafka-event-stream.ts';
 import { KinesisEventStream } from './kinesis-event-stream.ts';
-import { PostgresDatabase } from './postgres-database.ts';
+import { DATABASE_PORT, PostgresDatabase } from './postgres-database.ts';
 import { AUDIT_RULES, S3AuditStore } from './s3-audit-store.ts';
 import { S3ObjectStore } from './s3-object-store.ts';
 import { secondPlace, SecondRegion } from './second-region.ts';
@@ -59,6 +59,11 @@ export class DataStack extends AwsStack implements DataParts {
   /** What a service has to carry to reach what answers its clients alone. */
   get clientGroups(): readonly SecurityGroup[] {
     return [this.database.clients, ...(this.eventStream instanceof KafkaEventStream ? [this.eventStream.clients] : [])];
+  }
+
+  /** Where in the subnets of the data what answers its clients is. */
+  get clientPorts(): readonly number[] {
+    return [DATABASE_PORT, ...(this.eventStream instanceof KafkaEventStream ? [IAM_PORT] : [])];
   }
 
   /** All streams of Kinesis, by the platform's name of them. */

@@ -1,7 +1,9 @@
 import { Construct } from 'constructs';
 import { KmsAlias } from '@cdktf/provider-aws/lib/kms-alias/index.js';
 import { KmsKey } from '@cdktf/provider-aws/lib/kms-key/index.js';
+import { isKubernetes } from '../site.ts';
 import type { AwsStack } from './aws-stack.ts';
+import { logsOfCluster } from './cluster-names.ts';
 import { policy, type Statement } from './policy.ts';
 
 /** So long a deletion of the key can be taken back: without it all that the site holds is lost. */
@@ -47,6 +49,9 @@ export class EncryptionKey extends Construct {
                 stack.arn('logs', `log-group:/aws/sagemaker/Endpoints/${names.base}-*`, region),
                 stack.arn('logs', `log-group:aws-waf-logs-${names.base}`, region),
                 stack.arn('logs', `log-group:/aws/rds/instance/${names.base}-*`, region),
+                ...(isKubernetes(stack.site)
+                  ? Object.values(logsOfCluster(names)).map((name) => stack.arn('logs', `log-group:${name}`, region))
+                  : []),
               ],
             },
           },

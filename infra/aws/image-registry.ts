@@ -1,13 +1,11 @@
 import { Construct } from 'constructs';
 import { EcrLifecyclePolicy } from '@cdktf/provider-aws/lib/ecr-lifecycle-policy/index.js';
 import { EcrRepository } from '@cdktf/provider-aws/lib/ecr-repository/index.js';
+import { MODEL_SERVER } from '../image-digests.ts';
 import type { AwsStack } from './aws-stack.ts';
 
 /** So many releases a service can go back to. */
 const KEPT_IMAGES = 30;
-
-/** The image behind an endpoint of models. */
-export const MODEL_SERVER = 'model-server';
 
 /** A repository a service: `tribo-akron-dev/ingestion-service`. An image that is there is never replaced, and is looked through when it comes. */
 export class ImageRegistry extends Construct {

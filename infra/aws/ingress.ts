@@ -10,7 +10,9 @@ import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security
 import { VpcSecurityGroupIngressRule } from '@cdktf/provider-aws/lib/vpc-security-group-ingress-rule/index.js';
 import { API_PORT } from '../service-settings.ts';
 import { acknowledge } from '../policy/acknowledge.ts';
+import { isKubernetes } from '../site.ts';
 import type { AwsStack } from './aws-stack.ts';
+import { clusterName } from './cluster-names.ts';
 import type { DataStack } from './data-stack.ts';
 import { Firewall } from './firewall.ts';
 import type { FoundationStack } from './foundation-stack.ts';
@@ -65,6 +67,8 @@ export class Ingress extends Construct {
       targetType: 'ip',
       protocol: 'HTTP',
       port: API_PORT,
+      // By which EKS may take targets out of it.
+      ...(isKubernetes(scope.site) && { tags: { 'eks:eks-cluster-name': clusterName(names) } }),
       deregistrationDelay: '30',
       healthCheck: { path: '/health/live', matcher: '200', interval: 15, healthyThreshold: 2, unhealthyThreshold: 3 },
     });

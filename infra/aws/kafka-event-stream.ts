@@ -17,7 +17,7 @@ const KAFKA_VERSION = '3.9.x.kraft';
 /** What was priced (environments/prices/aws.yaml). */
 const BROKER_TYPE = 'kafka.t3.small';
 /** Where brokers answer clients that sign in by IAM, over TLS. */
-const IAM_PORT = 9098;
+export const IAM_PORT = 9098;
 /** MSK names as many brokers to begin with, however many there are. */
 const FIRST_BROKERS = 3;
 const REPLICAS = 3;

@@ -3,8 +3,9 @@ import type { Construct } from 'constructs';
 import { imageDigests } from '../image-digests.ts';
 import type { PlatformParts } from '../platform.ts';
 import { COPY_NAME } from '../service-settings.ts';
-import type { Site } from '../site.ts';
+import { isKubernetes, type Site } from '../site.ts';
 import { Alarms } from './alarms.ts';
+import { AutoModeCluster } from './auto-mode-cluster.ts';
 import { AwsStack } from './aws-stack.ts';
 import { Budget } from './budget.ts';
 import { CognitoIdentityVerifier } from './cognito-identity-verifier.ts';
@@ -28,7 +29,7 @@ export class PlatformStack extends AwsStack implements PlatformParts {
   readonly deviceRegistry: IotCoreDeviceRegistry;
   readonly identityVerifiers: CognitoIdentityVerifier;
   readonly notifiers: SnsNotifier;
-  readonly services: FargateServices;
+  readonly services: FargateServices | AutoModeCluster;
   readonly ingress: Ingress;
   readonly functions: LambdaFunctions;
   readonly modelServing: ModelServing;
@@ -62,10 +63,10 @@ export class PlatformStack extends AwsStack implements PlatformParts {
       identityVerifiers: this.identityVerifiers.sections,
     };
     this.ingress = new Ingress(this, 'ingress', { foundation, data });
-    this.services = new FargateServices(this, 'services', {
-      ...{ foundation, data, ports: this.ports },
-      ...{ ingress: this.ingress, imageDigests: images },
-    });
+    const run = { foundation, data, ports: this.ports, ingress: this.ingress };
+    this.services = isKubernetes(site)
+      ? new AutoModeCluster(this, 'services', run)
+      : new FargateServices(this, 'services', { ...run, imageDigests: images });
     this.functions = new LambdaFunctions(this, 'functions', { streams: data.deviceStreams, keyArn });
     const { topicArn } = new Operators(this, 'operators', this, { keyArn });
     this.alarms = new Alarms(this, 'alarms', {

@@ -11,7 +11,8 @@ import { guardedPort } from './guarded-port.ts';
 import type { Network } from './network.ts';
 import type { PostgresSection } from './ports.ts';
 
-const PORT = 5432;
+/** Where it answers its clients. */
+export const DATABASE_PORT = 5432;
 const USER = 'tribo';
 /** Counted up to give the database, and the secret, a new password. */
 const PASSWORD_VERSION = 1;
@@ -45,7 +46,7 @@ export class PostgresDatabase extends Construct {
     const { switches } = environment;
     this.identifier = names.of('database', 63);
     const { clients, server } = guardedPort(this, {
-      ...{ names, network, port: PORT },
+      ...{ names, network, port: DATABASE_PORT },
       ...{ name: 'database', protocol: 'PostgreSQL', what: 'the database' },
     });
     this.clients = clients;
@@ -67,7 +68,7 @@ export class PostgresDatabase extends Construct {
       instanceClass: databaseClass(site),
       dbName: 'tribo',
       username: USER,
-      port: PORT,
+      port: DATABASE_PORT,
       passwordWoVersion: PASSWORD_VERSION,
       allocatedStorage: databaseStorage(site),
       multiAz: switches.multiAz,
@@ -91,6 +92,12 @@ export class PostgresDatabase extends Construct {
       ...(!isProtected && { CKV_AWS_293: 'In dev alone, where a site is taken down again' }),
     });
     this.arn = database.arn;
-    this.section = { host: database.address, port: PORT, database: 'tribo', user: USER, tlsCaFile: AUTHORITIES };
+    this.section = {
+      host: database.address,
+      port: DATABASE_PORT,
+      database: 'tribo',
+      user: USER,
+      tlsCaFile: AUTHORITIES,
+    };
   }
 }

@@ -8,8 +8,8 @@ import { IamRolePolicy } from '@cdktf/provider-aws/lib/iam-role-policy/index.js'
 import { SagemakerEndpointConfiguration } from '@cdktf/provider-aws/lib/sagemaker-endpoint-configuration/index.js';
 import { SagemakerEndpoint } from '@cdktf/provider-aws/lib/sagemaker-endpoint/index.js';
 import { SagemakerModel } from '@cdktf/provider-aws/lib/sagemaker-model/index.js';
+import { MODEL_SERVER } from '../image-digests.ts';
 import type { AwsStack } from './aws-stack.ts';
-import { MODEL_SERVER } from './image-registry.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { policy, trust } from './policy.ts';
 import type { ModelInferenceSection } from './ports.ts';

@@ -7,11 +7,9 @@ import { VpcSecurityGroupIngressRule } from '@cdktf/provider-aws/lib/vpc-securit
 import { isLinkedTo, SERVICE_LINKS } from '../service-ports.ts';
 import { LINK_PORT } from '../service-settings.ts';
 import type { AwsStack } from './aws-stack.ts';
-import { GeneratedSecret } from './generated-secret.ts';
 import type { FoundationStack } from './foundation-stack.ts';
+import { linkKey } from './link-key.ts';
 
-/** Counted up to give the services a new key; they are to be started anew then. */
-const KEY_VERSION = 1;
 /** How long a copy that is gone may still be called. */
 const NAMES_FOR_S = 10;
 
@@ -48,14 +46,7 @@ export class ServiceLinks extends Construct {
         return [service, registry];
       }),
     );
-    this.keyArn = new GeneratedSecret(scope, this, 'key', {
-      name: 'link-key',
-      description: 'By which the services of the site know each other',
-      keyArn: key.arn,
-      version: KEY_VERSION,
-      // It can be made again at any time, under the same name.
-      recoveryWindowInDays: 0,
-    }).arn;
+    this.keyArn = linkKey(scope, this, 'key', key.arn).arn;
   }
 
   /** Within the network. */

@@ -23,6 +23,8 @@ interface Parts {
   readonly ports: AwsPorts;
   readonly keyArn: string;
   readonly data: DataStack;
+  /** Who takes the role of a service, and hands it to that service alone; what runs containers, where it is not said. */
+  readonly trustFor?: (service: string) => string;
 }
 
 /** A role a service, with what the adapters of its ports declare, on what the ports file names. */
@@ -30,7 +32,7 @@ export class TaskRoles extends Construct {
   /** By service. */
   readonly roles: ReadonlyMap<string, IamRole>;
 
-  constructor(scope: AwsStack, id: string, { ports, keyArn, data }: Parts) {
+  constructor(scope: AwsStack, id: string, { ports, keyArn, data, trustFor }: Parts) {
     super(scope, id);
     const { names, demand } = scope.site;
     const byPort = statementsByPort(scope, { ports, keyArn, data });
@@ -39,7 +41,7 @@ export class TaskRoles extends Construct {
         const role = new IamRole(this, service, {
           name: taskRoleName(names, service),
           description: `What ${service} may do`,
-          assumeRolePolicy: trust('ecs-tasks.amazonaws.com', scope.account),
+          assumeRolePolicy: trustFor?.(service) ?? trust('ecs-tasks.amazonaws.com', scope.account),
         });
         new IamRolePolicy(this, `${service}-rights`, {
           name: 'adapters',

@@ -24,7 +24,9 @@ const RESOURCE_PROVIDERS = [
   ],
   ...['EventHub', 'Insights', 'KeyVault', 'ManagedIdentity', 'Network', 'OperationalInsights', 'Portal', 'ServiceBus'],
   ...['Storage', 'Web'],
-].map((name) => `Microsoft.${name}`);
+];
+/** The one of policies is asked for by endpoints of models. Whoever only looks may register none, so a site is planned with those alone that it needs. */
+const OF_MODELS = ['MachineLearningServices', 'PolicyInsights'];
 
 const DIGEST_LENGTH = 8;
 
@@ -39,8 +41,6 @@ export class AzureStack extends TerraformStack {
   readonly subscription: string;
   /** The directory that the subscription trusts. */
   readonly tenantId: string;
-  /** Whoever deploys. */
-  readonly deployerId: string;
   /** Where all of the stack is, and in which group: what nearly every resource asks for. */
   readonly place: { readonly location: string; readonly resourceGroupName: string };
 
@@ -54,12 +54,18 @@ export class AzureStack extends TerraformStack {
       ...(own !== undefined && { subscriptionId: own }),
       storageUseAzuread: true,
       resourceProviderRegistrations: 'none',
-      resourceProvidersToRegister: RESOURCE_PROVIDERS,
+      resourceProvidersToRegister: [
+        ...RESOURCE_PROVIDERS,
+        ...(environment.switches.modelEndpoint === 'none' ? [] : OF_MODELS),
+      ].map((name) => `Microsoft.${name}`),
       features: [
         {
           keyVault: [{ purgeSoftDeleteOnDestroy: !isProtected, recoverSoftDeletedKeyVaults: true }],
           logAnalyticsWorkspace: [{ permanentlyDeleteOnDestroy: !isProtected }],
-          resourceGroup: [{ preventDeletionIfContainsResources: isProtected }],
+          // One that was deleted would hold its name for two weeks, and nobody could make the stack again.
+          machineLearning: [{ purgeSoftDeletedWorkspaceOnDestroy: true }],
+          // What watches an application gets rules from Azure beside it, which are in no state: `platform` goes with them.
+          resourceGroup: [{ preventDeletionIfContainsResources: isProtected && id !== 'platform' }],
           // Accounts are closed to the network of whoever deploys: all of them is said to Azure's control plane.
           storage: [{ dataPlaneAvailable: false }],
         },
@@ -68,7 +74,6 @@ export class AzureStack extends TerraformStack {
     const who = new DataAzurermClientConfig(this, 'who');
     this.subscription = own ?? who.subscriptionId;
     this.tenantId = who.tenantId;
-    this.deployerId = who.objectId;
     this.addOverride('terraform.required_version', TERRAFORM);
     keepState(this, id);
     Aspects.of(this).add(new MandatoryTags(environment));

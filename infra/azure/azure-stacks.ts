@@ -10,7 +10,8 @@ export const azureStacks: CloudStacks = {
     ...(switches.orchestrator === 'kubernetes' ? ['switches.orchestrator: kubernetes'] : []),
     ...(switches.eventStream === 'kafka' ? ['switches.eventStream: kafka'] : []),
     ...(switches.warehouse ? ['switches.warehouse'] : []),
-    ...(switches.modelEndpoint === 'none' ? [] : [`switches.modelEndpoint: ${switches.modelEndpoint}`]),
+    // Azure Machine Learning has no such kind for a container of one's own.
+    ...(switches.modelEndpoint === 'serverless' ? ['switches.modelEndpoint: serverless'] : []),
     ...(switches.secondRegion ? ['switches.secondRegion'] : []),
   ],
   build: (app, site) => {

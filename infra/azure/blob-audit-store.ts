@@ -2,7 +2,6 @@ import { Construct } from 'constructs';
 import { ManagementLock } from '@cdktf/provider-azurerm/lib/management-lock/index.js';
 import { MonitorDiagnosticSetting } from '@cdktf/provider-azurerm/lib/monitor-diagnostic-setting/index.js';
 import { StorageContainerImmutabilityPolicy } from '@cdktf/provider-azurerm/lib/storage-container-immutability-policy/index.js';
-import { StorageManagementPolicy } from '@cdktf/provider-azurerm/lib/storage-management-policy/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { OwnKey } from './encryption-key.ts';
@@ -13,9 +12,8 @@ import { PrivateAccount } from './private-account.ts';
 const TRAIL = 'insights-activity-logs';
 /** What is told of who changed what, allowed whom, or tried something that a policy refuses. */
 const CATEGORIES = ['Administrative', 'Security', 'Policy', 'Alert'];
-/** Nothing is changed or deleted before; no rule deletes it after. */
+/** Nothing is changed or deleted before; no rule deletes it after, or puts it elsewhere: blobs that are appended to have the tier of the account. */
 const UNCHANGED_DAYS = 365;
-const COLD_DAYS = 90;
 const OLD_VERSION_DAYS = 30;
 
 interface Parts {
@@ -47,18 +45,6 @@ export class BlobAuditStore extends Construct {
       // The log goes on by appending to the blob of the hour.
       protectedAppendWritesAllEnabled: true,
       locked: site.isProtected,
-    });
-    new StorageManagementPolicy(this, 'lifecycle', {
-      storageAccountId: account.id,
-      rule: [
-        {
-          name: 'cold',
-          enabled: true,
-          // Blobs that are appended to stay in the tier of the account.
-          filters: { blobTypes: ['blockBlob'] },
-          actions: { baseBlob: { tierToColdAfterDaysSinceModificationGreaterThan: COLD_DAYS } },
-        },
-      ],
     });
     if (site.isProtected)
       new ManagementLock(this, 'lock', {

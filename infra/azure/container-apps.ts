@@ -6,9 +6,9 @@ import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/inde
 import { RoleDefinition } from '@cdktf/provider-azurerm/lib/role-definition/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
 import { BUSY_PERCENT, MOST_COPIES_TIMES, STOP_S } from '../copies.ts';
-import { imageDigests } from '../image-digests.ts';
 import { isLinkedTo, PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT, DATA_FOLDER, LINK_KEY, LINK_PORT, serviceSettings, startCommand } from '../service-settings.ts';
+import type { AzureMlModelInference } from './azure-ml-model-inference.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { CommunicationNotifier } from './communication-notifier.ts';
 import type { DataStack } from './data-stack.ts';
@@ -27,7 +27,11 @@ interface Parts {
   readonly foundation: FoundationStack;
   readonly data: DataStack;
   readonly notifier: CommunicationNotifier;
+  /** Undefined where the services run models themselves. */
+  readonly inference: AzureMlModelInference | undefined;
   readonly ports: AzurePorts;
+  /** By service. */
+  readonly imageDigests: unknown;
 }
 
 /**
@@ -57,12 +61,11 @@ export class ContainerApps extends Construct {
     });
     foundation.logs.of(this, this.environment.id, ['ContainerAppConsoleLogs', 'ContainerAppSystemLogs']);
     const identities = new ServiceIdentities(scope, 'service-identities', parts);
-    const digests = imageDigests(this);
     this.apps = new Map(
       site.demand.services.map((size) => {
         const { service } = size;
         const { loginServer } = foundation.imageRegistry.registry;
-        const image = `${loginServer}/${service}@${Fn.lookup(digests.value, service) as string}`;
+        const image = `${loginServer}/${service}@${Fn.lookup(parts.imageDigests, service) as string}`;
         return [service, this.#app(scope, parts, { size, image, as: identities.byService.get(service)! })];
       }),
     );

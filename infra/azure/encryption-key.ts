@@ -11,9 +11,7 @@ import { PrivateVault } from './private-vault.ts';
 
 /** A key of the site, and as whom Azure's services use it. */
 export interface OwnKey {
-  /** The version of now. */
-  readonly id: string;
-  /** Whichever version is the newest, for services that follow it. */
+  /** Whichever version is the newest: one that is named would be used for ever, although another is made each year. */
   readonly versionlessId: string;
   readonly identityId: string;
   readonly identityClientId: string;
@@ -65,7 +63,6 @@ export class EncryptionKey extends Construct {
       skipServicePrincipalAadCheck: true,
     });
     return {
-      id: key.id,
       versionlessId: key.versionlessId,
       identityId: identity.id,
       identityClientId: identity.clientId,

@@ -41,7 +41,7 @@ export class ImageRegistry extends Construct {
       ...(isPrivate &&
         key && {
           identity: { type: 'UserAssigned', identityIds: [key.identityId] },
-          encryption: [{ keyVaultKeyId: key.id, identityClientId: key.identityClientId }],
+          encryption: [{ keyVaultKeyId: key.versionlessId, identityClientId: key.identityClientId }],
           dependsOn: [key.ready],
         }),
       lifecycle: { preventDestroy: site.isProtected },

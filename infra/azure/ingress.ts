@@ -98,7 +98,10 @@ export class Ingress extends Construct {
     });
   }
 
-  /** Its certificate is Azure's, which renews it as long as the zone leads there. */
+  /**
+   * Its certificate is Azure's. Front Door renews it by itself only where a CNAME leads to it, which the apex of a zone cannot have: it waits to
+   * be shown the domain anew, by a token that is put into the zone (infra/README.md).
+   */
   #domain(
     { site: { environment } }: AzureStack,
     { domain: { zone } }: FoundationStack,

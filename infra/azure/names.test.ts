@@ -1,15 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { changed, shipped, synthesized, type Resource } from '../testing/synthesized.ts';
+import { withModels } from '../testing/variations.ts';
 
 const prod = shipped('bergen.prod');
 const SUBSCRIPTION = '00000000-0000-4000-8000-000000000001';
 
 /** What a service takes as a name. From the pages of the provider's resources, and of Azure's rules for names. */
 const FORMS: Readonly<Record<string, RegExp>> = {
+  azurerm_application_insights: /^[^%&\\?/]{1,259}[^%&\\?/.\s]$/,
   azurerm_cdn_frontdoor_endpoint: /^[A-Za-z0-9]([A-Za-z0-9-]{0,44}[A-Za-z0-9])$/,
   azurerm_cdn_frontdoor_firewall_policy: /^[A-Za-z][A-Za-z0-9]{0,127}$/,
   azurerm_cdn_frontdoor_profile: /^[A-Za-z0-9]([A-Za-z0-9-]{0,88}[A-Za-z0-9])$/,
-  azurerm_communication_service: /^[A-Za-z0-9-]{1,63}$/,
   azurerm_consumption_budget_subscription: /^[\w-]{1,63}$/,
   azurerm_container_app_environment: /^(?!.*--)[a-z][a-z0-9-]{0,58}[a-z0-9]$/,
   azurerm_container_registry: /^[A-Za-z0-9]{5,50}$/,
@@ -21,7 +22,9 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   azurerm_iothub: /^(?!.*-$)[A-Za-z0-9-]{3,50}$/,
   azurerm_key_vault: /^(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$/,
   azurerm_log_analytics_workspace: /^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/,
+  azurerm_machine_learning_workspace: /^[A-Za-z0-9][\w-]{2,32}$/,
   azurerm_monitor_action_group: /^[^<>*%&:?/\\]{1,260}$/,
+  azurerm_monitor_autoscale_setting: /^[^<>%&#?/\\]{1,260}$/,
   azurerm_monitor_metric_alert: /^[^*#&+:<>?@%{}\\/]{1,260}$/,
   azurerm_nat_gateway: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
   azurerm_network_security_group: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
@@ -30,6 +33,7 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   azurerm_private_endpoint: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
   azurerm_public_ip: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
   azurerm_resource_group: /^[\w().-]{0,89}[\w()-]$/,
+  azurerm_resource_group_template_deployment: /^[\w().-]{1,64}$/,
   azurerm_role_definition: /^.{1,128}$/,
   azurerm_service_plan: /^[\w-]{1,60}$/,
   azurerm_servicebus_namespace: /^(?!.*-(sb|mgmt)$)[A-Za-z][A-Za-z0-9-]{4,48}[A-Za-z0-9]$/,
@@ -40,7 +44,7 @@ const FORMS: Readonly<Record<string, RegExp>> = {
 
 /** Names that all the world shares. */
 const OF_ALL_THE_WORLD = new Set([
-  ...['azurerm_communication_service', 'azurerm_container_registry', 'azurerm_email_communication_service'],
+  ...['azurerm_container_registry', 'azurerm_email_communication_service'],
   ...['azurerm_eventhub_namespace', 'azurerm_iothub', 'azurerm_key_vault', 'azurerm_postgresql_flexible_server'],
   ...['azurerm_function_app_flex_consumption', 'azurerm_servicebus_namespace', 'azurerm_storage_account'],
 ]);
@@ -66,6 +70,8 @@ const WITHIN_ANOTHER = new Set([
     'azurerm_key_vault_secret',
   ],
   ...[
+    'azurerm_machine_learning_compute_cluster',
+    'azurerm_machine_learning_workspace_network_outbound_rule_private_endpoint',
     'azurerm_management_lock',
     'azurerm_monitor_diagnostic_setting',
     'azurerm_postgresql_flexible_server_configuration',
@@ -121,7 +127,7 @@ describe('names at Azure', () => {
 });
 
 function all(site: string, stage: 'dev' | 'staging' | 'prod', subscription = SUBSCRIPTION): readonly Resource[] {
-  return synthesized(changed(prod, { site, stage, accounts: { azure: subscription } }), 'azure').resources;
+  return synthesized(changed(withModels(prod), { site, stage, accounts: { azure: subscription } }), 'azure').resources;
 }
 
 function named(...of: Parameters<typeof all>): readonly Resource[] {

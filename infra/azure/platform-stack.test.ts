@@ -274,11 +274,27 @@ describe('people', () => {
 
 describe('who is told', () => {
   it('of alarms of machines: whoever answers for the site, by mails that stay in the country', () => {
-    expect(inProd.of('azurerm_communication_service')[0]).toMatchObject({ data_location: 'Norway' });
+    const [service] = inProd.of('azurerm_resource_group_template_deployment');
+    expect(service!['parameters_content']).toMatch(/"dataLocation" = \{\s*"value" = "Norway"/);
     expect(inProd.of('azurerm_email_communication_service_domain')[0]).toMatchObject({
       domain_management: 'AzureManaged',
       name: 'AzureManagedDomain',
     });
+  });
+
+  it('by a service whose keys open nothing, and are in no state', () => {
+    const [service] = inProd.of('azurerm_resource_group_template_deployment');
+    const { resources } = JSON.parse(service!['template_content'] as string) as {
+      readonly resources: readonly Attributes[];
+    };
+    expect(resources).toEqual([
+      expect.objectContaining({
+        type: 'Microsoft.Communication/communicationServices',
+        properties: expect.objectContaining({ disableLocalAuth: true }),
+      }),
+    ]);
+    expect(service!['template_content']).not.toMatch(/listKeys/i);
+    expect(inProd.resources.filter(({ type }) => type === 'azurerm_communication_service')).toEqual([]);
   });
 
   const alerts = inProd.found('azurerm_monitor_metric_alert');

@@ -1,5 +1,6 @@
 import { TerraformOutput } from 'cdktf';
 import type { Construct } from 'constructs';
+import { imageDigests } from '../image-digests.ts';
 import type { PlatformParts } from '../platform.ts';
 import { COPY_NAME } from '../service-settings.ts';
 import type { Site } from '../site.ts';
@@ -15,6 +16,7 @@ import type { FoundationStack } from './foundation-stack.ts';
 import { Ingress } from './ingress.ts';
 import { IotHubDeviceGateway } from './iot-hub-device-gateway.ts';
 import { IotHubDeviceRegistry } from './iot-hub-device-registry.ts';
+import { ModelServing } from './model-serving.ts';
 import { Operators } from './operators.ts';
 import type { AzurePorts } from './ports.ts';
 import { QueueFunctions } from './queue-functions.ts';
@@ -28,6 +30,7 @@ export class PlatformStack extends AzureStack implements PlatformParts {
   readonly notifiers: CommunicationNotifier;
   readonly services: ContainerApps;
   readonly functions: QueueFunctions;
+  readonly modelServing: ModelServing;
   readonly ingress: Ingress;
   readonly alarms: Alarms;
   readonly serviceLevels: ServiceLevels;
@@ -41,6 +44,9 @@ export class PlatformStack extends AzureStack implements PlatformParts {
     this.deviceRegistry = new IotHubDeviceRegistry(this, 'device-registry', data.iotHub);
     this.identityVerifiers = new EntraIdentityVerifier(this, 'identity-verifiers');
     this.notifiers = new CommunicationNotifier(this, 'notifiers');
+    const images = imageDigests(this).value as unknown;
+    this.modelServing = new ModelServing(this, 'model-serving', { foundation, data, imageDigests: images });
+    const { inference } = this.modelServing;
     this.ports = {
       provider: 'azure',
       postgres: data.database.section,
@@ -50,11 +56,12 @@ export class PlatformStack extends AzureStack implements PlatformParts {
       deviceGateway: { adapter: 'iot-hub-device-gateway', ...this.deviceGateway.section },
       deviceRegistry: { adapter: 'iot-hub-device-registry', ...this.deviceRegistry.section },
       notifiers: [{ adapter: 'communication-notifier', ...this.notifiers.section }],
+      ...(inference && { modelInference: { adapter: 'azure-ml-model-inference', ...inference.section } }),
       identityVerifiers: this.identityVerifiers.sections,
     };
     this.services = new ContainerApps(this, 'services', {
       ...{ foundation, data, ports: this.ports },
-      notifier: this.notifiers,
+      ...{ notifier: this.notifiers, inference, imageDigests: images },
     });
     this.functions = new QueueFunctions(this, 'functions', { foundation, data });
     this.ingress = new Ingress(this, 'ingress', { foundation, services: this.services });

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { FAMILIES, PROVIDERS } from '../../adapters/providers.ts';
+import type { Environment } from '../../core/decision/environment.ts';
 import { loadPortsFile } from '../../services/shared/config/ports-file.ts';
 import { changed, shipped, synthesized } from '../testing/synthesized.ts';
+import { withModels } from '../testing/variations.ts';
 
 const SUBSCRIPTION = '00000000-0000-4000-8000-000000000001';
 
@@ -15,32 +17,40 @@ const DEPLOYED: readonly (readonly [RegExp, string])[] = [
   [/azurerm_storage_account.*name$/, 'tribobergenprodob01234567'],
   [/azurerm_key_vault.*name$/, 'tribo-bergen-p-01234567'],
   [/azurerm_iothub.*hostname$/, 'tribo-bergen-prod-devices-01234567.azure-devices.net'],
-  [/azurerm_communication_service.*hostname$/, 'tribo-mail.norway.communication.azure.com'],
+  [/azurerm_resource_group_template_deployment.*hostName/, 'tribo-mail.norway.communication.azure.com'],
+  [/scoringUri/, 'https://tribo-bergen-prod-01234567.norwayeast.inference.ml.azure.com/score'],
   [/from_sender_domain$/, '00000000-1111.azurecomm.net'],
 ];
 
 describe('the ports file', () => {
   it.each(['bergen.prod', 'bergen.dev', 'akron.prod', 'gent.dev'])('of %s is one that the platform takes', (name) => {
-    const folder = mkdtempSync(join(tmpdir(), 'tribo-ports-'));
-    try {
-      const path = join(folder, 'ports.json');
-      const environment = changed(shipped(name), { accounts: { azure: SUBSCRIPTION } });
-      const { platform } = synthesized(environment, 'azure').json;
-      writeFileSync(path, JSON.stringify(deployed(platform.output!['ports']!.value)));
-      const chosen = loadPortsFile(path, { families: FAMILIES, providers: PROVIDERS });
-      const adapters = chosen.map(({ offer }) => offer.adapter);
-      expect(adapters).toEqual(
-        expect.arrayContaining([
-          ...['event-hubs-event-stream', 'blob-object-store', 'key-vault-secret-store', 'communication-notifier'],
-          ...['iot-hub-device-gateway', 'iot-hub-device-registry', 'postgres-time-series-store'],
-          name.startsWith('bergen') ? 'entra-identity-verifier' : 'jwks-identity-verifier',
-        ]),
-      );
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    expect(adaptersOf(shipped(name))).toEqual(
+      expect.arrayContaining([
+        ...['event-hubs-event-stream', 'blob-object-store', 'key-vault-secret-store', 'communication-notifier'],
+        ...['iot-hub-device-gateway', 'iot-hub-device-registry', 'postgres-time-series-store'],
+        name.startsWith('bergen') ? 'entra-identity-verifier' : 'jwks-identity-verifier',
+      ]),
+    );
+  });
+
+  it('names the endpoint of models where there is one', () => {
+    expect(adaptersOf(withModels(shipped('bergen.prod')))).toContain('azure-ml-model-inference');
   });
 });
+
+/** Those that the platform takes from the file of a site. */
+function adaptersOf(environment: Environment): readonly string[] {
+  const folder = mkdtempSync(join(tmpdir(), 'tribo-ports-'));
+  try {
+    const path = join(folder, 'ports.json');
+    const { platform } = synthesized(changed(environment, { accounts: { azure: SUBSCRIPTION } }), 'azure').json;
+    writeFileSync(path, JSON.stringify(deployed(platform.output!['ports']!.value)));
+    const chosen = loadPortsFile(path, { families: FAMILIES, providers: PROVIDERS });
+    return chosen.map(({ offer }) => offer.adapter);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 /** With values in place of references. @throws Error at one that nothing is known of. */
 function deployed(value: unknown): unknown {

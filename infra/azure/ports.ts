@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { azureMlModelInferenceConfigSchema } from '../../adapters/azure/azure-ml-model-inference/config.ts';
 import type { blobObjectStoreConfigSchema } from '../../adapters/azure/blob-object-store/config.ts';
 import type { communicationNotifierConfigSchema } from '../../adapters/azure/communication-notifier/config.ts';
 import type { entraIdentityVerifierConfigSchema } from '../../adapters/azure/entra-identity-verifier/config.ts';
@@ -18,6 +19,7 @@ export type SecretStoreSection = z.input<typeof keyVaultSecretStoreConfigSchema>
 export type DeviceGatewaySection = z.input<typeof iotHubDeviceGatewayConfigSchema>;
 export type DeviceRegistrySection = z.input<typeof iotHubDeviceRegistryConfigSchema>;
 export type NotifierSection = z.input<typeof communicationNotifierConfigSchema>;
+export type ModelInferenceSection = z.input<typeof azureMlModelInferenceConfigSchema>;
 /** Of the directory that the environment names, or of whichever other issuer. */
 export type IdentityVerifierSection =
   | ({ readonly adapter: 'entra-identity-verifier' } & z.input<typeof entraIdentityVerifierConfigSchema>)
@@ -33,5 +35,7 @@ export interface AzurePorts extends PortsSections {
   readonly deviceGateway: { readonly adapter: 'iot-hub-device-gateway' } & DeviceGatewaySection;
   readonly deviceRegistry: { readonly adapter: 'iot-hub-device-registry' } & DeviceRegistrySection;
   readonly notifiers: readonly ({ readonly adapter: 'communication-notifier' } & NotifierSection)[];
+  /** Absent where the services run models themselves. */
+  readonly modelInference?: { readonly adapter: 'azure-ml-model-inference' } & ModelInferenceSection;
   readonly identityVerifiers: readonly IdentityVerifierSection[];
 }

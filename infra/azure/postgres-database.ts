@@ -21,9 +21,9 @@ const DATABASE = 'tribo';
 const PASSWORD_VERSION = 1;
 /** Monday, 04:00. */
 const MAINTENANCE = { dayOfWeek: 1, startHour: 4, startMinute: 0 };
-/** TLS alone; statements that take long are in the log. */
+/** TLS alone; statements that take long are in the log. In the letters in which the server answers: Terraform compares them. */
 const SETTINGS: Readonly<Record<string, string>> = {
-  require_secure_transport: 'ON',
+  require_secure_transport: 'on',
   ssl_min_protocol_version: 'TLSv1.2',
   log_min_duration_statement: '1000',
 };
@@ -78,7 +78,7 @@ export class PostgresDatabase extends Construct {
       maintenanceWindow: MAINTENANCE,
       ...(key.own && {
         identity: { type: 'UserAssigned', identityIds: [key.own.identityId] },
-        customerManagedKey: { keyVaultKeyId: key.own.id, primaryUserAssignedIdentityId: key.own.identityId },
+        customerManagedKey: { keyVaultKeyId: key.own.versionlessId, primaryUserAssignedIdentityId: key.own.identityId },
       }),
       dependsOn: [link],
       lifecycle: {

@@ -16,14 +16,19 @@ interface AccountParts {
   readonly keptDays?: number;
   /** Whether it may go with its stack, outside dev too. */
   readonly isMadeAgain?: boolean;
+  /** Why its key opens it, where it has to. */
+  readonly openedByKey?: string;
 }
 
+/** What Azure signs with the key and is good for longer is said to be so in logs: days, hours, minutes and seconds. */
+const SIGNED_FOR = '01.00:00:00';
 /** What is deleted is written to the log: all that is read and written would be many times what the platform itself says. */
 const LOGGED = ['StorageDelete'];
 
 /**
- * A storage account that nobody outside reaches: no public blob, no key, no signature of a key, TLS alone, closed to every network but for
- * private endpoints and Azure's own logs. Encrypted twice, with the key of the site where it has one; in several zones where the site is.
+ * A storage account that nobody outside reaches: no public blob, no key and no signature of one (but where it is said why), TLS alone, closed to every
+ * network but for private endpoints and Azure's own logs. Encrypted twice, with the key of the site where it has one; in several zones where the site
+ * is.
  */
 export class PrivateAccount extends Construct {
   readonly account: StorageAccount;
@@ -35,7 +40,7 @@ export class PrivateAccount extends Construct {
     scope: Construct,
     id: string,
     stack: AzureStack,
-    { part, key, logs, containers, keptDays, isMadeAgain = false }: AccountParts,
+    { part, key, logs, containers, keptDays, isMadeAgain = false, openedByKey }: AccountParts,
   ) {
     super(scope, id);
     const { site, place } = stack;
@@ -50,7 +55,8 @@ export class PrivateAccount extends Construct {
       httpsTrafficOnlyEnabled: true,
       minTlsVersion: 'TLS1_2',
       allowNestedItemsToBePublic: false,
-      sharedAccessKeyEnabled: false,
+      sharedAccessKeyEnabled: openedByKey !== undefined,
+      ...(openedByKey !== undefined && { sasPolicy: { expirationPeriod: SIGNED_FOR, expirationAction: 'Log' } }),
       defaultToOauthAuthentication: true,
       localUserEnabled: false,
       crossTenantReplicationEnabled: false,
@@ -78,6 +84,7 @@ export class PrivateAccount extends Construct {
       CKV_AZURE_206:
         'Copies in another region are bought by switches.secondRegion, and data may have to stay in one country',
       ...(key === undefined && { CKV2_AZURE_1: 'In dev no key is kept that could not be purged with the vault' }),
+      ...(openedByKey !== undefined && { CKV2_AZURE_40: openedByKey }),
       ...(keptDays === undefined && {
         CKV2_AZURE_38: 'Written again every few seconds: what was before is of no worth',
       }),

@@ -7,29 +7,36 @@ import type { Network } from './network.ts';
 
 /** Services that are reached within the network: what of them is, and under which names Azure's public ones lead there. */
 const KINDS = {
-  blob: { subresource: 'blob', zone: 'privatelink.blob.core.windows.net' },
-  vault: { subresource: 'vault', zone: 'privatelink.vaultcore.azure.net' },
-  namespace: { subresource: 'namespace', zone: 'privatelink.servicebus.windows.net' },
-  registry: { subresource: 'registry', zone: 'privatelink.azurecr.io' },
+  blob: { subresource: 'blob', zones: { blob: 'privatelink.blob.core.windows.net' } },
+  vault: { subresource: 'vault', zones: { vault: 'privatelink.vaultcore.azure.net' } },
+  namespace: { subresource: 'namespace', zones: { namespace: 'privatelink.servicebus.windows.net' } },
+  registry: { subresource: 'registry', zones: { registry: 'privatelink.azurecr.io' } },
+  // Endpoints of models are below the first.
+  workspace: {
+    subresource: 'amlworkspace',
+    zones: { workspace: 'privatelink.api.azureml.ms', notebooks: 'privatelink.notebooks.azure.net' },
+  },
 } as const;
 type Kind = keyof typeof KINDS;
 
 /** Storage, secrets, streams and images without the internet: core/decision/azure-plan.ts counts an hour of each. */
 export class PrivateEndpoints extends Construct {
   readonly #subnetId: string;
-  readonly #zones: Readonly<Record<Kind, PrivateDnsZone>>;
+  readonly #zones: ReadonlyMap<Kind, readonly PrivateDnsZone[]>;
 
   constructor(scope: AzureStack, id: string, { vnet, subnets }: Network) {
     super(scope, id);
     this.#subnetId = subnets.endpoints.id;
-    const zone = (kind: Kind) =>
-      privateZone(this, scope, { id: kind, name: KINDS[kind].zone, networkId: vnet.id }).zone;
-    this.#zones = {
-      blob: zone('blob'),
-      vault: zone('vault'),
-      namespace: zone('namespace'),
-      registry: zone('registry'),
-    };
+    const { modelEndpoint } = scope.site.environment.switches;
+    const kinds: readonly Kind[] = [
+      ...(['blob', 'vault', 'namespace', 'registry'] as const),
+      ...(modelEndpoint === 'none' ? [] : (['workspace'] as const)),
+    ];
+    const zonesOf = (kind: Kind) =>
+      Object.entries(KINDS[kind].zones).map(
+        ([id, name]) => privateZone(this, scope, { id, name, networkId: vnet.id }).zone,
+      );
+    this.#zones = new Map(kinds.map((kind) => [kind, zonesOf(kind)]));
   }
 
   /** Adds to a stack the endpoint of something, which is called after that. */
@@ -45,7 +52,7 @@ export class PrivateEndpoints extends Construct {
         privateConnectionResourceId: to.id,
         subresourceNames: [KINDS[to.kind].subresource],
       },
-      privateDnsZoneGroup: { name: to.kind, privateDnsZoneIds: [this.#zones[to.kind].id] },
+      privateDnsZoneGroup: { name: to.kind, privateDnsZoneIds: this.#zones.get(to.kind)!.map(({ id }) => id) },
     });
   }
 }

@@ -5,6 +5,7 @@ import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/inde
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import { deployerAddresses } from './deployer-addresses.ts';
+import { deployers } from './deployers.ts';
 import type { Logs } from './logs.ts';
 import type { PrivateEndpoints } from './private-endpoints.ts';
 
@@ -16,7 +17,9 @@ interface VaultParts {
   readonly part: string;
   readonly logs: Logs;
   readonly endpoints: PrivateEndpoints;
-  /** Built-in roles of whoever deploys: what the stacks themselves put there. */
+  /** Whether it may go with its stack, outside dev too. */
+  readonly isMadeAgain?: boolean;
+  /** Built-in roles of those who deploy: what the stacks themselves put there. */
   readonly deployerRoles?: readonly string[];
 }
 
@@ -33,10 +36,10 @@ export class PrivateVault extends Construct {
     scope: Construct,
     id: string,
     stack: AzureStack,
-    { part, logs, endpoints, deployerRoles = [] }: VaultParts,
+    { part, logs, endpoints, isMadeAgain = false, deployerRoles = [] }: VaultParts,
   ) {
     super(scope, id);
-    const { site, place, tenantId, deployerId } = stack;
+    const { site, place, tenantId } = stack;
     const isDeployedTo = deployerRoles.length > 0;
     this.vault = new KeyVault(this, 'vault', {
       ...place,
@@ -48,7 +51,7 @@ export class PrivateVault extends Construct {
       softDeleteRetentionDays: site.isProtected ? PROTECTED_DAYS : FEWEST_DAYS,
       publicNetworkAccessEnabled: false,
       networkAcls: { defaultAction: 'Deny', bypass: 'AzureServices' },
-      lifecycle: { preventDestroy: site.isProtected },
+      lifecycle: { preventDestroy: site.isProtected && !isMadeAgain },
     });
     if (!site.isProtected)
       acknowledge(this.vault, {
@@ -63,16 +66,22 @@ export class PrivateVault extends Construct {
       this.vault.addOverride('public_network_access_enabled', `\${length(${addresses}) > 0}`);
       this.vault.addOverride('network_acls.ip_rules', `\${${addresses}}`);
     }
-    const roles = deployerRoles.map(
-      (roleDefinitionName) =>
-        new RoleAssignment(this, roleDefinitionName.toLowerCase().replaceAll(' ', '-'), {
-          scope: this.vault.id,
-          roleDefinitionName,
-          principalId: deployerId,
-        }),
-    );
+    const roles = isDeployedTo ? this.#givenTo(deployers(stack), deployerRoles) : [];
     endpoints.lead(this, stack, { kind: 'vault', part, id: this.vault.id });
     this.ready = [this.vault, ...roles];
     logs.of(this, this.vault.id, ['AuditEvent']);
+  }
+
+  /** Each role to each of them, of whom one alone applies at a time: another would else lose what the last one was given. */
+  #givenTo(each: string, roles: readonly string[]): readonly RoleAssignment[] {
+    return roles.map((roleDefinitionName) => {
+      const given = new RoleAssignment(this, roleDefinitionName.toLowerCase().replaceAll(' ', '-'), {
+        scope: this.vault.id,
+        roleDefinitionName,
+        principalId: '${each.value}',
+      });
+      given.addOverride('for_each', `\${${each}}`);
+      return given;
+    });
   }
 }

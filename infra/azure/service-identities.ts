@@ -3,13 +3,15 @@ import { Construct } from 'constructs';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { RoleDefinition } from '@cdktf/provider-azurerm/lib/role-definition/index.js';
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
+import { azureMlModelInferencePermissions } from '../../adapters/azure/azure-ml-model-inference/permissions.ts';
 import { blobObjectStorePermissions } from '../../adapters/azure/blob-object-store/permissions.ts';
 import { communicationNotifierPermissions } from '../../adapters/azure/communication-notifier/permissions.ts';
 import { eventHubsEventStreamPermissions } from '../../adapters/azure/event-hubs-event-stream/permissions.ts';
 import { iotHubDeviceGatewayPermissions } from '../../adapters/azure/iot-hub-device-gateway/permissions.ts';
 import { iotHubDeviceRegistryPermissions } from '../../adapters/azure/iot-hub-device-registry/permissions.ts';
 import { keyVaultSecretStorePermissions } from '../../adapters/azure/key-vault-secret-store/permissions.ts';
-import { SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
+import { INFERENCE_SERVICES, SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
+import type { AzureMlModelInference } from './azure-ml-model-inference.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { CommunicationNotifier } from './communication-notifier.ts';
 import type { DataStack } from './data-stack.ts';
@@ -21,6 +23,8 @@ interface Parts {
   readonly foundation: FoundationStack;
   readonly data: DataStack;
   readonly notifier: CommunicationNotifier;
+  /** Undefined where the services run models themselves. */
+  readonly inference: AzureMlModelInference | undefined;
   readonly ports: AzurePorts;
 }
 
@@ -51,7 +55,10 @@ export class ServiceIdentities extends Construct {
     this.byService = new Map(
       site.demand.services.map(({ service }) => {
         const identity = new UserAssignedIdentity(this, service, { ...place, name: site.names.of(service, 128) });
-        const rights = together(SERVICE_PORTS[service]!.flatMap((port) => byPort[port]));
+        const rights = together([
+          ...SERVICE_PORTS[service]!.flatMap((port) => byPort[port]),
+          ...(INFERENCE_SERVICES.includes(service) ? inferenceRights(parts) : []),
+        ]);
         return [
           service,
           { identity, rights: [...this.#start(service, identity, parts), ...this.#assign(service, identity, rights)] },
@@ -135,4 +142,14 @@ function rightsByPort({ data, notifier, ports }: Parts): Readonly<Record<CloudPo
     // By user and password, with no right at Azure.
     database: [],
   };
+}
+
+/** None where the services run models themselves. */
+function inferenceRights({ inference }: Parts): readonly Right[] {
+  if (inference === undefined) return [];
+  return rightsFor(
+    azureMlModelInferencePermissions,
+    { ...inference.section },
+    { 'the endpoint of': () => inference.endpointId },
+  );
 }

@@ -4,11 +4,13 @@ import {
   MonitoringUptimeCheckConfig,
   type MonitoringUptimeCheckConfigConfig,
 } from '@cdktf/provider-google/lib/monitoring-uptime-check-config/index.js';
+import type { PubsubSubscription } from '@cdktf/provider-google/lib/pubsub-subscription/index.js';
 import type { ApiFront } from './api-front.ts';
 import { DEVICES_PORT } from './broker-start.ts';
 import type { DataStack } from './data-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { MqttDeviceGateway } from './mqtt-device-gateway.ts';
+import type { PushFunctions } from './push-functions.ts';
 import { databaseName } from './resource-names.ts';
 import { copiesOf, useOf } from './use-of.ts';
 
@@ -19,6 +21,7 @@ interface Parts {
   readonly data: DataStack;
   readonly ingress: ApiFront;
   readonly gateway: MqttDeviceGateway;
+  readonly functions: PushFunctions;
   /** Whom they call. */
   readonly channel: string;
 }
@@ -47,7 +50,7 @@ export class Alarms extends Construct {
   readonly #stack: GcpStack;
   readonly #channel: string;
 
-  constructor(scope: GcpStack, id: string, { data, ingress, gateway, channel }: Parts) {
+  constructor(scope: GcpStack, id: string, { data, ingress, gateway, functions, channel }: Parts) {
     super(scope, id);
     this.#stack = scope;
     this.#channel = channel;
@@ -57,6 +60,7 @@ export class Alarms extends Construct {
     this.#api(ingress);
     this.#objects(data);
     this.#brokers(gateway);
+    this.#functions(functions);
   }
 
   #service(service: string): void {
@@ -124,13 +128,38 @@ export class Alarms extends Construct {
         minutes: 5,
         means: `A consumer of ${stream} is a quarter of the retention behind: what it does not read in time is lost`,
       });
-    this.#call('dead-letters', {
-      filter: `resource.type="pubsub_subscription" AND resource.labels.subscription_id="${eventStream.deadLetters.nameInput!}" AND metric.type="pubsub.googleapis.com/subscription/num_undelivered_messages"`,
+    this.#kept(
+      'dead-letters',
+      eventStream.deadLetters,
+      'Events were delivered too often, and are kept apart for somebody to look at',
+    );
+  }
+
+  #functions({ waiting, failed }: PushFunctions): void {
+    this.#kept(
+      'sensor-data-failed',
+      failed,
+      'Readings that were published to the topic could not be handed to intake, and are kept apart for two weeks',
+    );
+    this.#call('sensor-data-waits', {
+      filter: ofSubscription(waiting, 'oldest_unacked_message_age'),
+      aligner: 'ALIGN_MAX',
+      is: 'above',
+      threshold: 15 * MINUTE_S,
+      minutes: 5,
+      means: 'Readings that were published to the topic wait: the broker is away, or the function fails',
+    });
+  }
+
+  /** Somebody is called for the first that is in it. */
+  #kept(part: string, subscription: PubsubSubscription, means: string): void {
+    this.#call(part, {
+      filter: ofSubscription(subscription, 'num_undelivered_messages'),
       aligner: 'ALIGN_MAX',
       is: 'above',
       threshold: 0,
       minutes: 5,
-      means: 'Events were delivered too often, and are kept apart for somebody to look at',
+      means,
     });
   }
 
@@ -232,4 +261,8 @@ export class Alarms extends Construct {
       notificationChannels: [this.#channel],
     });
   }
+}
+
+function ofSubscription({ nameInput }: PubsubSubscription, metric: string): string {
+  return `resource.type="pubsub_subscription" AND resource.labels.subscription_id="${nameInput!}" AND metric.type="pubsub.googleapis.com/subscription/${metric}"`;
 }

@@ -7,6 +7,7 @@ import { inCluster } from '../testing/variations.ts';
 import { gcpStacks } from './gcp-stacks.ts';
 import { clusterName } from './resource-names.ts';
 
+const SERVICE_COUNT = 6;
 const prod = inCluster(shipped('gent.prod'));
 const made = synthesized(prod, 'gcp');
 const cluster = made.one('google_container_cluster', 'cluster');
@@ -14,7 +15,10 @@ const cluster = made.one('google_container_cluster', 'cluster');
 describe('a cluster at Google Cloud', () => {
   it('is asked for by a switch, and made of the plan', () => {
     expect(gcpStacks.notYet(prod)).toEqual([]);
-    expect(made.resources.filter(({ type }) => type.startsWith('google_cloud_run_'))).toEqual([]);
+    // But for the function, which is run for what comes.
+    expect(made.found('google_cloud_run_v2_service').map(({ path }) => path)).toEqual([
+      'platform/functions/sensor-data-processor',
+    ]);
   });
 
   it('has a name that GKE takes, whatever the site is called', () => {
@@ -60,6 +64,29 @@ describe('a cluster at Google Cloud', () => {
     expect(made.one('google_compute_firewall', 'device-gateway/firewall/platform')['source_ranges']).toContain(
       '10.200.0.0/16',
     );
+  });
+
+  it('lets every service ask for names: of its node, of the metadata server, and of the pods that answer', () => {
+    const policies = made.found('kubernetes_network_policy_v1').filter(({ path }) => !path.endsWith('/nothing'));
+    expect(policies.length).toBe(SERVICE_COUNT);
+    const answering = (app: string) => ({
+      namespace_selector: { match_labels: { 'kubernetes.io/metadata.name': 'kube-system' } },
+      pod_selector: { match_labels: { 'k8s-app': app } },
+    });
+    for (const { is } of policies) {
+      const { egress } = is['spec'] as { readonly egress: readonly Attributes[] };
+      for (const protocol of ['UDP', 'TCP'])
+        expect(
+          egress
+            .filter(({ ports }) => JSON.stringify(ports) === JSON.stringify([{ port: '53', protocol }]))
+            .flatMap(({ to }) => to),
+        ).toEqual([
+          { ip_block: { cidr: '169.254.169.254/32' } },
+          { ip_block: { cidr: '169.254.20.10/32' } },
+          answering('kube-dns'),
+          answering('node-local-dns'),
+        ]);
+    }
   });
 
   it('is let out to itself, and is called by the front ends of Google at the port of the API alone', () => {

@@ -17,6 +17,12 @@ const OF_GATEWAY = {
   'gateway.key': 'mqtt-gateway-key',
 } as const;
 
+/** What hands on readings of programs has for that, beside the authority of the brokers. */
+const OF_RELAY = {
+  'relay.pem': 'mqtt-relay-certificate',
+  'relay.key': 'mqtt-relay-key',
+} as const;
+
 /**
  * Where certificates and keys of brokers and of the platform's gateway are. Their values are of the site's own authorities, and put in by whoever has
  * those: none is in a stack.
@@ -25,6 +31,8 @@ export class BrokerCertificates extends Construct {
   /** By the name of the file. */
   readonly brokers: ReadonlyMap<string, PrivateSecret>;
   readonly gateway: ReadonlyMap<string, PrivateSecret>;
+  /** The same of the function that publishes for devices. */
+  readonly relay: ReadonlyMap<string, PrivateSecret>;
 
   constructor(scope: GcpStack, id: string, { keyName }: { readonly keyName: string }) {
     super(scope, id);
@@ -34,5 +42,6 @@ export class BrokerCertificates extends Construct {
       );
     this.brokers = secrets(OF_BROKERS);
     this.gateway = secrets(OF_GATEWAY);
+    this.relay = new Map([['ca.pem', this.gateway.get('ca.pem')!], ...secrets(OF_RELAY)]);
   }
 }

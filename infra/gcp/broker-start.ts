@@ -1,4 +1,4 @@
-import { GATEWAY_NAME } from '../../adapters/sql/reserved-device-ids.ts';
+import { GATEWAY_NAME, RELAY_NAME } from '../../adapters/sql/reserved-device-ids.ts';
 
 /** Where devices come in, and where the platform does. */
 export const DEVICES_PORT = 8883;
@@ -57,6 +57,9 @@ topic read device/+/tribo/v1/+/+/+/telemetry
 topic read device/+/tribo/v1/+/+/+/waveform/+
 topic read device/+/tribo/v1/+/+/+/status
 topic write device/+/tribo/v1/+/+/+/command
+
+user ${RELAY_NAME}
+topic write device/+/tribo/v1/+/+/+/telemetry
 `;
 
 const UNIT = `[Unit]

@@ -5,7 +5,7 @@ import { KmsCryptoKeyIamBinding } from '@cdktf/provider-google/lib/kms-crypto-ke
 import { KmsCryptoKey } from '@cdktf/provider-google/lib/kms-crypto-key/index.js';
 import { KmsKeyRing } from '@cdktf/provider-google/lib/kms-key-ring/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
-import { isKubernetes } from '../site.ts';
+import { hasModelEndpoint, isKubernetes } from '../site.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { ProjectServices } from './project-services.ts';
 
@@ -46,10 +46,13 @@ export class EncryptionKey extends Construct {
       cryptoKeyId: key.id,
       role: 'roles/cloudkms.cryptoKeyEncrypterDecrypter',
       members: [
-        ...AGENTS.map((agent) => scope.serviceAgent(agent)),
-        ...['compute-system', isKubernetes(scope.site) ? 'container-engine-robot' : 'serverless-robot-prod'].map(
-          (agent) => `serviceAccount:service-${scope.projectNumber}@${agent}.iam.gserviceaccount.com`,
+        ...[...AGENTS, ...(hasModelEndpoint(scope.site) ? ['aiplatform'] : [])].map((agent) =>
+          scope.serviceAgent(agent),
         ),
+        ...[
+          ...['compute-system', 'serverless-robot-prod'],
+          ...(isKubernetes(scope.site) ? ['container-engine-robot'] : []),
+        ].map((agent) => `serviceAccount:service-${scope.projectNumber}@${agent}.iam.gserviceaccount.com`),
         storage.member,
         `serviceAccount:${logging.serviceAccountId}`,
       ],

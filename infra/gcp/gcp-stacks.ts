@@ -18,7 +18,8 @@ export const gcpStacks: CloudStacks = {
     const demand = demandOf(environment);
     const ingestion = demand.services.find(({ service }) => service === 'ingestion-service')!;
     return [
-      ...(switches.modelEndpoint === 'none' ? [] : [`switches.modelEndpoint: ${switches.modelEndpoint}`]),
+      // What Vertex AI has of it is a preview, which refuses the first calls after a pause.
+      ...(switches.modelEndpoint === 'serverless' ? ['switches.modelEndpoint: serverless'] : []),
       ...(switches.eventStream === 'kafka' ? ['switches.eventStream: kafka'] : []),
       ...(switches.warehouse ? ['switches.warehouse'] : []),
       ...(switches.secondRegion ? ['switches.secondRegion'] : []),

@@ -8,7 +8,7 @@ const KEPT_IMAGES = 30;
 /** After so long an image that is not among those is removed. */
 const REMOVED_AFTER_S = 90 * 86_400;
 
-/** The repository of the site's images, one a service in it. A tag that is there is never given to another image. */
+/** The repository of the site's images, one a service in it. */
 export class ImageRegistry extends Construct {
   readonly repository: ArtifactRegistryRepository;
   /** What an image's name begins with: `europe-west1-docker.pkg.dev/<project>/tribo-gent-dev`. */
@@ -24,7 +24,7 @@ export class ImageRegistry extends Construct {
       format: 'DOCKER',
       mode: 'STANDARD_REPOSITORY',
       kmsKeyName: key.keyName,
-      dockerConfig: { immutableTags: true },
+      // Tags may move: what is deployed is named by digest, and an image of which the tag may not go is never removed.
       vulnerabilityScanningConfig: { enablementConfig: 'INHERITED' },
       cleanupPolicies: [
         { id: 'last', action: 'KEEP', mostRecentVersions: { keepCount: KEPT_IMAGES } },

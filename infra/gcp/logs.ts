@@ -2,8 +2,8 @@ import { Construct } from 'constructs';
 import { LoggingProjectBucketConfig } from '@cdktf/provider-google/lib/logging-project-bucket-config/index.js';
 import { LoggingProjectExclusion } from '@cdktf/provider-google/lib/logging-project-exclusion/index.js';
 import { LoggingProjectSink } from '@cdktf/provider-google/lib/logging-project-sink/index.js';
-import { isKubernetes } from '../site.ts';
-import { clusterName, databaseName, GATEWAY_PREFIX, serviceName } from './resource-names.ts';
+import { hasModelEndpoint, isKubernetes } from '../site.ts';
+import { clusterName, databaseName, endpointId, GATEWAY_PREFIX, serviceName } from './resource-names.ts';
 import type { EncryptionKey } from './encryption-key.ts';
 import type { GcpStack } from './gcp-stack.ts';
 
@@ -61,6 +61,13 @@ function logsOf({ site, project }: GcpStack): string {
       ? `(resource.type="http_load_balancer" AND resource.labels.backend_service_name=~"^${GATEWAY_PREFIX}")`
       : `(resource.type="http_load_balancer" AND resource.labels.backend_service_name="${names.of('api', 63)}")`,
     `(resource.type="gce_instance" AND labels."compute.googleapis.com/resource_name"=~"^${names.of('broker', 50)}-")`,
+    // Jobs are known by numbers that they get as they start.
+    ...(hasModelEndpoint(site)
+      ? [
+          `(resource.type="aiplatform.googleapis.com/Endpoint" AND resource.labels.endpoint_id="${endpointId(names)}")`,
+          'resource.type="ml_job"',
+        ]
+      : []),
   ];
   return `NOT log_id("cloudaudit.googleapis.com/activity") AND (${anyOf.join(' OR ')})`;
 }

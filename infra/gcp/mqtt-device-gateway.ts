@@ -156,7 +156,7 @@ export class MqttDeviceGateway extends Construct {
 
   #groups(parts: Parts, account: ServiceAccount, count: number): readonly ComputeInstanceGroupManager[] {
     const { names, region } = this.#stack.site;
-    const zones = new DataGoogleComputeZones(this, 'zones', { region, status: 'UP' });
+    const zones = new DataGoogleComputeZones(this, 'zones', { region });
     const template = this.#template(parts, account);
     const healing = new ComputeHealthCheck(this, 'lives', {
       name: names.of('broker', 63),
@@ -170,6 +170,8 @@ export class MqttDeviceGateway extends Construct {
         name,
         baseInstanceName: name,
         zone: Fn.element(zones.names, index) as string,
+        // A broker stays where its disk of sessions is, whichever zones the region has at the next plan.
+        lifecycle: { ignoreChanges: ['zone'] },
         targetSize: 1,
         version: [{ instanceTemplate: template.selfLinkUnique }],
         statefulDisk: [{ deviceName: SESSIONS_DISK, deleteRule: 'NEVER' }],

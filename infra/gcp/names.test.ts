@@ -45,6 +45,7 @@ const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>
   google_secret_manager_secret: ['secret_id', /^[\w-]{1,255}$/],
   google_service_account: ['account_id', /^[a-z][a-z0-9-]{4,28}[a-z0-9]$/],
   google_sql_database_instance: ['name', /^[a-z][a-z0-9-]{0,66}[a-z0-9]$/],
+  google_vertex_ai_endpoint: ['name', /^[1-9]\d{8}$/],
   google_storage_bucket: ['name', /^(?!goog)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/],
 };
 
@@ -95,7 +96,8 @@ function nameOf({ type, is }: Resource): string {
 }
 
 function withSite(site: string, stage: 'dev' | 'staging' | 'prod') {
-  return changed(dev, { site, stage });
+  // With all that an environment can ask for and has a name.
+  return changed(dev, { site, stage, switches: { ...dev.switches, modelEndpoint: 'instance' } });
 }
 
 function named(site: string, stage: 'dev' | 'staging' | 'prod'): readonly Resource[] {

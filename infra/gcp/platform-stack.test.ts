@@ -6,6 +6,7 @@ import { FAMILIES, PROVIDERS } from '../../adapters/providers.ts';
 import { loadPortsFile } from '../../services/shared/config/ports-file.ts';
 import { SERVICE_LINKS, SERVICE_PORTS } from '../service-ports.ts';
 import { changed, shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
+import { withModels } from '../testing/variations.ts';
 import { gcpStacks } from './gcp-stacks.ts';
 import { DECLARED } from './service-identities.ts';
 
@@ -14,22 +15,26 @@ const inProd = synthesized(prod, 'gcp');
 const inZones = synthesized(shipped('akron.prod'), 'gcp');
 
 describe('the ports file', () => {
-  it.each(['gent.prod', 'gent.dev', 'akron.prod'])('of %s is one that the platform takes', (name) => {
+  it.each([
+    ...['gent.prod', 'gent.dev', 'akron.prod'].map((name) => [name, shipped(name), []] as const),
+    ['gent.prod with an endpoint of models', withModels(prod), ['vertex-ai-model-inference']] as const,
+  ])('of %s is one that the platform takes', (_name, environment, besides) => {
     const folder = mkdtempSync(join(tmpdir(), 'tribo-ports-'));
     try {
       const path = join(folder, 'ports.json');
-      const { value } = synthesized(shipped(name), 'gcp').json.platform.output!['ports']!;
+      const { value } = synthesized(environment, 'gcp').json.platform.output!['ports']!;
       writeFileSync(path, JSON.stringify(value).replace(/\$\{[^}]*\}/g, 'known-once-deployed'));
       const chosen = loadPortsFile(path, { families: FAMILIES, providers: PROVIDERS });
       expect(chosen.map(({ offer }) => offer.adapter)).toEqual(
         expect.arrayContaining([
           ...['pubsub-event-stream', 'gcs-object-store', 'secret-manager-secret-store', 'pubsub-notifier'],
           ...['mqtt-device-gateway', 'postgres-device-registry', 'postgres-time-series-store'],
+          ...besides,
         ]),
       );
       // The access file of the brokers gives it the platform's rights.
       const registry = chosen.find(({ offer }) => offer.port === 'deviceRegistry')!;
-      expect(registry.settings).toMatchObject({ reservedIds: ['tribo-gateway'] });
+      expect(registry.settings).toMatchObject({ reservedIds: ['tribo-gateway', 'tribo-relay'] });
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -38,7 +43,8 @@ describe('the ports file', () => {
 
 describe('services', () => {
   const template = (is: Attributes) => is['template'] as Attributes;
-  const all = inProd.found('google_cloud_run_v2_service');
+  // The function is one of its own (push-functions.test.ts).
+  const all = inProd.found('google_cloud_run_v2_service').filter(({ path }) => !path.includes('/functions/'));
   const isApi = ({ path }: { readonly path: string }) => path.endsWith('/api-gateway');
   const containerOf = (service: string) => {
     const [container] = template(inProd.one('google_cloud_run_v2_service', `/${service}`))['containers'] as [
@@ -223,6 +229,7 @@ describe('brokers', () => {
       target_size: 1,
       stateful_disk: [{ device_name: 'sessions', delete_rule: 'NEVER' }],
       auto_healing_policies: { initial_delay_sec: 300 },
+      lifecycle: { ignore_changes: ['zone'] },
     });
   });
 
@@ -238,7 +245,7 @@ describe('brokers', () => {
     expect(content('mosquitto.conf').match(/require_certificate true/g)).toHaveLength(2);
     expect(content('mosquitto.conf')).toContain('allow_anonymous false');
     expect(content('/acl')).toContain('pattern write device/%u/tribo/v1/+/+/+/telemetry');
-    expect(content('/acl').match(/^user .*$/gm)).toEqual(['user tribo-gateway']);
+    expect(content('/acl').match(/^user .*$/gm)).toEqual(['user tribo-gateway', 'user tribo-relay']);
     expect(content('start-broker.sh')).toContain('/mosquitto@${var.image_digests.mosquitto} ');
     expect(start).not.toMatch(/BEGIN (CERTIFICATE|.*PRIVATE KEY)/);
   });

@@ -16,11 +16,13 @@ import type { FoundationStack } from './foundation-stack.ts';
 import { GcpStack } from './gcp-stack.ts';
 import { IdentityPlatformIdentityVerifier } from './identity-platform-identity-verifier.ts';
 import { Ingress } from './ingress.ts';
+import { ModelServing } from './model-serving.ts';
 import { MqttDeviceGateway } from './mqtt-device-gateway.ts';
 import { Operators } from './operators.ts';
 import type { GcpPorts } from './ports.ts';
 import type { PostgresDatabase } from './postgres-database.ts';
 import { PubsubNotifier } from './pubsub-notifier.ts';
+import { PushFunctions } from './push-functions.ts';
 import { ServiceLevels } from './service-levels.ts';
 
 /** Of brokers, beside those of services, in `image_digests`. */
@@ -35,10 +37,12 @@ export class PlatformStack extends GcpStack implements PlatformParts {
   readonly notifiers: PubsubNotifier;
   readonly services: CloudRunServices | AutopilotCluster;
   readonly ingress: ApiFront;
+  readonly functions: PushFunctions;
   readonly alarms: Alarms;
   readonly dashboard: Dashboard;
   readonly budget: Budget;
   readonly serviceLevels: ServiceLevels;
+  readonly modelServing: ModelServing;
   readonly ports: GcpPorts;
 
   constructor(scope: Construct, site: Site, foundation: FoundationStack, data: DataStack) {
@@ -49,6 +53,8 @@ export class PlatformStack extends GcpStack implements PlatformParts {
     this.deviceRegistry = data.database;
     this.identityVerifiers = new IdentityPlatformIdentityVerifier(this, 'identity-verifiers');
     this.notifiers = new PubsubNotifier(this, 'notifiers', foundation.key);
+    this.modelServing = new ModelServing(this, 'model-serving', { foundation, data, digests });
+    const { inference } = this.modelServing;
     this.ports = {
       provider: 'gcp',
       gcp: { projectId: this.project },
@@ -59,6 +65,7 @@ export class PlatformStack extends GcpStack implements PlatformParts {
       deviceGateway: { adapter: 'mqtt-device-gateway', ...this.deviceGateway.section },
       deviceRegistry: { adapter: 'postgres-device-registry' },
       notifiers: [{ adapter: 'pubsub-notifier', ...this.notifiers.section }],
+      ...(inference && { modelInference: { adapter: 'vertex-ai-model-inference', ...inference.section } }),
       identityVerifiers: this.identityVerifiers.sections,
     };
     const parts = { foundation, data, ports: this.ports };
@@ -69,9 +76,14 @@ export class PlatformStack extends GcpStack implements PlatformParts {
       this.services = new CloudRunServices(this, 'services', { ...parts, digests });
       this.ingress = new Ingress(this, 'ingress', { foundation, services: this.services });
     }
+    this.functions = new PushFunctions(this, 'functions', {
+      ...{ foundation, data, digests, brokerUrl: this.deviceGateway.section.url },
+    });
     const { channel } = new Operators(this, 'operators');
     const watched = { data, ingress: this.ingress, channel };
-    this.alarms = new Alarms(this, 'alarms', { ...watched, gateway: this.deviceGateway });
+    this.alarms = new Alarms(this, 'alarms', {
+      ...{ ...watched, gateway: this.deviceGateway, functions: this.functions },
+    });
     this.serviceLevels = new ServiceLevels(this, 'service-levels', watched);
     this.dashboard = new Dashboard(this, 'dashboard', watched);
     this.budget = new Budget(this, 'budget');

@@ -4,6 +4,7 @@ import type { identityPlatformIdentityVerifierConfigSchema } from '../../adapter
 import type { pubsubEventStreamConfigSchema } from '../../adapters/gcp/pubsub-event-stream/config.ts';
 import type { pubsubNotifierConfigSchema } from '../../adapters/gcp/pubsub-notifier/config.ts';
 import type { secretManagerSecretStoreConfigSchema } from '../../adapters/gcp/secret-manager-secret-store/config.ts';
+import type { vertexAiModelInferenceConfigSchema } from '../../adapters/gcp/vertex-ai-model-inference/config.ts';
 import type { mqttDeviceGatewayConfigSchema } from '../../adapters/mqtt/mqtt-device-gateway/config.ts';
 import type { jwksIdentityVerifierConfigSchema } from '../../adapters/oidc/jwks-identity-verifier/config.ts';
 import type { postgresCheckpointStoreConfigSchema } from '../../adapters/postgres/postgres-checkpoint-store/config.ts';
@@ -23,6 +24,7 @@ export type ObjectStoreSection = Section<typeof gcsObjectStoreConfigSchema>;
 export type SecretStoreSection = Section<typeof secretManagerSecretStoreConfigSchema>;
 export type DeviceGatewaySection = z.input<typeof mqttDeviceGatewayConfigSchema>;
 export type NotifierSection = Section<typeof pubsubNotifierConfigSchema>;
+export type ModelInferenceSection = z.input<typeof vertexAiModelInferenceConfigSchema>;
 /** Of people of the project's own, or of whichever issuer the environment names. */
 export type IdentityVerifierSection =
   | ({ readonly adapter: 'identity-platform-identity-verifier' } & Section<
@@ -41,5 +43,7 @@ export interface GcpPorts extends PortsSections {
   readonly deviceGateway: { readonly adapter: 'mqtt-device-gateway' } & DeviceGatewaySection;
   readonly deviceRegistry: { readonly adapter: 'postgres-device-registry' };
   readonly notifiers: readonly ({ readonly adapter: 'pubsub-notifier' } & NotifierSection)[];
+  /** Absent where the services run models themselves. */
+  readonly modelInference?: { readonly adapter: 'vertex-ai-model-inference' } & ModelInferenceSection;
   readonly identityVerifiers: readonly IdentityVerifierSection[];
 }

@@ -1,6 +1,6 @@
 import { Construct } from 'constructs';
 import { ProjectService } from '@cdktf/provider-google/lib/project-service/index.js';
-import { isKubernetes } from '../site.ts';
+import { hasModelEndpoint, isKubernetes } from '../site.ts';
 import type { GcpStack } from './gcp-stack.ts';
 
 /** The APIs by which all of a site is made. */
@@ -13,6 +13,9 @@ const SERVICES = [
 /** Where the services run in a cluster. */
 const OF_CLUSTERS = ['container'] as const;
 
+/** Where models run behind an endpoint. */
+const OF_MODELS = ['aiplatform'] as const;
+
 /** Switches on what the project needs; it stays on when the site goes, as others may use it. */
 export class ProjectServices extends Construct {
   /** What has to be there before anything else of the stack. */
@@ -20,7 +23,12 @@ export class ProjectServices extends Construct {
 
   constructor(scope: GcpStack, id: string) {
     super(scope, id);
-    this.all = [...SERVICES, ...(isKubernetes(scope.site) ? OF_CLUSTERS : [])].map(
+    const { site } = scope;
+    this.all = [
+      ...SERVICES,
+      ...(isKubernetes(site) ? OF_CLUSTERS : []),
+      ...(hasModelEndpoint(site) ? OF_MODELS : []),
+    ].map(
       (service) =>
         new ProjectService(this, service, {
           service: `${service}.googleapis.com`,

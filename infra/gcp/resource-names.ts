@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Names } from '../names.ts';
 
 /** Cloud Run takes 49 characters. */
@@ -23,4 +24,14 @@ export function serviceName(names: Names, service: string): string {
 /** Of the instance of Cloud SQL. */
 export function databaseName(names: Names): string {
   return names.of('database', MAX_DATABASE_NAME);
+}
+
+/** Of digits alone, nine of them: what Vertex AI takes of an id that begins with one, and the provider takes no other. */
+const LEAST_ENDPOINT_ID = 100_000_000;
+const ENDPOINT_IDS = 900_000_000;
+
+/** Of the endpoint of models: one a site and region of its project, so that a digest tells it from others. */
+export function endpointId({ base }: Names): string {
+  const digest = createHash('sha256').update(base).digest().readUInt32BE();
+  return String(LEAST_ENDPOINT_ID + (digest % ENDPOINT_IDS));
 }

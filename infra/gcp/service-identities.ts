@@ -9,8 +9,9 @@ import { gcsObjectStorePermissions } from '../../adapters/gcp/gcs-object-store/p
 import { pubsubEventStreamPermissions } from '../../adapters/gcp/pubsub-event-stream/permissions.ts';
 import { pubsubNotifierPermissions } from '../../adapters/gcp/pubsub-notifier/permissions.ts';
 import { secretManagerSecretStorePermissions } from '../../adapters/gcp/secret-manager-secret-store/permissions.ts';
+import { vertexAiModelInferencePermissions } from '../../adapters/gcp/vertex-ai-model-inference/permissions.ts';
 import type { Grant } from '../../adapters/permissions.ts';
-import { SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
+import { INFERENCE_SERVICES, SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
 import type { DataStack } from './data-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { GcpPorts } from './ports.ts';
@@ -27,6 +28,9 @@ export const DECLARED: Readonly<Record<CloudPort, readonly Grant[]>> = {
   deviceRegistry: [],
   database: [],
 };
+
+/** Models are run at Google where the environment says so alone. */
+type GrantedPort = CloudPort | 'modelInference';
 
 interface Parts {
   readonly data: DataStack;
@@ -74,9 +78,12 @@ export class ServiceIdentities extends Construct {
     for (const port of SERVICE_PORTS[service]!)
       for (const [index, grant] of DECLARED[port].entries())
         if (!grant.isForVerification) this.#bind(`${service}-${port}-${index}`, member, port, grant, index);
+    if (this.#parts.ports.modelInference === undefined || !INFERENCE_SERVICES.includes(service)) return;
+    for (const [index, grant] of vertexAiModelInferencePermissions.entries())
+      this.#bind(`${service}-modelInference-${index}`, member, 'modelInference', grant, index);
   }
 
-  #bind(id: string, member: string, port: CloudPort, grant: Grant, index: number): void {
+  #bind(id: string, member: string, port: GrantedPort, grant: Grant, index: number): void {
     const role = this.#role(port, grant, index).name;
     const { data, ports } = this.#parts;
     const kind = grant.on.split(' ')[0]!;
@@ -88,12 +95,15 @@ export class ServiceIdentities extends Construct {
         new PubsubTopicIamMember(this, `${id}-${at}`, { topic, role, member });
     } else if (kind === 'bucket') {
       new StorageBucketIamMember(this, id, { bucket: ports.objectStore.bucket, role, member });
-    } else if (kind === 'project' || kind === 'subscriptions') {
+    } else if (kind === 'project' || kind === 'subscriptions' || kind === 'endpoint') {
       new ProjectIamMember(this, id, { project: this.#stack.project, role, member, ...this.#condition(grant) });
     } else throw new Error(`nothing is known of rights on ${grant.on}`);
   }
 
-  /** Of secrets those of the site alone. Pub/Sub has no conditions, so that its subscriptions are those of the project: one environment a project. */
+  /**
+   * Of secrets those of the site alone. Neither Pub/Sub nor Vertex AI has conditions, so that subscriptions and endpoints are those of the project: one
+   * environment a project.
+   */
   #condition({ actions, on }: Grant) {
     const isOfSecrets = on.startsWith('project') && actions.every((action) => action.startsWith('secretmanager.'));
     // Making one is asked of the project, which has no name of a secret to compare.
@@ -107,7 +117,7 @@ export class ServiceIdentities extends Construct {
     };
   }
 
-  #role(port: CloudPort, { actions }: Grant, index: number): ProjectIamCustomRole {
+  #role(port: GrantedPort, { actions }: Grant, index: number): ProjectIamCustomRole {
     const wide = actions.find((action) => action.includes('*'));
     if (wide !== undefined) throw new Error(`${port} asks for ${wide}: rights are told one by one`);
     const key = `${port}-${index}`;

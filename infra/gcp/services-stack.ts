@@ -3,12 +3,11 @@ import type { Construct } from 'constructs';
 import { Manifest } from '@cdktf/provider-kubernetes/lib/manifest/index.js';
 import type { NamespaceV1 } from '@cdktf/provider-kubernetes/lib/namespace-v1/index.js';
 import { KubernetesProvider } from '@cdktf/provider-kubernetes/lib/provider/index.js';
-import { RoleBindingV1 } from '@cdktf/provider-kubernetes/lib/role-binding-v1/index.js';
-import { RoleV1 } from '@cdktf/provider-kubernetes/lib/role-v1/index.js';
 import { MOST_COPIES_TIMES } from '../copies.ts';
 import { imageDigests } from '../image-digests.ts';
 import type { Cluster, SecretFolder, Way } from '../kubernetes/cluster.ts';
 import { KubernetesServices } from '../kubernetes/kubernetes-services.ts';
+import { letPipelineRoll } from '../kubernetes/roll-rights.ts';
 import type { ServicesParts } from '../platform.ts';
 import { SERVICE_PORTS } from '../service-ports.ts';
 import type { Site } from '../site.ts';
@@ -33,6 +32,8 @@ const METADATA_SERVER = '169.254.169.254/32';
 /** Where the node answers for the metadata server, and remembers names. */
 const METADATA_ON_NODE = '169.254.169.252/32';
 const NAMES_ON_NODE = '169.254.20.10/32';
+/** Who answers for names in the cluster: as Dataplane V2 hands a question to the pod on the node, that has to be let through by what it is. */
+const NAME_PODS = ['kube-dns', 'node-local-dns'].map((systemApp) => ({ systemApp }));
 /** Where the metadata server answers pods. */
 const METADATA_PORTS = [80, 988] as const;
 const DNS = 53;
@@ -80,7 +81,10 @@ export class ServicesStack extends GcpStack implements ServicesParts {
       this.#cluster((service) => imageRegistry.image(service, Fn.lookup(digests.value, service) as string)),
       (inside) => site.demand.services.map(({ service }) => this.#secretsOf(service, inside)),
     );
-    this.#letPipelineRoll(this.services.namespace);
+    letPipelineRoll(this, this.services.namespace, namespace, {
+      kind: 'User',
+      name: Fn.trimprefix(parts.foundation.ciIdentity.member, 'serviceAccount:'),
+    });
     this.ingress = new ApiGatewayRoute(this, 'ingress', {
       namespace,
       domain: site.environment.domain,
@@ -95,6 +99,7 @@ export class ServicesStack extends GcpStack implements ServicesParts {
     return {
       site,
       namespace: cluster.namespace,
+      namespaceLabels: {},
       services: site.demand.services,
       mostCopies: ({ service, copies, isAlone }) =>
         isAlone || isGateway(service) ? copies : copies * MOST_COPIES_TIMES,
@@ -124,7 +129,7 @@ export class ServicesStack extends GcpStack implements ServicesParts {
   #ways(service: string): readonly Way[] {
     const { network } = this.#parts.foundation;
     const names = (protocol: 'TCP' | 'UDP') =>
-      [METADATA_SERVER, NAMES_ON_NODE].map((to): Way => ({ to, protocol, ports: [DNS] }));
+      [METADATA_SERVER, NAMES_ON_NODE, ...NAME_PODS].map((to): Way => ({ to, protocol, ports: [DNS] }));
     return [
       ...names('UDP'),
       ...names('TCP'),
@@ -165,29 +170,6 @@ export class ServicesStack extends GcpStack implements ServicesParts {
         },
       },
       dependsOn: [namespace],
-    });
-  }
-
-  /** In the namespace of the services: to give one another image, and to see whether it starts. */
-  #letPipelineRoll(inside: NamespaceV1): void {
-    const { cluster, foundation } = this.#parts;
-    const metadata = { name: 'roll-services', namespace: cluster.namespace };
-    const role = new RoleV1(this, 'roll', {
-      metadata,
-      rule: [{ apiGroups: ['apps'], resources: ['deployments'], verbs: ['get', 'list', 'watch', 'patch'] }],
-      dependsOn: [inside],
-    });
-    new RoleBindingV1(this, 'pipeline-rolls', {
-      metadata,
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: metadata.name },
-      subject: [
-        {
-          apiGroup: 'rbac.authorization.k8s.io',
-          kind: 'User',
-          name: Fn.trimprefix(foundation.ciIdentity.member, 'serviceAccount:'),
-        },
-      ],
-      dependsOn: [role],
     });
   }
 }

@@ -1,9 +1,10 @@
 import type { ServiceSize } from '../../core/decision/demand.ts';
 import type { Site } from '../site.ts';
 
-/** Where pods may go beside each other: a range of addresses, and the ports that are open there. */
+/** Where pods may go beside each other, and the ports that are open there. */
 export interface Way {
-  readonly to: string;
+  /** A range of addresses, or the pods of the cluster itself that have this label `k8s-app`. */
+  readonly to: string | { readonly systemApp: string };
   readonly protocol: 'TCP' | 'UDP';
   readonly ports: readonly number[];
 }
@@ -28,6 +29,8 @@ export interface Cluster {
   readonly site: Site;
   /** In which the services are, and nothing else. */
   readonly namespace: string;
+  /** What the cloud wants to be told of it, beside what is the same everywhere. */
+  readonly namespaceLabels: Readonly<Record<string, string>>;
   /** The services with the size of a pod, and the copies that there are at the least. */
   readonly services: readonly ServiceSize[];
   /** The most copies of a service; equal to the least where it may have no others. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Cloud } from '../../core/decision/cloud.ts';
 import { demandOf } from '../../core/decision/demand.ts';
 import { isLinkedTo, SERVICE_LINKS } from '../service-ports.ts';
 import { changed, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
@@ -7,7 +8,18 @@ import { inCluster } from '../testing/variations.ts';
 const prod = inCluster(shipped('gent.prod'));
 const services = demandOf(prod).services;
 /** By the clouds whose cluster is made: what is the same at each of them. */
-const CLUSTERS: readonly (readonly [cloud: string, stacks: Synthesized])[] = [['gcp', synthesized(prod, 'gcp')]];
+const CLUSTERS: readonly (readonly [cloud: 'aws' | 'gcp', stacks: Synthesized])[] = (['aws', 'gcp'] as const).map(
+  (cloud) => [cloud, synthesized(prod, cloud)],
+);
+/** How the repository of a service ends: of AWS its address is known once it is made. */
+const repositoryOf = {
+  aws: (service: string) => `aws_ecr_repositoryimage-registry_${service}_[0-9A-F]{8}repository_url\\}`,
+  gcp: (service: string) => `/${service}`,
+} as const;
+/** What a cloud wants to be told of the namespace. */
+const NAMESPACE_LABELS: Readonly<Partial<Record<Cloud, Attributes>>> = {
+  aws: { 'eks.amazonaws.com/pod-readiness-gate-inject': 'enabled' },
+};
 
 interface PodSpec extends Attributes {
   readonly container: readonly [Attributes & { readonly env: readonly Attributes[]; readonly args: readonly string[] }];
@@ -24,7 +36,7 @@ function specOf(stacks: Synthesized, type: string, path: string): Attributes {
   return stacks.one(type, path)['spec'] as Attributes;
 }
 
-describe.each(CLUSTERS)('services in a cluster at %s', (_cloud, stacks) => {
+describe.each(CLUSTERS)('services in a cluster at %s', (cloud, stacks) => {
   it('are in a namespace that lets nothing run which could leave its container', () => {
     const { metadata } = stacks.one('kubernetes_namespace_v1', 'services/namespace');
     expect(metadata).toEqual({
@@ -33,6 +45,7 @@ describe.each(CLUSTERS)('services in a cluster at %s', (_cloud, stacks) => {
         'pod-security.kubernetes.io/enforce': 'restricted',
         'pod-security.kubernetes.io/audit': 'restricted',
         'pod-security.kubernetes.io/warn': 'restricted',
+        ...NAMESPACE_LABELS[cloud],
       },
     });
   });
@@ -55,7 +68,9 @@ describe.each(CLUSTERS)('services in a cluster at %s', (_cloud, stacks) => {
       for (const shared of ['host_network', 'host_pid', 'host_ipc']) expect(pod[shared]).toBeUndefined();
       expect(pod.container).toEqual([
         expect.objectContaining({
-          image: expect.stringMatching(new RegExp(`/${service}@\\$\\{var\\.image_digests\\["${service}"\\]\\}$`)),
+          image: expect.stringMatching(
+            new RegExp(`${repositoryOf[cloud](service)}@\\$\\{var\\.image_digests\\["${service}"\\]\\}$`),
+          ),
           security_context: {
             allow_privilege_escalation: false,
             capabilities: { drop: ['ALL'] },
@@ -171,9 +186,9 @@ describe.each(CLUSTERS)('services in a cluster at %s', (_cloud, stacks) => {
   });
 });
 
-describe('the copies of a service in a cluster', () => {
+describe.each(CLUSTERS)('the copies of a service in a cluster at %s', (cloud) => {
   it('are those of a plan for several zones, spread over them', () => {
-    const inZones = synthesized(changed(prod, { switches: { ...prod.switches, multiAz: true } }), 'gcp');
+    const inZones = synthesized(changed(prod, { switches: { ...prod.switches, multiAz: true } }), cloud);
     expect(specOf(inZones, 'kubernetes_deployment_v1', 'api-gateway/deployment')).toMatchObject({ replicas: '2' });
     expect(podOf(inZones, 'api-gateway')['topology_spread_constraint']).toEqual([
       {

@@ -21,7 +21,10 @@ export class KubernetesServices extends Construct {
     super(scope, id);
     const restricted = ['enforce', 'audit', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted']);
     this.namespace = new NamespaceV1(this, 'namespace', {
-      metadata: { name: cluster.namespace, labels: Object.fromEntries(restricted) as Record<string, string> },
+      metadata: {
+        name: cluster.namespace,
+        labels: { ...(Object.fromEntries(restricted) as Record<string, string>), ...cluster.namespaceLabels },
+      },
       waitForDefaultServiceAccount: true,
     });
     const { policies } = new NetworkPolicies(this, 'network', cluster, { dependsOn: [this.namespace] });

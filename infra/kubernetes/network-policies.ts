@@ -65,5 +65,13 @@ function tcp(port: number) {
 }
 
 function outOf({ to, protocol, ports }: Way) {
-  return { to: [{ ipBlock: { cidr: to } }], ports: ports.map((port) => ({ port: String(port), protocol })) };
+  return { to: [placeOf(to)], ports: ports.map((port) => ({ port: String(port), protocol })) };
+}
+
+function placeOf(to: Way['to']) {
+  if (typeof to === 'string') return { ipBlock: { cidr: to } };
+  return {
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } },
+    podSelector: { matchLabels: { 'k8s-app': to.systemApp } },
+  };
 }

@@ -18,21 +18,33 @@ export function inCluster(environment: Environment): Environment {
   });
 }
 
-/** What no environment that ships asks for, and is looked at like those: by its name the environment, its cloud and how it is another. */
-const VARIATIONS: Readonly<Record<string, readonly [of: string, cloud: Cloud, how: typeof inCluster]>> = {
-  'gent.prod-kubernetes': ['gent.prod', 'gcp', inCluster],
+/** An environment that ships, with its models behind an endpoint that is paid by the hour. */
+export function withModels(environment: Environment): Environment {
+  return environmentSchema.parse({
+    ...environment,
+    switches: { ...environment.switches, modelEndpoint: 'instance' },
+  });
+}
+
+/** What no environment that ships asks for, and is looked at like those: by its name the environment, its clouds and how it is another. */
+const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly Cloud[], how: typeof inCluster]>> = {
+  'bergen.prod-models': ['bergen.prod', ['azure'], withModels],
+  'gent.prod-models': ['gent.prod', ['gcp'], withModels],
+  'gent.prod-kubernetes': ['gent.prod', ['aws', 'gcp'], inCluster],
 };
 
 /** Writes the stacks of the variations beside those of the environments. */
 export function synthesizeVariations(out: string): readonly Written[] {
   const prices = loadPrices(join(ENVIRONMENTS, 'prices'));
-  return Object.entries(VARIATIONS).map(([name, [of, cloud, how]]) => {
-    const folder = join(out, name, cloud);
-    const { environment } = loadEnvironment(join(ENVIRONMENTS, `${of}.yaml`));
-    mkdirSync(folder, { recursive: true });
-    const app = new App({ outdir: folder, stackTraces: false });
-    const made = STACKS[cloud]!.build(app, siteAt(cloud, how(environment), prices)!);
-    app.synth();
-    return { environment: name, cloud, folder, stacks: ALL_STACK_NAMES.filter((stack) => made[stack] !== undefined) };
-  });
+  return Object.entries(VARIATIONS).flatMap(([name, [of, clouds, how]]) =>
+    clouds.map((cloud) => {
+      const folder = join(out, name, cloud);
+      const { environment } = loadEnvironment(join(ENVIRONMENTS, `${of}.yaml`));
+      mkdirSync(folder, { recursive: true });
+      const app = new App({ outdir: folder, stackTraces: false });
+      const made = STACKS[cloud]!.build(app, siteAt(cloud, how(environment), prices)!);
+      app.synth();
+      return { environment: name, cloud, folder, stacks: ALL_STACK_NAMES.filter((stack) => made[stack] !== undefined) };
+    }),
+  );
 }
