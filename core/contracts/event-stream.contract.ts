@@ -29,6 +29,8 @@ export interface EventStreamHarness {
   reopen(): Promise<EventStream>;
   /** Runs a consumer of the group in a process of its own, kills that without notice while its first batch is unsettled, and returns the batch's event ids. */
   killConsumerMidBatch(group: string): Promise<readonly string[]>;
+  /** Publishes in a process of its own, kills that without notice once it has, and returns how many of the events are durable. */
+  killPublisher(events: readonly MachineEvent[]): Promise<number>;
   /** Makes the items at these indexes of the next publish fail, as a provider's per-item error would. */
   failNextPublish(indexes: readonly number[]): void;
 }
@@ -598,19 +600,56 @@ export const measuredStreamContract: Contract<MeasuredStreamHarness> = {
         );
         const total = (await harness.stream.acceptedItems(harness.streamName)).get(tenant)!;
         const known = parts.map(([part, items]) => [part, items - 1] as const);
-        for (const others of [
-          [],
-          [['', 5]],
-          [
-            ['', 5],
-            [`former-${harness.suffix}`, 7],
-          ],
-        ] as [string, number][][]) {
+        const undivided = ['', 5] as const;
+        const former = [`former-${harness.suffix}`, 7] as const;
+        for (const others of [[], [undivided], [undivided, former]]) {
           const settled = new Map([[tenant, new Map([...known, ...others])]]);
           const accepted = await harness.stream.acceptedItems(harness.streamName, { settled });
-          // A stream without parts needs not be told.
-          assert.equal(accepted.get(tenant), total + (parts.length > 0 ? sumOf(new Map(others)) : 0));
+          // What a stream without parts settled of none is its own.
+          const foreign = parts.length > 0 ? others : others.filter((other) => other !== undivided);
+          assert.equal(accepted.get(tenant), total + sumOf(new Map(foreign)));
         }
+      },
+    },
+    {
+      name: 'counts exactly what several publishers publish at once, also as one of them ends, one is killed and another begins',
+      async run(harness) {
+        const { streamName } = harness;
+        const group = await declareGroup(harness);
+        const named = (events: readonly MachineEvent[], name: string) =>
+          events.map((event) => ({ ...event, eventId: `${event.eventId}-${name}`, items: 3 }));
+        const publish = async (client: EventStream, name: string) => {
+          for (let batch = 0; batch < 5; batch++)
+            await publishAll(client, streamName, named(numbered(harness, 4, 4), `${name}-${batch}`));
+        };
+        const [first, second] = [
+          (await harness.reopen()) as MeasuredStream,
+          (await harness.reopen()) as MeasuredStream,
+        ];
+        await Promise.all([publish(first, 'first'), publish(second, 'second')]);
+        const killed = named(numbered(harness, 4, 4), 'killed');
+        const [durable] = await Promise.all([
+          harness.killPublisher(killed),
+          publish(second, 'second again'),
+          first.close().then(async () => publish(await harness.reopen(), 'third')),
+        ]);
+        assert.equal(durable, killed.length);
+        const ofLiving = 4 * 20 * 3;
+        const total = ofLiving + killed.length * 3;
+        const accepted = async (client: MeasuredStream, settled?: ReadonlyMap<string, number>) => {
+          const options = settled && { settled: new Map([[tenantOf(harness), settled]]) };
+          return (await client.acceptedItems(streamName, options)).get(tenantOf(harness)) ?? 0;
+        };
+        const whatIsSaid = `${ofLiving} items are counted by all that publish on`;
+        for (const client of [harness.stream, second] as MeasuredStream[])
+          await until(async () => (await accepted(client)) >= ofLiving, whatIsSaid, harness.patienceMs);
+        const received = await collect(harness, group, total / 3);
+        assertDense(received);
+        const counts = countsByPart(received);
+        assert.equal(sumOf(counts), total);
+        const settled = new Map([...counts].map(([part = '', items]) => [part, items]));
+        for (const client of [harness.stream, second] as MeasuredStream[])
+          assert.equal(await accepted(client, settled), total);
       },
     },
     {

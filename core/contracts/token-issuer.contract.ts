@@ -10,7 +10,7 @@ export interface TokenIssuerHarness {
   readonly issuer: TokenIssuer;
   /** Verifies a token as the platform's services do, with what this process knows of revocations. */
   verify(token: string): Promise<Identity>;
-  /** The same issuer as another process has it, with what that knows of revocations. */
+  /** The same issuer as another process has it that starts now, with what that knows of revocations. */
   another(): Promise<Pick<TokenIssuerHarness, 'issuer' | 'verify'>>;
   /** Lets so much time pass for issuer and verifier. */
   advance(ms: number): void;
@@ -94,6 +94,14 @@ export const tokenIssuerContract: Contract<TokenIssuerHarness> = {
         const isRefused = () => harness.verify(token).then(() => false, failsWith('permission_denied'));
         await until(isRefused, 'the token is refused by the process that issued it');
         assert.deepEqual(await harness.issuer.listTokens(tenant), [{ ...record, revoked: true }]);
+      },
+    },
+    {
+      name: 'is one from the start: it takes what a process issues that starts right after it',
+      async run(harness) {
+        const other = await harness.another();
+        const { token, record } = await other.issuer.issue(requestOf(harness));
+        assert.equal((await harness.verify(token)).tokenId, record.id);
       },
     },
     {

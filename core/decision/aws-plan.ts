@@ -9,7 +9,19 @@ import {
   type StreamFlow,
 } from './demand.ts';
 import type { Environment } from './environment.ts';
-import { Bill, databaseText, nodesFor, objectsText, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
+import {
+  addModelMachines,
+  Bill,
+  databaseText,
+  modelMachinesOf,
+  nodesFor,
+  objectsText,
+  several,
+  sum,
+  totalOf,
+  zonesOf,
+  type Plan,
+} from './plan.ts';
 import { databaseSize } from './database-class.ts';
 import type { PriceList } from './prices.ts';
 
@@ -57,6 +69,8 @@ export function planAws(environment: Environment, demand: Demand, prices: PriceL
   addDatabase(bill, demand, environment);
   addObjects(bill, demand, environment);
   addServices(bill, demand, environment, zones);
+  // One, also in several zones.
+  addModelMachines(bill, 'SageMaker', Math.min(1, modelMachinesOf(environment)));
   addNetwork(bill, demand, zones);
   bill.add('operations', 'CloudWatch Logs', demand.logGb, 'logsGb');
   bill.add('operations', 'secrets', SECRETS, 'secretMonth');
@@ -192,7 +206,7 @@ function addServices(bill: Bill<'aws'>, { services }: Demand, { switches }: Envi
     const nodes = nodesFor(services, zones);
     bill.size('services', several(nodes, 'node'));
     bill.add('services', 'EKS control plane', HOURS_A_MONTH, 'clusterHour');
-    bill.add('services', `EKS: ${several(nodes, 'node')}`, nodes * HOURS_A_MONTH, 'nodeHour');
+    bill.add('services', `EKS Auto Mode: ${several(nodes, 'node')}`, nodes * HOURS_A_MONTH, 'nodeHour');
     return;
   }
   bill.size('services', `${vcpu} vCPU, ${memoryGb} GB`);

@@ -10,7 +10,19 @@ import {
 } from './demand.ts';
 import { databaseSize } from './database-class.ts';
 import type { Environment, Sizes } from './environment.ts';
-import { Bill, databaseText, nodesFor, objectsText, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
+import {
+  addModelMachines,
+  Bill,
+  databaseText,
+  modelMachinesOf,
+  nodesFor,
+  objectsText,
+  several,
+  sum,
+  totalOf,
+  zonesOf,
+  type Plan,
+} from './plan.ts';
 import type { PriceList } from './prices.ts';
 
 const MILLION = 1e6;
@@ -60,6 +72,7 @@ export function planAzure(environment: Environment, demand: Demand, prices: Pric
   addDatabase(bill, demand, environment);
   addObjects(bill, demand, environment);
   addServices(bill, demand, environment, zones);
+  addModelMachines(bill, 'Azure ML', modelMachinesOf(environment));
   addNetwork(bill, demand, environment);
   bill.add('operations', 'Log Analytics', demand.logGb, 'logsGb');
   bill.add('warehouse', 'Synapse serverless', demand.queryTb, 'queryTb');

@@ -138,6 +138,7 @@ function changesOf({
   if (switches.secondRegion) inSwitches({ secondRegion: false });
   if (switches.rawArchive) inSwitches({ rawArchive: false });
   if (switches.warehouse) inSwitches({ warehouse: false });
+  if (switches.modelEndpoint === 'instance') inSwitches({ modelEndpoint: 'none' });
   // Where availability asks for zones they are no choice.
   if (switches.multiAz && availabilityPercent < 99.9) inSwitches({ multiAz: false });
   if (switches.orchestrator === 'kubernetes') inSwitches({ orchestrator: 'containers' });

@@ -75,6 +75,8 @@ export interface ServiceSize {
   readonly copies: number;
   /** One copy does the work, by a lease: a further one would only stand by. It grows instead. */
   readonly isAlone: boolean;
+  /** Why the load cannot be taken: the one copy would have to be larger than any cloud has. */
+  readonly tooSmall?: string;
 }
 
 /** What a device's messages and the parts of its waveforms are as events of the stream behind a cloud's gateway. */
@@ -259,7 +261,11 @@ function servicesOf(
     const times = isAlone ? factor * growthOf(load.vcpu * factor, neededVcpu) : factor;
     const size = { vcpu: load.vcpu * times, memoryGb: load.memoryGb * times };
     const copies = isAlone ? 1 : Math.max(fewest(service), Math.ceil(neededVcpu / size.vcpu));
-    return { service, ...size, copies, isAlone };
+    const tooSmall =
+      isAlone && size.vcpu < neededVcpu
+        ? `one copy of ${service} with ${size.vcpu} vCPU does not take the load, which needs ${neededVcpu.toFixed(1)}; divide the site in two`
+        : undefined;
+    return { service, ...size, copies, isAlone, ...(tooSmall !== undefined && { tooSmall }) };
   });
 }
 

@@ -11,8 +11,15 @@ export interface RuleProblem {
 }
 
 const MULTI_AZ_FROM_PERCENT = 99.9;
-const WIDEST_PREFIX = 16;
-const NARROWEST_PREFIX = 20;
+/** How wide a range may be, by its prefix. */
+interface Prefixes {
+  readonly widest: number;
+  readonly narrowest: number;
+}
+
+const OF_NETWORKS: Prefixes = { widest: 16, narrowest: 20 };
+/** Clusters of AWS take no other. */
+const OF_SERVICES: Prefixes = { widest: 12, narrowest: 24 };
 const HOURS_A_DAY = 24;
 const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Of tokens of version 2. */
@@ -146,16 +153,17 @@ function retentionProblems({ retention, stage }: Environment): readonly RuleProb
 function networkProblems(environment: Environment): readonly RuleProblem[] {
   const { network, regions } = environment;
   const problems: RuleProblem[] = [];
-  const written: { readonly at: RuleProblem['at']; readonly text: string; readonly isWhole: boolean }[] = [];
+  const written: { readonly at: RuleProblem['at']; readonly text: string; readonly within?: Prefixes }[] = [];
   for (const key of ['range', 'pods', 'services'] as const) {
     const text = network[key];
-    if (text !== undefined) written.push({ at: ['network', key], text, isWhole: key === 'range' });
+    const within = key === 'pods' ? undefined : key === 'range' ? OF_NETWORKS : OF_SERVICES;
+    if (text !== undefined) written.push({ at: ['network', key], text, ...(within && { within }) });
   }
   for (const [index, { range }] of regions.entries()) {
     const at = ['regions', index, 'range'];
     const { answers, hasData } = regionsAt(environment, environment.provider)[index]!;
     if (index === 0 && range !== undefined) problems.push({ at, problem: 'is network.range: write it there' });
-    else if (range !== undefined) written.push({ at, text: range, isWhole: true });
+    else if (range !== undefined) written.push({ at, text: range, within: OF_NETWORKS });
     else if (index > 0 && (answers || hasData))
       problems.push({
         at,
@@ -164,15 +172,15 @@ function networkProblems(environment: Environment): readonly RuleProblem[] {
       });
   }
   const known: { readonly at: RuleProblem['at']; readonly range: AddressRange }[] = [];
-  for (const { at, text, isWhole } of written) {
+  for (const { at, text, within } of written) {
     const parsed = addressRange(text);
     if (!parsed)
       problems.push({
         at,
         problem: `must be a range of private IPv4 addresses that begins at its mask, such as 10.40.0.0/16, got ${text}`,
       });
-    else if (isWhole && (parsed.prefix < WIDEST_PREFIX || parsed.prefix > NARROWEST_PREFIX))
-      problems.push({ at, problem: `must be a /16 to /20, got /${parsed.prefix}` });
+    else if (within && (parsed.prefix < within.widest || parsed.prefix > within.narrowest))
+      problems.push({ at, problem: `must be a /${within.widest} to /${within.narrowest}, got /${parsed.prefix}` });
     else {
       const other = known.find(({ range }) => overlap(range, parsed));
       if (other) problems.push({ at, problem: `overlaps ${other.at.join('.')}: choose another range` });

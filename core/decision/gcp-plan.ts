@@ -1,6 +1,17 @@
 import { bytesPerS, HOURS_A_MONTH, SECONDS_A_MONTH, type Demand, type ServiceSize } from './demand.ts';
 import type { Environment, Sizes } from './environment.ts';
-import { Bill, databaseText, objectsText, several, sum, totalOf, zonesOf, type Plan } from './plan.ts';
+import {
+  addModelMachines,
+  Bill,
+  databaseText,
+  modelMachinesOf,
+  objectsText,
+  several,
+  sum,
+  totalOf,
+  zonesOf,
+  type Plan,
+} from './plan.ts';
 import type { PriceList } from './prices.ts';
 
 const GIB = 2 ** 30;
@@ -41,6 +52,7 @@ export function planGcp(environment: Environment, demand: Demand, prices: PriceL
   addDatabase(bill, demand, environment);
   addObjects(bill, demand, environment);
   addServices(bill, demand, environment);
+  addModelMachines(bill, 'Vertex AI', modelMachinesOf(environment));
   addNetwork(bill, demand);
   bill.add('operations', 'Cloud Logging', Math.max(0, demand.logGb - FREE_LOG_GB), 'logsGb');
   bill.add('operations', 'secrets', SECRETS, 'secretMonth');

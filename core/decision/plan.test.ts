@@ -39,6 +39,7 @@ const environments = fc
       eventStream: fc.constantFrom('native', 'kafka'),
       warehouse: fc.boolean(),
       rawArchive: fc.boolean(),
+      modelEndpoint: fc.constantFrom('none', 'serverless', 'instance'),
     }),
     sizes: fc.constantFrom('small', 'standard', 'large'),
   })
@@ -71,6 +72,7 @@ describe.each(CLOUDS)('a plan at %s', (cloud) => {
     ['several zones', { switches: { multiAz: true } }],
     ['a second region', { switches: { secondRegion: true } }],
     ['a warehouse', { switches: { warehouse: true } }],
+    ['models behind an endpoint', { switches: { modelEndpoint: 'instance' } }],
     ['larger sizes', { sizes: 'large' }],
   ])('costs more with %s', (_what, changes) => {
     expect(usd(sampleEnvironment(changes))).toBeGreaterThan(usd(sampleEnvironment()));
@@ -103,6 +105,23 @@ describe('the bill of 200 machines in one zone', () => {
       lines.reduce((sum, { quantity, price }) => sum + quantity * price.usd, 0),
       6,
     );
+  });
+});
+
+describe('models behind an endpoint that is paid by the hour', () => {
+  it.each([
+    // One ml.m5.large, also in several zones; of the others one, or two.
+    ['aws', 83.95, 83.95],
+    ['azure', 61.758, 123.516],
+    ['gcp', 56.251172, 112.502344],
+  ] as const)('cost at %s in one zone and in several what was computed by hand', (cloud, inOne, inSeveral) => {
+    const usdOf = (switches: Partial<Environment['switches']>) => {
+      const { lines } = planAt(cloud, sampleEnvironment({ switches }), prices);
+      return lines.filter(({ item }) => item === 'modelMachineHour').map(({ part, usd }) => [part, usd]);
+    };
+    expect(usdOf({ modelEndpoint: 'instance' })).toEqual([['services', expect.closeTo(inOne, 6)]]);
+    expect(usdOf({ modelEndpoint: 'instance', multiAz: true })).toEqual([['services', expect.closeTo(inSeveral, 6)]]);
+    for (const modelEndpoint of ['none', 'serverless'] as const) expect(usdOf({ modelEndpoint })).toEqual([]);
   });
 });
 
@@ -281,6 +300,7 @@ describe('what a plan cannot keep', () => {
     ['azure', { machines: 100_000, messageIntervalS: 1 }, /40 throughput units at the most/],
     ['azure', { machines: 100_000, messageIntervalS: 1 }, /32 partitions at the most, and metrics needs 205/],
     ['gcp', { machines: 100_000, messageIntervalS: 1, readingsPerMessage: 10 }, /one database of 96 vCPU/],
+    ['aws', { machines: 100_000, messageIntervalS: 1 }, /one copy of timeseries-service with 4 vCPU does not take/],
   ] as const)('is told as an obstacle at %s', (cloud, workload, message) => {
     expect(obstaclesAt(cloud, workload).join()).toMatch(message);
   });

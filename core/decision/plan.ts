@@ -1,5 +1,5 @@
 import type { Cloud } from './cloud.ts';
-import { SECONDS_A_MONTH, type Demand, type ServiceSize } from './demand.ts';
+import { HOURS_A_MONTH, SECONDS_A_MONTH, type Demand, type ServiceSize } from './demand.ts';
 import type { Environment } from './environment.ts';
 import { isMetered, type Price, type PriceItem, type PriceList } from './prices.ts';
 
@@ -75,7 +75,8 @@ export class Bill<Of extends Cloud> {
   }
 
   plan(demand: Demand): Plan {
-    const { lines, sized, selfRun, obstacles } = this;
+    const { lines, sized, selfRun } = this;
+    const obstacles = [...this.obstacles, ...demand.services.flatMap(({ tooSmall = [] }) => tooSmall)];
     const found = { cloud: this.#cloud, pricesOfRegions: [this.#prices.region], lines, sized, selfRun, obstacles };
     return { ...found, ...costsOf(lines, demand) };
   }
@@ -129,6 +130,22 @@ function costsOf(
     usdPerThousandReadings: usdPerMonth / ((demand.readingsPerS * SECONDS_A_MONTH) / 1000),
     usdPerMachine: usdPerMonth / demand.machines,
   };
+}
+
+/** Adds the machines behind an endpoint of models, which are there all month. */
+export function addModelMachines(
+  bill: { add(part: Part, what: string, quantity: number, item: 'modelMachineHour'): void },
+  service: string,
+  machines: number,
+): void {
+  const what = `${service}: ${several(machines, 'machine')} for models`;
+  bill.add('services', what, machines * HOURS_A_MONTH, 'modelMachineHour');
+}
+
+/** Machines behind an endpoint of models at the least, where it is paid by the hour. */
+export function modelMachinesOf({ switches }: Environment): number {
+  if (switches.modelEndpoint !== 'instance') return 0;
+  return switches.multiAz ? 2 : 1;
 }
 
 /** Zones that a site's network is in. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { TenantId } from '#core/domain/ids.ts';
-import { acceptedInPartitions, acceptedInParts } from './accepted-in-parts.ts';
+import { acceptedBehindParts, acceptedInParts } from './accepted-in-parts.ts';
 
 const north = 'north' as TenantId;
 const of = (items: number) => new Map([[north, items]]);
@@ -18,23 +18,15 @@ describe('what a stream in parts has accepted', () => {
   });
 });
 
-describe('what a log in partitions has accepted', () => {
+describe('what a stream without parts has accepted', () => {
   it.each([
-    ['what a partition says of itself', { 0: 2, 1: 4 }, 10],
-    ['no more where more was settled: the log lost it', { 0: 8, 1: 4 }, 10],
-    ['what was settled of a partition that is empty, as its events are past retention', { 0: 2, 7: 5 }, 15],
-    ['what was settled before, of a stream without parts', { '': 90, 0: 2 }, 100],
+    ['nothing but what it says, whatever was settled of it', { '': 90 }, 10],
+    ['what was settled before, of the parts of another stream', { '': 2, 'edge.0/1': 3, 'edge.0/2': 4 }, 17],
   ])('counts %s', (_what, settled, accepted) => {
-    const items = new Map([[0, of(6)], [1, of(4)]]); // prettier-ignore
-    expect(acceptedInPartitions(items, settledOf(settled))).toEqual(of(accepted));
+    expect(acceptedBehindParts(of(10), settledOf(settled))).toEqual(of(accepted));
   });
 
-  it('counts nothing of a tenant that its partition does not know', () => {
-    const items = new Map([[0, new Map<TenantId, number>()]]);
-    expect(acceptedInPartitions(items, settledOf({ 0: 5 })).get(north) ?? 0).toBe(0);
-  });
-
-  it('counts what it has where nothing is known to be settled', () => {
-    expect(acceptedInPartitions(new Map([[0, of(6)]]), undefined)).toEqual(of(6));
+  it('counts a tenant of which it has nothing itself', () => {
+    expect(acceptedBehindParts(new Map(), settledOf({ 'edge.0/1': 3 }))).toEqual(of(3));
   });
 });

@@ -1,6 +1,5 @@
 import type { TenantId } from '../domain/ids.ts';
 import type { AcceptedOptions } from '../ports/event-stream.ts';
-import type { ItemTotals } from './partitioned-log.ts';
 
 /** Items by tenant over all parts of a stream: of each part what is known of it, or what was settled of it where that is more. */
 export function acceptedInParts(
@@ -18,16 +17,15 @@ export function acceptedInParts(
 }
 
 /**
- * The same of a log, whose partitions are its parts. One that is not empty says itself what it has had: where more was settled, the log has lost
- * events, and that must show.
+ * Items by tenant of a stream without parts, behind one that had parts: its own, which it always knows best, and what was settled of the
+ * parts of the other.
  */
-export function acceptedInPartitions(
-  items: ReadonlyMap<number, ItemTotals>,
+export function acceptedBehindParts(
+  own: ReadonlyMap<TenantId, number>,
   settled: AcceptedOptions['settled'] = new Map(),
 ): Map<TenantId, number> {
-  const parts = new Map([...items].map(([partition, each]) => [String(partition), each]));
-  const ofOthers = [...settled].map(
-    ([tenant, own]) => [tenant, new Map([...own].filter(([part]) => !parts.has(part)))] as const,
-  );
-  return acceptedInParts(parts, new Map(ofOthers));
+  const totals = new Map(own);
+  for (const [tenant, parts] of settled)
+    for (const [part, items] of parts) if (part !== '') totals.set(tenant, (totals.get(tenant) ?? 0) + items);
+  return totals;
 }

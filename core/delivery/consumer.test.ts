@@ -46,6 +46,21 @@ describe('a consumer', () => {
     );
   });
 
+  it('subscribes again where the connection broke as it did', async () => {
+    let attempts = 0;
+    const subscribe = async () => {
+      if (++attempts === 1) throw new PortError('unavailable', 'read ECONNRESET');
+      return { close: async () => undefined };
+    };
+    const stream = { subscribe } as Partial<EventStream> as EventStream;
+    const nothing = async () => undefined;
+    await runConsumer({
+      ...{ stream, streamName: 'metrics', group: 'store', maxBatchEvents: 100 },
+      ...{ process: nothing, deadLetter: nothing },
+    });
+    expect(attempts).toBe(2);
+  });
+
   it('tries a poison event so often before it is dead-lettered, with its last error', async () => {
     let attempts = 0;
     const errors: unknown[] = [];

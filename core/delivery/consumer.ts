@@ -2,6 +2,7 @@ import type { StampedEvent, StreamName } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { isOfService, isPortError, isRetryable } from '../errors.ts';
 import type { DeliveryBatch, EventStream, SubscribeOptions, Subscription } from '../ports/event-stream.ts';
+import { atStart } from './at-start.ts';
 import { ForbiddenEvents } from './forbidden-events.ts';
 import { retry, type RetryPolicy } from './retry.ts';
 
@@ -42,11 +43,12 @@ export function runConsumer(options: ConsumerOptions): Promise<Subscription> {
   const { stream, streamName, group, maxBatchEvents, maxBatchBytes, resumeAfter } = options;
   const forbidden = options.setsForbiddenAside === true ? new ForbiddenEvents() : undefined;
   const handler = (batch: DeliveryBatch, signal: AbortSignal) => new BatchRun(options, forbidden, signal).settle(batch);
-  return stream.subscribe(streamName, group, handler, {
+  const limits = {
     maxBatchEvents,
     ...(maxBatchBytes === undefined ? {} : { maxBatchBytes }),
     ...(resumeAfter === undefined ? {} : { resumeAfter }),
-  });
+  };
+  return atStart(() => stream.subscribe(streamName, group, handler, limits));
 }
 
 /** What is forbidden is tried so often again in place before it is asked whether it is so alone: some seconds with the usual delays. */

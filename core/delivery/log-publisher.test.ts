@@ -1,11 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { sampleEvent } from '../contracts/sample-event.ts';
-import type { MachineKey, TenantId } from '../domain/ids.ts';
+import type { MachineKey } from '../domain/ids.ts';
 import { PortError } from '../errors.ts';
 import { LogPublisher } from './log-publisher.ts';
-import type { ItemTotals, PartitionedLog, Place, PublishedRecord } from './partitioned-log.ts';
-
-const NORTH = 'north' as TenantId;
+import type { PublishedEpoch } from './accounts/stream-accounts.ts';
+import type { PartitionedLog, Place, PublishedRecord } from './partitioned-log.ts';
 
 /** A log in memory, whose batches take at most so many events. */
 class SmallLog implements PartitionedLog {
@@ -14,7 +13,6 @@ class SmallLog implements PartitionedLog {
   readonly maxBatchBytes = 1_000_000;
   readonly records: PublishedRecord<Place>[][] = [[], []];
   readonly batches: number[] = [];
-  readonly #totals = new Map<number, ItemTotals>();
   readonly #batchEvents: number;
   failNext = false;
 
@@ -30,11 +28,7 @@ class SmallLog implements PartitionedLog {
     return 100;
   }
 
-  async append(
-    partition: number,
-    records: readonly PublishedRecord<Place>[],
-    totalsAfter: (count: number) => ItemTotals,
-  ): Promise<number> {
+  async append(partition: number, records: readonly PublishedRecord<Place>[]): Promise<number> {
     await Promise.resolve();
     if (this.failNext) {
       this.failNext = false;
@@ -43,41 +37,41 @@ class SmallLog implements PartitionedLog {
     const taken = records.slice(0, this.#batchEvents);
     this.records[partition]!.push(...taken);
     this.batches.push(taken.length);
-    this.#totals.set(partition, totalsAfter(taken.length));
     return taken.length;
   }
-
-  async itemsByPartition(partitions: readonly number[] = [0, 1]): Promise<ReadonlyMap<number, ItemTotals>> {
-    return new Map([...this.#totals].filter(([partition]) => partitions.includes(partition)));
-  }
 }
 
-function open(log: SmallLog): Promise<LogPublisher> {
+/** A publisher to the log, and what it told last of each source. */
+function open(log: SmallLog, source = 'edge') {
   let epoch = 0;
-  return LogPublisher.open({ log, source: 'edge', nextEpoch: () => ++epoch, maxPendingBytes: 1_000_000 });
+  const told = new Map<string, unknown>();
+  const published = ({ source: lane, items, ...last }: PublishedEpoch) =>
+    told.set(lane, { ...last, items: Object.fromEntries(items) });
+  const publisher = new LogPublisher({ log, source, nextEpoch: () => ++epoch, maxPendingBytes: 1_000_000, published });
+  return { publisher, told };
 }
 
-const eventsOf = (machine: string, count: number) =>
+const eventsOf = (machine: string, count: number, items = 2) =>
   Array.from({ length: count }, (_, at) =>
-    sampleEvent(`${machine}-${at}`, { key: `north/akron/${machine}` as MachineKey, items: 2 }),
+    sampleEvent(`${machine}-${at}`, { key: `north/akron/${machine}` as MachineKey, items }),
   );
 
 describe('what publishes to a log in partitions', () => {
   it('goes on after as many events as a batch took, with numbers and counts that have no hole', async () => {
     const log = new SmallLog(3);
-    const publisher = await open(log);
+    const { publisher, told } = open(log);
     const results = await Promise.all([publisher.publish(eventsOf('m1', 4)), publisher.publish(eventsOf('m1', 4))]);
     expect(results).toEqual([{ failed: [] }, { failed: [] }]);
     expect(log.batches.every((count) => count <= 3)).toBe(true);
     const stamps = log.records[1]!.map(({ stamp }) => stamp);
     expect(stamps.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     expect(stamps.map(({ cumulativeItems }) => cumulativeItems)).toEqual([2, 4, 6, 8, 10, 12, 14, 16]);
-    expect((await log.itemsByPartition()).get(1)).toEqual(new Map([[NORTH, 16]]));
+    expect(told).toEqual(new Map([['edge/1', { epoch: 1, seq: 8, items: { north: 16 } }]]));
   });
 
   it('fails what waits behind a batch that failed, and begins an epoch of what is durable', async () => {
     const log = new SmallLog(10);
-    const publisher = await open(log);
+    const { publisher, told } = open(log);
     await publisher.publish([...eventsOf('m0', 1), ...eventsOf('m1', 1)]);
     log.failNext = true;
     const behind = await Promise.allSettled([
@@ -91,7 +85,28 @@ describe('what publishes to a log in partitions', () => {
       [2, 1],
       [2, 2],
     ]);
-    expect((await log.itemsByPartition()).get(1)).toEqual(new Map([[NORTH, 6]]));
-    expect(log.records[1]!.at(-1)!.stamp.cumulativeItems).toBe(6);
+    expect(log.records[1]!.map(({ stamp }) => stamp.cumulativeItems)).toEqual([2, 2, 4]);
+    expect(told.get('edge/1')).toEqual({ epoch: 2, seq: 2, items: { north: 4 } });
+  });
+
+  it('counts its own alone while another publishes to the same partition', async () => {
+    const log = new SmallLog(2);
+    const publishers = ['one', 'other'].map((source) => open(log, source));
+    await Promise.all(publishers.map(({ publisher }) => publisher.publish(eventsOf('m1', 3))));
+    for (const [at, source] of ['one/1', 'other/1'].entries()) {
+      const own = log.records[1]!.filter(({ stamp }) => stamp.source === source);
+      expect(own.map(({ stamp: { seq, cumulativeItems } }) => [seq, cumulativeItems])).toEqual([
+        [1, 2],
+        [2, 4],
+        [3, 6],
+      ]);
+      expect(publishers[at]!.told.get(source)).toEqual({ epoch: 1, seq: 3, items: { north: 6 } });
+    }
+  });
+
+  it('tells nothing of events without items, which are in no ledger', async () => {
+    const { publisher, told } = open(new SmallLog(10));
+    await publisher.publish(eventsOf('m1', 3, 0));
+    expect(told).toEqual(new Map());
   });
 });

@@ -3,7 +3,8 @@ import type { MachineKey } from '../domain/ids.ts';
 import { codeOf, messageOf, PortError } from '../errors.ts';
 import type { PublishResult } from '../ports/event-stream.ts';
 import { PartitionPublisher, type Outcome, type PlacedEvent } from './partition-publisher.ts';
-import { sourceOf, type ItemTotals, type PartitionedLog, type Place } from './partitioned-log.ts';
+import type { PublishedEpoch } from './accounts/stream-accounts.ts';
+import { sourceOf, type PartitionedLog, type Place } from './partitioned-log.ts';
 
 /** So many machines' places are remembered. */
 const MAX_KNOWN_PLACES = 50_000;
@@ -14,6 +15,8 @@ export interface LogPublisherOptions<Found extends Place> {
   readonly source: string;
   readonly nextEpoch: () => number;
   readonly maxPendingBytes: number;
+  /** Told of what became durable of a partition, where it is items. */
+  readonly published: (epoch: PublishedEpoch) => void;
 }
 
 /**
@@ -26,24 +29,14 @@ export class LogPublisher<Found extends Place = Place> {
   readonly #places = new Map<MachineKey, Found>();
   #pendingBytes = 0;
 
-  static async open<Found extends Place>(options: LogPublisherOptions<Found>): Promise<LogPublisher<Found>> {
-    return new LogPublisher(options, await options.log.itemsByPartition());
-  }
-
-  private constructor(options: LogPublisherOptions<Found>, known: ReadonlyMap<number, ItemTotals>) {
+  constructor(options: LogPublisherOptions<Found>) {
     this.#options = options;
-    const { log, source, nextEpoch } = options;
-    const atOpening = new Map(known);
-    const readTotals = async (partition: number): Promise<ItemTotals> => {
-      const fresh = atOpening.get(partition) ?? (await log.itemsByPartition([partition])).get(partition);
-      atOpening.delete(partition);
-      return new Map(fresh);
-    };
+    const { log, source, nextEpoch, published } = options;
     const openingEpoch = nextEpoch();
     this.#partitions = Array.from({ length: log.partitionCount }, (_, partition) => {
       let epochs = 0;
       return new PartitionPublisher({
-        ...{ log, partition, readTotals },
+        ...{ log, partition, published },
         source: sourceOf(source, partition),
         nextEpoch: () => (epochs++ === 0 ? openingEpoch : nextEpoch()),
       });

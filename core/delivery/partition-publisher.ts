@@ -1,6 +1,6 @@
 import type { MachineEvent } from '../domain/event.ts';
-import { tenantOf, type TenantId } from '../domain/ids.ts';
-import type { ItemTotals, Place, PublishedRecord, PartitionedLog } from './partitioned-log.ts';
+import { countItems, type PublishedEpoch } from './accounts/stream-accounts.ts';
+import type { Place, PublishedRecord, PartitionedLog } from './partitioned-log.ts';
 
 const MAX_BATCH_EVENTS = 5_000;
 
@@ -8,10 +8,10 @@ export interface PartitionPublisherOptions<Found extends Place> {
   readonly log: Pick<PartitionedLog<Found>, 'append' | 'bytesOf' | 'maxBatchBytes'>;
   readonly partition: number;
   readonly source: string;
-  /** Each tenant's items on the partition, counted anew from its end: what a failure leaves behind is known there alone. */
-  readonly readTotals: (partition: number) => Promise<ItemTotals>;
   /** A number that this source has never had. */
   readonly nextEpoch: () => number;
+  /** Told of what became durable, where it is items. */
+  readonly published: (epoch: PublishedEpoch) => void;
 }
 
 /** An event of a publish. */
@@ -29,7 +29,7 @@ export interface Outcome {
 /**
  * Publishes to one partition, a batch at a time: what comes meanwhile goes with the next. A batch is durable whole or not at all, so `seq`
  * stays dense. Once one has failed, those behind it fail too, that none overtakes it, and the next opens a new epoch: whether the failed
- * one reached the log after all, nobody knows.
+ * one reached the log after all, nobody knows. Items are counted within an epoch: what others publish to the partition meanwhile is not known here.
  */
 export class PartitionPublisher<Found extends Place> {
   readonly #options: PartitionPublisherOptions<Found>;
@@ -53,7 +53,7 @@ export class PartitionPublisher<Found extends Place> {
     this.#isRunning = true;
     while (this.#queue.length > 0) {
       try {
-        this.#incarnation ??= await this.#begin();
+        this.#incarnation ??= { epoch: this.#options.nextEpoch(), seq: 0, items: new Map() };
         await this.#publishBatch(this.#incarnation);
       } catch (error) {
         this.#incarnation = undefined;
@@ -63,39 +63,19 @@ export class PartitionPublisher<Found extends Place> {
     this.#isRunning = false;
   }
 
-  async #begin(): Promise<Incarnation> {
-    const { partition, readTotals, nextEpoch } = this.#options;
-    return { epoch: nextEpoch(), seq: 0, totals: await readTotals(partition) };
-  }
-
-  async #publishBatch(incarnation: Incarnation): Promise<void> {
-    const { log, partition } = this.#options;
+  async #publishBatch({ epoch, seq, items }: Incarnation): Promise<void> {
+    const { log, partition, source, published } = this.#options;
     const taken = this.#take();
-    const totals = new Map(incarnation.totals);
-    const records = this.#recordsOf(taken, incarnation, totals);
-    const totalsAfter = (count: number): ItemTotals => {
-      if (count === taken.length) return totals;
-      const fewer = new Map(incarnation.totals);
-      for (const { event } of taken.slice(0, count)) add(fewer, event);
-      return fewer;
-    };
-    const appended = await log.append(partition, records, totalsAfter);
-    this.#incarnation = { ...incarnation, seq: incarnation.seq + appended, totals: totalsAfter(appended) };
+    const counted = new Map(items);
+    const records = taken.map(({ event, place }, index): PublishedRecord<Found> => {
+      const stamp = { source, epoch, seq: seq + index + 1, cumulativeItems: countItems(counted, event) };
+      return { event, place, stamp };
+    });
+    const appended = await log.append(partition, records);
+    const durable = appended === taken.length ? counted : withItemsOf(taken.slice(0, appended), items);
+    this.#incarnation = { epoch, seq: seq + appended, items: durable };
+    if (durable.size > 0) published({ source, epoch, seq: seq + appended, items: durable });
     this.#settle(appended);
-  }
-
-  /** Adds the events' items to the totals. */
-  #recordsOf(
-    events: readonly PlacedEvent<Found>[],
-    { epoch, seq }: Incarnation,
-    totals: Map<TenantId, number>,
-  ): readonly PublishedRecord<Found>[] {
-    const { source } = this.#options;
-    return events.map(({ event, place }, index) => ({
-      event,
-      place,
-      stamp: { source, epoch, seq: seq + index + 1, cumulativeItems: add(totals, event) },
-    }));
   }
 
   /** As many of the queue's events as fit into a batch, in their order. */
@@ -139,13 +119,15 @@ interface Incarnation {
   readonly epoch: number;
   /** The last one that is durable. */
   readonly seq: number;
-  readonly totals: ItemTotals;
+  /** Each tenant's that are durable, of those that have any. */
+  readonly items: ReadonlyMap<string, number>;
 }
 
-/** Adds an event's items to its tenant's; returns these. */
-function add(totals: Map<TenantId, number>, { key, items }: MachineEvent): number {
-  const tenant = tenantOf(key);
-  const sum = (totals.get(tenant) ?? 0) + items;
-  totals.set(tenant, sum);
-  return sum;
+function withItemsOf(
+  events: readonly PlacedEvent<Place>[],
+  items: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  const counted = new Map(items);
+  for (const { event } of events) countItems(counted, event);
+  return counted;
 }

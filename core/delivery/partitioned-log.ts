@@ -1,12 +1,12 @@
 import type { MachineEvent, StampedEvent } from '../domain/event.ts';
-import type { MachineKey, TenantId } from '../domain/ids.ts';
+import type { MachineKey } from '../domain/ids.ts';
 
 /** Where a machine's events go. */
 export interface Place {
   readonly partition: number;
 }
 
-/** What the stream adds to an event; `cumulativeItems` are those of its partition alone, which is its `part`: between partitions there is no order. */
+/** What the stream adds to an event; `cumulativeItems` are those of its source in its epoch alone, which are its `part`: between publishers, and between partitions, there is no order. */
 export type Stamp = Pick<StampedEvent, 'source' | 'epoch' | 'seq' | 'cumulativeItems'>;
 
 const SEPARATOR = '/';
@@ -16,13 +16,10 @@ export function sourceOf(publisher: string, partition: number): string {
   return `${publisher}${SEPARATOR}${partition}`;
 }
 
-/** What the items of a source's events are counted of: the partition, whoever publishes to it. */
-export function partOf(source: string): string {
+/** The partition of a source, by its name. */
+export function partitionOf(source: string): string {
   return source.slice(source.lastIndexOf(SEPARATOR) + 1);
 }
-
-/** Items by tenant. */
-export type ItemTotals = ReadonlyMap<TenantId, number>;
 
 export interface PublishedRecord<Found extends Place> {
   readonly event: MachineEvent;
@@ -42,14 +39,8 @@ export interface PartitionedLog<Found extends Place = Place> {
   /** What the event takes in a batch, rather too much than too little. */
   bytesOf(event: MachineEvent, place: Found): number;
   /**
-   * Makes the first so many of the records durable, as one batch of at least one, and resolves to how many. The batch says what the
-   * partition has then, by `totalsAfter` that number. What comes after this call for the partition comes after it there.
+   * Makes the first so many of the records durable, as one batch of at least one, and resolves to how many. What comes after this call for
+   * the partition comes after it there.
    */
-  append(
-    partition: number,
-    records: readonly PublishedRecord<Found>[],
-    totalsAfter: (count: number) => ItemTotals,
-  ): Promise<number>;
-  /** Each tenant's items on each partition that is not empty, or on those of them: as the last batch says. */
-  itemsByPartition(partitions?: readonly number[]): Promise<ReadonlyMap<number, ItemTotals>>;
+  append(partition: number, records: readonly PublishedRecord<Found>[]): Promise<number>;
 }

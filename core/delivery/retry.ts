@@ -6,6 +6,8 @@ export interface RetryPolicy {
   readonly maxAttempts: number;
   readonly firstDelayMs: number;
   readonly longestDelayMs: number;
+  /** No attempt begins later than so long after the first. Default: no bound but that of attempts. */
+  readonly withinMs?: number;
 }
 
 const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 5, firstDelayMs: 20, longestDelayMs: 2000 };
@@ -28,6 +30,7 @@ export async function retry<Result>(
       minTimeout: policy.firstDelayMs,
       maxTimeout: policy.longestDelayMs,
       factor: 2,
+      ...(policy.withinMs !== undefined && { maxRetryTime: policy.withinMs }),
       randomize: true,
       shouldRetry: ({ error }) => (options?.mayPass ?? isRetryable)(error),
       onFailedAttempt: ({ error }) => {

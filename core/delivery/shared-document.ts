@@ -13,6 +13,8 @@ export class SharedDocument<Content> {
   readonly #parse: (text: string) => Content;
   #known:
     { readonly content: Content | undefined; readonly version: number; readonly atMonotonicMs: number } | undefined;
+  /** How often something was learned of it. */
+  #learned = 0;
   #changing: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -44,11 +46,12 @@ export class SharedDocument<Content> {
     for (let attempt = 1; ; attempt++) {
       if (!this.#known) await this.#load(options);
       const { content: found, version } = this.#known!;
+      const learned = this.#learned;
       const content = change(found);
       if (content === undefined) return;
       try {
         const saved = await this.#checkpoints.save(this.#name, encode(content), version, options);
-        this.#remember(content, saved.version);
+        this.#remember(content, saved.version, learned);
         return;
       } catch (error) {
         // Another process was first, or an attempt that seemed to fail was not lost.
@@ -59,16 +62,21 @@ export class SharedDocument<Content> {
   }
 
   async #load(options?: CallOptions): Promise<Content | undefined> {
+    const learned = this.#learned;
     const found = await this.#checkpoints.load(this.#name, options);
     const content = found && this.#parse(new TextDecoder().decode(found.state));
-    this.#remember(content, found?.version ?? 0);
+    this.#remember(content, found?.version ?? 0, learned);
     return content;
   }
 
-  /** A load that a save overtook is older than what is known. */
-  #remember(content: Content | undefined, version: number): void {
-    if (this.#known && this.#known.version > version) return;
+  /**
+   * What was overtaken, by a newer version that was learned of since it was asked for, is older than what is known. An older version that
+   * nothing overtook is no mistake: the document was deleted, or the store was set back.
+   */
+  #remember(content: Content | undefined, version: number, learnedBefore: number): void {
+    if (this.#known && this.#known.version > version && this.#learned !== learnedBefore) return;
     this.#known = { content, version, atMonotonicMs: this.#clock.monotonicMs() };
+    this.#learned++;
   }
 }
 

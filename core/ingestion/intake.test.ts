@@ -12,6 +12,7 @@ import { parseWaveformObject, WAVEFORM_KEY } from '../domain/waveform-object.ts'
 import type { WaveformReference } from '../domain/waveform.ts';
 import type { DeviceMessage } from '../ports/device-gateway.ts';
 import type { Backlog, ReadBacklogs } from './backlog-watch.ts';
+import { INTAKE_KINDS } from './back-pressure.ts';
 import { Intake, INTAKE_DEFAULTS, type IntakeOptions } from './intake.ts';
 
 const NOW_MS = Date.parse('2026-11-21T01:00:00.000Z');
@@ -151,6 +152,21 @@ describe('acknowledgement', () => {
     await world.intake.whenReady('telemetry');
     expect(await world.intake.accept(telemetry(message('a')))).toMatchObject({ accepted: 2 });
     expect(log(world)).toEqual(['telemetry a 2']);
+  });
+
+  it('tells of an append that failed until one has succeeded, also while it takes messages', async () => {
+    const world = await open();
+    const problems = () => INTAKE_KINDS.map((kind) => [world.intake.problem(kind), world.intake.appendProblem(kind)]);
+    const none = [undefined, undefined];
+    world.stream.failure = { error: new PortError('unavailable', 'no answer') };
+    await expect(world.intake.accept(telemetry(message('a')))).rejects.toMatchObject({ code: 'unavailable' });
+    const failing = 'events cannot be made durable: no answer';
+    expect(problems()).toEqual([[`intake takes no more telemetry for now: ${failing}`, undefined], none]);
+    await world.intake.whenReady('telemetry');
+    expect(problems()).toEqual([[undefined, `the newest telemetry was refused: ${failing}`], none]);
+    world.stream.failure = undefined;
+    await world.intake.accept(telemetry(message('a')));
+    expect(problems()).toEqual([none, none]);
   });
 
   it('after an append that failed without saying whether it is durable, the same event is looked up in the store', async () => {

@@ -207,7 +207,18 @@ export class Intake implements DeviceIntake {
       const cause = this.#causeOf(reason, kind);
       return cause === undefined ? PRESSURE_IN_WORDS[reason] : `${PRESSURE_IN_WORDS[reason]}: ${cause}`;
     });
-    return `intake takes no more ${kind === 'waveform' ? 'waveforms' : 'telemetry'} for now: ${why.join('; ')}`;
+    return `intake takes no more ${IN_WORDS[kind]} for now: ${why.join('; ')}`;
+  }
+
+  /**
+   * Why the newest append of a message of the kind failed, while intake takes the next to see whether it works again; undefined once one has
+   * succeeded, and where {@link problem} says it.
+   */
+  appendProblem(kind: IntakeKind): string | undefined {
+    const failure = this.#pressure.isOpen(kind) ? this.#publisher.failure(kind) : undefined;
+    return (
+      failure && `the newest ${IN_WORDS[kind]} was refused: ${PRESSURE_IN_WORDS['append-failing']}: ${failure.message}`
+    );
   }
 
   /** Why waveforms fail one by one, although intake would take them; undefined while it can keep their samples. */
@@ -561,6 +572,8 @@ interface MessageContext {
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+const IN_WORDS: Readonly<Record<IntakeKind, string>> = { telemetry: 'telemetry', waveform: 'waveforms' };
 
 const PRESSURE_IN_WORDS: Readonly<Record<PressureReason, string>> = {
   starting: 'it is being started',

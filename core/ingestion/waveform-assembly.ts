@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
+import { atStart } from '../delivery/at-start.ts';
 import { PortError } from '../errors.ts';
 import {
   machineKey,
@@ -133,15 +134,14 @@ export class WaveformAssembly {
     let after: string | undefined;
     for (;;) {
       const query = { prefix: 'parts/', limit: LIST_PAGE, ...(after === undefined ? {} : { after }) };
-      const page = await this.#objects.list(query);
+      const page = await atStart(() => this.#objects.list(query));
       for (const { key } of page) this.#recoverPart(key, settled);
       after = page.at(-1)?.key;
       if (page.length < LIST_PAGE) break;
     }
     for (const folder of settled) {
       const waveform = this.#open.get(folder);
-      if (waveform === undefined) await this.#objects.delete(`${folder}/${SETTLED}`);
-      else await this.discard(waveform);
+      await atStart(() => (waveform ? this.discard(waveform) : this.#objects.delete(`${folder}/${SETTLED}`)));
     }
     return [...this.#open.values()].filter((waveform) => waveform.received.size === waveform.of);
   }

@@ -99,11 +99,11 @@ export interface MeasuredStream extends EventStream {
   lag(stream: StreamName, group: string, options?: CallOptions): Promise<StreamLag>;
 }
 
-/** What the caller knows of a stream that counts its items by parts; one without parts needs none of it. */
+/** What the caller knows of what it settled: of a stream that counts its items by parts, and of those that were before it. */
 export interface AcceptedOptions extends CallOptions {
   /**
    * Items settled of each part, by tenant, read before this is called: what was settled was accepted, unless the stream itself still knows
-   * better. Under `''` those that were counted of no part, by another stream before this one.
+   * better. Under `''` those that were counted of no part: by this stream where it has no parts, else by another before this one.
    */
   readonly settled?: ReadonlyMap<TenantId, ReadonlyMap<string, number>>;
 }

@@ -2,7 +2,10 @@ import type { CallOptions } from '../errors.ts';
 import type { TenantId } from '../domain/ids.ts';
 import type { Role } from '../domain/role.ts';
 
-/** An issuer that the platform itself may ask for tokens. A site whose identities are made elsewhere has none. */
+/**
+ * An issuer that the platform itself may ask for tokens. All processes of a site have the same, whichever of them started first: what one issues,
+ * all take. A site whose identities are made elsewhere has none.
+ */
 export interface TokenIssuer {
   /**
    * Issues a bearer token for an API client. The token is returned once and kept nowhere.

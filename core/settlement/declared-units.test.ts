@@ -5,6 +5,7 @@ import { stampedEvent } from '../contracts/sample-event.ts';
 import { until } from '../contracts/until.ts';
 import type { MachineKey, SiteId, TenantId } from '../domain/ids.ts';
 import { machineSchema } from '../domain/plant.ts';
+import { PortError } from '../errors.ts';
 import { DeclaredUnits } from './declared-units.ts';
 
 const [NORTH, AKRON] = ['north' as TenantId, 'akron' as SiteId];
@@ -14,6 +15,8 @@ const T0 = Date.UTC(2026, 10, 21);
 /** One whose listing takes some time, by the clock, as that of a large plant does. */
 class SlowRegistry extends MemoryMachineRegistry {
   listMs = 0;
+  /** While set, listing fails with it. */
+  fails: Error | undefined;
   readonly #clock: HeldClock;
 
   constructor(clock: HeldClock) {
@@ -22,6 +25,7 @@ class SlowRegistry extends MemoryMachineRegistry {
   }
 
   override async listMachines(query: Parameters<MemoryMachineRegistry['listMachines']>[0]) {
+    if (this.fails) throw this.fails;
     const machines = await super.listMachines(query);
     this.#clock.advance(this.listMs);
     return machines;
@@ -32,14 +36,15 @@ describe('units that the catalogue declares', () => {
   let clock: HeldClock;
   let machines: SlowRegistry;
   let units: DeclaredUnits;
+  const present = new Set<string>();
 
   beforeEach(() => {
     clock = new HeldClock(T0);
     machines = new SlowRegistry(clock);
-    const onProblem = (doing: string, error: unknown) => {
-      throw new Error(doing, { cause: error });
-    };
-    units = new DeclaredUnits({ machines, clock, onProblem });
+    present.clear();
+    const report = (doing: string) => void present.add(doing);
+    const solved = (doing: string) => void present.delete(doing);
+    units = new DeclaredUnits({ machines, clock, problems: { report, solved } });
   });
   afterEach(() => units.close());
 
@@ -101,5 +106,16 @@ describe('units that the catalogue declares', () => {
     expect(units.of(stampedEvent(2, { key }))).toBe(ofPress);
     await machines.putMachine(NORTH, AKRON, { ...other, name: 'renamed' });
     expect(units.of(stampedEvent(3, { key }))).toBe(ofPress);
+  });
+
+  it('are told to be unread while the registry is away, and to be read once it is back', async () => {
+    await declare('Cel');
+    await units.start();
+    machines.fails = new PortError('unavailable', 'the registry is away');
+    await declare('[degF]');
+    await until(() => present.has('read the machine registry'));
+    machines.fails = undefined;
+    await noticed('[degF]');
+    await until(() => present.size === 0);
   });
 });

@@ -21,8 +21,14 @@ interface Declared {
 export interface DeclaredUnitsDependencies {
   readonly machines: Pick<MachineRegistry, 'getMachine' | 'listMachines' | 'onChange'>;
   readonly clock: Clock;
-  readonly onProblem: (doing: string, error: unknown) => void;
+  /** Told when the registry cannot be read, which is tried again, and when it could be. */
+  readonly problems: {
+    report(doing: string, error: unknown): void;
+    solved(doing: string): void;
+  };
 }
+
+const READING = 'read the machine registry';
 
 /**
  * In which units the catalogues of machines say that readings without a unit are, at the time when a message was accepted: intake converts to
@@ -80,12 +86,16 @@ export class DeclaredUnits {
   }
 
   #refreshIn(delayMs: number): void {
+    const { problems } = this.#dependencies;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#refreshing = this.#refresh().catch((error: unknown) => {
-        this.#dependencies.onProblem('read the machine registry', error);
-        this.#refreshIn(RETRY_MS);
-      });
+      this.#refreshing = this.#refresh().then(
+        () => problems.solved(READING),
+        (error: unknown) => {
+          problems.report(READING, error);
+          this.#refreshIn(RETRY_MS);
+        },
+      );
     }, delayMs);
   }
 

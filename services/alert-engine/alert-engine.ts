@@ -5,6 +5,7 @@ import type { Learning } from '#core/alerting/learning.ts';
 import { pumpToNotifier, pumpToStream, type OutboxPump } from '#core/alerting/outbox-pump.ts';
 import { VerdictChanges } from '#core/announcing/verdict-changes.ts';
 import type { Clock } from '#core/clock.ts';
+import { declareGroup } from '#core/delivery/at-start.ts';
 import { runConsumer } from '#core/delivery/consumer.ts';
 import { tailOf } from '#core/delivery/stream-capabilities.ts';
 import { reasonOf } from '#core/derivation/dead-letters.ts';
@@ -33,13 +34,13 @@ import type { Logger } from '#services/shared/observability/logger.ts';
 import { observedStream } from '#services/shared/observability/observed-stream.ts';
 import type { Tracing } from '#services/shared/observability/tracing.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
+import { TurnTaking, type Turn } from '#services/shared/process/turn-taking.ts';
 import { AlertEngineMetrics } from './alert-engine-metrics.ts';
 import { AlertLetters } from './alert-letters.ts';
 import type { AlertEngineConfig } from './config.ts';
 import { Rulebook } from './rulebook.ts';
 import { SavedState, type TakenUntil, type Unsettled } from './saved-state.ts';
 import { tracedNotifier } from './traced-notifier.ts';
-import { TurnTaking, type Turn } from './turn-taking.ts';
 
 /** What the engine reads, each with its group: raw readings cost egress, so that they are read once for all that computes. */
 export const ALERT_INPUTS = [
@@ -130,10 +131,11 @@ export async function startAlertEngine(
     checkpoints,
     lease: LEASE,
     leaseMs: config.leaseMs,
+    waiting: 'another process judges; waiting for its lease to end',
     makeTurn: (lease) => new AlertEngine(config, { ...dependencies, stream, notifiers }, lease),
     onProblem: (doing, error) => logger.warn({ err: error }, `cannot ${doing}`),
   });
-  for (const { stream: name, group } of ALERT_INPUTS) await stream.declareGroup(name, group);
+  for (const { stream: name, group } of ALERT_INPUTS) await declareGroup(stream, name, group);
   await turns.start();
   return {
     readiness: {

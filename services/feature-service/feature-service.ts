@@ -1,5 +1,6 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Clock } from '#core/clock.ts';
+import { declareGroup } from '#core/delivery/at-start.ts';
 import { NOTHING_ASKED, runConsumer } from '#core/delivery/consumer.ts';
 import { reasonOf, type DeadLetterSink } from '#core/derivation/dead-letters.ts';
 import { publishAll } from '#core/derivation/publish-all.ts';
@@ -99,7 +100,7 @@ class FeatureService {
 
   async start(): Promise<RunningFeatureService> {
     const { stream, machines, deadLetter, logger } = this.#dependencies;
-    await stream.declareGroup('raw-waveform', COMPUTE_GROUP);
+    await declareGroup(stream, 'raw-waveform', COMPUTE_GROUP);
     const unsubscribe = machines.onChange(() => {
       this.#machines.clear();
       this.#history.clear();

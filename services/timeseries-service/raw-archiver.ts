@@ -5,6 +5,7 @@ import { Counter, type Registry } from 'prom-client';
 import { RawArchive } from '#core/archive/raw-archive.ts';
 import { forgetRaw } from '#core/archive/raw-retention.ts';
 import type { Clock } from '#core/clock.ts';
+import { atStart, declareGroup } from '#core/delivery/at-start.ts';
 import { runConsumer } from '#core/delivery/consumer.ts';
 import { LEDGERED_STREAMS, type StreamName } from '#core/domain/event.ts';
 import { codeOf, isRetryable, messageOf, PortError } from '#core/errors.ts';
@@ -66,10 +67,10 @@ export async function startRawArchiver(
 
 async function forgetGroups({ stream, logger }: RawArchiverDependencies): Promise<void> {
   for (const name of LEDGERED_STREAMS) {
-    const lag = await lagOf(stream, name, RAW_ARCHIVE_GROUP);
+    const lag = await atStart(() => lagOf(stream, name, RAW_ARCHIVE_GROUP));
     if (!lag) continue;
     if (lag.events > 0) logger.warn({ stream: name, events: lag.events }, 'switched off before these were archived');
-    await stream.forgetGroup(name, RAW_ARCHIVE_GROUP);
+    await atStart(() => stream.forgetGroup(name, RAW_ARCHIVE_GROUP));
   }
 }
 
@@ -107,7 +108,7 @@ class StreamArchiver implements RawArchiver {
   async start(): Promise<void> {
     if (this.#settings.isOn) {
       for (const name of LEDGERED_STREAMS) {
-        await this.#dependencies.stream.declareGroup(name, RAW_ARCHIVE_GROUP);
+        await declareGroup(this.#dependencies.stream, name, RAW_ARCHIVE_GROUP);
         this.#subscriptions.push(await this.#consume(name));
       }
     } else await forgetGroups(this.#dependencies);

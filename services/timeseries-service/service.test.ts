@@ -19,6 +19,7 @@ import { machineSchema } from '#core/domain/plant.ts';
 import { NOTHING_SETTLED, type SettledItems } from '#core/domain/ledger.ts';
 import type { WaveformReference } from '#core/domain/waveform.ts';
 import { PortError } from '#core/errors.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type { MeasuredStream } from '#core/ports/event-stream.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
@@ -48,7 +49,7 @@ class World implements AsyncDisposable {
   objectsFail: Error | undefined;
   /** Ids of events that no subscription is given, as if a commit of the log had been taken back. */
   readonly lost = new Set<string>();
-  #service: TimeseriesService | undefined;
+  readonly #services: TimeseriesService[] = [];
   #events = 0;
 
   static async open(): Promise<World> {
@@ -81,18 +82,24 @@ class World implements AsyncDisposable {
     });
   }
 
-  async start(settings: Partial<TimeseriesServiceSettings> = {}): Promise<TimeseriesService> {
-    const { store, checkpoints, machines } = this;
+  async start(
+    settings: Partial<TimeseriesServiceSettings> = {},
+    { checkpoints, stream }: { readonly checkpoints: CheckpointStore; readonly stream: MeasuredStream } = {
+      checkpoints: this.checkpoints,
+      stream: this.losing(),
+    },
+  ): Promise<TimeseriesService> {
+    const { store, machines } = this;
     const objects = this.#failing();
-    const stream = this.#losing();
     const metrics = createMetricsRegistry('test', { processMetrics: false });
     this.metrics = metrics;
     const logger = createLogger({ service: 'test', level: 'silent' });
-    this.#service = await startTimeseriesService(
+    const service = await startTimeseriesService(
       { store, stream, checkpoints, objects, machines, clock: systemClock, logger, metrics },
       { retention, ...settings },
     );
-    return this.#service;
+    this.#services.push(service);
+    return service;
   }
 
   #failing(): ObjectStore {
@@ -108,7 +115,7 @@ class World implements AsyncDisposable {
     };
   }
 
-  #losing(): MeasuredStream {
+  losing(): MeasuredStream {
     const { stream, lost } = this;
     return {
       publish: (...given) => stream.publish(...given),
@@ -176,11 +183,47 @@ class World implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#service?.close();
+    for (const service of this.#services) await service.close();
     await this.stream.close();
     await this.store.close();
     await this.checkpoints.close();
     await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** A copy whose renewals of the lease can be held up, as by a process that is stopped, and whose open subscriptions are counted. */
+class Copy {
+  readonly checkpoints: CheckpointStore;
+  readonly stream: MeasuredStream;
+  subscriptions = 0;
+  mayRenew: Promise<unknown> = Promise.resolve();
+
+  constructor(world: World) {
+    const { checkpoints } = world;
+    this.checkpoints = {
+      load: (...given) => checkpoints.load(...given),
+      save: (...given) => checkpoints.save(...given),
+      acquireLease: (...given) => checkpoints.acquireLease(...given),
+      releaseLease: (...given) => checkpoints.releaseLease(...given),
+      renewLease: async (...given) => {
+        await this.mayRenew;
+        return checkpoints.renewLease(...given);
+      },
+    };
+    const stream = world.losing();
+    this.stream = {
+      ...stream,
+      subscribe: async (...given) => {
+        const subscription = await stream.subscribe(...given);
+        this.subscriptions++;
+        return {
+          close: async () => {
+            await subscription.close();
+            this.subscriptions--;
+          },
+        };
+      },
+    };
   }
 }
 
@@ -305,11 +348,11 @@ describe('the time-series service', () => {
     await world.checkpoints.acquireLease('time-series-store', 'killed', 10_000);
     await world.stream.declareGroup('metrics', 'store');
     await world.stream.publish('metrics', world.telemetry(1));
-    const started = world.start();
+    const service = await world.start();
     await sleep(300);
+    expect(service.problem()).toMatch(/^another process holds the lease/);
     expect(await world.settled()).toEqual(NOTHING_SETTLED);
     world.clock.advance(10_001);
-    await started;
     await world.settlesTo({ stored: 2 });
   });
 
@@ -322,6 +365,58 @@ describe('the time-series service', () => {
     expect(await world.settled()).toEqual(NOTHING_SETTLED);
     world.clock.advance(10_001);
     await world.settlesTo({ stored: 2 });
+  });
+
+  it('that lost its lease to a stand-by lets all go, stands by itself, and takes over when the other is gone', async () => {
+    const [first, second] = [new Copy(world), new Copy(world)];
+    const settings = { standsBy: true, leaseMs: 300 };
+    const settling = await world.start(settings, first);
+    const standing = await world.start(settings, second);
+    await world.stream.publish('metrics', world.telemetry(1));
+    await world.settlesTo({ stored: 2 });
+    const all = first.subscriptions;
+    expect([all > 0, second.subscriptions]).toEqual([true, 0]);
+    const held = Promise.withResolvers<undefined>();
+    first.mayRenew = held.promise;
+    await eventually(async () => {
+      world.clock.advance(301);
+      await sleep(250);
+      expect(second.subscriptions).toBe(all);
+    });
+    await world.stream.publish('metrics', world.telemetry(1));
+    held.resolve(undefined);
+    await eventually(async () => {
+      expect(first.subscriptions).toBe(0);
+    });
+    await world.settlesTo({ stored: 4 });
+    expect([settling.problem(), standing.problem()]).toEqual([undefined, undefined]);
+    await standing.close();
+    await world.stream.publish('metrics', world.telemetry(1));
+    await world.settlesTo({ stored: 6 });
+    expect([first.subscriptions, second.subscriptions]).toEqual([all, 0]);
+  });
+
+  it('puts nothing aside while its fence is refused, and says why', async () => {
+    const copy = new Copy(world);
+    const service = await world.start({ leaseMs: 300 }, copy);
+    await world.stream.publish('metrics', world.telemetry(1));
+    await world.settlesTo({ stored: 2 });
+    const held = Promise.withResolvers<undefined>();
+    copy.mayRenew = held.promise;
+    world.clock.advance(301);
+    const between = await world.checkpoints.acquireLease('time-series-store', 'another', 60_000);
+    await world.store.settle({ stream: 'metrics', group: 'store', fence: between!.fence, outcomes: [] });
+    await world.stream.publish('metrics', world.telemetry(20));
+    await eventually(async () => {
+      expect(service.problem()).toMatch(/^cannot settle metrics: /);
+    });
+    held.resolve(undefined);
+    await eventually(async () => {
+      expect(service.problem()).toBe('another process holds the lease of the time-series store; waiting for it');
+    });
+    await world.checkpoints.releaseLease(between!);
+    await world.settlesTo({ stored: 42 });
+    expect(service.problem()).toBeUndefined();
   });
 
   it('stops while it stands by, and takes no lease from then on', async () => {

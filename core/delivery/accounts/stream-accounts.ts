@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '../../clock.ts';
 import type { MachineEvent, StampedEvent } from '../../domain/event.ts';
-import { machineRef, type TenantId } from '../../domain/ids.ts';
+import { tenantOf, type TenantId } from '../../domain/ids.ts';
 import { PortError, type CallOptions } from '../../errors.ts';
 import type { CheckpointStore } from '../../ports/checkpoint-store.ts';
 import type { AcceptedOptions, BatchHandler, Progress, StreamLag } from '../../ports/event-stream.ts';
@@ -66,7 +66,7 @@ export function partOf(source: string, epoch: number): string {
 
 /** Adds the event's items to its tenant's, and returns what these are then. */
 export function countItems(items: Map<string, number>, { key, items: added }: MachineEvent): number {
-  const { tenant } = machineRef(key);
+  const tenant = tenantOf(key);
   const sum = (items.get(tenant) ?? 0) + added;
   if (added > 0) items.set(tenant, sum);
   return sum;
