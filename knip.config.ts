@@ -28,6 +28,7 @@ const config: KnipConfig = {
     'services/functions/build.js',
     'services/functions/*/main.ts',
     'services/functions/*/azure/main.ts',
+    'services/functions/*/gcp/main.ts',
     'services/frontend/src/main.tsx',
     'services/frontend/vite.config.js',
     'services/api-gateway/generate.ts',

@@ -12,7 +12,7 @@ const environments = loadSites(join(import.meta.dirname, '../environments'))
   .flatMap((site) => site.environments)
   .filter(({ environment }) => stage === undefined || environment.stage === stage)
   .map(({ environment }) => {
-    const { site, provider: cloud, regions } = environment;
-    return { name: `${site}.${environment.stage}`, site, stage: environment.stage, cloud, region: regions[0]![cloud] };
+    const { site, stage, provider: cloud, regions, domain } = environment;
+    return { name: `${site}.${stage}`, site, stage, cloud, region: regions[0]![cloud], domain };
   });
 console.log(JSON.stringify({ include: environments }));

@@ -31,7 +31,7 @@ describe.each([true, false])('events as values, with the key in them: %s', (with
         const values = encodeEvents(given, { withKey });
         const decoded = values.map((value, i) => decodeEvent(value, withKey ? undefined : given[i]!.event.key, String));
         const expected = given.map((each) => ({
-          ...{ ...each.event, ...each.stamp, part: each.stamp.source.slice(each.stamp.source.lastIndexOf('/') + 1) },
+          ...{ ...each.event, ...each.stamp, part: `${each.stamp.source}/${each.stamp.epoch}` },
           payload: Buffer.from(each.event.payload),
         }));
         assert.deepEqual(decoded, expected);
@@ -46,6 +46,12 @@ describe.each([true, false])('events as values, with the key in them: %s', (with
     value!.fill(0);
     assert.deepEqual(payload, Buffer.from(given[0]!.event.payload));
   });
+});
+
+test('an event that an earlier version wrote is counted of its partition', () => {
+  const value = Buffer.from('["tribo-2","e-1","telemetry",3,17,"kafka-1a2b3c4d/5",9,2,6,1]\n{}');
+  const { part, source, epoch, seq, cumulativeItems, verifyStored } = decodeEvent(value, KEY, String);
+  assert.deepEqual([part, source, epoch, seq, cumulativeItems, verifyStored], ['5', 'kafka-1a2b3c4d/5', 9, 2, 6, true]);
 });
 
 test.each([

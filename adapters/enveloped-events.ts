@@ -1,14 +1,20 @@
-import { partOf, type Place, type PublishedRecord, type Stamp } from '#core/delivery/partitioned-log.ts';
+import { partOf } from '#core/delivery/accounts/stream-accounts.ts';
+import { partitionOf, type Place, type PublishedRecord, type Stamp } from '#core/delivery/partitioned-log.ts';
 import type { EventKind, MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 
-/** The name changes with the layout: an older reader must not misread a newer event. */
+/**
+ * The name changes with the layout, that no reader takes one for another. What is counted differs within it, by `COUNTED_BY_SOURCE`, of which readers of
+ * an earlier version know nothing: they are stopped before publishers of this one start (docs/deployment.md).
+ */
 const LAYOUT = 'tribo-2';
 const BEGINNING = Buffer.from(`["${LAYOUT}",`);
 const LINE_FEED = 10;
 const VERIFY_STORED = 1;
 const IMPORTED = 2;
+/** Its items are counted of its source in its epoch. Of an event without it they are of its partition, by whoever published to that. */
+const COUNTED_BY_SOURCE = 4;
 
 type Envelope = [
   layout: typeof LAYOUT,
@@ -53,7 +59,7 @@ function lineOf(
   { source, epoch, seq, cumulativeItems }: Stamp,
   withKey: boolean,
 ): string {
-  const flags = (verifyStored === true ? VERIFY_STORED : 0) | (imported === true ? IMPORTED : 0);
+  const flags = COUNTED_BY_SOURCE | (verifyStored === true ? VERIFY_STORED : 0) | (imported === true ? IMPORTED : 0);
   const trace = traceparent !== undefined || withKey ? `,${JSON.stringify(traceparent ?? null)}` : '';
   const machine = withKey ? `,${JSON.stringify(key)}` : '';
   return `["${LAYOUT}",${JSON.stringify(eventId)},"${kind}",${items},${acceptedAtMs},${JSON.stringify(source)},${epoch},${seq},${cumulativeItems},${flags}${trace}${machine}]\n`;
@@ -85,9 +91,9 @@ export function decodeEvent(value: Uint8Array | null, key: MachineKey | undefine
     epoch,
     seq,
     cumulativeItems,
-    part: partOf(source),
+    part: (flags & COUNTED_BY_SOURCE) === 0 ? partitionOf(source) : partOf(source, epoch),
   };
-  if (flags === 0 && typeof traceparent !== 'string') return event;
+  if ((flags & ~COUNTED_BY_SOURCE) === 0 && typeof traceparent !== 'string') return event;
   return {
     ...event,
     ...((flags & VERIFY_STORED) !== 0 && { verifyStored: true }),

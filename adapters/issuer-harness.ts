@@ -1,3 +1,4 @@
+import { LaggingSecrets } from '#core/contracts/lagging-secrets.ts';
 import { RememberedSecrets } from '#core/contracts/remembered-secrets.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
@@ -19,9 +20,14 @@ export type OpenIssuer<Issuer> = (parts: {
   readonly clock: MovableClock;
 }) => Promise<Issuer>;
 
+/** So long after a put the harness's secrets show it: some processes open before, some after. */
+const LAG_MS = 250;
+
 /** A site's own issuer over secrets of its own and a clock that can be moved, its published keys and a verifier of its tokens. */
-export async function issuerIdentity<Issuer extends SqlTokenIssuer>(openIssuer: OpenIssuer<Issuer>) {
-  const secrets = new RememberedSecrets();
+export async function issuerIdentity<Issuer extends SqlTokenIssuer>(
+  openIssuer: OpenIssuer<Issuer>,
+  secrets: SecretStore = new RememberedSecrets(),
+) {
   const clock = movableClock();
   const opened = new AsyncDisposableStack();
   const open = async () => opened.use(await openIssuer({ secrets, clock }));
@@ -43,9 +49,9 @@ export async function issuerIdentity<Issuer extends SqlTokenIssuer>(openIssuer: 
   };
 }
 
-/** What the contract of token issuers needs. */
+/** What the contract of token issuers needs, with secrets as a cloud has them. */
 export async function tokenIssuerHarness(openIssuer: OpenIssuer<SqlTokenIssuer>, maxLifetimeMs: number) {
-  const identity = await issuerIdentity(openIssuer);
+  const identity = await issuerIdentity(openIssuer, new LaggingSecrets(LAG_MS));
   const { issuer, verifier, clock } = identity;
   return {
     ...{ issuer, maxLifetimeMs },

@@ -11,7 +11,14 @@ export interface PublishedIssuer {
   publicKeys(): JSONWebKeySet;
   /** Whether it takes back the token of that id, as far as this process knows. */
   isRevoked(tokenId: string): boolean;
+  /** Why it does not know what other processes of the issuer revoked or sign with; undefined while it does. */
+  problem(): string | undefined;
+  /** Has it told when such a problem begins. */
+  onProblem(listener: ProblemListener): void;
 }
+
+/** Takes what failed, in words, and why. */
+export type ProblemListener = (what: string, error: unknown) => void;
 
 export function isPublished(issuer: TokenIssuer): issuer is TokenIssuer & PublishedIssuer {
   return 'issuer' in issuer && 'publicKeys' in issuer;

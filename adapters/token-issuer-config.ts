@@ -16,7 +16,7 @@ export const tokenIssuerShape = {
     .int()
     .positive()
     .default(366 * 86_400_000),
-  /** How often revoked tokens are read anew besides when a change is told, so that a notice that was lost is made up for. */
+  /** How often it is read what was revoked, and which key is the newest, besides when a change is told, so that a notice that was lost is made up for. */
   revokedPollMs: z.int().min(100).max(600_000).default(5_000),
 };
 

@@ -51,6 +51,10 @@ describe('an error of the SDK', () => {
     expect(codeOfAzureError(Object.assign(new Error('by AMQP'), { name: 'MessagingError', code }))).toBe(expected);
   });
 
+  it('of a connection that ended before it was made is unavailable', () => {
+    expect(codeOfAzureError(new Error('Failed to connect'))).toBe('unavailable');
+  });
+
   it('means what its service says where that differs', () => {
     const codes = { ContainerNotFound: 'failed_precondition' } as const;
     expect(codeOfAzureError(sdkError('ContainerNotFound', 404), codes)).toBe('failed_precondition');

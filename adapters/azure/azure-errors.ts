@@ -33,6 +33,9 @@ const CODES: Readonly<Record<string, PortErrorCode>> = {
   UnauthorizedError: 'permission_denied',
 };
 
+/** How the SDK's library of AMQP tells of a connection that ended without an error before it was made: that has no code. */
+const NOT_CONNECTED = 'Failed to connect';
+
 /** What a service adds to or changes of the table. */
 export type AzureCodes = Readonly<Record<string, PortErrorCode>>;
 
@@ -40,5 +43,6 @@ export type AzureCodes = Readonly<Record<string, PortErrorCode>>;
 export function codeOfAzureError(error: unknown, codes: AzureCodes = {}): PortErrorCode {
   if (!(error instanceof Error)) return 'internal';
   const { code = '', statusCode } = error as { readonly code?: string; readonly statusCode?: number };
-  return codes[code] ?? CODES[code] ?? CODES[error.name] ?? codeOfStatus(statusCode, error);
+  const known = codes[code] ?? CODES[code] ?? CODES[error.name];
+  return known ?? (error.message === NOT_CONNECTED ? 'unavailable' : codeOfStatus(statusCode, error));
 }

@@ -10,7 +10,7 @@ export interface QueueOfFunction {
 }
 
 /**
- * Registers a function that is called with each message of a queue, as text, one at a time. The message is gone from the queue once the promise
+ * Registers a function that is called with each message of a queue, as text: one message a call, several calls at a time. The message is gone from the queue once the promise
  * resolves; it comes again where that rejects, and in the end is among the dead letters.
  */
 export function onQueuedMessage(

@@ -48,7 +48,8 @@ export const azureOffers: readonly Offer[] = [
     'eventStream',
     'event-hubs-event-stream',
     eventHubsEventStreamConfigSchema,
-    async (settings, { closing }) => closing(await EventHubsEventStream.open(settings)),
+    async (settings, { closing, get }) =>
+      closing(await EventHubsEventStream.open(settings, { checkpoints: await get('checkpointStore') })),
     async (settings, tools) =>
       (await import('./event-hubs-verification.ts')).verifyEventHubsEventStream(settings, tools),
   ),

@@ -39,6 +39,24 @@ describe('kafkaError', () => {
     expect(message).toBe('publish to tribo.metrics: NOT_ENOUGH_REPLICAS');
     expect(cause).toBeInstanceOf(Error);
   });
+
+  it.each([
+    ['requests without an answer', ['Request timed out', 'Request timed out'], 'the broker gave no answer in time'],
+    [
+      'attempts that ended differently',
+      ['connect ECONNREFUSED 127.0.0.1:9092', 'Request timed out'],
+      'connect ECONNREFUSED 127.0.0.1:9092, the broker gave no answer in time',
+    ],
+  ])('says once what each attempt ended with: %s', (_what, attempts, why) => {
+    const attempted = (what: string, errors: readonly Error[]) =>
+      new AggregateError(errors, `${what} failed ${errors.length} times: ${errors.map(String).join(', ')}`);
+    const listed = attempted(
+      'listApis',
+      attempts.map((message) => ofClient('PLT_KFK_NETWORK', { cause: new Error(message) })),
+    );
+    const { message } = kafkaError('publish to tribo.metrics', attempted('initProducerId', [listed, listed]));
+    expect(message).toBe(`publish to tribo.metrics: ${why}`);
+  });
 });
 
 describe('kafkaCall', () => {

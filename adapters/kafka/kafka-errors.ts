@@ -87,8 +87,23 @@ export function kafkaError(what: string, error: unknown): PortError {
   // Ours comes back wrapped where the client asked for it, as for a password.
   const own = nestedIn(error).find(isPortError);
   if (own) return own;
-  const names = [...new Set(namesOfKafkaError(error))].join(', ');
-  return new PortError(codeOfKafkaError(error), `${what}: ${names === '' ? String(error) : names}`, { cause: error });
+  const names = namesOfKafkaError(error);
+  const why = [...new Set(names.length > 0 ? names : innermostIn(error).map(inWords))].join(', ');
+  return new PortError(codeOfKafkaError(error), `${what}: ${why}`, { cause: error });
+}
+
+/** Of a call that was repeated, what each attempt ended with: the client's own message names them all, one within the other. */
+function innermostIn(error: unknown): readonly unknown[] {
+  const within = nestedIn(error).filter((each) => each !== error);
+  return within.length === 0 ? [error] : within.filter((each) => nestedIn(each).length === 1);
+}
+
+/** The client's message of a request that the broker left without an answer. */
+const REQUEST_TIMED_OUT = 'Request timed out';
+
+function inWords(error: unknown): string {
+  if (error instanceof Error && error.message === REQUEST_TIMED_OUT) return 'the broker gave no answer in time';
+  return error instanceof Error ? error.message : String(error);
 }
 
 function codeOfClient(code: unknown): PortErrorCode | undefined {

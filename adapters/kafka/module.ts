@@ -8,7 +8,8 @@ export const kafkaOffers: readonly Offer[] = [
     'eventStream',
     'kafka-event-stream',
     kafkaEventStreamConfigSchema,
-    async (settings, { closing }) => closing(await KafkaEventStream.open(settings)),
+    async (settings, { closing, get }) =>
+      closing(await KafkaEventStream.open(settings, { checkpoints: await get('checkpointStore') })),
     async (settings, tools) => (await import('./verifications.ts')).verifyKafkaEventStream(settings, tools),
   ),
 ];

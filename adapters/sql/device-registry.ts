@@ -41,9 +41,11 @@ const migrations: readonly Migration[] = [
 
 export const deviceTables = { component: 'device-registry', migrations } as const;
 
-const MOVED: readonly MovedTable[] = [
-  { name: 'device', columns: ['id', 'tenant', 'machines', 'enabled', 'created_at_ms', 'secret_hash'], order: ['id'] },
-];
+const MOVED = {
+  name: 'device',
+  columns: ['id', 'tenant', 'machines', 'enabled', 'created_at_ms', 'secret_hash'],
+  order: ['id'],
+} as const satisfies MovedTable;
 
 export interface DeviceLimits {
   readonly maxDevices: number;
@@ -61,7 +63,9 @@ export class SqlDeviceRegistry implements DeviceRegistry, MovablePort, AsyncDisp
 
   constructor(database: SqlDatabase<DeviceSchema>, clock: Clock, limits: DeviceLimits) {
     this.#database = database;
-    this.movable = new MovableTables(database, deviceTables, MOVED);
+    const require: MovedTable['require'] = ({ id }) =>
+      this.#refuseReserved(id as string, 'register it by another where it is moved from');
+    this.movable = new MovableTables(database, deviceTables, [{ ...MOVED, require }]);
     this.#clock = clock;
     this.#limits = limits;
   }
@@ -69,7 +73,7 @@ export class SqlDeviceRegistry implements DeviceRegistry, MovablePort, AsyncDisp
   async addDevice(device: NewDevice, { signal }: CallOptions = {}): Promise<{ device: Device; secret: string }> {
     return abortable(signal, async () => {
       if (!isName(device.id)) throw new PortError('invalid_argument', 'a device id is 1 to 64 of A-Z a-z 0-9 _ . -');
-      this.#refuseReserved(device.id);
+      this.#refuseReserved(device.id, 'choose another');
       const machines = this.#checkMachines(device.tenant, device.machines);
       const secret = generateDeviceSecret();
       const added: Device = { ...device, machines, enabled: true, createdAtMs: this.#clock.nowMs() };
@@ -182,10 +186,10 @@ export class SqlDeviceRegistry implements DeviceRegistry, MovablePort, AsyncDisp
     });
   }
 
-  #refuseReserved(id: DeviceId): void {
+  #refuseReserved(id: string, remedy: string): void {
     if (!this.#limits.reservedIds.includes(id)) return;
     const why = "the site's broker gives rights by it that no device has (reservedIds of the device registry)";
-    throw new PortError('invalid_argument', `the device id ${id} is reserved, as ${why}: choose another`);
+    throw new PortError('invalid_argument', `the device id ${id} is reserved, as ${why}: ${remedy}`);
   }
 
   #checkMachines(tenant: TenantId, machines: readonly MachineKey[]): readonly MachineKey[] {

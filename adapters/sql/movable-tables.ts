@@ -14,6 +14,8 @@ export interface MovedTable {
   readonly order: readonly string[];
   /** It has one row from the beginning, in whose place the moved one comes. */
   readonly isSingle?: boolean;
+  /** @throws PortError invalid_argument of a row that is not let in. */
+  readonly require?: (values: MovedRow['values']) => void;
 }
 
 /** Moves the tables of a component in their order: rows of later ones may name rows of earlier ones. */
@@ -75,6 +77,7 @@ export class MovableTables<Schema> implements Movable {
         if (noted.numAffectedRows === 0n) return false;
         for (const table of this.#tables) {
           const own = rows.filter((row) => row.table === table.name);
+          for (const { values } of own) table.require?.(values);
           if (table.isSingle && own.length > 0) await sql`delete from ${sql.table(table.name)}`.execute(db);
           for (const some of chunks(own)) await insert(db, table, some);
         }

@@ -28,8 +28,9 @@ export class KeyRing {
   static parse(json: string): KeyRing {
     try {
       return new KeyRing(keyRingSchema.parse(JSON.parse(json)));
-    } catch (error) {
-      throw new PortError('data_loss', "the identity issuer's keys in the secret store are damaged", { cause: error });
+    } catch {
+      // Without its cause, which quotes what it cannot read: private keys, and it is logged.
+      throw new PortError('data_loss', "the identity issuer's keys in the secret store are damaged");
     }
   }
 
@@ -52,6 +53,10 @@ export class KeyRing {
         return successor === undefined || successor.activeAtMs + maxTokenLifetimeMs > nowMs;
       }),
     );
+  }
+
+  has(kid: string): boolean {
+    return this.keys.some((key) => key.kid === kid);
   }
 
   get newest(): StoredKey | undefined {

@@ -1,94 +1,57 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { SignJWT, type CryptoKey, type JSONWebKeySet } from 'jose';
-import { sql, type Kysely } from 'kysely';
-import { OWN_ISSUERS } from '#adapters/oidc/jwks-identity-verifier/config.ts';
-import type { PublishedIssuer } from '#adapters/issuer-server.ts';
+import type { Kysely } from 'kysely';
+import type { ProblemListener, PublishedIssuer } from '#adapters/issuer-server.ts';
 import type { TokenIssuerSettings } from '#adapters/token-issuer-config.ts';
 import type { Clock } from '#core/clock.ts';
 import { isName, type TenantId } from '#core/domain/ids.ts';
 import { isRole } from '#core/domain/role.ts';
-import { PortError, type CallOptions } from '#core/errors.ts';
-import type { SecretStore } from '#core/ports/secret-store.ts';
+import { messageOf, PortError, type CallOptions } from '#core/errors.ts';
 import type { TokenIssuer, TokenRecord, TokenRequest } from '#core/ports/token-issuer.ts';
 import { abortable } from './abortable.ts';
 import { chunks } from './chunks.ts';
-import type { Migration } from './migrate.ts';
-import { KeyRing, privateKeyOf, SIGNING_ALGORITHM, type StoredKey } from './signing-keys.ts';
+import { IssuerKeys, type IssuerKeysParts } from './issuer-keys.ts';
+import { privateKeyOf, SIGNING_ALGORITHM, type StoredKey } from './signing-keys.ts';
 import type { SqlDatabase } from './sql-database.ts';
+import type { ListedToken, TokenSchema } from './token-tables.ts';
 
-const KEYS_SECRET = 'local-identity.keys';
-const ISSUER_SECRET = 'local-identity.issuer';
 /** Unexpired tokens of a tenant, revoked ones included. */
 const MAX_TOKENS = 10_000;
-const KEYS_LOCK = 'keys';
 const TAKING_OVER_LOCK = 'taking over';
 /** A verifier takes a token for so long after its end, at the most (`clockToleranceMs`): until then a revoked one is known. */
 const TOLERATED_MS = 300_000;
 /** A change that could not be read is tried again so often until it was. */
 const READ_AGAIN_MS = 1_000;
 
-export interface TokenSchema {
-  issued_token: {
-    id: string;
-    tenant: string;
-    subject: string;
-    roles: string;
-    created_at_ms: number;
-    expires_at_ms: number;
-    revoked: number;
-  };
-}
-
-/** A token as it is listed. */
-export type ListedToken = TokenSchema['issued_token'];
-
-const migrations: readonly Migration[] = [
-  {
-    version: 1,
-    up: async (db, { text }) => {
-      await sql`create table issued_token (
-        id ${text} primary key, tenant ${text} not null, subject text not null, roles text not null,
-        created_at_ms bigint not null, expires_at_ms bigint not null, revoked integer not null default 0)`.execute(db);
-      await sql`create index issued_token_tenant on issued_token (tenant, created_at_ms)`.execute(db);
-    },
-  },
-];
-
-export const tokenTables = { component: 'local-identity', migrations } as const;
-
-/** What the issuer works with besides its tables. */
-export interface IssuerParts {
-  /** Keeps the issuer's name and keys. */
-  readonly secrets: SecretStore;
-  readonly clock: Clock;
-}
-
 /**
  * The issuer that a site has of its own: signs tokens as an OIDC provider does, with keys that are made at the first start and live in the secret
  * store. Tokens are not kept, only listed, so that they can be revoked. There is no password to begin with, and none later. All processes
- * with this database and these secrets are one issuer.
+ * with this database and these secrets are one issuer, also where what the secret store shows is behind.
  */
 export class SqlTokenIssuer implements TokenIssuer, PublishedIssuer, AsyncDisposable {
   readonly audience: string;
   readonly #settings: TokenIssuerSettings;
-  readonly #secrets: SecretStore;
   readonly #clock: Clock;
   readonly #database: SqlDatabase<TokenSchema>;
+  readonly #keys: IssuerKeys;
   /** When each expires that was revoked: none is ever taken again. */
   readonly #revoked = new Map<string, number>();
   readonly #privateKeys = new Map<string, Promise<CryptoKey>>();
   #issuer = '';
-  #ring = new KeyRing([]);
   #poll: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #hasNews = false;
+  #problem: string | undefined;
+  #onProblem: ProblemListener = () => undefined;
   #isClosed = false;
 
-  constructor(database: SqlDatabase<TokenSchema>, settings: TokenIssuerSettings, { secrets, clock }: IssuerParts) {
+  constructor(database: SqlDatabase<TokenSchema>, settings: TokenIssuerSettings, parts: IssuerKeysParts) {
     this.#database = database;
     this.#settings = settings;
     this.audience = settings.audience;
-    this.#secrets = secrets;
-    this.#clock = clock;
+    this.#clock = parts.clock;
+    this.#keys = new IssuerKeys(database, settings, parts);
   }
 
   /** The `iss` claim: stable over restarts, whatever address the platform listens on. */
@@ -107,7 +70,7 @@ export class SqlTokenIssuer implements TokenIssuer, PublishedIssuer, AsyncDispos
       const expiresAtMs = createdAtMs + request.lifetimeMs;
       const listed = { id: randomUUID(), tenant, subject, roles, createdAtMs, expiresAtMs };
       const record: TokenRecord = { ...listed, revoked: false };
-      await this.#renewKeys();
+      await this.#keys.renew();
       // Nobody waits for a token that was added: only what was revoked is told.
       await this.#database.write(
         tenant,
@@ -181,17 +144,20 @@ export class SqlTokenIssuer implements TokenIssuer, PublishedIssuer, AsyncDispos
 
   /** The public keys, for whoever verifies. */
   publicKeys(): JSONWebKeySet {
-    return this.#ring.publicKeySet() as JSONWebKeySet;
+    return this.#keys.ring.publicKeySet() as JSONWebKeySet;
   }
 
   /** Publishes a further key, which signs after the publish lead; the keys before it are published until their last token has expired. */
-  async rotateKeys(): Promise<void> {
-    await this.#database.write(KEYS_LOCK, async () => {
-      const nowMs = this.#clock.nowMs();
-      const stored = await this.#secrets.get(KEYS_SECRET);
-      const ring = stored === undefined ? this.#ring : KeyRing.parse(stored);
-      await this.#addKey(ring, nowMs + this.#settings.publishLeadMs);
-    });
+  rotateKeys(): Promise<void> {
+    return this.#keys.rotate();
+  }
+
+  problem(): string | undefined {
+    return this.#problem;
+  }
+
+  onProblem(listener: ProblemListener): void {
+    this.#onProblem = listener;
   }
 
   async close(): Promise<void> {
@@ -208,16 +174,13 @@ export class SqlTokenIssuer implements TokenIssuer, PublishedIssuer, AsyncDispos
   /** For an adapter to call once it was made: reads what there is, and makes what is not there yet. Where that fails, it is closed. */
   protected async start(): Promise<void> {
     try {
-      // Under the lock, so that processes that start together make one issuer.
-      this.#issuer = await this.#database.write(
-        KEYS_LOCK,
-        () => issuerName(this.#secrets),
-        () => false,
-      );
-      await this.#renewKeys();
-      this.#database.onChange(() => this.#readChanges());
-      await this.#readRevoked();
-      this.#poll = setInterval(() => void this.#readRevoked().catch(() => undefined), this.#settings.revokedPollMs);
+      this.#issuer = await this.#keys.start();
+      this.#database.onChange(() => this.#look());
+      await this.#readNews();
+      // One that is slow is not asked for again.
+      this.#poll = setInterval(() => {
+        if (!this.#looking) this.#look();
+      }, this.#settings.revokedPollMs);
       this.#poll.unref();
     } catch (error) {
       await this.close();
@@ -225,34 +188,8 @@ export class SqlTokenIssuer implements TokenIssuer, PublishedIssuer, AsyncDispos
     }
   }
 
-  /** Reads what another process may have changed, and adds a key when there is none or the newest is old. */
-  async #renewKeys(): Promise<void> {
-    const renew = async (): Promise<boolean> => {
-      const stored = await this.#secrets.get(KEYS_SECRET);
-      const nowMs = this.#clock.nowMs();
-      if (stored === undefined) {
-        await this.#addKey(new KeyRing([]), nowMs);
-        return true;
-      }
-      this.#ring = KeyRing.parse(stored);
-      const newest = this.#ring.newest;
-      const isDue = newest === undefined || nowMs - newest.createdAtMs > this.#settings.keyLifetimeMs;
-      if (isDue) await this.#addKey(this.#ring, nowMs + this.#settings.publishLeadMs);
-      return isDue;
-    };
-    await this.#database.write(KEYS_LOCK, renew, (isNew) => isNew);
-  }
-
-  async #addKey(ring: KeyRing, activeAtMs: number): Promise<void> {
-    const nowMs = this.#clock.nowMs();
-    const grown = await ring.withNewKey(randomBytes(12).toString('base64url'), nowMs, activeAtMs);
-    const kept = grown.withoutRetired(nowMs, this.#settings.maxTokenLifetimeMs);
-    await this.#secrets.put(KEYS_SECRET, kept.toJson());
-    this.#ring = kept;
-  }
-
   async #sign({ id, tenant, subject, roles, createdAtMs, expiresAtMs }: TokenRecord): Promise<string> {
-    const key = this.#ring.active(this.#clock.nowMs());
+    const key = this.#keys.ring.active(this.#clock.nowMs());
     // No `nbf`: a clock that is set back a little would refuse every token that was issued since then.
     return new SignJWT({ tenant, roles })
       .setProtectedHeader({ alg: SIGNING_ALGORITHM, kid: key.kid, typ: 'JWT' })
@@ -315,19 +252,36 @@ export class SqlTokenIssuer implements TokenIssuer, PublishedIssuer, AsyncDispos
       .execute();
   }
 
-  /** Another process may have revoked a token, or made a key that it soon signs with. What cannot be read now is read a little later. */
-  #readChanges(): void {
-    clearTimeout(this.#again);
-    Promise.all([this.#readRevoked(), this.#readKeys()]).catch(() => {
-      if (this.#isClosed) return;
-      clearTimeout(this.#again);
-      this.#again = setTimeout(() => this.#readChanges(), READ_AGAIN_MS).unref();
-    });
+  /** Another process may have revoked a token, or made a key. It is read by one reading at a time, which begins after the news came. */
+  #look(): void {
+    this.#hasNews = true;
+    this.#looking ??= this.#readWhileNews();
   }
 
-  async #readKeys(): Promise<void> {
-    const stored = await this.#secrets.get(KEYS_SECRET);
-    if (stored !== undefined) this.#ring = KeyRing.parse(stored);
+  async #readWhileNews(): Promise<void> {
+    while (this.#hasNews && !this.#isClosed) {
+      this.#hasNews = false;
+      clearTimeout(this.#again);
+      await this.#readNews().then(
+        () => (this.#problem = undefined),
+        (error: unknown) => this.#tryAgain(error),
+      );
+    }
+    this.#looking = undefined;
+  }
+
+  #tryAgain(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#again = setTimeout(() => this.#look(), READ_AGAIN_MS).unref();
+    const problem = messageOf(error);
+    if (problem !== this.#problem) this.#onProblem('reading what other processes revoked and sign with', error);
+    this.#problem = problem;
+  }
+
+  /** What was revoked first, as keys may not be there to be read yet. */
+  async #readNews(): Promise<void> {
+    await this.#readRevoked();
+    await this.#keys.learn();
   }
 
   async #readRevoked(): Promise<void> {
@@ -341,12 +295,4 @@ export class SqlTokenIssuer implements TokenIssuer, PublishedIssuer, AsyncDispos
     for (const { id, expires_at_ms: expiresAtMs } of rows) this.#revoked.set(id, expiresAtMs);
     for (const [id, expiresAtMs] of this.#revoked) if (expiresAtMs <= overMs) this.#revoked.delete(id);
   }
-}
-
-async function issuerName(secrets: SecretStore): Promise<string> {
-  const known = await secrets.get(ISSUER_SECRET);
-  if (known !== undefined) return known;
-  const made = `https://${randomBytes(8).toString('hex')}.${OWN_ISSUERS}`;
-  await secrets.put(ISSUER_SECRET, made);
-  return made;
 }

@@ -2,6 +2,7 @@ import { eventHubsEventStreamConfigSchema } from '#adapters/azure/event-hubs-eve
 import { EventHubsEventStream } from '#adapters/azure/event-hubs-event-stream/event-hubs-event-stream.ts';
 import { laneOf } from '#core/delivery/lanes.ts';
 import { EventHubsSite } from '#test/peers/event-hubs-site.ts';
+import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { gathering, throughPort, type Place, type StreamClient, type StreamPeer } from './stream-client.ts';
 
 const PARTITIONS = 4;
@@ -22,8 +23,18 @@ export const eventHubsPeer: StreamPeer = {
       [Symbol.asyncDispose]: () => site[Symbol.asyncDispose](),
     };
   },
-  openAdapter: async (place) =>
-    throughPort(await EventHubsEventStream.open(eventHubsEventStreamConfigSchema.parse(place))),
+  openAdapter: async (place) => {
+    const checkpoints = await checkpointsInFolder();
+    const config = eventHubsEventStreamConfigSchema.parse(place);
+    const client = throughPort(await EventHubsEventStream.open(config, { checkpoints: checkpoints.store }));
+    return {
+      ...client,
+      close: async () => {
+        await client.close();
+        await checkpoints[Symbol.asyncDispose]();
+      },
+    };
+  },
   openBare,
 };
 

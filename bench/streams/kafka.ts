@@ -4,6 +4,7 @@ import { KafkaEventStream } from '#adapters/kafka/kafka-event-stream/kafka-event
 import { laneOf } from '#core/delivery/lanes.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
 import { Kafka } from '#test/peers/kafka.ts';
+import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { gathering, throughPort, type Place, type StreamClient, type StreamPeer } from './stream-client.ts';
 
 const PARTITIONS = 4;
@@ -25,10 +26,18 @@ export const kafkaPeer: StreamPeer = {
       [Symbol.asyncDispose]: () => kafka[Symbol.asyncDispose](),
     };
   },
-  openAdapter: async (place) =>
-    throughPort(
-      await KafkaEventStream.open(kafkaEventStreamConfigSchema.parse({ ...place, tls: false, streams: ['metrics'] })),
-    ),
+  openAdapter: async (place) => {
+    const checkpoints = await checkpointsInFolder();
+    const config = kafkaEventStreamConfigSchema.parse({ ...place, tls: false, streams: ['metrics'] });
+    const client = throughPort(await KafkaEventStream.open(config, { checkpoints: checkpoints.store }));
+    return {
+      ...client,
+      close: async () => {
+        await client.close();
+        await checkpoints[Symbol.asyncDispose]();
+      },
+    };
+  },
   openBare,
 };
 

@@ -58,11 +58,13 @@ export async function wireApiGateway(
   const { configuration, elsewhere, port, store, logger, metrics, tracing, describeConnection } = runtime;
   const issuer = await port('tokenIssuer');
   if (elsewhere['tokenIssuer'] !== undefined) await takeOverTokens(configuration.dataDir, issuer);
+  const published = isPublished(issuer) ? issuer : undefined;
+  published?.onProblem((what, error) => logger.warn({ err: error }, `${what} failed`));
   const verifiers = await port('identityVerifiers');
   return startApiGateway(settingsOf(runtime, mqttPort), {
     clock: await port('clock'),
     ...{ logger, tracing, metrics, intake, store, refused, commands, alerting, issuer, checks },
-    attention: { issuers: () => issuersProblem(verifiers), ...attention },
+    attention: { issuers: () => issuersProblem(verifiers), tokens: () => published?.problem(), ...attention },
     machines: await port('machineRegistry'),
     devices: await port('deviceRegistry'),
     objects: await port('objectStore'),
@@ -81,7 +83,7 @@ export async function wireApiGateway(
     checkpoints: await port('checkpointStore'),
     verifier: verifierOf(verifiers),
     signInIssuers: signInIssuersOf(verifiers),
-    ...(isPublished(issuer) && { issuerDocument: (path, baseUrl) => issuerDocument(issuer, path, baseUrl) }),
+    ...(published && { issuerDocument: (path, baseUrl) => issuerDocument(published, path, baseUrl) }),
   });
 }
 

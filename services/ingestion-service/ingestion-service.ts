@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Clock } from '#core/clock.ts';
+import { declareGroup } from '#core/delivery/at-start.ts';
 import { tailOf } from '#core/delivery/stream-capabilities.ts';
 import { LEDGERED_STREAMS, type MachineEvent, type StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
@@ -97,7 +98,7 @@ export async function startIngestion<Gateway extends DeviceGateway>(
   const gateway = makeGateway({ refuse: (reason, tenant) => intake.refuse(reason, tenant), onProblem });
   try {
     // Whoever settles may start later: it receives everything from now on.
-    for (const name of LEDGERED_STREAMS) await stream.declareGroup(name, SETTLING_GROUP);
+    for (const name of LEDGERED_STREAMS) await declareGroup(stream, name, SETTLING_GROUP);
     await intake.start();
     await presence.start();
     await gateway.start(observed, presence);
@@ -115,6 +116,7 @@ export async function startIngestion<Gateway extends DeviceGateway>(
     },
     attention: {
       'back-pressure': () => (intake.isReady() ? refusals(intake) : undefined),
+      appends: () => together(INTAKE_KINDS.map((kind) => intake.appendProblem(kind))),
       samples: () => intake.samplesProblem(),
       devices: () => gateway.problem?.(),
     },
@@ -156,8 +158,12 @@ async function backlogsBehind(stream: MeasuredStream, kind: IntakeKind): Promise
 }
 
 function refusals(intake: Intake): string | undefined {
-  const reasons = INTAKE_KINDS.flatMap((kind) => intake.problem(kind) ?? []);
-  return reasons.length === 0 ? undefined : reasons.join('; ');
+  return together(INTAKE_KINDS.map((kind) => intake.problem(kind)));
+}
+
+function together(problems: readonly (string | undefined)[]): string | undefined {
+  const told = problems.filter((problem) => problem !== undefined);
+  return told.length === 0 ? undefined : told.join('; ');
 }
 
 function refusedByTenant(intake: Intake): ReadonlyMap<TenantId, number> {

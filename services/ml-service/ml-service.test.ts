@@ -13,6 +13,7 @@ import { fitBaseline } from '#core/inference/health-indicator.ts';
 import type { PredictionBody } from '#core/inference/prediction.ts';
 import type { DeliveryBatch, EventStream } from '#core/ports/event-stream.ts';
 import type { MachineHistoryEvent } from '#core/ports/machine-registry.ts';
+import type { ModelInference } from '#core/ports/model-inference.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { DerivedDocument } from '#core/ports/time-series-store.ts';
 import { openEmbeddedPorts } from '#test/support/embedded-ports.ts';
@@ -585,6 +586,23 @@ describe('ml-service', () => {
     await using other = await Plant.open();
     const unready = await other.start({}, { inference: broken });
     await until(() => unready.readiness['runtime']?.() === 'no runtime', 'the reason');
+  });
+
+  it('is ready too where its runtime came later than the service', async () => {
+    await using plant = await Plant.open();
+    const { inference } = plant.parts;
+    let isThere = false;
+    const late: ModelInference = {
+      load: async (artifact, options) => {
+        if (!isThere) throw new PortError('unavailable', 'no model is deployed there');
+        return inference.load(artifact, options);
+      },
+      close: () => inference.close(),
+    };
+    const { readiness } = await plant.start({}, { inference: late });
+    await until(() => readiness['runtime']?.() === 'no model is deployed there', 'the reason');
+    isThere = true;
+    await until(() => readiness['runtime']?.() === undefined, 'the runtime');
   });
 });
 

@@ -1,6 +1,8 @@
 import { Counter, type Registry } from 'prom-client';
 import type { Clock } from '#core/clock.ts';
+import { declareGroup } from '#core/delivery/at-start.ts';
 import { NOTHING_ASKED, runConsumer } from '#core/delivery/consumer.ts';
+import { retry } from '#core/delivery/retry.ts';
 import { reasonOf, type DeadLetterSink } from '#core/derivation/dead-letters.ts';
 import { publishAll } from '#core/derivation/publish-all.ts';
 import { RefreshingCache } from '#core/derivation/refreshing-cache.ts';
@@ -25,6 +27,9 @@ import { MachineStates } from './machine-states.ts';
 
 /** The group by which features are read to be judged. */
 export const ML_GROUP = 'ml';
+
+/** A runtime that is away may come as long as the service runs: behind an endpoint of a cloud the first is brought after the services. */
+const PROOF_RETRY = { maxAttempts: Infinity, firstDelayMs: 500, longestDelayMs: 60_000 };
 
 export interface MlServiceDependencies {
   readonly stream: EventStream;
@@ -98,7 +103,7 @@ class MlService {
 
   async start(): Promise<RunningMlService> {
     const { stream, machines, deadLetter, logger } = this.#dependencies;
-    await stream.declareGroup('features', ML_GROUP);
+    await declareGroup(stream, 'features', ML_GROUP);
     const unsubscribe = machines.onChange(() => this.#history.clear());
     const subscription = await runConsumer({
       stream,
@@ -118,7 +123,8 @@ class MlService {
       },
     });
     // Not awaited: it takes a third of a second in which the rest of a platform can start.
-    const proof = this.#proveRuntime();
+    const closing = new AbortController();
+    const proof = this.#proveRuntime(closing.signal);
     return {
       readiness: {
         judging: () => this.#waitingFor,
@@ -128,19 +134,24 @@ class MlService {
       close: async () => {
         unsubscribe();
         await subscription.close();
+        closing.abort();
         await proof;
         await this.#models[Symbol.asyncDispose]();
       },
     };
   }
 
-  async #proveRuntime(): Promise<void> {
-    try {
-      await proveRuntime(this.#dependencies.inference);
-      this.#runtimeProblem = undefined;
-    } catch (error) {
+  async #proveRuntime(signal: AbortSignal): Promise<void> {
+    const { inference, logger } = this.#dependencies;
+    const onRetry = (error: unknown) => {
       this.#runtimeProblem = reasonOf(error).detail;
-      this.#dependencies.logger.error({ err: error }, 'the model runtime does not work');
+      logger.error({ err: error }, 'the model runtime does not work');
+    };
+    try {
+      await retry(() => proveRuntime(inference, { signal }), PROOF_RETRY, { signal, onRetry });
+      this.#runtimeProblem = undefined;
+    } catch {
+      // Told with each attempt; or the service closes.
     }
   }
 

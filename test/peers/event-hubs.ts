@@ -52,6 +52,8 @@ export class EventHubs implements AsyncDisposable {
   readonly #rhea: typeof Rhea.default;
   readonly #hubs = new Map<string, Hub>();
   readonly #connections = new Set<Connection>();
+  /** Of all who have come, also those who have not said what they want. */
+  readonly #sockets = new Set<Socket>();
   #connectionsEver = 0;
   #server: Server | undefined;
   #port = 0;
@@ -132,6 +134,10 @@ export class EventHubs implements AsyncDisposable {
       ...{ host: HOST, port: this.#port },
       receiver_options: { autoaccept: false, credit_window: CREDIT, max_message_size: MAX_MESSAGE_BYTES },
     });
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
     await once(this.#server, 'listening');
     this.#port = (this.#server.address() as AddressInfo).port;
   }
@@ -144,6 +150,8 @@ export class EventHubs implements AsyncDisposable {
     const closed = once(server, 'close');
     server.close();
     for (const connection of [...this.#connections]) this.#cut(connection);
+    // Those on which nobody has spoken AMQP yet.
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 

@@ -91,7 +91,7 @@ function respond(response: ServerResponse, answer: WireAnswer | 'cut'): void {
     response.destroy();
     return;
   }
-  const { 'transfer-encoding': _chunked, connection: _connection, ...headers } = answer.headers;
+  const { 'transfer-encoding': _chunked, connection: _connection, 'keep-alive': _idle, ...headers } = answer.headers;
   // Of a HEAD request the length is the object's.
   const length =
     answer.body.length > 0 || !('content-length' in headers) ? { 'content-length': answer.body.length } : {};

@@ -46,7 +46,8 @@ export class Mosquitto implements AsyncDisposable {
     // It gives up root, where it is started as root.
     chmodSync(this.#folder, 0o777);
     this.#writePem('server', issuedCertificate(this.#serverAuthority));
-    this.#writePem('gateway', issuedCertificate(this.#platformAuthority, { commonName: 'tribo-gateway' }));
+    for (const name of ['gateway', 'relay'])
+      this.#writePem(name, issuedCertificate(this.#platformAuthority, { commonName: `tribo-${name}` }));
     this.#write('device-ca.pem', this.#deviceAuthority.cert);
     this.#write('platform-ca.pem', this.#platformAuthority.cert);
     this.#write('server-ca.pem', this.#serverAuthority.cert);
@@ -79,8 +80,12 @@ export class Mosquitto implements AsyncDisposable {
 
   /** Settings of a gateway, as a site's file has them. */
   gatewaySettings(clientId: string) {
-    const url = `mqtts://127.0.0.1:${this.platformPort}`;
-    return { url, clientId, caFile: this.authorityFile, ...this.#filesOf('gateway') };
+    return { ...this.#platformSettings('gateway'), clientId };
+  }
+
+  /** Of what publishes for devices, without its name. */
+  get relaySettings() {
+    return this.#platformSettings('relay');
   }
 
   /** Stops it, where it runs, and starts it again on its ports and data. */
@@ -101,6 +106,11 @@ export class Mosquitto implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #platformSettings(name: 'gateway' | 'relay') {
+    const url = `mqtts://127.0.0.1:${this.platformPort}`;
+    return { url, caFile: this.authorityFile, ...this.#filesOf(name) };
   }
 
   #placed(conf: string): string {

@@ -1,6 +1,6 @@
 /**
  * Runs the adapters' contracts and tests against peers of the services that they are for: `npm run test:peers`, or of some families only:
- * `npm run test:peers -- aws`. What jest is to be given comes after these, beginning with a dash.
+ * `npm run test:peers -- aws`, or of all others: `npm run test:peers -- but aws`. What jest is to be given comes after these, beginning with a dash.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -32,7 +32,9 @@ const PEERS: Readonly<Record<string, readonly { folder(): Promise<string> }[]>> 
 const root = join(import.meta.dirname, '../..');
 const given = process.argv.slice(2);
 const firstOption = given.findIndex((each) => each.startsWith('-'));
-const asked = firstOption < 0 ? given : given.slice(0, firstOption);
+const words = firstOption < 0 ? given : given.slice(0, firstOption);
+const others = words[0] === 'but';
+const asked = others ? words.slice(1) : words;
 const options = firstOption < 0 ? [] : given.slice(firstOption);
 
 const families = [...new Set(['adapters', 'test/peers'].flatMap(foldersWithTests))];
@@ -41,7 +43,7 @@ if (unknown.length > 0) {
   console.error(`There are no peers of ${unknown.join(', ')}; there are those of ${families.join(', ')}.`);
   process.exit(64);
 }
-const chosen = asked.length > 0 ? asked : families;
+const chosen = others ? families.filter((name) => !asked.includes(name)) : asked.length > 0 ? asked : families;
 await Promise.all([...new Set(chosen.flatMap((name) => PEERS[name] ?? []))].map((peer) => peer.folder()));
 const paths = chosen.map((name) => `(adapters|test/peers)/${name}/`);
 const jest = ['npm', ['test', '--silent', '--', '--config', 'jest.peers.config.ts', ...options, ...paths]] as const;

@@ -80,10 +80,12 @@ const ACTIONS: Readonly<Record<string, readonly string[]>> = {
   'azure-iothub Registry.updateTwin': [hub('twins/write')],
   'azure-iothub Client.send': [hub('cloudToDeviceMessages/send/action')],
   'azure-iothub Client.getFeedbackReceiver': [hub('cloudToDeviceMessages/feedback/action')],
-  // https://learn.microsoft.com/azure/communication-services/concepts/authentication: the one role of its own has more.
+  // https://learn.microsoft.com/azure/communication-services/quickstarts/email/send-email-smtp/smtp-authentication: said of SMTP;
+  // the one role of its own has more.
   'communication-email EmailClient.beginSend': [
     'Microsoft.Communication/CommunicationServices/read',
     'Microsoft.Communication/CommunicationServices/write',
+    'Microsoft.Communication/EmailServices/write',
   ],
   // https://learn.microsoft.com/azure/machine-learning/how-to-authenticate-online-endpoint
   'HTTP of azure/azure-ml-model-inference': [

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -6,9 +7,12 @@ import { demandOf } from '#core/decision/demand.ts';
 import { sampleEnvironment } from '#test/support/sample-environment.ts';
 
 const project = join(import.meta.dirname, '../..');
+const STACKS = ['foundation', 'data', 'platform', 'services'];
 const SERVICES = demandOf(sampleEnvironment()).services.map(({ service }) => service);
 
 interface Step {
+  readonly name?: string;
+  readonly if?: string;
   readonly uses?: string;
   readonly run?: string;
   readonly with?: Readonly<Record<string, unknown>>;
@@ -108,6 +112,15 @@ describe('a workflow', () => {
     }
   });
 
+  it('installs the SDKs, which the setup leaves out, before it bundles functions with them', () => {
+    const bundling = steps.filter(({ step }) => /npm run functions/.test(step.run ?? ''));
+    expect(bundling.map(({ at }) => at)).toEqual(['deploy-stage.yml: deploy', 'actions/plan/action.yml']);
+    for (const { at } of bundling) {
+      const commands = steps.flatMap(({ at: other, step }) => (other === at ? [step.run ?? ''] : [])).join('\n');
+      expect(commands).toMatch(/npm run sdks[^]*npm run functions/);
+    }
+  });
+
   it('leaves no token in the folder of the code', () => {
     const checkouts = steps.filter(({ step }) => step.uses?.startsWith('actions/checkout@'));
     expect(checkouts.length).toBeGreaterThan(0);
@@ -129,7 +142,11 @@ describe('a workflow', () => {
   });
 });
 
+/** Azure's program where the run's sign-in has ended, and the address of the runner. */
+const AWAY = 'az() { echo "signed out: $1 $2" >&2; return 1; }; curl() { echo 192.0.2.1; }';
+
 describe('the way to production', () => {
+  const { steps: deploying = [] } = (parse(read('workflows/deploy-stage.yml')) as Workflow).jobs['deploy']!;
   const { jobs: stages } = parse(read('workflows/deploy.yml')) as Workflow;
 
   it('goes by dev and staging, and one at a time', () => {
@@ -160,6 +177,66 @@ describe('the way to production', () => {
       expect(filter).toMatch(/\.images \/\/ \{\}/);
     },
   );
+
+  it('opens the vault of a site at Azure before its stacks, and shuts it behind the last that needs it, in its state too, whatever happens', () => {
+    const order = deploying.flatMap(({ name = '', uses, with: inputs, if: condition = '' }) => {
+      const stack = STACKS.find((each) => name === each || name.startsWith(`${each}, `));
+      const what = uses === './.github/actions/vault' ? String(inputs!['access']) : stack;
+      return what === undefined ? [] : [`${what}${condition.startsWith('always() && ') ? ' always' : ''}`];
+    });
+    expect(order).toEqual(['open', 'foundation', 'data', 'foundation', 'shut always', 'platform', 'services']);
+    const [opened = '', shut = ''] = deploying.flatMap(({ name = '', run = '' }) =>
+      name.startsWith('foundation') ? [run] : [],
+    );
+    expect(opened).toContain('TF_VAR_deployer_addresses="$VAULT_OPEN_TO"');
+    expect(shut).toContain('terraform apply');
+    expect(shut).not.toContain('deployer_addresses');
+  });
+
+  it('signs in again behind what may outlast a sign-in, before the vault is shut', () => {
+    const places = deploying.flatMap(({ uses = '', name = '', if: condition = '' }, at) =>
+      uses.endsWith('/sign-in') || name === 'data' || uses.endsWith('/vault')
+        ? [[uses.split('/').at(-1) ?? name, name, condition.startsWith('always()'), at]]
+        : [],
+    );
+    expect(places.map(([what, name, isAlways]) => [what === '' ? name : what, isAlways])).toEqual([
+      ['sign-in', false],
+      ['vault', false],
+      ['data', false],
+      ['sign-in', true],
+      ['vault', true],
+    ]);
+  });
+
+  it.each(['open', 'shut'])('ends where Azure cannot be asked for the vault that it is to %s', (access) => {
+    const script = (
+      parse(read('actions/vault/action.yml')) as { readonly runs: { readonly steps: readonly Step[] } }
+    ).runs.steps.find((step) => step.if === `inputs.access == '${access}'`)!.run!;
+    const ended = spawnSync('bash', ['--noprofile', '--norc', '-eo', 'pipefail', '-c', `${AWAY}\n${script}`], {
+      env: { PATH: process.env['PATH'], NAME: 'bergen.dev', GITHUB_ENV: '/dev/null' },
+      encoding: 'utf8',
+    });
+    expect([ended.status, ended.stderr]).toEqual([1, 'signed out: group exists\n']);
+  });
+
+  it('brings what runs behind an endpoint at Google Cloud once there is the endpoint, by what its stack says', () => {
+    const { steps: all = [] } = (parse(read('workflows/deploy-stage.yml')) as Workflow).jobs['deploy']!;
+    const names = all.map(({ name }) => name);
+    const models = all.find(({ name }) => name === 'models')!;
+    expect(names.indexOf('models')).toBe(names.indexOf('platform') + 1);
+    expect(models.if).toMatch(/matrix\.cloud == 'gcp'$/);
+    expect(models.run).toMatch(/output -json \| jq -c '\.model_deployment\.value[^]*npm run models -- /);
+    const { scripts } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as {
+      readonly scripts: Readonly<Record<string, string>>;
+    };
+    expect(existsSync(join(project, scripts['models']!.replace(/^node /, '')))).toBe(true);
+  });
+
+  it('never lets whoever looks open the vault, nor asks for what is deployed where that takes rights to keys', () => {
+    const looking = ['workflows/plan.yml', 'workflows/drift.yml', 'actions/plan/action.yml'].map(read);
+    for (const text of looking) expect(text).not.toContain('actions/vault');
+    expect(read('actions/plan/action.yml')).toMatch(/"\$CLOUD" != azure \] \|\| options\+=\(-refresh=false\)/);
+  });
 
   it('has an image that is built again under a tag of its own, as registries replace none', () => {
     expect(read('workflows/deploy-stage.yml')).toContain('"docker://$REGISTRY/$service:$GITHUB_SHA-${digest:7:12}"');

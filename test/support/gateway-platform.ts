@@ -127,7 +127,7 @@ export class GatewayPlatform implements AsyncDisposable {
     const onProblem = (what: string, error: unknown) => {
       throw new Error(what, { cause: error });
     };
-    const units = new DeclaredUnits({ machines, clock, onProblem });
+    const units = new DeclaredUnits({ machines, clock, problems: { report: onProblem, solved: () => undefined } });
     await units.start();
     const overrides = new Map<string, (outcome: EventOutcome) => EventOutcome>();
     const subscriptions = await Promise.all(

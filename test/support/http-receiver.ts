@@ -19,6 +19,8 @@ export async function startHttpReceiver(
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => answer(request, response, Buffer.concat(chunks)));
   });
+  // Else a connection that a slow test left idle is closed as it is used again.
+  server.keepAliveTimeout = 0;
   await once(server.listen(givenPort, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   return {

@@ -6,12 +6,14 @@ import { describe } from '@jest/globals';
 
 const MIB = 2 ** 20;
 
-/** Mounting needs root. Without it there is nothing to test: that is said, and in CI, which has to have it, the mount fails. */
-const canMount = process.getuid?.() === 0;
-if (!canMount) console.warn('the tests of a full disk mount a tmpfs and need root: they do not run here');
+const isRoot = process.getuid?.() === 0;
 
-/** Describes what needs a {@link SmallDisk}. */
-export const describeOnSmallDisk = canMount || process.env['CI'] ? describe : describe.skip;
+/**
+ * Describes what needs a {@link SmallDisk}. Mounting one needs root: for anybody else there is nothing to test, and that is said. In CI, which
+ * has to have it, such tests are never left out: the mount fails.
+ */
+export const describeOnSmallDisk = isRoot || process.env['CI'] ? describe : describe.skip;
+if (!isRoot) console.warn('the tests of a full disk mount a tmpfs and need root: they do not run here');
 
 /** A small file system in memory, to be filled. What lives on it is put into folders below {@link folder}, or linked to it. */
 export class SmallDisk implements AsyncDisposable {

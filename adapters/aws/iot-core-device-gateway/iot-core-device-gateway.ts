@@ -1,4 +1,5 @@
 import { systemClock, type Clock } from '#core/clock.ts';
+import { atStart } from '#core/delivery/at-start.ts';
 import { machineRef, type DeviceId, type MachineKey } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { DeviceAccess } from '#core/ingestion/device-access.ts';
@@ -116,8 +117,12 @@ export class IotCoreDeviceGateway implements DeviceGateway {
     });
     const parts = { ...calls, config: this.#config, clock: this.#clock, onProblem };
     const handler: BatchHandler = (batch, over) => taking.handle(batch, over);
-    for (const stream of [deviceStream, errorStream])
-      if (stream !== undefined) running.subscriptions.push(await readRecords(stream, { ...parts, handler }, stopped));
+    for (const stream of [deviceStream, errorStream]) {
+      if (stream === undefined) continue;
+      const read = async () =>
+        void running.subscriptions.push(await readRecords(stream, { ...parts, handler }, stopped));
+      await atStart(read, { signal: stopped });
+    }
   }
 
   async #end(): Promise<void> {

@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Kinesis } from '@aws-sdk/client-kinesis';
@@ -15,6 +13,7 @@ import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { BatchHandler } from '#core/ports/event-stream.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { firstLineOf } from '#test/support/first-line-of.ts';
 import { Kinesalite } from '#test/peers/kinesalite.ts';
 import { makeTable } from '#test/peers/moto-table.ts';
 import { Moto } from '#test/peers/moto.ts';
@@ -91,7 +90,8 @@ async function makeHarness(
     suffix: 'a1',
     patienceMs: 60_000,
     reopen: open,
-    killConsumerMidBatch: (group) => killConsumerMidBatch(config, group),
+    killConsumerMidBatch: async (group) => JSON.parse(await runAndKill('consumer', config, group)) as string[],
+    killPublisher: async (events) => Number(await runAndKill('publisher', config, JSON.stringify(events))),
     failNextPublish: (indexes) => {
       faults.next = new Set(indexes.map((index) => `e-${index}`));
     },
@@ -132,20 +132,8 @@ function withFaults(calls: KinesisCalls, faults: Faults): KinesisCalls {
   };
 }
 
-async function killConsumerMidBatch(config: KinesisEventStreamConfig, group: string): Promise<readonly string[]> {
-  const program = join(import.meta.dirname, 'processes', 'consumer.ts');
-  const child = spawn(process.execPath, [program, JSON.stringify(config), group], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    // Jest's own, with the credentials.
-    env: { ...process.env },
-  });
-  const exited = once(child, 'exit');
-  const first = await Promise.race([once(child.stdout, 'data'), exited.then(() => undefined)]);
-  if (!first) throw new Error('the consumer ended by itself');
-  const [line] = first as [Buffer];
-  child.kill('SIGKILL');
-  await exited;
-  return JSON.parse(line.toString()) as string[];
+function runAndKill(kind: 'consumer' | 'publisher', config: object, arg: string): Promise<string> {
+  return firstLineOf(join(import.meta.dirname, 'processes', `${kind}.ts`), [JSON.stringify(config), arg]);
 }
 
 describeContract(eventStreamContract, 'Kinesis, one shard (moto)', () => makeHarness('moto', 1));

@@ -39,6 +39,8 @@ export const eventHubsEventStreamConfigSchema = z
       .max(90 * 86_400_000)
       .default(WEEK_MS),
     ...hubReadingShape,
+    /** How often a publisher says what it made durable: what one that is killed leaves unsaid. */
+    accountEveryMs: z.int().min(10).max(60_000).default(1_000),
     /** Payload bytes handed over by `publish` but not yet durable, a stream; beyond it publish is refused. */
     maxPendingBytes: z.int().min(1_048_576).default(33_554_432),
   })

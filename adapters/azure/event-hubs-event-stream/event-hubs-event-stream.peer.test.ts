@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from '@jest/globals';
 import {
@@ -13,8 +11,10 @@ import type { StreamName } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
 import { EventHubsSite } from '#test/peers/event-hubs-site.ts';
+import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { eventHubsEventStreamConfigSchema, type EventHubsEventStreamConfig } from './config.ts';
+import { firstLineOf } from '#test/support/first-line-of.ts';
+import { eventHubsEventStreamConfigSchema } from './config.ts';
 import { EventHubsEventStream } from './event-hubs-event-stream.ts';
 
 /** So many that the machines of the contract whose events fail have a partition each. */
@@ -32,10 +32,15 @@ type Harness = EventStreamHarness & { readonly stream: MeasuredStream & Readable
 
 async function makeHarness(): Promise<Harness> {
   const consumerGroups = ['group', 'early', 'store', 'compute'].map((name) => `${name}-${SUFFIX}`);
-  const config = eventHubsEventStreamConfigSchema.parse(site.settings(PARTITIONS, consumerGroups));
+  const config = eventHubsEventStreamConfigSchema.parse({
+    ...site.settings(PARTITIONS, consumerGroups),
+    // Limits of the peer's faults are too short for a machine that is busy with others.
+    ...{ timeoutMs: 15_000, accountEveryMs: 100 },
+  });
+  const checkpoints = await checkpointsInFolder();
   const streams: EventHubsEventStream[] = [];
   const open = async (): Promise<EventHubsEventStream> => {
-    const stream = await EventHubsEventStream.open(config);
+    const stream = await EventHubsEventStream.open(config, { checkpoints: checkpoints.store });
     streams.push(stream);
     return stream;
   };
@@ -46,10 +51,12 @@ async function makeHarness(): Promise<Harness> {
     suffix: SUFFIX,
     patienceMs: 60_000,
     reopen: open,
-    killConsumerMidBatch: (group) => killConsumerMidBatch(config, group),
+    killConsumerMidBatch: async (group) => JSON.parse(await runAndKill('consumer', config, group)) as string[],
+    killPublisher: async (events) => Number(await runAndKill('publisher', config, JSON.stringify(events))),
     failNextPublish: (machines) => refuseOnce(machines),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(streams.map((stream) => stream.close()));
+      await checkpoints[Symbol.asyncDispose]();
       site.hubs.deleteHub(config.streams.metrics!);
     },
   };
@@ -63,15 +70,8 @@ function refuseOnce(machines: readonly number[]): void {
     failing.delete(partition) ? { refuse: 'com.microsoft:server-busy' } : undefined;
 }
 
-async function killConsumerMidBatch(config: EventHubsEventStreamConfig, group: string): Promise<readonly string[]> {
-  const program = join(import.meta.dirname, 'processes', 'consumer.ts');
-  const child = spawn(process.execPath, [program, JSON.stringify(config), group], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-  return JSON.parse(line.toString()) as string[];
+function runAndKill(kind: 'consumer' | 'publisher', config: object, arg: string): Promise<string> {
+  return firstLineOf(join(import.meta.dirname, 'processes', `${kind}.ts`), [JSON.stringify(config), arg]);
 }
 
 describeContract(eventStreamContract, 'Event Hubs (AMQP 1.0 peer, Azurite)', makeHarness);

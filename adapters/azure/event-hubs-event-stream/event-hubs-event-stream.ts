@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock, type Clock } from '#core/clock.ts';
 import { deliveryLimits } from '#core/delivery/delivery-window.ts';
-import { acceptedInPartitions } from '#core/delivery/accepted-in-parts.ts';
+import type { StreamAccounts } from '#core/delivery/accounts/stream-accounts.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
+import { logAccounts } from '#core/delivery/log-accounts.ts';
 import { LogPublisher } from '#core/delivery/log-publisher.ts';
 import { SettledBefore } from '#core/delivery/settled-before.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type {
   AcceptedOptions,
   BatchHandler,
@@ -24,7 +26,7 @@ import type { EventHubsEventStreamConfig } from './config.ts';
 import { decodeEvent } from './event-codec.ts';
 import { hasConsumerGroup, subscribeToPartitions } from './group-subscription.ts';
 import { HubLog } from './hub-log.ts';
-import { eventsAfter, itemsByPartition, partitionStates, type HubReader } from './hub-reader.ts';
+import { eventsAfter, partitionStates, type HubReader } from './hub-reader.ts';
 import { readTail } from './hub-tail.ts';
 import { openLeaseBlobs, type LeaseBlobs } from './lease-blobs.ts';
 import { PartitionLeases, type PartitionLease } from './partition-leases.ts';
@@ -33,6 +35,8 @@ const NOTHING_BEHIND: StreamLag = { events: 0, oldestAgeMs: 0, fullness: 0 };
 
 /** What the adapter needs besides its configuration. */
 export interface EventHubsEventStreamParts {
+  /** Where publishers say what they published: one for all processes that use the streams. */
+  readonly checkpoints: Pick<CheckpointStore, 'load' | 'save'>;
   readonly clock?: Clock;
   /** Told of failures in the background, which are tried again. Default: a process warning. */
   readonly onFailure?: (error: unknown) => void;
@@ -46,11 +50,13 @@ export class EventHubsEventStream implements MeasuredStream, ReadableTail {
   readonly #config: EventHubsEventStreamConfig;
   readonly #client: EventHubsClient;
   readonly #blobs: LeaseBlobs;
+  readonly #checkpoints: EventHubsEventStreamParts['checkpoints'];
   readonly #clock: Clock;
   readonly #onFailure: (error: unknown) => void;
   /** No other publisher has it, also not one with the same configuration at the same time. */
   readonly #source: string;
   readonly #publishers = new Map<StreamName, Promise<LogPublisher>>();
+  readonly #accounts = new Map<StreamName, StreamAccounts>();
   readonly #subscriptions = new Set<Subscription>();
   readonly #publishing = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
@@ -60,7 +66,7 @@ export class EventHubsEventStream implements MeasuredStream, ReadableTail {
   /** Connects at the first call. @throws PortError failed_precondition where the SDK is not installed. */
   static async open(
     config: EventHubsEventStreamConfig,
-    parts: EventHubsEventStreamParts = {},
+    parts: EventHubsEventStreamParts,
   ): Promise<EventHubsEventStream> {
     return new EventHubsEventStream(config, await openEventHubs(config), await openLeaseBlobs(config), parts);
   }
@@ -69,11 +75,12 @@ export class EventHubsEventStream implements MeasuredStream, ReadableTail {
     config: EventHubsEventStreamConfig,
     client: EventHubsClient,
     blobs: LeaseBlobs,
-    { clock = systemClock, onFailure = warn }: EventHubsEventStreamParts,
+    { checkpoints, clock = systemClock, onFailure = warn }: EventHubsEventStreamParts,
   ) {
     this.#config = config;
     this.#client = client;
     this.#blobs = blobs;
+    this.#checkpoints = checkpoints;
     this.#clock = clock;
     this.#onFailure = onFailure;
     this.#source = `${config.source}-${randomUUID().slice(0, 8)}`;
@@ -130,13 +137,9 @@ export class EventHubsEventStream implements MeasuredStream, ReadableTail {
     return subscription;
   }
 
-  async acceptedItems(
-    stream: StreamName,
-    { signal, settled }: AcceptedOptions = {},
-  ): Promise<ReadonlyMap<TenantId, number>> {
-    const hub = this.#hubOf(stream, signal);
-    const items = itemsByPartition(this.#readerOf(hub), await this.#partitionsOf(hub, signal), signal);
-    return acceptedInPartitions(await items, settled);
+  async acceptedItems(stream: StreamName, options: AcceptedOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
+    const hub = this.#hubOf(stream, options.signal);
+    return this.#accountsOf(stream, hub).acceptedItems(options);
   }
 
   async lag(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<StreamLag> {
@@ -181,6 +184,7 @@ export class EventHubsEventStream implements MeasuredStream, ReadableTail {
     this.#closed ??= (async () => {
       await Promise.all([...this.#subscriptions].map((each) => each.close()));
       await Promise.all(this.#publishing);
+      await Promise.all([...this.#accounts.values()].map((each) => each.close()));
       await this.#client.close();
     })();
     return this.#closed;
@@ -194,13 +198,30 @@ export class EventHubsEventStream implements MeasuredStream, ReadableTail {
       const { maxPendingBytes } = this.#config;
       const source = this.#source;
       const nextEpoch = (): number => (this.#lastEpoch = Math.max(this.#clock.nowMs(), this.#lastEpoch + 1));
-      publisher = HubLog.open(this.#client, this.#readerOf(hub)).then((log) =>
-        LogPublisher.open({ log, source, nextEpoch, maxPendingBytes }),
+      const accounts = this.#accountsOf(stream, hub);
+      publisher = HubLog.open(this.#client, hub).then(
+        (log) =>
+          new LogPublisher({
+            ...{ log, source, nextEpoch, maxPendingBytes },
+            published: (epoch) => accounts.published(epoch),
+          }),
       );
       this.#publishers.set(stream, publisher);
       publisher.catch(() => this.#publishers.delete(stream));
     }
     return publisher;
+  }
+
+  #accountsOf(stream: StreamName, hub: string): StreamAccounts {
+    let accounts = this.#accounts.get(stream);
+    if (!accounts) {
+      accounts = logAccounts({
+        ...{ checkpoints: this.#checkpoints, name: `event-hubs/${hub}`, saveEveryMs: this.#config.accountEveryMs },
+        ...{ clock: this.#clock, onFailure: this.#onFailure },
+      });
+      this.#accounts.set(stream, accounts);
+    }
+    return accounts;
   }
 
   async #checkConsumerGroup(

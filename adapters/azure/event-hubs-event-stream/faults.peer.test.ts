@@ -3,9 +3,11 @@ import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey, TenantId } from '#core/domain/ids.ts';
-import type { EventStream } from '#core/ports/event-stream.ts';
+import type { AcceptedOptions, EventStream } from '#core/ports/event-stream.ts';
+import { expectCountsGoOn } from '#test/peers/earlier-publisher.ts';
 import { EventHubsSite } from '#test/peers/event-hubs-site.ts';
 import { TcpFaults } from '#test/peers/tcp-faults.ts';
+import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { eventHubsEventStreamConfigSchema, type EventHubsEventStreamConfig } from './config.ts';
 import { EventHubsEventStream } from './event-hubs-event-stream.ts';
 import { openLeaseBlobs } from './lease-blobs.ts';
@@ -13,9 +15,11 @@ import { PartitionLeases, type PartitionLease } from './partition-leases.ts';
 
 const GROUP = 'store';
 let site: EventHubsSite;
+let checkpoints: Awaited<ReturnType<typeof checkpointsInFolder>>;
 
 beforeAll(async () => {
   site = await EventHubsSite.start();
+  checkpoints = await checkpointsInFolder();
 }, 300_000);
 
 afterEach(async () => {
@@ -24,7 +28,10 @@ afterEach(async () => {
   site.hubs.refusesTokens = false;
 });
 
-afterAll(() => site[Symbol.asyncDispose]());
+afterAll(async () => {
+  await checkpoints[Symbol.asyncDispose]();
+  await site[Symbol.asyncDispose]();
+});
 
 /** A hub, and the group declared on it. */
 class Bench implements AsyncDisposable {
@@ -46,7 +53,10 @@ class Bench implements AsyncDisposable {
   }
 
   async client(): Promise<EventHubsEventStream> {
-    const stream = await EventHubsEventStream.open(this.config, { onFailure: (error) => this.failures.push(error) });
+    const stream = await EventHubsEventStream.open(this.config, {
+      checkpoints: checkpoints.store,
+      onFailure: (error) => this.failures.push(error),
+    });
     this.#streams.push(stream);
     return stream;
   }
@@ -112,7 +122,7 @@ describe('publishing', () => {
       expectOrder(received, published);
       expectDense(received);
       // What was stored without an answer came twice, each time with items of its own.
-      const accepted = await stream.acceptedItems('metrics');
+      const accepted = await stream.acceptedItems('metrics', { settled: settledOf(received) });
       expect(accepted.get('north' as TenantId)).toBe(
         site.hubs.eventsOf(bench.hub, 0) + site.hubs.eventsOf(bench.hub, 1),
       );
@@ -260,6 +270,15 @@ describe('consuming', () => {
     ]);
     await until(async () => (await stream.lag('metrics', GROUP)).events === 0, 'all is settled');
   });
+
+  it('reads what an earlier version left on a hub, and counts on, each as it was written', async () => {
+    await using bench = await Bench.open(1);
+    await expectCountsGoOn(await bench.client(), { withKey: true }, ({ key, values, totals }) => {
+      const properties = { [totals.name]: totals.value };
+      for (const body of values) site.hubs.append(bench.hub, key, { body, properties, annotations: {} });
+    });
+    expect(bench.failures).toEqual([]);
+  });
 });
 
 describe('silence of the network', () => {
@@ -318,11 +337,9 @@ describe('silence of the network', () => {
       const failures: unknown[] = [];
       const note = (error: unknown): void => void failures.push(error);
       const publishing = publishAll(publisher, published.slice(30), 10, note);
-      const counting = untilRejected(() => publisher.acceptedItems('metrics'));
       const measuring = untilRejected(() => consumer.lag('metrics', GROUP));
       await begun;
       const silent = /no answer within|timed out/;
-      expect(String(await counting)).toMatch(silent);
       expect(String(await measuring)).toMatch(silent);
       await until(() => failures.some((each) => silent.test(String(each))), 'the publisher is told');
       await until(() => bench.failures.some((each) => silent.test(String(each))), 'the consumer tells');
@@ -335,6 +352,28 @@ describe('silence of the network', () => {
     },
     120_000,
   );
+});
+
+describe('connections that end as they are made', () => {
+  it('are told as away, and others are made once that is over', async () => {
+    await using wire = await TcpFaults.start({ port: Number(/:(\d+)/.exec(site.hubs.connectionString)![1]) });
+    const hubsEmulatorConnectionString = site.hubs.connectionString.replace(/:\d+/, `:${wire.port}`);
+    await using bench = await Bench.open(2, { hubsEmulatorConnectionString, timeoutMs: 2_000 });
+    const stream = await bench.client();
+    const received = await collect(stream);
+    const published = eventsOf(0, 60, 6);
+    await publishAll(stream, published.slice(0, 30), 10);
+    wire.down();
+    for (let times = 0; times < 5; times++)
+      expect(await untilRejected(() => stream.lag('metrics', GROUP))).toMatchObject({
+        code: expect.stringMatching(/^(unavailable|deadline_exceeded)$/),
+      });
+    const publishing = publishAll(stream, published.slice(30), 10);
+    wire.up();
+    await publishing;
+    await until(() => unique(received) === published.length, 'all events');
+    expectOrder(received, published);
+  }, 120_000);
 });
 
 describe('reading counts', () => {
@@ -407,6 +446,15 @@ function subscribe(stream: EventStream, received: StampedEvent[]) {
     },
     { maxBatchEvents: 10 },
   );
+}
+
+/** As a store would say it that has settled all of them. */
+function settledOf(received: readonly StampedEvent[]): NonNullable<AcceptedOptions['settled']> {
+  const parts = Map.groupBy(received, ({ part }) => part!);
+  const counts = [...parts].map(
+    ([part, own]) => [part, Math.max(...own.map((event) => event.cumulativeItems))] as const,
+  );
+  return new Map([['north' as TenantId, new Map(counts)]]);
 }
 
 async function untilRejected(call: () => Promise<unknown>): Promise<unknown> {

@@ -1,6 +1,4 @@
-import type { ItemTotals } from '#core/delivery/partitioned-log.ts';
 import type { After, EventHubsClient, HubConsumer, IncomingEvent, PartitionState } from './client.ts';
-import { totalsOf } from './event-codec.ts';
 import { cloudCall } from '../../cloud-call.ts';
 import { codeOfAzureError } from '../azure-errors.ts';
 
@@ -23,20 +21,6 @@ export async function partitionStates(
       Array.from(partitions, async (each) => [each, await client.partition(hub, each, signal)] as const),
     ),
   );
-}
-
-/** Each tenant's items on each of the partitions that is not empty, since the hub's beginning: the last event of a batch says so. */
-export async function itemsByPartition(
-  reader: HubReader,
-  partitions: readonly number[],
-  signal?: AbortSignal,
-): Promise<ReadonlyMap<number, ItemTotals>> {
-  const states = await partitionStates(reader, partitions, signal);
-  const last = new Map(
-    [...states].filter(([, { isEmpty }]) => !isEmpty).map(([each, state]) => [each, state.last - 1]),
-  );
-  const events = await eventsAfter(reader, last, signal);
-  return new Map([...events].map(([partition, event]) => [partition, totalsOf(event)]));
 }
 
 /** The first event after the place, of each partition: it must be there. */

@@ -1,4 +1,5 @@
 import { systemClock, type Clock } from '#core/clock.ts';
+import { atStart } from '#core/delivery/at-start.ts';
 import type { DeviceId, MachineKey } from '#core/domain/ids.ts';
 import type { CallOptions } from '#core/errors.ts';
 import type { DeviceAccess } from '#core/ingestion/device-access.ts';
@@ -13,7 +14,7 @@ import type {
   PresenceListener,
 } from '#core/ports/device-gateway.ts';
 import type { Device, DeviceRegistry } from '#core/ports/device-registry.ts';
-import type { Subscription } from '#core/ports/event-stream.ts';
+import type { DeliveryBatch, Subscription } from '#core/ports/event-stream.ts';
 import { DeviceLogIntake } from '../../device-log-intake.ts';
 import { StartedOnce } from '../../started-once.ts';
 import { openEventHubs, type EventHubsClient } from '../event-hubs-event-stream/client.ts';
@@ -100,14 +101,13 @@ export class IotHubDeviceGateway implements DeviceGateway {
       read: (access, message) => this.#read(access, message),
       tell: (device, deed) => this.#tell(device, deed, running),
     });
-    running.subscription = await readRecords(
-      {
-        ...{ config: this.#config, hubs: calls.hubs, blobs: calls.blobs, clock },
-        handler: (batch, over) => taking.handle(batch, over),
-        onFailure: (error) => onProblem(`reading ${eventHub}`, error),
-      },
-      stopped,
-    );
+    const parts = {
+      ...{ config: this.#config, hubs: calls.hubs, blobs: calls.blobs, clock },
+      handler: (batch: DeliveryBatch, over: AbortSignal) => taking.handle(batch, over),
+      onFailure: (error: unknown) => onProblem(`reading ${eventHub}`, error),
+    };
+    const read = async () => void (running.subscription = await readRecords(parts, stopped));
+    await atStart(read, { signal: stopped });
   }
 
   async #end(): Promise<void> {

@@ -1,10 +1,12 @@
 import { systemClock, type Clock } from '#core/clock.ts';
 import { orStopWaiting } from '#core/stop-waiting.ts';
+import { acceptedBehindParts } from '#core/delivery/accepted-in-parts.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type {
+  AcceptedOptions,
   BatchHandler,
   MeasuredStream,
   PublishResult,
@@ -81,9 +83,12 @@ export class LmdbEventStream implements MeasuredStream, ReadableTail {
     return log.subscribe(group, handler, options);
   }
 
-  async acceptedItems(stream: StreamName, options: CallOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
+  async acceptedItems(stream: StreamName, options: AcceptedOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
     const log = await this.#open(stream, options);
-    return log.acceptedItems() as ReadonlyMap<string, number> as ReadonlyMap<TenantId, number>;
+    return acceptedBehindParts(
+      log.acceptedItems() as ReadonlyMap<string, number> as ReadonlyMap<TenantId, number>,
+      options.settled,
+    );
   }
 
   async lag(stream: StreamName, group: string, options: CallOptions = {}): Promise<StreamLag> {

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { SqliteFile } from '#adapters/sql/sqlite-file.ts';
-import { SqlTokenIssuer, tokenTables, type ListedToken, type TokenSchema } from '#adapters/sql/token-issuer.ts';
+import { SqlTokenIssuer } from '#adapters/sql/token-issuer.ts';
+import { tokenTables, type ListedToken, type TokenSchema } from '#adapters/sql/token-tables.ts';
 import type { TokenIssuer } from '#core/ports/token-issuer.ts';
 
 /** Of a data folder. */

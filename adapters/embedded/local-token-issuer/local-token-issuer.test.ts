@@ -1,11 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from '@jest/globals';
 import { tokenIssuerHarness } from '#adapters/issuer-harness.ts';
+import { LaggingSecrets } from '#core/contracts/lagging-secrets.ts';
 import { tokenIssuerContract } from '#core/contracts/token-issuer.contract.ts';
 import { until } from '#core/contracts/until.ts';
 import type { TenantId } from '#core/domain/ids.ts';
+import { messageOf } from '#core/errors.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { openIdentity } from '#test/support/embedded-identity.ts';
 import { localTokenIssuerConfigSchema } from './config.ts';
@@ -97,7 +100,92 @@ describe('local issuer', () => {
     await identity.secrets.put('local-identity.keys', '[{"kid":');
     await expect(identity.open()).rejects.toMatchObject({ code: 'data_loss' });
   });
+
+  it('agrees on the key of a process that died before it said so, and makes none in its place', async () => {
+    await using identity = await openIdentity();
+    const kidsOf = (issuer: LocalTokenIssuer) => issuer.publicKeys().keys.map(({ kid }) => kid);
+    const [first] = kidsOf(identity.issuer);
+    await (await identity.open()).rotateKeys();
+    change(identity.databasePath, `update token_issuer set newest_kid = '${first}'`);
+    const next = await identity.open();
+    await next.rotateKeys();
+    expect(kidsOf(next)).toHaveLength(3);
+    await until(() => kidsOf(identity.issuer).length === 3);
+    expect(kidsOf(identity.issuer)).toEqual(kidsOf(next));
+  });
+
+  it('makes no keys in place of a secret that is gone, and says what to do', async () => {
+    await using identity = await openIdentity({ readableWithinMs: 100 });
+    await identity.secrets.delete('local-identity.keys');
+    await expect(identity.open()).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/local-identity\.keys is absent.* delete the row of that table/),
+    });
+  });
+
+  it('has new keys, everywhere, where somebody deleted them and what was agreed on', async () => {
+    await using identity = await openIdentity();
+    const before = identity.issuer.publicKeys();
+    await identity.secrets.delete('local-identity.keys');
+    change(identity.databasePath, 'delete from token_issuer');
+    const next = await identity.open();
+    expect(next.issuer).toBe(identity.issuer.issuer);
+    expect(next.publicKeys()).not.toEqual(before);
+    await until(() => identity.issuer.publicKeys().keys[0]!.kid === next.publicKeys().keys[0]!.kid);
+  });
+
+  it('tells that it cannot read what was revoked, until it can', async () => {
+    await using identity = await openIdentity({ revokedPollMs: 100 });
+    const { issuer, databasePath } = identity;
+    const told: string[] = [];
+    issuer.onProblem((what, error) => told.push(`${what}: ${messageOf(error)}`));
+    change(databasePath, 'alter table issued_token rename to elsewhere');
+    await until(() => issuer.problem() !== undefined);
+    expect(issuer.problem()).toContain('issued_token');
+    change(databasePath, 'alter table elsewhere rename to issued_token');
+    await until(() => issuer.problem() === undefined);
+    expect(told).toEqual([
+      expect.stringMatching(/^reading what other processes revoked and sign with: .*issued_token/),
+    ]);
+  });
 });
+
+describe('local issuer whose secret store shows later what was put', () => {
+  it('makes no other name or key because it does not see them: it waits, and says for what', async () => {
+    const secrets = new LaggingSecrets();
+    await using identity = await openIdentity({ readableWithinMs: 100 }, secrets);
+    await expect(identity.open()).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('the secret local-identity.keys is absent'),
+    });
+    await secrets.show();
+    const other = await identity.open();
+    expect(other.issuer).toBe(identity.issuer.issuer);
+    expect(other.publicKeys()).toEqual(identity.issuer.publicKeys());
+  });
+
+  it('publishes the key that another process made once it can be read, and tells meanwhile that it lacks it; the maker keeps it', async () => {
+    const secrets = new LaggingSecrets();
+    await using identity = await openIdentity({ publishLeadMs: 60_000, revokedPollMs: 100 }, secrets);
+    await secrets.show();
+    const { issuer } = identity;
+    const other = await identity.open();
+    await other.rotateKeys();
+    await until(() => issuer.problem() !== undefined);
+    expect(issuer.problem()).toContain('the secret local-identity.keys lacks the newest key');
+    expect([issuer, other].map((each) => each.publicKeys().keys.length)).toEqual([1, 2]);
+    await secrets.show();
+    await until(() => issuer.problem() === undefined);
+    expect(issuer.publicKeys()).toEqual(other.publicKeys());
+  });
+});
+
+/** By another connection. */
+function change(databasePath: string, statement: string): void {
+  const database = new DatabaseSync(databasePath, { timeout: 5_000 });
+  database.exec(statement);
+  database.close();
+}
 
 function kidOf(token: string): unknown {
   const header: unknown = JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString());

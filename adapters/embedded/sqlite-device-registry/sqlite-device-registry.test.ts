@@ -50,6 +50,8 @@ describe('SQLite device registry', () => {
 
   it.each([
     ['the name of the platform at a broker', {}, 'tribo-gateway'],
+    ['that name, where the site says another', { reservedIds: ['historian'] }, 'tribo-gateway'],
+    ['the name of what speaks there for all devices', {}, 'tribo-relay'],
     ['one that the site says', { reservedIds: ['historian'] }, 'historian'],
   ])('registers no device by a name that has other rights: %s', async (_what, limits, id) => {
     await using opened = await openStore(limits);
@@ -60,6 +62,20 @@ describe('SQLite device registry', () => {
     });
     await registry.addDevice({ id: `${id}-2` as DeviceId, tenant, machines });
     expect((await registry.listDevices(tenant)).map((device) => device.id)).toEqual([`${id}-2`]);
+  });
+
+  it('takes over no device by such a name, nor those that come with it', async () => {
+    await using from = await openStore();
+    await using to = await openStore({ reservedIds: ['pump-2'] });
+    for (const id of ['a', 'pump-2']) await from.registry.addDevice({ id: id as DeviceId, tenant, machines });
+    const { rows } = await from.registry.movable.exportRows({ limit: 10 });
+    await expect(to.registry.movable.importRows({ exportId: 'export-1', name: 'part-1' }, rows)).rejects.toMatchObject({
+      code: 'invalid_argument',
+      message: expect.stringMatching(
+        /^the device id pump-2 is reserved, .*: register it by another where it is moved from$/,
+      ),
+    });
+    expect(await to.registry.listDevices(tenant)).toEqual([]);
   });
 
   it('keeps no secret in its file', async () => {

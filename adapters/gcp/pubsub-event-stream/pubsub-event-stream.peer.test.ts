@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +13,7 @@ import {
 import type { StreamName } from '#core/domain/event.ts';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { firstLineOf } from '#test/support/first-line-of.ts';
 import { Pstest } from '#test/peers/pubsub.ts';
 import { openPubsub, type PubsubCalls } from './client.ts';
 import { pubsubEventStreamConfigSchema } from './config.ts';
@@ -71,7 +70,8 @@ async function makeHarness(): Promise<MeasuredStreamHarness & AsyncDisposable> {
     suffix: id,
     patienceMs: 60_000,
     reopen: open,
-    killConsumerMidBatch: (group) => killConsumerMidBatch(JSON.stringify(settings), group),
+    killConsumerMidBatch: async (group) => JSON.parse(await runAndKill('consumer', settings, group)) as string[],
+    killPublisher: async (events) => Number(await runAndKill('publisher', settings, JSON.stringify(events))),
     failNextPublish: (indexes) => void (failing = indexes),
     [Symbol.asyncDispose]: async () => {
       for (const client of clients) await client.close();
@@ -81,16 +81,8 @@ async function makeHarness(): Promise<MeasuredStreamHarness & AsyncDisposable> {
   };
 }
 
-async function killConsumerMidBatch(settings: string, group: string): Promise<readonly string[]> {
-  const program = join(import.meta.dirname, 'processes', 'consumer.ts');
-  const child = spawn(process.execPath, [program, settings, group], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: process.env,
-  });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-  return JSON.parse(line.toString()) as string[];
+function runAndKill(kind: 'consumer' | 'publisher', config: object, arg: string): Promise<string> {
+  return firstLineOf(join(import.meta.dirname, 'processes', `${kind}.ts`), [JSON.stringify(config), arg]);
 }
 
 describeContract(eventStreamContract, 'Pub/Sub (pstest)', makeHarness);

@@ -23,14 +23,9 @@ export interface PartitionReader {
   /** The partitions by the broker that leads them now. */
   byLeader(partitions: Iterable<number>): Promise<ReadonlyMap<number, readonly number[]>>;
   /**
-   * What that broker has of its partitions from the positions on, whole batches of records: those that begin before a position are given
-   * whole where `wholeBatches` says so. Waits up to `maxWaitMs` for something to come.
+   * What that broker has of its partitions from the positions on, to the end of a batch of records. Waits up to `maxWaitMs` for something to come.
    */
-  fetch(
-    leader: number,
-    positions: Positions,
-    options: { maxWaitMs: number; wholeBatches?: boolean },
-  ): Promise<readonly FetchedPartition[]>;
+  fetch(leader: number, positions: Positions, options: { maxWaitMs: number }): Promise<readonly FetchedPartition[]>;
   close(): Promise<void>;
 }
 
@@ -249,7 +244,7 @@ class PlatformaticClient implements KafkaClient {
           const { partitions: known } = (await this.#metadata(consumer, topic)).topics.get(topic)!;
           return Map.groupBy(partitions, (partition) => known[partition]!.leader);
         }),
-      fetch: (leader, positions, { maxWaitMs, wholeBatches = false }) =>
+      fetch: (leader, positions, { maxWaitMs }) =>
         call(async () => {
           const { id } = (await this.#metadata(consumer, topic)).topics.get(topic)!;
           const partitions = [...positions].map(([partition, fetchOffset]) => ({
@@ -259,7 +254,7 @@ class PlatformaticClient implements KafkaClient {
           const options = { node: leader, minBytes: 1, maxBytes: FETCH_BYTES, maxWaitTime: maxWaitMs };
           const { responses } = await consumer.fetch({ ...options, topics: [{ topicId: id, partitions }] });
           return responses.flatMap((response) =>
-            response.partitions.map((each) => fetchedOf(each, positions.get(each.partitionIndex)!, wholeBatches)),
+            response.partitions.map((each) => fetchedOf(each, positions.get(each.partitionIndex)!)),
           );
         }),
       close: () => consumer.close(true),
@@ -287,7 +282,9 @@ class PlatformaticClient implements KafkaClient {
       events.assigned({ id: generationId ?? 0, memberId, partitions });
     });
     (consumer as unknown as NodeJS.EventEmitter).on('error', events.lost);
-    consumer.on('consumer:heartbeat:stalled', ({ lastError }) => events.lost(lastError));
+    consumer.on('consumer:heartbeat:stalled', ({ lastError }) =>
+      events.lost(lastError ?? new Error('no heartbeat came through in time')),
+    );
     const close = (): Promise<void> => consumer.close(true);
     try {
       await consumer.joinGroup({});
@@ -416,21 +413,17 @@ function absent<Value>(error: unknown, name: string, value: Value): Value {
   throw error;
 }
 
-function fetchedOf(
-  { partitionIndex, records: batches }: FetchResponsePartition,
-  from: bigint,
-  wholeBatches: boolean,
-): FetchedPartition {
+function fetchedOf({ partitionIndex, records: batches }: FetchResponsePartition, from: bigint): FetchedPartition {
   const records: IncomingRecord[] = [];
-  const firstWanted = wholeBatches ? 0 : Number(from);
+  const firstWanted = Number(from);
   let nextOffset = from;
   for (const { firstOffset, firstTimestamp, lastOffsetDelta, records: ofBatch } of batches ?? []) {
     nextOffset = firstOffset + BigInt(lastOffsetDelta) + 1n;
     const [base, baseMs] = [Number(firstOffset), Number(firstTimestamp)];
-    for (const { offsetDelta, timestampDelta, key, value, headers } of ofBatch) {
+    for (const { offsetDelta, timestampDelta, key, value } of ofBatch) {
       const offset = base + offsetDelta;
       if (offset < firstWanted) continue;
-      records.push({ offset, timestampMs: baseMs + Number(timestampDelta), key, value, headers });
+      records.push({ offset, timestampMs: baseMs + Number(timestampDelta), key, value });
     }
   }
   return { partition: partitionIndex, records, nextOffset };

@@ -64,6 +64,8 @@ export const kafkaEventStreamConfigSchema = z.strictObject({
   sessionTimeoutMs: z.int().min(500).max(300_000).default(45_000),
   /** How often a group's progress is committed while it advances: what a crash may deliver again. */
   commitIntervalMs: z.int().min(10).max(60_000).default(500),
+  /** How often a publisher says what it made durable: what one that is killed leaves unsaid. */
+  accountEveryMs: z.int().min(10).max(60_000).default(1_000),
   /** Payload bytes handed over by `publish` but not yet durable, a stream; beyond it publish is refused. */
   maxPendingBytes: z.int().min(1_048_576).default(33_554_432),
   /** A subscription stops reading ahead when more waits behind failed events. */

@@ -7,7 +7,9 @@ import { retry } from '#core/delivery/retry.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { isPortError } from '#core/errors.ts';
+import { expectCountsGoOn } from '#test/peers/earlier-publisher.ts';
 import { Kafka } from '#test/peers/kafka.ts';
+import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { kafkaEventStreamConfigSchema } from './config.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 
@@ -33,6 +35,7 @@ async function makeSite({ partitions = 4 } = {}) {
   const topic = `${prefix}metrics`;
   await kafka.createTopics([topic], { partitions });
   const failures: unknown[] = [];
+  const checkpoints = await checkpointsInFolder();
   const streams: KafkaEventStream[] = [];
   return {
     ...{ topic, groupId: `${topic}.${GROUP}`, failures },
@@ -41,12 +44,16 @@ async function makeSite({ partitions = 4 } = {}) {
         ...{ brokers: [kafka.broker], tls: false, prefix, streams: ['metrics', 'alarms'] },
         ...{ sessionTimeoutMs: SESSION_MS, commitIntervalMs: 20, timeoutMs: 5000, ...given },
       });
-      const stream = await KafkaEventStream.open(config, { onFailure: (error) => failures.push(error) });
+      const stream = await KafkaEventStream.open(config, {
+        checkpoints: checkpoints.store,
+        onFailure: (error) => failures.push(error),
+      });
       streams.push(stream);
       return stream;
     },
     [Symbol.asyncDispose]: async () => {
       for (const stream of streams) await stream.close();
+      await checkpoints[Symbol.asyncDispose]();
     },
   };
 }
@@ -260,6 +267,19 @@ describe('a topic of Kafka', () => {
     await until(() => received.length === 4);
     expect(site.failures).toEqual([expect.objectContaining({ code: 'data_loss' })]);
     await until(async () => (await stream.lag('metrics', GROUP)).events === 0);
+  });
+
+  it('that has events of an earlier version is read and counted on, each as it was written', async () => {
+    await using site = await makeSite({ partitions: 1 });
+    await expectCountsGoOn(await site.open(), { withKey: false }, async ({ key, values, totals }) => {
+      const { Producer } = await import('@platformatic/kafka');
+      const producer = new Producer({ clientId: 'earlier', bootstrapBrokers: [kafka.broker] });
+      const place = { topic: site.topic, partition: 0, key: Buffer.from(key) };
+      const headers = new Map([[Buffer.from(totals.name), Buffer.from(totals.value)]]);
+      await producer.send({ messages: values.map((value) => ({ ...place, value, headers })), acks: -1 });
+      await producer.close();
+    });
+    expect(site.failures).toEqual([]);
   });
 
   it('that let go of what a group had still to read says so, and goes on with what is kept', async () => {

@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from '@jest/globals';
 import {
@@ -13,9 +11,11 @@ import type { StreamName } from '#core/domain/event.ts';
 import { PortError } from '#core/errors.ts';
 import type { MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
 import { Kafka } from '#test/peers/kafka.ts';
+import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { firstLineOf } from '#test/support/first-line-of.ts';
 import type { KafkaClient } from './client.ts';
-import { kafkaEventStreamConfigSchema, type KafkaEventStreamConfig } from './config.ts';
+import { kafkaEventStreamConfigSchema } from './config.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 
 const PARTITIONS = 4;
@@ -32,13 +32,17 @@ type Harness = EventStreamHarness & { readonly stream: MeasuredStream & Readable
 async function makeHarness(): Promise<Harness> {
   const config = kafkaEventStreamConfigSchema.parse({
     ...{ brokers: [kafka.broker], tls: false, prefix: `t${randomUUID().slice(0, 8)}.`, streams: ['metrics'] },
-    ...{ sessionTimeoutMs: 3000, commitIntervalMs: 50 },
+    ...{ sessionTimeoutMs: 3000, commitIntervalMs: 50, accountEveryMs: 100 },
   });
   await kafka.createTopics([`${config.prefix}metrics`], { partitions: PARTITIONS });
+  const checkpoints = await checkpointsInFolder();
   const streams: KafkaEventStream[] = [];
   const faults = new ProduceFaults();
   const open = async (): Promise<KafkaEventStream> => {
-    const stream = await KafkaEventStream.open(config, { client: (client) => faults.around(client) });
+    const stream = await KafkaEventStream.open(config, {
+      checkpoints: checkpoints.store,
+      client: (client) => faults.around(client),
+    });
     streams.push(stream);
     return stream;
   };
@@ -49,23 +53,18 @@ async function makeHarness(): Promise<Harness> {
     suffix: faults.suffixWhereSomeFail(),
     patienceMs: 60_000,
     reopen: open,
-    killConsumerMidBatch: (group) => killConsumerMidBatch(config, group),
+    killConsumerMidBatch: async (group) => JSON.parse(await runAndKill('consumer', config, group)) as string[],
+    killPublisher: async (events) => Number(await runAndKill('publisher', config, JSON.stringify(events))),
     failNextPublish: (indexes) => faults.failNext(indexes),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(streams.map((stream) => stream.close()));
+      await checkpoints[Symbol.asyncDispose]();
     },
   };
 }
 
-async function killConsumerMidBatch(config: KafkaEventStreamConfig, group: string): Promise<readonly string[]> {
-  const program = join(import.meta.dirname, 'processes', 'consumer.ts');
-  const child = spawn(process.execPath, [program, JSON.stringify(config), group], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-  return JSON.parse(line.toString()) as string[];
+function runAndKill(kind: 'consumer' | 'publisher', config: object, arg: string): Promise<string> {
+  return firstLineOf(join(import.meta.dirname, 'processes', `${kind}.ts`), [JSON.stringify(config), arg]);
 }
 
 describeContract(eventStreamContract, 'Kafka (Apache 4.1, KRaft)', makeHarness);

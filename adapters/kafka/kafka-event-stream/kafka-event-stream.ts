@@ -3,11 +3,13 @@ import { systemClock, type Clock } from '#core/clock.ts';
 import { orStopWaiting } from '#core/stop-waiting.ts';
 import { deliveryLimits } from '#core/delivery/delivery-window.ts';
 import { checkGroupName } from '#core/delivery/group-name.ts';
-import { acceptedInPartitions } from '#core/delivery/accepted-in-parts.ts';
+import type { StreamAccounts } from '#core/delivery/accounts/stream-accounts.ts';
+import { logAccounts } from '#core/delivery/log-accounts.ts';
 import { LogPublisher } from '#core/delivery/log-publisher.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type {
   AcceptedOptions,
   BatchHandler,
@@ -22,7 +24,7 @@ import { openKafka, type KafkaClient, type NewTopic } from './client.ts';
 import type { KafkaEventStreamConfig } from './config.ts';
 import { GroupSubscription } from './group-subscription.ts';
 import { TopicLog, type TopicPlace } from './topic-log.ts';
-import { itemsByPartition, publishedAt, readTail } from './topic-tail.ts';
+import { publishedAt, readTail } from './topic-tail.ts';
 
 /** Of a topic's `max.message.bytes`: the batches that are published, with what their envelopes take. */
 const LARGEST_BATCH_BYTES = 1_048_588;
@@ -30,6 +32,8 @@ const NOTHING_BEHIND: StreamLag = { events: 0, oldestAgeMs: 0, fullness: 0 };
 
 /** What the adapter needs besides its configuration. */
 export interface KafkaEventStreamParts {
+  /** Where publishers say what they published: one for all processes that use the streams. */
+  readonly checkpoints: Pick<CheckpointStore, 'load' | 'save'>;
   readonly clock?: Clock;
   /** Told of failures in the background, which are tried again. Default: a process warning. */
   readonly onFailure?: (error: unknown) => void;
@@ -44,11 +48,13 @@ export interface KafkaEventStreamParts {
 export class KafkaEventStream implements MeasuredStream, ReadableTail {
   readonly #config: KafkaEventStreamConfig;
   readonly #client: KafkaClient;
+  readonly #checkpoints: KafkaEventStreamParts['checkpoints'];
   readonly #clock: Clock;
   readonly #onFailure: (error: unknown) => void;
   /** No other publisher has it, also not one with the same configuration at the same time. */
   readonly #source: string;
   readonly #publishers = new Map<StreamName, Promise<LogPublisher<TopicPlace>>>();
+  readonly #accounts = new Map<StreamName, StreamAccounts>();
   readonly #subscriptions = new Set<Subscription>();
   readonly #publishing = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
@@ -59,7 +65,7 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
    * Makes the topics that are missing, where the configuration says so; else connects at the first call.
    * @throws PortError failed_precondition where the SDK is not installed.
    */
-  static async open(config: KafkaEventStreamConfig, parts: KafkaEventStreamParts = {}): Promise<KafkaEventStream> {
+  static async open(config: KafkaEventStreamConfig, parts: KafkaEventStreamParts): Promise<KafkaEventStream> {
     const client = await openKafka(config);
     try {
       for (const topic of newTopics(config)) await client.makeTopic(topic);
@@ -73,10 +79,11 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
   private constructor(
     config: KafkaEventStreamConfig,
     client: KafkaClient,
-    { clock = systemClock, onFailure = warn }: KafkaEventStreamParts,
+    { checkpoints, clock = systemClock, onFailure = warn }: KafkaEventStreamParts,
   ) {
     this.#config = config;
     this.#client = client;
+    this.#checkpoints = checkpoints;
     this.#clock = clock;
     this.#onFailure = onFailure;
     this.#source = `${config.source}-${randomUUID().slice(0, 8)}`;
@@ -130,12 +137,9 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
     };
   }
 
-  async acceptedItems(
-    stream: StreamName,
-    { signal, settled }: AcceptedOptions = {},
-  ): Promise<ReadonlyMap<TenantId, number>> {
-    const topic = this.#topicOf(stream, signal);
-    return acceptedInPartitions(await orStopWaiting(itemsByPartition(this.#client, topic), signal), settled);
+  async acceptedItems(stream: StreamName, options: AcceptedOptions = {}): Promise<ReadonlyMap<TenantId, number>> {
+    const topic = this.#topicOf(stream, options.signal);
+    return this.#accountsOf(stream, topic).acceptedItems(options);
   }
 
   async lag(stream: StreamName, group: string, { signal }: CallOptions = {}): Promise<StreamLag> {
@@ -185,6 +189,7 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
     this.#closed ??= (async () => {
       await Promise.all([...this.#subscriptions].map((each) => each.close()));
       await Promise.all(this.#publishing);
+      await Promise.all([...this.#accounts.values()].map((each) => each.close()));
       await this.#client.close();
     })();
     return this.#closed;
@@ -198,13 +203,30 @@ export class KafkaEventStream implements MeasuredStream, ReadableTail {
       const { maxPendingBytes } = this.#config;
       const nextEpoch = (): number => (this.#lastEpoch = Math.max(this.#clock.nowMs(), this.#lastEpoch + 1));
       const source = this.#source;
-      publisher = TopicLog.open(this.#client, topic).then((log) =>
-        LogPublisher.open({ log, source, nextEpoch, maxPendingBytes }),
+      const accounts = this.#accountsOf(stream, topic);
+      publisher = TopicLog.open(this.#client, topic).then(
+        (log) =>
+          new LogPublisher({
+            ...{ log, source, nextEpoch, maxPendingBytes },
+            published: (epoch) => accounts.published(epoch),
+          }),
       );
       this.#publishers.set(stream, publisher);
       publisher.catch(() => this.#publishers.delete(stream));
     }
     return publisher;
+  }
+
+  #accountsOf(stream: StreamName, topic: string): StreamAccounts {
+    let accounts = this.#accounts.get(stream);
+    if (!accounts) {
+      accounts = logAccounts({
+        ...{ checkpoints: this.#checkpoints, name: `kafka/${topic}`, saveEveryMs: this.#config.accountEveryMs },
+        ...{ clock: this.#clock, onFailure: this.#onFailure },
+      });
+      this.#accounts.set(stream, accounts);
+    }
+    return accounts;
   }
 
   /** A group that has a position anywhere was declared before: a partition that was added later is read from its beginning. */

@@ -6,6 +6,7 @@ import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { freePort } from '#test/peers/peer-process.ts';
 import { Kafka } from '#test/peers/kafka.ts';
 import { certificateAuthority, issuedCertificate } from '#test/support/self-signed-certificate.ts';
+import { FORGOTTEN_CHECKPOINTS } from '#test/support/forgotten-checkpoints.ts';
 import { kafkaEventStreamConfigSchema } from './config.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 
@@ -35,6 +36,7 @@ function open(given: object): Promise<KafkaEventStream> {
   const place = { brokers: [address], prefix: PREFIX, streams: ['metrics'], timeoutMs: 10_000 };
   return KafkaEventStream.open(
     kafkaEventStreamConfigSchema.parse({ ...place, tls: { caFile: join(folder, 'ca.pem') }, ...given }),
+    { checkpoints: FORGOTTEN_CHECKPOINTS },
   );
 }
 

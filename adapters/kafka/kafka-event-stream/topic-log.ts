@@ -1,9 +1,8 @@
-import type { ItemTotals, PartitionedLog, Place, PublishedRecord } from '#core/delivery/partitioned-log.ts';
+import type { PartitionedLog, Place, PublishedRecord } from '#core/delivery/partitioned-log.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { KafkaClient } from './client.ts';
 import { encodeRecords } from './record-codec.ts';
-import { itemsByPartition } from './topic-tail.ts';
 
 /** Of an event besides its payload and key. */
 const ENVELOPE_BYTES = 350;
@@ -40,17 +39,8 @@ export class TopicLog implements PartitionedLog<TopicPlace> {
     return payload.byteLength + key.byteLength + ENVELOPE_BYTES;
   }
 
-  async append(
-    partition: number,
-    records: readonly PublishedRecord<TopicPlace>[],
-    totalsAfter: (count: number) => ItemTotals,
-  ): Promise<number> {
-    const count = records.length;
-    await this.#client.produce(this.name, partition, encodeRecords(records, totalsAfter(count)));
-    return count;
-  }
-
-  itemsByPartition(partitions?: readonly number[]): Promise<ReadonlyMap<number, ItemTotals>> {
-    return itemsByPartition(this.#client, this.name, partitions);
+  async append(partition: number, records: readonly PublishedRecord<TopicPlace>[]): Promise<number> {
+    await this.#client.produce(this.name, partition, encodeRecords(records));
+    return records.length;
   }
 }

@@ -1,34 +1,12 @@
 import type { StampedEvent } from '#core/domain/event.ts';
-import type { TenantId } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
 import type { FetchedPartition, KafkaClient, PartitionReader, Positions } from './client.ts';
-import { decodeRecord, totalsOf } from './record-codec.ts';
+import { decodeRecord } from './record-codec.ts';
 
 const MAX_WAIT_MS = 500;
 /** A broker that still has nothing of what it says it has after so many questions is not answering. */
 const MAX_EMPTY_ANSWERS = 20;
 const BLOCK_EVENTS = 500;
-
-/** Each tenant's items on each partition that is not empty, since the topic's beginning: the last batch of one says so itself. */
-export async function itemsByPartition(
-  client: KafkaClient,
-  topic: string,
-  partitions?: readonly number[],
-): Promise<Map<number, Map<TenantId, number>>> {
-  const [begin, end] = await Promise.all([client.offsets(topic, 'begin'), client.offsets(topic, 'end')]);
-  const last = new Map(
-    [...end]
-      .filter(([partition, offset]) => offset > begin.get(partition)! && (partitions?.includes(partition) ?? true))
-      .map(([partition, offset]) => [partition, offset - 1n]),
-  );
-  const batches = await readOnce(client, topic, last, { wholeBatches: true });
-  return new Map(
-    [...batches].map(([partition, { records }]) => [
-      partition,
-      records.map(totalsOf).findLast((totals) => totals) ?? new Map<TenantId, number>(),
-    ]),
-  );
-}
 
 /** When the record at each of the positions was published, milliseconds since 1970. */
 export async function publishedAt(
@@ -36,7 +14,7 @@ export async function publishedAt(
   topic: string,
   positions: Positions,
 ): Promise<readonly number[]> {
-  const batches = await readOnce(client, topic, positions, { wholeBatches: false });
+  const batches = await readOnce(client, topic, positions);
   return [...batches.values()].map(({ records }) => records[0]!.timestampMs);
 }
 
@@ -101,7 +79,7 @@ async function* merged(reader: PartitionReader, cursors: readonly Cursor[]): Asy
 
 async function fill(reader: PartitionReader, empty: readonly Cursor[], places: Map<Cursor, number>): Promise<void> {
   if (empty.length === 0) return;
-  const fetched = await readEach(reader, new Map(empty.map(({ partition, next }) => [partition, next])), {});
+  const fetched = await readEach(reader, new Map(empty.map(({ partition, next }) => [partition, next])));
   for (const cursor of empty) {
     const { records, nextOffset } = fetched.get(cursor.partition)!;
     cursor.events = records.filter(({ offset }) => offset < cursor.stop).map(decodeRecord);
@@ -114,23 +92,18 @@ async function readOnce(
   client: KafkaClient,
   topic: string,
   positions: Positions,
-  options: { readonly wholeBatches?: boolean },
 ): Promise<ReadonlyMap<number, FetchedPartition>> {
   if (positions.size === 0) return new Map();
   const reader = client.openReader(topic);
   try {
-    return await readEach(reader, positions, options);
+    return await readEach(reader, positions);
   } finally {
     await reader.close();
   }
 }
 
 /** Something of every partition, from its position on. */
-async function readEach(
-  reader: PartitionReader,
-  positions: Positions,
-  options: { readonly wholeBatches?: boolean },
-): Promise<ReadonlyMap<number, FetchedPartition>> {
+async function readEach(reader: PartitionReader, positions: Positions): Promise<ReadonlyMap<number, FetchedPartition>> {
   const found = new Map<number, FetchedPartition>();
   for (let answers = 0; found.size < positions.size; answers++) {
     if (answers >= MAX_EMPTY_ANSWERS)
@@ -141,7 +114,7 @@ async function readEach(
     const missing = [...positions.keys()].filter((partition) => !found.has(partition));
     for (const [leader, partitions] of await reader.byLeader(missing)) {
       const wanted = new Map(partitions.map((partition) => [partition, positions.get(partition)!]));
-      for (const each of await reader.fetch(leader, wanted, { ...options, maxWaitMs: MAX_WAIT_MS }))
+      for (const each of await reader.fetch(leader, wanted, { maxWaitMs: MAX_WAIT_MS }))
         if (each.records.length > 0) found.set(each.partition, each);
     }
   }

@@ -47,10 +47,10 @@ function alternating(machine: MachineKey, at: number): AlarmTransition {
 }
 
 /** Three clients of one journal. With settings of their own they share no connections: as processes do. */
-async function openThree() {
+async function openThree(further: { readonly connectTimeoutMs?: number } = {}) {
   let opened = 0;
   const first = await postgres.openInSchema((connection) =>
-    open({ ...connection, connectTimeoutMs: 1_000, maxConnections: 2 + opened++ }),
+    open({ ...connection, ...further, maxConnections: 2 + opened++ }),
   );
   return { ...first, journals: [first.store, await first.reopen(), await first.reopen()] as const };
 }
@@ -87,7 +87,7 @@ describe('alarm journal of several processes', () => {
   });
 
   it('keeps each entry once, and its message, when the server dies while they record and tell', async () => {
-    await using opened = await openThree();
+    await using opened = await openThree({ connectTimeoutMs: 1_000 });
     const { journals, store } = opened;
     const machines = Array.from({ length: 3 }, (_, at) => `north/akron/press-${at}` as MachineKey);
     const perMachine = 40;

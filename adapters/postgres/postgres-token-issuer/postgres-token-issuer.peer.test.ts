@@ -6,6 +6,7 @@ import { localTokenIssuerConfigSchema } from '#adapters/embedded/local-token-iss
 import { takeOverTokens } from '#adapters/embedded/local-token-issuer/listed-tokens.ts';
 import { LocalTokenIssuer } from '#adapters/embedded/local-token-issuer/local-token-issuer.ts';
 import { issuerIdentity } from '#adapters/issuer-harness.ts';
+import { LaggingSecrets } from '#core/contracts/lagging-secrets.ts';
 import { RememberedSecrets } from '#core/contracts/remembered-secrets.ts';
 import { tokenIssuerContract } from '#core/contracts/token-issuer.contract.ts';
 import { until } from '#core/contracts/until.ts';
@@ -23,6 +24,7 @@ const TENANT = 'north' as TenantId;
 const REQUEST = { tenant: TENANT, subject: 'historian', roles: ['viewer'], lifetimeMs: 3_600_000 } as const;
 /** Longer than a test: what comes in time came by a notice. */
 const NEVER_MS = 600_000;
+const MORE_THAN_CONNECTIONS = 12;
 
 let postgres: Postgres;
 beforeAll(async () => {
@@ -42,9 +44,11 @@ async function withoutNotice(settings: PostgresTokenIssuerConfig, statement: str
 }
 
 describe('the issuer of several copies of the API', () => {
-  it('is one, with the same keys, when they start together', async () => {
+  it.each([
+    { secrets: new RememberedSecrets(), shown: 'at once' },
+    { secrets: new LaggingSecrets(500), shown: 'later' },
+  ])('is one, with the same keys, when they start together and secrets are shown $shown', async ({ secrets }) => {
     const config = freshConfig();
-    const secrets = new RememberedSecrets();
     const open = () => PostgresTokenIssuer.open(config, { secrets, clock: systemClock });
     const opened = await Promise.all(Array.from({ length: 8 }, open));
     const [first, ...others] = opened.map((each) => [each.issuer, each.publicKeys()]);
@@ -93,4 +97,61 @@ describe('the issuer of several copies of the API', () => {
     await until(() => identity.issuer.publicKeys().keys.length === 2);
     expect(identity.issuer.publicKeys()).toEqual(other.publicKeys());
   });
+
+  it('publishes at each copy the key that one of them made, once the secret store shows it', async () => {
+    const settings = freshConfig({ publishLeadMs: 60_000, revokedPollMs: NEVER_MS });
+    const secrets = new LaggingSecrets();
+    await using identity = await issuerIdentity((parts) => PostgresTokenIssuer.open(settings, parts), secrets);
+    await secrets.show();
+    const other = await identity.open();
+    await other.rotateKeys();
+    await until(() => identity.issuer.problem() !== undefined);
+    await secrets.show();
+    await until(() => identity.issuer.publicKeys().keys.length === 2);
+    expect(identity.issuer.publicKeys()).toEqual(other.publicKeys());
+  });
+
+  it('issues and lists tokens though the secret store does not answer, and waits for it where a key is due, with one connection', async () => {
+    const settings = freshConfig();
+    const secrets = new SilentSecrets();
+    await using identity = await issuerIdentity((parts) => PostgresTokenIssuer.open(settings, parts), secrets);
+    const { issuer, clock } = identity;
+    const issueMany = () => Promise.all(Array.from({ length: MORE_THAN_CONNECTIONS }, () => issuer.issue(REQUEST)));
+    secrets.fallSilent();
+    await issueMany();
+    expect(await issuer.listTokens(TENANT)).toHaveLength(MORE_THAN_CONNECTIONS);
+    clock.advance(settings.keyLifetimeMs + 1);
+    const waiting = issueMany();
+    await until(() => secrets.asked > 0);
+    expect(await issuer.listTokens(TENANT)).toEqual([]);
+    expect(secrets.asked).toBe(1);
+    secrets.answer();
+    await waiting;
+    expect(issuer.publicKeys().keys).toHaveLength(2);
+  });
 });
+
+/** Secrets of a service that for a while gives no answer. */
+class SilentSecrets extends RememberedSecrets {
+  /** How many calls there were since it fell silent. */
+  asked = 0;
+  answer: () => void = () => undefined;
+  #answering: Promise<void> = Promise.resolve();
+
+  fallSilent(): void {
+    this.asked = 0;
+    this.#answering = new Promise((resolve) => (this.answer = resolve));
+  }
+
+  override async get(name: string): Promise<string | undefined> {
+    this.asked++;
+    await this.#answering;
+    return super.get(name);
+  }
+
+  override async put(name: string, value: string): Promise<void> {
+    this.asked++;
+    await this.#answering;
+    return super.put(name, value);
+  }
+}

@@ -6,6 +6,8 @@ import { FileSecretStore } from '#adapters/embedded/file-secret-store/file-secre
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { systemClock } from '#core/clock.ts';
 import { until } from '#core/contracts/until.ts';
+import { PortError } from '#core/errors.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import { EndedSessions } from './ended-sessions.ts';
 
 const HOUR_MS = 3_600_000;
@@ -19,11 +21,11 @@ let checkpoints: SqliteCheckpointStore;
 let nowMs: number;
 const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
 const opened: EndedSessions[] = [];
-const open = async (lookEveryMs = NEVER_MS) => {
-  const onProblem = (what: string, error: unknown) => {
-    throw new Error(what, { cause: error });
-  };
-  const ended = await EndedSessions.open(checkpoints, clock, { lookEveryMs, onProblem });
+const throwing = (what: string, error: unknown): void => {
+  throw new Error(what, { cause: error });
+};
+const open = async (lookEveryMs = NEVER_MS, store: CheckpointStore = checkpoints, onProblem = throwing) => {
+  const ended = await EndedSessions.open(store, clock, { lookEveryMs, onProblem });
   opened.push(ended);
   return ended;
 };
@@ -60,6 +62,36 @@ describe('ended sessions', () => {
     await until(() => other.has('gone-too'));
     expect(other.has('another')).toBe(false);
   });
+
+  it.each([
+    ['a slice', /^api-gateway\.ended-sessions\.\d+$/],
+    ['the count', /^api-gateway\.ended-sessions$/],
+  ])(
+    'are kept by a later look where %s could not be saved, known at other copies and to the next start',
+    async (_, saved) => {
+      let isAway = false;
+      const told: string[] = [];
+      const store: CheckpointStore = {
+        load: (...given) => checkpoints.load(...given),
+        save: async (...given) => {
+          if (isAway && saved.test(given[0])) throw new PortError('unavailable', 'the store is away');
+          return checkpoints.save(...given);
+        },
+        acquireLease: (...given) => checkpoints.acquireLease(...given),
+        renewLease: (...given) => checkpoints.renewLease(...given),
+        releaseLease: (...given) => checkpoints.releaseLease(...given),
+      };
+      const one = await open(10, store, (what) => void told.push(what));
+      const other = await open(10);
+      isAway = true;
+      await expect(one.add('gone', nowMs + HOUR_MS)).rejects.toMatchObject({ code: 'unavailable' });
+      await until(() => told.includes('keeping which sessions were ended'));
+      expect([one.has('gone'), other.has('gone')]).toEqual([true, false]);
+      isAway = false;
+      await until(() => other.has('gone'));
+      expect((await open()).has('gone')).toBe(true);
+    },
+  );
 
   it('of two processes that end some at once are all kept', async () => {
     const both = [await open(), await open()] as const;
@@ -107,7 +139,7 @@ describe('ended sessions', () => {
     await expect(open()).rejects.toMatchObject({
       code: 'data_loss',
       message:
-        'checkpoint api-gateway.ended-sessions.3 cannot be read; delete it and the secret api-gateway.session-key, which ends all sessions',
+        'checkpoint api-gateway.ended-sessions.3 cannot be read; delete it, and the checkpoint and the secret api-gateway.session-key, which ends all sessions',
     });
   });
 });

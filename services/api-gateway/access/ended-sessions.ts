@@ -11,7 +11,7 @@ const SLICES = 16;
 const MAX_A_SLICE = 625;
 /** How often it is looked whether another copy has ended one. */
 const LOOK_EVERY_MS = 2_000;
-const REMEDY = 'delete it and the secret api-gateway.session-key, which ends all sessions';
+const REMEDY = 'delete it, and the checkpoint and the secret api-gateway.session-key, which ends all sessions';
 
 /** When each ended session would have expired, by its id. */
 const endedSchema = z.record(z.string(), z.number());
@@ -19,7 +19,7 @@ type Ended = z.infer<typeof endedSchema>;
 
 export interface EndedSessionsOptions {
   readonly lookEveryMs?: number;
-  /** Told when what others have ended cannot be read; it is tried again. */
+  /** Told when it cannot be read what others have ended, or kept what ended here; it is tried again. */
   readonly onProblem: (what: string, error: unknown) => void;
 }
 
@@ -37,6 +37,8 @@ export class EndedSessions {
   /** None yet, at the start: what was ended before sessions were counted is read, too. */
   #seen: number | undefined;
   readonly #looking: NodeJS.Timeout;
+  /** Slices whose last save failed: what they hold is not kept, or not counted, so that others do not look for it. */
+  readonly #unsaved = new Set<number>();
   #saving: Promise<void> = Promise.resolve();
 
   static async open(checkpoints: CheckpointStore, clock: Clock, options: EndedSessionsOptions): Promise<EndedSessions> {
@@ -65,6 +67,7 @@ export class EndedSessions {
       // One that is slow is not asked for again.
       if (isReading) return;
       isReading = true;
+      await this.#saveRest().catch((error: unknown) => onProblem('keeping which sessions were ended', error));
       await this.#readNew().catch((error: unknown) => onProblem('reading which sessions were ended', error));
       isReading = false;
     };
@@ -90,22 +93,38 @@ export class EndedSessions {
     return this.#slices[sliceOf(sessionId)]!.has(sessionId);
   }
 
-  /** At once in this process; resolves when it is kept, from when on the other copies know it soon. @throws PortError of the checkpoint store. */
+  /**
+   * At once in this process; resolves when it is kept, from when on the other copies know it soon. What could not be kept is tried again at
+   * each look. @throws PortError of the checkpoint store.
+   */
   async add(sessionId: string, expiresAtMs: number): Promise<void> {
-    const slice = this.#remember(sessionId, expiresAtMs);
+    await this.#saveInTurn(this.#remember(sessionId, expiresAtMs));
+  }
+
+  async #saveRest(): Promise<void> {
+    for (const slice of [...this.#unsaved]) await this.#saveInTurn(slice);
+  }
+
+  #saveInTurn(slice: number): Promise<void> {
     const saved = this.#saving.then(() => this.#save(slice));
     // One that failed is told to whoever asked for it, and must not stop the next.
     this.#saving = saved.catch(() => undefined);
-    await saved;
+    return saved;
   }
 
   async #save(slice: number): Promise<void> {
-    await this.#documents[slice]!.change((saved = {}) => {
-      this.#take(slice, saved);
-      return Object.fromEntries(this.#slices[slice]!);
-    });
-    // Last: who sees it finds what it counts.
-    await this.#count.change((count = 0) => count + 1);
+    this.#unsaved.delete(slice);
+    try {
+      await this.#documents[slice]!.change((saved = {}) => {
+        this.#take(slice, saved);
+        return Object.fromEntries(this.#slices[slice]!);
+      });
+      // Last: who sees it finds what it counts.
+      await this.#count.change((count = 0) => count + 1);
+    } catch (error) {
+      this.#unsaved.add(slice);
+      throw error;
+    }
   }
 
   async #readNew(): Promise<void> {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { systemClock } from '#core/clock.ts';
 import type { TenantId } from '#core/domain/ids.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import { SignInCodes } from './sign-in-codes.ts';
 
 const NAME = 'api-gateway.sign-in-codes';
@@ -74,6 +75,41 @@ describe('codes of sign-in links', () => {
     }
     expect((await checkpoints.load(NAME))!.state.byteLength).toBeLessThan(SMALLEST_STORE_BYTES);
     expect(await codes.redeem(first.code)).toBeUndefined();
+  });
+
+  it('of a tenant that makes too many are void, and those of others are not', async () => {
+    const codes = copy();
+    const marias = await codes.issue(MARIA);
+    const made = [];
+    for (let index = 0; index < 500; index++) {
+      nowMs += 1;
+      made.push(await codes.issue(LONGEST));
+    }
+    expect(await codes.redeem(made[0]!.code)).toBeUndefined();
+    expect(await codes.redeem(marias.code)).toEqual(MARIA);
+    expect(await codes.redeem(made[1]!.code)).toEqual(LONGEST);
+  });
+
+  it('are redeemed at any copy after what is kept of them was deleted, or set back, meanwhile', async () => {
+    let store = checkpoints;
+    const shared: CheckpointStore = {
+      load: (...given) => store.load(...given),
+      save: (...given) => store.save(...given),
+      acquireLease: (...given) => store.acquireLease(...given),
+      renewLease: (...given) => store.renewLease(...given),
+      releaseLease: (...given) => store.releaseLease(...given),
+    };
+    const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
+    const [one, other] = [new SignInCodes(shared, clock), new SignInCodes(shared, clock)];
+    for (let index = 0; index < 3; index++) expect(await other.redeem((await one.issue(MARIA)).code)).toEqual(MARIA);
+    store = await SqliteCheckpointStore.open({ databasePath: join(folder, 'empty.db') }, systemClock);
+    try {
+      expect(await one.redeem('guessed')).toBeUndefined();
+      const { code } = await one.issue(MARIA);
+      expect(await other.redeem(code)).toEqual(MARIA);
+    } finally {
+      await store.close();
+    }
   });
 
   it('that cannot be read are told, with what to do, and not taken for none', async () => {

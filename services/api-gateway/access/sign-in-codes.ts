@@ -47,17 +47,13 @@ export class SignInCodes {
     );
   }
 
-  /** Above the bound the oldest code becomes void. @throws PortError of the checkpoint store. */
+  /** Above the bound the oldest code of the tenant that has most becomes void: no tenant's links are at another's cost. @throws PortError of the checkpoint store. */
   async issue(invitation: Invitation): Promise<{ readonly code: string; readonly expiresAtMs: number }> {
     const code = randomBytes(32).toString('base64url');
     const expiresAtMs = this.#clock.nowMs() + SIGN_IN_CODE_LIFETIME_MS;
     const added = { ...invitation, roles: [...invitation.roles], expiresAtMs };
     await this.#invitations.change((all = {}) => {
-      const kept = Object.entries(this.#unexpired(all)).sort(
-        ([, one], [, other]) => one.expiresAtMs - other.expiresAtMs,
-      );
-      const newest = kept.slice(-(MAX_CODES - 1));
-      return { ...Object.fromEntries(newest), [digest(code)]: added };
+      return withinBound({ ...this.#unexpired(all), [digest(code)]: added });
     });
     return { code, expiresAtMs };
   }
@@ -82,6 +78,19 @@ export class SignInCodes {
     const nowMs = this.#clock.nowMs();
     return Object.fromEntries(Object.entries(all).filter(([, { expiresAtMs }]) => expiresAtMs > nowMs));
   }
+}
+
+function withinBound(all: Invitations): Invitations {
+  const kept = Object.entries(all).sort(([, one], [, other]) => one.expiresAtMs - other.expiresAtMs);
+  while (kept.length > MAX_CODES) {
+    const byTenant = Map.groupBy(kept, ([, { tenant }]) => tenant);
+    const most = Math.max(...[...byTenant.values()].map((own) => own.length));
+    kept.splice(
+      kept.findIndex(([, { tenant }]) => byTenant.get(tenant)!.length === most),
+      1,
+    );
+  }
+  return Object.fromEntries(kept);
 }
 
 /** A look-up by hash takes as long whatever was guessed. */

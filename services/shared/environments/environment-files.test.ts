@@ -409,6 +409,11 @@ describe('a file of an environment', () => {
       'pods: 10.44.0.0/16\n  services: 10.40.64.0/20',
       ':28: network.services overlaps network.range: choose another range',
     ],
+    [
+      'few addresses of services',
+      'pods: 10.44.0.0/16\n  services: 10.48.0.0/25',
+      ':28: network.services must be a /12 to /24, got /25',
+    ],
   ])('with Kubernetes and %s is answered by its line', (_what, ranges, line) => {
     const text = changed('  multiAz: true', '  multiAz: true\n  orchestrator: kubernetes');
     const problems = problemsOf(() => loadEnvironment(written(text.replace('/16\n', `/16\n  ${ranges}\n`))));

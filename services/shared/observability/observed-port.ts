@@ -51,8 +51,9 @@ const SPECIAL: { readonly [Name in PortName]?: (bound: BoundPorts[Name], observe
       close: () => observed.close(),
     };
   },
-  // Every request asks these two of memory.
-  tokenIssuer: (issuer, observe) => observe(issuer, { unmeasured: ['isRevoked', 'publicKeys'] }),
+  // These are asked of memory, the first by every request.
+  tokenIssuer: (issuer, observe) =>
+    observe(issuer, { unmeasured: ['isRevoked', 'publicKeys', 'problem', 'onProblem'] }),
   identityVerifiers: (verifiers, observe) => verifiers.map((each) => observe(each)),
   notifiers: (notifiers, observe) => notifiers.map((each) => observe(each)),
 };

@@ -7,7 +7,8 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 export type FrontEndOrder =
-  | { readonly do: 'cut' }
+  /** What is open, or of that what was made first. */
+  | { readonly do: 'cut'; readonly only?: 'oldest' }
   /** Requests are let in anew, or are answered with that status. */
   | { readonly do: 'answer'; readonly status: number | undefined }
   | { readonly do: 'pass to'; readonly ports: readonly number[] };
@@ -92,7 +93,7 @@ function passedOn({ method, url, headers }: IncomingMessage) {
 process.on('message', (order: FrontEndOrder) => {
   if (order.do === 'pass to') ports = [...order.ports];
   else if (order.do === 'answer') refusesWith = order.status;
-  else for (const each of open) each.destroy();
+  else for (const each of order.only === 'oldest' ? [...open].slice(0, 1) : open) each.destroy();
   tell({ is: 'done' });
 });
 

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { Server, Socket } from 'node:net';
+import type { Server } from 'node:net';
 import { createServer } from 'node:tls';
 import { PortError } from '#core/errors.ts';
 import { writeFrame } from './frames.ts';
 import { serverTls, whyNot } from './link-tls.ts';
-import { webSocketListener } from './link-websocket.ts';
+import { webSocketListener, type Origin } from './link-websocket.ts';
 import type { Response } from './messages.ts';
 import { Answering, type PortServer } from './port-server.ts';
 
@@ -39,15 +39,18 @@ export class LinkServer {
       return found && { name: name!, port: found };
     });
     const copy = randomUUID();
-    const sessions = createServer(serverTls(key), (socket) => {
-      answering.take(socket);
-      void writeFrame(socket, { type: 'hello', copy } satisfies Response);
-    });
     const tell = refusals(warn);
-    sessions.on('tlsClientError', (error, socket) => tell(error, socket));
-    sessions.maxConnections = MAX_CONNECTIONS;
+    const sessions = (cameFrom?: Origin): Server =>
+      createServer(serverTls(key), (socket) => {
+        answering.take(socket);
+        void writeFrame(socket, { type: 'hello', copy } satisfies Response);
+      }).on('tlsClientError', (error, { remoteAddress }) => tell(error, cameFrom ?? { from: remoteAddress }));
     const server =
-      over === 'tcp' ? sessions : webSocketListener(MAX_CONNECTIONS, (stream) => sessions.emit('connection', stream));
+      over === 'tcp'
+        ? sessions()
+        : // One for each, as a session does not say which stream it is in, and so not who is refused.
+          webSocketListener((stream, cameFrom) => sessions(cameFrom).emit('connection', stream));
+    server.maxConnections = MAX_CONNECTIONS;
     await listenAt(server, port);
     const address = server.address();
     return new LinkServer(server, answering, offered, typeof address === 'object' && address ? address.port : port);
@@ -89,17 +92,14 @@ async function listenAt(server: Server, port: number): Promise<void> {
   });
 }
 
-function refusals(warn: LinkServerOptions['warn']): (error: Error, socket: Socket) => void {
+function refusals(warn: LinkServerOptions['warn']): (error: Error, cameFrom: Origin) => void {
   let lastMs = -Infinity;
   let untold = 0;
-  return (error, { remoteAddress }) => {
+  return (error, cameFrom) => {
     untold++;
     const nowMs = performance.now();
     if (nowMs - lastMs < TELL_AT_MOST_EVERY_MS) return;
-    warn(
-      { from: remoteAddress, refused: untold },
-      `a connection to the port of the links was refused: ${whyNot(error)}`,
-    );
+    warn({ ...cameFrom, refused: untold }, `a connection to the port of the links was refused: ${whyNot(error)}`);
     lastMs = nowMs;
     untold = 0;
   };

@@ -1,4 +1,5 @@
 import { hkdfSync } from 'node:crypto';
+import { addAbortSignal } from 'node:stream';
 import { connect, type ConnectionOptions, type TLSSocket, type TlsOptions } from 'node:tls';
 import { isPortError, PortError } from '#core/errors.ts';
 import { isWebSocket, type LinkAddress } from './link-address.ts';
@@ -27,18 +28,23 @@ export function serverTls(key: Buffer): TlsOptions {
   };
 }
 
-/** A connection to somebody who has the same key. @throws PortError unavailable, with what is wrong. */
-export async function connectByKey(address: LinkAddress, key: Buffer): Promise<TLSSocket> {
-  if (!isWebSocket(address)) return connectOver({ host: address.host, port: address.port }, key);
+/** A connection to somebody who has the same key; the signal ends it, and also while it is made. @throws PortError unavailable, with what is wrong. */
+export async function connectByKey(address: LinkAddress, key: Buffer, signal: AbortSignal): Promise<TLSSocket> {
+  if (!isWebSocket(address)) return connectOver({ host: address.host, port: address.port }, key, signal);
   try {
-    return await connectOver({ socket: await dialWebSocket(address.url, STANDS_WITHIN_MS) }, key);
+    const stream = await dialWebSocket(address.url, STANDS_WITHIN_MS, signal);
+    return await connectOver({ socket: stream }, key, signal);
   } catch (error) {
     if (isPortError(error) || !(error instanceof Error)) throw error;
     throw new PortError('unavailable', whyNot(error), { cause: error });
   }
 }
 
-function connectOver(way: Pick<ConnectionOptions, 'host' | 'port' | 'socket'>, key: Buffer): Promise<TLSSocket> {
+function connectOver(
+  way: Pick<ConnectionOptions, 'host' | 'port' | 'socket'>,
+  key: Buffer,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const options: ConnectionOptions = {
       ...ONE_VERSION,
@@ -49,6 +55,7 @@ function connectOver(way: Pick<ConnectionOptions, 'host' | 'port' | 'socket'>, k
       checkServerIdentity: () => undefined,
     };
     const socket = connect(options);
+    addAbortSignal(signal, socket);
     const fail = (why: string, cause?: unknown): void => {
       reject(new PortError('unavailable', why, { cause }));
       socket.destroy();

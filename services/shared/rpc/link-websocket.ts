@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import { addAbortSignal, type Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocket, WebSocketServer } from 'ws';
 import { PortError } from '#core/errors.ts';
 
@@ -12,17 +12,27 @@ const PING_EVERY_MS = 15_000;
 const PINGS = 2;
 /** What asks for no WebSocket within that time is ended, so that it keeps no service from stopping. */
 const ASKED_WITHIN_MS = 5000;
+/** Of `X-Forwarded-For`, which anybody may make as long as a header can be. */
+const MAX_CLAIM_CHARS = 200;
 /** What a front end asks whether the process is alive; it is what `/health/live` on loopback answers. */
 const LIVE_PATH = '/health/live';
 
+/** Where a connection came from. */
+export interface Origin {
+  /** The other side's address: a front end's, where there is one. */
+  readonly from: string | undefined;
+  /** Whom that says it passes on, by `X-Forwarded-For`; whoever reaches the port may claim anything there. */
+  readonly forwardedFor?: string;
+}
+
 /**
  * A stream of bytes within a WebSocket, once that stands: an address of this form is behind something that takes HTTP alone, and tells nobody else
- * what it passes on. Rejects with what is wrong.
+ * what it passes on; the signal ends it, and also while it is made. Rejects with what is wrong.
  */
-export function dialWebSocket(url: string, withinMs: number): Promise<Duplex> {
+export function dialWebSocket(url: string, withinMs: number, signal: AbortSignal): Promise<Duplex> {
   const webSocket = new WebSocket(url, { ...AS_IT_IS, handshakeTimeout: withinMs, followRedirects: false });
   // Before it stands, so that no message goes by.
-  const stream = streamIn(webSocket);
+  const stream = addAbortSignal(signal, streamIn(webSocket));
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => {
       reject(error);
@@ -39,15 +49,22 @@ export function dialWebSocket(url: string, withinMs: number): Promise<Duplex> {
 }
 
 /** Takes WebSockets, and hands on the bytes in each; says at `/health/live` that it does. */
-export function webSocketListener(maxConnections: number, take: (stream: Duplex) => void): Server {
+export function webSocketListener(take: (stream: Duplex, cameFrom: Origin) => void): Server {
   const server = createServer({ headersTimeout: ASKED_WITHIN_MS, requestTimeout: ASKED_WITHIN_MS }, answerPlainly);
   server.timeout = ASKED_WITHIN_MS;
-  server.maxConnections = maxConnections;
   const webSockets = new WebSocketServer({ noServer: true, clientTracking: false, ...AS_IT_IS });
-  server.on('upgrade', (request, socket, head) =>
-    webSockets.handleUpgrade(request, socket, head, (webSocket) => take(streamIn(webSocket))),
-  );
+  server.on('upgrade', (request, socket, head) => {
+    // It is forgotten where the other side is gone already.
+    const cameFrom = originOf(request);
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => take(streamIn(webSocket), cameFrom));
+  });
   return server;
+}
+
+function originOf({ socket, headers }: IncomingMessage): Origin {
+  const claimed = headers['x-forwarded-for'];
+  const forwardedFor = typeof claimed === 'string' ? claimed.slice(0, MAX_CLAIM_CHARS) : undefined;
+  return { from: socket.remoteAddress, ...(forwardedFor !== undefined && { forwardedFor }) };
 }
 
 function answerPlainly({ method, url }: IncomingMessage, response: ServerResponse): void {

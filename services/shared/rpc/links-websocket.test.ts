@@ -1,29 +1,28 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { until } from '#core/contracts/until.ts';
+import {
+  another,
+  call,
+  cleanUp,
+  key,
+  NOTHING_OR_ALERT,
+  openLink,
+  origins,
+  PATIENCE,
+  refusals,
+  tellRefusal,
+} from '#test/support/service-links.ts';
 import type { FrontEndNews, FrontEndOrder } from './front-end-test-child.ts';
 import { LinkServer } from './link-server.ts';
-import { linkKeyOf } from './link-tls.ts';
-import { ServiceLink, type ServiceLinkOptions } from './service-link.ts';
-
-const key = linkKeyOf('a key of links that is long enough');
-const another = linkKeyOf('another key that is as long as that');
-const PATIENCE = { waitMs: 30_000 };
-
-const cleanUp: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const each of cleanUp.splice(0).toReversed()) await each();
-});
-
-const refusals: string[] = [];
+import type { ServiceLink, ServiceLinkOptions } from './service-link.ts';
 
 async function copyNamed(name: string, withKey = key): Promise<LinkServer & { readonly release: () => void }> {
   const waiting = Promise.withResolvers<string>();
-  const warn = (_about: object, what: string): void => void refusals.push(what);
-  const server = await LinkServer.open({ port: 0, over: 'websocket', key: withKey, warn });
+  const server = await LinkServer.open({ port: 0, over: 'websocket', key: withKey, warn: tellRefusal });
   server.offer('echo', { name: () => name, wait: () => waiting.promise, same: (value: unknown) => value });
   cleanUp.push(() => server.close());
   return Object.assign(server, { release: () => waiting.resolve(`${name}, in the end`) });
@@ -75,18 +74,14 @@ class FrontEnd {
   }
 }
 
-const problems: string[] = [];
-
 function linkTo(url: string, further: Partial<ServiceLinkOptions> = {}): ServiceLink {
-  const link = new ServiceLink({
-    ...{ service: 'echo-service', addresses: [{ url }], key, lookAgainMs: 20 },
-    ...{ warn: (what: string) => problems.push(what), ...further },
-  });
-  cleanUp.push(() => link.close());
-  return link;
+  return openLink([{ url }], further);
 }
 
-const call = { port: 'echo', method: 'name', given: [], name: 'echo' } as const;
+/** What is rare at last happens in no test. */
+const SOON = { probeSoonMs: 1, probeMs: 3_600_000 };
+/** Where one copy is known. */
+const PROBES_SOON = 9;
 
 describe('a link through WebSockets', () => {
   it('finds the copies behind a front end of HTTP, and keeps one connection to each', async () => {
@@ -99,6 +94,32 @@ describe('a link through WebSockets', () => {
     for (let i = 0; i < 4; i++) answers.push(await link.call(call, PATIENCE));
     expect(answers.toSorted()).toEqual(['one', 'one', 'two', 'two']);
     expect(link.copies).toHaveLength(2);
+  });
+
+  it('finds all copies soon, and again after connections were lost', async () => {
+    const frontEnd = await FrontEnd.before([await copyNamed('one'), await copyNamed('two')]);
+    const link = linkTo(frontEnd.url, SOON);
+    for (const lost of ['the first', 'the other one', 'the first again']) {
+      await until(() => link.copies.length === 2, `two copies before ${lost} is lost`);
+      let isLost = false;
+      for (const copy of link.copies) copy.call({ ...call, method: 'wait' }).catch(() => (isLost = true));
+      await until(async () => {
+        await frontEnd.tell({ do: 'cut', only: 'oldest' });
+        return isLost;
+      });
+    }
+    await until(() => link.copies.length === 2);
+  });
+
+  it('looks for further copies ever more rarely where it finds none', async () => {
+    const frontEnd = await FrontEnd.before([await copyNamed('one')]);
+    const startedMs = performance.now();
+    linkTo(frontEnd.url, SOON);
+    const atFirst = 1 + PROBES_SOON;
+    await until(() => frontEnd.taken >= atFirst + 8);
+    // Each pause of those that follow is twice as long as the one before.
+    const pauses = Math.log2((performance.now() - startedMs) / SOON.probeSoonMs + 1);
+    expect(frontEnd.taken).toBeLessThanOrEqual(atFirst + pauses);
   });
 
   it('carries what is larger than a message, several at a time', async () => {
@@ -155,6 +176,17 @@ describe('a link through WebSockets', () => {
     expect(frontEnd.taken).toBeLessThanOrEqual(taken + 1);
   });
 
+  it('keeps what it has of each copy, however old, where nothing new is to be had', async () => {
+    const frontEnd = await FrontEnd.before([await copyNamed('one'), await copyNamed('two')]);
+    const link = linkTo(frontEnd.url, { probeMs: 20, renewMs: 1000 });
+    await until(() => link.copies.length === 2);
+    await frontEnd.tell({ do: 'answer', status: 503 });
+    // At the most one every 20 ms: longer than the connections are to be used.
+    await until(() => frontEnd.refused >= 100);
+    const names = await Promise.all(link.copies.map((copy) => copy.call(call)));
+    expect(names.toSorted()).toEqual(['one', 'two']);
+  });
+
   it('is there again at once where it was cut; calls under way fail, and no other', async () => {
     const frontEnd = await FrontEnd.before([await copyNamed('one')]);
     const link = linkTo(frontEnd.url);
@@ -188,13 +220,15 @@ describe('a link through WebSockets', () => {
     await link.reach(30_000);
     await copy.close();
     await until(() => link.copies.length === 0 && frontEnd.open === 0);
-    await expect(link.reach(500)).rejects.toMatchObject({
-      message: `echo-service is not reached: ${frontEnd.url}: it answers with status 502 in place of a WebSocket`,
-    });
+    const message = `echo-service is not reached: ${frontEnd.url}: it answers with status 502 in place of a WebSocket`;
+    await until(() => link.problem() === message);
+    await expect(link.reach(1)).rejects.toMatchObject({ message });
   });
 });
 
 describe('a port that takes WebSockets', () => {
+  const LOOPBACK = expect.stringMatching(/^(::ffff:)?127\.0\.0\.1$/) as unknown;
+
   it.each([
     ['/health/live', 200],
     ['/health/live?all', 426],
@@ -207,7 +241,7 @@ describe('a port that takes WebSockets', () => {
   });
 
   it('answers nobody who has another key', async () => {
-    refusals.length = 0;
+    refusals.length = origins.length = 0;
     const frontEnd = await FrontEnd.before([await copyNamed('one')]);
     const otherKey = 'it has another key: TRIBO_LINK_KEY, or what TRIBO_LINK_KEY_FILE holds, must be the same there';
     await expect(linkTo(frontEnd.url, { key: another }).reach(1000)).rejects.toMatchObject({
@@ -215,12 +249,27 @@ describe('a port that takes WebSockets', () => {
     });
     await until(() => refusals.length > 0);
     expect(refusals[0]).toBe(`a connection to the port of the links was refused: ${otherKey}`);
+    expect(origins[0]).toEqual({ from: LOOPBACK, refused: 1 });
+  });
+
+  it.each([
+    ['a proxy that names whom it passes on', '203.0.113.7, 10.0.0.1', '203.0.113.7, 10.0.0.1'],
+    ['somebody who claims very much', 'x'.repeat(5000), 'x'.repeat(200)],
+  ])('tells of a refused connection whence it came: %s', async (_what, claimed, forwardedFor) => {
+    refusals.length = origins.length = 0;
+    const { port } = await copyNamed('one');
+    const headers = { 'x-forwarded-for': claimed };
+    const stranger = new WebSocket(`ws://127.0.0.1:${port}/links`, { headers });
+    stranger.on('error', () => undefined).on('open', () => stranger.send('let me in'));
+    await once(stranger, 'close');
+    await until(() => origins.length > 0);
+    expect(origins).toEqual([{ from: LOOPBACK, forwardedFor, refused: 1 }]);
   });
 
   it.each([
     ['a call as over a socket', Buffer.from([0, 0, 0, 4, 1, 2, 3, 4, 5, 6, 7, 8]), /does not speak TLS/],
     ['text', 'let me in', /does not speak TLS/],
-    ['a message above 64 KiB', Buffer.alloc(64 * 1024 + 1), /was refused/],
+    ['a message above 64 KiB', Buffer.alloc(64 * 1024 + 1), /WS_ERR_UNSUPPORTED_MESSAGE_LENGTH/],
   ])('ends what says something else in a WebSocket: %s', async (_what, message, refusal) => {
     refusals.length = 0;
     const copy = await copyNamed('one');
@@ -230,7 +279,7 @@ describe('a port that takes WebSockets', () => {
     stranger.on('message', (data: Buffer) => answered.push(data)).on('error', () => undefined);
     stranger.on('open', () => stranger.send(message));
     await once(stranger, 'close');
-    expect(Buffer.concat(answered).includes('one')).toBe(false);
+    expect(Buffer.concat(answered).toString('hex')).toMatch(NOTHING_OR_ALERT);
     await until(() => refusals.length > 0);
     expect(refusals[0]).toMatch(refusal);
     expect(await linkTo(frontEnd.url).call(call, PATIENCE)).toBe('one');

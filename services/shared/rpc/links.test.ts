@@ -1,44 +1,41 @@
 import { once } from 'node:events';
-import { connect as connectPlainly, createServer, type AddressInfo, type Server } from 'node:net';
+import { connect as connectPlainly, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { until } from '#core/contracts/until.ts';
 import { PortError } from '#core/errors.ts';
 import { selfSignedCertificate } from '#test/support/self-signed-certificate.ts';
+import {
+  another,
+  call,
+  cleanUp,
+  key,
+  NOTHING_OR_ALERT,
+  openLink,
+  origins,
+  PATIENCE,
+  problems,
+  refusals,
+  tellRefusal,
+} from '#test/support/service-links.ts';
+import type { LinkAddress } from './link-address.ts';
 import { LinkServer } from './link-server.ts';
-import { linkKeyOf } from './link-tls.ts';
-import { ServiceLink, type ServiceLinkOptions } from './service-link.ts';
-
-const key = linkKeyOf('a key of links that is long enough');
-const another = linkKeyOf('another key that is as long as that');
-const PATIENCE = { waitMs: 30_000 };
-
-const cleanUp: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const each of cleanUp.splice(0).toReversed()) await each();
-});
-
-const refusals: string[] = [];
+import { serverTls } from './link-tls.ts';
+import type { ServiceLink, ServiceLinkOptions } from './service-link.ts';
 
 async function copyNamed(name: string, { withKey = key, port = 0, offers = true } = {}): Promise<LinkServer> {
-  const server = await LinkServer.open({ port, key: withKey, warn: (_about, what) => refusals.push(what) });
+  const server = await LinkServer.open({ port, key: withKey, warn: tellRefusal });
   if (offers) server.offer('echo', { name: () => name, wait: () => new Promise(() => undefined) });
   cleanUp.push(() => server.close());
   return server;
 }
 
-const problems: string[] = [];
-
 function linkTo(ports: readonly number[], further: Partial<ServiceLinkOptions> = {}): ServiceLink {
-  const link = new ServiceLink({
-    ...{ service: 'echo-service', addresses: ports.map((port) => ({ host: '127.0.0.1', port })), key },
-    ...{ warn: (what: string) => problems.push(what), lookAgainMs: 50, ...further },
-  });
-  cleanUp.push(() => link.close());
-  return link;
+  return openLink(
+    ports.map((port) => ({ host: '127.0.0.1', port })),
+    further,
+  );
 }
-
-const call = { port: 'echo', method: 'name', given: [], name: 'echo' } as const;
 
 describe('a link to the copies of a service', () => {
   it('has calls answered by one copy after the other', async () => {
@@ -125,6 +122,48 @@ describe('a link to the copies of a service', () => {
     expect(link.copies).toHaveLength(2);
   });
 
+  describe('that is closed while it is made', () => {
+    let asked = 0;
+    let open = 0;
+    async function silent(server: Server, event: string): Promise<number> {
+      server.on(event, (socket: Socket) => {
+        asked++;
+        open++;
+        socket.on('error', () => undefined).on('close', () => open--);
+        socket.resume();
+      });
+      return portOf(await listening(server));
+    }
+    const resolve = (): Promise<never> => {
+      asked++;
+      return new Promise(() => undefined);
+    };
+    const at = (port: number): LinkAddress => ({ host: '127.0.0.1', port });
+
+    it.each([
+      ['what takes connections, and says nothing', async () => at(await silent(createServer(), 'connection'))],
+      [
+        'what answers no request for a WebSocket',
+        async () => ({ url: `ws://127.0.0.1:${await silent(createServer(), 'connection')}/links` }),
+      ],
+      [
+        'what has the key, and does not say who it is',
+        async () => at(await silent(createTlsServer(serverTls(key)), 'secureConnection')),
+      ],
+      ['the addresses of a name', async () => ({ host: 'slow.tribo.internal', port: 9443 })],
+    ])('does not wait for %s', async (_what, start) => {
+      asked = open = 0;
+      const address = await start();
+      const waiting = openLink([address], { resolve });
+      const closed = openLink([address], { resolve });
+      await until(() => asked === 2);
+      await closed.close();
+      // It began first, and has the same patience.
+      expect(waiting.problem()).toBe('echo-service is not reached: it has not answered yet');
+      await until(() => open <= 1);
+    });
+  });
+
   it('says why it is not reached', async () => {
     const unknown = linkTo([], {
       addresses: [{ host: 'nobody.tribo.internal', port: 9443 }],
@@ -145,7 +184,7 @@ describe('whoever has not the key of the links', () => {
   const otherKey = 'it has another key: TRIBO_LINK_KEY, or what TRIBO_LINK_KEY_FILE holds, must be the same there';
 
   it('is told so, and so is the service, where it has another', async () => {
-    refusals.length = problems.length = 0;
+    refusals.length = problems.length = origins.length = 0;
     const { port } = await copyNamed('one');
     const link = linkTo([port], { key: another });
     await expect(link.reach(500)).rejects.toMatchObject({
@@ -153,6 +192,7 @@ describe('whoever has not the key of the links', () => {
     });
     await until(() => refusals.length > 0 && problems.length > 0);
     expect(refusals).toEqual([`a connection to the port of the links was refused: ${otherKey}`]);
+    expect(origins).toEqual([{ from: expect.stringMatching(/^(::ffff:)?127\.0\.0\.1$/), refused: 1 }]);
     expect(problems.at(-1)).toContain(otherKey);
   });
 
@@ -167,7 +207,7 @@ describe('whoever has not the key of the links', () => {
     stranger.on('error', () => undefined).on('data', (chunk) => answered.push(chunk));
     stranger.write(bytes);
     await once(stranger, 'close');
-    expect(Buffer.concat(answered).includes('one')).toBe(false);
+    expect(Buffer.concat(answered).toString('hex')).toMatch(NOTHING_OR_ALERT);
     await until(() => refusals.length > 0);
     expect(refusals).toEqual(['a connection to the port of the links was refused: it does not speak TLS']);
   });

@@ -1,6 +1,9 @@
 import { codeOf, messageOf, PortError, type PortErrorCode } from '#core/errors.ts';
 
-/** So many calls of one connection are under way at once: kept by whoever calls, and held to by whoever answers. */
+/**
+ * So many calls of one connection are under way at once: kept by whoever calls, and held to by whoever answers, for whom one that was cancelled
+ * counts until its method has ended.
+ */
 export const MAX_CALLS_UNDER_WAY = 10_000;
 
 export type Request =

@@ -15,7 +15,7 @@ export type Offered = (port: string | undefined) => { readonly name: string; rea
 type Call = Extract<Request, { type: 'call' }>;
 
 const ANSWERED_WITHIN_MS = 1000;
-/** With those that are refused and do not read it: a connection with more is ended. */
+/** With those that are refused, until that is written: a connection with more is ended. */
 const MAX_ANSWERS_UNDER_WAY = 2 * MAX_CALLS_UNDER_WAY;
 
 /**
@@ -79,7 +79,8 @@ export class Answering {
         return;
       }
       if (underWay.has(request.id)) throw new RangeError(`call ${request.id} is under way already`);
-      if (underWay.size >= MAX_ANSWERS_UNDER_WAY) throw new RangeError('calls are made, and answers are not read');
+      if (underWay.size >= MAX_ANSWERS_UNDER_WAY)
+        throw new RangeError(`${MAX_ANSWERS_UNDER_WAY} calls have no answer yet`);
       const controller = new AbortController();
       const isOneTooMany = underWay.size >= MAX_CALLS_UNDER_WAY;
       underWay.set(request.id, controller);
@@ -123,6 +124,6 @@ export class Answering {
 }
 
 async function refusal({ id, method }: Call): Promise<Response> {
-  const most = `${MAX_CALLS_UNDER_WAY} calls of this connection are under way`;
+  const most = `${MAX_CALLS_UNDER_WAY} calls of this connection are under way, with those that go on although they were cancelled`;
   return encodeError(id, new PortError('resource_exhausted', `${most}: call ${method} again when some have ended`));
 }

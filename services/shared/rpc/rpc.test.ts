@@ -158,6 +158,25 @@ describe('a port over a socket', () => {
       socket.destroy();
     });
 
+    it('counts calls that go on although they were cancelled, and says so', async () => {
+      server = await servePort(path, 'deaf', { wait: () => new Promise(() => undefined) });
+      const socket = await stranger();
+      const answers: Response[] = [];
+      readFrames(socket, (value) => answers.push(value as Response));
+      await sendAll(socket, waits(MAX_CALLS_UNDER_WAY));
+      for (let id = 1; id <= MAX_CALLS_UNDER_WAY; id++) await writeFrame(socket, { type: 'cancel', id });
+      await writeFrame(socket, wait(MAX_CALLS_UNDER_WAY + 1));
+      await until(() => answers.length > 0);
+      expect(answers).toEqual([
+        {
+          ...{ type: 'error', id: MAX_CALLS_UNDER_WAY + 1, code: 'resource_exhausted' },
+          message:
+            '10000 calls of this connection are under way, with those that go on although they were cancelled: call wait again when some have ended',
+        },
+      ]);
+      socket.destroy();
+    });
+
     it.each([
       ['that calls on without reading what it is told', () => waits(4 * MAX_CALLS_UNDER_WAY)],
       ['that names two calls by one number', () => [wait(7), wait(7)]],

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isPortError, messageOf, PortError, throwIfAborted } from '#core/errors.ts';
+import { orStopWaiting } from '#core/stop-waiting.ts';
 import { isWebSocket, placeOf, type LinkAddress, type TcpAddress } from './link-address.ts';
 import { connectByKey } from './link-tls.ts';
 import { AbsentPort, PortConnection, signalIn, type PortCall } from './port-connection.ts';
@@ -15,6 +16,13 @@ const LOOK_AGAIN_MS = 10_000;
 const PROBE_MS = 10_000;
 /** Less often where each is a request that is served, and logged, by what is before the service. */
 const PROBE_WEB_SOCKET_MS = 60_000;
+/** More often while copies come and go. */
+const PROBE_SOON_MS = 1000;
+/**
+ * For each copy behind an address and one more: if there is one more, and chance decides which of them answers, one time in fifty none of so many
+ * connections finds it. Then they become rarer, each time by half.
+ */
+const PROBES_SOON_A_COPY = 4;
 /**
  * What passes WebSockets on ends them after an hour at the most, and keeps a copy that was replaced for as long as one is open: another takes the
  * place of each before, and what is under way ends on the old one.
@@ -38,6 +46,8 @@ export interface ServiceLinkOptions {
   readonly resolve?: (host: string) => Promise<readonly string[]>;
   readonly lookAgainMs?: number;
   readonly probeMs?: number;
+  /** How soon further copies are looked for behind each address at first, and once one came or was lost. Default: a second. */
+  readonly probeSoonMs?: number;
   /** How long a connection through a WebSocket is used. Default: ten minutes. */
   readonly renewMs?: number;
 }
@@ -56,9 +66,14 @@ export interface CallRules {
   readonly isAskedOfAll?: boolean;
 }
 
-interface Reached {
-  readonly copy: string;
-  readonly atMs: number;
+/** What is known of a place where copies of a service are. */
+interface Place {
+  readonly address: LinkAddress;
+  /** Where the last connection led. */
+  copy?: string;
+  triedMs: number;
+  /** How often in a row, since a copy came or was lost, a connection led to none that was not known. */
+  probesInVain: number;
 }
 
 interface Kept {
@@ -80,7 +95,7 @@ export class ServiceLink {
   readonly #copies = new Map<string, Kept>();
   /** Those that answer what is under way, and nothing more. */
   readonly #ending = new Set<PortConnection>();
-  readonly #reached = new Map<string, Reached>();
+  readonly #places = new Map<string, Place>();
   readonly #closing = new AbortController();
   readonly #looking: Promise<void>;
   #changed = Promise.withResolvers<undefined>();
@@ -149,19 +164,22 @@ export class ServiceLink {
 
   async #keepLooking(): Promise<void> {
     const { signal } = this.#closing;
-    const { lookAgainMs = LOOK_AGAIN_MS } = this.#options;
     while (!signal.aborted) {
       await this.#look();
-      const soonMs = this.#copies.size === 0 ? LOOK_MS : this.#isAnyDue() ? LOOK_DUE_MS : lookAgainMs;
-      const delayMs = Math.min(soonMs, lookAgainMs);
-      await this.#change(delayMs, signal, { isWaitedFor: false });
+      await this.#change(this.#lookAgainMs(), signal, { isWaitedFor: false });
     }
+  }
+
+  #lookAgainMs(): number {
+    const { lookAgainMs = LOOK_AGAIN_MS } = this.#options;
+    const dueMs = this.#copies.size === 0 ? LOOK_MS : this.#isAnyDue() ? LOOK_DUE_MS : lookAgainMs;
+    return Math.min(lookAgainMs, dueMs, ...[...this.#places].map(([name, place]) => this.#probeMs(name, place)));
   }
 
   async #look(): Promise<void> {
     const found = await Promise.all(this.#options.addresses.map((address) => this.#placesOf(address)));
     const places = new Map(found.flat().map((place) => [placeOf(place), place]));
-    for (const known of this.#reached.keys()) if (!places.has(known)) this.#reached.delete(known);
+    for (const known of this.#places.keys()) if (!places.has(known)) this.#places.delete(known);
     await Promise.all([...places].map(([name, place]) => this.#visit(name, place)));
     this.#giveUp();
     this.#tell();
@@ -191,28 +209,53 @@ export class ServiceLink {
       timer = setTimeout(overdue, NAMES_WITHIN_MS).unref();
     });
     try {
-      return await Promise.race([resolve(host), late]);
+      return await orStopWaiting(Promise.race([resolve(host), late]), this.#closing.signal);
     } finally {
       clearTimeout(timer);
     }
   }
 
   async #visit(name: string, address: LinkAddress): Promise<void> {
-    const { key, probeMs = isWebSocket(address) ? PROBE_WEB_SOCKET_MS : PROBE_MS } = this.#options;
-    const reached = this.#reached.get(name);
-    const isKnown = reached !== undefined && this.#copies.has(reached.copy);
+    const nowMs = performance.now();
+    const place = this.#places.get(name) ?? { address, triedMs: -Infinity, probesInVain: 0 };
+    this.#places.set(name, place);
     const isAnyDue = this.#isAnyDue(name);
-    if (isKnown && performance.now() - reached.atMs < probeMs && !isAnyDue) return;
-    if (this.#closing.signal.aborted || (this.#copies.size >= MAX_COPIES && !isAnyDue)) return;
+    // With no copy left it is tried again at once, but not without pause: one may take connections and end each.
+    const isTooSoon = nowMs - place.triedMs < (this.#copies.size > 0 ? this.#probeMs(name, place) : LOOK_MS);
+    if ((isTooSoon || this.#copies.size >= MAX_COPIES) && !isAnyDue) return;
+    if (this.#closing.signal.aborted) return;
+    place.triedMs = nowMs;
+    place.probesInVain++;
     try {
-      const socket = await connectByKey(address, key);
+      const socket = await connectByKey(address, this.#options.key, this.#closing.signal);
       const connection = new PortConnection(socket, SILENT_MS);
       const copy = await helloOf(connection);
-      this.#reached.set(name, { copy, atMs: performance.now() });
+      place.copy = copy;
       this.#keep(copy, { connection, place: name, ...this.#useOf(address) });
     } catch (error) {
-      if (!isKnown) this.#problem = `${name}: ${messageOf(error)}`;
+      if (!this.#isReached(place)) this.#problem = `${name}: ${messageOf(error)}`;
     }
+  }
+
+  #isReached({ copy }: Place): boolean {
+    return copy !== undefined && this.#copies.has(copy);
+  }
+
+  /** How long after a connection to a place another is tried, which may lead to another copy. */
+  #probeMs(name: string, place: Place): number {
+    const { lookAgainMs = LOOK_AGAIN_MS, probeSoonMs = PROBE_SOON_MS } = this.#options;
+    const { probeMs = isWebSocket(place.address) ? PROBE_WEB_SOCKET_MS : PROBE_MS } = this.#options;
+    const longestMs = this.#isReached(place) ? probeMs : lookAgainMs;
+    if (this.#copies.size >= MAX_COPIES) return longestMs;
+    const copies = [...this.#copies.values()].filter((kept) => kept.place === name).length;
+    const beyond = Math.max(0, place.probesInVain - PROBES_SOON_A_COPY * (copies + 1));
+    return Math.min(longestMs, probeSoonMs * 2 ** beyond);
+  }
+
+  /** A copy came or was lost: others may, too. */
+  #lookAround(): void {
+    for (const place of this.#places.values()) place.probesInVain = 0;
+    this.#wake();
   }
 
   #useOf(address: LinkAddress): Pick<Kept, 'dueMs' | 'untilMs'> {
@@ -241,10 +284,10 @@ export class ServiceLink {
       if (this.#copies.get(copy) !== kept) return;
       this.#copies.delete(copy);
       this.#problem = 'it went away';
-      this.#wake();
+      this.#lookAround();
     });
     if (before) this.#drain(before);
-    this.#wake();
+    else this.#lookAround();
   }
 
   #drain({ connection }: Kept): void {
@@ -253,11 +296,12 @@ export class ServiceLink {
     connection.drain();
   }
 
-  /** Of what no further connection leads to any more: copies that were replaced, while new ones answer. */
+  /** Of what no further connection leads to any more: copies that were replaced, where new connections are to be had. */
   #giveUp(): void {
     const nowMs = performance.now();
+    const letIn = new Set([...this.#copies.values()].filter((kept) => kept.dueMs > nowMs).map((kept) => kept.place));
     for (const [copy, kept] of this.#copies) {
-      if (kept.untilMs > nowMs || this.#copies.size === 1) continue;
+      if (kept.untilMs > nowMs || !letIn.has(kept.place)) continue;
       this.#copies.delete(copy);
       this.#drain(kept);
     }
@@ -281,6 +325,7 @@ export class ServiceLink {
 
   #told: string | undefined;
   #tell(): void {
+    if (this.#closing.signal.aborted) return;
     const problem = this.problem();
     if (problem !== undefined && problem !== this.#told) this.#options.warn(problem);
     this.#told = problem;

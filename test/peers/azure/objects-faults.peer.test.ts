@@ -2,8 +2,9 @@ import { afterAll, beforeAll } from '@jest/globals';
 import { BlobObjectStore } from '#adapters/azure/blob-object-store/blob-object-store.ts';
 import { blobObjectStoreConfigSchema } from '#adapters/azure/blob-object-store/config.ts';
 import { Azurite } from '../azurite.ts';
-import { answered, HttpFaults } from '../http-faults.ts';
+import { HttpFaults } from '../http-faults.ts';
 import { describeObjectsUnderFaults } from '../objects-under-faults.ts';
+import { blobError } from './azure-faults.ts';
 
 const CONTAINER = 'tribo-faults';
 const timeoutMs = 3000;
@@ -28,19 +29,8 @@ afterAll(async () => {
   await azurite[Symbol.asyncDispose]();
 });
 
-// https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
-const azureError = (status: number, code: string) =>
-  answered(
-    status,
-    `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>by the test</Message></Error>`,
-    {
-      'content-type': 'application/xml',
-      'x-ms-error-code': code,
-    },
-  );
-
 describeObjectsUnderFaults(
   'Blob Storage',
-  { timeoutMs, expiredToken: azureError(401, 'InvalidAuthenticationInfo'), throttled: azureError(503, 'ServerBusy') },
+  { timeoutMs, expiredToken: blobError(401, 'InvalidAuthenticationInfo'), throttled: blobError(503, 'ServerBusy') },
   async () => ({ store, wire }),
 );

@@ -94,7 +94,7 @@ describe('the package of sensor-data-processor', () => {
     expect(second).toBe(first);
   });
 
-  it('keeps what is of a device in one partition, in order', async () => {
+  it('keeps what is of a device in one partition, in the order of the calls', async () => {
     await using world = await openWorld();
     const { addDevice, tenants, machine, intake, call, eventHub } = world;
     await addDevice('press-7', tenants[0], [machine]);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { kafkaEventStreamConfigSchema } from '#adapters/kafka/kafka-event-stream/config.ts';
 import { KafkaEventStream } from '#adapters/kafka/kafka-event-stream/kafka-event-stream.ts';
+import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { Kafka } from '../kafka.ts';
 import { freePort } from '../peer-process.ts';
 import { expectAllInOrderOver, WIRE_FAULTS } from '../stream-under-faults.ts';
@@ -24,6 +25,7 @@ afterAll(async () => {
 async function makeSite() {
   const prefix = `t${randomUUID().slice(0, 8)}.`;
   await kafka.createTopics([`${prefix}metrics`], { partitions: 3 });
+  const checkpoints = await checkpointsInFolder();
   const streams: KafkaEventStream[] = [];
   return {
     open: async () => {
@@ -31,12 +33,16 @@ async function makeSite() {
         ...{ brokers: [`127.0.0.1:${wire.port}`], tls: false, prefix, streams: ['metrics'] },
         ...{ sessionTimeoutMs: 3000, commitIntervalMs: 20, timeoutMs: 2000 },
       });
-      const stream = await KafkaEventStream.open(config, { onFailure: () => undefined });
+      const stream = await KafkaEventStream.open(config, {
+        checkpoints: checkpoints.store,
+        onFailure: () => undefined,
+      });
       streams.push(stream);
       return stream;
     },
     [Symbol.asyncDispose]: async () => {
       for (const stream of streams) await stream.close();
+      await checkpoints[Symbol.asyncDispose]();
     },
   };
 }

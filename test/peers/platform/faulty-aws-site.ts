@@ -76,12 +76,14 @@ const FAULTS: readonly Fault<FaultyAwsSite>[] = [
   },
   {
     what: 'the token has expired',
-    told: /intake takes no more .*ExpiredToken/,
+    told: /events cannot be made durable: .*ExpiredToken/,
+    refuses: /intake takes no more .*ExpiredToken/,
     begin: ({ streams }) => on(streams, awsError(400, 'ExpiredTokenException')),
   },
   {
     what: 'Kinesis and DynamoDB do not answer',
-    told: /intake takes no more .*no answer/,
+    told: /events cannot be made durable: .*no answer/,
+    refuses: /intake takes no more .*no answer/,
     begin: ({ streams }) => on(streams, SEEMING.hanging),
   },
   databaseFailsOver,

@@ -1,10 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { pubsubEventStreamConfigSchema } from '#adapters/gcp/pubsub-event-stream/config.ts';
 import { PubsubEventStream } from '#adapters/gcp/pubsub-event-stream/pubsub-event-stream.ts';
-import { systemClock } from '#core/clock.ts';
+import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { FakeGcs } from '../fake-gcs.ts';
 import { HttpFaults, SEEMING } from '../http-faults.ts';
 import { Mosquitto } from '../mosquitto.ts';
@@ -44,7 +40,7 @@ async function start(): Promise<FaultyGoogleSite> {
   const [pubsub, gcs] = [Pstest.start(), FakeGcs.start()];
   let parts: Omit<FaultyGoogleSite, keyof Site | 'everyMs'> | undefined;
   const starting = [
-    ...([pubsub, gcs, Mosquitto.start(), PostgresOnAWire.start(), checkpoints()] as const),
+    ...([pubsub, gcs, Mosquitto.start(), PostgresOnAWire.start(), checkpointsInFolder()] as const),
     pubsub.then(({ endpoint }) => TcpFaults.start({ port: Number(endpoint.split(':')[1]) })),
     gcs.then(({ endpoint }) => HttpFaults.start(endpoint)),
   ] as const;
@@ -73,19 +69,6 @@ async function start(): Promise<FaultyGoogleSite> {
   return { ...site, ...parts!, everyMs: 1000 };
 }
 
-/** Where who watches from outside keeps how far it is. */
-async function checkpoints() {
-  const folder = mkdtempSync(join(tmpdir(), 'tribo-observer-'));
-  const store = await SqliteCheckpointStore.open({ databasePath: join(folder, 'checkpoints') }, systemClock);
-  return {
-    store,
-    [Symbol.asyncDispose]: async () => {
-      await store.close();
-      rmSync(folder, { recursive: true });
-    },
-  };
-}
-
 /** Of each kind of request so many fail. */
 async function failing(pubsub: Pstest, code: number, every: number): Promise<BegunFault> {
   await pubsub.fail(code, every);
@@ -107,12 +90,14 @@ const FAULTS: readonly Fault<FaultyGoogleSite>[] = [
   },
   {
     what: 'the token has expired',
-    told: /intake takes no more .*UNAUTHENTICATED/,
+    told: /events cannot be made durable: .*UNAUTHENTICATED/,
+    refuses: /intake takes no more .*UNAUTHENTICATED/,
     begin: ({ pubsub }) => failing(pubsub, UNAUTHENTICATED, 1),
   },
   {
     what: 'Pub/Sub does not answer',
-    told: /intake takes no more .*no answer/,
+    told: /events cannot be made durable: .*no answer/,
+    refuses: /intake takes no more .*no answer/,
     begin: ({ wire }) => {
       wire.hold();
       return { end: () => wire.letGo() };

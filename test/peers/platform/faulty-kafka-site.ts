@@ -1,5 +1,6 @@
 import { kafkaEventStreamConfigSchema } from '#adapters/kafka/kafka-event-stream/config.ts';
 import { KafkaEventStream } from '#adapters/kafka/kafka-event-stream/kafka-event-stream.ts';
+import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { Kafka } from '../kafka.ts';
 import { Moto } from '../moto.ts';
 import { freePort } from '../peer-process.ts';
@@ -32,13 +33,15 @@ async function start(): Promise<FaultyKafkaSite> {
     PostgresOnAWire.start(),
     Moto.start(),
     TcpFaults.start({ port: Number(kafka.broker.split(':')[1]) }, advertisedPort),
+    checkpointsInFolder(),
   ] as const;
-  const site = await siteOn(starting, async ([, postgres, moto, wire]) => {
+  const site = await siteOn(starting, async ([, postgres, moto, wire, observers]) => {
     await makeTopics(kafka);
     const { kafka: family, ...rest } = kafkaPorts(`127.0.0.1:${wire.port}`, await makeBucket(moto));
     const settings = { ...family, timeoutMs: TIMEOUT_MS };
     const openStream = () =>
       KafkaEventStream.open(kafkaEventStreamConfigSchema.parse({ ...settings, source: 'observer' }), {
+        checkpoints: observers.store,
         onFailure: () => undefined,
       });
     wires = { wire, postgres, openStream };
@@ -54,7 +57,8 @@ const FAULTS: readonly Fault<FaultyKafkaSite>[] = [
   },
   {
     what: 'the broker does not answer',
-    told: /intake takes no more .*no answer/,
+    told: /events cannot be made durable: .*no answer/,
+    refuses: /intake takes no more .*no answer/,
     begin: ({ wire }) => {
       wire.hold();
       return { end: () => wire.letGo() };
@@ -62,7 +66,8 @@ const FAULTS: readonly Fault<FaultyKafkaSite>[] = [
   },
   {
     what: 'the broker is killed',
-    told: /intake takes no more /,
+    told: /events cannot be made durable: /,
+    refuses: /intake takes no more /,
     begin: async ({ kafka }) => {
       await kafka.kill();
       return { end: () => kafka.restart() };

@@ -26,12 +26,16 @@ export interface Fault<Place extends FaultySite> {
   readonly begin: (place: Place) => Promise<BegunFault> | BegunFault;
   /** What the platform says to whoever asks how it is; absent: its work goes on all the while. */
   readonly told?: RegExp;
+  /** What intake says meanwhile to whoever it takes nothing from, for a moment after each attempt that failed. */
+  readonly refuses?: RegExp;
   readonly atLeastMs?: number;
 }
 
 export interface FaultySiteKind<Place extends FaultySite> {
   readonly name: string;
   readonly start: () => Promise<Place>;
+  /** What goes wrong, each once or now and then, until the platform is ready. */
+  readonly asItStarts?: (place: Place) => readonly BegunFault[];
   /** One after the other, on one platform. */
   readonly faults: readonly Fault<Place>[];
 }
@@ -72,4 +76,14 @@ export function on(wire: HttpFaults, fault: WireFault): BegunFault {
     return fault(request, pass);
   };
   return { times: () => times, end: () => void (wire.fault = noFault) };
+}
+
+/** Several at once: met as often as that which was met least. */
+export function together(...begun: readonly BegunFault[]): BegunFault {
+  return {
+    times: async () => Math.min(...(await Promise.all(begun.map(async ({ times }) => (await times?.()) ?? 0)))),
+    end: async () => {
+      for (const { end } of begun) await end();
+    },
+  };
 }

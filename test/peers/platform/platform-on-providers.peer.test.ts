@@ -13,7 +13,7 @@ import { readAddress } from '#services/shared/process/service-address.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
 import { socketPath } from '#services/shared/rpc/socket-path.ts';
 import { TIME_SERIES_PORT } from '#services/shared/rpc/time-series-port.ts';
-import { unreadiness } from '#test/support/edge-requests.ts';
+import { attention, unreadiness } from '#test/support/edge-requests.ts';
 import { LedgerWatch } from '#test/support/ledger-watch.ts';
 import { loginOf, PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
 import { ResendingDevice, type DeviceSample } from '#test/support/resending-device.ts';
@@ -99,8 +99,10 @@ describe.each(SITES)('a platform on %s', (_name, startSite) => {
   afterAll(() => opened.disposeAsync());
 
   const eventually = (what: string, holds: () => Promise<boolean>) =>
-    until(what, holds).catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${platform.log}\n${simulator.log}`, { cause: error });
+    until(what, holds).catch(async (error: unknown) => {
+      const asked = [unreadiness(platform), attention(platform), platform.ledger(), alarms(WORN.id)];
+      const known = JSON.stringify(await Promise.allSettled(asked));
+      throw new Error(`${String(error)}\n${known}\n${platform.log}\n${simulator.log}`, { cause: error });
     });
   const step = (what: string, run: () => Promise<void>) => it(what, run, TIMEOUT_MS);
 

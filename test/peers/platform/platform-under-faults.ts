@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { atStart, declareGroup } from '#core/delivery/at-start.ts';
 import { machineKey, machineRef, type MachineId, type SiteId, type TenantId } from '#core/domain/ids.ts';
+import type { BatchHandler } from '#core/ports/event-stream.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
 import type { AlarmView } from '#services/api-gateway/schemas/alarms.ts';
 import { connectPort } from '#services/shared/rpc/port-client.ts';
@@ -42,6 +44,7 @@ const TIMES = 10;
 export function describePlatformUnderFaults<Place extends FaultySite>({
   name,
   start,
+  asItStarts,
   faults,
 }: FaultySiteKind<Place>): void {
   describe(`a platform on ${name}`, () => {
@@ -55,6 +58,8 @@ export function describePlatformUnderFaults<Place extends FaultySite>({
     /** At the platform's own broker, which alone it can reach. */
     let load: RunningLoad | undefined;
     let ackFile: string;
+    /** How often each had gone wrong before it was ready. */
+    let timesAtStart: readonly number[] = [];
     let watch: LedgerWatch;
     let store: ReturnType<typeof connectPort<TimeSeriesStore>>;
     const key = (machine: string) => machineKey(TENANT as TenantId, SITE as SiteId, machine as MachineId);
@@ -72,9 +77,7 @@ export function describePlatformUnderFaults<Place extends FaultySite>({
       const portsFile = join(folder, 'ports.json');
       writeFileSync(portsFile, JSON.stringify(ports));
       platform = opened.use(
-        await PlatformProcess.start({
-          env: { ...site.env, TRIBO_PORTS_FILE: portsFile, TRIBO_LOG_LEVEL: 'error' },
-        }),
+        await startPlatform({ ...site.env, TRIBO_PORTS_FILE: portsFile, TRIBO_LOG_LEVEL: 'error' }),
       );
       store = connectPort<TimeSeriesStore>(socketPath(platform.dataDir, TIME_SERIES_PORT), 'the store');
       opened.defer(() => store.disconnect());
@@ -86,25 +89,31 @@ export function describePlatformUnderFaults<Place extends FaultySite>({
 
     afterAll(() => opened.disposeAsync());
 
+    async function startPlatform(env: Readonly<Record<string, string>>): Promise<PlatformProcess> {
+      const hindrances = asItStarts?.(site) ?? [];
+      try {
+        return await PlatformProcess.start({ env });
+      } finally {
+        for (const { end } of hindrances) await end();
+        timesAtStart = await Promise.all(hindrances.map(async ({ times }) => (await times?.()) ?? 0));
+      }
+    }
+
     /** Sees each event of what devices send, in the order in which it is delivered. */
     async function observe(): Promise<void> {
       const stream = await site.openStream();
       opened.defer(() => stream.close());
       for (const each of OBSERVED) {
-        await stream.declareGroup(each, OBSERVER);
-        await stream.subscribe(
-          each,
-          OBSERVER,
-          async (batch) => {
-            for (const { key: of, eventId, kind } of batch.events) {
-              if (kind === 'duplicate') continue;
-              const { machine } = machineRef(of);
-              if (!seen.get(machine)?.push(eventId)) seen.set(machine, [eventId]);
-            }
-            await batch.ack();
-          },
-          { maxBatchEvents: 500 },
-        );
+        await declareGroup(stream, each, OBSERVER);
+        const note: BatchHandler = async (batch) => {
+          for (const { key: of, eventId, kind } of batch.events) {
+            if (kind === 'duplicate') continue;
+            const { machine } = machineRef(of);
+            if (!seen.get(machine)?.push(eventId)) seen.set(machine, [eventId]);
+          }
+          await batch.ack();
+        };
+        await atStart(() => stream.subscribe(each, OBSERVER, note, { maxBatchEvents: 500 }));
       }
     }
 
@@ -171,17 +180,24 @@ export function describePlatformUnderFaults<Place extends FaultySite>({
     }
 
     /** In readiness, and by `tribo doctor`. */
-    async function untilTold(told: RegExp): Promise<void> {
+    async function untilTold(told: RegExp, refuses: RegExp | undefined): Promise<void> {
       const lines = async () => {
         const reasons = { ...(await attention(platform)), ...(await unreadiness(platform)) };
         return Object.entries(reasons).flatMap(([check, reason]) => (reason === '' ? [] : [`${check}: ${reason}`]));
       };
-      await eventually(`the platform tells of ${told}`, async () => (await lines()).some((line) => told.test(line)));
+      for (const each of [told, ...(refuses ? [refuses] : [])])
+        await eventually(`the platform tells of ${each}`, async () => (await lines()).some((line) => each.test(line)));
       await eventually(`tribo doctor tells of ${told}`, async () => {
         const { code, stdout } = await platform.command('doctor');
         return code === 70 && stdout.split('\n').some((line) => /^(FAIL|WARN) /.test(line) && told.test(line));
       });
     }
+
+    if (asItStarts)
+      it('it starts although connections break and answers are lost meanwhile', () => {
+        expect(Math.min(...timesAtStart)).toBeGreaterThan(0);
+        expect(timesAtStart.reduce((sum, times) => sum + times, 0)).toBeGreaterThanOrEqual(TIMES);
+      });
 
     const cases = faults.map((fault, at) => {
       const then = fault.told ? 'it is told, and all goes on by itself afterwards' : 'all goes on meanwhile';
@@ -189,12 +205,12 @@ export function describePlatformUnderFaults<Place extends FaultySite>({
     });
     it.each(cases)(
       '$what: $then',
-      async ({ begin, told, atLeastMs = 0, oven }) => {
+      async ({ begin, told, refuses, atLeastMs = 0, oven }) => {
         const fault = await begin(site);
         const began = performance.now();
         try {
           devices.set(oven, new ResendingDevice(toHttp(platform, oven), readings(oven), inTurn()));
-          if (told) await untilTold(told);
+          if (told) await untilTold(told, refuses);
           else {
             await untilUnderLoad();
             await eventually('it has gone wrong often', async () => (await fault.times!()) >= TIMES);

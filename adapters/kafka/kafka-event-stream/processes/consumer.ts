@@ -2,10 +2,13 @@
  * A process for tests to kill. It consumes `metrics` for a group, prints the ids of its first batch as a line of JSON, and never settles it.
  *   node consumer.ts <configuration as JSON> <group>
  */
+import { FORGOTTEN_CHECKPOINTS } from '#test/support/forgotten-checkpoints.ts';
 import { printFirstBatch } from '#test/support/print-first-batch.ts';
 import { kafkaEventStreamConfigSchema } from '../config.ts';
 import { KafkaEventStream } from '../kafka-event-stream.ts';
 
 const [config, group] = process.argv.slice(2) as [string, string];
-const stream = await KafkaEventStream.open(kafkaEventStreamConfigSchema.parse(JSON.parse(config)));
+const stream = await KafkaEventStream.open(kafkaEventStreamConfigSchema.parse(JSON.parse(config)), {
+  checkpoints: FORGOTTEN_CHECKPOINTS,
+});
 await printFirstBatch(stream, group);

@@ -56,7 +56,7 @@ export function registerQueuedReadings(env: Readonly<Record<string, string | und
 async function relayTo(hub: string, place: EventHubsPlace): Promise<RelayOne> {
   const hubs = await openEventHubs({ ...place, timeoutMs: CALL_TIMEOUT_MS });
   return async (message) => {
-    // By the device, as IoT Hub does: so what is of one is in one partition, in order.
+    // By the device, as IoT Hub does. What is of one is in one partition, in the order of the calls: Service Bus makes several at a time.
     const batch = await hubs.openBatch(hub, { key: message.device });
     if (!batch.tryAdd(routedEvent(message)))
       throw new PortError(

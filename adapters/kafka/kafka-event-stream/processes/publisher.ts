@@ -1,0 +1,14 @@
+/*
+ * A process for tests to kill. It publishes events to `metrics`, prints how many are durable as a line, and never says so to other processes.
+ *   node publisher.ts <configuration as JSON> <events as JSON>
+ */
+import { FORGOTTEN_CHECKPOINTS } from '#test/support/forgotten-checkpoints.ts';
+import { printPublished } from '#test/support/print-published.ts';
+import { kafkaEventStreamConfigSchema } from '../config.ts';
+import { KafkaEventStream } from '../kafka-event-stream.ts';
+
+const [config, events] = process.argv.slice(2) as [string, string];
+const stream = await KafkaEventStream.open(kafkaEventStreamConfigSchema.parse(JSON.parse(config)), {
+  checkpoints: FORGOTTEN_CHECKPOINTS,
+});
+await printPublished(stream, events);
