@@ -15,7 +15,7 @@ import type { AlarmTransition, ConditionTransition } from '#core/domain/alarm.ts
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
 import type { RollingWindowOptions } from '#core/features/windows.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
-import { isPortError, isRetryable, messageOf, PortError } from '#core/errors.ts';
+import { isPortError, isRetryable, messageOf, PortError, throwIfAborted } from '#core/errors.ts';
 import type {
   AlarmJournal,
   AlarmOutbox,
@@ -23,7 +23,7 @@ import type {
   RecordedTransition,
   RecordOptions,
 } from '#core/ports/alarm-journal.ts';
-import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
+import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type { MeasuredStream, ReadableTail, Subscription } from '#core/ports/event-stream.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
 import { notifiersOf, type Notifier } from '#core/ports/notifier.ts';
@@ -34,6 +34,7 @@ import type { Logger } from '#services/shared/observability/logger.ts';
 import { observedStream } from '#services/shared/observability/observed-stream.ts';
 import type { Tracing } from '#services/shared/observability/tracing.ts';
 import type { RunningService } from '#services/shared/process/run-service.ts';
+import type { KeptLease } from '#services/shared/process/kept-lease.ts';
 import { TurnTaking, type Turn } from '#services/shared/process/turn-taking.ts';
 import { AlertEngineMetrics } from './alert-engine-metrics.ts';
 import { AlertLetters } from './alert-letters.ts';
@@ -132,7 +133,7 @@ export async function startAlertEngine(
     lease: LEASE,
     leaseMs: config.leaseMs,
     waiting: 'another process judges; waiting for its lease to end',
-    makeTurn: (lease) => new AlertEngine(config, { ...dependencies, stream, notifiers }, lease),
+    makeTurn: (kept) => new AlertEngine(config, { ...dependencies, stream, notifiers }, kept),
     onProblem: (doing, error) => logger.warn({ err: error }, `cannot ${doing}`),
   });
   for (const { stream: name, group } of ALERT_INPUTS) await declareGroup(stream, name, group);
@@ -155,7 +156,7 @@ export async function startAlertEngine(
   };
 }
 
-/** Judges from the time it takes the lease until it loses it or is closed. */
+/** Judges while it has the lease. */
 class AlertEngine implements Turn {
   readonly #config: AlertEngineConfig;
   readonly #dependencies: AlertEngineDependencies;
@@ -171,26 +172,22 @@ class AlertEngine implements Turn {
   readonly #subscriptions: Subscription[] = [];
   readonly #pumps: OutboxPump[] = [];
   readonly #takenUntilMs: Partial<Record<StreamName, number>> = {};
-  readonly #lease: Lease;
-  readonly #losing = Promise.withResolvers<undefined>();
+  readonly #kept: KeptLease;
   readonly #unsettled: Unsettled = {
     settle: () => this.#flushOnce(),
     isEmpty: () => !this.#judging.hasOutputs && this.#letters.isEmpty,
   };
-  #isLost = false;
-  #leaseUntilMs: number;
   #loop: Promise<void> | undefined;
   #serial: Promise<unknown> = Promise.resolve();
   #problem: string | undefined = 'it is being started';
   #closed: Promise<void> | undefined;
 
-  constructor(config: AlertEngineConfig, dependencies: AlertEngineDependencies, lease: Lease) {
+  constructor(config: AlertEngineConfig, dependencies: AlertEngineDependencies, kept: KeptLease) {
     const { rules, machines, checkpoints, notifiers, clock, metrics, journal } = dependencies;
     this.#config = config;
     this.#dependencies = dependencies;
     this.#tail = tailOf(dependencies.stream);
-    this.#lease = lease;
-    this.#leaseUntilMs = clock.monotonicMs() + config.leaseMs;
+    this.#kept = kept;
     this.#judging = new Judging({
       latenessMs: config.latenessMs,
       onUnitMismatch: (mismatch) =>
@@ -199,7 +196,7 @@ class AlertEngine implements Turn {
       windowIdleMs: config.windowIdleMs,
       windows: windowOptions(config),
     });
-    this.#state = new SavedState(checkpoints, this.#judging, () => this.#renewLease());
+    this.#state = new SavedState(checkpoints, this.#judging, () => kept.confirm());
     this.#rulebook = new Rulebook({
       rules,
       machines,
@@ -216,10 +213,6 @@ class AlertEngine implements Turn {
     this.#metrics = new AlertEngineMetrics(metrics, this.#judging, journal);
     const { store, logger } = dependencies;
     this.#letters = new AlertLetters(clock.nowMs(), { store, logger, dropped: this.#metrics.dropped });
-  }
-
-  get lost(): Promise<unknown> {
-    return this.#losing.promise;
   }
 
   problem(): string | undefined {
@@ -240,16 +233,11 @@ class AlertEngine implements Turn {
     await this.#rulebook.close();
     await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
     await this.#loop;
-    if (!this.#isLost && this.#problem === undefined) {
+    if (!this.#kept.lost.aborted && this.#problem === undefined) {
       await this.#saveAll().catch((error: unknown) => this.#report('save state', error));
     }
     await Promise.all(this.#pumps.map((pump) => pump.close()));
     this.#metrics.close();
-    if (!this.#isLost) {
-      await this.#dependencies.checkpoints
-        .releaseLease(this.#lease)
-        .catch((error: unknown) => this.#report('release the lease', error));
-    }
   }
 
   async begin(signal: AbortSignal): Promise<void> {
@@ -272,7 +260,10 @@ class AlertEngine implements Turn {
       for (const pump of this.#pumps) pump.wake();
     });
     this.#stopping.signal.addEventListener('abort', stopListening);
-    for (const input of ALERT_INPUTS) this.#subscriptions.push(await this.#consume(input));
+    for (const input of ALERT_INPUTS) {
+      throwIfAborted(signal);
+      this.#subscriptions.push(await this.#consume(input));
+    }
     this.#problem = undefined;
     this.#loop = this.#run();
   }
@@ -340,7 +331,7 @@ class AlertEngine implements Turn {
   /** Makes what was decided durable: one call after the other, whoever asks. */
   #flush(): Promise<void> {
     return this.#serially(async () => {
-      await this.#keepLease();
+      await this.#kept.keep();
       await this.#flushOnce();
     });
   }
@@ -394,7 +385,7 @@ class AlertEngine implements Turn {
     const judged = this.#judging.judgeAgain(event);
     // The letter is about to go: what came of it must not be only in memory.
     await this.#serially(async () => {
-      await this.#keepLease();
+      await this.#kept.keep();
       await this.#state.saveMachine(event.key, { ...this.#takenUntilMs }, this.#unsettled);
     });
     return judged;
@@ -402,7 +393,7 @@ class AlertEngine implements Turn {
 
   /** Of what the engine made itself: a transition of an alarm, or a window. */
   async #makeAgain(event: StampedEvent): Promise<ReplayOutcome> {
-    await this.#keepLease();
+    await this.#kept.keep();
     try {
       if (event.kind !== 'alarm') {
         await publishAll(this.#dependencies.stream, 'windows', [event]);
@@ -429,7 +420,7 @@ class AlertEngine implements Turn {
     while (!(await sleep(TICK_MS, false, { signal }).catch(() => true))) {
       const nowMs = clock.monotonicMs();
       try {
-        await this.#serially(() => this.#keepLease());
+        await this.#serially(() => this.#kept.keep());
         if (!(await this.#isBehind([ALERT_INPUTS[0]]))) {
           const waveformsWait = await this.#waveformsWait();
           this.#judging.tick(Math.min(nowMs - lastMs, MAX_TICK_MS), { waveformsWait, nowMs: clock.nowMs() });
@@ -447,32 +438,9 @@ class AlertEngine implements Turn {
         this.#recovered();
       } catch (error) {
         this.#report('keep alarms', error);
-        if (this.#isLost) return;
+        if (this.#kept.lost.aborted) return;
       }
       lastMs = nowMs;
-    }
-  }
-
-  /** Rejects from the time on at which another process judges: what this one would decide or save is no longer its business. */
-  async #keepLease(): Promise<void> {
-    // What is being consumed waits, unacknowledged, until its subscription is closed.
-    if (this.#isLost) throw new PortError('unavailable', 'another process judges now');
-    const nowMs = this.#dependencies.clock.monotonicMs();
-    if (nowMs >= this.#leaseUntilMs - this.#config.leaseMs / 2) await this.#renewLease();
-  }
-
-  async #renewLease(): Promise<void> {
-    const { clock, checkpoints } = this.#dependencies;
-    const { leaseMs } = this.#config;
-    try {
-      const untilMs = clock.monotonicMs() + leaseMs;
-      await checkpoints.renewLease(this.#lease, leaseMs);
-      this.#leaseUntilMs = untilMs;
-    } catch (error) {
-      if (!isPortError(error) || error.code !== 'failed_precondition') throw error;
-      this.#isLost = true;
-      this.#losing.resolve(undefined);
-      throw new PortError('unavailable', 'another process judges now', { cause: error });
     }
   }
 
@@ -533,13 +501,13 @@ class AlertEngine implements Turn {
   #save(budgetMs: number): Promise<boolean> {
     const takenUntilMs: TakenUntil = { ...this.#takenUntilMs };
     return this.#serially(async () => {
-      await this.#keepLease();
+      await this.#kept.keep();
       return this.#state.save(takenUntilMs, budgetMs, this.#unsettled);
     });
   }
 
   #recovered(): void {
-    if (!this.#isLost) this.#problem = undefined;
+    if (!this.#kept.lost.aborted) this.#problem = undefined;
   }
 
   /** What it was about goes to the log alone: people of every tenant read why the platform is not ready. */

@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
 import type { Clock } from '#core/clock.ts';
-import { atStart, declareGroup } from '#core/delivery/at-start.ts';
+import { declareGroup } from '#core/delivery/at-start.ts';
 import { STREAMS } from '#core/domain/event.ts';
 import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type { MachineRegistry } from '#core/ports/machine-registry.ts';
@@ -94,7 +94,7 @@ export async function startTimeseriesService(
     lease: LEASE,
     leaseMs: settings.leaseMs,
     againAfterMs: settings.againAfterMs,
-    makeTurn: (lease) => new Settler(shared, settings, { lease, streams: SETTLED_STREAMS }),
+    makeTurn: ({ lease }) => new Settler(shared, settings, { lease, streams: SETTLED_STREAMS }),
     onProblem: (doing, error) => logger.warn({ err: error }, `cannot ${doing}`),
     ...(!settings.standsBy && {
       waiting: 'another process holds the lease of the time-series store; waiting for it',
@@ -102,7 +102,7 @@ export async function startTimeseriesService(
   });
   for (const name of SETTLED_STREAMS) await declareGroup(stream, name, STORE_GROUP);
   await units.start();
-  await atStart(() => turns.start());
+  await turns.start();
   return {
     problem: () => problems.first ?? turns.problem(),
     close: async () => {

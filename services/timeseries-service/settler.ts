@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '#core/clock.ts';
+import { atStart } from '#core/delivery/at-start.ts';
 import { runConsumer } from '#core/delivery/consumer.ts';
 import type { StampedEvent, StreamName } from '#core/domain/event.ts';
-import { codeOf, isPortError, messageOf, PortError } from '#core/errors.ts';
-import type { CheckpointStore, Lease } from '#core/ports/checkpoint-store.ts';
+import { codeOf, isPortError, messageOf, PortError, throwIfAborted } from '#core/errors.ts';
+import type { Lease } from '#core/ports/checkpoint-store.ts';
 import type { MeasuredStream, Subscription } from '#core/ports/event-stream.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { EventOutcome, OwnedTimeSeriesStore, SettleResult } from '#core/ports/time-series-store.ts';
@@ -23,12 +24,10 @@ const LARGE_BATCH_EVENTS = 2000;
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 /** As many as a store names at a time. */
 const ORPHANS_A_CALL = 10_000;
-const KEEPING = 'keep the lease of the store';
 
 export interface SettlerDependencies {
   readonly store: OwnedTimeSeriesStore;
   readonly stream: MeasuredStream;
-  readonly checkpoints: Pick<CheckpointStore, 'renewLease' | 'releaseLease'>;
   readonly objects: ObjectStore;
   readonly units: Pick<DeclaredUnits, 'learn' | 'of'>;
   readonly clock: Clock;
@@ -36,18 +35,16 @@ export interface SettlerDependencies {
   readonly metrics: SettlementMetrics;
 }
 
-/** Settles, and keeps the house, from the time it takes the lease until it loses it or is closed. */
+/** Settles, and keeps the house, while it has the lease. */
 export class Settler implements Turn {
   readonly #dependencies: SettlerDependencies;
   readonly #settings: TimeseriesServiceSettings;
   readonly #lease: Lease;
   readonly #streams: readonly StreamName[];
   readonly #problems: Problems;
-  readonly #losing = Promise.withResolvers<undefined>();
   readonly #stopping = new AbortController();
   readonly #subscriptions: Subscription[] = [];
   readonly #loops: Promise<void>[] = [];
-  #isLost = false;
 
   constructor(
     dependencies: SettlerDependencies,
@@ -61,20 +58,18 @@ export class Settler implements Turn {
     this.#problems = new Problems(dependencies.logger);
   }
 
-  get lost(): Promise<unknown> {
-    return this.#losing.promise;
-  }
-
   problem(): string | undefined {
     return this.#problems.first;
   }
 
-  async begin(): Promise<void> {
+  async begin(beginning: AbortSignal): Promise<void> {
     const { store, clock } = this.#dependencies;
-    const { leaseMs, maintainEveryMs, retentionEveryMs, sweepEveryMs, firstAfterMs } = this.#settings;
+    const { maintainEveryMs, retentionEveryMs, sweepEveryMs, firstAfterMs } = this.#settings;
     const { signal } = this.#stopping;
-    for (const name of this.#streams) this.#subscriptions.push(await this.#consume(name));
-    this.#every(leaseMs / 3, leaseMs / 3, KEEPING, () => this.#keepLease());
+    for (const name of this.#streams) {
+      this.#subscriptions.push(await this.#consume(name, beginning));
+      throwIfAborted(beginning);
+    }
     this.#every(maintainEveryMs, maintainEveryMs, 'maintain the store', () =>
       store.maintain(clock.nowMs(), { signal }),
     );
@@ -89,24 +84,13 @@ export class Settler implements Turn {
     this.#stopping.abort();
     await Promise.all(this.#subscriptions.map((subscription) => subscription.close()));
     await Promise.all(this.#loops);
-    if (!this.#isLost) await this.#dependencies.checkpoints.releaseLease(this.#lease);
   }
 
-  async #keepLease(): Promise<void> {
-    const { checkpoints } = this.#dependencies;
-    try {
-      await checkpoints.renewLease(this.#lease, this.#settings.leaseMs);
-    } catch (error) {
-      if (isPortError(error) && error.code === 'failed_precondition') {
-        this.#isLost = true;
-        this.#losing.resolve(undefined);
-      }
-      throw error;
-    }
-  }
-
-  async #consume(name: StreamName): Promise<Subscription> {
+  async #consume(name: StreamName, beginning: AbortSignal): Promise<Subscription> {
     const { stream, store, units, metrics } = this.#dependencies;
+    const resumeAfter = await atStart(() => store.progress(name, STORE_GROUP, { signal: beginning }), {
+      signal: beginning,
+    });
     let settledAtMs = -Infinity;
     const process = async (events: readonly StampedEvent[]) => {
       await units.learn(events);
@@ -125,7 +109,7 @@ export class Settler implements Turn {
       group: STORE_GROUP,
       maxBatchEvents: MAX_BATCH_EVENTS,
       maxBatchBytes: MAX_BATCH_BYTES,
-      resumeAfter: await store.progress(name, STORE_GROUP),
+      resumeAfter,
       process,
       deadLetter: async (event, error) => {
         const reason = { code: codeOf(error), detail: messageOf(error) };
