@@ -12,6 +12,8 @@ import { ProgressCommitter } from './progress-committer.ts';
 
 /** A member that is silent for its session loses its partitions: it stops waiting for a handler when so much of that is over. */
 const REVOCATION_SHARE = 0.7;
+/** A group has been divided anew after one session, when those who do not answer are out of it: a member that hears nothing for so many joins again. */
+const ASSIGNED_WITHIN_SESSIONS = 3;
 
 export interface GroupSubscriptionOptions {
   readonly client: KafkaClient;
@@ -68,7 +70,7 @@ export class GroupSubscription implements Subscription {
       while (!this.#work.isClosing && !failed()) {
         const tenure = this.#tenure;
         if (tenure && !tenure.isOver) await this.#deliverAll(tenure, member);
-        else await this.#work.sleeper.sleep(Infinity);
+        else await this.#untilAssigned(failed);
       }
     } finally {
       this.#tenure = undefined;
@@ -76,6 +78,24 @@ export class GroupSubscription implements Subscription {
     }
     const failure = failed();
     if (failure) throw failure.error;
+  }
+
+  /** @throws PortError unavailable where that takes longer than a group can: the client has lost its way, and told nobody. */
+  async #untilAssigned(failed: () => Failure | undefined): Promise<void> {
+    const { clock, groupId, sessionTimeoutMs } = this.#options;
+    const limitMs = sessionTimeoutMs * ASSIGNED_WITHIN_SESSIONS;
+    const untilMs = clock.monotonicMs() + limitMs;
+    const before = this.#tenure;
+    while (this.#tenure === before && !this.#work.isClosing && !failed()) {
+      const leftMs = untilMs - clock.monotonicMs();
+      if (leftMs <= 0) {
+        throw new PortError(
+          'unavailable',
+          `${groupId}: no partitions were assigned to this member for ${limitMs} ms; it joins again`,
+        );
+      }
+      await this.#work.sleeper.sleep(leftMs);
+    }
   }
 
   /** Resolves when nothing of the member's partitions is being worked on, or there is no more time to wait for it. */
