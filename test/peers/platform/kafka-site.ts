@@ -25,9 +25,14 @@ export function makeTopics(kafka: Kafka): Promise<void> {
 /** Settings of the site but those of PostgreSQL. */
 export function kafkaPorts(broker: string, bucket: object) {
   return {
-    kafka: { brokers: [broker], tls: false, sessionTimeoutMs: 3000 },
+    kafka: kafkaSettings(broker),
     eventStream: 'kafka',
     objectStore: { adapter: 'aws', ...bucket },
     ...inPostgres(),
   };
+}
+
+/** How a site's services find the broker. */
+export function kafkaSettings(broker: string) {
+  return { brokers: [broker], tls: false, sessionTimeoutMs: 3000 };
 }

@@ -12,12 +12,14 @@ import { loadConfiguration } from '#services/shared/config/load.ts';
 import type { ReadinessReport } from '#services/shared/http/readiness.ts';
 import { readAddress } from '#services/shared/process/service-address.ts';
 import { LoneService } from '#test/support/lone-service.ts';
+import { Kafka } from '../kafka.ts';
 import { Moto } from '../moto.ts';
 import { freePort } from '../peer-process.ts';
 import { Postgres } from '../postgres.ts';
 import { Pstest } from '../pubsub.ts';
-import { makeTopics, streamSettings } from './google-site.ts';
+import { makeTopics as makePubSubTopics, streamSettings } from './google-site.ts';
 import { inPostgres } from './in-postgres.ts';
+import { kafkaSettings, makeTopics as makeKafkaTopics } from './kafka-site.ts';
 import { BUCKET_REGION, makeBucket } from './moto-bucket.ts';
 
 const INSTALLS_WITHIN_MS = 900_000;
@@ -47,7 +49,27 @@ interface Copy {
   running: LoneService;
 }
 
-describe('services that share no folder', () => {
+/** Streams that services without a common folder may have, each with what its copies find it by. */
+const PUB_SUB = {
+  name: 'Pub/Sub',
+  start: async () => {
+    const pubsub = await Pstest.start();
+    await makePubSubTopics(pubsub);
+    return { peer: pubsub, ports: { eventStream: { adapter: 'gcp', ...streamSettings(pubsub) } } };
+  },
+};
+const KAFKA = {
+  name: 'Kafka',
+  start: async () => {
+    const kafka = await Kafka.start();
+    await makeKafkaTopics(kafka);
+    return { peer: kafka, ports: { kafka: kafkaSettings(kafka.broker), eventStream: { adapter: 'kafka' } } };
+  },
+};
+/** What differs between streams is in their contracts, so one is enough where time is short. */
+const ON = process.env['TRIBO_LONG'] === '1' ? [PUB_SUB, KAFKA] : [PUB_SUB];
+
+describe.each(ON)('services that share no folder, on $name', ({ start }) => {
   const opened = new AsyncDisposableStack();
   let folder: string;
   let copies: readonly Copy[];
@@ -117,16 +139,15 @@ describe('services that share no folder', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'tribo-apart-'));
     opened.defer(() => rmSync(folder, { recursive: true, force: true }));
-    const [pubsub, postgres, moto] = await Promise.all([Pstest.start(), Postgres.start(), Moto.start()]);
-    for (const peer of [pubsub, postgres, moto]) opened.use(peer);
-    await makeTopics(pubsub);
+    const [stream, postgres, moto] = await Promise.all([start(), Postgres.start(), Moto.start()]);
+    for (const peer of [stream.peer, postgres, moto]) opened.use(peer);
     const bucket = await makeBucket(moto);
     const connection = postgres.freshConnection();
     const aws = { region: BUCKET_REGION, endpoint: moto.endpoint };
     const portsOf = (copy: string) => ({
       ...inPostgres(),
-      // On a log that is counted by its partitions, as Kafka, there would be one copy of intake.
-      eventStream: { adapter: 'gcp', ...streamSettings(pubsub), source: copy },
+      ...stream.ports,
+      eventStream: { ...stream.ports.eventStream, source: copy },
       objectStore: { adapter: 'aws', ...bucket },
       secretStore: { adapter: 'secrets-manager-secret-store', ...aws, prefix: 'akron/' },
       postgres: connection,
