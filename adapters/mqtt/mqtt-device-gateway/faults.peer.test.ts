@@ -399,7 +399,7 @@ describe('a device', () => {
 
   it('may send foreign topics that a mapping reads, below its name', async () => {
     const topic = 'device/+/modax/+/sensor_data';
-    const world = await openWorld(`topic read ${topic}\npattern write ${topic.replace('+', '%u')}`);
+    const world = await openWorld(`user tribo-gateway\ntopic read ${topic}\npattern write ${topic.replace('+', '%u')}`);
     const source = { tenant: 'acme', site: 'akron', machine: '$.device_id', time: '$.timestamp', metrics: '$.data' };
     const mapping = new TopicMapping({ version: 1, mappings: [{ topic: 'modax/{line}/sensor_data', ...source }] });
     const { intake } = await started(world, 'gateway-1', { mapping });
