@@ -18,6 +18,8 @@ class Announced implements Announcements {
   readonly newest = new Map<string, Announcement>();
   readonly told: DeviceNotice[] = [];
   failure: PortError | undefined;
+  /** What the next listings fail with. */
+  readonly listingFails: PortError[] = [];
 
   async announce(announcements: readonly Announcement[]): Promise<void> {
     if (this.failure) throw this.failure;
@@ -31,6 +33,8 @@ class Announced implements Announcements {
     return this.newest.get(subject);
   }
   async listAnnounced({ after = '' }: { after?: string }): Promise<readonly Announcement[]> {
+    const failure = this.listingFails.shift();
+    if (failure) throw failure;
     return [...this.newest.values()].filter(({ subject }) => subject > after);
   }
   async forgetAnnounced(subjects: readonly string[]): Promise<void> {
@@ -178,6 +182,15 @@ describe('the presence of devices', () => {
       { device: GATEWAY, online: true },
       { device: other, online: false, atMs: T0 + SETTLE_MS },
     ]);
+  });
+
+  it('is remembered over a restart during which a connection breaks', async () => {
+    watch.presence(connection(true));
+    await pass(SETTLE_MS);
+    announced.listingFails.push(new PortError('unavailable', 'read ECONNRESET'));
+    await start();
+    await pass(6 * SETTLE_MS);
+    expect(announced.told.slice(1)).toMatchObject([{ change: 'offline', by: 'restart', device: GATEWAY }]);
   });
 
   it('is shown after a restart for those that were away before it, since when they are', async () => {

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { atStart } from '../delivery/at-start.ts';
 import { derivedId } from '../derivation/derived-event.ts';
 import type { Announcements } from '../ports/alarm-journal.ts';
 import type { DevicePresence, PresenceListener } from '../ports/device-gateway.ts';
@@ -68,8 +69,8 @@ export class PresenceWatch implements PresenceListener {
   async start(): Promise<void> {
     for (let after: string | undefined; ;) {
       const query = { kind: 'device', limit: PAGE, ...(after !== undefined && { after }) } as const;
-      const page = await this.#dependencies.announcements.listAnnounced(query);
-      for (const each of page) await this.#remember(each);
+      const page = await atStart(() => this.#dependencies.announcements.listAnnounced(query));
+      for (const each of page) await atStart(() => this.#remember(each));
       after = page.at(-1)?.subject;
       if (page.length < PAGE) break;
     }

@@ -60,6 +60,16 @@ describe('units that the catalogue declares', () => {
   const unitAt = (acceptedAtMs: number) => units.of(stampedEvent(1, { key: PRESS, acceptedAtMs }))?.get('t');
   const noticed = (unit: string) => until(() => unitAt(Infinity) === unit);
 
+  it('are read at the start where a connection breaks just then, too', async () => {
+    await declare('bar');
+    machines.fails = new PortError('unavailable', 'read ECONNRESET');
+    const started = units.start();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    machines.fails = undefined;
+    await started;
+    expect(unitAt(T0)).toBe('bar');
+  });
+
   it('are those of the time of acceptance, and none about the time of a change', async () => {
     await declare('Cel', ['p']);
     await units.start();

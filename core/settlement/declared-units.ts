@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { atStart } from '../delivery/at-start.ts';
 import type { StampedEvent } from '../domain/event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { sameUnit } from '../domain/units.ts';
@@ -58,7 +59,7 @@ export class DeclaredUnits {
       this.#toldAtMs ??= clock.nowMs();
       this.#refreshIn(this.#delayMs);
     });
-    await this.#refresh();
+    await atStart(() => this.#refresh());
   }
 
   async close(): Promise<void> {

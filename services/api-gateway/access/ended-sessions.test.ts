@@ -54,6 +54,16 @@ describe('ended sessions', () => {
     expect([(await open()).has('gone'), (await open()).has('another')]).toEqual([false, true]);
   });
 
+  it('are known after a restart during which a connection breaks', async () => {
+    await (await open()).add('gone', nowMs + HOUR_MS);
+    let failures = 2;
+    const load = checkpoints.load.bind(checkpoints);
+    checkpoints.load = (...given) =>
+      failures-- > 0 ? Promise.reject(new PortError('unavailable', 'read ECONNRESET')) : load(...given);
+    expect((await open()).has('gone')).toBe(true);
+    expect(failures).toBeLessThan(0);
+  });
+
   it('of one copy are soon known at another', async () => {
     const [one, other] = [await open(), await open(10)];
     await one.add('gone', nowMs + HOUR_MS);

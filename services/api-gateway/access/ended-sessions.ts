@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '#core/clock.ts';
+import { atStart } from '#core/delivery/at-start.ts';
 import { SharedDocument } from '#core/delivery/shared-document.ts';
 import type { CheckpointStore } from '#core/ports/checkpoint-store.ts';
 import type { SecretStore } from '#core/ports/secret-store.ts';
@@ -44,7 +45,7 @@ export class EndedSessions {
   static async open(checkpoints: CheckpointStore, clock: Clock, options: EndedSessionsOptions): Promise<EndedSessions> {
     const ended = new EndedSessions(checkpoints, clock, options);
     try {
-      await ended.#readNew();
+      await atStart(() => ended.#readNew());
     } catch (error) {
       ended.close();
       throw error;
@@ -81,7 +82,7 @@ export class EndedSessions {
 
   /** What a Tribo before this one kept as one secret, which grew too large for the secret stores of the clouds. */
   async takeOver(secrets: SecretStore): Promise<void> {
-    const text = await secrets.get(NAME);
+    const text = await atStart(() => secrets.get(NAME));
     if (text === undefined) return;
     const before = Object.entries(readDocument(text, endedSchema, `secret ${NAME}`, REMEDY));
     const slices = new Set(before.map((each) => this.#remember(...each)));
