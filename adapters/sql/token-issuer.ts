@@ -263,7 +263,11 @@ export class SqlTokenIssuer implements TokenIssuer, PublishedIssuer, AsyncDispos
       this.#hasNews = false;
       clearTimeout(this.#again);
       await this.#readNews().then(
-        () => (this.#problem = undefined),
+        () => {
+          this.#problem = undefined;
+          // Nobody waits for it, as what is revoked is to be read meanwhile.
+          if (!this.#isClosed) void this.#keys.tidy((...told) => this.#onProblem(...told));
+        },
         (error: unknown) => this.#tryAgain(error),
       );
     }

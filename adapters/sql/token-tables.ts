@@ -16,7 +16,7 @@ export interface TokenSchema {
     only_row: number;
     /** The `iss` claim. */
     name: string;
-    /** The `kid` of the newest key, which the secret of the keys has, or will show. */
+    /** The `kid` of the newest key, by which the secret of the keys is named; the secret store has it, or will show it. */
     newest_kid: string;
   };
 }

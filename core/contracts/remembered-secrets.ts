@@ -4,6 +4,11 @@ import type { SecretStore } from '../ports/secret-store.ts';
 export class RememberedSecrets implements SecretStore {
   readonly #values = new Map<string, string>();
 
+  /** Of those that there are. */
+  get names(): readonly string[] {
+    return [...this.#values.keys()];
+  }
+
   async get(name: string): Promise<string | undefined> {
     return this.#values.get(name);
   }

@@ -131,7 +131,7 @@ async function gatewayServices(
   const onProblem = (what: string, error: unknown) => {
     logger.warn({ err: error }, `${what} failed`);
   };
-  const seal = await CookieSeal.open(dependencies);
+  const seal = await CookieSeal.open(dependencies, { onProblem });
   const sessions = await Sessions.open(dependencies, seal, clock, { lifetimeMs: config.sessionLifetimeMs, onProblem });
   const { sampleEveryMs: pulseMs, ...eventOptions } = config.events;
   const fleet = new FleetSummary({ ...dependencies, staleAfterMs: config.staleAfterMs, pulseMs, onProblem });

@@ -2,13 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { tokenIssuerHarness } from '#adapters/issuer-harness.ts';
 import { LaggingSecrets } from '#core/contracts/lagging-secrets.ts';
+import { RememberedSecrets } from '#core/contracts/remembered-secrets.ts';
 import { tokenIssuerContract } from '#core/contracts/token-issuer.contract.ts';
 import { until } from '#core/contracts/until.ts';
 import type { TenantId } from '#core/domain/ids.ts';
-import { messageOf } from '#core/errors.ts';
+import { messageOf, PortError } from '#core/errors.ts';
+import type { SecretStore } from '#core/ports/secret-store.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { openIdentity } from '#test/support/embedded-identity.ts';
 import { localTokenIssuerConfigSchema } from './config.ts';
@@ -97,15 +100,72 @@ describe('local issuer', () => {
 
   it('refuses to start on damaged keys, instead of making new ones in silence', async () => {
     await using identity = await openIdentity();
-    await identity.secrets.put('local-identity.keys', '[{"kid":');
+    await identity.secrets.put(secretOf(identity.issuer), '[{"kid":');
     await expect(identity.open()).rejects.toMatchObject({ code: 'data_loss' });
   });
 
-  it('agrees on the key of a process that died before it said so, and makes none in its place', async () => {
+  it('keeps the keys under the name of the newest, and no more than those before', async () => {
+    const secrets = new RememberedSecrets();
+    await using identity = await openIdentity({}, secrets);
+    const { issuer } = identity;
+    for (let made = 1; made <= 3; made++) {
+      const before = secretOf(issuer);
+      await issuer.rotateKeys();
+      const wanted = ['local-identity.issuer', before, secretOf(issuer)].sort();
+      await until(() => isDeepStrictEqual([...secrets.names].sort(), wanted));
+    }
+    expect((await identity.open()).publicKeys()).toEqual(issuer.publicKeys());
+  });
+
+  it('tells which secret it could not delete, and goes on', async () => {
+    class KeptSecrets extends RememberedSecrets {
+      override delete(): Promise<void> {
+        return Promise.reject(new PortError('permission_denied', 'not allowed'));
+      }
+    }
+    await using identity = await openIdentity({}, new KeptSecrets());
+    const { issuer } = identity;
+    const told: string[] = [];
+    issuer.onProblem((what) => told.push(what));
+    const first = secretOf(issuer);
+    await issuer.rotateKeys();
+    await issuer.rotateKeys();
+    await until(() => told.length >= 2);
+    expect(told).toContain(`deleting the secret ${first}, which nobody needs any more,`);
+    expect(issuer.problem()).toBeUndefined();
+    await identity.verifier.verify((await issuer.issue(request)).token);
+  });
+
+  it.each([
+    { what: 'agreed on', forgets: '' },
+    { what: 'had before it agreed on any', forgets: 'delete from token_issuer' },
+  ])(
+    'goes on with the keys that a Tribo before this one $what, and deletes them after the next but one',
+    async (given) => {
+      const secrets = new RememberedSecrets();
+      await using identity = await openIdentity({}, secrets);
+      const { databasePath } = identity;
+      const { token } = await identity.issuer.issue(request);
+      await bareName(identity);
+      if (given.forgets) change(databasePath, given.forgets);
+      const next = await identity.another();
+      expect(next.issuer.publicKeys()).toEqual(identity.issuer.publicKeys());
+      await next.verifier.verify(token);
+      await next.issuer.rotateKeys();
+      await next.verifier.verify(token);
+      await next.issuer.rotateKeys();
+      await until(() => !secrets.names.includes('local-identity.keys'));
+      await (await identity.another()).verifier.verify(token);
+      expect(secrets.names.filter((name) => name.startsWith('local-identity.keys'))).toHaveLength(2);
+    },
+  );
+
+  it('agrees on the key of a Tribo before this one that died before it said so, and makes none in its place', async () => {
     await using identity = await openIdentity();
-    const kidsOf = (issuer: LocalTokenIssuer) => issuer.publicKeys().keys.map(({ kid }) => kid);
     const [first] = kidsOf(identity.issuer);
     await (await identity.open()).rotateKeys();
+    await until(() => kidsOf(identity.issuer).length === 2);
+    await bareName(identity);
     change(identity.databasePath, `update token_issuer set newest_kid = '${first}'`);
     const next = await identity.open();
     await next.rotateKeys();
@@ -114,19 +174,34 @@ describe('local issuer', () => {
     expect(kidsOf(identity.issuer)).toEqual(kidsOf(next));
   });
 
+  it('goes on with the keys before where the database was set back', async () => {
+    await using identity = await openIdentity();
+    const { issuer, databasePath } = identity;
+    const { token } = await issuer.issue(request);
+    const [first] = kidsOf(issuer);
+    await issuer.rotateKeys();
+    await issuer.close();
+    change(databasePath, `update token_issuer set newest_kid = '${first}'`);
+    const next = await identity.another();
+    expect(kidsOf(next.issuer)).toEqual([first]);
+    await next.verifier.verify(token);
+  });
+
   it('makes no keys in place of a secret that is gone, and says what to do', async () => {
     await using identity = await openIdentity({ readableWithinMs: 100 });
-    await identity.secrets.delete('local-identity.keys');
+    await identity.secrets.delete(secretOf(identity.issuer));
     await expect(identity.open()).rejects.toMatchObject({
       code: 'unavailable',
-      message: expect.stringMatching(/local-identity\.keys is absent.* delete the row of that table/),
+      message: expect.stringMatching(
+        /local-identity\.keys\.\S{16} is absent.* delete the row of the table token_issuer/,
+      ),
     });
   });
 
   it('has new keys, everywhere, where somebody deleted them and what was agreed on', async () => {
     await using identity = await openIdentity();
     const before = identity.issuer.publicKeys();
-    await identity.secrets.delete('local-identity.keys');
+    await identity.secrets.delete(secretOf(identity.issuer));
     change(identity.databasePath, 'delete from token_issuer');
     const next = await identity.open();
     expect(next.issuer).toBe(identity.issuer.issuer);
@@ -156,7 +231,7 @@ describe('local issuer whose secret store shows later what was put', () => {
     await using identity = await openIdentity({ readableWithinMs: 100 }, secrets);
     await expect(identity.open()).rejects.toMatchObject({
       code: 'unavailable',
-      message: expect.stringContaining('the secret local-identity.keys is absent'),
+      message: expect.stringContaining(`the secret ${secretOf(identity.issuer)} is absent`),
     });
     await secrets.show();
     const other = await identity.open();
@@ -172,13 +247,28 @@ describe('local issuer whose secret store shows later what was put', () => {
     const other = await identity.open();
     await other.rotateKeys();
     await until(() => issuer.problem() !== undefined);
-    expect(issuer.problem()).toContain('the secret local-identity.keys lacks the newest key');
+    expect(issuer.problem()).toContain(`the secret ${secretOf(other)} is absent`);
     expect([issuer, other].map((each) => each.publicKeys().keys.length)).toEqual([1, 2]);
     await secrets.show();
     await until(() => issuer.problem() === undefined);
     expect(issuer.publicKeys()).toEqual(other.publicKeys());
   });
 });
+
+/** Of the keys. */
+function secretOf(issuer: LocalTokenIssuer): string {
+  return `local-identity.keys.${kidsOf(issuer).at(-1)}`;
+}
+
+function kidsOf(issuer: LocalTokenIssuer) {
+  return issuer.publicKeys().keys.map(({ kid }) => kid);
+}
+
+/** Has the keys as a Tribo before this one had them. */
+async function bareName({ issuer, secrets }: { issuer: LocalTokenIssuer; secrets: SecretStore }): Promise<void> {
+  await secrets.put('local-identity.keys', (await secrets.get(secretOf(issuer)))!);
+  for (const kid of kidsOf(issuer)) await secrets.delete(`local-identity.keys.${kid}`);
+}
 
 /** By another connection. */
 function change(databasePath: string, statement: string): void {

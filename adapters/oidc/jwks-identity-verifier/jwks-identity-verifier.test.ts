@@ -30,7 +30,8 @@ describeContract(identityVerifierContract, 'the embedded issuer’s tokens, by i
       exp: nowSeconds + 600,
     }),
     sign: async (claims) => {
-      const key = KeyRing.parse((await secrets.get('local-identity.keys'))!).active(Date.now());
+      const { kid } = issuer.publicKeys().keys.at(-1)!;
+      const key = KeyRing.parse((await secrets.get(`local-identity.keys.${kid}`))!).active(Date.now());
       return new SignJWT({ ...claims })
         .setProtectedHeader({ alg: 'ES256', kid: key.kid })
         .sign(await privateKeyOf(key));

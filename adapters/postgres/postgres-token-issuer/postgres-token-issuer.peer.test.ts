@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { localTokenIssuerConfigSchema } from '#adapters/embedded/local-token-issuer/config.ts';
 import { takeOverTokens } from '#adapters/embedded/local-token-issuer/listed-tokens.ts';
@@ -14,6 +15,7 @@ import { systemClock } from '#core/clock.ts';
 import type { TenantId } from '#core/domain/ids.ts';
 import { Postgres } from '#test/peers/postgres.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { LateSecrets } from '#test/support/late-secrets.ts';
 import { connectionOf } from '../connection-config.ts';
 import { postgresTokenIssuerHarness } from '../contract-harnesses.ts';
 import { PostgresServer } from '../postgres-server.ts';
@@ -111,6 +113,51 @@ describe('the issuer of several copies of the API', () => {
     expect(identity.issuer.publicKeys()).toEqual(other.publicKeys());
   });
 
+  it('makes a key once where its connection is cut between the put and the commit, and all copies have it', async () => {
+    const settings = freshConfig({ revokedPollMs: NEVER_MS });
+    const secrets = new CuttingSecrets(() => cutTransactions(settings));
+    await using identity = await issuerIdentity((parts) => PostgresTokenIssuer.open(settings, parts), secrets);
+    const other = await identity.open();
+    secrets.cuts = 1;
+    await identity.issuer.rotateKeys();
+    expect(secrets.cuts).toBe(0);
+    expect(identity.issuer.publicKeys().keys).toHaveLength(2);
+    expect(keyNames(secrets)).toHaveLength(2);
+    await until(() => isDeepStrictEqual(other.publicKeys(), identity.issuer.publicKeys()));
+    expect((await identity.open()).publicKeys()).toEqual(identity.issuer.publicKeys());
+  });
+
+  it('goes on with the keys that a copy made, when a put comes late that another had given up', async () => {
+    const settings = freshConfig({ publishLeadMs: 0 });
+    const secrets = new LateSecrets();
+    await using identity = await issuerIdentity((parts) => PostgresTokenIssuer.open(settings, parts), secrets);
+    const { issuer, verifier, clock } = identity;
+    const other = await identity.open();
+    clock.advance(settings.keyLifetimeMs + 1);
+    secrets.isSlow = true;
+    await expect(issuer.issue(REQUEST)).rejects.toMatchObject({ code: 'deadline_exceeded' });
+    secrets.isSlow = false;
+    const { token } = await other.issue(REQUEST);
+    await secrets.arrive();
+    await until(() => isDeepStrictEqual(other.publicKeys(), issuer.publicKeys()));
+    await verifier.verify(token);
+    expect((await identity.open()).publicKeys()).toEqual(other.publicKeys());
+  });
+
+  it('goes on with the keys that a Tribo before this one kept under one name, and its tokens', async () => {
+    const settings = freshConfig();
+    const secrets = new RememberedSecrets();
+    await using identity = await issuerIdentity((parts) => PostgresTokenIssuer.open(settings, parts), secrets);
+    const { token } = await identity.issuer.issue(REQUEST);
+    const [name] = keyNames(secrets);
+    await secrets.put('local-identity.keys', (await secrets.get(name!))!);
+    await secrets.delete(name!);
+    const next = await identity.another();
+    await next.issuer.rotateKeys();
+    await next.verifier.verify(token);
+    await (await identity.another()).verifier.verify(token);
+  });
+
   it('issues and lists tokens though the secret store does not answer, and waits for it where a key is due, with one connection', async () => {
     const settings = freshConfig();
     const secrets = new SilentSecrets();
@@ -130,6 +177,37 @@ describe('the issuer of several copies of the API', () => {
     expect(issuer.publicKeys().keys).toHaveLength(2);
   });
 });
+
+function keyNames({ names }: RememberedSecrets): readonly string[] {
+  return names.filter((name) => name.startsWith('local-identity.keys'));
+}
+
+/** As when a process dies, or its network fails, in a transaction. */
+function cutTransactions(settings: PostgresTokenIssuerConfig): Promise<void> {
+  return withoutNotice(
+    settings,
+    "select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction' and pid <> pg_backend_pid()",
+  );
+}
+
+/** Secrets of a service that has what was put, when the database's connection is cut. */
+class CuttingSecrets extends RememberedSecrets {
+  cuts = 0;
+  readonly #cut: () => Promise<void>;
+
+  constructor(cut: () => Promise<void>) {
+    super();
+    this.#cut = cut;
+  }
+
+  override async put(name: string, value: string): Promise<void> {
+    await super.put(name, value);
+    if (this.cuts > 0) {
+      this.cuts--;
+      await this.#cut();
+    }
+  }
+}
 
 /** Secrets of a service that for a while gives no answer. */
 class SilentSecrets extends RememberedSecrets {

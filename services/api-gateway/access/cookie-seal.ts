@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { cookieKey, type CookieKeyStores } from './cookie-key.ts';
+import { cookieKey, type CookieKeyOptions, type CookieKeyStores } from './cookie-key.ts';
 
 /** What a cookie of one purpose says is nothing in one of another. */
 type Purpose = 'session' | 'csrf' | 'sign-in';
@@ -9,8 +9,8 @@ export class CookieSeal {
   readonly #key: Buffer;
 
   /** All copies of the gateway have one key. @throws PortError as {@link cookieKey}. */
-  static async open(stores: CookieKeyStores): Promise<CookieSeal> {
-    return new CookieSeal(await cookieKey(stores));
+  static async open(stores: CookieKeyStores, options: CookieKeyOptions): Promise<CookieSeal> {
+    return new CookieSeal(await cookieKey(stores, options));
   }
 
   private constructor(key: Buffer) {

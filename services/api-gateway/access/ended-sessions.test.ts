@@ -149,7 +149,7 @@ describe('ended sessions', () => {
     await expect(open()).rejects.toMatchObject({
       code: 'data_loss',
       message:
-        'checkpoint api-gateway.ended-sessions.3 cannot be read; delete it, and the checkpoint and the secret api-gateway.session-key, which ends all sessions',
+        'checkpoint api-gateway.ended-sessions.3 cannot be read; delete it, and the checkpoint api-gateway.session-key and the secrets whose names begin so, which ends all sessions',
     });
   });
 });

@@ -12,7 +12,8 @@ const SLICES = 16;
 const MAX_A_SLICE = 625;
 /** How often it is looked whether another copy has ended one. */
 const LOOK_EVERY_MS = 2_000;
-const REMEDY = 'delete it, and the checkpoint and the secret api-gateway.session-key, which ends all sessions';
+const REMEDY =
+  'delete it, and the checkpoint api-gateway.session-key and the secrets whose names begin so, which ends all sessions';
 
 /** When each ended session would have expired, by its id. */
 const endedSchema = z.record(z.string(), z.number());
