@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { PortError } from '#core/errors.ts';
-import { codeOfKafkaError, kafkaCall, kafkaError } from './kafka-errors.ts';
+import { codeOfKafkaError, codeOfSignIn, kafkaCall, kafkaError } from './kafka-errors.ts';
 
 const protocol = (apiId: string): Error => Object.assign(new Error(apiId), { code: 'PLT_KFK_PROTOCOL', apiId });
 const ofClient = (code: string, options?: ErrorOptions): Error => Object.assign(new Error(code, options), { code });
@@ -25,6 +25,19 @@ describe('codeOfKafkaError', () => {
     ['no error at all', 'refused', 'internal'],
   ])('knows %s', (_what, error, code) => {
     expect(codeOfKafkaError(error)).toBe(code);
+  });
+});
+
+describe('codeOfSignIn', () => {
+  it.each([
+    ['no credentials at all', new Error('Could not load the default credentials.'), 'permission_denied'],
+    ['a grant that has expired', Object.assign(new Error('invalid_grant'), { status: 400 }), 'permission_denied'],
+    ['an identity that may not', Object.assign(new Error('forbidden'), { statusCode: 403 }), 'permission_denied'],
+    ['too many who ask', Object.assign(new Error('slow down'), { statusCode: 429 }), 'unavailable'],
+    ['a service that fails', Object.assign(new Error('bad gateway'), { status: 502 }), 'unavailable'],
+    ['one that is not there', Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), 'unavailable'],
+  ])('knows %s', (_what, error, code) => {
+    expect(codeOfSignIn(error)).toBe(code);
   });
 });
 

@@ -64,6 +64,17 @@ export function codeOfKafkaError(error: unknown): PortErrorCode {
   return [...named, ...ofClient].find((code) => code !== undefined) ?? 'internal';
 }
 
+/**
+ * The code of what a cloud's library of credentials throws. Whatever it is, it is of this process and not of what was asked: a 400 too, such as for a
+ * federated token that has expired.
+ */
+export function codeOfSignIn(error: unknown): PortErrorCode {
+  const { status, statusCode, code } = (error ?? {}) as { status?: unknown; statusCode?: unknown; code?: unknown };
+  if (codeOfClient(code) === 'unavailable') return 'unavailable';
+  const answered = Number(statusCode ?? status ?? code);
+  return answered === 429 || answered >= 500 ? 'unavailable' : 'permission_denied';
+}
+
 /** A call that must not outlive its time. Whatever it throws leaves as a PortError, with the client's error as its cause. */
 export async function kafkaCall<Result>(what: string, timeoutMs: number, call: () => Promise<Result>): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;

@@ -16,7 +16,25 @@ export interface KafkaOptions {
   /** Where clients are told to connect; absent: where it listens. */
   readonly advertisedPort?: number;
   /** A second listener, over TLS, for clients that sign in: by PLAIN and SCRAM as the user, or by OAUTHBEARER with a token that nobody signed. */
-  readonly secured?: { readonly port: number; readonly certificate: string; readonly key: string };
+  readonly secured?: Secured;
+}
+
+interface Secured {
+  readonly port: number;
+  readonly certificate: string;
+  readonly key: string;
+  /** Whose tokens are taken by OAUTHBEARER, and no others. */
+  readonly tokens?: KafkaTokens;
+}
+
+/** What checks tokens, instead of the broker's own validator for development. */
+export interface KafkaTokens {
+  readonly properties: Readonly<Record<string, string>>;
+  readonly javaOptions?: readonly string[];
+  /** A folder of compiled classes beside the broker's. */
+  readonly classes?: string;
+  /** Settings of the login module: nothing else reaches a class of one's own. */
+  readonly loginClaims?: Readonly<Record<string, string>>;
 }
 
 /** The peer of every service that speaks Kafka's protocol: Apache's own broker, a single node in KRaft mode that forgets all at its end. */
@@ -45,7 +63,9 @@ export class Kafka implements AsyncDisposable {
     });
     const lines = Object.entries(properties).map(([name, value]) => `${name}=${value.replaceAll('\n', '\\n')}\n`);
     writeFileSync(settings, lines.join(''));
-    const java = ['java', '-Xmx384m', '-XX:+UseSerialGC', '-cp', join(folder, 'libs', '*')] as const;
+    const { javaOptions = [], classes } = secured?.tokens ?? {};
+    const classPath = [join(folder, 'libs', '*'), ...(classes === undefined ? [] : [classes])].join(':');
+    const java = ['java', '-Xmx384m', '-XX:+UseSerialGC', ...javaOptions, '-cp', classPath] as const;
     const clusterId = randomUUID().replaceAll('-', '').slice(0, 22);
     await run(java[0], [
       ...java.slice(1),
@@ -158,7 +178,9 @@ function propertiesOf({
   };
 }
 
-function securityOf({ certificate, key }: NonNullable<KafkaOptions['secured']>): Record<string, string> {
+function securityOf({ certificate, key, tokens }: Secured): Record<string, string> {
+  const claims = Object.entries({ sub: 'broker', ...tokens?.loginClaims });
+  const login = claims.map(([name, value]) => `unsecuredLoginStringClaim_${name}="${value}"`).join(' ');
   const listener = 'listener.name.sasl_ssl';
   const module = 'org.apache.kafka.common.security';
   return {
@@ -168,7 +190,8 @@ function securityOf({ certificate, key }: NonNullable<KafkaOptions['secured']>):
     [`${listener}.sasl.enabled.mechanisms`]: 'PLAIN,SCRAM-SHA-256,OAUTHBEARER',
     [`${listener}.plain.sasl.jaas.config`]: `${module}.plain.PlainLoginModule required user_${Kafka.user}="${Kafka.password}";`,
     [`${listener}.scram-sha-256.sasl.jaas.config`]: `${module}.scram.ScramLoginModule required;`,
-    [`${listener}.oauthbearer.sasl.jaas.config`]: `${module}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";`,
+    [`${listener}.oauthbearer.sasl.jaas.config`]: `${module}.oauthbearer.OAuthBearerLoginModule required ${login};`,
+    ...tokens?.properties,
   };
 }
 

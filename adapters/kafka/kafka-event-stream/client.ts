@@ -7,6 +7,7 @@ import { loadSdk } from '../../sdk.ts';
 import { kafkaCall, kafkaError, namesOfKafkaError } from '../kafka-errors.ts';
 import type { KafkaEventStreamConfig } from './config.ts';
 import type { IncomingRecord, OutgoingRecord } from './record-codec.ts';
+import { saslOf } from './sign-in.ts';
 
 /** What of a partition is asked for, and came. */
 export type Positions = ReadonlyMap<number, bigint>;
@@ -111,7 +112,7 @@ export async function openKafka(config: KafkaEventStreamConfig): Promise<KafkaCl
     requestTimeout: config.timeoutMs,
     connectTimeout: Math.min(config.timeoutMs, 10_000),
     ...tlsOf(config),
-    ...(config.sasl && { sasl: await saslOf(config.sasl) }),
+    ...(config.sasl && { sasl: await saslOf(config.sasl, config.timeoutMs) }),
   });
 }
 
@@ -441,31 +442,4 @@ function tlsOf({ tls, brokers }: KafkaEventStreamConfig): Pick<Sdk.BaseOptions, 
     // An address is no name that a server could be asked for (RFC 6066).
     tlsServerName: brokers.every((broker) => isIP(broker.slice(0, broker.lastIndexOf(':'))) === 0),
   };
-}
-
-/** Secrets are read at each connection: one that was rotated is taken without a restart. */
-async function saslOf(sasl: NonNullable<KafkaEventStreamConfig['sasl']>): Promise<Sdk.SASLOptions> {
-  switch (sasl.mechanism) {
-    case 'oauthbearer':
-      return { mechanism: 'OAUTHBEARER', token: () => readFileSync(sasl.tokenFile, 'utf8').trim() };
-    case 'aws-msk-iam': {
-      const { generateAuthToken } = await loadSdk('Kafka', () => import('aws-msk-iam-sasl-signer-js'));
-      return { mechanism: 'OAUTHBEARER', token: async () => (await generateAuthToken({ region: sasl.region })).token };
-    }
-    default: {
-      const { username, passwordVariable } = sasl;
-      return { mechanism: SASL_NAMES[sasl.mechanism], username, password: () => secretOf(passwordVariable) };
-    }
-  }
-}
-
-const SASL_NAMES = { plain: 'PLAIN', 'scram-sha-256': 'SCRAM-SHA-256', 'scram-sha-512': 'SCRAM-SHA-512' } as const;
-
-function secretOf(variable: string): string {
-  const secret = process.env[variable];
-  if (secret !== undefined && secret !== '') return secret;
-  throw new PortError(
-    'failed_precondition',
-    `the environment variable ${variable} is to hold the password for Kafka: set it`,
-  );
 }

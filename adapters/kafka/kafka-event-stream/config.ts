@@ -15,6 +15,13 @@ const saslSchema = z.discriminatedUnion('mechanism', [
   z.strictObject({ mechanism: z.literal('oauthbearer'), tokenFile: z.string().min(1) }),
   /** MSK's IAM: a token signed with the credentials of the AWS SDK's default chain. */
   z.strictObject({ mechanism: z.literal('aws-msk-iam'), region: z.string().min(1) }),
+  /** Google's Managed Service for Apache Kafka: an access token of the service account of Application Default Credentials. */
+  z.strictObject({ mechanism: z.literal('gcp-managed-kafka') }),
+  /** Event Hubs' Kafka endpoint: a token of DefaultAzureCredential, which is for this namespace alone: `plant-1.servicebus.windows.net`. */
+  z.strictObject({
+    mechanism: z.literal('azure-event-hubs'),
+    namespace: z.string().regex(/^[A-Za-z0-9-]+(\.[a-z0-9-]+)+$/, 'must be a host, without https:// and port'),
+  }),
 ]);
 
 /** Where a stream is a topic of Kafka or of a service that speaks its protocol: MSK, Event Hubs' Kafka endpoint, Managed Service for Apache Kafka. */

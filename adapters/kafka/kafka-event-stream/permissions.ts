@@ -19,3 +19,28 @@ export const kafkaEventStreamPermissions: readonly Grant[] = [
   { actions: ['kafka-cluster:DescribeCluster'], on: CLUSTER, isForVerification: true },
   { actions: ['kafka-cluster:DescribeTopicDynamicConfiguration'], on: TOPIC, isForVerification: true },
 ];
+
+/**
+ * Of Managed Service for Apache Kafka: who may connect may do all, unless the cluster has lists of its own (`acl`).
+ * https://cloud.google.com/managed-service-for-apache-kafka/docs/access-control
+ */
+export const managedKafkaPermissions: readonly Grant[] = [
+  { actions: ['managedkafka.clusters.connect'], on: 'project', role: 'roles/managedkafka.client' },
+];
+
+/**
+ * Of Event Hubs' Kafka endpoint, whose topics and groups are hubs and groups of the namespace.
+ * https://learn.microsoft.com/azure/event-hubs/authorize-access-azure-active-directory
+ */
+export const eventHubsKafkaPermissions: readonly Grant[] = [
+  {
+    actions: ['Microsoft.EventHub/namespaces/messages/send/action'],
+    on: 'namespace <namespace>',
+    role: 'Azure Event Hubs Data Sender',
+  },
+  {
+    actions: ['Microsoft.EventHub/namespaces/messages/receive/action'],
+    on: 'namespace <namespace>',
+    role: 'Azure Event Hubs Data Receiver',
+  },
+];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { freePort } from '#test/peers/peer-process.ts';
+import { entraTokens, googleTokens, type TokenService } from '#test/peers/kafka-tokens.ts';
 import { Kafka } from '#test/peers/kafka.ts';
 import { certificateAuthority, issuedCertificate } from '#test/support/self-signed-certificate.ts';
 import { FORGOTTEN_CHECKPOINTS } from '#test/support/forgotten-checkpoints.ts';
@@ -86,6 +87,88 @@ describe('signing in to Kafka over TLS', () => {
     await stream.close();
   });
 });
+
+const NAMESPACE = 'akron-prod-streams.servicebus.windows.net';
+const OTHER_NAMESPACE = 'akron-dev-streams.servicebus.windows.net';
+const CLOUDS = [
+  {
+    service: 'Managed Service for Apache Kafka',
+    start: () => googleTokens('tribo-akron@tribo-akron.iam.gserviceaccount.com'),
+    sasl: { mechanism: 'gcp-managed-kafka' },
+    fresh: { mechanism: 'gcp-managed-kafka' },
+    notTaken: (tokenFile: string) => ({ mechanism: 'oauthbearer', tokenFile }),
+    cloud: 'Google Cloud',
+  },
+  {
+    service: "Event Hubs' Kafka endpoint",
+    start: () => entraTokens(NAMESPACE),
+    sasl: { mechanism: 'azure-event-hubs', namespace: NAMESPACE },
+    // Azure's library keeps tokens by what they are for, for all of a process.
+    fresh: { mechanism: 'azure-event-hubs', namespace: OTHER_NAMESPACE },
+    notTaken: () => ({ mechanism: 'azure-event-hubs', namespace: OTHER_NAMESPACE }),
+    cloud: 'Azure',
+  },
+];
+
+describe.each(CLOUDS)(
+  'signing in with the identity of the process, as at $service',
+  ({ start, sasl, fresh, notTaken, cloud }) => {
+    let service: TokenService;
+    let broker: Kafka;
+    let place: string;
+    beforeAll(async () => {
+      service = await start();
+      const authority = certificateAuthority();
+      const { cert, key } = issuedCertificate(authority);
+      const port = await freePort();
+      place = `127.0.0.1:${port}`;
+      writeFileSync(join(folder, 'clouds-ca.pem'), authority.cert);
+      broker = await Kafka.start({ secured: { port, certificate: cert, key, tokens: service.tokens } });
+      await broker.createTopics([`${PREFIX}metrics`], { partitions: 2 });
+    }, 300_000);
+    afterAll(async () => {
+      await broker[Symbol.asyncDispose]();
+      await service[Symbol.asyncDispose]();
+    });
+
+    const openWith = (given: object) =>
+      open({ brokers: [place], tls: { caFile: join(folder, 'clouds-ca.pem') }, sasl: given });
+
+    it('publishes, and renews the token before the broker ends the session', async () => {
+      const stream = await openWith(sasl);
+      const endMs = Date.now() + 7_000;
+      for (let i = 0; Date.now() < endMs; i++)
+        expect(await stream.publish('metrics', [sampleEvent(`renewed-${i}`)])).toEqual({ failed: [] });
+      expect(service.given()).toBeGreaterThan(1);
+      await stream.close();
+    });
+
+    it.each([
+      ['refuses', { status: 400, body: '{"error":"invalid_grant"}' }],
+      ['forbids', { status: 403, body: '{"error":"forbidden"}' }],
+    ])('is permission_denied where the cloud %s a token, and says that it was the sign-in', async (_what, answer) => {
+      await service.whileItAnswers(answer, async () => {
+        const stream = await openWith(fresh);
+        await expect(stream.publish('metrics', [sampleEvent('e-6')])).rejects.toMatchObject({
+          code: 'permission_denied',
+          message: expect.stringContaining(`signing in to ${cloud}: `),
+        });
+        await stream.close();
+      });
+    });
+
+    it('is permission_denied with a token that is not of the service, or not for it', async () => {
+      const tokenFile = join(folder, 'token-of-nobody');
+      writeFileSync(tokenFile, unsecuredToken());
+      const stream = await openWith(notTaken(tokenFile));
+      await expect(stream.publish('metrics', [sampleEvent('e-7')])).rejects.toMatchObject({
+        code: 'permission_denied',
+        message: expect.stringContaining('refuses the token'),
+      });
+      await stream.close();
+    });
+  },
+);
 
 /** A JWT without a signature, as Kafka's own validator for development takes it. */
 function unsecuredToken(): string {
