@@ -43,7 +43,7 @@ describe('stacks of an environment', () => {
     expect(result).toMatchObject({ isError: true, refused: [expect.stringMatching(/akron\.prod\.yaml:\d+: budget/)] });
   });
 
-  it.each([[{ orchestrator: 'kubernetes' as const }, 'switches.orchestrator: kubernetes']])(
+  it.each([[{ modelEndpoint: 'serverless' as const }, 'switches.modelEndpoint: serverless']])(
     'are refused where %j asks for what is not made yet',
     (switches, what) => {
       const described = withValues({

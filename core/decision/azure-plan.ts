@@ -6,6 +6,7 @@ import {
   SECONDS_A_MONTH,
   unitsPerS,
   type Demand,
+  type ServiceSize,
   type StreamFlow,
 } from './demand.ts';
 import { databaseSize } from './database-class.ts';
@@ -15,7 +16,6 @@ import {
   Bill,
   databaseText,
   modelMachinesOf,
-  nodesFor,
   objectsText,
   several,
   sum,
@@ -59,9 +59,13 @@ const MAX_PARTITIONS = 32;
 const KEPT_GB_A_UNIT = 84;
 /** A group writes where it is in a partition when it advances, no more often than that. */
 const CHECKPOINT_S = 10;
-/** Two vaults, two storage accounts and the namespace; of a registry in the dearer tier too. */
-const PRIVATE_ENDPOINTS: Readonly<Record<Sizes, number>> = { small: 5, standard: 6, large: 6 };
+/** Two vaults, two storage accounts and the namespace. */
+const PRIVATE_ENDPOINTS = 5;
 const MIN_DATABASE_GB = 32;
+/** As nodes are priced; those with more cost as much a vCPU. */
+const PRICED_NODE_VCPU = 2;
+/** What AKS keeps of a node, and what it runs on each for itself. */
+const TAKEN_OF_NODE_VCPU = 0.6;
 
 /** The same environment at Azure: IoT Hub, Event Hubs with or without its Kafka endpoint, PostgreSQL Flexible Server, Blob Storage, Container Apps or AKS. */
 export function planAzure(environment: Environment, demand: Demand, prices: PriceList<'azure'>): Plan {
@@ -227,26 +231,51 @@ function addObjects(bill: Bill<'azure'>, demand: Demand, { switches }: Environme
 function addServices(bill: Bill<'azure'>, { services }: Demand, environment: Environment, zones: number): void {
   const { vcpu, memoryGb } = totalOf(services);
   if (environment.switches.orchestrator === 'kubernetes') {
-    const nodes = nodesFor(services, zones);
+    const { system, nodes, nodeVcpu } = aksNodesFor(services, zones);
+    const priced = (many: number, vcpu: number) => ((many * vcpu) / PRICED_NODE_VCPU) * HOURS_A_MONTH;
     bill.size('services', several(nodes, 'node'));
     bill.add('services', 'AKS control plane', HOURS_A_MONTH, 'clusterHour');
-    bill.add('services', `AKS: ${several(nodes, 'node')}`, nodes * HOURS_A_MONTH, 'nodeHour');
+    bill.add('services', `AKS: ${several(nodes, 'node')} of ${nodeVcpu} vCPU`, priced(nodes, nodeVcpu), 'nodeHour');
+    bill.add('services', `AKS: ${several(system, 'node')} of its own`, priced(system, PRICED_NODE_VCPU), 'nodeHour');
+    bill.add('services', 'balancer within the network', HOURS_A_MONTH, 'balancerHour');
   } else {
     bill.size('services', `${vcpu} vCPU, ${memoryGb} GB`);
     bill.add('services', `Container Apps: ${vcpu} vCPU`, vcpu * SECONDS_A_MONTH, 'vcpuSecond');
     bill.add('services', `Container Apps: ${memoryGb} GiB`, memoryGb * SECONDS_A_MONTH, 'memoryGbSecond');
   }
-  if (environment.sizes === 'small') bill.add('services', 'Container Registry Basic', 1, 'registryBasicMonth');
-  else bill.add('services', 'Container Registry Premium', 1, 'registryPremiumMonth');
+  if (isPrivateAtAzure(environment)) bill.add('services', 'Container Registry Premium', 1, 'registryPremiumMonth');
+  else bill.add('services', 'Container Registry Basic', 1, 'registryBasicMonth');
 }
 
-function addNetwork(bill: Bill<'azure'>, { natGb }: Demand, { sizes }: Environment): void {
+/** Nodes of AKS, by pool. */
+export interface AksNodes {
+  /** What AKS runs beside the services is on those alone, of 2 vCPU each. */
+  readonly system: number;
+  readonly nodes: number;
+  readonly nodeVcpu: 4 | 8;
+}
+
+/** Of 4 vCPU and 16 GiB each, or twice that where a copy would not fit beside what a node runs for itself; at least two, or one a zone. */
+export function aksNodesFor(services: readonly ServiceSize[], zones: number): AksNodes {
+  const nodeVcpu = services.every((each) => each.vcpu <= 2) ? 4 : 8;
+  const nodes = Math.ceil(totalOf(services).vcpu / (nodeVcpu - TAKEN_OF_NODE_VCPU));
+  return { system: Math.max(2, zones), nodes: Math.max(2, zones, nodes), nodeVcpu };
+}
+
+/** Whether images and the way in are reached by private addresses alone, which dearer tiers have: a cluster has no other way in, of whatever size. */
+export function isPrivateAtAzure({ sizes, switches }: Environment): boolean {
+  return sizes !== 'small' || switches.orchestrator === 'kubernetes';
+}
+
+function addNetwork(bill: Bill<'azure'>, { natGb }: Demand, environment: Environment): void {
+  const isPrivate = isPrivateAtAzure(environment);
   // A subnet has one, and all services are in one subnet, whichever zones that is in.
   bill.add('network', 'NAT: 1 gateway', HOURS_A_MONTH, 'natHour');
   bill.add('network', 'NAT: data', natGb, 'natGb');
-  bill.add('network', 'private endpoints', PRIVATE_ENDPOINTS[sizes] * HOURS_A_MONTH, 'endpointHour');
+  // Of the registry in the dearer tier too.
+  bill.add('network', 'private endpoints', (PRIVATE_ENDPOINTS + (isPrivate ? 1 : 0)) * HOURS_A_MONTH, 'endpointHour');
   bill.add('network', 'public address', HOURS_A_MONTH, 'publicAddressHour');
   // Premium alone reaches an origin that has no public address.
-  if (sizes === 'small') bill.add('network', 'Front Door Standard with WAF', 1, 'frontDoorStandardMonth');
-  else bill.add('network', 'Front Door Premium with WAF', 1, 'frontDoorPremiumMonth');
+  if (isPrivate) bill.add('network', 'Front Door Premium with WAF', 1, 'frontDoorPremiumMonth');
+  else bill.add('network', 'Front Door Standard with WAF', 1, 'frontDoorStandardMonth');
 }

@@ -70,6 +70,7 @@ export const PRICE_ITEMS = {
     'memoryGbSecond',
     'clusterHour',
     'nodeHour',
+    'balancerHour',
     'modelMachineHour',
     'objectsHotGb',
     'objectsHotZonesGb',

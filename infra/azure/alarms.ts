@@ -1,9 +1,12 @@
 import { Construct } from 'constructs';
+import { AksCluster } from './aks-cluster.ts';
 import type { AzureStack } from './azure-stack.ts';
+import { ClusterAlarms } from './cluster-alarms.ts';
 import type { ContainerApps } from './container-apps.ts';
 import type { DataStack } from './data-stack.ts';
 import { DEVICES_HUB } from './event-hubs-event-stream.ts';
 import type { Ingress } from './ingress.ts';
+import type { Logs } from './logs.ts';
 import { metricAlert, type Watched } from './metric-alert.ts';
 import { SENSOR_DATA_QUEUE, type SensorDataQueue } from './sensor-data-queue.ts';
 
@@ -12,9 +15,10 @@ const NANOCORES = 1e9;
 
 interface Parts {
   readonly data: DataStack;
-  readonly services: ContainerApps;
+  readonly services: ContainerApps | AksCluster;
   readonly ingress: Ingress;
   readonly queue: SensorDataQueue;
+  readonly logs: Logs;
   /** Whom they call. */
   readonly actionGroupId: string;
 }
@@ -24,11 +28,13 @@ export class Alarms extends Construct {
   readonly #stack: AzureStack;
   readonly #actionGroupId: string;
 
-  constructor(scope: AzureStack, id: string, { data, services, ingress, queue, actionGroupId }: Parts) {
+  constructor(scope: AzureStack, id: string, { data, services, ingress, queue, logs, actionGroupId }: Parts) {
     super(scope, id);
     this.#stack = scope;
     this.#actionGroupId = actionGroupId;
-    for (const size of scope.site.demand.services) this.#service(size, services.apps.get(size.service)!.id);
+    if (services instanceof AksCluster)
+      new ClusterAlarms(scope, 'cluster-alarms', { cluster: services, logs, actionGroupId });
+    else for (const size of scope.site.demand.services) this.#service(size, services.apps.get(size.service)!.id);
     this.#database(data);
     this.#streams(data);
     this.#hub(data);

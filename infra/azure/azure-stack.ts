@@ -5,7 +5,7 @@ import { DataAzurermClientConfig } from '@cdktf/provider-azurerm/lib/data-azurer
 import { AzurermProvider } from '@cdktf/provider-azurerm/lib/provider/index.js';
 import { ResourceGroup } from '@cdktf/provider-azurerm/lib/resource-group/index.js';
 import { MandatoryTags } from '../aspects/tags.ts';
-import type { Site } from '../site.ts';
+import { isKubernetes, type Site } from '../site.ts';
 import { stateFile } from '../state-file.ts';
 
 /** Ephemeral values and write-only attributes, by which no password is in the state. */
@@ -27,27 +27,27 @@ const RESOURCE_PROVIDERS = [
 ];
 /** The one of policies is asked for by endpoints of models. Whoever only looks may register none, so a site is planned with those alone that it needs. */
 const OF_MODELS = ['MachineLearningServices', 'PolicyInsights'];
+const OF_CLUSTERS = ['Compute', 'ContainerService'];
 
 const DIGEST_LENGTH = 8;
+
+type StackName = 'foundation' | 'data' | 'platform' | 'services';
 
 /** What a name that is all the world's may have, beside small letters and digits. */
 type Charset = 'hyphens' | 'alphanumeric';
 
-/** One of the stacks of a site at Azure: a resource group in one region and subscription, with its state apart from the others'. */
-export class AzureStack extends TerraformStack {
+/** One of the stacks of a site at Azure, in one subscription, with its state apart from the others'. */
+export class AzureState extends TerraformStack {
   readonly site: Site;
-  readonly resourceGroup: ResourceGroup;
   /** Of the subscription: its id, as Azure's addresses have it. */
   readonly subscription: string;
   /** The directory that the subscription trusts. */
   readonly tenantId: string;
-  /** Where all of the stack is, and in which group: what nearly every resource asks for. */
-  readonly place: { readonly location: string; readonly resourceGroupName: string };
 
-  constructor(scope: Construct, id: 'foundation' | 'data' | 'platform', site: Site) {
+  constructor(scope: Construct, id: StackName, site: Site) {
     super(scope, id);
     this.site = site;
-    const { environment, isProtected, names, region } = site;
+    const { environment, isProtected } = site;
     const own = environment.accounts?.azure;
     new AzurermProvider(this, 'azure', {
       // Without it the provider takes ARM_SUBSCRIPTION_ID, and nothing else: never what somebody happens to be signed in to.
@@ -57,6 +57,7 @@ export class AzureStack extends TerraformStack {
       resourceProvidersToRegister: [
         ...RESOURCE_PROVIDERS,
         ...(environment.switches.modelEndpoint === 'none' ? [] : OF_MODELS),
+        ...(isKubernetes(site) ? OF_CLUSTERS : []),
       ].map((name) => `Microsoft.${name}`),
       features: [
         {
@@ -77,6 +78,18 @@ export class AzureStack extends TerraformStack {
     this.addOverride('terraform.required_version', TERRAFORM);
     keepState(this, id);
     Aspects.of(this).add(new MandatoryTags(environment));
+  }
+}
+
+/** A stack with a resource group of its own, in one region. */
+export class AzureStack extends AzureState {
+  readonly resourceGroup: ResourceGroup;
+  /** Where all of the stack is, and in which group: what nearly every resource asks for. */
+  readonly place: { readonly location: string; readonly resourceGroupName: string };
+
+  constructor(scope: Construct, id: 'foundation' | 'data' | 'platform', site: Site) {
+    super(scope, id, site);
+    const { names, region } = site;
     this.resourceGroup = new ResourceGroup(this, 'resource-group', { name: names.of(id, 90), location: region });
     this.place = { location: region, resourceGroupName: this.resourceGroup.name };
   }
@@ -101,7 +114,7 @@ export class AzureStack extends TerraformStack {
 }
 
 /** In the container that `TRIBO_STATE_BUCKET` names as `<storage account>/<container>`, one blob a stack, locked by its lease. */
-function keepState(stack: AzureStack, id: string): void {
+function keepState(stack: AzureState, id: string): void {
   const { bucket, key, localPath } = stateFile('azure', stack.site.environment, id);
   if (bucket === undefined) {
     new LocalBackend(stack, { path: localPath });

@@ -1,13 +1,14 @@
 import type { CloudStacks } from '../platform.ts';
+import { AksCluster } from './aks-cluster.ts';
 import { DataStack } from './data-stack.ts';
 import { FoundationStack } from './foundation-stack.ts';
 import { PlatformStack } from './platform-stack.ts';
+import { ServicesStack } from './services-stack.ts';
 
 /** A site at Azure. */
 export const azureStacks: CloudStacks = {
   cloud: 'azure',
   notYet: ({ switches }) => [
-    ...(switches.orchestrator === 'kubernetes' ? ['switches.orchestrator: kubernetes'] : []),
     ...(switches.eventStream === 'kafka' ? ['switches.eventStream: kafka'] : []),
     ...(switches.warehouse ? ['switches.warehouse'] : []),
     // Azure Machine Learning has no such kind for a container of one's own.
@@ -18,6 +19,9 @@ export const azureStacks: CloudStacks = {
     const foundation = new FoundationStack(app, site);
     const data = new DataStack(app, site, foundation);
     const platform = new PlatformStack(app, site, foundation, data);
-    return { foundation, data, platform, ports: platform.ports };
+    const { ports, ingress, services: cluster } = platform;
+    const stacks = { foundation, data, platform, ports };
+    if (!(cluster instanceof AksCluster)) return stacks;
+    return { ...stacks, services: new ServicesStack(app, site, { foundation, data, cluster, ingress, ports }) };
   },
 };

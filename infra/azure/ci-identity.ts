@@ -7,7 +7,7 @@ import type { AzureStack } from './azure-stack.ts';
 import type { ImageRegistry } from './image-registry.ts';
 
 /** Whom a token has to be for, that Entra ID takes in place of a secret. */
-const AUDIENCE = 'api://AzureADTokenExchange';
+export const AUDIENCE = 'api://AzureADTokenExchange';
 
 /**
  * As whom the pipeline comes in, by a token of its run, so that no key is stored: it pushes images, and rolls services by a role that the stack

@@ -1,6 +1,7 @@
 import { Fn } from 'cdktf';
 import { Construct } from 'constructs';
 import { PortalDashboard } from '@cdktf/provider-azurerm/lib/portal-dashboard/index.js';
+import { AksCluster } from './aks-cluster.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { ContainerApps } from './container-apps.ts';
 import type { DataStack } from './data-stack.ts';
@@ -21,9 +22,11 @@ interface Metric {
   readonly aggregation: keyof typeof AGGREGATIONS;
 }
 
+type Chart = readonly [title: string, metrics: readonly Metric[]];
+
 interface Parts {
   readonly data: DataStack;
-  readonly services: ContainerApps;
+  readonly services: ContainerApps | AksCluster;
   readonly ingress: Ingress;
 }
 
@@ -39,14 +42,11 @@ export class Dashboard extends Construct {
     const streams = of(data.eventStream.namespace.id, 'microsoft.eventhub/namespaces');
     const database = of(data.database.server.id, 'microsoft.dbforpostgresql/flexibleservers');
     const api = of(ingress.profile.id, 'microsoft.cdn/profiles');
-    const ofServices = (name: string) =>
-      [...services.apps.values()].map((app) => of(app.id, 'microsoft.app/containerapps')(name, 'mean'));
-    const charts: readonly (readonly [title: string, metrics: readonly Metric[]])[] = [
+    const charts: readonly Chart[] = [
       ['Devices: messages', [hub('d2c.telemetry.ingress.success', 'sum'), hub('d2c.telemetry.egress.dropped', 'sum')]],
       ['Streams: events in and out', [streams('IncomingMessages', 'sum'), streams('OutgoingMessages', 'sum')]],
       ['Streams: throttled', [streams('ThrottledRequests', 'sum')]],
-      ['Services: CPU, nanocores', ofServices('UsageNanoCores')],
-      ['Services: memory, bytes', ofServices('WorkingSetBytes')],
+      ...chartsOf(services),
       ['Database: CPU, %', [database('cpu_percent', 'mean')]],
       ['Database: disk, %', [database('storage_percent', 'most')]],
       ['API: requests', [api('RequestCount', 'sum')]],
@@ -74,6 +74,24 @@ export class Dashboard extends Construct {
       }),
     });
   }
+}
+
+/** What services use: of those in a cluster what their nodes do. */
+function chartsOf(services: ContainerApps | AksCluster): readonly Chart[] {
+  const mean = (on: string, namespace: string, name: string): Metric => ({ on, namespace, name, aggregation: 'mean' });
+  if (services instanceof AksCluster) {
+    const ofNodes = (name: string) => [mean(services.cluster.id, 'microsoft.containerservice/managedclusters', name)];
+    return [
+      ['Nodes: CPU, %', ofNodes('node_cpu_usage_percentage')],
+      ['Nodes: memory, %', ofNodes('node_memory_working_set_percentage')],
+    ];
+  }
+  const ofApps = (name: string) =>
+    [...services.apps.values()].map(({ id }) => mean(id, 'microsoft.app/containerapps', name));
+  return [
+    ['Services: CPU, nanocores', ofApps('UsageNanoCores')],
+    ['Services: memory, bytes', ofApps('WorkingSetBytes')],
+  ];
 }
 
 /** One chart, in the form that the portal itself writes. */

@@ -4,12 +4,13 @@ import type { AzureStack } from './azure-stack.ts';
 /**
  * The object ids of the people and pipelines that apply the stacks of the site, as expressions have them. They are named, not taken from the run:
  * who applies in turn would else take each other's rights away. Whoever runs and is not among them is told so.
+ * @param refusal what they will not be able to do
  */
-export function deployers(stack: AzureStack): string {
+export function deployers(stack: AzureStack, refusal = 'the vault of keys will not let it plan or apply'): string {
   const variable = new TerraformVariable(stack, 'deployers', {
     type: 'set(string)',
     description:
-      'Object ids in Entra ID of the people and pipelines that apply the stacks foundation and data, whoever applies now among them',
+      'Object ids in Entra ID of the people and pipelines that apply the stacks of the site, whoever applies now among them',
     validation: [
       {
         condition:
@@ -23,8 +24,7 @@ export function deployers(stack: AzureStack): string {
   stack.addOverride('check.deployer', {
     assert: {
       condition: '${contains(var.deployers, data.azurerm_client_config.who.object_id)}',
-      error_message:
-        '${data.azurerm_client_config.who.object_id}, as whom this runs, is not among deployers: the vault of keys will not let it plan or apply.',
+      error_message: `\${data.azurerm_client_config.who.object_id}, as whom this runs, is not among deployers: ${refusal}.`,
     },
   });
   return 'var.deployers';

@@ -1,14 +1,11 @@
 import { Construct } from 'constructs';
-import { CdnFrontdoorCustomDomainAssociation } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-custom-domain-association/index.js';
 import { CdnFrontdoorCustomDomain } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-custom-domain/index.js';
 import { CdnFrontdoorEndpoint } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-endpoint/index.js';
-import { CdnFrontdoorOriginGroup } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-origin-group/index.js';
-import { CdnFrontdoorOrigin } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-origin/index.js';
 import { CdnFrontdoorProfile } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-profile/index.js';
-import { CdnFrontdoorRoute } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-route/index.js';
 import { CdnFrontdoorSecurityPolicy } from '@cdktf/provider-azurerm/lib/cdn-frontdoor-security-policy/index.js';
 import { DnsARecord } from '@cdktf/provider-azurerm/lib/dns-a-record/index.js';
 import { DnsTxtRecord } from '@cdktf/provider-azurerm/lib/dns-txt-record/index.js';
+import { leadToApi, type FrontDoor } from './api-origin.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { ContainerApps } from './container-apps.ts';
 import { Firewall } from './firewall.ts';
@@ -17,17 +14,19 @@ import { tiersOf } from './tiers.ts';
 
 /** The longest that Front Door waits for the API; the platform's event streams send something more often. */
 const ANSWER_S = 240;
-const HEALTH_S = 30;
 const LOGS = ['FrontDoorAccessLog', 'FrontDoorHealthProbeLog', 'FrontDoorWebApplicationFirewallLog'];
 
 interface Parts {
   readonly foundation: FoundationStack;
-  readonly services: ContainerApps;
+  /** Undefined where they are in a cluster, of which the stack `services` leads here. */
+  readonly services?: ContainerApps;
 }
 
 /** The one way in for people and programs: DNS, certificate, firewall and Front Door, before the API alone. Devices come by IoT Hub. */
 export class Ingress extends Construct {
   readonly profile: CdnFrontdoorProfile;
+  /** What leads to the API hangs on these. */
+  readonly frontDoor: FrontDoor;
 
   constructor(scope: AzureStack, id: string, parts: Parts) {
     super(scope, id);
@@ -47,47 +46,16 @@ export class Ingress extends Construct {
       cdnFrontdoorProfileId: this.profile.id,
     });
     const domain = this.#domain(scope, parts.foundation, endpoint);
-    const origin = this.#origin(scope, parts.services);
-    const route = new CdnFrontdoorRoute(this, 'route', {
-      name: 'api',
-      cdnFrontdoorEndpointId: endpoint.id,
-      cdnFrontdoorOriginGroupId: origin.cdnFrontdoorOriginGroupId,
-      cdnFrontdoorOriginIds: [origin.id],
-      cdnFrontdoorCustomDomainIds: [domain.id],
-      // By its own name alone: at another the page would not sign anybody in.
-      linkToDefaultDomain: false,
-      patternsToMatch: ['/*'],
-      supportedProtocols: ['Http', 'Https'],
-      httpsRedirectEnabled: true,
-      forwardingProtocol: 'HttpsOnly',
-    });
-    new CdnFrontdoorCustomDomainAssociation(this, 'domain-of-route', {
-      cdnFrontdoorCustomDomainId: domain.id,
-      cdnFrontdoorRouteIds: [route.id],
-    });
+    this.frontDoor = { profileId: this.profile.id, endpointId: endpoint.id, domainId: domain.id };
+    if (parts.services) this.#leadTo(scope, parts.services);
     this.#guarded(scope, domain);
   }
 
-  #origin({ site, place }: AzureStack, { environment, api }: ContainerApps): CdnFrontdoorOrigin {
-    const group = new CdnFrontdoorOriginGroup(this, 'origins', {
-      name: 'api',
-      cdnFrontdoorProfileId: this.profile.id,
-      sessionAffinityEnabled: false,
-      healthProbe: { protocol: 'Https', path: '/health/live', requestType: 'GET', intervalInSeconds: HEALTH_S },
-      loadBalancing: { sampleSize: 4, successfulSamplesRequired: 2 },
-    });
+  #leadTo({ site, place }: AzureStack, { environment, api }: ContainerApps): void {
     const host = api.ingress.fqdn;
-    return new CdnFrontdoorOrigin(this, 'origin', {
-      name: 'api',
-      cdnFrontdoorOriginGroupId: group.id,
-      enabled: true,
-      hostName: host,
-      originHostHeader: host,
-      httpPort: 80,
-      httpsPort: 443,
-      certificateNameCheckEnabled: true,
+    leadToApi(this, this.frontDoor, {
+      ...{ host, hostHeader: host, protocol: 'Https' },
       ...(tiersOf(site).isPrivate && {
-        // To be let in once, by hand (infra/README.md): the provider cannot.
         privateLink: {
           location: place.location,
           privateLinkTargetId: environment.id,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { changed, shipped, synthesized, type Resource } from '../testing/synthesized.ts';
-import { withModels } from '../testing/variations.ts';
+import { inCluster, withModels } from '../testing/variations.ts';
 
 const prod = shipped('bergen.prod');
 const SUBSCRIPTION = '00000000-0000-4000-8000-000000000001';
@@ -16,16 +16,20 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   azurerm_container_registry: /^[A-Za-z0-9]{5,50}$/,
   azurerm_data_protection_backup_vault: /^[A-Za-z][A-Za-z0-9-]{1,49}$/,
   azurerm_email_communication_service: /^[A-Za-z0-9-]{1,63}$/,
+  azurerm_disk_encryption_set: /^[A-Za-z0-9_-]{1,80}$/,
   azurerm_eventhub_namespace: /^[A-Za-z][A-Za-z0-9-]{4,48}[A-Za-z0-9]$/,
   // With `.azurewebsites.net`; longer ones may share the id of a host.
   azurerm_function_app_flex_consumption: /^[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]$/,
   azurerm_iothub: /^(?!.*-$)[A-Za-z0-9-]{3,50}$/,
   azurerm_key_vault: /^(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$/,
+  azurerm_kubernetes_cluster: /^[A-Za-z0-9]([\w-]{0,61}[A-Za-z0-9])?$/,
   azurerm_log_analytics_workspace: /^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/,
   azurerm_machine_learning_workspace: /^[A-Za-z0-9][\w-]{2,32}$/,
   azurerm_monitor_action_group: /^[^<>*%&:?/\\]{1,260}$/,
   azurerm_monitor_autoscale_setting: /^[^<>%&#?/\\]{1,260}$/,
+  azurerm_monitor_data_collection_rule: /^[A-Za-z0-9][\w.-]{1,62}[A-Za-z0-9]$/,
   azurerm_monitor_metric_alert: /^[^*#&+:<>?@%{}\\/]{1,260}$/,
+  azurerm_monitor_scheduled_query_rules_alert_v2: /^[^*#&+:<>?@%{}\\/]{1,260}$/,
   azurerm_nat_gateway: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
   azurerm_network_security_group: /^[A-Za-z0-9][\w.-]{0,78}\w$/,
   azurerm_portal_dashboard: /^[A-Za-z0-9-]{3,160}$/,
@@ -70,9 +74,11 @@ const WITHIN_ANOTHER = new Set([
     'azurerm_key_vault_secret',
   ],
   ...[
+    'azurerm_kubernetes_cluster_node_pool',
     'azurerm_machine_learning_compute_cluster',
     'azurerm_machine_learning_workspace_network_outbound_rule_private_endpoint',
     'azurerm_management_lock',
+    'azurerm_monitor_data_collection_rule_association',
     'azurerm_monitor_diagnostic_setting',
     'azurerm_postgresql_flexible_server_configuration',
   ],
@@ -127,7 +133,11 @@ describe('names at Azure', () => {
 });
 
 function all(site: string, stage: 'dev' | 'staging' | 'prod', subscription = SUBSCRIPTION): readonly Resource[] {
-  return synthesized(changed(withModels(prod), { site, stage, accounts: { azure: subscription } }), 'azure').resources;
+  const resources = [withModels, inCluster].map((how) => {
+    const environment = changed(how(prod), { site, stage, accounts: { azure: subscription } });
+    return synthesized(environment, 'azure').resources.filter(({ type }) => type.startsWith('azurerm_'));
+  });
+  return [...new Map(resources.flat().map((resource) => [`${resource.type} ${resource.path}`, resource])).values()];
 }
 
 function named(...of: Parameters<typeof all>): readonly Resource[] {

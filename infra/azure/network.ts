@@ -10,6 +10,7 @@ import { SubnetNatGatewayAssociation } from '@cdktf/provider-azurerm/lib/subnet-
 import { SubnetNetworkSecurityGroupAssociation } from '@cdktf/provider-azurerm/lib/subnet-network-security-group-association/index.js';
 import { Subnet } from '@cdktf/provider-azurerm/lib/subnet/index.js';
 import { VirtualNetwork } from '@cdktf/provider-azurerm/lib/virtual-network/index.js';
+import { isKubernetes } from '../site.ts';
 import { subnetRange } from '../subnet-range.ts';
 import type { AzureStack } from './azure-stack.ts';
 import { tiersOf } from './tiers.ts';
@@ -19,7 +20,8 @@ const TIERS = ['services', 'data', 'endpoints', 'functions'] as const;
 type Tier = (typeof TIERS)[number];
 
 /** To whom a subnet is handed over, where it is. */
-const DELEGATED: Readonly<Partial<Record<Tier, string>>> = {
+type Delegated = Readonly<Partial<Record<Tier, string | undefined>>>;
+const DELEGATED: Delegated = {
   services: 'Microsoft.App/environments',
   data: 'Microsoft.DBforPostgreSQL/flexibleServers',
   functions: 'Microsoft.App/environments',
@@ -39,6 +41,8 @@ const LAST_PRIORITY = 4096;
 export class Network extends Construct {
   readonly vnet: VirtualNetwork;
   readonly subnets: Readonly<Record<Tier, Subnet>>;
+  /** The address ranges of the subnets. */
+  readonly ranges: Readonly<Record<Tier, string>>;
 
   constructor(scope: AzureStack, id: string) {
     super(scope, id);
@@ -46,34 +50,39 @@ export class Network extends Construct {
     const { names, environment } = site;
     const { range } = environment.network;
     this.vnet = new VirtualNetwork(this, 'vnet', { ...place, name: names.of('network', 64), addressSpace: [range] });
-    const ranges = rangesOf(range);
+    this.ranges = rangesOf(range);
+    // Nodes of a cluster are machines of the subnet itself.
+    const delegated: Delegated = isKubernetes(site) ? { ...DELEGATED, services: undefined } : DELEGATED;
     const subnet = (tier: Tier) =>
       new Subnet(this, tier, {
         name: tier,
         resourceGroupName: place.resourceGroupName,
         virtualNetworkName: this.vnet.name,
-        addressPrefixes: [ranges[tier]],
+        addressPrefixes: [this.ranges[tier]],
         // Endpoints obey the security group of their subnet too.
         privateEndpointNetworkPolicies: 'Enabled',
-        ...delegation(tier),
+        ...delegation(tier, delegated[tier]),
         // Where a service of Azure has the subnet, the way out is a matter of that service.
-        ...(DELEGATED[tier] === undefined && { defaultOutboundAccessEnabled: false }),
+        ...(delegated[tier] === undefined && { defaultOutboundAccessEnabled: false }),
+        // The private link to the API of a cluster has its addresses there, which takes no rules.
+        ...(tier === 'services' && isKubernetes(site) && { privateLinkServiceNetworkPoliciesEnabled: false }),
       });
     this.subnets = {
       ...{ services: subnet('services'), data: subnet('data') },
       ...{ endpoints: subnet('endpoints'), functions: subnet('functions') },
     };
-    this.#securityGroups(scope, ranges);
+    this.#securityGroups(scope, this.ranges);
     this.#wayOut(scope);
   }
 
   #securityGroups({ site, place }: AzureStack, ranges: Readonly<Record<Tier, string>>): void {
-    const { names } = site;
+    const { names, environment } = site;
     const { isPrivate } = tiersOf(site);
     const rules: Readonly<Record<Tier, readonly NetworkSecurityGroupSecurityRule[]>> = {
       services: [
         allowIn(100, 'among-services', ranges.services, ranges.services, '*', '*'),
         allowIn(110, 'health-of-balancer', 'AzureLoadBalancer', ranges.services, '30000-32767'),
+        ...(isKubernetes(site) ? ofCluster(environment.network, ranges.services) : []),
         ...(isPrivate ? [] : [allowIn(120, 'front-door', 'AzureFrontDoor.Backend', ranges.services, ['443', '31443'])]),
         denyIn(),
       ],
@@ -135,9 +144,17 @@ function rangesOf(range: string): Readonly<Record<Tier, string>> {
   };
 }
 
-function delegation(tier: Tier) {
-  const name = DELEGATED[tier];
+function delegation(tier: Tier, name: string | undefined) {
   return name === undefined ? {} : { delegation: [{ name: tier, serviceDelegation: { name, actions: [JOIN] } }] };
+}
+
+/** Pods have addresses of their own, and rules of the subnet hold for what they say to each other: which of it they let through is said in the cluster. */
+function ofCluster({ range, pods }: { readonly range: string; readonly pods?: string | undefined }, nodes: string) {
+  return [
+    allowIn(120, 'control-plane', range, nodes, '443'),
+    allowIn(130, 'nodes-to-pods', nodes, pods!, '*', '*'),
+    allowIn(140, 'among-pods', pods!, pods!, '*', '*'),
+  ];
 }
 
 function allowIn(

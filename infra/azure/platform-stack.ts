@@ -3,7 +3,8 @@ import type { Construct } from 'constructs';
 import { imageDigests } from '../image-digests.ts';
 import type { PlatformParts } from '../platform.ts';
 import { COPY_NAME } from '../service-settings.ts';
-import type { Site } from '../site.ts';
+import { isKubernetes, type Site } from '../site.ts';
+import { AksCluster } from './aks-cluster.ts';
 import { Alarms } from './alarms.ts';
 import { AzureStack } from './azure-stack.ts';
 import { Budget } from './budget.ts';
@@ -28,7 +29,7 @@ export class PlatformStack extends AzureStack implements PlatformParts {
   readonly deviceRegistry: IotHubDeviceRegistry;
   readonly identityVerifiers: EntraIdentityVerifier;
   readonly notifiers: CommunicationNotifier;
-  readonly services: ContainerApps;
+  readonly services: ContainerApps | AksCluster;
   readonly functions: QueueFunctions;
   readonly modelServing: ModelServing;
   readonly ingress: Ingress;
@@ -59,15 +60,18 @@ export class PlatformStack extends AzureStack implements PlatformParts {
       ...(inference && { modelInference: { adapter: 'azure-ml-model-inference', ...inference.section } }),
       identityVerifiers: this.identityVerifiers.sections,
     };
-    this.services = new ContainerApps(this, 'services', {
-      ...{ foundation, data, ports: this.ports },
-      ...{ notifier: this.notifiers, inference, imageDigests: images },
-    });
+    const parts = { foundation, data, ports: this.ports, notifier: this.notifiers, inference };
+    this.services = isKubernetes(site)
+      ? new AksCluster(this, 'services', parts)
+      : new ContainerApps(this, 'services', { ...parts, imageDigests: images });
     this.functions = new QueueFunctions(this, 'functions', { foundation, data });
-    this.ingress = new Ingress(this, 'ingress', { foundation, services: this.services });
+    const apps = this.services instanceof ContainerApps ? this.services : undefined;
+    this.ingress = new Ingress(this, 'ingress', { foundation, ...(apps && { services: apps }) });
     const watched = { data, services: this.services, ingress: this.ingress };
     const { actionGroupId } = new Operators(this, 'operators');
-    this.alarms = new Alarms(this, 'alarms', { ...watched, queue: this.functions.queue, actionGroupId });
+    this.alarms = new Alarms(this, 'alarms', {
+      ...{ ...watched, queue: this.functions.queue, logs: foundation.logs, actionGroupId },
+    });
     this.serviceLevels = new ServiceLevels(this, 'service-levels', { ingress: this.ingress, actionGroupId });
     this.dashboard = new Dashboard(this, 'dashboard', watched);
     this.budget = new Budget(this, 'budget');

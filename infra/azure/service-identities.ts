@@ -11,6 +11,7 @@ import { iotHubDeviceGatewayPermissions } from '../../adapters/azure/iot-hub-dev
 import { iotHubDeviceRegistryPermissions } from '../../adapters/azure/iot-hub-device-registry/permissions.ts';
 import { keyVaultSecretStorePermissions } from '../../adapters/azure/key-vault-secret-store/permissions.ts';
 import { INFERENCE_SERVICES, SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
+import { isKubernetes } from '../site.ts';
 import type { AzureMlModelInference } from './azure-ml-model-inference.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { CommunicationNotifier } from './communication-notifier.ts';
@@ -38,7 +39,8 @@ const MAX_ROLE_NAME = 128;
 
 /**
  * An identity a service, with what the adapters of its ports declare, on what the ports file names: roles of the site's own, each with just those
- * actions, as Azure's own have more. Beside them each fetches images, and the two secrets that it starts with.
+ * actions, as Azure's own have more. Beside them each fetches the two secrets that it starts with, and its image,
+ * which the nodes of a cluster do for it.
  */
 export class ServiceIdentities extends Construct {
   readonly byService: ReadonlyMap<string, ServiceIdentity>;
@@ -79,7 +81,7 @@ export class ServiceIdentities extends Construct {
         ...assignedTo(principalId),
       });
     return [
-      built('images', foundation.imageRegistry.registry.id, 'AcrPull'),
+      ...(isKubernetes(this.#stack.site) ? [] : [built('images', foundation.imageRegistry.registry.id, 'AcrPull')]),
       built('password', data.database.password.resourceVersionlessId, 'Key Vault Secrets User'),
       built('link-key', data.linkKey.secret.resourceVersionlessId, 'Key Vault Secrets User'),
     ];

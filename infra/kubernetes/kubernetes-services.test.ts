@@ -8,14 +8,17 @@ import { inCluster } from '../testing/variations.ts';
 const prod = inCluster(shipped('gent.prod'));
 const services = demandOf(prod).services;
 /** By the clouds whose cluster is made: what is the same at each of them. */
-const CLUSTERS: readonly (readonly [cloud: 'aws' | 'gcp', stacks: Synthesized])[] = (['aws', 'gcp'] as const).map(
+const CLUSTERS: readonly (readonly [cloud: Cloud, stacks: Synthesized])[] = (['aws', 'azure', 'gcp'] as const).map(
   (cloud) => [cloud, synthesized(prod, cloud)],
 );
 /** How the repository of a service ends: of AWS its address is known once it is made. */
 const repositoryOf = {
   aws: (service: string) => `aws_ecr_repositoryimage-registry_${service}_[0-9A-F]{8}repository_url\\}`,
+  azure: (service: string) => `login_server\\}/${service}`,
   gcp: (service: string) => `/${service}`,
 } as const;
+/** By what its services are called anywhere, always by TLS: Azure's speak AMQP too. */
+const TLS_PORTS: Readonly<Record<Cloud, readonly string[]>> = { aws: ['443'], azure: ['443', '5671'], gcp: ['443'] };
 /** What a cloud wants to be told of the namespace. */
 const NAMESPACE_LABELS: Readonly<Partial<Record<Cloud, Attributes>>> = {
   aws: { 'eks.amazonaws.com/pod-readiness-gate-inject': 'enabled' },
@@ -157,7 +160,8 @@ describe.each(CLUSTERS)('services in a cluster at %s', (cloud, stacks) => {
       for (const { to, ports } of egress) {
         expect(ports.length).toBeGreaterThan(0);
         // Anywhere is by TLS alone.
-        if (JSON.stringify(to).includes('0.0.0.0/0')) expect(ports).toEqual([{ port: '443', protocol: 'TCP' }]);
+        if (JSON.stringify(to).includes('0.0.0.0/0'))
+          expect(ports).toEqual(TLS_PORTS[cloud].map((port) => ({ port, protocol: 'TCP' })));
       }
     }
   });

@@ -30,7 +30,7 @@ export function withModels(environment: Environment): Environment {
 const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly Cloud[], how: typeof inCluster]>> = {
   'bergen.prod-models': ['bergen.prod', ['azure'], withModels],
   'gent.prod-models': ['gent.prod', ['gcp'], withModels],
-  'gent.prod-kubernetes': ['gent.prod', ['aws', 'gcp'], inCluster],
+  'gent.prod-kubernetes': ['gent.prod', ['aws', 'azure', 'gcp'], inCluster],
 };
 
 /** Writes the stacks of the variations beside those of the environments. */
