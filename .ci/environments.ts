@@ -1,4 +1,7 @@
-/** Prints the environments of a stage, or of all stages, as the matrix of a workflow: `node .ci/environments.ts prod`. */
+/**
+ * Prints the environments of a stage that the workflows deploy as the matrix of one, `node .ci/environments.ts prod`; without a stage all
+ * environments, also those that CodePipeline deploys.
+ */
 import { join } from 'node:path';
 import { STAGES } from '../core/decision/environment.ts';
 import { loadSites } from '../services/shared/environments/environment-files.ts';
@@ -10,7 +13,10 @@ if (stage !== undefined && !STAGES.some((known) => known === stage)) {
 }
 const environments = loadSites(join(import.meta.dirname, '../environments'))
   .flatMap((site) => site.environments)
-  .filter(({ environment }) => stage === undefined || environment.stage === stage)
+  .filter(
+    ({ environment }) =>
+      stage === undefined || (environment.stage === stage && environment.switches.pipeline === 'github'),
+  )
   .map(({ environment }) => {
     const { site, stage, provider: cloud, regions, domain } = environment;
     return { name: `${site}.${stage}`, site, stage, cloud, region: regions[0]![cloud], domain };

@@ -70,6 +70,15 @@ export interface ServicesParts {
   readonly ingress: IConstruct;
 }
 
+/** What deploys the site from within its cloud, by `switches.pipeline`: applied by people, and never by itself. */
+export interface PipelineParts {
+  /** What steps leave for each other. */
+  readonly artifacts: IConstruct;
+  readonly pipeline: IConstruct;
+  /** Who is told of runs that fail, and of those that wait for approval. */
+  readonly calls: IConstruct;
+}
+
 /** The sections of the site's ports file (docs/providers.md) that come from a stack: a cloud says by its own adapters' types what is in each. */
 export interface PortsSections {
   readonly provider: Cloud;
@@ -91,6 +100,8 @@ export interface SiteStacks {
   readonly platform: PlatformParts;
   /** Undefined where the cloud's container service runs them. */
   readonly services?: ServicesParts;
+  /** Undefined where the workflows at GitHub deploy it. */
+  readonly pipeline?: PipelineParts;
   /** As the services read it; values that are known after the deployment are tokens. */
   readonly ports: PortsSections;
 }
@@ -100,6 +111,6 @@ export interface CloudStacks {
   readonly cloud: Cloud;
   /** What an environment asks for and these stacks do not make yet: it is refused, not made without. */
   notYet(environment: Environment): readonly string[];
-  /** Adds the stacks `foundation`, `data` and `platform` to the app, and `services` for a cluster. */
+  /** Adds the stacks `foundation`, `data` and `platform` to the app, `services` for a cluster, and `pipeline` where the cloud's own deploys. */
   build(app: App, site: Site): SiteStacks;
 }

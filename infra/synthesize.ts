@@ -21,8 +21,8 @@ export const STACKS: Readonly<Partial<Record<Cloud, CloudStacks>>> = {
 
 /** Of each site: by what may be destroyed (platform.ts). */
 export const STACK_NAMES = ['foundation', 'data', 'platform'] as const;
-/** In the order in which they are applied; `services` where there is a cluster. */
-export const ALL_STACK_NAMES = [...STACK_NAMES, 'services'] as const;
+/** In the order in which they are applied; `services` where there is a cluster, `pipeline`, by people alone, where the cloud's own deploys. */
+export const ALL_STACK_NAMES = [...STACK_NAMES, 'services', 'pipeline'] as const;
 export type StackName = (typeof ALL_STACK_NAMES)[number];
 
 /** What stacks are made by, beside the environment. */

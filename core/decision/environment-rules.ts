@@ -31,6 +31,7 @@ export function environmentProblems(environment: Environment): readonly RuleProb
     ...regionProblems(environment),
     ...repeatedProblems(environment),
     ...switchProblems(environment),
+    ...pipelineProblems(environment),
     ...retentionProblems(environment),
     ...networkProblems(environment),
     ...identityProblems(environment),
@@ -127,6 +128,28 @@ function switchProblems(environment: Environment): readonly RuleProblem[] {
     if (!isKubernetes && network[key] !== undefined)
       problems.push({ at: ['network', key], problem: 'is of no use without switches.orchestrator: kubernetes' });
   }
+  return problems;
+}
+
+function pipelineProblems({ switches, provider, pipeline }: Environment): readonly RuleProblem[] {
+  if (switches.pipeline !== 'codepipeline')
+    return pipeline ? [{ at: ['pipeline'], problem: 'is of no use without switches.pipeline: codepipeline' }] : [];
+  const problems: RuleProblem[] = [];
+  if (provider !== 'aws')
+    problems.push({
+      at: ['switches', 'pipeline'],
+      problem: `must be github where the provider is ${provider}, got codepipeline: it is of AWS alone`,
+    });
+  if (!pipeline)
+    problems.push({
+      at: ['pipeline'],
+      problem: 'is missing: CodePipeline wants repository, planner and deployer',
+    });
+  else if (pipeline.planner === pipeline.deployer)
+    problems.push({
+      at: ['pipeline', 'planner'],
+      problem: `must be another role than deployer, as it is to change nothing, got ${pipeline.planner}`,
+    });
   return problems;
 }
 

@@ -89,6 +89,36 @@ const switches = z.strictObject({
     .default('none')
     .describe("What runs models: the services themselves, or the cloud's endpoint, paid by the call or by the hour."),
   rawArchive: z.boolean().default(false).describe('Every accepted message kept as it came.'),
+  pipeline: z
+    .enum(['github', 'codepipeline'])
+    .default('github')
+    .describe('What deploys it: the workflows at GitHub, or CodePipeline in its account at AWS.'),
+});
+
+const role = z
+  .string()
+  .regex(/^arn:[a-z-]+:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/, 'the ARN of a role, arn:aws:iam::<account>:role/<name>');
+
+const pipeline = z.strictObject({
+  repository: z
+    .string()
+    .regex(/^[A-Za-z0-9-]{1,39}\/[A-Za-z0-9._-]{1,100}$/, 'a repository on GitHub, owner/name')
+    .describe('Whose commits are deployed.'),
+  branch: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$/, 'the name of a branch')
+    .default('main')
+    .describe('Of which each commit starts it.'),
+  connection: z
+    .string()
+    .regex(
+      /^arn:[a-z-]+:code(star-)?connections:[a-z0-9-]+:\d{12}:connection\/[0-9a-f-]{36}$/,
+      'the ARN of a connection of CodeConnections',
+    )
+    .optional()
+    .describe('By which AWS reads the repository; without it one is made, which somebody confirms once.'),
+  planner: role.describe('The role that looks at what is deployed, and may change nothing.'),
+  deployer: role.describe('The role that applies the stacks.'),
 });
 
 const retention = z.strictObject({
@@ -167,6 +197,7 @@ export const environmentSchema = z.strictObject({
     .describe('Of the API, a month; from 99.9 on several zones are needed.'),
   sizes: z.enum(SIZES).describe('What services and database have at the least.'),
   switches: switches.prefault({}).describe('What it has beside the rest.'),
+  pipeline: pipeline.optional().describe('How it is deployed, with switches.pipeline: codepipeline.'),
   retention: retention.describe('How long what is kept.'),
   network: z
     .strictObject({

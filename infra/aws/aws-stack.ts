@@ -18,7 +18,7 @@ export class AwsStack extends TerraformStack {
   /** Where the environment names one, nothing is ever made in the account that somebody happens to be signed in to. */
   readonly ownAccount: { readonly allowedAccountIds?: string[] };
 
-  constructor(scope: Construct, id: 'foundation' | 'data' | 'platform' | 'services', site: Site) {
+  constructor(scope: Construct, id: 'foundation' | 'data' | 'platform' | 'services' | 'pipeline', site: Site) {
     super(scope, id);
     this.site = site;
     const own = site.environment.accounts?.aws;

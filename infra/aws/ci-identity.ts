@@ -52,20 +52,27 @@ export class CiIdentity extends Construct {
       name: 'deploy',
       role: role.id,
       policy: policy([
-        // Signing in to the registry is asked of no repository.
-        { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
-        {
-          Effect: 'Allow',
-          Action: [
-            ...['ecr:BatchCheckLayerAvailability', 'ecr:InitiateLayerUpload', 'ecr:UploadLayerPart'],
-            ...['ecr:CompleteLayerUpload', 'ecr:PutImage', 'ecr:BatchGetImage', 'ecr:DescribeImages'],
-          ],
-          Resource: [...repositories.values()].map(({ arn }) => arn),
-        },
+        ...pushRights(repositories),
         ...(isKubernetes(scope.site) ? intoCluster(scope) : rollTasks(scope)),
       ]),
     });
   }
+}
+
+/** What brings images into the registry. */
+export function pushRights(repositories: ImageRegistry['repositories']): readonly Statement[] {
+  return [
+    // Signing in to the registry is asked of no repository.
+    { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
+    {
+      Effect: 'Allow',
+      Action: [
+        ...['ecr:BatchCheckLayerAvailability', 'ecr:InitiateLayerUpload', 'ecr:UploadLayerPart'],
+        ...['ecr:CompleteLayerUpload', 'ecr:PutImage', 'ecr:BatchGetImage', 'ecr:DescribeImages'],
+      ],
+      Resource: [...repositories.values()].map(({ arn }) => arn),
+    },
+  ];
 }
 
 /** What it does in there is said in the namespace of the services. */

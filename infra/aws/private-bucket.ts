@@ -23,6 +23,8 @@ interface BucketKind extends BucketRules {
   readonly keyArn?: string;
   /** Which has the objects of another, and is told of by that. */
   readonly isCopy?: true;
+  /** Whose objects can all be made again: it goes with its stack, in any stage. */
+  readonly isDisposable?: true;
   /** Why nobody asks who read from it; absent where its readers are written down. */
   readonly unreadBecause?: string;
   /** Who else may do what, beside the roles of the account. */
@@ -45,10 +47,11 @@ export class PrivateBucket extends Construct {
     scope: Construct,
     id: string,
     stack: AwsStack,
-    { kind, keyArn, lifecycle, allow, isCopy, unreadBecause }: BucketKind,
+    { kind, keyArn, lifecycle, allow, isCopy, isDisposable, unreadBecause }: BucketKind,
   ) {
     super(scope, id);
-    const { names, isProtected } = stack.site;
+    const { names } = stack.site;
+    const isProtected = stack.site.isProtected && isDisposable !== true;
     // Names of buckets are the whole world's: the account makes this one ours.
     const made = new S3Bucket(this, 'bucket', {
       bucket: `${names.base}-${kind}-${stack.account}`,

@@ -30,8 +30,11 @@ interface StackJson {
   readonly provider: Readonly<Record<string, readonly Attributes[]>>;
 }
 
-/** By stack; that of the services is there where they are in a cluster. */
-type StackJsons = Readonly<Record<Exclude<StackName, 'services'>, StackJson>> & { readonly services?: StackJson };
+/** By stack; that of the services is there where they are in a cluster, that of the pipeline where the cloud's own deploys. */
+type StackJsons = Readonly<Record<Exclude<StackName, 'services' | 'pipeline'>, StackJson>> & {
+  readonly services?: StackJson;
+  readonly pipeline?: StackJson;
+};
 
 /** What is written for a site, to be looked at. */
 export class Synthesized {
@@ -78,6 +81,7 @@ export function synthesized(environment: Environment, cloud: Cloud = 'aws'): Syn
     return new Synthesized({
       ...{ foundation: read('foundation'), data: read('data'), platform: read('platform') },
       ...(made.services && { services: read('services') }),
+      ...(made.pipeline && { pipeline: read('pipeline') }),
     });
   } finally {
     rmSync(outdir, { recursive: true });

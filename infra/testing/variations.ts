@@ -26,8 +26,22 @@ export function withModels(environment: Environment): Environment {
   });
 }
 
+/** An environment that ships, deployed from within its account at AWS. */
+export function withPipeline(environment: Environment): Environment {
+  return environmentSchema.parse({
+    ...environment,
+    switches: { ...environment.switches, pipeline: 'codepipeline' },
+    pipeline: {
+      repository: 'example/tribo',
+      planner: 'arn:aws:iam::123456789012:role/tribo-planner',
+      deployer: 'arn:aws:iam::123456789012:role/tribo-deployer',
+    },
+  });
+}
+
 /** What no environment that ships asks for, and is looked at like those: by its name the environment, its clouds and how it is another. */
 const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly Cloud[], how: typeof inCluster]>> = {
+  'akron.prod-pipeline': ['akron.prod', ['aws'], withPipeline],
   'bergen.prod-models': ['bergen.prod', ['azure'], withModels],
   'gent.prod-models': ['gent.prod', ['gcp'], withModels],
   'gent.prod-kubernetes': ['gent.prod', ['aws', 'azure', 'gcp'], inCluster],

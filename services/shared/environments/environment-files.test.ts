@@ -124,7 +124,7 @@ describe('a file of an environment', () => {
       'a key below that nobody knows',
       '  multiAz: true',
       '  multiAZ: true',
-      ':18: switches.multiAZ is no key here; there are multiAz, secondRegion, orchestrator, eventStream, warehouse, modelEndpoint, rawArchive',
+      ':18: switches.multiAZ is no key here; there are multiAz, secondRegion, orchestrator, eventStream, warehouse, modelEndpoint, rawArchive, pipeline',
     ],
     ['no machine', 'machines: 120', 'machines: 0', ':10: workload.machines must be a whole number, 1..100000, got 0'],
     [
@@ -418,6 +418,65 @@ describe('a file of an environment', () => {
     const text = changed('  multiAz: true', '  multiAz: true\n  orchestrator: kubernetes');
     const problems = problemsOf(() => loadEnvironment(written(text.replace('/16\n', `/16\n  ${ranges}\n`))));
     expect(problems).toEqual([`akron.prod.yaml${line}`]);
+  });
+
+  const deployer = 'arn:aws:iam::123456789012:role/tribo-deployer';
+  const pipeline = `pipeline:
+  repository: example/tribo
+  planner: arn:aws:iam::123456789012:role/tribo-planner
+  deployer: ${deployer}
+`;
+  const byCodePipeline = changed('  multiAz: true\n', `  multiAz: true\n  pipeline: codepipeline\n${pipeline}`);
+
+  it('may be deployed by CodePipeline, from the branch main where it says no other', () => {
+    expect(loadEnvironment(written(byCodePipeline)).environment).toMatchObject({
+      switches: { pipeline: 'codepipeline' },
+      pipeline: { repository: 'example/tribo', branch: 'main', deployer },
+    });
+    expect(loadEnvironment(written(GOOD)).environment.switches.pipeline).toBe('github');
+  });
+
+  it.each([
+    [
+      'at another cloud',
+      'provider: aws',
+      'provider: azure',
+      ':19: switches.pipeline must be github where the provider is azure, got codepipeline: it is of AWS alone',
+    ],
+    [
+      'without what it deploys by',
+      pipeline,
+      '',
+      ':1: pipeline is missing: CodePipeline wants repository, planner and deployer',
+    ],
+    [
+      'left to the workflows',
+      '  pipeline: codepipeline\n',
+      '',
+      ':19: pipeline is of no use without switches.pipeline: codepipeline',
+    ],
+    [
+      'by a role that looks and applies',
+      'tribo-planner',
+      'tribo-deployer',
+      `:22: pipeline.planner must be another role than deployer, as it is to change nothing, got ${deployer}`,
+    ],
+    [
+      'of a repository that is an address',
+      'example/tribo',
+      'https://github.com/example/tribo',
+      ':21: pipeline.repository must be a repository on GitHub, owner/name, got "https://github.com/example/tribo"',
+    ],
+    [
+      'with a key in place of a connection',
+      'example/tribo\n',
+      'example/tribo\n  token: ghp_0000\n',
+      /^akron\.prod\.yaml:22: pipeline\.token is no key here; there are repository, branch, connection, planner, deployer/,
+    ],
+  ])('deployed by CodePipeline %s is answered by its line', (_what, from, to, line) => {
+    expect(byCodePipeline).toContain(from);
+    const problems = problemsOf(() => loadEnvironment(written(byCodePipeline.replace(from, to))));
+    expect(problems).toEqual([typeof line === 'string' ? `akron.prod.yaml${line}` : expect.stringMatching(line)]);
   });
 
   it('may say who is let in by which issuer, and how they sign in', () => {
