@@ -27,6 +27,7 @@ const PEERS: Readonly<Record<string, readonly { folder(): Promise<string> }[]>> 
   oidc: [OidcProvider],
   pipelines: [Actionlint],
   platform: [Moto, Azurite, FakeGcs, Pstest, Kafka],
+  'platform-faults': [Moto, Azurite, FakeGcs, Pstest, Kafka],
 };
 
 const root = join(import.meta.dirname, '../..');

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PubSub } from '@google-cloud/pubsub';
 import { systemClock } from '#core/clock.ts';
 import {
@@ -10,8 +10,11 @@ import {
   measuredStreamContract,
   type MeasuredStreamHarness,
 } from '#core/contracts/event-stream.contract.ts';
+import { sampleEvent } from '#core/contracts/sample-event.ts';
+import { until } from '#core/contracts/until.ts';
 import type { StreamName } from '#core/domain/event.ts';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
+import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { firstLineOf } from '#test/support/first-line-of.ts';
 import { Pstest } from '#test/peers/pubsub.ts';
@@ -87,3 +90,62 @@ function runAndKill(kind: 'consumer' | 'publisher', config: object, arg: string)
 
 describeContract(eventStreamContract, 'Pub/Sub (pstest)', makeHarness);
 describeContract(measuredStreamContract, 'Pub/Sub (pstest)', makeHarness);
+
+describe('an event that kills whoever takes it', () => {
+  it('is moved to the dead-letter topic, and what is behind it goes on', async () => {
+    const id = randomUUID().slice(0, 8);
+    const deadLetterTopic = `t${id}-dead`;
+    await pubsub.createTopic(`t${id}-metrics`);
+    const [dead] = await (await pubsub.createTopic(deadLetterTopic))[0].createSubscription(`t${id}-dead-read`);
+    const moved: string[] = [];
+    dead.on('message', (message) => {
+      moved.push(message.attributes['eventId']!);
+      message.ack();
+    });
+    const config = pubsubEventStreamConfigSchema.parse({
+      ...{ projectId: PROJECT, emulatorEndpoint: peer.endpoint, topicPrefix: `t${id}-`, source: 'source' },
+      ...{ ackDeadlineSeconds: 10, ackEveryMs: 20, deadLetterTopic, maxDeliveryAttempts: 5 },
+    });
+    await using checkpoints = await checkpointsInFolder();
+    const stream = new PubsubEventStream(config, await openPubsub(config), { checkpoints: checkpoints.store });
+    await stream.declareGroup('metrics', 'store');
+    await stream.publish('metrics', [sampleEvent('poison'), sampleEvent('next')]);
+    const taken: string[] = [];
+    for (let attempt = 0; moved.length === 0 && attempt < 10; attempt++) {
+      const reached = Promise.withResolvers<undefined>();
+      const died = new AbortController();
+      // As a process that ends while it works: it acknowledges nothing, and what it had goes back.
+      const subscription = await stream.subscribe(
+        'metrics',
+        'store',
+        async (batch) => {
+          const ids = batch.events.map(({ eventId }) => eventId);
+          taken.push(...ids);
+          if (!ids.includes('poison')) return batch.ack();
+          reached.resolve(undefined);
+          await new Promise((resolve) => died.signal.addEventListener('abort', resolve));
+        },
+        { maxBatchEvents: 1 },
+      );
+      await Promise.race([reached.promise, until(() => moved.length > 0, 'moved', 30_000)]);
+      died.abort();
+      await subscription.close();
+    }
+    await until(() => moved.length > 0);
+    expect(moved).toEqual(['poison']);
+    expect(taken.filter((each) => each === 'poison').length).toBeLessThanOrEqual(5);
+    const rest = await stream.subscribe(
+      'metrics',
+      'store',
+      async (batch) => {
+        taken.push(...batch.events.map(({ eventId }) => eventId));
+        await batch.ack();
+      },
+      { maxBatchEvents: 1 },
+    );
+    await until(() => taken.includes('next'));
+    await rest.close();
+    await stream.close();
+    await dead.close();
+  });
+});
