@@ -26,6 +26,11 @@ export function isKubernetes({ environment }: Pick<Site, 'environment'>): boolea
   return environment.switches.orchestrator === 'kubernetes';
 }
 
+/** Whether its streams are topics of the cloud's Kafka. */
+export function hasKafka({ environment }: Pick<Site, 'environment'>): boolean {
+  return environment.switches.eventStream === 'kafka';
+}
+
 /** Whether its models run behind an endpoint of the cloud. */
 export function hasModelEndpoint({ environment }: Pick<Site, 'environment'>): boolean {
   return environment.switches.modelEndpoint !== 'none';

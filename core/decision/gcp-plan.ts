@@ -87,13 +87,22 @@ function addPubSub(bill: Bill<'gcp'>, { streams }: Demand): void {
   bill.add('event stream', `Pub/Sub: ${FREE_GIB} GiB free`, -free / GIB_A_TIB, 'throughputTib');
 }
 
-function addKafka(bill: Bill<'gcp'>, { streams, peakFactor }: Demand): void {
-  const peakBytesPerS = sum(streams.map(bytesPerS)) * peakFactor;
-  const vcpu = Math.max(KAFKA_VCPU, Math.ceil(peakBytesPerS / KAFKA_BYTES_A_VCPU));
-  const units = vcpu * (KAFKA_UNITS_A_VCPU + KAFKA_GIB_A_VCPU * KAFKA_UNITS_A_GIB);
+function addKafka(bill: Bill<'gcp'>, demand: Demand): void {
+  const { vcpu, memoryGib } = managedKafkaSize(demand);
+  const units = vcpu * KAFKA_UNITS_A_VCPU + memoryGib * KAFKA_UNITS_A_GIB;
   bill.size('event stream', `${vcpu} vCPU`);
   bill.add('event stream', `Managed Kafka: ${vcpu} vCPU`, units * HOURS_A_MONTH, 'kafkaUnitHour');
   bill.add('event stream', 'Managed Kafka: disks', vcpu * KAFKA_DISK_GIB_A_VCPU, 'kafkaStorageGb');
+}
+
+/** The cluster of Managed Service for Apache Kafka that an environment's load needs, all of its brokers together. */
+export function managedKafkaSize({ streams, peakFactor }: Demand): {
+  readonly vcpu: number;
+  readonly memoryGib: number;
+} {
+  const peakBytesPerS = sum(streams.map(bytesPerS)) * peakFactor;
+  const vcpu = Math.max(KAFKA_VCPU, Math.ceil(peakBytesPerS / KAFKA_BYTES_A_VCPU));
+  return { vcpu, memoryGib: vcpu * KAFKA_GIB_A_VCPU };
 }
 
 /** The instance of Cloud SQL that an environment's load needs, each of its copies alike. */

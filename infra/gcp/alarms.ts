@@ -5,11 +5,14 @@ import {
   type MonitoringUptimeCheckConfigConfig,
 } from '@cdktf/provider-google/lib/monitoring-uptime-check-config/index.js';
 import type { PubsubSubscription } from '@cdktf/provider-google/lib/pubsub-subscription/index.js';
+import { eventsPerS } from '../../core/decision/demand.ts';
 import type { ApiFront } from './api-front.ts';
 import { DEVICES_PORT } from './broker-start.ts';
 import type { DataStack } from './data-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
 import type { MqttDeviceGateway } from './mqtt-device-gateway.ts';
+import type { PubsubEventStream } from './pubsub-event-stream.ts';
 import type { PushFunctions } from './push-functions.ts';
 import { databaseName } from './resource-names.ts';
 import { copiesOf, useOf } from './use-of.ts';
@@ -33,6 +36,8 @@ interface Watched {
   readonly aligner: 'ALIGN_MEAN' | 'ALIGN_MAX' | 'ALIGN_DELTA' | 'ALIGN_PERCENTILE_95' | 'ALIGN_FRACTION_TRUE';
   /** How those of several things become one; of each its own without it. */
   readonly reducer?: 'REDUCE_SUM' | 'REDUCE_MEAN' | 'REDUCE_COUNT';
+  /** Of which label's values each has one of its own. */
+  readonly by?: string;
   readonly is: 'above' | 'below';
   readonly threshold: number;
   /** So many minutes in a row. */
@@ -116,15 +121,23 @@ export class Alarms extends Construct {
   }
 
   #streams({ eventStream }: DataStack): void {
-    const { retention } = this.#stack.site.environment;
+    if (eventStream instanceof KafkaEventStream) this.#kafka(eventStream);
+    else this.#pubsub(eventStream);
+  }
+
+  /** Long before what is not read is gone. */
+  get #longestLagS(): number {
+    return (this.#stack.site.environment.retention.streamHours * 3600) / 4;
+  }
+
+  #pubsub(eventStream: PubsubEventStream): void {
     const { topicPrefix } = eventStream.section;
     for (const stream of eventStream.topics.keys())
       this.#call(`${stream}-lag`, {
         filter: `resource.type="pubsub_subscription" AND resource.labels.subscription_id=starts_with("${topicPrefix}${stream}.") AND metric.type="pubsub.googleapis.com/subscription/oldest_unacked_message_age"`,
         aligner: 'ALIGN_MAX',
         is: 'above',
-        // Long before what is not read is gone.
-        threshold: (retention.streamHours * 3600) / 4,
+        threshold: this.#longestLagS,
         minutes: 5,
         means: `A consumer of ${stream} is a quarter of the retention behind: what it does not read in time is lost`,
       });
@@ -133,6 +146,32 @@ export class Alarms extends Construct {
       eventStream.deadLetters,
       'Events were delivered too often, and are kept apart for somebody to look at',
     );
+  }
+
+  /** Of how far groups are behind Google counts events, which are compared with what comes in a quarter of the retention. */
+  #kafka({ clusterId, topics, section }: KafkaEventStream): void {
+    const ofTopic = (kind: string) =>
+      `resource.type="managedkafka.googleapis.com/${kind}" AND resource.labels.cluster_id="${clusterId}"`;
+    for (const flow of this.#stack.site.demand.streams)
+      this.#call(`${flow.stream}-lag`, {
+        filter: `${ofTopic('TopicPartitionConsumerGroup')} AND resource.labels.topic_id="${topics.get(flow.stream)!.topicIdInput!}" AND metric.type="managedkafka.googleapis.com/offset_lag"`,
+        aligner: 'ALIGN_MAX',
+        reducer: 'REDUCE_SUM',
+        by: 'resource.label.consumer_group_id',
+        is: 'above',
+        threshold: Math.ceil(eventsPerS(flow) * this.#longestLagS),
+        minutes: 5,
+        means: `A consumer of ${flow.stream} is a quarter of the retention behind: what it does not read in time is lost`,
+      });
+    this.#call('kafka-errors', {
+      filter: `${ofTopic('Topic')} AND resource.labels.topic_id=starts_with("${section.prefix!}") AND metric.type="managedkafka.googleapis.com/topic_error_count"`,
+      aligner: 'ALIGN_DELTA',
+      reducer: 'REDUCE_SUM',
+      is: 'above',
+      threshold: 10,
+      minutes: 5,
+      means: 'Brokers refuse or fail what is published or read: too few replicas, or no leader',
+    });
   }
 
   #functions({ waiting, failed }: PushFunctions): void {
@@ -231,7 +270,7 @@ export class Alarms extends Construct {
       });
   }
 
-  #call(part: string, { filter, aligner, reducer, is, threshold, minutes, isForSilence, means }: Watched): void {
+  #call(part: string, { filter, aligner, reducer, by, is, threshold, minutes, isForSilence, means }: Watched): void {
     new MonitoringAlertPolicy(this, part, {
       displayName: this.#stack.site.names.of(part, 100),
       combiner: 'OR',
@@ -252,6 +291,7 @@ export class Alarms extends Construct {
                 alignmentPeriod: `${MINUTE_S}s`,
                 perSeriesAligner: aligner,
                 ...(reducer && { crossSeriesReducer: reducer }),
+                ...(by !== undefined && { groupByFields: [by] }),
               },
             ],
           },

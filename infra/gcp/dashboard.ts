@@ -3,6 +3,7 @@ import { MonitoringDashboard } from '@cdktf/provider-google/lib/monitoring-dashb
 import type { ApiFront } from './api-front.ts';
 import type { DataStack } from './data-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
 import { databaseName } from './resource-names.ts';
 import { useOf } from './use-of.ts';
 
@@ -23,7 +24,6 @@ export class Dashboard extends Construct {
   ) {
     super(scope, id);
     const { names, demand } = scope.site;
-    const { topicPrefix } = data.eventStream.section;
     const useChart = (title: string, resource: 'cpu' | 'memory'): Chart => {
       const uses = demand.services.map(({ service }) => useOf(scope, service, resource));
       return [title, uses[0]!.aligner, uses.map(({ filter }) => filter)];
@@ -35,20 +35,7 @@ export class Dashboard extends Construct {
       `resource.type="https_lb_rule" AND ${ingress.ofMetrics} AND metric.type="loadbalancing.googleapis.com/https/${metric}"`,
     ];
     const charts: readonly Chart[] = [
-      [
-        'Streams: bytes in a second',
-        'ALIGN_RATE',
-        [
-          `resource.type="pubsub_topic" AND resource.labels.topic_id=starts_with("${topicPrefix}") AND metric.type="pubsub.googleapis.com/topic/byte_cost"`,
-        ],
-      ],
-      [
-        'Streams: how far readers are behind, s',
-        'ALIGN_MAX',
-        [
-          `resource.type="pubsub_subscription" AND resource.labels.subscription_id=starts_with("${topicPrefix}") AND metric.type="pubsub.googleapis.com/subscription/oldest_unacked_message_age"`,
-        ],
-      ],
+      ...streamCharts(data),
       useChart('Services: CPU', 'cpu'),
       useChart('Services: memory', 'memory'),
       ['Database: CPU', 'ALIGN_MEAN', ofDatabase('cpu/utilization')],
@@ -72,6 +59,34 @@ export class Dashboard extends Construct {
       }),
     });
   }
+}
+
+function streamCharts({ eventStream }: DataStack): readonly Chart[] {
+  if (eventStream instanceof KafkaEventStream) {
+    const of = (kind: string, metric: string) =>
+      `resource.type="managedkafka.googleapis.com/${kind}" AND resource.labels.cluster_id="${eventStream.clusterId}" AND metric.type="managedkafka.googleapis.com/${metric}"`;
+    return [
+      ['Streams: events in a second', 'ALIGN_RATE', [of('Topic', 'message_in_count')]],
+      ['Streams: how far readers are behind, events', 'ALIGN_MAX', [of('TopicPartitionConsumerGroup', 'offset_lag')]],
+    ];
+  }
+  const { topicPrefix } = eventStream.section;
+  return [
+    [
+      'Streams: bytes in a second',
+      'ALIGN_RATE',
+      [
+        `resource.type="pubsub_topic" AND resource.labels.topic_id=starts_with("${topicPrefix}") AND metric.type="pubsub.googleapis.com/topic/byte_cost"`,
+      ],
+    ],
+    [
+      'Streams: how far readers are behind, s',
+      'ALIGN_MAX',
+      [
+        `resource.type="pubsub_subscription" AND resource.labels.subscription_id=starts_with("${topicPrefix}") AND metric.type="pubsub.googleapis.com/subscription/oldest_unacked_message_age"`,
+      ],
+    ],
+  ];
 }
 
 function dataSet(filter: string, perSeriesAligner: string) {

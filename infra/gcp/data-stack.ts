@@ -1,12 +1,13 @@
 import type { Construct } from 'constructs';
 import type { DataParts } from '../platform.ts';
-import type { Site } from '../site.ts';
+import { hasKafka, type Site } from '../site.ts';
 import { BrokerCertificates } from './broker-certificates.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { GcpStack } from './gcp-stack.ts';
 import { GcsAuditStore } from './gcs-audit-store.ts';
 import { GcsObjectStore } from './gcs-object-store.ts';
 import { GeneratedSecret } from './generated-secret.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
 import { PostgresDatabase } from './postgres-database.ts';
 import { PubsubEventStream } from './pubsub-event-stream.ts';
 
@@ -15,7 +16,7 @@ const LINK_KEY_VERSION = 1;
 
 /** What cannot be made again. */
 export class DataStack extends GcpStack implements DataParts {
-  readonly eventStream: PubsubEventStream;
+  readonly eventStream: PubsubEventStream | KafkaEventStream;
   readonly database: PostgresDatabase;
   readonly objectStore: GcsObjectStore;
   readonly auditStore: GcsAuditStore;
@@ -30,7 +31,9 @@ export class DataStack extends GcpStack implements DataParts {
 
   constructor(scope: Construct, site: Site, { key: { keyName }, network }: FoundationStack) {
     super(scope, 'data', site);
-    this.eventStream = new PubsubEventStream(this, 'event-stream', { keyName });
+    this.eventStream = hasKafka(site)
+      ? new KafkaEventStream(this, 'event-stream', { network, keyName })
+      : new PubsubEventStream(this, 'event-stream', { keyName });
     this.database = new PostgresDatabase(this, 'database', { network, keyName });
     this.backups = this.database;
     this.brokerCertificates = new BrokerCertificates(this, 'broker-certificates', { keyName });

@@ -5,7 +5,7 @@ import { KmsCryptoKeyIamBinding } from '@cdktf/provider-google/lib/kms-crypto-ke
 import { KmsCryptoKey } from '@cdktf/provider-google/lib/kms-crypto-key/index.js';
 import { KmsKeyRing } from '@cdktf/provider-google/lib/kms-key-ring/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
-import { hasModelEndpoint, isKubernetes } from '../site.ts';
+import { hasKafka, hasModelEndpoint, isKubernetes } from '../site.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { ProjectServices } from './project-services.ts';
 
@@ -46,9 +46,11 @@ export class EncryptionKey extends Construct {
       cryptoKeyId: key.id,
       role: 'roles/cloudkms.cryptoKeyEncrypterDecrypter',
       members: [
-        ...[...AGENTS, ...(hasModelEndpoint(scope.site) ? ['aiplatform'] : [])].map((agent) =>
-          scope.serviceAgent(agent),
-        ),
+        ...[
+          ...AGENTS,
+          ...(hasModelEndpoint(scope.site) ? ['aiplatform'] : []),
+          ...(hasKafka(scope.site) ? ['managedkafka'] : []),
+        ].map((agent) => scope.serviceAgent(agent)),
         ...[
           ...['compute-system', 'serverless-robot-prod'],
           ...(isKubernetes(scope.site) ? ['container-engine-robot'] : []),

@@ -7,12 +7,14 @@ import { ComputeRouter } from '@cdktf/provider-google/lib/compute-router/index.j
 import { ComputeSubnetwork } from '@cdktf/provider-google/lib/compute-subnetwork/index.js';
 import { ServiceNetworkingConnection } from '@cdktf/provider-google/lib/service-networking-connection/index.js';
 import type { Environment } from '../../core/decision/environment.ts';
+import { hasKafka } from '../site.ts';
 import { subnetRange } from '../subnet-range.ts';
 import type { GcpStack } from './gcp-stack.ts';
+import { KAFKA_PORT } from './kafka-event-stream.ts';
 import type { ProjectServices } from './project-services.ts';
 
 /** Parts of the network's range; a subnet is in all zones of its region. */
-const PARTS = { services: 4, brokers: 8, database: 12 } as const;
+const PARTS = { services: 4, brokers: 8, streams: 10, database: 12 } as const;
 /** As the subnet of the services calls them. */
 export const SECONDARY_RANGES = ['pods', 'services'] as const;
 /** Behind every rule that allows something. */
@@ -26,6 +28,8 @@ export class Network extends Construct {
   readonly vpc: ComputeNetwork;
   readonly services: ComputeSubnetwork;
   readonly brokers: ComputeSubnetwork;
+  /** Where Kafka answers, where the streams are its topics: addresses of Google's brokers, and nothing of the site's own. */
+  readonly streams: ComputeSubnetwork | undefined;
   /** Where the database is: `10.60.192.0/20`. */
   readonly databaseRange: string;
   /** Of pods, beside `services`, where the services run in a cluster. */
@@ -48,6 +52,7 @@ export class Network extends Construct {
     });
     this.services = this.#subnet(scope, 'services');
     this.brokers = this.#subnet(scope, 'brokers');
+    this.streams = hasKafka(scope.site) ? this.#subnet(scope, 'streams') : undefined;
     const router = new ComputeRouter(this, 'router', {
       name: names.of('router', 63),
       network: this.vpc.id,
@@ -68,7 +73,10 @@ export class Network extends Construct {
     this.#letServicesOut(scope);
   }
 
-  #subnet({ site: { names, region, environment } }: GcpStack, part: 'services' | 'brokers'): ComputeSubnetwork {
+  #subnet(
+    { site: { names, region, environment } }: GcpStack,
+    part: 'services' | 'brokers' | 'streams',
+  ): ComputeSubnetwork {
     return new ComputeSubnetwork(this, part, {
       name: names.of(part, 63),
       network: this.vpc.id,
@@ -121,7 +129,7 @@ export class Network extends Construct {
     }
   }
 
-  /** Google's services, and issuers of tokens, answer at 443; the database at its port; nothing else does. */
+  /** Google's services, and issuers of tokens, answer at 443; database and Kafka at their ports; nothing else does. */
   #letServicesOut({ site: { names } }: GcpStack): void {
     const rule = (part: string, description: string, destination: string, port: number) =>
       new ComputeFirewall(this, part, {
@@ -135,6 +143,7 @@ export class Network extends Construct {
       });
     rule('services-to-apis', 'TLS to services of Google and to issuers', '0.0.0.0/0', 443);
     rule('services-to-database', 'PostgreSQL to the database', this.databaseRange, 5432);
+    if (this.streams) rule('services-to-streams', 'Kafka to its brokers', this.streams.ipCidrRange, KAFKA_PORT);
   }
 }
 

@@ -5,6 +5,7 @@ import type { pubsubEventStreamConfigSchema } from '../../adapters/gcp/pubsub-ev
 import type { pubsubNotifierConfigSchema } from '../../adapters/gcp/pubsub-notifier/config.ts';
 import type { secretManagerSecretStoreConfigSchema } from '../../adapters/gcp/secret-manager-secret-store/config.ts';
 import type { vertexAiModelInferenceConfigSchema } from '../../adapters/gcp/vertex-ai-model-inference/config.ts';
+import type { kafkaEventStreamConfigSchema } from '../../adapters/kafka/kafka-event-stream/config.ts';
 import type { mqttDeviceGatewayConfigSchema } from '../../adapters/mqtt/mqtt-device-gateway/config.ts';
 import type { jwksIdentityVerifierConfigSchema } from '../../adapters/oidc/jwks-identity-verifier/config.ts';
 import type { postgresCheckpointStoreConfigSchema } from '../../adapters/postgres/postgres-checkpoint-store/config.ts';
@@ -20,6 +21,9 @@ type Section<Schema extends z.ZodType> = Omit<z.input<Schema>, keyof GcpSection>
 
 export type PostgresSection = z.input<typeof postgresCheckpointStoreConfigSchema>;
 export type EventStreamSection = Section<typeof pubsubEventStreamConfigSchema>;
+export type KafkaEventStreamSection = {
+  readonly adapter: 'kafka-event-stream';
+} & z.input<typeof kafkaEventStreamConfigSchema>;
 export type ObjectStoreSection = Section<typeof gcsObjectStoreConfigSchema>;
 export type SecretStoreSection = Section<typeof secretManagerSecretStoreConfigSchema>;
 export type DeviceGatewaySection = z.input<typeof mqttDeviceGatewayConfigSchema>;
@@ -37,7 +41,7 @@ export interface GcpPorts extends PortsSections {
   readonly provider: 'gcp';
   readonly gcp: GcpSection;
   readonly postgres: PostgresSection;
-  readonly eventStream: EventStreamSection;
+  readonly eventStream: EventStreamSection | KafkaEventStreamSection;
   readonly objectStore: ObjectStoreSection;
   readonly secretStore: SecretStoreSection;
   readonly deviceGateway: { readonly adapter: 'mqtt-device-gateway' } & DeviceGatewaySection;

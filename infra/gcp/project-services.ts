@@ -1,6 +1,6 @@
 import { Construct } from 'constructs';
 import { ProjectService } from '@cdktf/provider-google/lib/project-service/index.js';
-import { hasModelEndpoint, isKubernetes } from '../site.ts';
+import { hasKafka, hasModelEndpoint, isKubernetes } from '../site.ts';
 import type { GcpStack } from './gcp-stack.ts';
 
 /** The APIs by which all of a site is made. */
@@ -16,6 +16,9 @@ const OF_CLUSTERS = ['container'] as const;
 /** Where models run behind an endpoint. */
 const OF_MODELS = ['aiplatform'] as const;
 
+/** Where the streams are topics of Kafka. */
+const OF_KAFKA = ['managedkafka'] as const;
+
 /** Switches on what the project needs; it stays on when the site goes, as others may use it. */
 export class ProjectServices extends Construct {
   /** What has to be there before anything else of the stack. */
@@ -28,6 +31,7 @@ export class ProjectServices extends Construct {
       ...SERVICES,
       ...(isKubernetes(site) ? OF_CLUSTERS : []),
       ...(hasModelEndpoint(site) ? OF_MODELS : []),
+      ...(hasKafka(site) ? OF_KAFKA : []),
     ].map(
       (service) =>
         new ProjectService(this, service, {

@@ -10,15 +10,18 @@ import { pubsubEventStreamPermissions } from '../../adapters/gcp/pubsub-event-st
 import { pubsubNotifierPermissions } from '../../adapters/gcp/pubsub-notifier/permissions.ts';
 import { secretManagerSecretStorePermissions } from '../../adapters/gcp/secret-manager-secret-store/permissions.ts';
 import { vertexAiModelInferencePermissions } from '../../adapters/gcp/vertex-ai-model-inference/permissions.ts';
+import { managedKafkaPermissions } from '../../adapters/kafka/kafka-event-stream/permissions.ts';
 import type { Grant } from '../../adapters/permissions.ts';
 import { INFERENCE_SERVICES, SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
 import type { DataStack } from './data-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
 import type { GcpPorts } from './ports.ts';
 import type { PrivateSecret } from './private-secret.ts';
+import { PubsubEventStream } from './pubsub-event-stream.ts';
 import { serviceAccountId } from './service-account-id.ts';
 
-/** By port what the adapters of a site at Google Cloud declare; that of devices speaks to brokers, and the database takes a user and a password. */
+/** By port what the adapters of a site at Google Cloud declare, with its streams at Pub/Sub; that of devices speaks to brokers, and the database takes a user and a password. */
 export const DECLARED: Readonly<Record<CloudPort, readonly Grant[]>> = {
   eventStream: pubsubEventStreamPermissions,
   objectStore: gcsObjectStorePermissions,
@@ -76,18 +79,23 @@ export class ServiceIdentities extends Construct {
 
   #grant(service: string, member: string): void {
     for (const port of SERVICE_PORTS[service]!)
-      for (const [index, grant] of DECLARED[port].entries())
+      for (const [index, grant] of this.#declared(port).entries())
         if (!grant.isForVerification) this.#bind(`${service}-${port}-${index}`, member, port, grant, index);
     if (this.#parts.ports.modelInference === undefined || !INFERENCE_SERVICES.includes(service)) return;
     for (const [index, grant] of vertexAiModelInferencePermissions.entries())
       this.#bind(`${service}-modelInference-${index}`, member, 'modelInference', grant, index);
   }
 
+  #declared(port: CloudPort): readonly Grant[] {
+    const isKafka = port === 'eventStream' && this.#parts.data.eventStream instanceof KafkaEventStream;
+    return isKafka ? managedKafkaPermissions : DECLARED[port];
+  }
+
   #bind(id: string, member: string, port: GrantedPort, grant: Grant, index: number): void {
     const role = this.#role(port, grant, index).name;
     const { data, ports } = this.#parts;
     const kind = grant.on.split(' ')[0]!;
-    if (kind === 'topics') {
+    if (kind === 'topics' && data.eventStream instanceof PubsubEventStream) {
       for (const [stream, topic] of data.eventStream.topics)
         new PubsubTopicIamMember(this, `${id}-${stream}`, { topic: topic.name, role, member });
     } else if (kind === 'topic') {

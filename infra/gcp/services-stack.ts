@@ -20,6 +20,7 @@ import { startWithAuthority } from './container.ts';
 import type { DataStack } from './data-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { GcpStack } from './gcp-stack.ts';
+import { KAFKA_PORT } from './kafka-event-stream.ts';
 import { SECRETS_FOLDER } from './mqtt-device-gateway.ts';
 import type { GcpPorts } from './ports.ts';
 import { DATABASE_PORT } from './postgres-database.ts';
@@ -137,6 +138,7 @@ export class ServicesStack extends GcpStack implements ServicesParts {
       // Services of Google, and issuers of tokens.
       { to: '0.0.0.0/0', protocol: 'TCP', ports: [443] },
       { to: network.databaseRange, protocol: 'TCP', ports: [DATABASE_PORT] },
+      ...(network.streams ? [{ to: network.streams.ipCidrRange, protocol: 'TCP' as const, ports: [KAFKA_PORT] }] : []),
       ...(isGateway(service)
         ? [{ to: network.brokers.ipCidrRange, protocol: 'TCP' as const, ports: [PLATFORM_PORT] }]
         : []),

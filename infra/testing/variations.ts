@@ -39,10 +39,16 @@ export function withPipeline(environment: Environment): Environment {
   });
 }
 
+/** An environment that ships, with its streams as topics of the cloud's Kafka. */
+export function withKafka(environment: Environment): Environment {
+  return environmentSchema.parse({ ...environment, switches: { ...environment.switches, eventStream: 'kafka' } });
+}
+
 /** What no environment that ships asks for, and is looked at like those: by its name the environment, its clouds and how it is another. */
 const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly Cloud[], how: typeof inCluster]>> = {
   'akron.prod-pipeline': ['akron.prod', ['aws'], withPipeline],
   'bergen.prod-models': ['bergen.prod', ['azure'], withModels],
+  'gent.prod-kafka': ['gent.prod', ['gcp'], withKafka],
   'gent.prod-models': ['gent.prod', ['gcp'], withModels],
   'gent.prod-kubernetes': ['gent.prod', ['aws', 'azure', 'gcp'], inCluster],
 };
