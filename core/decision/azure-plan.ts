@@ -59,7 +59,7 @@ const MAX_PARTITIONS = 32;
 const KEPT_GB_A_UNIT = 84;
 /** A group writes where it is in a partition when it advances, no more often than that. */
 const CHECKPOINT_S = 10;
-/** Two vaults, two storage accounts and the namespace. */
+/** Two vaults, two storage accounts and the namespace; with Kafka the devices have a namespace of their own. */
 const PRIVATE_ENDPOINTS = 5;
 const MIN_DATABASE_GB = 32;
 /** As nodes are priced; those with more cost as much a vCPU. */
@@ -72,7 +72,7 @@ export function planAzure(environment: Environment, demand: Demand, prices: Pric
   const bill = new Bill('azure', prices);
   const zones = zonesOf(environment);
   addGateway(bill, demand, prices);
-  addEventHubs(bill, [devicesStream(demand), ...demand.streams], demand.peakFactor, environment);
+  addEventHubs(bill, demand, environment);
   addDatabase(bill, demand, environment);
   addObjects(bill, demand, environment);
   addServices(bill, demand, environment, zones);
@@ -133,25 +133,22 @@ export function devicesStream(demand: Demand): StreamFlow {
   return { stream: 'devices', events, groups: 1 };
 }
 
-function addEventHubs(
-  bill: Bill<'azure'>,
-  streams: readonly StreamFlow[],
-  peakFactor: number,
-  { sizes, switches, retention }: Environment,
-): void {
-  const units = throughputUnitsFor(streams, peakFactor);
-  bill.size('event stream', several(units, 'throughput unit'));
-  const kind = switches.eventStream === 'kafka' ? 'Event Hubs, Kafka endpoint' : 'Event Hubs';
-  bill.add(
+function addEventHubs(bill: Bill<'azure'>, demand: Demand, { sizes, switches, retention }: Environment): void {
+  const { peakFactor } = demand;
+  const devices = devicesStream(demand);
+  const streams = [devices, ...demand.streams];
+  const isKafka = switches.eventStream === 'kafka';
+  const namespaces: readonly (readonly [kind: string, flows: readonly StreamFlow[]])[] = isKafka
+    ? [
+        ['Event Hubs, devices', [devices]],
+        ['Event Hubs, Kafka endpoint', demand.streams],
+      ]
+    : [['Event Hubs', streams]];
+  for (const [kind, flows] of namespaces) addNamespace(bill, kind, flows, { peakFactor, retention });
+  bill.size(
     'event stream',
-    `${kind}: ${several(units, 'throughput unit')}`,
-    units * HOURS_A_MONTH,
-    'throughputUnitHour',
+    several(sum(namespaces.map(([, flows]) => throughputUnitsFor(flows, peakFactor))), 'throughput unit'),
   );
-  if (units > MAX_THROUGHPUT_UNITS)
-    bill.obstacles.push(
-      `a namespace of Event Hubs Standard has ${MAX_THROUGHPUT_UNITS} throughput units at the most, and ${units} are needed`,
-    );
   for (const flow of streams) {
     const partitions = partitionsFor(flow, peakFactor, sizes);
     if (partitions > MAX_PARTITIONS)
@@ -165,10 +162,8 @@ function addEventHubs(
       'eventsMillion',
     );
   }
-  const keptGb = (sum(streams.map(bytesPerS)) * retention.streamHours * 3600) / BYTES_A_GB;
-  bill.add('event stream', 'kept above what units have', Math.max(0, keptGb - units * KEPT_GB_A_UNIT), 'objectsHotGb');
   // Over Kafka's protocol the service keeps the positions of groups itself.
-  const withBlobs = switches.eventStream === 'kafka' ? streams.filter(({ stream }) => stream === 'devices') : streams;
+  const withBlobs = isKafka ? [devices] : streams;
   const writesPerS = withBlobs.map((flow) => {
     const partitions = partitionsFor(flow, peakFactor, sizes);
     const perPartition = Math.min(1 / CHECKPOINT_S, eventsPerS(flow) / partitions);
@@ -182,7 +177,28 @@ function addEventHubs(
   );
 }
 
-/** Of the namespace, which all hubs share: what comes in at its peak, and goes out to each group. */
+function addNamespace(
+  bill: Bill<'azure'>,
+  kind: string,
+  flows: readonly StreamFlow[],
+  { peakFactor, retention }: Pick<Demand, 'peakFactor'> & Pick<Environment, 'retention'>,
+): void {
+  const units = throughputUnitsFor(flows, peakFactor);
+  bill.add(
+    'event stream',
+    `${kind}: ${several(units, 'throughput unit')}`,
+    units * HOURS_A_MONTH,
+    'throughputUnitHour',
+  );
+  if (units > MAX_THROUGHPUT_UNITS)
+    bill.obstacles.push(
+      `a namespace of Event Hubs Standard has ${MAX_THROUGHPUT_UNITS} throughput units at the most, and ${units} are needed`,
+    );
+  const keptGb = (sum(flows.map(bytesPerS)) * retention.streamHours * 3600) / BYTES_A_GB;
+  bill.add('event stream', 'kept above what units have', Math.max(0, keptGb - units * KEPT_GB_A_UNIT), 'objectsHotGb');
+}
+
+/** Of a namespace, which its hubs share: what comes in at its peak, and goes out to each group. */
 export function throughputUnitsFor(streams: readonly StreamFlow[], peakFactor: number): number {
   const total = (of: (flow: StreamFlow) => number) => sum(streams.map(of)) * peakFactor;
   return Math.max(
@@ -273,7 +289,8 @@ function addNetwork(bill: Bill<'azure'>, { natGb }: Demand, environment: Environ
   bill.add('network', 'NAT: 1 gateway', HOURS_A_MONTH, 'natHour');
   bill.add('network', 'NAT: data', natGb, 'natGb');
   // Of the registry in the dearer tier too.
-  bill.add('network', 'private endpoints', (PRIVATE_ENDPOINTS + (isPrivate ? 1 : 0)) * HOURS_A_MONTH, 'endpointHour');
+  const endpoints = PRIVATE_ENDPOINTS + (environment.switches.eventStream === 'kafka' ? 1 : 0) + (isPrivate ? 1 : 0);
+  bill.add('network', 'private endpoints', endpoints * HOURS_A_MONTH, 'endpointHour');
   bill.add('network', 'public address', HOURS_A_MONTH, 'publicAddressHour');
   // Premium alone reaches an origin that has no public address.
   if (isPrivate) bill.add('network', 'Front Door Premium with WAF', 1, 'frontDoorPremiumMonth');

@@ -206,6 +206,18 @@ describe('what is kept on the streams', () => {
     expect(usd(48) - usd(24)).toBeCloseTo(2 * 14.6, 6);
   });
 
+  it('has namespaces of their own at Event Hubs for devices and for the topics of Kafka, each of a unit or more', () => {
+    const unitsOf = (eventStream: 'native' | 'kafka') =>
+      planAt('azure', sampleEnvironment({ switches: { eventStream } }), prices)
+        .lines.filter(({ item }) => item === 'throughputUnitHour')
+        .map(({ what }) => what);
+    expect(unitsOf('native')).toEqual(['Event Hubs: 1 throughput unit']);
+    expect(unitsOf('kafka')).toEqual([
+      'Event Hubs, devices: 1 throughput unit',
+      'Event Hubs, Kafka endpoint: 1 throughput unit',
+    ]);
+  });
+
   it('costs nothing at Event Hubs until units are full, and as much as blobs then', () => {
     expect(kept('azure', 168)).toBe(kept('azure', 24));
     const busy = { machines: 500, messageIntervalS: 1, peakFactor: 1 };

@@ -4,7 +4,7 @@ import type { AzureStack } from './azure-stack.ts';
 import { ClusterAlarms } from './cluster-alarms.ts';
 import type { ContainerApps } from './container-apps.ts';
 import type { DataStack } from './data-stack.ts';
-import { DEVICES_HUB } from './event-hubs-event-stream.ts';
+import { DEVICES_HUB } from './device-hub.ts';
 import type { Ingress } from './ingress.ts';
 import type { Logs } from './logs.ts';
 import { metricAlert, type Watched } from './metric-alert.ts';
@@ -12,6 +12,7 @@ import { SENSOR_DATA_QUEUE, type SensorDataQueue } from './sensor-data-queue.ts'
 
 const GIB = 1024 ** 3;
 const NANOCORES = 1e9;
+const STREAM_METRICS = 'Microsoft.EventHub/namespaces';
 
 interface Parts {
   readonly data: DataStack;
@@ -104,35 +105,43 @@ export class Alarms extends Construct {
     return copies * 11 * 2;
   }
 
-  #streams({ eventStream: { namespace } }: DataStack): void {
-    const of = { on: namespace.id, namespace: 'Microsoft.EventHub/namespaces' } as const;
-    this.#call('streams-throttled', {
+  #streams({ eventStream, deviceHub }: DataStack): void {
+    this.#namespace('streams', eventStream.namespace.id);
+    if (deviceHub.namespace !== eventStream.namespace) this.#namespace('device-events', deviceHub.namespace.id);
+    // Azure does not know how far a group has read; that nobody reads at all it does.
+    this.#unread('metrics', eventStream.hubs['metrics']!.nameInput!, eventStream.namespace.id);
+    this.#unread(DEVICES_HUB, deviceHub.hub.nameInput!, deviceHub.namespace.id);
+  }
+
+  #namespace(part: string, on: string): void {
+    const of = { on, namespace: STREAM_METRICS } as const;
+    this.#call(`${part}-throttled`, {
       ...of,
       window: 'PT5M',
       all: [{ metric: 'ThrottledRequests', aggregation: 'Total', is: 'above', threshold: 100 }],
       means: 'The namespace has too few throughput units for what comes',
     });
-    this.#call('streams-fail', {
+    this.#call(`${part}-fail`, {
       ...of,
       window: 'PT5M',
       all: [{ metric: 'ServerErrors', aggregation: 'Total', is: 'above', threshold: 10 }],
       means: 'Event Hubs fails: nothing is taken in meanwhile',
       severity: 1,
     });
-    // Azure does not know how far a group has read; that nobody reads at all it does.
-    for (const hub of ['metrics', DEVICES_HUB]) {
-      const dimensions = { EntityName: [hub] };
-      this.#call(`${hub}-unread`, {
-        ...of,
-        window: 'PT15M',
-        all: [
-          { metric: 'IncomingMessages', aggregation: 'Total', is: 'above', threshold: 0, dimensions },
-          { metric: 'OutgoingMessages', aggregation: 'Total', is: 'below', threshold: 1, dimensions },
-        ],
-        means: `${hub} is written and not read: what is not read in time is lost`,
-        severity: 1,
-      });
-    }
+  }
+
+  #unread(part: string, hub: string, on: string): void {
+    const dimensions = { EntityName: [hub] };
+    this.#call(`${part}-unread`, {
+      ...{ on, namespace: STREAM_METRICS },
+      window: 'PT15M',
+      all: [
+        { metric: 'IncomingMessages', aggregation: 'Total', is: 'above', threshold: 0, dimensions },
+        { metric: 'OutgoingMessages', aggregation: 'Total', is: 'below', threshold: 1, dimensions },
+      ],
+      means: `${part} is written and not read: what is not read in time is lost`,
+      severity: 1,
+    });
   }
 
   #hub({ iotHub: { hub } }: DataStack): void {

@@ -9,7 +9,6 @@ import { ServicesStack } from './services-stack.ts';
 export const azureStacks: CloudStacks = {
   cloud: 'azure',
   notYet: ({ switches }) => [
-    ...(switches.eventStream === 'kafka' ? ['switches.eventStream: kafka'] : []),
     ...(switches.warehouse ? ['switches.warehouse'] : []),
     // Azure Machine Learning has no such kind for a container of one's own.
     ...(switches.modelEndpoint === 'serverless' ? ['switches.modelEndpoint: serverless'] : []),

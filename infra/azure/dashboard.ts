@@ -39,13 +39,15 @@ export class Dashboard extends Construct {
       (on: string, namespace: string) =>
       (name: string, aggregation: Metric['aggregation']): Metric => ({ on, namespace, name, aggregation });
     const hub = of(data.iotHub.hub.id, 'microsoft.devices/iothubs');
-    const streams = of(data.eventStream.namespace.id, 'microsoft.eventhub/namespaces');
+    // Of one namespace, or of two where the devices' hub is not among Kafka's topics.
+    const namespaces = [...new Set([data.deviceHub.namespace, data.eventStream.namespace])];
+    const streams = (name: string) => namespaces.map(({ id }) => of(id, 'microsoft.eventhub/namespaces')(name, 'sum'));
     const database = of(data.database.server.id, 'microsoft.dbforpostgresql/flexibleservers');
     const api = of(ingress.profile.id, 'microsoft.cdn/profiles');
     const charts: readonly Chart[] = [
       ['Devices: messages', [hub('d2c.telemetry.ingress.success', 'sum'), hub('d2c.telemetry.egress.dropped', 'sum')]],
-      ['Streams: events in and out', [streams('IncomingMessages', 'sum'), streams('OutgoingMessages', 'sum')]],
-      ['Streams: throttled', [streams('ThrottledRequests', 'sum')]],
+      ['Streams: events in and out', [...streams('IncomingMessages'), ...streams('OutgoingMessages')]],
+      ['Streams: throttled', streams('ThrottledRequests')],
       ...chartsOf(services),
       ['Database: CPU, %', [database('cpu_percent', 'mean')]],
       ['Database: disk, %', [database('storage_percent', 'most')]],

@@ -1,15 +1,17 @@
 import type { Construct } from 'constructs';
 import type { DataParts } from '../platform.ts';
-import type { Site } from '../site.ts';
+import { hasKafka, type Site } from '../site.ts';
 import { AzureStack } from './azure-stack.ts';
 import { Backups } from './backups.ts';
 import { BlobAuditStore } from './blob-audit-store.ts';
 import { BlobObjectStore } from './blob-object-store.ts';
 import { CheckpointStore } from './checkpoint-store.ts';
+import { DeviceNamespace, type DeviceHub } from './device-hub.ts';
 import { EventHubsEventStream } from './event-hubs-event-stream.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { GeneratedSecret } from './generated-secret.ts';
 import { IotHub } from './iot-hub.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
 import { KeyVaultSecretStore } from './key-vault-secret-store.ts';
 import { PostgresDatabase } from './postgres-database.ts';
 
@@ -19,7 +21,8 @@ const LINK_KEY_VERSION = 1;
 /** What cannot be made again. */
 export class DataStack extends AzureStack implements DataParts {
   readonly checkpoints: CheckpointStore;
-  readonly eventStream: EventHubsEventStream;
+  readonly eventStream: EventHubsEventStream | KafkaEventStream;
+  readonly deviceHub: DeviceHub;
   readonly iotHub: IotHub;
   readonly database: PostgresDatabase;
   readonly objectStore: BlobObjectStore;
@@ -36,7 +39,13 @@ export class DataStack extends AzureStack implements DataParts {
     const { logs, privateEndpoints: endpoints, key } = foundation;
     const around = { logs, endpoints, key: key.own };
     this.checkpoints = new CheckpointStore(this, 'checkpoints', around);
-    this.eventStream = new EventHubsEventStream(this, 'event-stream', { ...around, checkpoints: this.checkpoints });
+    if (hasKafka(site)) {
+      this.eventStream = new KafkaEventStream(this, 'event-stream', around);
+      this.deviceHub = new DeviceNamespace(this, 'device-hub', around);
+    } else {
+      this.eventStream = new EventHubsEventStream(this, 'event-stream', { ...around, checkpoints: this.checkpoints });
+      this.deviceHub = this.eventStream.devices;
+    }
     this.iotHub = new IotHub(this, 'iot-hub', around);
     this.database = new PostgresDatabase(this, 'database', foundation);
     this.objectStore = new BlobObjectStore(this, 'object-store', around);

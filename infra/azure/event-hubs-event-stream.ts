@@ -1,22 +1,20 @@
 import { Construct } from 'constructs';
 import { EventhubConsumerGroup } from '@cdktf/provider-azurerm/lib/eventhub-consumer-group/index.js';
-import { EventhubNamespace } from '@cdktf/provider-azurerm/lib/eventhub-namespace/index.js';
-import { Eventhub } from '@cdktf/provider-azurerm/lib/eventhub/index.js';
-import { devicesStream, partitionsFor, throughputUnitsFor } from '../../core/decision/azure-plan.ts';
-import type { StreamFlow } from '../../core/decision/demand.ts';
+import type { EventhubNamespace } from '@cdktf/provider-azurerm/lib/eventhub-namespace/index.js';
+import type { Eventhub } from '@cdktf/provider-azurerm/lib/eventhub/index.js';
+import { devicesStream } from '../../core/decision/azure-plan.ts';
 import { STREAM_GROUPS } from '../../services/shared/observability/stream-lag.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import type { DeviceHub } from './device-hub.ts';
 import type { Logs } from './logs.ts';
 import type { EventStreamSection } from './ports.ts';
 import type { PrivateEndpoints } from './private-endpoints.ts';
+import { privateNamespace } from './private-namespace.ts';
 
 const HOUR_MS = 3_600_000;
-const HOURS_A_DAY = 24;
 /** Of timeseries-service, which reads the raw streams once more where the site keeps a raw archive. */
 const ARCHIVE_GROUP = 'raw-archive';
-/** What the routes of IoT Hub fill, and the gateway alone reads. */
-export const DEVICES_HUB = 'devices';
 
 interface Parts {
   readonly checkpoints: CheckpointStore;
@@ -32,52 +30,30 @@ export class EventHubsEventStream extends Construct {
   readonly namespace: EventhubNamespace;
   /** By name, the devices' too. */
   readonly hubs: Readonly<Record<string, Eventhub>>;
-  /** `tribo-akron-dev-events-0123abcd.servicebus.windows.net`. */
-  readonly host: string;
+  readonly devices: DeviceHub;
   readonly section: EventStreamSection;
 
   constructor(scope: AzureStack, id: string, { checkpoints, logs, endpoints }: Parts) {
     super(scope, id);
-    const { site, place } = scope;
-    const { demand, environment } = site;
-    const flows = [devicesStream(demand), ...demand.streams];
-    this.namespace = new EventhubNamespace(this, 'namespace', {
-      ...place,
-      name: scope.globalName('events', 50),
-      sku: 'Standard',
-      capacity: throughputUnitsFor(flows, demand.peakFactor),
-      // What is priced is what there is: above it publishers are throttled, and hold back.
-      autoInflateEnabled: false,
-      localAuthenticationEnabled: false,
-      minimumTlsVersion: '1.2',
-      publicNetworkAccessEnabled: false,
-      networkRulesets: [
-        { defaultAction: 'Deny', publicNetworkAccessEnabled: false, trustedServiceAccessEnabled: true },
-      ],
-      lifecycle: { preventDestroy: site.isProtected },
+    const { demand, environment } = scope.site;
+    const devices = devicesStream(demand);
+    const { namespace, hubs, host } = privateNamespace(this, scope, {
+      part: 'events',
+      flows: [devices, ...demand.streams],
+      isOpenToAzure: true,
+      logged: ['OperationalLogs'],
+      ...{ logs, endpoints },
     });
-    endpoints.lead(this, scope, { kind: 'namespace', part: 'events', id: this.namespace.id });
-    logs.of(this, this.namespace.id, ['OperationalLogs']);
-    this.hubs = Object.fromEntries(flows.map((flow) => [flow.stream, this.#hub(scope, flow)]));
+    this.namespace = namespace;
+    this.hubs = hubs;
+    this.devices = { namespace, hub: hubs[devices.stream]!, host };
     this.#groups(scope);
-    this.host = `${this.namespace.name}.servicebus.windows.net`;
     this.section = {
-      namespace: this.host,
+      namespace: host,
       streams: Object.fromEntries(demand.streams.map(({ stream }) => [stream, stream])),
       ...checkpoints.place,
       retentionMs: environment.retention.streamHours * HOUR_MS,
     };
-  }
-
-  #hub({ site }: AzureStack, flow: StreamFlow): Eventhub {
-    const { demand, environment, isProtected } = site;
-    return new Eventhub(this, flow.stream, {
-      name: flow.stream,
-      namespaceId: this.namespace.id,
-      partitionCount: partitionsFor(flow, demand.peakFactor, environment.sizes),
-      messageRetention: environment.retention.streamHours / HOURS_A_DAY,
-      lifecycle: { preventDestroy: isProtected },
-    });
   }
 
   #groups({ site: { environment }, place }: AzureStack): void {

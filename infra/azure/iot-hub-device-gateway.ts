@@ -5,7 +5,7 @@ import { IothubRouteA } from '@cdktf/provider-azurerm/lib/iothub-route/index.js'
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import type { AzureStack } from './azure-stack.ts';
 import type { DataStack } from './data-stack.ts';
-import { DEVICES_HUB } from './event-hubs-event-stream.ts';
+import { DEVICES_HUB } from './device-hub.ts';
 import type { DeviceGatewaySection } from './ports.ts';
 
 /** What devices send, and whether they are there: the two that the gateway reads. */
@@ -20,11 +20,11 @@ const BUILT_IN = 'events';
 export class IotHubDeviceGateway extends Construct {
   readonly section: DeviceGatewaySection;
 
-  constructor(scope: AzureStack, id: string, { iotHub: { hub }, eventStream, checkpoints }: DataStack) {
+  constructor(scope: AzureStack, id: string, { iotHub: { hub }, deviceHub, checkpoints }: DataStack) {
     super(scope, id);
     const { resourceGroupName } = hub;
     const right = new RoleAssignment(this, 'sends', {
-      scope: eventStream.hubs[DEVICES_HUB]!.id,
+      scope: deviceHub.hub.id,
       roleDefinitionName: 'Azure Event Hubs Data Sender',
       principalId: hub.identity.principalId,
       principalType: 'ServicePrincipal',
@@ -35,7 +35,7 @@ export class IotHubDeviceGateway extends Construct {
       resourceGroupName,
       iothubId: hub.id,
       authenticationType: 'identityBased',
-      endpointUri: `sb://${eventStream.host}`,
+      endpointUri: `sb://${deviceHub.host}`,
       entityPath: DEVICES_HUB,
       dependsOn: [right],
     });
@@ -60,6 +60,6 @@ export class IotHubDeviceGateway extends Construct {
       enabled: false,
       dependsOn: routes,
     });
-    this.section = { host: hub.hostname, namespace: eventStream.host, eventHub: DEVICES_HUB, ...checkpoints.place };
+    this.section = { host: hub.hostname, namespace: deviceHub.host, eventHub: DEVICES_HUB, ...checkpoints.place };
   }
 }

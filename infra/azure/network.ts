@@ -10,9 +10,10 @@ import { SubnetNatGatewayAssociation } from '@cdktf/provider-azurerm/lib/subnet-
 import { SubnetNetworkSecurityGroupAssociation } from '@cdktf/provider-azurerm/lib/subnet-network-security-group-association/index.js';
 import { Subnet } from '@cdktf/provider-azurerm/lib/subnet/index.js';
 import { VirtualNetwork } from '@cdktf/provider-azurerm/lib/virtual-network/index.js';
-import { isKubernetes } from '../site.ts';
+import { hasKafka, isKubernetes } from '../site.ts';
 import { subnetRange } from '../subnet-range.ts';
 import type { AzureStack } from './azure-stack.ts';
+import { KAFKA_PORT } from './kafka-event-stream.ts';
 import { tiersOf } from './tiers.ts';
 
 /** In this order within the range of the network. A subnet of Azure is in all zones. */
@@ -99,6 +100,9 @@ export class Network extends Construct {
       endpoints: [
         allowIn(100, 'from-services', ranges.services, ranges.endpoints, ENDPOINTS),
         allowIn(110, 'from-functions', ranges.functions, ranges.endpoints, ENDPOINTS),
+        ...(hasKafka(site)
+          ? [allowIn(120, 'kafka-from-services', ranges.services, ranges.endpoints, String(KAFKA_PORT))]
+          : []),
         denyIn(),
         denyOut(),
       ],

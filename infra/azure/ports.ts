@@ -7,6 +7,7 @@ import type { eventHubsEventStreamConfigSchema } from '../../adapters/azure/even
 import type { iotHubDeviceGatewayConfigSchema } from '../../adapters/azure/iot-hub-device-gateway/config.ts';
 import type { iotHubDeviceRegistryConfigSchema } from '../../adapters/azure/iot-hub-device-registry/config.ts';
 import type { keyVaultSecretStoreConfigSchema } from '../../adapters/azure/key-vault-secret-store/config.ts';
+import type { kafkaEventStreamConfigSchema } from '../../adapters/kafka/kafka-event-stream/config.ts';
 import type { jwksIdentityVerifierConfigSchema } from '../../adapters/oidc/jwks-identity-verifier/config.ts';
 import type { postgresCheckpointStoreConfigSchema } from '../../adapters/postgres/postgres-checkpoint-store/config.ts';
 import type { PortsSections } from '../platform.ts';
@@ -14,6 +15,9 @@ import type { PortsSections } from '../platform.ts';
 // The settings of an adapter as a file has them: a setting that is renamed or missing does not compile.
 export type PostgresSection = z.input<typeof postgresCheckpointStoreConfigSchema>;
 export type EventStreamSection = z.input<typeof eventHubsEventStreamConfigSchema>;
+export type KafkaEventStreamSection = {
+  readonly adapter: 'kafka-event-stream';
+} & z.input<typeof kafkaEventStreamConfigSchema>;
 export type ObjectStoreSection = z.input<typeof blobObjectStoreConfigSchema>;
 export type SecretStoreSection = z.input<typeof keyVaultSecretStoreConfigSchema>;
 export type DeviceGatewaySection = z.input<typeof iotHubDeviceGatewayConfigSchema>;
@@ -29,7 +33,7 @@ export type IdentityVerifierSection =
 export interface AzurePorts extends PortsSections {
   readonly provider: 'azure';
   readonly postgres: PostgresSection;
-  readonly eventStream: EventStreamSection;
+  readonly eventStream: EventStreamSection | KafkaEventStreamSection;
   readonly objectStore: ObjectStoreSection;
   readonly secretStore: SecretStoreSection;
   readonly deviceGateway: { readonly adapter: 'iot-hub-device-gateway' } & DeviceGatewaySection;

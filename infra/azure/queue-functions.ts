@@ -8,7 +8,7 @@ import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { DataStack } from './data-stack.ts';
 import { deployerAddresses } from './deployer-addresses.ts';
-import { DEVICES_HUB } from './event-hubs-event-stream.ts';
+import { DEVICES_HUB } from './device-hub.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { PrivateAccount } from './private-account.ts';
 import { SENSOR_DATA_QUEUE, SensorDataQueue } from './sensor-data-queue.ts';
@@ -54,7 +54,7 @@ export class QueueFunctions extends Construct {
       // Of its own account alone: the runtime keeps there who of its copies does what.
       may('keeps', 'Storage Blob Data Owner', own.account.id),
       may('receives', 'Azure Service Bus Data Receiver', this.queue.queue.id),
-      may('sends', 'Azure Event Hubs Data Sender', data.eventStream.hubs[DEVICES_HUB]!.id),
+      may('sends', 'Azure Event Hubs Data Sender', data.deviceHub.hub.id),
     ];
     const plan = new ServicePlan(this, 'plan', {
       ...{ ...place, name: site.names.of('functions', 60), osType: 'Linux', skuName: 'FC1' },
@@ -91,7 +91,7 @@ export class QueueFunctions extends Construct {
         TRIBO_QUEUE_NAME: SENSOR_DATA_QUEUE,
         // Of the identities that an app may have, the one that the SDKs ask for.
         AZURE_CLIENT_ID: identity.clientId,
-        TRIBO_DEVICE_NAMESPACE: data.eventStream.host,
+        TRIBO_DEVICE_NAMESPACE: data.deviceHub.host,
         TRIBO_DEVICE_HUB: DEVICES_HUB,
         TRIBO_TENANT: site.environment.tenants[0]!,
         TRIBO_SITE: site.environment.site,

@@ -1,5 +1,6 @@
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import type { Eventhub } from '@cdktf/provider-azurerm/lib/eventhub/index.js';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { RoleDefinition } from '@cdktf/provider-azurerm/lib/role-definition/index.js';
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
@@ -10,14 +11,17 @@ import { eventHubsEventStreamPermissions } from '../../adapters/azure/event-hubs
 import { iotHubDeviceGatewayPermissions } from '../../adapters/azure/iot-hub-device-gateway/permissions.ts';
 import { iotHubDeviceRegistryPermissions } from '../../adapters/azure/iot-hub-device-registry/permissions.ts';
 import { keyVaultSecretStorePermissions } from '../../adapters/azure/key-vault-secret-store/permissions.ts';
+import { eventHubsKafkaPermissions } from '../../adapters/kafka/kafka-event-stream/permissions.ts';
 import { INFERENCE_SERVICES, SERVICE_PORTS, type CloudPort } from '../service-ports.ts';
 import { isKubernetes } from '../site.ts';
 import type { AzureMlModelInference } from './azure-ml-model-inference.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { CommunicationNotifier } from './communication-notifier.ts';
 import type { DataStack } from './data-stack.ts';
+import { DEVICES_HUB } from './device-hub.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { asPermissions, nameOf, rightsFor, together, type Addresses, type Right } from './grants.ts';
+import { KafkaEventStream } from './kafka-event-stream.ts';
 import type { AzurePorts } from './ports.ts';
 
 interface Parts {
@@ -124,10 +128,12 @@ function assignedTo(principalId: string) {
 function rightsByPort({ data, notifier, ports }: Parts): Readonly<Record<CloudPort, readonly Right[]>> {
   const containers: Readonly<Record<string, string>> = {
     [ports.objectStore.container]: data.objectStore.container.id,
-    [ports.eventStream.checkpointContainer]: data.checkpoints.container.id,
+    [ports.deviceGateway.checkpointContainer]: data.checkpoints.container.id,
   };
+  const hubs: Readonly<Record<string, Eventhub>> = { ...data.eventStream.hubs, [DEVICES_HUB]: data.deviceHub.hub };
   const addresses: Addresses = {
-    'event hub': (name) => data.eventStream.hubs[name]!.id,
+    'event hub': (name) => hubs[name]!.id,
+    namespace: () => data.eventStream.namespace.id,
     container: (name) => containers[name]!,
     hub: () => data.iotHub.hub.id,
     vault: () => data.secretStore.vault.id,
@@ -135,7 +141,10 @@ function rightsByPort({ data, notifier, ports }: Parts): Readonly<Record<CloudPo
   };
   const of = (grants: Parameters<typeof rightsFor>[0], section: object) => rightsFor(grants, { ...section }, addresses);
   return {
-    eventStream: of(eventHubsEventStreamPermissions, ports.eventStream),
+    eventStream:
+      data.eventStream instanceof KafkaEventStream
+        ? of(eventHubsKafkaPermissions, data.eventStream.section.sasl!)
+        : of(eventHubsEventStreamPermissions, ports.eventStream),
     objectStore: of(blobObjectStorePermissions, ports.objectStore),
     secretStore: of(keyVaultSecretStorePermissions, ports.secretStore),
     deviceGateway: of(iotHubDeviceGatewayPermissions, ports.deviceGateway),

@@ -10,12 +10,13 @@ import { KubernetesServices } from '../kubernetes/kubernetes-services.ts';
 import { letPipelineRoll } from '../kubernetes/roll-rights.ts';
 import type { ServicesParts } from '../platform.ts';
 import { startCommand } from '../service-settings.ts';
-import type { Site } from '../site.ts';
+import { hasKafka, type Site } from '../site.ts';
 import type { AksCluster } from './aks-cluster.ts';
 import { AzureState } from './azure-stack.ts';
 import type { DataStack } from './data-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import type { Ingress } from './ingress.ts';
+import { KAFKA_PORT } from './kafka-event-stream.ts';
 import type { AzurePorts } from './ports.ts';
 import { PrivateApiRoute } from './private-api-route.ts';
 
@@ -125,6 +126,7 @@ export class ServicesStack extends AzureState implements ServicesParts {
       // Services of Azure, and issuers of tokens.
       { to: '0.0.0.0/0', protocol: 'TCP', ports: TLS_PORTS },
       { to: network.ranges.data, protocol: 'TCP', ports: POSTGRES_PORTS },
+      ...(hasKafka(this.site) ? [{ to: network.ranges.endpoints, protocol: 'TCP' as const, ports: [KAFKA_PORT] }] : []),
     ];
   }
 

@@ -48,7 +48,7 @@ export function withKafka(environment: Environment): Environment {
 const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly Cloud[], how: typeof inCluster]>> = {
   'akron.prod-pipeline': ['akron.prod', ['aws'], withPipeline],
   'bergen.prod-models': ['bergen.prod', ['azure'], withModels],
-  'gent.prod-kafka': ['gent.prod', ['gcp'], withKafka],
+  'gent.prod-kafka': ['gent.prod', ['azure', 'gcp'], withKafka],
   'gent.prod-models': ['gent.prod', ['gcp'], withModels],
   'gent.prod-kubernetes': ['gent.prod', ['aws', 'azure', 'gcp'], inCluster],
 };
