@@ -31,6 +31,11 @@ export function hasKafka({ environment }: Pick<Site, 'environment'>): boolean {
   return environment.switches.eventStream === 'kafka';
 }
 
+/** Whether the cloud's query engine has tables over what it keeps as files. */
+export function hasWarehouse({ environment }: Pick<Site, 'environment'>): boolean {
+  return environment.switches.warehouse;
+}
+
 /** Whether its models run behind an endpoint of the cloud. */
 export function hasModelEndpoint({ environment }: Pick<Site, 'environment'>): boolean {
   return environment.switches.modelEndpoint !== 'none';

@@ -1,6 +1,7 @@
 import type { Construct } from 'constructs';
 import type { DataParts } from '../platform.ts';
-import { hasKafka, type Site } from '../site.ts';
+import { hasKafka, hasWarehouse, type Site } from '../site.ts';
+import { BigqueryWarehouse } from './bigquery-warehouse.ts';
 import { BrokerCertificates } from './broker-certificates.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { GcpStack } from './gcp-stack.ts';
@@ -25,8 +26,8 @@ export class DataStack extends GcpStack implements DataParts {
   readonly linkKey: GeneratedSecret;
   /** Cloud SQL keeps them apart from the server, and after it. */
   readonly backups: PostgresDatabase;
-  // `notYet` refuses both switches until they are made here.
-  readonly warehouse = undefined;
+  readonly warehouse: BigqueryWarehouse | undefined;
+  // `notYet` refuses the switch until it is made here.
   readonly secondRegion = undefined;
 
   constructor(scope: Construct, site: Site, { key: { keyName }, network }: FoundationStack) {
@@ -44,5 +45,8 @@ export class DataStack extends GcpStack implements DataParts {
     });
     this.auditStore = new GcsAuditStore(this, 'audit-store', { keyName });
     this.objectStore = new GcsObjectStore(this, 'object-store', { keyName, audit: this.auditStore });
+    this.warehouse = hasWarehouse(site)
+      ? new BigqueryWarehouse(this, 'warehouse', { objects: this.objectStore.bucket, keyName })
+      : undefined;
   }
 }

@@ -1,11 +1,12 @@
 import { Construct } from 'constructs';
+import { DataGoogleBigqueryDefaultServiceAccount } from '@cdktf/provider-google/lib/data-google-bigquery-default-service-account/index.js';
 import { DataGoogleLoggingProjectCmekSettings } from '@cdktf/provider-google/lib/data-google-logging-project-cmek-settings/index.js';
 import { DataGoogleStorageProjectServiceAccount } from '@cdktf/provider-google/lib/data-google-storage-project-service-account/index.js';
 import { KmsCryptoKeyIamBinding } from '@cdktf/provider-google/lib/kms-crypto-key-iam-binding/index.js';
 import { KmsCryptoKey } from '@cdktf/provider-google/lib/kms-crypto-key/index.js';
 import { KmsKeyRing } from '@cdktf/provider-google/lib/kms-key-ring/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
-import { hasKafka, hasModelEndpoint, isKubernetes } from '../site.ts';
+import { hasKafka, hasModelEndpoint, hasWarehouse, isKubernetes } from '../site.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { ProjectServices } from './project-services.ts';
 
@@ -42,6 +43,9 @@ export class EncryptionKey extends Construct {
     const { project } = scope;
     const logging = new DataGoogleLoggingProjectCmekSettings(this, 'logging', { project, dependsOn });
     const storage = new DataGoogleStorageProjectServiceAccount(this, 'storage', { dependsOn });
+    const bigquery = hasWarehouse(scope.site)
+      ? [new DataGoogleBigqueryDefaultServiceAccount(this, 'bigquery', { dependsOn }).member]
+      : [];
     this.access = new KmsCryptoKeyIamBinding(this, 'users', {
       cryptoKeyId: key.id,
       role: 'roles/cloudkms.cryptoKeyEncrypterDecrypter',
@@ -57,6 +61,7 @@ export class EncryptionKey extends Construct {
         ].map((agent) => `serviceAccount:service-${scope.projectNumber}@${agent}.iam.gserviceaccount.com`),
         storage.member,
         `serviceAccount:${logging.serviceAccountId}`,
+        ...bigquery,
       ],
     });
   }

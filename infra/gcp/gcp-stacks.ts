@@ -20,7 +20,6 @@ export const gcpStacks: CloudStacks = {
     return [
       // What Vertex AI has of it is a preview, which refuses the first calls after a pause.
       ...(switches.modelEndpoint === 'serverless' ? ['switches.modelEndpoint: serverless'] : []),
-      ...(switches.warehouse ? ['switches.warehouse'] : []),
       ...(switches.secondRegion ? ['switches.secondRegion'] : []),
       ...(isIdentityPlatform(environment) && tenants.length > 1 ? ['several tenants with one Identity Platform'] : []),
       // One broker answers at a time, to one gateway: Mosquitto shares nothing.

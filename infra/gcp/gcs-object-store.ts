@@ -1,6 +1,7 @@
 import type { StorageBucket, StorageBucketLifecycleRule } from '@cdktf/provider-google/lib/storage-bucket/index.js';
 import { Construct } from 'constructs';
 import type { Environment } from '../../core/decision/environment.ts';
+import { HISTORY_PREFIX } from '../warehouse-tables.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { GcsAuditStore } from './gcs-audit-store.ts';
 import type { ObjectStoreSection } from './ports.ts';
@@ -29,7 +30,7 @@ export class GcsObjectStore extends Construct {
     const { bucket } = new PrivateBucket(this, 'objects', scope, {
       kind: 'objects',
       keyName,
-      lifecycle: objectRules(scope.site.environment.retention),
+      lifecycle: objectRules(scope.site.environment),
       accessLog: { bucket: audit.access.name, prefix: 'objects' },
     });
     this.bucket = bucket;
@@ -38,12 +39,14 @@ export class GcsObjectStore extends Construct {
 }
 
 /** What becomes of each kind of object. */
-function objectRules(retention: Environment['retention']): readonly StorageBucketLifecycleRule[] {
+function objectRules({ retention, switches }: Environment): readonly StorageBucketLifecycleRule[] {
   return [
     ...keptFor('waveforms/', retention.waveformsDays),
     ...keptFor('raw/', retention.rawArchiveDays),
     ...keptFor('parts/', PARTS_DAYS),
     deletedVersions('models/', OLD_MODEL_DAYS),
+    // Exports, which somebody puts there and takes away.
+    ...(switches.warehouse ? [deletedVersions(HISTORY_PREFIX, OLD_VERSION_DAYS)] : []),
   ];
 }
 

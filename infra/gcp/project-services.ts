@@ -1,6 +1,6 @@
 import { Construct } from 'constructs';
 import { ProjectService } from '@cdktf/provider-google/lib/project-service/index.js';
-import { hasKafka, hasModelEndpoint, isKubernetes } from '../site.ts';
+import { hasKafka, hasModelEndpoint, hasWarehouse, isKubernetes } from '../site.ts';
 import type { GcpStack } from './gcp-stack.ts';
 
 /** The APIs by which all of a site is made. */
@@ -19,6 +19,9 @@ const OF_MODELS = ['aiplatform'] as const;
 /** Where the streams are topics of Kafka. */
 const OF_KAFKA = ['managedkafka'] as const;
 
+/** Where there are tables over files. */
+const OF_WAREHOUSES = ['bigquery', 'bigqueryconnection', 'cloudquotas'] as const;
+
 /** Switches on what the project needs; it stays on when the site goes, as others may use it. */
 export class ProjectServices extends Construct {
   /** What has to be there before anything else of the stack. */
@@ -32,6 +35,7 @@ export class ProjectServices extends Construct {
       ...(isKubernetes(site) ? OF_CLUSTERS : []),
       ...(hasModelEndpoint(site) ? OF_MODELS : []),
       ...(hasKafka(site) ? OF_KAFKA : []),
+      ...(hasWarehouse(site) ? OF_WAREHOUSES : []),
     ].map(
       (service) =>
         new ProjectService(this, service, {

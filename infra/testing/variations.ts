@@ -44,12 +44,21 @@ export function withKafka(environment: Environment): Environment {
   return environmentSchema.parse({ ...environment, switches: { ...environment.switches, eventStream: 'kafka' } });
 }
 
+/** An environment that ships, with its raw archive, and tables over that and over exports. */
+export function withWarehouse(environment: Environment): Environment {
+  return environmentSchema.parse({
+    ...environment,
+    switches: { ...environment.switches, rawArchive: true, warehouse: true },
+  });
+}
+
 /** What no environment that ships asks for, and is looked at like those: by its name the environment, its clouds and how it is another. */
 const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly Cloud[], how: typeof inCluster]>> = {
   'akron.prod-pipeline': ['akron.prod', ['aws'], withPipeline],
   'bergen.prod-models': ['bergen.prod', ['azure'], withModels],
   'gent.prod-kafka': ['gent.prod', ['azure', 'gcp'], withKafka],
   'gent.prod-models': ['gent.prod', ['gcp'], withModels],
+  'gent.prod-warehouse': ['gent.prod', ['gcp'], withWarehouse],
   'gent.prod-kubernetes': ['gent.prod', ['aws', 'azure', 'gcp'], inCluster],
 };
 
