@@ -64,6 +64,8 @@ const PRIVATE_ENDPOINTS = 5;
 const MIN_DATABASE_GB = 32;
 /** As nodes are priced; those with more cost as much a vCPU. */
 const PRICED_NODE_VCPU = 2;
+/** AKS takes no smaller ones for what it runs itself: https://learn.microsoft.com/azure/aks/use-system-pools */
+export const AKS_SYSTEM_NODE_VCPU = 4;
 /** What AKS keeps of a node, and what it runs on each for itself. */
 const TAKEN_OF_NODE_VCPU = 0.6;
 
@@ -252,7 +254,12 @@ function addServices(bill: Bill<'azure'>, { services }: Demand, environment: Env
     bill.size('services', several(nodes, 'node'));
     bill.add('services', 'AKS control plane', HOURS_A_MONTH, 'clusterHour');
     bill.add('services', `AKS: ${several(nodes, 'node')} of ${nodeVcpu} vCPU`, priced(nodes, nodeVcpu), 'nodeHour');
-    bill.add('services', `AKS: ${several(system, 'node')} of its own`, priced(system, PRICED_NODE_VCPU), 'nodeHour');
+    bill.add(
+      'services',
+      `AKS: ${several(system, 'node')} of its own`,
+      priced(system, AKS_SYSTEM_NODE_VCPU),
+      'nodeHour',
+    );
     bill.add('services', 'balancer within the network', HOURS_A_MONTH, 'balancerHour');
   } else {
     bill.size('services', `${vcpu} vCPU, ${memoryGb} GB`);
@@ -265,17 +272,43 @@ function addServices(bill: Bill<'azure'>, { services }: Demand, environment: Env
 
 /** Nodes of AKS, by pool. */
 export interface AksNodes {
-  /** What AKS runs beside the services is on those alone, of 2 vCPU each. */
+  /** What AKS runs beside the services is on those alone, of 4 vCPU each. */
   readonly system: number;
   readonly nodes: number;
   readonly nodeVcpu: 4 | 8;
 }
 
-/** Of 4 vCPU and 16 GiB each, or twice that where a copy would not fit beside what a node runs for itself; at least two, or one a zone. */
+/**
+ * Of 4 vCPU and 16 GiB each, or of twice that where a copy would not fit beside what a node runs for itself, or fewer vCPU are enough for all;
+ * at least two, or one a zone.
+ */
 export function aksNodesFor(services: readonly ServiceSize[], zones: number): AksNodes {
-  const nodeVcpu = services.every((each) => each.vcpu <= 2) ? 4 : 8;
-  const nodes = Math.ceil(totalOf(services).vcpu / (nodeVcpu - TAKEN_OF_NODE_VCPU));
-  return { system: Math.max(2, zones), nodes: Math.max(2, zones, nodes), nodeVcpu };
+  const fewest = Math.max(2, zones);
+  const nodesOf = (nodeVcpu: AksNodes['nodeVcpu']): AksNodes => {
+    const nodes = nodesThatHold(services, nodeVcpu - TAKEN_OF_NODE_VCPU);
+    return { system: fewest, nodes: Math.max(fewest, nodes), nodeVcpu };
+  };
+  const [small, large] = [nodesOf(4), nodesOf(8)];
+  const allFit = services.every(({ vcpu }) => vcpu <= small.nodeVcpu - TAKEN_OF_NODE_VCPU);
+  return allFit && small.nodes * small.nodeVcpu <= large.nodes * large.nodeVcpu ? small : large;
+}
+
+/**
+ * Nodes on which every copy has a place: the largest first, each on the first node with room. Fewer would not do, as a copy has twice the vCPU of a
+ * smaller one, or twice that. Memory is no matter: a copy has 2 GB a vCPU, and a node four.
+ */
+function nodesThatHold(services: readonly ServiceSize[], roomVcpu: number): number {
+  const freeVcpu: number[] = [];
+  for (const { vcpu, copies } of services.toSorted((one, other) => other.vcpu - one.vcpu)) {
+    let left = copies;
+    for (let node = 0; left > 0; node++) {
+      if (node === freeVcpu.length) freeVcpu.push(Math.max(roomVcpu, vcpu));
+      const placed = Math.min(left, Math.floor(freeVcpu[node]! / vcpu));
+      freeVcpu[node]! -= placed * vcpu;
+      left -= placed;
+    }
+  }
+  return freeVcpu.length;
 }
 
 /** Whether images and the way in are reached by private addresses alone, which dearer tiers have: a cluster has no other way in, of whatever size. */
@@ -288,9 +321,10 @@ function addNetwork(bill: Bill<'azure'>, { natGb }: Demand, environment: Environ
   // A subnet has one, and all services are in one subnet, whichever zones that is in.
   bill.add('network', 'NAT: 1 gateway', HOURS_A_MONTH, 'natHour');
   bill.add('network', 'NAT: data', natGb, 'natGb');
-  // Of the registry in the dearer tier too.
-  const endpoints = PRIVATE_ENDPOINTS + (environment.switches.eventStream === 'kafka' ? 1 : 0) + (isPrivate ? 1 : 0);
-  bill.add('network', 'private endpoints', endpoints * HOURS_A_MONTH, 'endpointHour');
+  const { eventStream, orchestrator } = environment.switches;
+  // Of the topics beside the devices' stream, of the registry in the dearer tier, and of a cluster's control plane.
+  const others = [eventStream === 'kafka', isPrivate, orchestrator === 'kubernetes'].filter(Boolean).length;
+  bill.add('network', 'private endpoints', (PRIVATE_ENDPOINTS + others) * HOURS_A_MONTH, 'endpointHour');
   bill.add('network', 'public address', HOURS_A_MONTH, 'publicAddressHour');
   // Premium alone reaches an origin that has no public address.
   if (isPrivate) bill.add('network', 'Front Door Premium with WAF', 1, 'frontDoorPremiumMonth');

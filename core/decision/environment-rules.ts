@@ -20,6 +20,8 @@ interface Prefixes {
 const OF_NETWORKS: Prefixes = { widest: 16, narrowest: 20 };
 /** Clusters of AWS take no other. */
 const OF_SERVICES: Prefixes = { widest: 12, narrowest: 24 };
+/** A node of AKS takes a /24 of them, and Terraform makes a cluster anew for others: room for 32 nodes at the least. */
+const OF_PODS_AT_AZURE: Prefixes = { widest: 16, narrowest: 19 };
 const HOURS_A_DAY = 24;
 const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Of tokens of version 2. */
@@ -174,12 +176,17 @@ function retentionProblems({ retention, stage }: Environment): readonly RuleProb
 }
 
 function networkProblems(environment: Environment): readonly RuleProblem[] {
-  const { network, regions } = environment;
+  const { network, regions, provider } = environment;
   const problems: RuleProblem[] = [];
   const written: { readonly at: RuleProblem['at']; readonly text: string; readonly within?: Prefixes }[] = [];
+  const widths = {
+    range: OF_NETWORKS,
+    pods: provider === 'azure' ? OF_PODS_AT_AZURE : undefined,
+    services: OF_SERVICES,
+  } as const;
   for (const key of ['range', 'pods', 'services'] as const) {
     const text = network[key];
-    const within = key === 'pods' ? undefined : key === 'range' ? OF_NETWORKS : OF_SERVICES;
+    const within = widths[key];
     if (text !== undefined) written.push({ at: ['network', key], text, ...(within && { within }) });
   }
   for (const [index, { range }] of regions.entries()) {

@@ -202,7 +202,7 @@ export const environmentSchema = z.strictObject({
   network: z
     .strictObject({
       range: range.describe('Of the whole network of the first region, /16 to /20.'),
-      pods: range.optional().describe('Of pods, with Kubernetes.'),
+      pods: range.optional().describe('Of pods, with Kubernetes; at Azure /16 to /19.'),
       services: range.optional().describe('Of services, with Kubernetes.'),
     })
     .describe('Private addresses.'),

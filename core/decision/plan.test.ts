@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { loadPrices } from '#services/shared/environments/environment-files.ts';
 import { sampleEnvironment } from '#test/support/sample-environment.ts';
 import { shardsFor } from './aws-plan.ts';
-import { hubFor, partitionsFor, throughputUnitsFor } from './azure-plan.ts';
+import { aksNodesFor, hubFor, partitionsFor, throughputUnitsFor } from './azure-plan.ts';
 import { CLOUDS } from './cloud.ts';
-import { demandOf, type StreamFlow } from './demand.ts';
+import { demandOf, HOURS_A_MONTH, type StreamFlow } from './demand.ts';
 import { rangesOverlap } from './environment-rules.ts';
 import type { Environment } from './environment.ts';
 import { planAt } from './plan-at.ts';
@@ -169,6 +169,77 @@ describe('the throughput units of a namespace', () => {
     { reason: 'events out', streams: [flow(1_000, 10, 9)], units: 3 },
   ])('are as many as $reason need', ({ streams, units }) => {
     expect(throughputUnitsFor(streams, 1)).toBe(units);
+  });
+});
+
+describe('the nodes of AKS', () => {
+  /** What a node runs for itself takes 0.6 of its vCPU. */
+  const nodesOf = (copies: Readonly<Record<string, readonly [vcpu: number, copies: number]>>, zones = 1) =>
+    aksNodesFor(
+      Object.entries(copies).map(([service, [vcpu, many]]) => ({
+        ...{ service, vcpu, memoryGb: 2 * vcpu, copies: many, isAlone: false },
+      })),
+      zones,
+    );
+
+  it.each([
+    { reason: 'copies fit in two: no fewer', copies: { small: [0.5, 4] }, zones: 1, nodes: 2, nodeVcpu: 4 },
+    { reason: 'zones are several: one in each', copies: { small: [0.5, 4] }, zones: 3, nodes: 3, nodeVcpu: 4 },
+    // Ten vCPU would be three nodes by their sum, and each has room for one of two vCPU with one of one.
+    { reason: 'copies of two find room', copies: { small: [1, 4], large: [2, 3] }, zones: 1, nodes: 4, nodeVcpu: 4 },
+    { reason: 'a copy of four finds room', copies: { small: [1, 2], large: [4, 1] }, zones: 1, nodes: 2, nodeVcpu: 8 },
+    // Three on each, where eight of four vCPU each would have one.
+    { reason: 'larger nodes hold more', copies: { large: [2, 8] }, zones: 1, nodes: 3, nodeVcpu: 8 },
+  ] as const)('are, where $reason, $nodes of $nodeVcpu vCPU', ({ copies, zones, nodes, nodeVcpu }) => {
+    expect(nodesOf(copies, zones)).toEqual({ system: Math.max(2, zones), nodes, nodeVcpu });
+  });
+
+  it('hold all that large sizes have, each copy with its place', () => {
+    const { services } = demandOf(sampleEnvironment({ sizes: 'large' }));
+    expect(services.map(({ vcpu, copies }) => [vcpu, copies])).toEqual([
+      [1, 1],
+      [2, 1],
+      [2, 1],
+      [2, 1],
+      [1, 1],
+      [1, 1],
+    ]);
+    // Two of one vCPU do not fit beside one of two.
+    expect(aksNodesFor(services, 1)).toEqual({ system: 2, nodes: 3, nodeVcpu: 4 });
+    const inZones = demandOf(sampleEnvironment({ sizes: 'large', switches: { multiAz: true } })).services;
+    expect(aksNodesFor(inZones, 3)).toEqual({ system: 3, nodes: 4, nodeVcpu: 4 });
+  });
+
+  it('are no fewer vCPU with more copies', () => {
+    const sizes = fc.record({ vcpu: fc.constantFrom(0.25, 0.5, 1, 2, 4), copies: fc.integer({ min: 1, max: 40 }) });
+    fc.assert(
+      fc.property(fc.array(sizes, { minLength: 1, maxLength: 6 }), fc.nat(5), (services, which) => {
+        const vcpuOf = (more: number) => {
+          const all = services.map(({ vcpu, copies }, index) => ({
+            ...{ service: String(index), vcpu, memoryGb: 2 * vcpu, isAlone: false },
+            copies: index === which % services.length ? copies + more : copies,
+          }));
+          const { nodes, nodeVcpu } = aksNodesFor(all, 1);
+          return nodes * nodeVcpu;
+        };
+        expect(vcpuOf(1)).toBeGreaterThanOrEqual(vcpuOf(0));
+      }),
+    );
+  });
+});
+
+describe('a cluster at Azure', () => {
+  it('is priced with its control plane and how that is reached, nodes of its own, and the dearer tiers', () => {
+    const linesOf = (switches: Partial<Environment['switches']>) =>
+      planAt('azure', sampleEnvironment({ switches }), prices).lines;
+    const hoursOf = (orchestrator: 'containers' | 'kubernetes', item: string) =>
+      linesOf({ orchestrator })
+        .filter((line) => line.item === item)
+        .reduce((sum, { quantity }) => sum + quantity, 0) / HOURS_A_MONTH;
+    expect(hoursOf('kubernetes', 'clusterHour')).toBe(1);
+    // Two of four vCPU for AKS itself and two for services, as nodes of two.
+    expect(hoursOf('kubernetes', 'nodeHour')).toBe(8);
+    expect(hoursOf('kubernetes', 'endpointHour')).toBe(hoursOf('containers', 'endpointHour') + 1);
   });
 });
 

@@ -166,7 +166,10 @@ export function totalOf(services: readonly ServiceSize[]): {
   };
 }
 
-/** Of 2 vCPU and 8 GiB each, a sixth of which the cluster itself takes; at least two, or one a zone. */
+/**
+ * Of 2 vCPU and 8 GiB each, a sixth of which the cluster itself takes; at least two, or one a zone. By the sum of copies, which is enough where the
+ * cloud chooses nodes of a size that its copies fill.
+ */
 export function nodesFor(services: readonly ServiceSize[], zones: number): number {
   const { vcpu, memoryGb } = totalOf(services);
   return Math.max(2, zones, Math.ceil((vcpu * 1.2) / 2), Math.ceil((memoryGb * 1.2) / 8));

@@ -156,6 +156,25 @@ describe('a cluster at Azure', () => {
     }
   });
 
+  it.each([
+    ['in one zone', made],
+    ['in several', inZones],
+  ])('has nodes of its own %s that AKS takes: two at the least, of four vCPU', (_where, stacks) => {
+    const { vm_size: size, min_count: count } = stacks.one('azurerm_kubernetes_cluster', 'services/cluster')[
+      'default_node_pool'
+    ] as Attributes;
+    expect(size).toBe('Standard_D4s_v5');
+    expect(count).toBe(stacks === inZones ? 3 : 2);
+  });
+
+  it('has the nodes on which all copies of large sizes find room', () => {
+    const environment = changed(prod, { sizes: 'large', switches: { ...prod.switches, multiAz: true } });
+    const large = synthesized(environment, 'azure');
+    const { min_count: count, vm_size: size } = large.one('azurerm_kubernetes_cluster_node_pool', 'services/services');
+    // By their sum three would do, of which each has room for one copy of two vCPU and one of one.
+    expect([count, size]).toEqual([4, 'Standard_D4s_v5']);
+  });
+
   it('is in the zones that are paid for, its own pods apart from the services', () => {
     for (const stacks of [inZones, made]) {
       const system = stacks.one('azurerm_kubernetes_cluster', 'services/cluster')['default_node_pool'] as Attributes;

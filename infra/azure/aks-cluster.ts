@@ -6,7 +6,7 @@ import { KubernetesClusterNodePool } from '@cdktf/provider-azurerm/lib/kubernete
 import { KubernetesCluster } from '@cdktf/provider-azurerm/lib/kubernetes-cluster/index.js';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
-import { aksNodesFor } from '../../core/decision/azure-plan.ts';
+import { AKS_SYSTEM_NODE_VCPU, aksNodesFor } from '../../core/decision/azure-plan.ts';
 import { mandatoryTags } from '../aspects/tags.ts';
 import { MOST_COPIES_TIMES } from '../copies.ts';
 import { acknowledge } from '../policy/acknowledge.ts';
@@ -22,8 +22,6 @@ import type { FoundationStack } from './foundation-stack.ts';
 import type { AzurePorts } from './ports.ts';
 import { ServiceIdentities } from './service-identities.ts';
 
-/** Azure's own pods, which no service stands beside. */
-const SYSTEM_NODE = 'Standard_D2s_v5';
 const DISK_GB = 64;
 const MAX_PODS = 60;
 /** Of the addresses for names of the cluster, the one that answers for them. */
@@ -147,7 +145,7 @@ export class AksCluster extends Construct {
         ...this.#pool(scope, network.subnets.services.id),
         ...ONE_BY_ONE,
         name: 'system',
-        vmSize: SYSTEM_NODE,
+        vmSize: `Standard_D${AKS_SYSTEM_NODE_VCPU}s_v5`,
         onlyCriticalAddonsEnabled: true,
         tags: mandatoryTags(environment),
         minCount: system,

@@ -420,6 +420,24 @@ describe('a file of an environment', () => {
     expect(problems).toEqual([`akron.prod.yaml${line}`]);
   });
 
+  it.each([
+    ['a range of pods that is too small for its nodes', '10.44.0.0/22', ['/22']],
+    ['a range of pods that is wider than any cluster needs', '172.16.0.0/15', ['/15']],
+    ['the smallest range of pods', '10.44.0.0/19', []],
+    ['the widest range of pods', '10.44.0.0/16', []],
+  ])('with AKS and %s is answered by its line where that is wrong', (_what, pods, wrong) => {
+    const text = changed('  multiAz: true', '  multiAz: true\n  orchestrator: kubernetes');
+    const inCluster = (provider: string) =>
+      text
+        .replace('provider: aws', `provider: ${provider}`)
+        .replace('/16\n', `/16\n  pods: ${pods}\n  services: 10.48.0.0/20\n`);
+    expect(problemsOf(() => loadEnvironment(written(inCluster('azure'))))).toEqual(
+      wrong.map((got) => `akron.prod.yaml:27: network.pods must be a /16 to /19, got ${got}`),
+    );
+    // Other clouds take no range of it for each node.
+    expect(problemsOf(() => loadEnvironment(written(inCluster('aws'))))).toEqual([]);
+  });
+
   const deployer = 'arn:aws:iam::123456789012:role/tribo-deployer';
   const pipeline = `pipeline:
   repository: example/tribo
