@@ -1,3 +1,3 @@
-# Sourced by buildspecs: the packages of the platform, with the Node.js that is pinned among them.
-npm ci --loglevel=error
+# Sourced by buildspecs: the packages of the platform, with the Node.js that is pinned among them. What is sourced ends as its last command does.
+npm ci --loglevel=error || return 1
 export PATH="$PWD/node_modules/.bin:$PATH"

@@ -26,7 +26,7 @@ const buildspecs = files
   .map((file) => ({ file, spec: parse(read(`${FOLDER}/${file}`)) as Buildspec }));
 const scripts = [
   ...files.filter((file) => file.endsWith('.sh')).map((file) => `${FOLDER}/${file}`),
-  ...['.ci/apply-stack.sh', '.ci/build-image.sh', '.ci/plan-stacks.sh'],
+  ...['.ci/apply-stack.sh', '.ci/build-image.sh', '.ci/plan-stacks.sh', '.ci/validate-stacks.sh'],
 ];
 const commandsOf = (file: string): readonly string[] =>
   buildspecs
@@ -44,7 +44,7 @@ describe('a buildspec', () => {
     expect(spec.env['shell']).toBe('bash');
     const { shell, 'exported-variables': exported = [], ...others } = spec.env;
     expect([shell, others]).toEqual(['bash', {}]);
-    expect(['RESULT', 'PLAN_LOG']).toEqual(expect.arrayContaining(exported as string[]));
+    expect(['RESULT', 'LEFT_OUT', 'PLAN_LOG']).toEqual(expect.arrayContaining(exported as string[]));
   });
 
   it.each([...buildspecs.map(({ file }) => `${FOLDER}/${file}`), ...scripts])('%s has no key in it', (path) => {
@@ -80,25 +80,41 @@ describe('CodePipeline does what the workflows do', () => {
     const { jobs } = parse(workflow('test.yml')) as Workflow;
     const commands = ['unit', 'check', 'stacks']
       .flatMap((job) => jobs[job]!.steps ?? [])
-      .flatMap(({ run = '' }) => (run.startsWith('npm ') ? [run] : []));
-    expect(commands.length).toBeGreaterThan(5);
-    expect(commandsOf('test.yml')).toEqual(expect.arrayContaining(commands));
-    expect(commandsOf('test.yml')).toContain('npm run policy');
+      .flatMap(({ run }) => (run === undefined ? [] : [run]));
+    expect(commands.length).toBeGreaterThan(6);
+    // Where the providers are kept while stacks are validated is the machine's own.
+    const here = commandsOf('test.yml').map((command) => command.replace(/^TF_PLUGIN_CACHE_DIR=\S+( -d\))? /, ''));
+    expect(here).toEqual(expect.arrayContaining(commands));
+    expect(here).toContain('npm run policy');
+  });
+
+  it('says which of their jobs it has', () => {
+    const { jobs } = parse(workflow('test.yml')) as Workflow;
+    const said = /^# The jobs (\w+), (\w+) and (\w+) of /.exec(read(`${FOLDER}/test.yml`))!.slice(1);
+    expect(Object.keys(jobs)).toEqual([...said, 'image', 'wide']);
+  });
+
+  it('has Terraform where stacks are validated, planned or applied', () => {
+    for (const file of ['test.yml', 'plan.yml', 'apply.yml'])
+      expect(commandsOf(file).join('\n')).toMatch(/install-terraform\.sh[^]*(validate-stacks|plan-stacks|apply)\.sh/);
   });
 
   it.each([
     ['.ci/build-image.sh', 'images.yml', `${FOLDER}/build-images.sh`],
     ['.ci/plan-stacks.sh', '../actions/plan/action.yml', `${FOLDER}/plan.yml`],
     ['.ci/apply-stack.sh', 'deploy-stage.yml', `${FOLDER}/apply.sh`],
+    ['.ci/validate-stacks.sh', 'test.yml', `${FOLDER}/test.yml`],
   ])('by %s, as they do', (script, used, here) => {
     expect(workflow(used)).toContain(`bash ${script}`);
     expect(read(here)).toContain(`bash ${script}`);
   });
 
   it('by their Terraform, of which the whole archive is known before it runs', () => {
-    const [, version] = /terraform_version: ([\d.]+)/.exec(workflow('deploy-stage.yml'))!;
     const script = read(`${FOLDER}/install-terraform.sh`);
-    expect(script).toContain(`version=${version}\n`);
+    for (const name of ['deploy-stage.yml', 'test.yml']) {
+      const [, version] = /terraform_version: ([\d.]+)/.exec(workflow(name))!;
+      expect(script).toContain(`version=${version}\n`);
+    }
     expect(script).toMatch(/sha256=[0-9a-f]{64}\n[^]*sha256sum --check[^]*unzip/);
   });
 
@@ -176,6 +192,81 @@ describe('what the scripts do', () => {
     const { status, told } = planned(1);
     expect(status).toBe(1);
     expect(() => told('plan-result')).toThrow('ENOENT');
+  });
+
+  describe('a plan that fails behind a stack that would change', () => {
+    const behind = (code: number) => {
+      for (const stack of ['foundation', 'data', 'platform', 'pipeline'])
+        mkdirSync(join(folder, 'infra/out/akron.prod/aws/stacks', stack), { recursive: true });
+      // The platform asks for an output of data which that does not have before it is applied.
+      program(
+        'terraform',
+        `case "$1 $2" in *data\\ plan) exit ${code};; *platform\\ plan) exit 1;; *show) echo "+ a bucket";; esac`,
+      );
+      return run('.ci/plan-stacks.sh', { NAME: 'akron.prod', CLOUD: 'aws', IMAGE_DIGESTS: '{}' });
+    };
+    const told = (name: string) => readFileSync(join(folder, name), 'utf8');
+
+    it('is told, with what was planned, for application alone can mend it', () => {
+      expect(behind(2).status).toBe(0);
+      expect([told('plan-result'), told('plan-left-out')]).toEqual(['changed\n', 'platform\n']);
+      const sections = told('plan.md').split('### akron.prod: ');
+      expect(sections.map((section) => section.split('\n')[0])).toEqual([
+        '',
+        ...['foundation', 'data', 'platform', 'pipeline'],
+      ]);
+      expect(sections[3]).toContain('**Not planned.**');
+      expect(sections[3]).not.toContain('+ a bucket');
+      expect(sections[4]).toContain('+ a bucket');
+    });
+
+    it('ends the run where no stack would change, as no application could mend it', () => {
+      expect(behind(0).status).toBe(1);
+      expect(() => told('plan-result')).toThrow('ENOENT');
+    });
+  });
+
+  it('a plan of all stacks leaves none out', () => {
+    expect(planned(2).told('plan-left-out')).toBe('\n');
+  });
+
+  it.each([
+    ['', 0],
+    ['*data/\\ validate', 1],
+    ['*foundation/\\ init', 1],
+  ])('each stack is validated, and where Terraform refuses "%s" the end is %i', (refused, expected) => {
+    for (const stack of ['data', 'foundation'])
+      mkdirSync(join(folder, 'infra/out/akron.prod/aws/stacks', stack), { recursive: true });
+    program('terraform', refused === '' ? '' : `case "$1 $2" in ${refused}) exit 1;; esac`);
+    const { status, calls } = run('.ci/validate-stacks.sh', { TF_PLUGIN_CACHE_DIR: join(folder, 'providers') });
+    expect(status).toBe(expected);
+    for (const stack of ['data', 'foundation'])
+      expect(calls).toContain(
+        `terraform -chdir=infra/out/akron.prod/aws/stacks/${stack}/ init -backend=false -input=false -no-color`,
+      );
+  });
+
+  it('no stack to validate is a mistake', () => {
+    program('terraform');
+    expect(run('.ci/validate-stacks.sh', { TF_PLUGIN_CACHE_DIR: join(folder, 'providers') }).status).toBe(1);
+  });
+
+  it.each([
+    ['setup.sh', 'npm'],
+    ['become.sh', 'aws'],
+  ])('%s fails where %s does, though it is sourced', (script, fails) => {
+    writeFileSync(join(folder, 'sources.sh'), `. ${join(project, FOLDER, script)}\n`);
+    const end = () =>
+      spawnSync('bash', [join(folder, 'sources.sh')], {
+        env: {
+          ...{ PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, CALLS: join(folder, 'calls') },
+          ...{ ROLE: 'arn:aws:iam::123456789012:role/tribo-deployer', AWS_REGION: 'us-east-2' },
+        },
+      }).status;
+    program(fails, 'exit 3');
+    expect(end()).not.toBe(0);
+    program(fails);
+    expect(end()).toBe(0);
   });
 
   it('images have a tag of their run, and their digests are what the builds say', () => {
