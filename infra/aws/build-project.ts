@@ -54,7 +54,7 @@ export class BuildProject extends Construct {
           Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
           Resource: scope.arn('logs', `log-group:${group}:log-stream:*`),
         },
-        ...artifactRights(kind),
+        ...artifactRights(kind, scope.site.region),
         ...(kind.rights ?? []),
       ]),
     });
@@ -87,11 +87,18 @@ export class BuildProject extends Construct {
   }
 }
 
-function artifactRights({ artifacts: { arn }, keyArn, hasOutput }: ProjectKind): readonly Statement[] {
+function artifactRights({ artifacts: { arn }, keyArn, hasOutput }: ProjectKind, region: string): readonly Statement[] {
   return [
     { Effect: 'Allow', Action: ['s3:GetObject', 's3:GetObjectVersion'], Resource: `${arn}/*` },
     { Effect: 'Allow', Action: ['s3:GetBucketAcl', 's3:GetBucketLocation'], Resource: arn },
-    { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:DescribeKey'], Resource: keyArn },
+    { Effect: 'Allow', Action: 'kms:DescribeKey', Resource: keyArn },
+    // The key is the site's own: of all that it opens, objects that the role may read, and nothing else.
+    {
+      Effect: 'Allow',
+      Action: 'kms:Decrypt',
+      Resource: keyArn,
+      Condition: { StringEquals: { 'kms:ViaService': `s3.${region}.amazonaws.com` } },
+    },
     ...(hasOutput === true
       ? ([
           { Effect: 'Allow', Action: 's3:PutObject', Resource: `${arn}/*` },

@@ -85,12 +85,12 @@ function deploying(scope: AwsStack, { projects, topicArn }: Parts): Codepipeline
   const { site, stage } = scope.site.environment;
   const withImages = { inputArtifacts: [SOURCE, DIGESTS] };
   const plan = { ...build('Plan', projects.plan), ...withImages, namespace: 'Plan', outputArtifacts: [PLAN] };
-  const apply = { ...build('Apply', projects.apply), ...withImages };
+  const apply = { ...build('Apply', projects.apply, REVISION), ...withImages };
   const approve: CodepipelineStageAction = {
     ...{ name: 'Approve', category: 'Approval', owner: 'AWS', provider: 'Manual', version: '1' },
     configuration: {
       NotificationArn: topicArn,
-      CustomData: `Commit #{Source.CommitId} of #{Source.BranchName} for ${site}.${stage}: what is deployed would be #{Plan.RESULT}. Read the plan before you approve.`,
+      CustomData: `Commit #{Source.CommitId} of #{Source.BranchName} for ${site}.${stage}: what is deployed would be #{Plan.RESULT}. Not planned: #{Plan.LEFT_OUT}. Read the plan before you approve.`,
       ExternalEntityLink: '#{Plan.PLAN_LOG}',
     },
   };

@@ -103,6 +103,22 @@ describe('the registry of images', () => {
   });
 });
 
+describe('what the registry keeps', () => {
+  it.each(inProd.of('aws_ecr_lifecycle_policy'))(
+    'is what was deployed last, however much comes that is not, and the last of all: $repository',
+    ({ policy }) => {
+      const { rules } = JSON.parse(policy as string) as { readonly rules: readonly object[] };
+      expect(rules).toMatchObject([
+        {
+          rulePriority: 1,
+          selection: { tagPrefixList: ['deployed-'], countType: 'imageCountMoreThan', countNumber: 30 },
+        },
+        { rulePriority: 2, selection: { tagStatus: 'any', countType: 'imageCountMoreThan', countNumber: 90 } },
+      ]);
+    },
+  );
+});
+
 describe('the identity of the pipeline', () => {
   it('is that of a run of the repository in the environment of the stage', () => {
     const [trust] = statementsOf(inProd.one('aws_iam_role', 'ci-identity/role')['assume_role_policy']);

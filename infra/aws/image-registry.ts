@@ -6,6 +6,10 @@ import type { AwsStack } from './aws-stack.ts';
 
 /** So many releases a service can go back to. */
 const KEPT_IMAGES = 30;
+/** As the registry counts an image where tags are not asked for: its index, what runs, and its SBOM with its provenance. */
+const COUNTED_PER_IMAGE = 3;
+/** As CodePipeline tags what was approved, before it runs (.ci/codebuild/keep-images.sh). */
+const DEPLOYED = 'deployed-';
 
 /** A repository a service: `tribo-akron-dev/ingestion-service`. An image that is there is never replaced, and is looked through when it comes. */
 export class ImageRegistry extends Construct {
@@ -30,12 +34,9 @@ export class ImageRegistry extends Construct {
           repository: repository.name,
           policy: JSON.stringify({
             rules: [
-              {
-                rulePriority: 1,
-                description: `The last ${KEPT_IMAGES} images`,
-                selection: { tagStatus: 'any', countType: 'imageCountMoreThan', countNumber: KEPT_IMAGES },
-                action: { type: 'expire' },
-              },
+              // What has such a tag is expired by no other rule, however many images come that nobody approves.
+              lastImages(1, 'deployed images', KEPT_IMAGES, { tagStatus: 'tagged', tagPrefixList: [DEPLOYED] }),
+              lastImages(2, 'images', KEPT_IMAGES * COUNTED_PER_IMAGE, { tagStatus: 'any' }),
             ],
           }),
         });
@@ -43,4 +44,13 @@ export class ImageRegistry extends Construct {
       }),
     );
   }
+}
+
+function lastImages(rulePriority: number, which: string, countNumber: number, selection: object) {
+  return {
+    rulePriority,
+    description: `The last ${KEPT_IMAGES} ${which}`,
+    selection: { ...selection, countType: 'imageCountMoreThan', countNumber },
+    action: { type: 'expire' },
+  };
 }

@@ -83,7 +83,7 @@ describe('the pipeline', () => {
     expect(action(inProd, 'Approve').configuration).toEqual({
       NotificationArn: expect.stringContaining('sns_topic'),
       CustomData:
-        'Commit #{Source.CommitId} of #{Source.BranchName} for akron.prod: what is deployed would be #{Plan.RESULT}. Read the plan before you approve.',
+        'Commit #{Source.CommitId} of #{Source.BranchName} for akron.prod: what is deployed would be #{Plan.RESULT}. Not planned: #{Plan.LEFT_OUT}. Read the plan before you approve.',
       ExternalEntityLink: '#{Plan.PLAN_LOG}',
     });
   });
@@ -91,6 +91,19 @@ describe('the pipeline', () => {
   it('plans and applies with the images that were built', () => {
     expect(action(inProd, 'Images').output_artifacts).toEqual(['Digests']);
     for (const name of ['Plan', 'Apply']) expect(action(inProd, name).input_artifacts).toEqual(['Source', 'Digests']);
+  });
+
+  it('tells builder and applier alike which commit it is, and the applier where its images are', () => {
+    for (const name of ['Images', 'Apply'])
+      expect(JSON.parse(action(inProd, name).configuration['EnvironmentVariables']!)).toEqual([
+        { name: 'REVISION', value: '#{Source.CommitId}', type: 'PLAINTEXT' },
+      ]);
+    const { environment_variable: variables } = inProd.one('aws_codebuild_project', 'apply/project')['environment'] as {
+      readonly environment_variable: readonly { readonly name: string; readonly value: string }[];
+    };
+    const { value } = variables.find(({ name }) => name === 'REPOSITORIES')!;
+    const repositories = inProd.of('aws_ecr_repository').map(({ name }) => name as string);
+    expect(repositories.map((name) => name.slice(0, name.lastIndexOf('/')))).toEqual(repositories.map(() => value));
   });
 
   it('takes commits of the branch that the environment names, by a connection that somebody confirms', () => {
@@ -213,7 +226,9 @@ describe.each(PROJECTS)('the project %s', (part) => {
     const { environment_variable: variables = [] } = project['environment'] as {
       readonly environment_variable?: readonly { readonly name: string; readonly type?: string }[];
     };
-    const known = ['REPOSITORY', 'SERVICES', 'SOURCE', 'NAME', 'SITE', 'ROLE', 'TF_VAR_github_repository'];
+    const known = [
+      ...['REPOSITORY', 'REPOSITORIES', 'SERVICES', 'SOURCE', 'NAME', 'SITE', 'ROLE', 'TF_VAR_github_repository'],
+    ];
     for (const { name, type } of variables) expect([known.includes(name), type]).toEqual([true, undefined]);
     expect(project['build_timeout']).toBeLessThanOrEqual(180);
   });
@@ -263,6 +278,13 @@ describe('what the roles of the pipeline may do', () => {
         expect(Action.filter((each) => each.includes('*'))).toEqual([]);
         if (Resource.includes('*')) expect(Action).toEqual(['ecr:GetAuthorizationToken']);
       }
+  });
+
+  it.each(PROJECTS)('opens what it reads with the key of the site, and by that nothing but objects: %s', (path) => {
+    const opens = rightsOf(path).filter(({ Action }) => Action.includes('kms:Decrypt'));
+    expect(opens).toMatchObject([
+      { Action: ['kms:Decrypt'], Condition: { StringEquals: { 'kms:ViaService': 's3.us-east-2.amazonaws.com' } } },
+    ]);
   });
 
   it('becomes the role that looks to plan, and the one that deploys to apply, which no other does', () => {

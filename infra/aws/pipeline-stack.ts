@@ -103,7 +103,7 @@ export class PipelineStack extends AwsStack implements PipelineParts {
       }),
       apply: new BuildProject(this, 'apply', {
         ...{ ...of, part: 'apply', description: 'applies the stacks as the role that deploys', minutes: 180 },
-        variables: { ...stacks, ROLE: deployer },
+        variables: { ...stacks, ROLE: deployer, REPOSITORIES: this.site.names.base },
         rights: [{ Effect: 'Allow', Action: 'sts:AssumeRole', Resource: deployer }],
       }),
     };

@@ -251,6 +251,47 @@ describe('what the scripts do', () => {
     expect(run('.ci/validate-stacks.sh', { TF_PLUGIN_CACHE_DIR: join(folder, 'providers') }).status).toBe(1);
   });
 
+  describe('an application', () => {
+    const digest = `sha256:${'7'.padStart(64, '0')}`;
+    const applied = (answer: string) => {
+      for (const stack of ['foundation', 'data', 'platform'])
+        mkdirSync(join(folder, 'infra/out/akron.prod/aws/stacks', stack), { recursive: true });
+      mkdirSync(join(folder, FOLDER), { recursive: true });
+      for (const script of ['.ci/apply-stack.sh', `${FOLDER}/keep-images.sh`])
+        writeFileSync(join(folder, script), read(script));
+      writeFileSync(
+        join(folder, 'digests.json'),
+        JSON.stringify({ 'ingestion-service': digest, 'api-gateway': digest }),
+      );
+      program('terraform');
+      program('aws', `[ "$2" != batch-get-image ] || echo '${answer}'`);
+      return run(`${FOLDER}/apply.sh`, {
+        ...{ NAME: 'akron.prod', REPOSITORIES: 'tribo-akron-prod', REVISION: 'abc123' },
+        ...{ CODEBUILD_BUILD_NUMBER: '9', CODEBUILD_SRC_DIR_Digests: folder },
+      });
+    };
+
+    it('has the registry keep each image, as it is, under a tag of the run, before it runs anywhere', () => {
+      const { status, stderr, calls } = applied(
+        '{"images": [{"imageManifest": "{\\"schemaVersion\\": 2}", "imageManifestMediaType": "application/vnd.oci.image.index.v1+json"}]}',
+      );
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(calls.slice(0, 4)).toEqual(
+        ['ingestion-service', 'api-gateway'].flatMap((service) => [
+          `aws ecr batch-get-image --repository-name tribo-akron-prod/${service} --image-ids imageDigest=${digest} --output json`,
+          `aws ecr put-image --repository-name tribo-akron-prod/${service} --image-tag deployed-abc123-9 --image-digest ${digest} --image-manifest {"schemaVersion": 2} --image-manifest-media-type application/vnd.oci.image.index.v1+json`,
+        ]),
+      );
+      expect(calls.slice(4).filter((call) => call.includes('apply'))).toHaveLength(3);
+    });
+
+    it('applies nothing where the registry does not have an image', () => {
+      const { status, calls } = applied('{"images": [], "failures": [{"failureCode": "ImageNotFound"}]}');
+      expect(status).not.toBe(0);
+      expect(calls.filter((call) => call.startsWith('terraform') || call.includes('put-image'))).toEqual([]);
+    });
+  });
+
   it.each([
     ['setup.sh', 'npm'],
     ['become.sh', 'aws'],
