@@ -12,19 +12,58 @@ const BATCH_MESSAGES = 5_000;
 const METRICS = Array.from({ length: 10 }, (_, i) => `metric_${i}`);
 const BATCH_ROWS = BATCH_MESSAGES * METRICS.length;
 const MACHINES = 200;
+/** What a store has to take for long, rows a second; for so many times as long as it is run as fast as it goes. */
+const SUSTAINED_PER_S = 100_000;
+const SUSTAINED_TIMES = 10;
 const TENANT = 'bench' as TenantId;
 /** As a small server of a cloud is set; what was committed is on the disk. */
 const SERVER = ['fsync=on', 'synchronous_commit=on', 'shared_buffers=512MB', 'max_wal_size=4GB'];
 
 /**
  * Settles messages of 10 readings as fast as the store takes them, with its housekeeping beside, next to two bare loops
- * on the same server: COPY alone, and SQL that keeps the same promises. Throws where the rollups, the newest values or the ledger are not of all readings.
+ * on the same server: COPY alone, and SQL that keeps the same promises; then, in a store of its own, at a rate that is to be kept up for long. Throws
+ * where the rollups, the newest values or the ledger are not of all readings.
  */
 export async function runPostgresStoreBench(seconds: number): Promise<AdapterBenchRow[]> {
   await using postgres = await Postgres.start({ settings: SERVER });
   const floor = { postgres, seconds: Math.max(3, seconds / 4), messages: BATCH_MESSAGES, metrics: METRICS.length };
   const copied = await bareCopy(floor);
   const settled = await bareSettle({ ...floor, machines: MACHINES });
+  const fastest = await runStore(postgres, seconds);
+  const sustained = await runStore(postgres, seconds * SUSTAINED_TIMES, SUSTAINED_PER_S);
+  const beside = (does: string, bare: FloorRate, notes: string): AdapterBenchRow => ({
+    ...{ ...rowOf(fastest), does, notes, barePerS: Math.round(bare.rowsPerS), ratio: fastest.perS / bare.rowsPerS },
+    bareCpuUsPerItem: bare.cpuUsPerRow,
+  });
+  return [
+    beside(
+      'rows settled, rollups current; bare: SQL with receipts, rows and rollups in one transaction',
+      settled,
+      `batches of ${BATCH_ROWS}, ${MACHINES} machines; ${asNotes(fastest)}`,
+    ),
+    beside('the same; bare: COPY alone, into a table without index', copied, 'it promises nothing but the rows'),
+    {
+      ...rowOf(sustained),
+      does: `rows settled at ${SUSTAINED_PER_S.toLocaleString('en')}/s for ${seconds * SUSTAINED_TIMES} s`,
+      notes: `at most ${sustained.latestS.toFixed(1)} s behind, ${sustained.behindAtEndS.toFixed(1)} s at the end; ${asNotes(sustained)}`,
+    },
+  ];
+}
+
+interface StoreRun {
+  readonly perS: number;
+  readonly p95Ms: number;
+  readonly cpuUsPerRow: number;
+  /** Of housekeeping, the longest call of each half of the run. */
+  readonly longestMaintenanceMs: readonly [number, number];
+  readonly chartMs: number;
+  /** How far settlement was behind the rate at the most, and when it ended. */
+  readonly latestS: number;
+  readonly behindAtEndS: number;
+}
+
+/** As fast as it goes, or at a rate. */
+async function runStore(postgres: Postgres, seconds: number, ratePerS = Infinity): Promise<StoreRun> {
   const settings = postgresTimeSeriesStoreConfigSchema.parse(postgres.freshConnection());
   const store = await PostgresTimeSeriesStore.open(settings);
   try {
@@ -32,49 +71,55 @@ export async function runPostgresStoreBench(seconds: number): Promise<AdapterBen
     const settleMs: number[] = [];
     const cpuBefore = process.cpuUsage();
     const startedAt = performance.now();
+    const elapsed = (): number => (performance.now() - startedAt) / 1000;
     const housekeeping = new AbortController();
-    const kept = keepHouse(store, housekeeping.signal);
-    while (performance.now() - startedAt < seconds * 1000) {
+    const kept = keepHouse(store, housekeeping.signal, () => elapsed() > seconds / 2);
+    let [latestS, behindAtEndS] = [0, 0];
+    while (elapsed() < seconds) {
+      const aheadS = (settleMs.length * BATCH_ROWS) / ratePerS - elapsed();
+      if (aheadS > 0 && ratePerS !== Infinity) await new Promise((resolve) => setTimeout(resolve, aheadS * 1000));
       const outcomes = source.batch();
       const before = performance.now();
       await store.settle({ stream: 'metrics', group: 'store', fence: 1, outcomes });
       settleMs.push(performance.now() - before);
+      behindAtEndS = Math.max(0, elapsed() - (settleMs.length * BATCH_ROWS) / ratePerS);
+      latestS = Math.max(latestS, behindAtEndS);
     }
-    const elapsedS = (performance.now() - startedAt) / 1000;
+    const elapsedS = elapsed();
     const cpu = process.cpuUsage(cpuBefore);
     housekeeping.abort();
     const longestMaintenanceMs = await kept;
     const chartMs = await source.check(store, settleMs.length * BATCH_MESSAGES);
     const rows = settleMs.length * BATCH_ROWS;
-    const perS = rows / elapsedS;
-    const own = {
-      ...{ adapter: 'postgres-time-series-store', perS: Math.round(perS), p95Ms: percentiles(settleMs).p95 },
-      cpuUsPerItem: (cpu.user + cpu.system) / rows,
+    return {
+      ...{ perS: rows / elapsedS, p95Ms: percentiles(settleMs).p95, cpuUsPerRow: (cpu.user + cpu.system) / rows },
+      ...{ longestMaintenanceMs, chartMs, latestS, behindAtEndS },
     };
-    const beside = (does: string, bare: FloorRate, notes: string): AdapterBenchRow => ({
-      ...{ ...own, does, notes, barePerS: Math.round(bare.rowsPerS), ratio: perS / bare.rowsPerS },
-      bareCpuUsPerItem: bare.cpuUsPerRow,
-    });
-    return [
-      beside(
-        'rows settled, rollups current; bare: SQL with receipts, rows and rollups in one transaction',
-        settled,
-        `batches of ${BATCH_ROWS}, ${MACHINES} machines; longest housekeeping ${Math.round(longestMaintenanceMs)} ms; a day's chart ${chartMs.toFixed(1)} ms`,
-      ),
-      beside('the same; bare: COPY alone, into a table without index', copied, 'it promises nothing but the rows'),
-    ];
   } finally {
     await store.close();
   }
 }
 
-/** Once a second, as the service does; returns how long the longest took. */
-async function keepHouse(store: PostgresTimeSeriesStore, signal: AbortSignal): Promise<number> {
-  let longestMs = 0;
+function rowOf({ perS, p95Ms, cpuUsPerRow }: StoreRun) {
+  return { adapter: 'postgres-time-series-store', perS: Math.round(perS), p95Ms, cpuUsPerItem: cpuUsPerRow };
+}
+
+function asNotes({ longestMaintenanceMs: [first, second], chartMs }: StoreRun): string {
+  return `longest housekeeping ${Math.round(first)} ms, in the second half ${Math.round(second)} ms; a day's chart ${chartMs.toFixed(1)} ms`;
+}
+
+/** Once a second, as the service does; returns how long the longest took that began in the first half, and in the second. */
+async function keepHouse(
+  store: PostgresTimeSeriesStore,
+  signal: AbortSignal,
+  isSecondHalf: () => boolean,
+): Promise<[number, number]> {
+  const longestMs: [number, number] = [0, 0];
   while (!signal.aborted) {
+    const half = isSecondHalf() ? 1 : 0;
     const startedAt = performance.now();
     await store.maintain(Date.now());
-    longestMs = Math.max(longestMs, performance.now() - startedAt);
+    longestMs[half] = Math.max(longestMs[half], performance.now() - startedAt);
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
   return longestMs;
