@@ -13,6 +13,7 @@ import {
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import type { StreamName } from '#core/domain/event.ts';
+import type { MachineKey } from '#core/domain/ids.ts';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
@@ -20,9 +21,11 @@ import { firstLineOf } from '#test/support/first-line-of.ts';
 import { Pstest } from '#test/peers/pubsub.ts';
 import { openPubsub, type PubsubCalls } from './client.ts';
 import { pubsubEventStreamConfigSchema } from './config.ts';
+import { laneOf } from './lane.ts';
 import { PubsubEventStream } from './pubsub-event-stream.ts';
 
 const PROJECT = 'tribo-test';
+const LANES = 4096;
 let peer: Pstest;
 let pubsub: PubSub;
 
@@ -38,13 +41,24 @@ afterAll(async () => {
   await peer[Symbol.asyncDispose]();
 });
 
+/** The machines of a case. */
+const MACHINES = ['poisoned', 'large', ...Array.from({ length: 20 }, (_, index) => `m${index}`)];
+
+/** A suffix of a case by which none of its machines is in the lane of another: they would wait for, and fail with, each other. */
+function suffixOfOwnLanes(): string {
+  for (;;) {
+    const suffix = randomUUID().slice(0, 8);
+    const lanes = MACHINES.map((machine) => laneOf(`north-${suffix}/akron/${machine}` as MachineKey, LANES));
+    if (new Set(lanes).size === MACHINES.length) return suffix;
+  }
+}
+
 async function makeHarness(): Promise<MeasuredStreamHarness & AsyncDisposable> {
-  const id = randomUUID().slice(0, 8);
+  const id = suffixOfOwnLanes();
   const directory = mkdtempSync(join(tmpdir(), 'tribo-pubsub-'));
   const settings = {
     ...{ projectId: PROJECT, emulatorEndpoint: peer.endpoint, topicPrefix: `t${id}-` },
-    // So many that two machines of a case hardly meet in one.
-    ...{ lanes: 4096, ackDeadlineSeconds: 10, accountEveryMs: 100, ackEveryMs: 20 },
+    ...{ lanes: LANES, ackDeadlineSeconds: 10, accountEveryMs: 100, ackEveryMs: 20 },
   };
   await pubsub.createTopic(`t${id}-metrics`);
   const checkpoints = await SqliteCheckpointStore.open({ databasePath: join(directory, 'checkpoints') }, systemClock);
