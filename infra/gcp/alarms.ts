@@ -15,10 +15,13 @@ import type { MqttDeviceGateway } from './mqtt-device-gateway.ts';
 import type { PubsubEventStream } from './pubsub-event-stream.ts';
 import type { PushFunctions } from './push-functions.ts';
 import { databaseName } from './resource-names.ts';
+import type { SecondRegion } from './second-region.ts';
 import { copiesOf, useOf } from './use-of.ts';
 
 const MINUTE_S = 60;
 const DAY_S = 86_400;
+/** Somebody is called long before a quarter of an hour, which is what may be lost (R176). */
+const LATE_S = 300;
 
 interface Parts {
   readonly data: DataStack;
@@ -66,6 +69,7 @@ export class Alarms extends Construct {
     this.#objects(data);
     this.#brokers(gateway);
     this.#functions(functions);
+    if (data.secondRegion) this.#secondRegion(data, data.secondRegion);
   }
 
   #service(service: string): void {
@@ -93,8 +97,8 @@ export class Alarms extends Construct {
   }
 
   #database(): void {
-    const { names, demand } = this.#stack.site;
-    const of = `resource.type="cloudsql_database" AND resource.labels.database_id="${this.#stack.project}:${databaseName(names)}"`;
+    const { demand } = this.#stack.site;
+    const of = `resource.type="cloudsql_database" AND resource.labels.database_id="${this.#stack.project}:${databaseName(this.#stack.site)}"`;
     const watched = { aligner: 'ALIGN_MEAN', is: 'above', minutes: 10 } as const;
     const metric = (name: string) => `${of} AND metric.type="cloudsql.googleapis.com/database/${name}"`;
     this.#call('database-cpu', {
@@ -252,6 +256,32 @@ export class Alarms extends Construct {
       minutes: 5,
       means: 'The store of objects refuses or fails calls: waveforms are not kept',
     });
+  }
+
+  /** What would be lost with the first region. */
+  #secondRegion({ objectStore, auditStore }: DataStack, { replica }: SecondRegion): void {
+    const copy = `${this.#stack.project}:${replica.nameInput!}`;
+    this.#call('database-second-late', {
+      filter: `resource.type="cloudsql_database" AND resource.labels.database_id="${copy}" AND metric.type="cloudsql.googleapis.com/database/replication/replica_lag"`,
+      aligner: 'ALIGN_MAX',
+      is: 'above',
+      threshold: LATE_S,
+      minutes: 5,
+      isForSilence: true,
+      means: 'The copy of the database in the second region is minutes behind, or away: so much is lost with the first',
+    });
+    for (const [part, bucket] of [
+      ['objects-second-late', objectStore.bucket],
+      ['audit-second-late', auditStore.audit],
+    ] as const)
+      this.#call(part, {
+        filter: `resource.type="gcs_bucket" AND resource.labels.bucket_name="${bucket.name}" AND metric.type="storage.googleapis.com/replication/meeting_rpo"`,
+        aligner: 'ALIGN_FRACTION_TRUE',
+        is: 'below',
+        threshold: 1,
+        minutes: 5,
+        means: 'What was written a quarter of an hour ago is not in both regions yet: it is lost with the first',
+      });
   }
 
   #brokers({ groupNames, devicesHost }: MqttDeviceGateway): void {

@@ -109,7 +109,7 @@ export class AutopilotCluster extends Construct {
 
   /** Nodes fetch images, and say how they are; what services may do is theirs alone. */
   #nodes(scope: GcpStack, { imageRegistry }: FoundationStack): ServiceAccount {
-    const { names, region } = scope.site;
+    const { names } = scope.site;
     const account = new ServiceAccount(this, 'nodes', {
       accountId: serviceAccountId(names, 'nodes'),
       displayName: `${names.base}: nodes of the cluster`,
@@ -121,7 +121,7 @@ export class AutopilotCluster extends Construct {
       member,
     });
     new ArtifactRegistryRepositoryIamMember(this, 'nodes-images', {
-      location: region,
+      location: imageRegistry.location,
       repository: imageRegistry.repository.name,
       role: 'roles/artifactregistry.reader',
       member,

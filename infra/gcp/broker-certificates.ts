@@ -1,6 +1,6 @@
 import { Construct } from 'constructs';
 import type { GcpStack } from './gcp-stack.ts';
-import { PrivateSecret } from './private-secret.ts';
+import { PrivateSecret, type SecretKeys } from './private-secret.ts';
 
 /** What a broker has, by the name of its file (docs/adapters/mqtt-device-gateway.md). */
 const OF_BROKERS = {
@@ -34,11 +34,11 @@ export class BrokerCertificates extends Construct {
   /** The same of the function that publishes for devices. */
   readonly relay: ReadonlyMap<string, PrivateSecret>;
 
-  constructor(scope: GcpStack, id: string, { keyName }: { readonly keyName: string }) {
+  constructor(scope: GcpStack, id: string, keys: SecretKeys) {
     super(scope, id);
     const secrets = (files: Readonly<Record<string, string>>) =>
       new Map(
-        Object.entries(files).map(([file, part]) => [file, new PrivateSecret(this, part, scope, { part, keyName })]),
+        Object.entries(files).map(([file, part]) => [file, new PrivateSecret(this, part, scope, { part, ...keys })]),
       );
     this.brokers = secrets(OF_BROKERS);
     this.gateway = secrets(OF_GATEWAY);

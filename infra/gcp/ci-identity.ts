@@ -28,7 +28,7 @@ export class CiIdentity extends Construct {
 
   constructor(scope: GcpStack, id: string, { registry, services }: Parts) {
     super(scope, id);
-    const { names, environment, region } = scope.site;
+    const { names, environment } = scope.site;
     const repository = githubRepository(this);
     const pool = new IamWorkloadIdentityPool(this, 'pool', {
       workloadIdentityPoolId: names.of('ci', 32),
@@ -62,7 +62,7 @@ export class CiIdentity extends Construct {
       member: `principal://iam.googleapis.com/${pool.name}/subject/${subject}`,
     });
     new ArtifactRegistryRepositoryIamMember(this, 'images', {
-      location: region,
+      location: registry.location,
       repository: registry.repository.name,
       role: 'roles/artifactregistry.writer',
       member: account.member,

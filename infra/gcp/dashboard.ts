@@ -29,7 +29,7 @@ export class Dashboard extends Construct {
       return [title, uses[0]!.aligner, uses.map(({ filter }) => filter)];
     };
     const ofDatabase = (metric: string) => [
-      `resource.type="cloudsql_database" AND resource.labels.database_id="${scope.project}:${databaseName(names)}" AND metric.type="cloudsql.googleapis.com/database/${metric}"`,
+      `resource.type="cloudsql_database" AND resource.labels.database_id="${scope.project}:${databaseName(scope.site)}" AND metric.type="cloudsql.googleapis.com/database/${metric}"`,
     ];
     const ofApi = (metric: string) => [
       `resource.type="https_lb_rule" AND ${ingress.ofMetrics} AND metric.type="loadbalancing.googleapis.com/https/${metric}"`,

@@ -11,6 +11,7 @@ import { GeneratedSecret } from './generated-secret.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 import { PostgresDatabase } from './postgres-database.ts';
 import { PubsubEventStream } from './pubsub-event-stream.ts';
+import { SecondRegion } from './second-region.ts';
 
 /** Counted up to give the services a new key; they are to be started anew then. */
 const LINK_KEY_VERSION = 1;
@@ -27,24 +28,25 @@ export class DataStack extends GcpStack implements DataParts {
   /** Cloud SQL keeps them apart from the server, and after it. */
   readonly backups: PostgresDatabase;
   readonly warehouse: BigqueryWarehouse | undefined;
-  // `notYet` refuses the switch until it is made here.
-  readonly secondRegion = undefined;
+  readonly secondRegion: SecondRegion | undefined;
 
-  constructor(scope: Construct, site: Site, { key: { keyName }, network }: FoundationStack) {
+  constructor(scope: Construct, site: Site, { key: { keyName }, network, second }: FoundationStack) {
     super(scope, 'data', site);
     this.eventStream = hasKafka(site)
       ? new KafkaEventStream(this, 'event-stream', { network, keyName })
-      : new PubsubEventStream(this, 'event-stream', { keyName });
-    this.database = new PostgresDatabase(this, 'database', { network, keyName });
+      : new PubsubEventStream(this, 'event-stream', { keyName, second });
+    this.database = new PostgresDatabase(this, 'database', { network, keyName, second });
     this.backups = this.database;
-    this.brokerCertificates = new BrokerCertificates(this, 'broker-certificates', { keyName });
+    this.secondRegion = second && new SecondRegion(this, 'second-region', { second, network, database: this.database });
+    this.brokerCertificates = new BrokerCertificates(this, 'broker-certificates', { keyName, second });
     this.linkKey = new GeneratedSecret(this, 'link-key', this, {
       part: 'link-key',
       keyName,
+      second,
       version: LINK_KEY_VERSION,
     });
-    this.auditStore = new GcsAuditStore(this, 'audit-store', { keyName });
-    this.objectStore = new GcsObjectStore(this, 'object-store', { keyName, audit: this.auditStore });
+    this.auditStore = new GcsAuditStore(this, 'audit-store', { keyName, second });
+    this.objectStore = new GcsObjectStore(this, 'object-store', { keyName, second, audit: this.auditStore });
     this.warehouse = hasWarehouse(site)
       ? new BigqueryWarehouse(this, 'warehouse', { objects: this.objectStore.bucket, keyName })
       : undefined;

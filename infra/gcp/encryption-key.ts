@@ -1,3 +1,4 @@
+import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { DataGoogleBigqueryDefaultServiceAccount } from '@cdktf/provider-google/lib/data-google-bigquery-default-service-account/index.js';
 import { DataGoogleLoggingProjectCmekSettings } from '@cdktf/provider-google/lib/data-google-logging-project-cmek-settings/index.js';
@@ -18,18 +19,26 @@ const ROTATION_S = 90 * DAY_S;
 /** Whose services encrypt with the key; their accounts are made once a project (infra/README.md). */
 const AGENTS = ['artifactregistry', 'cloud-sql', 'pubsub', 'secretmanager'] as const;
 
-/** The site's own key, with which all that holds data is encrypted, in its region. */
-export class EncryptionKey extends Construct {
-  /** `projects/<project>/locations/<region>/keyRings/<ring>/cryptoKeys/data`. */
+/** Where a key is, and who may encrypt and decrypt with it. */
+interface KeyOptions {
+  /** A region, or a location of several: `europe`. */
+  readonly location: string;
+  readonly dependsOn: ITerraformDependable[];
+  /** What has to be looked up for them is put beside the key. */
+  readonly membersOf: (key: Construct) => readonly string[];
+}
+
+/** A key of the site, in a ring of its location. */
+export class DataKey extends Construct {
+  /** `projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/data`. */
   readonly keyName: string;
   /** What has to be there before a service is given the key. */
   readonly access: KmsCryptoKeyIamBinding;
 
-  constructor(scope: GcpStack, id: string, { services }: { readonly services: ProjectServices }) {
+  constructor(scope: Construct, id: string, stack: GcpStack, { location, dependsOn, membersOf }: KeyOptions) {
     super(scope, id);
-    const { names, region, isProtected } = scope.site;
-    const dependsOn = [...services.all];
-    const ring = new KmsKeyRing(this, 'ring', { name: names.base, location: region, dependsOn });
+    const { names, isProtected } = stack.site;
+    const ring = new KmsKeyRing(this, 'ring', { name: names.base, location, dependsOn });
     const key = new KmsCryptoKey(this, 'key', {
       name: 'data',
       keyRing: ring.id,
@@ -38,31 +47,44 @@ export class EncryptionKey extends Construct {
       destroyScheduledDuration: `${DESTROY_AFTER_S}s`,
       lifecycle: { preventDestroy: isProtected },
     });
-    acknowledge(key, { CKV_GCP_82: 'It is, but in dev, which is destroyed and made again' });
+    if (!isProtected) acknowledge(key, { CKV_GCP_82: 'It is, but in dev, which is destroyed and made again' });
     this.keyName = key.id;
-    const { project } = scope;
-    const logging = new DataGoogleLoggingProjectCmekSettings(this, 'logging', { project, dependsOn });
-    const storage = new DataGoogleStorageProjectServiceAccount(this, 'storage', { dependsOn });
-    const bigquery = hasWarehouse(scope.site)
-      ? [new DataGoogleBigqueryDefaultServiceAccount(this, 'bigquery', { dependsOn }).member]
-      : [];
     this.access = new KmsCryptoKeyIamBinding(this, 'users', {
       cryptoKeyId: key.id,
       role: 'roles/cloudkms.cryptoKeyEncrypterDecrypter',
-      members: [
-        ...[
-          ...AGENTS,
-          ...(hasModelEndpoint(scope.site) ? ['aiplatform'] : []),
-          ...(hasKafka(scope.site) ? ['managedkafka'] : []),
-        ].map((agent) => scope.serviceAgent(agent)),
-        ...[
-          ...['compute-system', 'serverless-robot-prod'],
-          ...(isKubernetes(scope.site) ? ['container-engine-robot'] : []),
-        ].map((agent) => `serviceAccount:service-${scope.projectNumber}@${agent}.iam.gserviceaccount.com`),
-        storage.member,
-        `serviceAccount:${logging.serviceAccountId}`,
-        ...bigquery,
-      ],
+      members: [...membersOf(this)],
     });
   }
+}
+
+/** The site's own key, with which all that holds data is encrypted, in its region. */
+export class EncryptionKey extends DataKey {
+  constructor(scope: GcpStack, id: string, { services }: { readonly services: ProjectServices }) {
+    const dependsOn = [...services.all];
+    super(scope, id, scope, {
+      location: scope.site.region,
+      dependsOn,
+      membersOf: (key) => usersOf(scope, key, dependsOn),
+    });
+  }
+}
+
+function usersOf(stack: GcpStack, key: Construct, dependsOn: ITerraformDependable[]): readonly string[] {
+  const { project, projectNumber, site } = stack;
+  const logging = new DataGoogleLoggingProjectCmekSettings(key, 'logging', { project, dependsOn });
+  const storage = new DataGoogleStorageProjectServiceAccount(key, 'storage', { dependsOn });
+  const bigquery = hasWarehouse(site)
+    ? [new DataGoogleBigqueryDefaultServiceAccount(key, 'bigquery', { dependsOn }).member]
+    : [];
+  return [
+    ...[...AGENTS, ...(hasModelEndpoint(site) ? ['aiplatform'] : []), ...(hasKafka(site) ? ['managedkafka'] : [])].map(
+      (agent) => stack.serviceAgent(agent),
+    ),
+    ...[...['compute-system', 'serverless-robot-prod'], ...(isKubernetes(site) ? ['container-engine-robot'] : [])].map(
+      (agent) => `serviceAccount:service-${projectNumber}@${agent}.iam.gserviceaccount.com`,
+    ),
+    storage.member,
+    `serviceAccount:${logging.serviceAccountId}`,
+    ...bigquery,
+  ];
 }

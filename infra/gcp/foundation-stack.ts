@@ -10,10 +10,14 @@ import { Logs } from './logs.ts';
 import { Network } from './network.ts';
 import { PrivateEndpoints } from './private-endpoints.ts';
 import { ProjectServices } from './project-services.ts';
+import { SecondKeys } from './second-keys.ts';
+import { secondPlace } from './second-place.ts';
 
 /** APIs, network, key, registry, domain, logs, and the identity of the pipeline. */
 export class FoundationStack extends GcpStack implements FoundationParts {
   readonly key: EncryptionKey;
+  /** Of what outlives the region, by `switches.secondRegion`. */
+  readonly second: SecondKeys | undefined;
   readonly network: Network;
   readonly privateEndpoints: PrivateEndpoints;
   readonly imageRegistry: ImageRegistry;
@@ -25,9 +29,11 @@ export class FoundationStack extends GcpStack implements FoundationParts {
     super(scope, 'foundation', site);
     const services = new ProjectServices(this, 'project-services');
     this.key = new EncryptionKey(this, 'key', { services });
-    this.network = new Network(this, 'network', { services });
+    const place = secondPlace(site.environment);
+    this.second = place && new SecondKeys(this, 'second-keys', { place, services });
+    this.network = new Network(this, 'network', { services, second: place });
     this.privateEndpoints = new PrivateEndpoints(this, 'private-endpoints', this.network);
-    this.imageRegistry = new ImageRegistry(this, 'image-registry', { key: this.key });
+    this.imageRegistry = new ImageRegistry(this, 'image-registry', { key: this.key, second: this.second });
     this.ciIdentity = new CiIdentity(this, 'ci-identity', { registry: this.imageRegistry, services });
     this.domain = new Domain(this, 'domain', { services });
     this.logs = new Logs(this, 'logs', { key: this.key });

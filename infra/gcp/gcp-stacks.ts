@@ -8,6 +8,7 @@ import { DataStack } from './data-stack.ts';
 import { FoundationStack } from './foundation-stack.ts';
 import { isIdentityPlatform } from './identity-platform-identity-verifier.ts';
 import { PlatformStack } from './platform-stack.ts';
+import { noSecondPlace } from './second-place.ts';
 import { ServicesStack } from './services-stack.ts';
 
 /** A site at Google Cloud. */
@@ -20,7 +21,9 @@ export const gcpStacks: CloudStacks = {
     return [
       // What Vertex AI has of it is a preview, which refuses the first calls after a pause.
       ...(switches.modelEndpoint === 'serverless' ? ['switches.modelEndpoint: serverless'] : []),
-      ...(switches.secondRegion ? ['switches.secondRegion'] : []),
+      ...noSecondPlace(environment),
+      // Of which regions BigQuery reads a bucket that is in two was not found.
+      ...(switches.warehouse && switches.secondRegion ? ['switches.warehouse with switches.secondRegion'] : []),
       ...(isIdentityPlatform(environment) && tenants.length > 1 ? ['several tenants with one Identity Platform'] : []),
       // One broker answers at a time, to one gateway: Mosquitto shares nothing.
       ...(brokersFor(demand, 1) > 1 || ingestion.copies > 1 ? ['a load above that of one MQTT broker'] : []),

@@ -5,7 +5,7 @@ import { StorageBucketIamMember } from '@cdktf/provider-google/lib/storage-bucke
 import type { StorageBucket } from '@cdktf/provider-google/lib/storage-bucket/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { GcpStack } from './gcp-stack.ts';
-import { PrivateBucket } from './private-bucket.ts';
+import { PrivateBucket, type BucketKeys } from './private-bucket.ts';
 
 const ARCHIVE_DAYS = 90;
 const ACCESS_DAYS = 365;
@@ -22,7 +22,7 @@ export class GcsAuditStore extends Construct {
   readonly audit: StorageBucket;
   readonly access: StorageBucket;
 
-  constructor(scope: GcpStack, id: string, { keyName }: { readonly keyName: string }) {
+  constructor(scope: GcpStack, id: string, { keyName, second }: BucketKeys) {
     super(scope, id);
     const { isProtected } = scope.site;
     const toArchive = {
@@ -41,6 +41,7 @@ export class GcsAuditStore extends Construct {
     this.audit = new PrivateBucket(this, 'audit', scope, {
       kind: 'audit',
       keyName,
+      second,
       lifecycle: [toArchive],
       ...(isProtected && { lockedForS: LOCKED_S }),
       accessLog: { bucket: this.access.name, prefix: 'audit' },

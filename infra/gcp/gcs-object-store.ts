@@ -5,7 +5,7 @@ import { HISTORY_PREFIX } from '../warehouse-tables.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { GcsAuditStore } from './gcs-audit-store.ts';
 import type { ObjectStoreSection } from './ports.ts';
-import { PrivateBucket } from './private-bucket.ts';
+import { PrivateBucket, type BucketKeys } from './private-bucket.ts';
 
 /** After so long an object is in the archive, from which it is still read at once. */
 const ARCHIVE_DAYS = 90;
@@ -21,15 +21,12 @@ export class GcsObjectStore extends Construct {
   readonly bucket: StorageBucket;
   readonly section: ObjectStoreSection;
 
-  constructor(
-    scope: GcpStack,
-    id: string,
-    { keyName, audit }: { readonly keyName: string; readonly audit: GcsAuditStore },
-  ) {
+  constructor(scope: GcpStack, id: string, { keyName, second, audit }: BucketKeys & { readonly audit: GcsAuditStore }) {
     super(scope, id);
     const { bucket } = new PrivateBucket(this, 'objects', scope, {
       kind: 'objects',
       keyName,
+      second,
       lifecycle: objectRules(scope.site.environment),
       accessLog: { bucket: audit.access.name, prefix: 'objects' },
     });

@@ -1,16 +1,15 @@
 import type { Construct } from 'constructs';
 import { SecretManagerSecretVersion } from '@cdktf/provider-google/lib/secret-manager-secret-version/index.js';
 import type { GcpStack } from './gcp-stack.ts';
-import { PrivateSecret } from './private-secret.ts';
+import { PrivateSecret, type SecretKeys } from './private-secret.ts';
 
 /** The provider whose random values are in no state. */
 const RANDOM = { source: 'hashicorp/random', version: '3.7.2' };
 const LENGTH = 40;
 
-interface GeneratedSecretOptions {
+interface GeneratedSecretOptions extends SecretKeys {
   /** Its name, after that of the site: `database-password`. */
   readonly part: string;
-  readonly keyName: string;
   /** Counted up for a new value. */
   readonly version: number;
 }
@@ -20,8 +19,8 @@ export class GeneratedSecret extends PrivateSecret {
   /** For what takes it write-only, too. */
   readonly value: string;
 
-  constructor(scope: Construct, id: string, stack: GcpStack, { part, keyName, version }: GeneratedSecretOptions) {
-    super(scope, id, stack, { part, keyName });
+  constructor(scope: Construct, id: string, stack: GcpStack, { part, version, ...keys }: GeneratedSecretOptions) {
+    super(scope, id, stack, { part, ...keys });
     const random = part.replaceAll('-', '_');
     stack.addOverride('terraform.required_providers.random', RANDOM);
     stack.addOverride(`ephemeral.random_password.${random}`, { length: LENGTH, special: false });

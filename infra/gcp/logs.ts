@@ -6,6 +6,7 @@ import { hasModelEndpoint, isKubernetes } from '../site.ts';
 import { clusterName, databaseName, endpointId, GATEWAY_PREFIX, serviceName } from './resource-names.ts';
 import type { EncryptionKey } from './encryption-key.ts';
 import type { GcpStack } from './gcp-stack.ts';
+import { secondPlace } from './second-place.ts';
 
 /** What a cluster, its nodes and its pods log as. */
 const OF_CLUSTERS = ['cluster', 'control_plane_component', 'node', 'pod', 'container']
@@ -48,14 +49,18 @@ export class Logs extends Construct {
 
 /** What the site's services, database and network say; what is the audit trail goes where that is kept. */
 function logsOf({ site, project }: GcpStack): string {
-  const { names, demand } = site;
+  const { names, demand, environment, region } = site;
   const services = demand.services.map(({ service }) => `"${serviceName(names, service)}"`).join(' OR ');
   const subnets = ['services', 'brokers'].map((part) => `"${names.of(part, 63)}"`).join(' OR ');
+  const second = secondPlace(environment);
+  const databases = [region, ...(second ? [second.region] : [])]
+    .map((of) => `"${project}:${databaseName(site, of)}"`)
+    .join(' OR ');
   const anyOf = [
     isKubernetes(site)
       ? `(resource.type=(${OF_CLUSTERS}) AND resource.labels.cluster_name="${clusterName(names)}")`
       : `(resource.type="cloud_run_revision" AND resource.labels.service_name=(${services}))`,
-    `(resource.type="cloudsql_database" AND resource.labels.database_id="${project}:${databaseName(names)}")`,
+    `(resource.type="cloudsql_database" AND resource.labels.database_id=${second ? `(${databases})` : databases})`,
     `(resource.type="gce_subnetwork" AND resource.labels.subnetwork_name=(${subnets}))`,
     isKubernetes(site)
       ? `(resource.type="http_load_balancer" AND resource.labels.backend_service_name=~"^${GATEWAY_PREFIX}")`

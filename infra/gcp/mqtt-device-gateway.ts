@@ -127,14 +127,14 @@ export class MqttDeviceGateway extends Construct {
 
   /** Brokers fetch their image and their certificates, and say what they do; nothing else. */
   #account({ foundation, data }: Parts): ServiceAccount {
-    const { names, region } = this.#stack.site;
+    const { names } = this.#stack.site;
     const account = new ServiceAccount(this, 'account', {
       accountId: serviceAccountId(names, 'broker'),
       displayName: `${names.base}: MQTT brokers`,
     });
     const { member } = account;
     new ArtifactRegistryRepositoryIamMember(this, 'image', {
-      location: region,
+      location: foundation.imageRegistry.location,
       repository: foundation.imageRegistry.repository.name,
       role: 'roles/artifactregistry.reader',
       member,
@@ -207,7 +207,7 @@ export class MqttDeviceGateway extends Construct {
       serviceAccount: { email: account.email, scopes: ['cloud-platform'] },
       shieldedInstanceConfig: { enableSecureBoot: true, enableVtpm: true, enableIntegrityMonitoring: true },
       metadata: {
-        'user-data': brokerStart({ image, registry: `${region}-docker.pkg.dev`, secrets: new Map(secrets) }),
+        'user-data': brokerStart({ image, registry: foundation.imageRegistry.host, secrets: new Map(secrets) }),
         'block-project-ssh-keys': 'true',
         'enable-oslogin': 'true',
         'serial-port-enable': 'false',

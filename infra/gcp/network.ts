@@ -12,6 +12,7 @@ import { subnetRange } from '../subnet-range.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import { KAFKA_PORT } from './kafka-event-stream.ts';
 import type { ProjectServices } from './project-services.ts';
+import type { SecondPlace } from './second-place.ts';
 
 /** Parts of the network's range; a subnet is in all zones of its region. */
 const PARTS = { services: 4, brokers: 8, streams: 10, database: 12 } as const;
@@ -30,20 +31,26 @@ export class Network extends Construct {
   readonly brokers: ComputeSubnetwork;
   /** Where Kafka answers, where the streams are its topics: addresses of Google's brokers, and nothing of the site's own. */
   readonly streams: ComputeSubnetwork | undefined;
-  /** Where the database is: `10.60.192.0/20`. */
-  readonly databaseRange: string;
+  /** Where the database is: `10.60.192.0/20`; and where its copy is, in the second region. */
+  readonly databaseRanges: readonly string[];
+  /** What is lent of each is called so, where there are several to choose from. */
+  readonly lentNames: readonly string[];
   /** Of pods, beside `services`, where the services run in a cluster. */
   readonly podsRange: string | undefined;
   /** Of what speaks to Google's services and to issuers, and is reached by nobody. */
   readonly servicesTag: string;
 
-  constructor(scope: GcpStack, id: string, { services }: { readonly services: ProjectServices }) {
+  constructor(
+    scope: GcpStack,
+    id: string,
+    { services, second }: { readonly services: ProjectServices; readonly second: SecondPlace | undefined },
+  ) {
     super(scope, id);
     const { names, region, environment } = scope.site;
     const { range, pods } = environment.network;
     this.podsRange = pods;
     this.servicesTag = names.of('services', 63);
-    this.databaseRange = subnetRange(range, PARTS.database);
+    this.databaseRanges = [range, ...(second ? [second.range] : [])].map((each) => subnetRange(each, PARTS.database));
     this.vpc = new ComputeNetwork(this, 'vpc', {
       name: names.of('network', 63),
       autoCreateSubnetworks: false,
@@ -68,7 +75,7 @@ export class Network extends Construct {
       subnetwork: [{ name: this.services.id, sourceIpRangesToNat: ['ALL_IP_RANGES'] }],
       logConfig: { enable: true, filter: 'ERRORS_ONLY' },
     });
-    this.#lend(scope);
+    this.lentNames = this.#lend(scope);
     this.#refuseAll(scope);
     this.#letServicesOut(scope);
   }
@@ -94,21 +101,30 @@ export class Network extends Construct {
   }
 
   /** To Google, whose databases are beside the network. */
-  #lend({ site: { names } }: GcpStack): void {
-    const [address = '', prefix = ''] = this.databaseRange.split('/');
-    const lent = new ComputeGlobalAddress(this, 'database', {
-      name: names.of('database', 63),
-      purpose: 'VPC_PEERING',
-      addressType: 'INTERNAL',
-      address,
-      prefixLength: Number(prefix),
-      network: this.vpc.id,
+  #lend({ site: { names } }: GcpStack): readonly string[] {
+    const lent = this.databaseRanges.map((range) => {
+      const [address = '', prefix = ''] = range.split('/');
+      const part = this.#lentPart(range);
+      return new ComputeGlobalAddress(this, part, {
+        name: names.of(part, 63),
+        purpose: 'VPC_PEERING',
+        addressType: 'INTERNAL',
+        address,
+        prefixLength: Number(prefix),
+        network: this.vpc.id,
+      });
     });
     new ServiceNetworkingConnection(this, 'database-peering', {
       network: this.vpc.id,
       service: 'servicenetworking.googleapis.com',
-      reservedPeeringRanges: [lent.name],
+      reservedPeeringRanges: lent.map(({ name }) => name),
     });
+    return this.databaseRanges.map((range) => names.of(this.#lentPart(range), 63));
+  }
+
+  /** Of several each is called by its addresses, which stay what they are when the second region becomes the first. */
+  #lentPart(range: string): string {
+    return this.databaseRanges.length === 1 ? 'database' : `database-${range.split('/')[0]!.replaceAll('.', '-')}`;
   }
 
   /** Networks of Google let everything out unless a rule says otherwise; what comes in they refuse, which is written here to be in the log. */
@@ -131,19 +147,19 @@ export class Network extends Construct {
 
   /** Google's services, and issuers of tokens, answer at 443; database and Kafka at their ports; nothing else does. */
   #letServicesOut({ site: { names } }: GcpStack): void {
-    const rule = (part: string, description: string, destination: string, port: number) =>
+    const rule = (part: string, description: string, destinations: readonly string[], port: number) =>
       new ComputeFirewall(this, part, {
         name: names.of(part, 63),
         network: this.vpc.id,
         description,
         direction: 'EGRESS',
         targetTags: [this.servicesTag],
-        destinationRanges: [destination],
+        destinationRanges: [...destinations],
         allow: [{ protocol: 'tcp', ports: [String(port)] }],
       });
-    rule('services-to-apis', 'TLS to services of Google and to issuers', '0.0.0.0/0', 443);
-    rule('services-to-database', 'PostgreSQL to the database', this.databaseRange, 5432);
-    if (this.streams) rule('services-to-streams', 'Kafka to its brokers', this.streams.ipCidrRange, KAFKA_PORT);
+    rule('services-to-apis', 'TLS to services of Google and to issuers', ['0.0.0.0/0'], 443);
+    rule('services-to-database', 'PostgreSQL to the database', this.databaseRanges, 5432);
+    if (this.streams) rule('services-to-streams', 'Kafka to its brokers', [this.streams.ipCidrRange], KAFKA_PORT);
   }
 }
 

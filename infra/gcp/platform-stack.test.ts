@@ -352,7 +352,7 @@ describe('what is not made yet', () => {
   const switches = prod.switches;
   const mails = Array.from({ length: 6 }, (_, index) => `a${index}@gent.example`);
   it.each([
-    [{ switches: { ...switches, secondRegion: true } }, 'switches.secondRegion'],
+    [{ switches: { ...switches, secondRegion: true } }, 'switches.secondRegion with regions[1] at another cloud'],
     [{ workload: { ...prod.workload, machines: 3000 } }, 'a load above that of one MQTT broker'],
     [{ budget: { ...prod.budget, tell: mails } }, 'budget.tell of more than 5 addresses'],
   ])('is named: %j', (values, what) => {

@@ -61,7 +61,7 @@ export class PlatformStack extends GcpStack implements PlatformParts {
       postgres: data.database.section,
       eventStream: { ...data.eventStream.section, source: COPY_NAME },
       objectStore: data.objectStore.section,
-      secretStore: { prefix: site.names.underscored(''), locations: [site.region] },
+      secretStore: { prefix: site.names.underscored(''), locations: regionsOf(site, foundation) },
       deviceGateway: { adapter: 'mqtt-device-gateway', ...this.deviceGateway.section },
       deviceRegistry: { adapter: 'postgres-device-registry' },
       notifiers: [{ adapter: 'pubsub-notifier', ...this.notifiers.section }],
@@ -93,4 +93,9 @@ export class PlatformStack extends GcpStack implements PlatformParts {
       staticId: true,
     }).overrideLogicalId('ports');
   }
+}
+
+/** Where a secret is kept that the platform makes. */
+function regionsOf({ region }: Site, { second }: FoundationStack): string[] {
+  return [region, ...(second ? [second.place.region] : [])];
 }

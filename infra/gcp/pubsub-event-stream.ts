@@ -7,6 +7,7 @@ import { PubsubTopic } from '@cdktf/provider-google/lib/pubsub-topic/index.js';
 import { bytesPerS } from '../../core/decision/demand.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import type { EventStreamSection } from './ports.ts';
+import type { SecondKeys } from './second-keys.ts';
 
 const HOUR_MS = 3_600_000;
 /** The adapter's own number of lanes, and what each takes. */
@@ -29,15 +30,20 @@ export class PubsubEventStream extends Construct {
   readonly deadLetters: PubsubSubscription;
   readonly section: EventStreamSection;
 
-  constructor(scope: GcpStack, id: string, { keyName }: { readonly keyName: string }) {
+  constructor(
+    scope: GcpStack,
+    id: string,
+    { keyName, second }: { readonly keyName: string; readonly second: SecondKeys | undefined },
+  ) {
     super(scope, id);
     const { demand, environment, names, region, isProtected } = scope.site;
     const topicPrefix = `${names.base}-`;
     const topic = (name: string) =>
       new PubsubTopic(this, name, {
         name: `${topicPrefix}${name}`,
-        kmsKeyName: keyName,
-        messageStoragePolicy: { allowedPersistenceRegions: [region] },
+        kmsKeyName: second?.continent.keyName ?? keyName,
+        // What is published is kept where it came in: in the second region once publishers are there.
+        messageStoragePolicy: { allowedPersistenceRegions: [region, ...(second ? [second.place.region] : [])] },
         lifecycle: { preventDestroy: isProtected },
       });
     this.topics = new Map(demand.streams.map(({ stream }) => [stream, topic(stream)]));

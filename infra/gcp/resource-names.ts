@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Names } from '../names.ts';
+import type { Site } from '../site.ts';
 
 /** Cloud Run takes 49 characters. */
 const MAX_SERVICE_NAME = 49;
@@ -21,9 +22,12 @@ export function serviceName(names: Names, service: string): string {
   return names.of(service, MAX_SERVICE_NAME);
 }
 
-/** Of the instance of Cloud SQL. */
-export function databaseName(names: Names): string {
-  return names.of('database', MAX_DATABASE_NAME);
+/**
+ * Of the instance of Cloud SQL. Where there is a copy in a second region each is called by its region, so that the copy has the right name once it is
+ * the database.
+ */
+export function databaseName({ names, environment, region }: Site, of = region): string {
+  return names.of(environment.switches.secondRegion ? `database-${of}` : 'database', MAX_DATABASE_NAME);
 }
 
 /** Of digits alone, nine of them: what Vertex AI takes of an id that begins with one, and the provider takes no other. */

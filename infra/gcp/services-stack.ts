@@ -137,7 +137,7 @@ export class ServicesStack extends GcpStack implements ServicesParts {
       ...[METADATA_SERVER, METADATA_ON_NODE].map((to): Way => ({ to, protocol: 'TCP', ports: METADATA_PORTS })),
       // Services of Google, and issuers of tokens.
       { to: '0.0.0.0/0', protocol: 'TCP', ports: [443] },
-      { to: network.databaseRange, protocol: 'TCP', ports: [DATABASE_PORT] },
+      ...network.databaseRanges.map((to) => ({ to, protocol: 'TCP' as const, ports: [DATABASE_PORT] })),
       ...(network.streams ? [{ to: network.streams.ipCidrRange, protocol: 'TCP' as const, ports: [KAFKA_PORT] }] : []),
       ...(isGateway(service)
         ? [{ to: network.brokers.ipCidrRange, protocol: 'TCP' as const, ports: [PLATFORM_PORT] }]

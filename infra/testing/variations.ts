@@ -52,6 +52,18 @@ export function withWarehouse(environment: Environment): Environment {
   });
 }
 
+/** An environment that ships, with what outlives its region in another of the same continent. */
+export function withSecondRegion(environment: Environment): Environment {
+  return environmentSchema.parse({
+    ...environment,
+    switches: { ...environment.switches, secondRegion: true },
+    regions: [
+      environment.regions[0],
+      { aws: 'eu-west-1', azure: 'northeurope', gcp: 'europe-west4', range: '10.62.0.0/16' },
+    ],
+  });
+}
+
 /** What no environment that ships asks for, and is looked at like those: by its name the environment, its clouds and how it is another. */
 const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly Cloud[], how: typeof inCluster]>> = {
   'akron.prod-pipeline': ['akron.prod', ['aws'], withPipeline],
@@ -59,6 +71,7 @@ const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly
   'gent.prod-kafka': ['gent.prod', ['azure', 'gcp'], withKafka],
   'gent.prod-models': ['gent.prod', ['gcp'], withModels],
   'gent.prod-warehouse': ['gent.prod', ['gcp'], withWarehouse],
+  'gent.prod-second-region': ['gent.prod', ['gcp'], withSecondRegion],
   'gent.prod-kubernetes': ['gent.prod', ['aws', 'azure', 'gcp'], inCluster],
 };
 
