@@ -1,15 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { sampleEvent } from '../contracts/sample-event.ts';
 import type { MachineKey } from '../domain/ids.ts';
 import { PortError } from '../errors.ts';
 import { LogPublisher } from './log-publisher.ts';
 import type { PublishedEpoch } from './accounts/stream-accounts.ts';
-import type { PartitionedLog, Place, PublishedRecord, Refusal } from './partitioned-log.ts';
-
-/** What becomes of a batch: it is durable, or surely never will be, or nobody knows, of which either may be true. */
-const FATES = ['taken', 'refused', 'lost', 'taken, and the answer lost'] as const;
-type Fate = (typeof FATES)[number];
+import type { PartitionedLog, Place, PublishedRecord } from './partitioned-log.ts';
 
 /** A log in memory, whose batches take at most so many events. */
 class SmallLog implements PartitionedLog {
@@ -19,8 +14,7 @@ class SmallLog implements PartitionedLog {
   readonly records: PublishedRecord<Place>[][] = [[], []];
   readonly batches: number[] = [];
   readonly #batchEvents: number;
-  /** Of the batches to come; those after them are taken. */
-  readonly fates: Fate[] = [];
+  failNext = false;
 
   constructor(batchEvents: number) {
     this.#batchEvents = batchEvents;
@@ -34,15 +28,15 @@ class SmallLog implements PartitionedLog {
     return 100;
   }
 
-  async append(partition: number, records: readonly PublishedRecord<Place>[]): Promise<number | Refusal> {
+  async append(partition: number, records: readonly PublishedRecord<Place>[]): Promise<number> {
     await Promise.resolve();
-    const fate = this.fates.shift() ?? 'taken';
-    if (fate === 'refused') return { refused: new PortError('resource_exhausted', 'throttled') };
-    if (fate === 'lost') throw new PortError('unavailable', 'it is lost');
+    if (this.failNext) {
+      this.failNext = false;
+      throw new PortError('unavailable', 'the answer is lost');
+    }
     const taken = records.slice(0, this.#batchEvents);
     this.records[partition]!.push(...taken);
     this.batches.push(taken.length);
-    if (fate !== 'taken') throw new PortError('unavailable', 'the answer is lost');
     return taken.length;
   }
 }
@@ -51,17 +45,10 @@ class SmallLog implements PartitionedLog {
 function open(log: SmallLog, source = 'edge') {
   let epoch = 0;
   const told = new Map<string, unknown>();
-  /** By epoch, the items of all tenants. */
-  const items = new Map<number, number>();
-  const published = ({ source: lane, items: ofTenants, ...last }: PublishedEpoch) => {
-    told.set(lane, { ...last, items: Object.fromEntries(ofTenants) });
-    items.set(
-      last.epoch,
-      [...ofTenants.values()].reduce((sum, each) => sum + each, 0),
-    );
-  };
+  const published = ({ source: lane, items, ...last }: PublishedEpoch) =>
+    told.set(lane, { ...last, items: Object.fromEntries(items) });
   const publisher = new LogPublisher({ log, source, nextEpoch: () => ++epoch, maxPendingBytes: 1_000_000, published });
-  return { publisher, told, items };
+  return { publisher, told };
 }
 
 const eventsOf = (machine: string, count: number, items = 2) =>
@@ -86,7 +73,7 @@ describe('what publishes to a log in partitions', () => {
     const log = new SmallLog(10);
     const { publisher, told } = open(log);
     await publisher.publish([...eventsOf('m0', 1), ...eventsOf('m1', 1)]);
-    log.fates.push('lost');
+    log.failNext = true;
     const behind = await Promise.allSettled([
       publisher.publish(eventsOf('m1', 2)),
       publisher.publish(eventsOf('m1', 1)),
@@ -100,63 +87,6 @@ describe('what publishes to a log in partitions', () => {
     ]);
     expect(log.records[1]!.map(({ stamp }) => stamp.cumulativeItems)).toEqual([2, 2, 4]);
     expect(told.get('edge/1')).toEqual({ epoch: 2, seq: 2, items: { north: 4 } });
-  });
-
-  it('goes on in its epoch after batches that were refused, also where a part was durable before', async () => {
-    const log = new SmallLog(2);
-    const { publisher, told } = open(log);
-    log.fates.push('refused', 'taken', 'refused', 'refused', 'taken');
-    await expect(publisher.publish(eventsOf('m1', 1))).rejects.toMatchObject({ code: 'resource_exhausted' });
-    expect(await publisher.publish(eventsOf('m1', 3))).toEqual({ failed: [{ index: 2, code: 'resource_exhausted' }] });
-    const behind = await Promise.allSettled([1, 2].map(() => publisher.publish(eventsOf('m1', 1))));
-    expect(behind.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    expect(await publisher.publish(eventsOf('m1', 1))).toEqual({ failed: [] });
-    expect(log.records[1]!.map(({ stamp: { epoch, seq } }) => [epoch, seq])).toEqual([
-      [1, 1],
-      [1, 2],
-      [1, 3],
-    ]);
-    expect(log.records[1]!.map(({ stamp }) => stamp.cumulativeItems)).toEqual([2, 4, 6]);
-    expect(told.get('edge/1')).toEqual({ epoch: 1, seq: 3, items: { north: 6 } });
-  });
-
-  it('tells of no epoch in which nothing became durable, however many there are', async () => {
-    const log = new SmallLog(10);
-    const { publisher, items } = open(log);
-    log.fates.push('lost', 'lost', 'refused', 'lost');
-    for (let times = 0; times < 4; times++) await expect(publisher.publish(eventsOf('m1', 1))).rejects.toThrow();
-    expect(items).toEqual(new Map());
-    await publisher.publish(eventsOf('m1', 1));
-    expect([...items.values()]).toEqual([2]);
-  });
-
-  it('gives no number to two events, and opens no more epochs than there are batches of which nobody knows', async () => {
-    const fates = fc.array(fc.constantFrom(...FATES), { maxLength: 3 });
-    const rounds = fc.array(fc.record({ events: fc.integer({ min: 1, max: 7 }), fates }));
-    await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 4 }), rounds, async (batchEvents, given) => {
-        const log = new SmallLog(batchEvents);
-        const { publisher, items } = open(log);
-        for (const { events, fates } of given) {
-          log.fates.push(...fates);
-          await publisher.publish(eventsOf('m1', events)).catch(() => undefined);
-        }
-        const byEpoch = Map.groupBy(log.records[1]!, ({ stamp }) => stamp.epoch);
-        for (const [epoch, own] of byEpoch) {
-          expect(own.map(({ stamp }) => stamp.seq)).toEqual(own.map((_, index) => index + 1));
-          expect(own.map(({ stamp }) => stamp.cumulativeItems)).toEqual(own.map((_, index) => 2 * (index + 1)));
-          // What was taken without an answer is its last batch, and left untold.
-          const untold = 2 * own.length - (items.get(epoch) ?? 0);
-          expect(untold).toBeGreaterThanOrEqual(0);
-          expect(untold).toBeLessThanOrEqual(2 * batchEvents);
-        }
-        const all = given.flatMap((each) => each.fates);
-        const unknown = all.filter((fate) => fate === 'lost' || fate === 'taken, and the answer lost');
-        expect(byEpoch.size).toBeLessThanOrEqual(1 + unknown.length);
-        if (!unknown.includes('taken, and the answer lost'))
-          expect([...items.values()].reduce((sum, each) => sum + each, 0)).toBe(2 * log.records[1]!.length);
-      }),
-    );
   });
 
   it('counts its own alone while another publishes to the same partition', async () => {

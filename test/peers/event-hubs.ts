@@ -18,8 +18,6 @@ export type SendFault =
   | { readonly refuse: 'com.microsoft:server-busy' | 'amqp:internal-error' }
   /** Nothing of it is stored, and the link is gone. */
   | 'detached'
-  /** It is stored, and the link is gone before the answer, as the service is busy. */
-  | 'stored and detached'
   /** It is stored, and the connection is gone before the answer. */
   | 'answer lost';
 
@@ -245,7 +243,6 @@ export class EventHubs implements AsyncDisposable {
     else {
       log.append(events);
       if (fault === 'answer lost') this.#cut(receiver.connection);
-      else if (fault === 'stored and detached') receiver.close(amqpError('com.microsoft:server-busy', 'by the test'));
       else delivery.accept();
     }
   }
