@@ -89,6 +89,25 @@ describe('what publishes to a log in partitions', () => {
     expect(told.get('edge/1')).toEqual({ epoch: 2, seq: 2, items: { north: 4 } });
   });
 
+  it('takes nothing into a partition while whoever published what failed there does not know it yet', async () => {
+    const log = new SmallLog(10);
+    const slow = Promise.withResolvers<undefined>();
+    const append = log.append.bind(log);
+    log.append = async (partition, records) => {
+      if (partition === 0) await slow.promise;
+      return append(partition, records);
+    };
+    const { publisher } = open(log);
+    log.failNext = true;
+    const first = publisher.publish([...eventsOf('m0', 1), ...eventsOf('m1', 1)]);
+    await new Promise((resolve) => setImmediate(resolve));
+    await expect(publisher.publish(eventsOf('m1', 1))).rejects.toMatchObject({ code: 'unavailable' });
+    slow.resolve(undefined);
+    expect(await first).toEqual({ failed: [{ index: 1, code: 'unavailable' }] });
+    expect(await publisher.publish(eventsOf('m1', 1))).toEqual({ failed: [] });
+    expect(log.records.map((own) => own.length)).toEqual([1, 1]);
+  });
+
   it('counts its own alone while another publishes to the same partition', async () => {
     const log = new SmallLog(2);
     const publishers = ['one', 'other'].map((source) => open(log, source));

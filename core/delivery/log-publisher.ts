@@ -47,13 +47,17 @@ export class LogPublisher<Found extends Place = Place> {
   async publish(events: readonly MachineEvent[]): Promise<PublishResult> {
     const bytes = this.#admit(events);
     this.#pendingBytes += bytes;
+    const withFailure: PartitionPublisher<Found>[] = [];
     try {
       const places = this.#dealt(events);
       const failed = (
         await Promise.all(
-          [...places].map(async ([partition, { shares, indexes }]) =>
-            failedOf(await this.#partitions[partition]!.publish(shares), indexes),
-          ),
+          [...places].map(async ([number, { shares, indexes }]) => {
+            const partition = this.#partitions[number]!;
+            const outcome = await partition.publish(shares);
+            if (outcome.durable < shares.length) withFailure.push(partition);
+            return failedOf(outcome, indexes);
+          }),
         )
       ).flat();
       const [first] = failed;
@@ -61,6 +65,7 @@ export class LogPublisher<Found extends Place = Place> {
       return { failed: failed.map(({ index, error }) => ({ index, code: codeOfItem(error) })) };
     } finally {
       this.#pendingBytes -= bytes;
+      for (const partition of withFailure) partition.told();
     }
   }
 

@@ -36,17 +36,33 @@ export class PartitionPublisher<Found extends Place> {
   readonly #queue: Share<Found>[] = [];
   #incarnation: Incarnation | undefined;
   #isRunning = false;
+  /** Shares that failed, of publishes whose callers do not know it yet, as another partition's share is still under way; and why the last one did. */
+  #untold = 0;
+  #error: unknown;
 
   constructor(options: PartitionPublisherOptions<Found>) {
     this.#options = options;
   }
 
-  /** Never rejects. */
+  /** Never rejects. Whoever calls it says so by {@link told} once what failed of it is known to whom it concerns. */
   publish(events: readonly PlacedEvent<Found>[]): Promise<Outcome> {
+    // It would overtake what failed, which is not sent again before it is known.
+    if (this.#untold > 0) return Promise.resolve(this.#failed({ durable: 0, error: this.#error }));
     return new Promise((resolve) => {
       this.#queue.push({ events, durable: 0, resolve });
       if (!this.#isRunning) void this.#run();
     });
+  }
+
+  /** Of a share that failed, its caller knows now. */
+  told(): void {
+    this.#untold--;
+  }
+
+  #failed(outcome: Outcome): Outcome {
+    this.#untold++;
+    this.#error = outcome.error;
+    return outcome;
   }
 
   async #run(): Promise<void> {
@@ -57,7 +73,7 @@ export class PartitionPublisher<Found extends Place> {
         await this.#publishBatch(this.#incarnation);
       } catch (error) {
         this.#incarnation = undefined;
-        for (const { durable, resolve } of this.#queue.splice(0)) resolve({ durable, error });
+        for (const { durable, resolve } of this.#queue.splice(0)) resolve(this.#failed({ durable, error }));
       }
     }
     this.#isRunning = false;

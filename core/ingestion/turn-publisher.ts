@@ -97,7 +97,7 @@ export class TurnPublisher {
     if (failure === undefined) {
       this.#failures.delete(kindOn(stream));
       for (const listener of batch.listeners) listener.durable();
-    } else this.#report(kindOn(stream), batch, failure);
+    } else this.#report(stream, batch, failure);
   }
 
   /** Why an event is not durable, by its index; undefined when all are. */
@@ -116,8 +116,11 @@ export class TurnPublisher {
     }
   }
 
-  #report(kind: IntakeKind, batch: Batch, failureOf: FailureOf): void {
+  #report(stream: StreamName, batch: Batch, failureOf: FailureOf): void {
+    const kind = kindOn(stream);
     this.#pause(kind);
+    const gathered = this.#gathering.get(stream);
+    this.#gathering.delete(stream);
     for (const [index, listener] of batch.listeners.entries()) {
       const error = failureOf(index);
       if (error === undefined) listener.durable();
@@ -126,6 +129,15 @@ export class TurnPublisher {
         listener.failed(error);
       }
     }
+    if (gathered) this.#giveBack(stream, gathered);
+  }
+
+  /** What was gathered before anybody was told of the failure would overtake what failed. */
+  #giveBack(stream: StreamName, { events, listeners, bytes }: Batch): void {
+    this.#inFlightEvents -= events.length;
+    this.#inFlightBytes -= bytes;
+    const error = new PortError('unavailable', `what came before it was not appended to ${stream}: send it again`);
+    for (const listener of listeners) listener.failed(error);
   }
 
   /** Shuts the gate for a while; the first append after it opens is the probe. */
