@@ -1,14 +1,12 @@
 import { Fn } from 'cdktf';
 import type { Construct } from 'constructs';
 import { EksAddon } from '@cdktf/provider-aws/lib/eks-addon/index.js';
-import { Manifest } from '@cdktf/provider-kubernetes/lib/manifest/index.js';
-import type { NamespaceV1 } from '@cdktf/provider-kubernetes/lib/namespace-v1/index.js';
 import { KubernetesProvider } from '@cdktf/provider-kubernetes/lib/provider/index.js';
-import { MOST_COPIES_TIMES } from '../copies.ts';
 import { imageDigests } from '../image-digests.ts';
 import type { Cluster, Way } from '../kubernetes/cluster.ts';
 import { KubernetesServices } from '../kubernetes/kubernetes-services.ts';
-import { letPipelineRoll } from '../kubernetes/roll-rights.ts';
+import { LINK_KEY_FILE, PASSWORD_FILE } from '../kubernetes/start-secrets.ts';
+import { tokenBy } from '../kubernetes/token-command.ts';
 import type { ServicesParts } from '../platform.ts';
 import { startCommand } from '../service-settings.ts';
 import type { Site } from '../site.ts';
@@ -23,9 +21,6 @@ import type { FoundationStack } from './foundation-stack.ts';
 import type { Ingress } from './ingress.ts';
 import type { AwsPorts } from './ports.ts';
 
-const SECRETS_FOLDER = '/etc/tribo/secrets';
-const PASSWORD_FILE = 'database-password';
-const LINK_KEY_FILE = 'link-key';
 /** Who a pod is at AWS it asks on its own node. */
 const POD_IDENTITY = '169.254.170.23/32';
 const HTTP = 80;
@@ -56,31 +51,13 @@ export class ServicesStack extends AwsStack implements ServicesParts {
     new KubernetesProvider(this, 'kubernetes', {
       host: cluster.endpoint,
       clusterCaCertificate: Fn.base64decode(cluster.certificateAuthority.get(0).data),
-      exec: [
-        {
-          apiVersion: 'client.authentication.k8s.io/v1beta1',
-          command: 'aws',
-          args: ['eks', 'get-token', '--cluster-name', cluster.name, '--region', site.region],
-        },
-      ],
+      exec: tokenBy('aws', 'eks', 'get-token', '--cluster-name', cluster.name, '--region', site.region),
     });
     const nodes = new ClusterNodes(this, 'nodes', { cluster: parts.cluster, foundation });
     const addons = this.#addons(nodes);
-    const digests = imageDigests(this);
-    const { repositories } = foundation.imageRegistry;
-    this.services = new KubernetesServices(
-      this,
-      'services',
-      this.#cluster(
-        (service) =>
-          `${repositories.get(service)!.repositoryUrl}@${Fn.lookup(digests.value as unknown, service) as string}`,
-      ),
-      (inside) => [
-        ...[nodes.pool, nodes.policies, ...addons],
-        ...site.demand.services.map(({ service }) => this.#secretsOf(service, inside)),
-      ],
-    );
-    letPipelineRoll(this, this.services.namespace, namespace, { kind: 'Group', name: PIPELINE_GROUP });
+    this.services = new KubernetesServices(this, 'services', this.#cluster(), {
+      dependsOn: [nodes.pool, nodes.policies, ...addons],
+    });
     this.ingress = new ApiTargets(this, 'ingress', { namespace, ingress, dependsOn: [this.services.namespace] });
   }
 
@@ -103,35 +80,30 @@ export class ServicesStack extends AwsStack implements ServicesParts {
     ];
   }
 
-  #cluster(image: (service: string) => string): Cluster {
-    const { site } = this;
+  #cluster(): Cluster {
     const { cluster, foundation, ports } = this.#parts;
+    const { repositories } = foundation.imageRegistry;
+    const digests = imageDigests(this).value as unknown;
     return {
-      site,
+      site: this.site,
       namespace: cluster.namespace,
       // A copy of the API takes the place of another once the balancer finds it well.
       namespaceLabels: { 'eks.amazonaws.com/pod-readiness-gate-inject': 'enabled' },
-      services: site.demand.services,
-      mostCopies: ({ copies, isAlone }) => (isAlone ? copies : copies * MOST_COPIES_TIMES),
       stopsFirst: () => false,
-      image,
+      image: (service) => `${repositories.get(service)!.repositoryUrl}@${Fn.lookup(digests, service) as string}`,
       // By an association of the cluster, which needs nothing here.
       identity: () => ({ annotations: {}, labels: {} }),
-      secrets: (service) => ({
-        mountPath: SECRETS_FOLDER,
+      secrets: {
         driver: 'secrets-store.csi.k8s.io',
-        attributes: { secretProviderClass: service },
-      }),
-      variables: () => ({
-        TRIBO_PORTS: Fn.jsonencode(ports),
-        TRIBO_LINK_KEY_FILE: `${SECRETS_FOLDER}/${LINK_KEY_FILE}`,
-      }),
-      command: (service) => {
-        const [shell = '', flag = '', script = ''] = startCommand(service);
-        return [shell, flag, `export PGPASSWORD="$(cat ${SECRETS_FOLDER}/${PASSWORD_FILE})" && ${script}`];
+        provider: 'aws',
+        parameters: () => this.#secrets(),
       },
+      ports: Fn.jsonencode(ports),
+      variables: {},
+      command: (service) => startCommand(service),
       ways: () => this.#ways(),
       balancers: foundation.network.subnets.public.map(({ cidrBlockInput }) => cidrBlockInput!),
+      pipeline: { kind: 'Group', name: PIPELINE_GROUP },
       tolerations: [],
     };
   }
@@ -153,25 +125,14 @@ export class ServicesStack extends AwsStack implements ServicesParts {
     ];
   }
 
-  /** What of Secrets Manager a service finds as it starts: as its own role, which may read no other. */
-  #secretsOf(service: string, inside: NamespaceV1): Manifest {
+  /** Of Secrets Manager. */
+  #secrets(): Readonly<Record<string, string>> {
     const { data, cluster } = this.#parts;
     const secrets = [
       { objectName: data.database.passwordSecretArn, objectType: 'secretsmanager', objectAlias: PASSWORD_FILE },
       { objectName: cluster.linkKeyArn, objectType: 'secretsmanager', objectAlias: LINK_KEY_FILE },
     ];
-    return new Manifest(this, `${service}-secrets`, {
-      manifest: {
-        apiVersion: 'secrets-store.csi.x-k8s.io/v1',
-        kind: 'SecretProviderClass',
-        metadata: { name: service, namespace: cluster.namespace },
-        spec: {
-          provider: 'aws',
-          // `objects` is a text of YAML, which JSON is too.
-          parameters: { region: this.site.region, usePodIdentity: 'true', objects: JSON.stringify(secrets) },
-        },
-      },
-      dependsOn: [inside],
-    });
+    // `objects` is a text of YAML, which JSON is too.
+    return { region: this.site.region, usePodIdentity: 'true', objects: JSON.stringify(secrets) };
   }
 }

@@ -1,13 +1,11 @@
 import { Fn } from 'cdktf';
 import type { Construct } from 'constructs';
-import { Manifest } from '@cdktf/provider-kubernetes/lib/manifest/index.js';
-import type { NamespaceV1 } from '@cdktf/provider-kubernetes/lib/namespace-v1/index.js';
 import { KubernetesProvider } from '@cdktf/provider-kubernetes/lib/provider/index.js';
-import { MOST_COPIES_TIMES } from '../copies.ts';
 import { imageDigests } from '../image-digests.ts';
-import type { Cluster, SecretFolder, Way } from '../kubernetes/cluster.ts';
+import type { Cluster, Way } from '../kubernetes/cluster.ts';
 import { KubernetesServices } from '../kubernetes/kubernetes-services.ts';
-import { letPipelineRoll } from '../kubernetes/roll-rights.ts';
+import { LINK_KEY_FILE, PASSWORD_FILE } from '../kubernetes/start-secrets.ts';
+import { tokenBy } from '../kubernetes/token-command.ts';
 import type { ServicesParts } from '../platform.ts';
 import { startCommand } from '../service-settings.ts';
 import { hasKafka, type Site } from '../site.ts';
@@ -20,9 +18,6 @@ import { KAFKA_PORT } from './kafka-event-stream.ts';
 import type { AzurePorts } from './ports.ts';
 import { PrivateApiRoute } from './private-api-route.ts';
 
-const SECRETS_FOLDER = '/etc/tribo/secrets';
-const PASSWORD_FILE = 'database-password';
-const LINK_KEY_FILE = 'link-key';
 /** As which Entra ID knows the control planes of all clusters: https://azure.github.io/kubelogin/concepts/aks.html */
 const CONTROL_PLANES = '6dae42f8-4368-4678-94ff-3960e28e3630';
 /** Who answers for names in the cluster. */
@@ -52,68 +47,48 @@ export class ServicesStack extends AzureState implements ServicesParts {
   constructor(scope: Construct, site: Site, parts: Parts) {
     super(scope, 'services', site);
     this.#parts = parts;
-    const { foundation } = parts;
-    const { cluster, namespace } = parts.cluster;
-    const { host, clusterCaCertificate } = cluster.kubeConfig.get(0);
+    const { host, clusterCaCertificate } = parts.cluster.cluster.kubeConfig.get(0);
     new KubernetesProvider(this, 'kubernetes', {
       host,
       clusterCaCertificate: Fn.base64decode(clusterCaCertificate),
-      exec: [
-        {
-          apiVersion: 'client.authentication.k8s.io/v1beta1',
-          command: 'kubelogin',
-          args: ['get-token', '--login', 'azurecli', '--server-id', CONTROL_PLANES],
-        },
-      ],
+      exec: tokenBy('kubelogin', 'get-token', '--login', 'azurecli', '--server-id', CONTROL_PLANES),
     });
-    const digests = imageDigests(this);
-    const { loginServer } = foundation.imageRegistry.registry;
-    this.services = new KubernetesServices(
-      this,
-      'services',
-      this.#cluster((service) => `${loginServer}/${service}@${Fn.lookup(digests.value, service) as string}`),
-      (inside) => site.demand.services.map(({ service }) => this.#secretsOf(service, inside)),
-    );
-    // As which Entra ID tells the cluster that the pipeline comes.
-    letPipelineRoll(this, this.services.namespace, namespace, {
-      kind: 'User',
-      name: foundation.ciIdentity.principalId,
-    });
+    this.services = new KubernetesServices(this, 'services', this.#cluster());
     this.ingress = new PrivateApiRoute(this, 'ingress', {
       cluster: parts.cluster,
       frontDoor: parts.ingress.frontDoor,
-      range: foundation.network.ranges.services,
+      range: parts.foundation.network.ranges.services,
       dependsOn: [this.services.namespace],
     });
   }
 
-  #cluster(image: (service: string) => string): Cluster {
-    const { site } = this;
+  #cluster(): Cluster {
     const { cluster, foundation, ports } = this.#parts;
+    const { loginServer } = foundation.imageRegistry.registry;
+    const digests = imageDigests(this).value as unknown;
     return {
-      site,
+      site: this.site,
       namespace: cluster.namespace,
       namespaceLabels: {},
-      services: site.demand.services,
-      mostCopies: ({ copies, isAlone }) => (isAlone ? copies : copies * MOST_COPIES_TIMES),
       stopsFirst: () => false,
-      image,
+      image: (service) => `${loginServer}/${service}@${Fn.lookup(digests, service) as string}`,
       identity: (service) => ({
         annotations: { 'azure.workload.identity/client-id': this.#clientId(service) },
         labels: { 'azure.workload.identity/use': 'true' },
       }),
-      secrets: secretFolder,
-      variables: () => ({
-        TRIBO_PORTS: Fn.jsonencode(ports),
-        TRIBO_LINK_KEY_FILE: `${SECRETS_FOLDER}/${LINK_KEY_FILE}`,
-      }),
-      command: (service) => {
-        const [shell = '', flag = '', script = ''] = startCommand(service);
-        return [shell, flag, `export PGPASSWORD="$(cat ${SECRETS_FOLDER}/${PASSWORD_FILE})" && ${script}`];
+      secrets: {
+        driver: 'secrets-store.csi.k8s.io',
+        provider: 'azure',
+        parameters: (service) => this.#secrets(service),
       },
+      ports: Fn.jsonencode(ports),
+      variables: {},
+      command: (service) => startCommand(service),
       ways: () => this.#ways(),
       // The private link calls from an address of that subnet.
       balancers: [foundation.network.ranges.services],
+      // As which Entra ID tells the cluster that it comes.
+      pipeline: { kind: 'User', name: foundation.ciIdentity.principalId },
       tolerations: [],
     };
   }
@@ -130,44 +105,25 @@ export class ServicesStack extends AzureState implements ServicesParts {
     ];
   }
 
-  /** What of the vault of keys a service finds as it starts: as its own identity, which may read no other secret. */
-  #secretsOf(service: string, inside: NamespaceV1): Manifest {
-    const { foundation, data, cluster } = this.#parts;
+  /** Of the vault of keys. */
+  #secrets(service: string): Readonly<Record<string, string>> {
+    const { foundation, data } = this.#parts;
     const secrets = [
       { objectName: data.database.password.name, objectType: 'secret', objectAlias: PASSWORD_FILE },
       { objectName: data.linkKey.secret.name, objectType: 'secret', objectAlias: LINK_KEY_FILE },
     ];
-    return new Manifest(this, `${service}-secrets`, {
-      manifest: {
-        apiVersion: 'secrets-store.csi.x-k8s.io/v1',
-        kind: 'SecretProviderClass',
-        metadata: { name: service, namespace: cluster.namespace },
-        spec: {
-          provider: 'azure',
-          parameters: {
-            usePodIdentity: 'false',
-            useVMManagedIdentity: 'false',
-            clientID: this.#clientId(service),
-            tenantId: this.tenantId,
-            keyvaultName: foundation.key.vault.vault.name,
-            // A text of YAML with texts of YAML in it, which JSON is too.
-            objects: JSON.stringify({ array: secrets.map((secret) => JSON.stringify(secret)) }),
-          },
-        },
-      },
-      dependsOn: [inside],
-    });
+    return {
+      usePodIdentity: 'false',
+      useVMManagedIdentity: 'false',
+      clientID: this.#clientId(service),
+      tenantId: this.tenantId,
+      keyvaultName: foundation.key.vault.vault.name,
+      // A text of YAML with texts of YAML in it, which JSON is too.
+      objects: JSON.stringify({ array: secrets.map((secret) => JSON.stringify(secret)) }),
+    };
   }
 
   #clientId(service: string): string {
     return this.#parts.cluster.identities.byService.get(service)!.identity.clientId;
   }
-}
-
-function secretFolder(service: string): SecretFolder {
-  return {
-    mountPath: SECRETS_FOLDER,
-    driver: 'secrets-store.csi.k8s.io',
-    attributes: { secretProviderClass: service },
-  };
 }

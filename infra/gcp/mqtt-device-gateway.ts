@@ -15,6 +15,7 @@ import { ProjectIamMember } from '@cdktf/provider-google/lib/project-iam-member/
 import { SecretManagerSecretIamMember } from '@cdktf/provider-google/lib/secret-manager-secret-iam-member/index.js';
 import { ServiceAccount } from '@cdktf/provider-google/lib/service-account/index.js';
 import { brokersFor } from '../../core/decision/gcp-plan.ts';
+import { SECRETS_FOLDER } from '../kubernetes/start-secrets.ts';
 import { isKubernetes } from '../site.ts';
 import { BrokerFirewall } from './broker-firewall.ts';
 import { brokerStart, DEVICES_PORT, PLATFORM_PORT, SESSIONS_DISK } from './broker-start.ts';
@@ -39,9 +40,6 @@ export const GATEWAY_FILES = {
   'gateway.pem': '/etc/tribo/mqtt-certificate',
   'gateway.key': '/etc/tribo/mqtt-key',
 } as const;
-
-/** Where a service in a cluster has all of its secrets. */
-export const SECRETS_FOLDER = '/etc/tribo/secrets';
 
 interface Parts {
   readonly foundation: FoundationStack;

@@ -1,13 +1,11 @@
 import { Fn } from 'cdktf';
 import type { Construct } from 'constructs';
-import { Manifest } from '@cdktf/provider-kubernetes/lib/manifest/index.js';
-import type { NamespaceV1 } from '@cdktf/provider-kubernetes/lib/namespace-v1/index.js';
 import { KubernetesProvider } from '@cdktf/provider-kubernetes/lib/provider/index.js';
-import { MOST_COPIES_TIMES } from '../copies.ts';
 import { imageDigests } from '../image-digests.ts';
-import type { Cluster, SecretFolder, Way } from '../kubernetes/cluster.ts';
+import type { Cluster, Way } from '../kubernetes/cluster.ts';
 import { KubernetesServices } from '../kubernetes/kubernetes-services.ts';
-import { letPipelineRoll } from '../kubernetes/roll-rights.ts';
+import { LINK_KEY_FILE, PASSWORD_FILE } from '../kubernetes/start-secrets.ts';
+import { tokenBy } from '../kubernetes/token-command.ts';
 import type { ServicesParts } from '../platform.ts';
 import { SERVICE_PORTS } from '../service-ports.ts';
 import type { Site } from '../site.ts';
@@ -21,13 +19,10 @@ import type { DataStack } from './data-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { GcpStack } from './gcp-stack.ts';
 import { KAFKA_PORT } from './kafka-event-stream.ts';
-import { SECRETS_FOLDER } from './mqtt-device-gateway.ts';
 import type { GcpPorts } from './ports.ts';
 import { DATABASE_PORT } from './postgres-database.ts';
 import type { PrivateSecret } from './private-secret.ts';
 
-const PASSWORD_FILE = 'database-password';
-const LINK_KEY_FILE = 'link-key';
 /** Who a pod is at Google it asks there, and the names of others: on its own node. */
 const METADATA_SERVER = '169.254.169.254/32';
 /** Where the node answers for the metadata server, and remembers names. */
@@ -65,27 +60,10 @@ export class ServicesStack extends GcpStack implements ServicesParts {
     new KubernetesProvider(this, 'kubernetes', {
       // A name of Google's, with a certificate that everybody knows.
       host: `https://${cluster.controlPlaneEndpointsConfig.dnsEndpointConfig.endpoint}`,
-      exec: [
-        {
-          apiVersion: 'client.authentication.k8s.io/v1beta1',
-          command: 'gke-gcloud-auth-plugin',
-          args: ['--use_application_default_credentials'],
-        },
-      ],
+      exec: tokenBy('gke-gcloud-auth-plugin', '--use_application_default_credentials'),
       ignoreAnnotations: NOTES,
     });
-    const digests = imageDigests(this);
-    const { imageRegistry } = parts.foundation;
-    this.services = new KubernetesServices(
-      this,
-      'services',
-      this.#cluster((service) => imageRegistry.image(service, Fn.lookup(digests.value, service) as string)),
-      (inside) => site.demand.services.map(({ service }) => this.#secretsOf(service, inside)),
-    );
-    letPipelineRoll(this, this.services.namespace, namespace, {
-      kind: 'User',
-      name: Fn.trimprefix(parts.foundation.ciIdentity.member, 'serviceAccount:'),
-    });
+    this.services = new KubernetesServices(this, 'services', this.#cluster());
     this.ingress = new ApiGatewayRoute(this, 'ingress', {
       namespace,
       domain: site.environment.domain,
@@ -94,35 +72,31 @@ export class ServicesStack extends GcpStack implements ServicesParts {
     });
   }
 
-  #cluster(image: (service: string) => string): Cluster {
-    const { site } = this;
-    const { cluster, data, ports } = this.#parts;
+  #cluster(): Cluster {
+    const { cluster, data, foundation, ports } = this.#parts;
+    const digests = imageDigests(this).value as unknown;
     return {
-      site,
+      site: this.site,
       namespace: cluster.namespace,
       namespaceLabels: {},
-      services: site.demand.services,
-      mostCopies: ({ service, copies, isAlone }) =>
-        isAlone || isGateway(service) ? copies : copies * MOST_COPIES_TIMES,
       // Brokers know the platform by one name, which two copies would take from each other.
       stopsFirst: isGateway,
-      image,
+      image: (service) => foundation.imageRegistry.image(service, Fn.lookup(digests, service) as string),
       identity: (service) => ({
         annotations: { 'iam.gke.io/gcp-service-account': cluster.accounts.get(service)!.email },
         labels: {},
       }),
-      secrets: secretFolder,
-      variables: () => ({
-        TRIBO_PORTS: Fn.jsonencode(ports),
-        TRIBO_LINK_KEY_FILE: `${SECRETS_FOLDER}/${LINK_KEY_FILE}`,
-        DATABASE_AUTHORITY: data.database.authority,
-      }),
-      command: (service) => {
-        const [shell = '', flag = '', script = ''] = startWithAuthority(service);
-        return [shell, flag, `export PGPASSWORD="$(cat ${SECRETS_FOLDER}/${PASSWORD_FILE})" && ${script}`];
+      secrets: {
+        driver: 'secrets-store-gke.csi.k8s.io',
+        provider: 'gke',
+        parameters: (service) => this.#secrets(service),
       },
+      ports: Fn.jsonencode(ports),
+      variables: { DATABASE_AUTHORITY: data.database.authority },
+      command: (service) => startWithAuthority(service),
       ways: (service) => this.#ways(service),
       balancers: FRONT_ENDS,
+      pipeline: { kind: 'User', name: Fn.trimprefix(foundation.ciIdentity.member, 'serviceAccount:') },
       tolerations: [{ key: 'kubernetes.io/arch', value: 'amd64' }],
     };
   }
@@ -145,43 +119,21 @@ export class ServicesStack extends GcpStack implements ServicesParts {
     ];
   }
 
-  /** What of the secret store a service finds as it starts: as its own account, which may read no other. */
-  #secretsOf(service: string, namespace: NamespaceV1): Manifest {
-    const { data, cluster } = this.#parts;
+  /** Of Secret Manager. */
+  #secrets(service: string): Readonly<Record<string, string>> {
+    const { data } = this.#parts;
     const secrets: readonly (readonly [file: string, secret: PrivateSecret])[] = [
       [PASSWORD_FILE, data.database.password],
       [LINK_KEY_FILE, data.linkKey],
       ...(isGateway(service) ? data.brokerCertificates.gateway : []),
     ];
-    return new Manifest(this, `${service}-secrets`, {
-      manifest: {
-        apiVersion: 'secrets-store.csi.x-k8s.io/v1',
-        kind: 'SecretProviderClass',
-        metadata: { name: service, namespace: cluster.namespace },
-        spec: {
-          provider: 'gke',
-          // A text of YAML, which JSON is too.
-          parameters: {
-            secrets: JSON.stringify(
-              secrets.map(([path, { secretId }]) => ({
-                resourceName: `projects/${this.project}/secrets/${secretId}/versions/latest`,
-                path,
-              })),
-            ),
-          },
-        },
-      },
-      dependsOn: [namespace],
-    });
+    const named = secrets.map(([path, { secretId }]) => ({
+      resourceName: `projects/${this.project}/secrets/${secretId}/versions/latest`,
+      path,
+    }));
+    // A text of YAML, which JSON is too.
+    return { secrets: JSON.stringify(named) };
   }
-}
-
-function secretFolder(service: string): SecretFolder {
-  return {
-    mountPath: SECRETS_FOLDER,
-    driver: 'secrets-store-gke.csi.k8s.io',
-    attributes: { secretProviderClass: service },
-  };
 }
 
 function isGateway(service: string): boolean {

@@ -1,4 +1,3 @@
-import type { ServiceSize } from '../../core/decision/demand.ts';
 import type { Site } from '../site.ts';
 
 /** Where pods may go beside each other, and the ports that are open there. */
@@ -17,11 +16,19 @@ interface CloudIdentity {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** A folder with the secrets that a service starts with, which a driver of the cloud mounts. */
-export interface SecretFolder {
-  readonly mountPath: string;
+/** The secrets that services start with, which a driver of the cloud mounts. */
+interface Secrets {
   readonly driver: string;
-  readonly attributes: Readonly<Record<string, string>>;
+  /** As the driver calls the cloud. */
+  readonly provider: string;
+  /** What of the cloud's secrets is in the folder of a service. */
+  parameters(service: string): Readonly<Record<string, string>>;
+}
+
+/** As whom the cluster knows the pipeline. */
+interface Pipeline {
+  readonly kind: 'User' | 'Group';
+  readonly name: string;
 }
 
 /** What a cloud's cluster brings for the services: all else is the same at every cloud. */
@@ -31,23 +38,23 @@ export interface Cluster {
   readonly namespace: string;
   /** What the cloud wants to be told of it, beside what is the same everywhere. */
   readonly namespaceLabels: Readonly<Record<string, string>>;
-  /** The services with the size of a pod, and the copies that there are at the least. */
-  readonly services: readonly ServiceSize[];
-  /** The most copies of a service; equal to the least where it may have no others. */
-  mostCopies(size: ServiceSize): number;
-  /** Whether a copy stops before the next one starts, as two would be in each other's way. */
+  /** Whether a copy stops before the next one starts, as two would be in each other's way: it has no more than the plan gives it. */
   stopsFirst(service: string): boolean;
   /** By digest. */
   image(service: string): string;
   identity(service: string): CloudIdentity;
-  secrets(service: string): SecretFolder;
+  readonly secrets: Secrets;
+  /** The ports file, as JSON. */
+  readonly ports: string;
   /** Beside the settings that are the same everywhere. */
-  variables(service: string): Readonly<Record<string, string>>;
+  readonly variables: Readonly<Record<string, string>>;
+  /** Of a shell. */
   command(service: string): readonly string[];
   /** Where a service goes outside of the cluster. */
   ways(service: string): readonly Way[];
   /** From where the balancer calls the API. */
   readonly balancers: readonly string[];
+  readonly pipeline: Pipeline;
   /** What the cluster itself writes into each pod, so that a plan finds it as it was written. */
   readonly tolerations: readonly { readonly key: string; readonly value: string }[];
 }

@@ -3,20 +3,23 @@ import { NamespaceV1 } from '@cdktf/provider-kubernetes/lib/namespace-v1/index.j
 import type { ITerraformDependable } from 'cdktf';
 import type { Cluster } from './cluster.ts';
 import { NetworkPolicies } from './network-policies.ts';
+import { letPipelineRoll } from './roll-rights.ts';
+import { secretsOf } from './start-secrets.ts';
 import { Workload } from './workload.ts';
 
-/** The platform's services in a cluster, in a namespace that lets nothing run which could leave its container. */
+/**
+ * The platform's services in a cluster, in a namespace that lets nothing run which could leave its container, with the secrets that they start with
+ * and the pipeline's right to roll them.
+ */
 export class KubernetesServices extends Construct {
   readonly namespace: NamespaceV1;
 
-  /**
-   * @param before makes, in the namespace, what services have to find as they start
-   */
+  /** @param dependsOn what of the cloud they have to find as they start */
   constructor(
     scope: Construct,
     id: string,
     cluster: Cluster,
-    before: (namespace: NamespaceV1) => readonly ITerraformDependable[],
+    { dependsOn: before = [] }: { readonly dependsOn?: readonly ITerraformDependable[] } = {},
   ) {
     super(scope, id);
     const restricted = ['enforce', 'audit', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted']);
@@ -28,7 +31,8 @@ export class KubernetesServices extends Construct {
       waitForDefaultServiceAccount: true,
     });
     const { policies } = new NetworkPolicies(this, 'network', cluster, { dependsOn: [this.namespace] });
-    const dependsOn = [this.namespace, ...policies, ...before(this.namespace)];
-    for (const size of cluster.services) new Workload(this, cluster, size, { dependsOn });
+    const dependsOn = [this.namespace, ...policies, ...before, ...secretsOf(scope, this.namespace, cluster)];
+    for (const size of cluster.site.demand.services) new Workload(this, cluster, size, { dependsOn });
+    letPipelineRoll(scope, this.namespace, cluster);
   }
 }

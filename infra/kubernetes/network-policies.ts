@@ -18,13 +18,13 @@ export class NetworkPolicies extends Construct {
     { dependsOn }: { readonly dependsOn: ITerraformDependable[] },
   ) {
     super(scope, id);
-    const { namespace, services } = cluster;
+    const { namespace, site } = cluster;
     const nothing = new NetworkPolicyV1(this, 'nothing', {
       metadata: { name: 'nothing', namespace },
       spec: { podSelector: {}, policyTypes: ['Ingress', 'Egress'] },
       dependsOn,
     });
-    this.policies = [nothing, ...services.map(({ service }) => this.#policy(service, cluster, dependsOn))];
+    this.policies = [nothing, ...site.demand.services.map(({ service }) => this.#policy(service, cluster, dependsOn))];
   }
 
   #policy(service: string, cluster: Cluster, dependsOn: ITerraformDependable[]): NetworkPolicyV1 {

@@ -7,6 +7,7 @@ import { STOP_S } from '../copies.ts';
 import { isLinkedTo, PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT, DATA_FOLDER, LINK_PORT, OPERATION_PORT, serviceSettings } from '../service-settings.ts';
 import type { Cluster } from './cluster.ts';
+import { LINK_KEY_FILE, SECRETS_FOLDER, secretsVolume, withPassword } from './start-secrets.ts';
 
 const USER = '1000';
 const MIB_A_GIB = 1024;
@@ -28,7 +29,6 @@ export function podLabels(service: string): Readonly<Record<string, string>> {
 /** The pod of a service: not root, nothing to write to but one folder in memory, no right but those that its cloud gives its identity. */
 export function podOf(cluster: Cluster, size: ServiceSize): DeploymentV1SpecTemplateSpec {
   const { service } = size;
-  const { driver, attributes, mountPath } = cluster.secrets(service);
   return {
     serviceAccountName: service,
     // Who it is at the cloud it is told otherwise, and Kubernetes itself it never calls.
@@ -52,22 +52,27 @@ export function podOf(cluster: Cluster, size: ServiceSize): DeploymentV1SpecTemp
         labelSelector: [{ matchLabels: podLabels(service) }],
       },
     ],
-    container: [containerOf(cluster, size, mountPath)],
+    container: [containerOf(cluster, size)],
     volume: [
       { name: 'data', emptyDir: { medium: 'Memory', sizeLimit: DATA_SIZE } },
-      { name: 'secrets', csi: { driver, readOnly: true, volumeAttributes: attributes } },
+      { name: 'secrets', csi: secretsVolume(cluster, service) },
     ],
   };
 }
 
-function containerOf(cluster: Cluster, { service, vcpu, memoryGb }: ServiceSize, secrets: string) {
-  const [shell = '', ...args] = cluster.command(service);
+function containerOf(cluster: Cluster, { service, vcpu, memoryGb }: ServiceSize) {
+  const [shell = '', ...args] = withPassword(cluster.command(service));
   const resources = {
     cpu: `${Math.round(vcpu * 1000)}m`,
     memory: `${Math.round(memoryGb * MIB_A_GIB)}Mi`,
     'ephemeral-storage': DISK,
   };
-  const settings = { ...serviceSettings(cluster.site, service, (called) => nameOf(cluster, called)) };
+  const settings = {
+    ...serviceSettings(cluster.site, service, (called) => nameOf(cluster, called)),
+    TRIBO_PORTS: cluster.ports,
+    TRIBO_LINK_KEY_FILE: `${SECRETS_FOLDER}/${LINK_KEY_FILE}`,
+    ...cluster.variables,
+  };
   return {
     name: service,
     image: cluster.image(service),
@@ -75,7 +80,7 @@ function containerOf(cluster: Cluster, { service, vcpu, memoryGb }: ServiceSize,
     imagePullPolicy: 'IfNotPresent',
     command: [shell],
     args,
-    env: Object.entries({ ...settings, ...cluster.variables(service) }).map(([name, value]) => ({ name, value })),
+    env: Object.entries(settings).map(([name, value]) => ({ name, value })),
     port: portsOf(service).map(({ name, port }) => ({ name, containerPort: port, protocol: 'TCP' })),
     resources: { requests: resources, limits: resources },
     securityContext: {
@@ -93,7 +98,7 @@ function containerOf(cluster: Cluster, { service, vcpu, memoryGb }: ServiceSize,
     lifecycle: { preStop: [{ exec: { command: ['sleep', String(CALLED_FOR_S)] } }] },
     volumeMount: [
       { name: 'data', mountPath: DATA_FOLDER },
-      { name: 'secrets', mountPath: secrets, readOnly: true },
+      { name: 'secrets', mountPath: SECRETS_FOLDER, readOnly: true },
     ],
   };
 }

@@ -6,7 +6,7 @@ import { ServiceAccountV1 } from '@cdktf/provider-kubernetes/lib/service-account
 import { ServiceV1 } from '@cdktf/provider-kubernetes/lib/service-v1/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import type { ServiceSize } from '../../core/decision/demand.ts';
-import { BUSY_PERCENT } from '../copies.ts';
+import { BUSY_PERCENT, MOST_COPIES_TIMES } from '../copies.ts';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { Cluster } from './cluster.ts';
@@ -29,10 +29,10 @@ export class Workload extends Construct {
     { dependsOn }: { readonly dependsOn: ITerraformDependable[] },
   ) {
     super(scope, size.service);
-    const { service, copies } = size;
+    const { service, copies, isAlone } = size;
     const { namespace } = cluster;
     const labels = { ...podLabels(service) };
-    const most = cluster.mostCopies(size);
+    const most = isAlone || cluster.stopsFirst(service) ? copies : copies * MOST_COPIES_TIMES;
     const identity = cluster.identity(service);
     const account = new ServiceAccountV1(this, 'account', {
       metadata: { name: service, namespace, annotations: { ...identity.annotations }, labels },
@@ -67,7 +67,7 @@ export class Workload extends Construct {
       spec: { maxUnavailable: '1', selector: { matchLabels: labels } },
       dependsOn,
     });
-    if (most > copies) this.#scaling(cluster, size, deployment);
+    if (most > copies) this.#scaling(cluster, size, most, deployment);
   }
 
   /** With an address for each copy where links lead; what a balancer leads to has one of its own. */
@@ -87,14 +87,13 @@ export class Workload extends Construct {
     });
   }
 
-  #scaling(cluster: Cluster, size: ServiceSize, deployment: DeploymentV1): void {
-    const { service, copies } = size;
+  #scaling(cluster: Cluster, { service, copies }: ServiceSize, most: number, deployment: DeploymentV1): void {
     new HorizontalPodAutoscalerV2(this, 'copies', {
       metadata: { name: service, namespace: cluster.namespace, labels: { ...podLabels(service) } },
       spec: {
         scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: service },
         minReplicas: copies,
-        maxReplicas: cluster.mostCopies(size),
+        maxReplicas: most,
         metric: [
           {
             type: 'Resource',
