@@ -56,6 +56,39 @@ export interface WorkerSide {
   readonly lost: () => void;
 }
 
+/** So soon it is asked again whether a lease is held that was not renewed in time. */
+const UNCERTAIN_MS = 50;
+
+/** Whether a part's batches may go out. */
+export interface HeldTurn {
+  readonly inTurn: WorkerSide['inTurn'];
+  /** Whether the lease is known to be held: it may be renewed late, or lost. */
+  readonly isHeld: () => boolean;
+  /** Whether nothing is to go out any more. */
+  readonly isOver: () => boolean;
+  /** Woken when it is over. */
+  readonly sleeper: Sleeper;
+}
+
+/**
+ * Does the work in its turn, while the lease is held; not at all where it is over before. A batch waits for that rather than be given back: those of other
+ * machines would overtake it then, and who settles a publisher's events up to a number would take it for settled.
+ */
+export async function inTurnWhileHeld(
+  { inTurn, isHeld, isOver, sleeper }: HeldTurn,
+  work: () => Promise<void>,
+): Promise<void> {
+  const attempt = async (): Promise<boolean> => {
+    let isTaken = false as boolean;
+    await inTurn(async () => {
+      isTaken = !isOver() && isHeld();
+      if (isTaken) await work();
+    });
+    return isTaken;
+  };
+  while (!isOver() && !(await attempt())) await sleeper.sleep(UNCERTAIN_MS);
+}
+
 export interface LeaseWorkerOptions<Held extends Lease, Position> {
   readonly clock: Clock;
   readonly leases: LeaseStore<Held, Position>;

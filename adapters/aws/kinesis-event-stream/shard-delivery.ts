@@ -1,7 +1,7 @@
 import type { Clock } from '#core/clock.ts';
 import { deliverBatch } from '#core/delivery/deliver-batch.ts';
 import { DeliveryWindow, type DeliveryLimits, type WindowBatch } from '#core/delivery/delivery-window.ts';
-import type { LeasedDelivery } from '#core/delivery/lease-worker.ts';
+import { inTurnWhileHeld, type LeasedDelivery } from '#core/delivery/lease-worker.ts';
 import type { SettledBefore } from '#core/delivery/settled-before.ts';
 import { Sleeper } from '#core/delivery/sleeper.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
@@ -109,6 +109,10 @@ export class ShardDelivery implements LeasedDelivery<ShardPosition> {
     return this.#isStopping || this.#signal.aborted;
   }
 
+  get #isHeld(): boolean {
+    return this.#parts.clock.monotonicMs() < this.validUntilMs;
+  }
+
   async #run(): Promise<void> {
     while (!this.#isOver && !this.isEnded) {
       try {
@@ -127,16 +131,13 @@ export class ShardDelivery implements LeasedDelivery<ShardPosition> {
     const { clock, inTurn, handler } = this.#parts;
     const window = this.#window;
     // The lease is about to be renewed, or lost.
-    if (clock.monotonicMs() >= this.validUntilMs) return this.#sleeper.sleep(this.#parts.pollMs);
+    if (!this.#isHeld) return this.#sleeper.sleep(this.#parts.pollMs);
     const batch = window.takeDue(clock.monotonicMs()) ?? this.#readAhead();
     if (batch) {
-      await inTurn(async () => {
-        if (this.#isOver || clock.monotonicMs() >= this.validUntilMs) {
-          window.settle(batch, [...batch.events.keys()], 0);
-          return;
-        }
-        await deliverBatch(batch, { window, handler, clock, signal: this.#signal, onSettled: () => undefined });
-      });
+      const turn = { inTurn, isHeld: () => this.#isHeld, isOver: () => this.#isOver, sleeper: this.#sleeper };
+      await inTurnWhileHeld(turn, () =>
+        deliverBatch(batch, { window, handler, clock, signal: this.#signal, onSettled: () => undefined }),
+      );
       // The event loop gets its turn after each batch: a long backlog must not starve the publisher or a timer.
       await new Promise((resolve) => setImmediate(resolve));
       return;

@@ -1,7 +1,7 @@
 import type { Clock } from '#core/clock.ts';
 import { deliverWindow } from '#core/delivery/deliver-window.ts';
 import { DeliveryWindow, type DeliveryLimits, type WindowBatch } from '#core/delivery/delivery-window.ts';
-import type { LeasedDelivery, WorkerSide } from '#core/delivery/lease-worker.ts';
+import { inTurnWhileHeld, type LeasedDelivery, type WorkerSide } from '#core/delivery/lease-worker.ts';
 import type { SettledBefore } from '#core/delivery/settled-before.ts';
 import { Sleeper } from '#core/delivery/sleeper.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
@@ -10,9 +10,6 @@ import type { BatchHandler } from '#core/ports/event-stream.ts';
 import type { HubConsumer, IncomingEvent } from './client.ts';
 import type { PartitionLease } from './partition-leases.ts';
 import { PartitionReader } from './partition-reader.ts';
-
-/** What came while the lease is not known to be held is tried again so soon. */
-const UNCERTAIN_MS = 50;
 
 export interface PartitionDeliveryParts {
   readonly clock: Clock;
@@ -105,12 +102,11 @@ export class PartitionDelivery implements LeasedDelivery<number> {
   }
 
   /** A rejection of the handler counts as if it had settled nothing, and must not end the turns of the other partitions. */
-  readonly #inTurn: BatchHandler = (batch, signal) =>
-    this.#worker.inTurn(async () => {
-      // The lease is about to be renewed, or lost.
-      if (this.#isOver || !this.#isHeld) await batch.nack([...batch.events.keys()], { delayMs: UNCERTAIN_MS });
-      else await this.#parts.handler(batch, signal).catch(() => undefined);
-    });
+  readonly #inTurn: BatchHandler = (batch, signal) => {
+    const { inTurn } = this.#worker;
+    const turn = { inTurn, isHeld: () => this.#isHeld, isOver: () => this.#isOver, sleeper: this.#sleeper };
+    return inTurnWhileHeld(turn, () => this.#parts.handler(batch, signal).catch(() => undefined));
+  };
 
   #readAhead(): WindowBatch | undefined {
     const window = this.#window;
