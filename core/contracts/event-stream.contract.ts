@@ -11,6 +11,7 @@ import type {
   Subscription,
 } from '../ports/event-stream.ts';
 import { observeStream, type DeliveredCount, type PublishedCount } from '../delivery/observed-stream.ts';
+import { acknowledgeInto } from './acknowledge-into.ts';
 import type { Contract } from './contract.ts';
 import { failsWith } from './fails-with.ts';
 import { until } from './until.ts';
@@ -368,10 +369,7 @@ export const eventStreamContract: Contract<EventStreamHarness> = {
         const events = numbered(harness, 200, 9);
         const group = await declareGroup(harness);
         const received: StampedEvent[] = [];
-        const handler: BatchHandler = async (batch) => {
-          received.push(...batch.events);
-          await batch.ack();
-        };
+        const handler = acknowledgeInto(received);
         const clients = [harness.stream, await harness.reopen()];
         const subscriptions: Subscription[] = [];
         for (const client of clients)
@@ -767,11 +765,8 @@ async function collect(
   resumeAfter: readonly Progress[] = [],
 ): Promise<StampedEvent[]> {
   const received: StampedEvent[] = [];
-  const handler: BatchHandler = async (batch) => {
-    received.push(...batch.events);
-    await batch.ack();
-  };
   const options = { maxBatchEvents: 100, resumeAfter };
+  const handler = acknowledgeInto(received);
   const subscription = await harness.stream.subscribe(harness.streamName, group, handler, options);
   try {
     const unique = () => new Set(received.map((event) => `${event.key} ${event.eventId}`)).size;

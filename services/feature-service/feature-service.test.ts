@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
+import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import { until } from '#core/contracts/until.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import { machineKey, type MachineId, type MachineKey, type SiteId, type TenantId } from '#core/domain/ids.ts';
@@ -71,16 +72,7 @@ class Plant implements AsyncDisposable {
     await plant.machines.putMachine(TENANT, SITE, press);
     await plant.stream.declareGroup('features', 'test');
     await plant.stream.declareGroup('raw-waveform', 'compute');
-    const collect = { maxBatchEvents: 100 };
-    await plant.stream.subscribe(
-      'features',
-      'test',
-      async (batch) => {
-        plant.received.push(...batch.events);
-        await batch.ack();
-      },
-      collect,
-    );
+    await plant.stream.subscribe('features', 'test', acknowledgeInto(plant.received), { maxBatchEvents: 100 });
     return plant;
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
+import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import { until } from '#core/contracts/until.ts';
 import { derivedEvent, derivedId } from '#core/derivation/derived-event.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
@@ -11,7 +12,7 @@ import type { FeaturesBody } from '#core/features/featurise.ts';
 import { healthDraft, healthModelRef } from '#core/inference/health-model.ts';
 import { fitBaseline } from '#core/inference/health-indicator.ts';
 import type { PredictionBody } from '#core/inference/prediction.ts';
-import type { DeliveryBatch, EventStream } from '#core/ports/event-stream.ts';
+import type { EventStream } from '#core/ports/event-stream.ts';
 import type { MachineHistoryEvent } from '#core/ports/machine-registry.ts';
 import type { ModelInference } from '#core/ports/model-inference.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
@@ -88,11 +89,7 @@ class Plant implements AsyncDisposable {
     const { stream } = plant.parts;
     await stream.declareGroup('inference-results', 'test');
     await stream.declareGroup('features', 'ml');
-    const collect = async (batch: DeliveryBatch) => {
-      plant.received.push(...batch.events);
-      await batch.ack();
-    };
-    await stream.subscribe('inference-results', 'test', collect, { maxBatchEvents: 100 });
+    await stream.subscribe('inference-results', 'test', acknowledgeInto(plant.received), { maxBatchEvents: 100 });
     return plant;
   }
 

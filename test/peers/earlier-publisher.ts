@@ -1,4 +1,5 @@
 import { expect } from '@jest/globals';
+import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
@@ -34,15 +35,10 @@ export async function expectCountsGoOn(
   });
   await stream.publish('metrics', [sampleEvent('e-1', { items: 2 }), sampleEvent('e-2', { items: 2 })]);
   const received: StampedEvent[] = [];
-  await stream.subscribe(
-    'metrics',
-    GROUP,
-    async (batch) => {
-      received.push(...batch.events);
-      await batch.ack();
-    },
-    { maxBatchEvents: 10, resumeAfter: [{ ...EARLIER, seq: 1 }] },
-  );
+  await stream.subscribe('metrics', GROUP, acknowledgeInto(received), {
+    maxBatchEvents: 10,
+    resumeAfter: [{ ...EARLIER, seq: 1 }],
+  });
   await until(() => received.length >= 3, 'the rest of the earlier events, and its own');
   const { source, epoch } = received.at(-1)!;
   const own = `${source}/${epoch}`;

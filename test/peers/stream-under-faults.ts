@@ -1,4 +1,5 @@
 import { expect } from '@jest/globals';
+import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import { retry } from '#core/delivery/retry.ts';
@@ -119,13 +120,5 @@ async function publishUntilDurable(
 }
 
 async function subscribe(stream: EventStream, name: StreamName, received: StampedEvent[]): Promise<void> {
-  await stream.subscribe(
-    name,
-    'store',
-    async (batch) => {
-      received.push(...batch.events);
-      await batch.ack();
-    },
-    { maxBatchEvents: 7 },
-  );
+  await stream.subscribe(name, 'store', acknowledgeInto(received), { maxBatchEvents: 7 });
 }

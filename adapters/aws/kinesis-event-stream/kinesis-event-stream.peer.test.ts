@@ -7,6 +7,7 @@ import {
   measuredStreamContract,
   type MeasuredStreamHarness,
 } from '#core/contracts/event-stream.contract.ts';
+import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
@@ -147,12 +148,8 @@ describe('a stream that is split and merged while it is written and read', () =>
     const { stream, leases, kinesis: sdk, name } = harness;
     await stream.declareGroup('metrics', 'store');
     const received: StampedEvent[] = [];
-    const handler: BatchHandler = async (batch) => {
-      received.push(...batch.events);
-      await batch.ack();
-    };
     for (const worker of [stream, await harness.reopen()])
-      await worker.subscribe('metrics', 'store', handler, { maxBatchEvents: 7 });
+      await worker.subscribe('metrics', 'store', acknowledgeInto(received), { maxBatchEvents: 7 });
     const published: MachineEvent[] = [];
     const publishSome = async () => {
       const events = eventsOf(published.length, 60, 20);

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
@@ -437,15 +438,7 @@ async function collect(stream: EventStream): Promise<readonly StampedEvent[]> {
 }
 
 function subscribe(stream: EventStream, received: StampedEvent[]) {
-  return stream.subscribe(
-    'metrics',
-    GROUP,
-    async (batch) => {
-      received.push(...batch.events);
-      await batch.ack();
-    },
-    { maxBatchEvents: 10 },
-  );
+  return stream.subscribe('metrics', GROUP, acknowledgeInto(received), { maxBatchEvents: 10 });
 }
 
 /** As a store would say it that has settled all of them. */

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { DEFAULT_RETENTION } from './config.ts';
@@ -33,15 +34,9 @@ describe('when publishers are killed without notice', () => {
     const stream = open('reader');
     await stream.declareGroup('metrics', 'store');
     const delivered: StampedEvent[] = [];
-    const subscription = await stream.subscribe(
-      'metrics',
-      'store',
-      async (batch) => {
-        delivered.push(...batch.events);
-        await batch.ack();
-      },
-      { maxBatchEvents: 500 },
-    );
+    const subscription = await stream.subscribe('metrics', 'store', acknowledgeInto(delivered), {
+      maxBatchEvents: 500,
+    });
     for (let round = 0; round < ROUNDS; round++) {
       const child = publisher('intake');
       const before = acknowledged('intake').length;

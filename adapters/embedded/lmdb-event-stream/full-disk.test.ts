@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, unlinkSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
@@ -152,15 +153,7 @@ async function publishUntilRefused(stream: LmdbEventStream, acknowledged: string
 
 async function collect(stream: LmdbEventStream, count: number): Promise<StampedEvent[]> {
   const received: StampedEvent[] = [];
-  const subscription = await stream.subscribe(
-    'metrics',
-    'store',
-    async (batch) => {
-      received.push(...batch.events);
-      await batch.ack();
-    },
-    { maxBatchEvents: 100 },
-  );
+  const subscription = await stream.subscribe('metrics', 'store', acknowledgeInto(received), { maxBatchEvents: 100 });
   await until(() => received.length >= count);
   await subscription.close();
   return received;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { open as openLmdb } from 'lmdb';
+import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import type { StampedEvent } from '#core/domain/event.ts';
@@ -98,11 +99,8 @@ describe('publishing', () => {
     const stream = open();
     await stream.declareGroup('metrics', 'store');
     const received: StampedEvent[] = [];
-    const handler: BatchHandler = async (batch) => {
-      received.push(...batch.events);
-      await batch.ack();
-    };
-    const subscription = await stream.subscribe('metrics', 'store', handler, { maxBatchEvents: 10 });
+    const options = { maxBatchEvents: 10 };
+    const subscription = await stream.subscribe('metrics', 'store', acknowledgeInto(received), options);
     const events = [newEvent('e-0', 10), newEvent('e-1', 10)];
     await stream.publish('metrics', events);
     await until(() => received.length === 2);
@@ -294,11 +292,8 @@ async function collect(
   resumeAfter: readonly StampedEvent[] = [],
 ): Promise<StampedEvent[]> {
   const received: StampedEvent[] = [];
-  const handler: BatchHandler = async (batch) => {
-    received.push(...batch.events);
-    await batch.ack();
-  };
-  const subscription = await stream.subscribe('metrics', group, handler, { maxBatchEvents: 100, resumeAfter });
+  const options = { maxBatchEvents: 100, resumeAfter };
+  const subscription = await stream.subscribe('metrics', group, acknowledgeInto(received), options);
   await until(() => received.length >= count);
   await subscription.close();
   return received;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Admin } from '@platformatic/kafka';
+import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import { retry } from '#core/delivery/retry.ts';
@@ -98,15 +99,7 @@ describe('a group of Kafka that changes', () => {
       { maxBatchEvents: 20 },
     );
     await until(() => isHeld);
-    await second.subscribe(
-      'metrics',
-      GROUP,
-      async (batch) => {
-        settled.push(...batch.events);
-        await batch.ack();
-      },
-      { maxBatchEvents: 20 },
-    );
+    await second.subscribe('metrics', GROUP, acknowledgeInto(settled), { maxBatchEvents: 20 });
     await until(async () => /^preparing/i.test(await groupState(site.groupId)), 'the group changes').finally(() => {
       // Only now both members answer.
       held.resolve(undefined);
@@ -138,15 +131,7 @@ describe('a group of Kafka that changes', () => {
     );
     await until(() => isStuck);
     const received: StampedEvent[] = [];
-    await other.subscribe(
-      'metrics',
-      GROUP,
-      async (batch) => {
-        received.push(...batch.events);
-        await batch.ack();
-      },
-      { maxBatchEvents: 10 },
-    );
+    await other.subscribe('metrics', GROUP, acknowledgeInto(received), { maxBatchEvents: 10 });
     await toldToStop.promise;
     await stuck.close();
     await until(() => received.length >= published.length, 'the events come to the other');
@@ -160,15 +145,7 @@ describe('a broker of Kafka that goes and comes back', () => {
     const stream = await site.open();
     await stream.declareGroup('metrics', GROUP);
     const received: StampedEvent[] = [];
-    await stream.subscribe(
-      'metrics',
-      GROUP,
-      async (batch) => {
-        received.push(...batch.events);
-        await batch.ack();
-      },
-      { maxBatchEvents: 50 },
-    );
+    await stream.subscribe('metrics', GROUP, acknowledgeInto(received), { maxBatchEvents: 50 });
     const published: MachineEvent[] = [];
     let isBack = false;
     const publishing = (async () => {
@@ -298,14 +275,6 @@ describe('a topic of Kafka', () => {
 /** What the group gets from now on. */
 async function collect(stream: KafkaEventStream): Promise<readonly StampedEvent[]> {
   const received: StampedEvent[] = [];
-  await stream.subscribe(
-    'metrics',
-    GROUP,
-    async (batch) => {
-      received.push(...batch.events);
-      await batch.ack();
-    },
-    { maxBatchEvents: 10 },
-  );
+  await stream.subscribe('metrics', GROUP, acknowledgeInto(received), { maxBatchEvents: 10 });
   return received;
 }
