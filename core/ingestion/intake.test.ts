@@ -740,6 +740,40 @@ describe('a waveform in parts', () => {
     expect(await partsLeft(world)).toBe(0);
   });
 
+  it('is appended before one of its machine that came right behind its last part', async () => {
+    const world = await open();
+    await world.intake.accept(part(1));
+    await world.intake.accept(part(2));
+    await Promise.all([part(3), waveform({ id: 'w-2' })].map((sent) => world.intake.accept(sent)));
+    expect(log(world, 'raw-waveform')).toEqual(['w-1', 'w-2'].map((id) => `waveform waveform/de-horizontal/${id} 1`));
+  });
+
+  it('of which a part is not kept is not overtaken by one of its machine that came right behind', async () => {
+    const world = await open();
+    await world.intake.accept(part(1));
+    await world.intake.accept(part(2));
+    const put = world.objects.put.bind(world.objects);
+    let puts = 0;
+    world.objects.put = async (...given) => {
+      if (++puts === 1) throw new PortError('unavailable', 'by the test');
+      return put(...given);
+    };
+    const sent = [part(3), waveform({ id: 'w-2' })];
+    const offered = await Promise.allSettled(sent.map((each) => world.intake.accept(each)));
+    expect(offered.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    await Promise.all(sent.map((each) => world.intake.accept(each)));
+    expect(log(world, 'raw-waveform')).toEqual(['w-1', 'w-2'].map((id) => `waveform waveform/de-horizontal/${id} 1`));
+  });
+
+  it('that waits for more parts holds up none of its machine', async () => {
+    const world = await open();
+    await world.intake.accept(part(1));
+    expect(await world.intake.accept(waveform({ id: 'w-2' }))).toMatchObject({ accepted: 1 });
+    await world.intake.accept(part(2));
+    expect(await world.intake.accept(part(3))).toMatchObject({ accepted: 1 });
+    expect(log(world, 'raw-waveform')).toEqual(['w-2', 'w-1'].map((id) => `waveform waveform/de-horizontal/${id} 1`));
+  });
+
   it('has each part durable before that part is acknowledged', async () => {
     const world = await open();
     world.objects.full = true;

@@ -25,6 +25,7 @@ import { readTelemetry, type AdmittedMessage } from './telemetry.ts';
 import { TurnPublisher, type AppendListener } from './turn-publisher.ts';
 import { readWaveformJson, readWaveformRaw, type WaveformHeader, type WaveformMessage } from './waveform.ts';
 import { WaveformAssembly, type AssemblyStep, type OpenWaveform } from './waveform-assembly.ts';
+import type { PlaceInOrder } from './waveform-order.ts';
 
 export interface IntakeOptions {
   /** A `ts` older than this comes by import only; at most the stream's retention. */
@@ -407,18 +408,23 @@ export class Intake implements DeviceIntake {
     const { sensor, waveform } = read;
     if (waveform.part === undefined) {
       const { header, bytes } = waveform;
-      return this.#storeWaveform(context, header, bytes, waveformReference(machine.key, sensor, header, bytes));
+      const reference = waveformReference(machine.key, sensor, header, bytes);
+      return inPlace(machine, (place) => this.#storeWaveform(context, header, bytes, reference, place));
     }
 
     const { id } = waveform.header;
     if (id !== undefined && this.#receipts.has(machine.receipts, waveformEventId(sensor, id))) {
       return this.#acknowledgeDuplicate('raw-waveform', machine, waveformEventId(sensor, id), 1);
     }
-    return this.#takeStep(context, await this.#assembly.add(machine.key, sensor, waveform));
+    // Before it is known whether it is the last part: a waveform that comes right behind that must not overtake it.
+    return inPlace(machine, async (place) =>
+      this.#takeStep(context, await this.#assembly.add(machine.key, sensor, waveform), place),
+    );
   }
 
   /** Settles what a part led to, and then lets its parts go. */
-  async #takeStep(context: MessageContext, step: AssemblyStep): Promise<IntakeReceipt> {
+  async #takeStep(context: MessageContext, step: AssemblyStep, place: PlaceInOrder): Promise<IntakeReceipt> {
+    if (step.type !== 'complete') place.leave();
     switch (step.type) {
       case 'waiting':
         return { accepted: 0, duplicate: 0, rejected: [] };
@@ -432,7 +438,7 @@ export class Intake implements DeviceIntake {
       case 'complete': {
         const { waveform, header, bytes, partDigests } = step;
         const reference = waveformReference(context.machine.key, waveform.sensor, header, bytes);
-        const receipt = await this.#storeWaveform(context, header, bytes, reference);
+        const receipt = await this.#storeWaveform(context, header, bytes, reference, place);
         const eventId = eventIdOf(header, reference);
         await this.#assembly.discard(waveform, partDigests && { eventId, partDigests });
         return receipt;
@@ -445,17 +451,19 @@ export class Intake implements DeviceIntake {
     header: WaveformHeader,
     bytes: Uint8Array,
     reference: WaveformReference,
+    place: PlaceInOrder,
   ): Promise<IntakeReceipt> {
     const { machine } = context;
     const eventId = eventIdOf(header, reference);
     const acknowledgement = new Acknowledgement();
-    if (!this.#isDuplicate('raw-waveform', machine, eventId, 1, acknowledgement)) {
+    if (this.#isDuplicate('raw-waveform', machine, eventId, 1, acknowledgement)) place.leave();
+    else {
       const event = this.#event(context, 'waveform', eventId, 1, Buffer.from(JSON.stringify(reference)), header.ts);
       const pending = new PendingEvent(this.#receipts, machine, event, header.ts, acknowledgement);
       try {
         const object = waveformObject(machine.key, reference, bytes);
         const stored = this.#objects.put(reference.objectKey, object, { ifAbsent: true });
-        await machine.waveforms.run(stored, () => {
+        await place.run(stored, () => {
           this.#publisher.append('raw-waveform', event, {
             durable: () => pending.durable(),
             failed: (error) => {
@@ -495,7 +503,8 @@ export class Intake implements DeviceIntake {
       if (this.#receipts.has(machine.receipts, eventId)) return this.#assembly.discard(waveform);
     }
     const nowMs = this.#nowMs();
-    await this.#takeStep({ machine, nowMs, rules: this.#rules(nowMs, false), message: undefined }, step);
+    const context = { machine, nowMs, rules: this.#rules(nowMs, false), message: undefined };
+    await inPlace(machine, (place) => this.#takeStep(context, step, place));
   }
 
   async #sweep(): Promise<void> {
@@ -653,6 +662,22 @@ function contentId(payload: Uint8Array, index: number | undefined): string {
 
 function waveformEventId(sensor: string, id: string): string {
   return `waveform/${sensor}/${id}`;
+}
+
+/** Does with a waveform what is to be done in its place among those of its machine. */
+async function inPlace(
+  { waveforms }: MachineState,
+  work: (place: PlaceInOrder) => Promise<IntakeReceipt>,
+): Promise<IntakeReceipt> {
+  const place = waveforms.enter();
+  try {
+    return await work(place);
+  } catch (error) {
+    place.fail();
+    throw error;
+  } finally {
+    place.leave();
+  }
 }
 
 /** By the device's id, or by the content where it gives none. */
