@@ -1,12 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { changed, shipped, synthesized, type Resource } from '../testing/synthesized.ts';
+import { changed, namedInAny, shipped, type NamedResource } from '../testing/synthesized.ts';
+import { inCluster, withKafka, withModels, withWarehouse } from '../testing/variations.ts';
 
 const dev = shipped('akron.dev');
 const ACCOUNT = '123456789012';
+/** Together they have all that has a name: containers with an endpoint of models and tables over what is archived, and a cluster with Kafka. */
+const WAYS = [withWarehouse(withModels(dev)), inCluster(withKafka(dev))];
 
 /** What a service takes as a name: its attribute, its form and its length. From the pages of the provider's resources, and of the services. */
 const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>> = {
   aws_appautoscaling_policy: ['name', /^.{1,256}$/],
+  aws_athena_workgroup: ['name', /^[\w.-]{1,128}$/],
   aws_backup_plan: ['name', /^[\w.-]{1,50}$/],
   aws_backup_selection: ['name', /^[\w.-]{1,50}$/],
   aws_backup_vault: ['name', /^[\w-]{2,50}$/],
@@ -26,6 +30,8 @@ const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>
   aws_ecs_cluster: ['name', /^[\w-]{1,255}$/],
   aws_ecs_service: ['name', /^[\w-]{1,255}$/],
   aws_ecs_task_definition: ['family', /^[\w-]{1,255}$/],
+  aws_eks_cluster: ['name', /^[A-Za-z0-9][\w-]{0,99}$/],
+  aws_glue_catalog_database: ['name', /^[a-z0-9_]{1,255}$/],
   aws_iam_role: ['name', /^[\w+=,.@-]{1,64}$/],
   aws_iam_role_policy: ['name', /^[\w+=,.@-]{1,128}$/],
   aws_iot_policy: ['name', /^[\w+=,.@-]{1,128}$/],
@@ -36,6 +42,8 @@ const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>
   aws_lambda_function: ['function_name', /^[\w-]{1,64}$/],
   aws_lb: ['name', /^(?!internal-)[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$/],
   aws_lb_target_group: ['name', /^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$/],
+  aws_msk_cluster: ['cluster_name', /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/],
+  aws_msk_configuration: ['name', /^[A-Za-z0-9][A-Za-z0-9-]*$/],
   aws_s3_bucket: ['bucket', /^(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/],
   aws_sagemaker_endpoint: ['name', /^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$/],
   aws_secretsmanager_secret: ['name', /^[\w/+=.@-]{1,512}$/],
@@ -60,28 +68,25 @@ describe('names at AWS', () => {
   const sites = ['a-site-of-many-letters-x', 'aws-cognito', 'aa'];
 
   it.each(sites)('of the site %s are what each service takes', (site) => {
-    for (const resource of named(site, 'staging')) {
-      const [attribute, form] = FORMS[resource.type]!;
-      expect({ type: resource.type, name: resource.is[attribute] }).toEqual({
-        type: resource.type,
-        name: expect.stringMatching(form),
-      });
-    }
+    for (const { type, name } of named(site, 'staging'))
+      expect({ type, name }).toEqual({ type, name: expect.stringMatching(FORMS[type]![1]) });
   });
 
-  it('have a form for each type that is named', () => {
-    const { resources } = synthesized(withSite('aa', 'dev'));
-    const unknown = resources.filter(({ type, is }) => typeof is['name'] === 'string' && !(type in FORMS));
-    // The name of a zone or record is the environment's domain; an alarm of requests is within its bucket.
+  it('have a form for each type that is named, and for no other', () => {
+    const found = all('aa', 'dev');
+    const unknown = found.filter(({ type }) => !(type in FORMS));
+    // The name of a zone or record is the environment's domain; an alarm of requests is within its bucket, and a table within its database.
     expect(new Set(unknown.map(({ type }) => type))).toEqual(
       new Set([
         'aws_route53_record',
         'aws_route53_zone',
+        'aws_glue_catalog_table',
         'aws_s3_bucket_metric',
         'aws_cognito_user_group',
         'aws_cognito_user_pool_client',
       ]),
     );
+    expect(Object.keys(FORMS).filter((type) => !found.some((each) => each.type === type))).toEqual([]);
   });
 
   it('are never those of another site or stage, although their names begin alike', () => {
@@ -96,17 +101,18 @@ describe('names at AWS', () => {
     const names = environments.flatMap(([site, stage]) =>
       named(site, stage)
         .filter(({ type }) => !WITHIN_ANOTHER.has(type))
-        .map(({ type, is }) => `${type} ${String(is[FORMS[type]![0]])}`),
+        .map(({ type, name }) => `${type} ${name}`),
     );
     const twice = names.filter((name, index) => names.indexOf(name) !== index);
     expect(twice).toEqual([]);
   });
 });
 
-function withSite(site: string, stage: 'dev' | 'staging' | 'prod') {
-  return changed(dev, { site, stage, accounts: { aws: ACCOUNT } });
+function all(site: string, stage: 'dev' | 'staging' | 'prod'): readonly NamedResource[] {
+  const environments = WAYS.map((way) => changed(way, { site, stage, accounts: { aws: ACCOUNT } }));
+  return namedInAny(environments, 'aws', (type) => FORMS[type]?.[0]);
 }
 
-function named(site: string, stage: 'dev' | 'staging' | 'prod'): readonly Resource[] {
-  return synthesized(withSite(site, stage)).resources.filter(({ type }) => type in FORMS);
+function named(...of: Parameters<typeof all>): readonly NamedResource[] {
+  return all(...of).filter(({ type }) => type in FORMS);
 }

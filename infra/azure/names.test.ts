@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { changed, shipped, synthesized, type Resource } from '../testing/synthesized.ts';
-import { inCluster, withModels } from '../testing/variations.ts';
+import { changed, namedInAny, shipped, synthesized, type NamedResource } from '../testing/synthesized.ts';
+import { inCluster, withKafka, withModels } from '../testing/variations.ts';
 
 const prod = shipped('bergen.prod');
 const SUBSCRIPTION = '00000000-0000-4000-8000-000000000001';
+/** Together they have all that has a name: containers with an endpoint of models, and a cluster with Kafka. */
+const WAYS = [withModels(prod), inCluster(withKafka(prod))];
 
 /** What a service takes as a name. From the pages of the provider's resources, and of Azure's rules for names. */
 const FORMS: Readonly<Record<string, RegExp>> = {
@@ -88,13 +90,14 @@ const WITHIN_ANOTHER = new Set([
 
 describe('names at Azure', () => {
   it.each(['a-site-of-many-letters-x'])('of the site %s are what each service takes', (site) => {
-    for (const { type, is } of named(site, 'staging'))
-      expect({ type, name: is['name'] }).toEqual({ type, name: expect.stringMatching(FORMS[type]!) });
+    for (const { type, name } of named(site, 'staging'))
+      expect({ type, name }).toEqual({ type, name: expect.stringMatching(FORMS[type]!) });
   });
 
-  it('have a form for each type that is named, or are within something of the site', () => {
-    const unknown = all('aa', 'dev').filter(({ type, is }) => typeof is['name'] === 'string' && !(type in FORMS));
-    expect(unknown.map(({ type }) => type).filter((type) => !WITHIN_ANOTHER.has(type))).toEqual([]);
+  it('have a form for each type that is named, and for no other, or are within something of the site', () => {
+    const found = all('aa', 'prod');
+    expect(found.filter(({ type }) => !(type in FORMS) && !WITHIN_ANOTHER.has(type))).toEqual([]);
+    expect(Object.keys(FORMS).filter((type) => !found.some((each) => each.type === type))).toEqual([]);
   });
 
   it('are never those of another site or stage, although their names begin alike', () => {
@@ -109,7 +112,7 @@ describe('names at Azure', () => {
     const names = environments.flatMap(([site, stage]) =>
       named(site, stage)
         .filter(({ type }) => type !== 'azurerm_cdn_frontdoor_firewall_policy')
-        .map(({ type, is }) => `${type} ${String(is['name'])}`),
+        .map(({ type, name }) => `${type} ${name}`),
     );
     expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
   });
@@ -118,7 +121,7 @@ describe('names at Azure', () => {
     const worldwide = (subscription: string) =>
       named('aa', 'dev', subscription)
         .filter(({ type }) => OF_ALL_THE_WORLD.has(type))
-        .map(({ is }) => is['name'] as string);
+        .map(({ name }) => name);
     const [ours, theirs] = [worldwide(SUBSCRIPTION), worldwide('00000000-0000-4000-8000-000000000002')];
     expect(ours.filter((name) => theirs.includes(name))).toEqual([]);
     expect(ours.length).toBeGreaterThan(8);
@@ -132,14 +135,12 @@ describe('names at Azure', () => {
   });
 });
 
-function all(site: string, stage: 'dev' | 'staging' | 'prod', subscription = SUBSCRIPTION): readonly Resource[] {
-  const resources = [withModels, inCluster].map((how) => {
-    const environment = changed(how(prod), { site, stage, accounts: { azure: subscription } });
-    return synthesized(environment, 'azure').resources.filter(({ type }) => type.startsWith('azurerm_'));
-  });
-  return [...new Map(resources.flat().map((resource) => [`${resource.type} ${resource.path}`, resource])).values()];
+function all(site: string, stage: 'dev' | 'staging' | 'prod', subscription = SUBSCRIPTION): readonly NamedResource[] {
+  const environments = WAYS.map((way) => changed(way, { site, stage, accounts: { azure: subscription } }));
+  const resources = namedInAny(environments, 'azure', (type) => (type in FORMS ? 'name' : undefined));
+  return resources.filter(({ type }) => type.startsWith('azurerm_'));
 }
 
-function named(...of: Parameters<typeof all>): readonly Resource[] {
+function named(...of: Parameters<typeof all>): readonly NamedResource[] {
   return all(...of).filter(({ type }) => type in FORMS);
 }

@@ -1,15 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
-import { changed, shipped, synthesized, type Resource } from '../testing/synthesized.ts';
+import { changed, namedInAny, shipped, type NamedResource } from '../testing/synthesized.ts';
+import { inCluster, withKafka, withModels, withWarehouse } from '../testing/variations.ts';
 
 const dev = shipped('gent.dev');
+/** Together they have all that has a name: containers with an endpoint of models and tables over what is archived, and a cluster with Kafka. */
+const WAYS = [withWarehouse(withModels(dev)), inCluster(withKafka(dev))];
 const COMPUTE = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** What a service takes as a name: its attribute, its form and its length. From the pages of the provider's resources, and of the services. */
 const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>> = {
   google_artifact_registry_repository: ['repository_id', /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/],
+  google_bigquery_connection: ['connection_id', /^[A-Za-z0-9][\w-]{0,62}$/],
+  google_bigquery_dataset: ['dataset_id', /^\w{1,1024}$/],
   google_certificate_manager_certificate: ['name', COMPUTE],
   google_certificate_manager_certificate_map: ['name', COMPUTE],
   google_certificate_manager_dns_authorization: ['name', COMPUTE],
+  google_cloud_quotas_quota_preference: ['name', /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/],
   google_cloud_run_v2_service: ['name', /^[a-z]([a-z0-9-]{0,47}[a-z0-9])?$/],
   google_compute_address: ['name', COMPUTE],
   google_compute_backend_service: ['name', COMPUTE],
@@ -32,12 +38,14 @@ const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>
   google_compute_target_http_proxy: ['name', COMPUTE],
   google_compute_target_https_proxy: ['name', COMPUTE],
   google_compute_url_map: ['name', COMPUTE],
+  google_container_cluster: ['name', /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/],
   google_dns_managed_zone: ['name', COMPUTE],
   google_iam_workload_identity_pool: ['workload_identity_pool_id', /^(?!gcp-)[a-z0-9-]{4,32}$/],
   google_kms_key_ring: ['name', /^[\w-]{1,63}$/],
   google_logging_project_bucket_config: ['bucket_id', /^[\w][\w.-]{0,99}$/],
   google_logging_project_exclusion: ['name', /^[A-Za-z][\w.-]{0,99}$/],
   google_logging_project_sink: ['name', /^[\w.-]{1,100}$/],
+  google_managed_kafka_cluster: ['cluster_id', /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/],
   google_monitoring_custom_service: ['service_id', /^[a-z0-9-]{1,63}$/],
   google_project_iam_custom_role: ['role_id', /^[\w.]{3,64}$/],
   google_pubsub_subscription: ['name', /^(?!goog)[A-Za-z][\w.~+%-]{2,254}$/],
@@ -57,20 +65,15 @@ const WITHIN_ANOTHER = [
 
 describe('names at Google Cloud', () => {
   it.each(['a-site-of-many-letters-x', 'gcp-site', 'aa'])('of the site %s are what each service takes', (site) => {
-    for (const resource of named(site, 'staging')) {
-      const [attribute, form] = FORMS[resource.type]!;
-      expect({ type: resource.type, name: nameOf(resource) }).toEqual({
-        type: resource.type,
-        name: expect.stringMatching(form),
-      });
-      expect(attribute in resource.is).toBe(true);
-    }
+    for (const { type, name } of named(site, 'staging'))
+      expect({ type, name }).toEqual({ type, name: expect.stringMatching(FORMS[type]![1]) });
   });
 
-  it('have a form for each type that is named', () => {
-    const { resources } = synthesized(withSite('aa', 'dev'), 'gcp');
-    const unknown = resources.filter(({ type, is }) => typeof is['name'] === 'string' && !(type in FORMS));
+  it('have a form for each type that is named, and for no other', () => {
+    const found = all('aa', 'dev');
+    const unknown = found.filter(({ type }) => !(type in FORMS));
     expect(new Set(unknown.map(({ type }) => type))).toEqual(new Set(WITHIN_ANOTHER));
+    expect(Object.keys(FORMS).filter((type) => !found.some((each) => each.type === type))).toEqual([]);
   });
 
   it('are never those of another site or stage, although their names begin alike', () => {
@@ -84,22 +87,20 @@ describe('names at Google Cloud', () => {
     ] as const;
     // Zones of names that are within another network, and rules of one, may be called alike nowhere either.
     const names = environments.flatMap(([site, stage]) =>
-      named(site, stage).map((resource) => `${resource.type} ${nameOf(resource)}`),
+      named(site, stage).map(({ type, name }) => `${type} ${name}`),
     );
     expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
   });
 });
 
+function all(site: string, stage: 'dev' | 'staging' | 'prod'): readonly NamedResource[] {
+  const environments = WAYS.map((way) => changed(way, { site, stage }));
+  return namedInAny(environments, 'gcp', (type) => FORMS[type]?.[0]);
+}
+
 /** With a project's number in place of the reference, as long as such are. */
-function nameOf({ type, is }: Resource): string {
-  return String(is[FORMS[type]![0]]).replace('${data.google_project.project.number}', '123456789012');
-}
-
-function withSite(site: string, stage: 'dev' | 'staging' | 'prod') {
-  // With all that an environment can ask for and has a name.
-  return changed(dev, { site, stage, switches: { ...dev.switches, modelEndpoint: 'instance' } });
-}
-
-function named(site: string, stage: 'dev' | 'staging' | 'prod'): readonly Resource[] {
-  return synthesized(withSite(site, stage), 'gcp').resources.filter(({ type }) => type in FORMS);
+function named(...of: Parameters<typeof all>): readonly NamedResource[] {
+  return all(...of)
+    .filter(({ type }) => type in FORMS)
+    .map(({ type, name }) => ({ type, name: name.replace('${data.google_project.project.number}', '123456789012') }));
 }

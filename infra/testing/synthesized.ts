@@ -88,6 +88,36 @@ export function synthesized(environment: Environment, cloud: Cloud = 'aws'): Syn
   }
 }
 
+/** A resource's type, and what its service knows it by. */
+export interface NamedResource {
+  readonly type: string;
+  readonly name: string;
+}
+
+/**
+ * What has a name at a cloud in any of several environments: once, or as often as in the one that calls most of them so.
+ * @param attributeOf a type's attribute that is the name; where it has none, that is empty. Others are named where they have a `name`
+ */
+export function namedInAny(
+  environments: readonly Environment[],
+  cloud: Cloud,
+  attributeOf: (type: string) => string | undefined,
+): readonly NamedResource[] {
+  const all = new Map<string, NamedResource>();
+  for (const environment of environments) {
+    const times = new Map<string, number>();
+    for (const { type, is } of synthesized(environment, cloud).resources) {
+      const attribute = attributeOf(type);
+      const name = attribute === undefined ? is['name'] : (is[attribute] ?? '');
+      if (typeof name !== 'string') continue;
+      const key = `${type} ${name}`;
+      times.set(key, (times.get(key) ?? 0) + 1);
+      all.set(`${key} ${times.get(key)}`, { type, name });
+    }
+  }
+  return [...all.values()];
+}
+
 /** One of the environments that ship: `akron.prod`. */
 export function shipped(name: string): Environment {
   return loadEnvironment(join(ENVIRONMENTS, `${name}.yaml`)).environment;
