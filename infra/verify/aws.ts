@@ -12,8 +12,9 @@ import { loadEnvironment } from '../../services/shared/environments/environment-
 import { loadPortsFile } from '../../services/shared/config/ports-file.ts';
 import { verifySite } from '../../test/peers/verify-site.ts';
 import { STACK_NAMES } from '../synthesize.ts';
+import { destroyAll } from './destroy.ts';
 import { DRIFT, NOT_APPLIED, VERIFIED } from './exceptions.ts';
-import { startMoto } from './moto.ts';
+import { answeredAgain, startMoto } from './moto.ts';
 import { changesOf, unexplained } from './plan.ts';
 import { startProvider } from './provider.ts';
 import { leaveOut, replaceStack, stackFolder, writeStacks } from './site.ts';
@@ -97,13 +98,14 @@ async function applyAll(environment: Environment, { stacks, out, endpoint }: Sit
     if (stack === 'platform') await readPorts(stacks.platform, endpoint);
   }
   await Promise.all(beside);
-  for (const stack of applied)
-    await steps.run(`${stack} is destroyed`, async () => {
-      await stacks[stack].destroy();
-      const left = await stacks[stack].held();
-      if (left.length > 0) throw new Error(`these are left: ${left.join(', ')}`);
-      return undefined;
-    });
+  await destroyAll(
+    steps,
+    applied.map((name) => ({ name, terraform: stacks[name] })),
+  );
+  await steps.run('moto did each call once', async () => {
+    const again = await answeredAgain(endpoint);
+    return again.length === 0 ? undefined : `what it answered was lost, and given again: ${again.join(', ')}`;
+  });
 }
 
 /** True once it is there: what stands on it can be applied. */

@@ -1,20 +1,24 @@
 """
 Moto's server with what the stacks need and moto lacks: tags of IoT Core, of budgets and of what is scaled, tags that a stream, vault or plan is made with,
 one address of IoT Core instead of another at each call, logs of a bucket whose target lets the service of S3 in by one statement among others, alarms of
-alarms, and the authority that a database's certificate has when none is named: at another one the provider changes it, and waits for that.
+alarms, and the authority that a database's certificate has when none is named: at another one the provider changes it, and waits for that. What is
+scaled and is not there is not found, as at AWS. A call that its SDK repeats is done once.
 One request at a time, as moto's state is not made for several threads.
 """
 
 import json
 import sys
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from urllib.parse import parse_qsl, unquote
 
+from moto.applicationautoscaling.exceptions import AWSValidationException
+from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.backup.responses import BackupResponse
 from moto.backup.urls import url_paths as backup_urls
 from moto.budgets.responses import BudgetsResponse
 from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.iot.models import FakeEndpoint, IoTBackend
 from moto.iot.responses import IoTResponse
@@ -23,6 +27,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.rds.models import RDSBackend
 from moto.s3.models import LOGGING_SERVICE_PRINCIPAL, FakeBucket
 from werkzeug.serving import run_simple
+from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Request, Response
 
 TAGS = defaultdict(dict)
 
@@ -155,6 +161,21 @@ ApplicationAutoScalingResponse.tag_resource = scaling_tag
 ApplicationAutoScalingResponse.untag_resource = scaling_untag
 
 
+# What is to be deleted and is not there: the provider takes the error of AWS as done, and moto's own as a failure.
+def not_found(delete):
+    def wrapped(self, *args, **named):
+        try:
+            delete(self, *args, **named)
+        except AWSValidationException as error:
+            raise JsonRESTError("ObjectNotFoundException", error.message) from error
+
+    return wrapped
+
+
+for name in ("deregister_scalable_target", "delete_scaling_policy"):
+    setattr(ApplicationAutoscalingBackend, name, not_found(getattr(ApplicationAutoscalingBackend, name)))
+
+
 # Streams: the tags that one is made with, and the newer call for them.
 make_stream = KinesisResponse.create_stream
 
@@ -223,4 +244,36 @@ def create_db_instance(self, db_kwargs):
 
 RDSBackend.create_db_instance = create_db_instance
 
-run_simple("127.0.0.1", int(sys.argv[1]), DomainDispatcherApplication(create_backend_app), threaded=False)
+
+# A call whose answer is lost on the way is repeated by the SDK, as the same invocation. Done twice it would be refused, as what it made is there already and
+# what it deleted is not there any more: it gets the answer of the first time. One that was refused is done again. Who repeats a call does so within seconds.
+KEPT_ANSWERS = 1000
+
+
+class OneAnswer:
+    def __init__(self, app):
+        self.app, self.answers, self.again = app, OrderedDict(), []
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"] == "/answered-again":
+            return Response(json.dumps(self.again), mimetype="application/json")(environ, start_response)
+        invocation = environ.get("HTTP_AMZ_SDK_INVOCATION_ID")
+        if invocation in self.answers:
+            body, status, headers = self.answers[invocation]
+            self.again.append(called(Request(environ)))
+        else:
+            body, status, headers = run_wsgi_app(self.app, environ, buffered=True)
+            if invocation and status.startswith("2"):
+                self.answers[invocation] = body, status, headers
+            if len(self.answers) > KEPT_ANSWERS:
+                self.answers.popitem(last=False)
+        start_response(status, list(headers))
+        return body
+
+
+def called(request):
+    return request.headers.get("X-Amz-Target") or request.form.get("Action") or f"{request.method} {request.path}"
+
+
+app = OneAnswer(DomainDispatcherApplication(create_backend_app))
+run_simple("127.0.0.1", int(sys.argv[1]), app, threaded=False)

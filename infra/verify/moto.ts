@@ -16,3 +16,8 @@ export async function startMoto(): Promise<{ readonly endpoint: string; readonly
   });
   return { endpoint, server };
 }
+
+/** What the provider asked of moto once more, as the answer was lost, since it began: each got the answer of the first time (moto-server.py). */
+export async function answeredAgain(endpoint: string): Promise<readonly string[]> {
+  return (await (await fetch(`${endpoint}/answered-again`)).json()) as readonly string[];
+}

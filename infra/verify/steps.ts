@@ -3,8 +3,11 @@ export class Steps {
   #passed = 0;
   #failed = 0;
 
-  /** True where it passed. What it returns is said beside it; what it throws is told and counted, and the next may go on. */
-  async run(name: string, prove: () => Promise<string | undefined>): Promise<boolean> {
+  /**
+   * True where it passed. What it returns is said beside it; what it throws is told and counted, as `failure` where that name says more, and the next may
+   * go on.
+   */
+  async run(name: string, prove: () => Promise<string | undefined>, failure = name): Promise<boolean> {
     const began = performance.now();
     const took = (): string => `${((performance.now() - began) / 1000).toFixed(0)} s`;
     try {
@@ -14,7 +17,7 @@ export class Steps {
       return true;
     } catch (error) {
       this.#failed += 1;
-      console.log(`FAIL ${name} (${took()})\n${error instanceof Error ? error.message : String(error)}`);
+      console.log(`FAIL ${failure} (${took()})\n${error instanceof Error ? error.message : String(error)}`);
       return false;
     }
   }
