@@ -91,9 +91,11 @@ export async function openPubsub(config: PubsubEventStreamConfig): Promise<Pubsu
         flowControl: { maxMessages: maxHeldEvents, maxBytes: maxHeldBytes, allowExcessMessages: false },
         minAckDeadline: Duration.from({ seconds: config.ackDeadlineSeconds }),
         maxAckDeadline: Duration.from({ seconds: config.ackDeadlineSeconds }),
+        // The SDK's hour is over while a store is away for longer: it would take in more then, while what it let go of still waits here.
+        maxExtensionTime: Duration.from({ milliseconds: config.retentionMs }),
         batching: { maxMilliseconds: 10 },
         streamingOptions: { maxStreams: 1 },
-        closeOptions: { behavior: 'NACK' },
+        closeOptions: { behavior: 'NACK', timeout: Duration.from({ milliseconds: timeoutMs }) },
       });
       subscription.on('error', onFailure);
       subscription.on('message', onMessage);

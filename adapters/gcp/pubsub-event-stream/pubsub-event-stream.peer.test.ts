@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PubSub } from '@google-cloud/pubsub';
 import { systemClock } from '#core/clock.ts';
@@ -26,6 +27,8 @@ import { PubsubEventStream } from './pubsub-event-stream.ts';
 
 const PROJECT = 'tribo-test';
 const LANES = 4096;
+/** The shortest that there is. */
+const LEASE_S = 10;
 let peer: Pstest;
 let pubsub: PubSub;
 
@@ -58,7 +61,7 @@ async function makeHarness(): Promise<MeasuredStreamHarness & AsyncDisposable> {
   const directory = mkdtempSync(join(tmpdir(), 'tribo-pubsub-'));
   const settings = {
     ...{ projectId: PROJECT, emulatorEndpoint: peer.endpoint, topicPrefix: `t${id}-` },
-    ...{ lanes: LANES, ackDeadlineSeconds: 10, accountEveryMs: 100, ackEveryMs: 20 },
+    ...{ lanes: LANES, ackDeadlineSeconds: LEASE_S, accountEveryMs: 100, ackEveryMs: 20 },
   };
   await pubsub.createTopic(`t${id}-metrics`);
   const checkpoints = await SqliteCheckpointStore.open({ databasePath: join(directory, 'checkpoints') }, systemClock);
@@ -105,6 +108,36 @@ function runAndKill(kind: 'consumer' | 'publisher', config: object, arg: string)
 describeContract(eventStreamContract, 'Pub/Sub (pstest)', makeHarness);
 describeContract(measuredStreamContract, 'Pub/Sub (pstest)', makeHarness);
 
+it('leaves an event to a handler that takes longer than its lease, and gives it to nobody else of the group', async () => {
+  await using site = await makeHarness();
+  const { stream, streamName, suffix } = site;
+  const streams = [stream, await site.reopen()];
+  const event = sampleEvent('slow', { key: `north-${suffix}/akron/m0` as MachineKey });
+  await stream.declareGroup(streamName, 'store');
+  const seen: string[][] = streams.map(() => []);
+  const settled = Promise.withResolvers<undefined>();
+  const subscriptions = await Promise.all(
+    streams.map((each, at) =>
+      each.subscribe(
+        streamName,
+        'store',
+        async (batch) => {
+          seen[at]!.push(...batch.events.map(({ eventId }) => eventId));
+          await sleep(1.5 * LEASE_S * 1000);
+          await batch.ack();
+          settled.resolve(undefined);
+        },
+        { maxBatchEvents: 1 },
+      ),
+    ),
+  );
+  await stream.publish(streamName, [event]);
+  await settled.promise;
+  await until(async () => (await stream.lag(streamName, 'store')).events === 0);
+  expect(seen.flat()).toEqual(['slow']);
+  for (const subscription of subscriptions) await subscription.close();
+});
+
 describe('an event that kills whoever takes it', () => {
   it('is moved to the dead-letter topic, and what is behind it goes on', async () => {
     const id = randomUUID().slice(0, 8);
@@ -118,7 +151,7 @@ describe('an event that kills whoever takes it', () => {
     });
     const config = pubsubEventStreamConfigSchema.parse({
       ...{ projectId: PROJECT, emulatorEndpoint: peer.endpoint, topicPrefix: `t${id}-`, source: 'source' },
-      ...{ ackDeadlineSeconds: 10, ackEveryMs: 20, deadLetterTopic, maxDeliveryAttempts: 5 },
+      ...{ ackDeadlineSeconds: LEASE_S, ackEveryMs: 20, deadLetterTopic, maxDeliveryAttempts: 5 },
     });
     await using checkpoints = await checkpointsInFolder();
     const stream = new PubsubEventStream(config, await openPubsub(config), { checkpoints: checkpoints.store });
