@@ -101,7 +101,10 @@ function headersOf(route: Route): object[] {
   });
   if (!isRemembered(route)) return [];
   return [
-    header('Idempotency-Key', 'The same key with the same request is carried out once'),
+    header(
+      'Idempotency-Key',
+      'The same key with the same request is carried out once by a copy of the API; where several run, another that it reaches carries it out, too',
+    ),
     ...(route.response.etag === true ? [header('If-Match', 'The ETag of what is to be changed')] : []),
   ];
 }
