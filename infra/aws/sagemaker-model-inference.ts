@@ -2,7 +2,6 @@ import { Fn } from 'cdktf';
 import { Construct } from 'constructs';
 import { AppautoscalingPolicy } from '@cdktf/provider-aws/lib/appautoscaling-policy/index.js';
 import { AppautoscalingTarget } from '@cdktf/provider-aws/lib/appautoscaling-target/index.js';
-import { CloudwatchLogGroup } from '@cdktf/provider-aws/lib/cloudwatch-log-group/index.js';
 import { IamRole } from '@cdktf/provider-aws/lib/iam-role/index.js';
 import { IamRolePolicy } from '@cdktf/provider-aws/lib/iam-role-policy/index.js';
 import { SagemakerEndpointConfiguration } from '@cdktf/provider-aws/lib/sagemaker-endpoint-configuration/index.js';
@@ -11,6 +10,7 @@ import { SagemakerModel } from '@cdktf/provider-aws/lib/sagemaker-model/index.js
 import { MODEL_SERVER } from '../image-digests.ts';
 import type { AwsStack } from './aws-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
+import { logGroup } from './log-group.ts';
 import { policy, trust } from './policy.ts';
 import type { ModelInferenceSection } from './ports.ts';
 
@@ -36,15 +36,11 @@ export class SagemakerModelInference extends Construct {
 
   constructor(scope: AwsStack, id: string, { foundation, imageDigests, endpoint: kind }: Parts) {
     super(scope, id);
-    const { names, environment } = scope.site;
+    const { names } = scope.site;
     const name = names.of('models', 63);
     const keyArn = foundation.key.arn;
-    const log = new CloudwatchLogGroup(this, 'log', {
-      // Where SageMaker writes.
-      name: `/aws/sagemaker/Endpoints/${name}`,
-      retentionInDays: environment.retention.logDays,
-      kmsKeyId: keyArn,
-    });
+    // Where SageMaker writes.
+    const log = logGroup(this, 'log', scope.site, { name: `/aws/sagemaker/Endpoints/${name}`, keyArn });
     const repository = foundation.imageRegistry.repositories.get(MODEL_SERVER)!;
     const role = new IamRole(this, 'role', {
       name: names.of('model-endpoint', 64),

@@ -68,8 +68,8 @@ export function withSecondRegion(environment: Environment): Environment {
 const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly Cloud[], how: typeof inCluster]>> = {
   'akron.prod-pipeline': ['akron.prod', ['aws'], withPipeline],
   'bergen.prod-models': ['bergen.prod', ['azure'], withModels],
-  'gent.prod-kafka': ['gent.prod', ['azure', 'gcp'], withKafka],
-  'gent.prod-models': ['gent.prod', ['gcp'], withModels],
+  'gent.prod-kafka': ['gent.prod', ['aws', 'azure', 'gcp'], withKafka],
+  'gent.prod-models': ['gent.prod', ['aws', 'gcp'], withModels],
   'gent.prod-warehouse': ['gent.prod', ['gcp'], withWarehouse],
   'gent.prod-second-region': ['gent.prod', ['gcp'], withSecondRegion],
   'gent.prod-kubernetes': ['gent.prod', ['aws', 'azure', 'gcp'], inCluster],
