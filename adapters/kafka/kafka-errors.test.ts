@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { PortError } from '#core/errors.ts';
-import { codeOfKafkaError, codeOfSignIn, kafkaCall, kafkaError } from './kafka-errors.ts';
+import { codeOfKafkaError, codeOfSignIn, isRefusalToWrite, kafkaCall, kafkaError } from './kafka-errors.ts';
 
 const protocol = (apiId: string): Error => Object.assign(new Error(apiId), { code: 'PLT_KFK_PROTOCOL', apiId });
 const ofClient = (code: string, options?: ErrorOptions): Error => Object.assign(new Error(code, options), { code });
@@ -78,5 +78,35 @@ describe('kafkaCall', () => {
       code: 'deadline_exceeded',
       message: 'describe: no answer within 5 ms',
     });
+  });
+});
+
+describe('isRefusalToWrite', () => {
+  const attempts = (...apiIds: readonly string[]) =>
+    new AggregateError([
+      new AggregateError(apiIds.map((apiId) => new AggregateError([protocol(apiId)], 'Received response with error'))),
+    ]);
+
+  it.each([
+    ['one attempt', attempts('MESSAGE_TOO_LARGE')],
+    ['each of several attempts', attempts('NOT_ENOUGH_REPLICAS', 'NOT_ENOUGH_REPLICAS', 'TOPIC_AUTHORIZATION_FAILED')],
+  ])('is true where brokers refused %s', (_what, error) => {
+    expect(isRefusalToWrite(error)).toBe(true);
+  });
+
+  it.each([
+    ['it was written to too few replicas', attempts('NOT_ENOUGH_REPLICAS_AFTER_APPEND')],
+    ['the leader may have moved after it was written', attempts('NOT_LEADER_OR_FOLLOWER')],
+    ['replicas did not answer in time', attempts('REQUEST_TIMED_OUT')],
+    [
+      'an attempt before was left without an answer',
+      new AggregateError([ofClient('PLT_KFK_TIMEOUT'), attempts('MESSAGE_TOO_LARGE')]),
+    ],
+    ['an attempt before ended with no error at all', new AggregateError([undefined, attempts('MESSAGE_TOO_LARGE')])],
+    ['the connection ended', new AggregateError([ofClient('PLT_KFK_NETWORK')])],
+    ['nothing is said of any attempt', new AggregateError([])],
+    ['it is something else', new TypeError('x is undefined')],
+  ])('is false where %s', (_what, error) => {
+    expect(isRefusalToWrite(error)).toBe(false);
   });
 });

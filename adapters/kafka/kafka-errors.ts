@@ -75,6 +75,29 @@ export function codeOfSignIn(error: unknown): PortErrorCode {
   return answered === 429 || answered >= 500 ? 'unavailable' : 'permission_denied';
 }
 
+/**
+ * By which a broker answers a request to write before it writes anything of it (https://kafka.apache.org/protocol.html#protocol_error_codes;
+ * librdkafka, too, takes them for "not persisted"). Others may come while it waits for the replicas of what it has written, such as
+ * NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR and UNKNOWN_TOPIC_OR_PARTITION, or of what it wrote at an attempt before, such as
+ * OUT_OF_ORDER_SEQUENCE_NUMBER.
+ */
+const REFUSALS_TO_WRITE: ReadonlySet<unknown> = new Set([
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'INVALID_TOPIC_EXCEPTION',
+  'MESSAGE_TOO_LARGE',
+  'NOT_ENOUGH_REPLICAS',
+  'RECORD_LIST_TOO_LARGE',
+  'TOPIC_AUTHORIZATION_FAILED',
+]);
+
+/** Whether every attempt and every partition that the client's error tells of ended with a broker's refusal to write. */
+export function isRefusalToWrite(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { apiId, errors } = error as { readonly apiId?: unknown; readonly errors?: unknown };
+  if (!Array.isArray(errors)) return REFUSALS_TO_WRITE.has(apiId);
+  return errors.length > 0 && errors.every(isRefusalToWrite);
+}
+
 /** A call that must not outlive its time. Whatever it throws leaves as a PortError, with the client's error as its cause. */
 export async function kafkaCall<Result>(what: string, timeoutMs: number, call: () => Promise<Result>): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;

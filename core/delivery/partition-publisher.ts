@@ -1,6 +1,6 @@
 import type { MachineEvent } from '../domain/event.ts';
 import { countItems, type PublishedEpoch } from './accounts/stream-accounts.ts';
-import type { Place, PublishedRecord, PartitionedLog } from './partitioned-log.ts';
+import type { Place, PublishedRecord, PartitionedLog, Refusal } from './partitioned-log.ts';
 
 const MAX_BATCH_EVENTS = 5_000;
 
@@ -28,8 +28,9 @@ export interface Outcome {
 
 /**
  * Publishes to one partition, a batch at a time: what comes meanwhile goes with the next. A batch is durable whole or not at all, so `seq`
- * stays dense. Once one has failed, those behind it fail too, that none overtakes it, and the next opens a new epoch: whether the failed
- * one reached the log after all, nobody knows. Items are counted within an epoch: what others publish to the partition meanwhile is not known here.
+ * stays dense. Once one has failed, those behind it fail too, that none overtakes it. What the log refused leaves its numbers to the next;
+ * after a failure of which nobody knows whether the batch reached the log after all, the next opens a new epoch, so that no number is ever that
+ * of two events. Items are counted within an epoch: what others publish to the partition meanwhile is not known here.
  */
 export class PartitionPublisher<Found extends Place> {
   readonly #options: PartitionPublisherOptions<Found>;
@@ -70,16 +71,17 @@ export class PartitionPublisher<Found extends Place> {
     while (this.#queue.length > 0) {
       try {
         this.#incarnation ??= { epoch: this.#options.nextEpoch(), seq: 0, items: new Map() };
-        await this.#publishBatch(this.#incarnation);
+        const refusal = await this.#publishBatch(this.#incarnation);
+        if (refusal) this.#fail(refusal.refused);
       } catch (error) {
         this.#incarnation = undefined;
-        for (const { durable, resolve } of this.#queue.splice(0)) resolve(this.#failed({ durable, error }));
+        this.#fail(error);
       }
     }
     this.#isRunning = false;
   }
 
-  async #publishBatch({ epoch, seq, items }: Incarnation): Promise<void> {
+  async #publishBatch({ epoch, seq, items }: Incarnation): Promise<Refusal | undefined> {
     const { log, partition, source, published } = this.#options;
     const taken = this.#take();
     const counted = new Map(items);
@@ -88,10 +90,16 @@ export class PartitionPublisher<Found extends Place> {
       return { event, place, stamp };
     });
     const appended = await log.append(partition, records);
+    if (typeof appended !== 'number') return appended;
     const durable = appended === taken.length ? counted : withItemsOf(taken.slice(0, appended), items);
     this.#incarnation = { epoch, seq: seq + appended, items: durable };
     if (durable.size > 0) published({ source, epoch, seq: seq + appended, items: durable });
     this.#settle(appended);
+    return undefined;
+  }
+
+  #fail(error: unknown): void {
+    for (const { durable, resolve } of this.#queue.splice(0)) resolve(this.#failed({ durable, error }));
   }
 
   /** As many of the queue's events as fit into a batch, in their order. */

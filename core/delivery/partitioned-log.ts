@@ -27,6 +27,11 @@ export interface PublishedRecord<Found extends Place> {
   readonly stamp: Stamp;
 }
 
+/** Why a log took nothing of what was to be appended, and never will: as it was throttled, or too large. */
+export interface Refusal {
+  readonly refused: unknown;
+}
+
 /** A log whose partitions are each in order, and take a batch whole or not at all: a topic of Kafka, an event hub. */
 export interface PartitionedLog<Found extends Place = Place> {
   /** For messages. */
@@ -39,8 +44,8 @@ export interface PartitionedLog<Found extends Place = Place> {
   /** What the event takes in a batch, rather too much than too little. */
   bytesOf(event: MachineEvent, place: Found): number;
   /**
-   * Makes the first so many of the records durable, as one batch of at least one, and resolves to how many. What comes after this call for
-   * the partition comes after it there.
+   * Makes the first so many of the records durable, as one batch of at least one, and resolves to how many; or to a refusal, where it is
+   * certain that none is or will be. Rejects where nobody knows. What comes after this call for the partition comes after it there.
    */
-  append(partition: number, records: readonly PublishedRecord<Found>[]): Promise<number>;
+  append(partition: number, records: readonly PublishedRecord<Found>[]): Promise<number | Refusal>;
 }

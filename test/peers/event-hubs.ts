@@ -11,13 +11,16 @@ const MAX_MESSAGE_BYTES = 1_048_576;
 const BATCH_FORMAT = 0x80013700;
 const DATA_SECTION = 0x75;
 const CREDIT = 1000;
+const THROTTLED = 'com.microsoft:server-busy';
 
 /** What becomes of a batch that was sent, other than that it is durable and acknowledged. */
 export type SendFault =
   /** Refused whole, nothing of it is stored. */
-  | { readonly refuse: 'com.microsoft:server-busy' | 'amqp:internal-error' }
+  | { readonly refuse: typeof THROTTLED | 'amqp:internal-error' }
   /** Nothing of it is stored, and the link is gone. */
   | 'detached'
+  /** It is stored, and the link is gone before the answer, as the service is busy. */
+  | 'stored and detached'
   /** It is stored, and the connection is gone before the answer. */
   | 'answer lost';
 
@@ -238,11 +241,12 @@ export class EventHubs implements AsyncDisposable {
     hub: Hub,
   ): void {
     const fault = this.sendFault?.(hub.name, log.id);
-    if (typeof fault === 'object') delivery.reject(amqpError(fault.refuse, 'by the test'));
+    if (typeof fault === 'object') delivery.reject(amqpError(fault.refuse, saidWith(fault.refuse)));
     else if (fault === 'detached') receiver.close(amqpError('amqp:link:detach-forced', 'by the test'));
     else {
       log.append(events);
       if (fault === 'answer lost') this.#cut(receiver.connection);
+      else if (fault === 'stored and detached') receiver.close(amqpError(THROTTLED, saidWith(THROTTLED)));
       else delivery.accept();
     }
   }
@@ -498,6 +502,13 @@ function ok(body: unknown): Answer {
 
 function notFound(address: string): { condition: string; description: string } {
   return amqpError('amqp:not-found', `The messaging entity '${address}' could not be found.`);
+}
+
+/** As the service words it (https://github.com/Azure/azure-sdk-for-js/issues/12587). */
+function saidWith(condition: string): string {
+  return condition === THROTTLED
+    ? 'The request was terminated because the entity is being throttled. Error code : 50002. Please wait 4 seconds and try again.'
+    : 'by the test';
 }
 
 function amqpError(condition: string, description: string): { condition: string; description: string } {

@@ -106,11 +106,19 @@ export class Kafka implements AsyncDisposable {
     this.#process = undefined;
   }
 
-  async createTopics(topics: readonly string[], options: { readonly partitions: number }): Promise<void> {
+  /** `settings` of the topics, by Kafka's names. */
+  async createTopics(
+    topics: readonly string[],
+    {
+      partitions,
+      settings = {},
+    }: { readonly partitions: number; readonly settings?: Readonly<Record<string, string>> },
+  ): Promise<void> {
     const { Admin } = await import('@platformatic/kafka');
     const admin = new Admin({ clientId: 'peer', bootstrapBrokers: [this.broker] });
     try {
-      await admin.createTopics({ topics: [...topics], partitions: options.partitions, replicas: 1 });
+      const configs = Object.entries(settings).map(([name, value]) => ({ name, value }));
+      await admin.createTopics({ topics: [...topics], partitions, replicas: 1, configs });
     } finally {
       await admin.close();
     }

@@ -8,6 +8,8 @@ export class TcpFaults implements AsyncDisposable {
   #isHeld = false;
   #isDown = false;
   #bytesUntilCut = Infinity;
+  /** Changes what comes from the peer, a chunk at a time. */
+  received: ((chunk: Buffer) => Buffer) | undefined;
   #holdAt: { readonly sent: string; readonly held: () => void } | undefined;
 
   /** `port`: where the peer has to know it. */
@@ -93,7 +95,7 @@ export class TcpFaults implements AsyncDisposable {
     };
     for (const socket of [client, peer]) socket.setNoDelay().on('error', end).on('close', end);
     client.on('data', (chunk) => this.#pipe(chunk, client, peer));
-    peer.on('data', (chunk) => pipe(chunk, peer, client));
+    peer.on('data', (chunk) => pipe(this.received?.(chunk) ?? chunk, peer, client));
     if (this.#isHeld) for (const socket of [client, peer]) socket.pause();
   }
 

@@ -89,6 +89,46 @@ describe('publishing', () => {
     expect(await stream.acceptedItems('metrics')).toEqual(new Map([['north', published.length]]));
   });
 
+  it('keeps its epoch however often it is throttled, and the account of it stays small', async () => {
+    await using bench = await Bench.open(1);
+    const stream = await bench.client();
+    const received = await collect(stream);
+    let batches = 0;
+    site.hubs.sendFault = () => (++batches % 3 > 0 ? { refuse: 'com.microsoft:server-busy' } : undefined);
+    const published = eventsOf(0, 30, 3);
+    const failures: unknown[] = [];
+    await publishAll(stream, published, 1, (error) => failures.push(error));
+    await until(() => unique(received) === published.length, 'all events');
+    expect(failures).toHaveLength(60);
+    expect(received.map(({ seq }) => seq)).toEqual(published.map((_, index) => index + 1));
+    expect(epochsOf(received)).toBe(1);
+    expect(await stream.acceptedItems('metrics')).toEqual(new Map([['north', published.length]]));
+    await stream.close();
+    const account = await checkpoints.store.load(`stream-accounts/event-hubs/${bench.hub}/published`);
+    const { parts } = JSON.parse(new TextDecoder().decode(account!.state)) as { readonly parts: object };
+    expect(Object.values(parts)).toEqual([{ north: published.length }]);
+  });
+
+  it.each([{ refuse: 'amqp:internal-error' }, 'stored and detached'] as const)(
+    'opens an epoch after a batch of which nobody knows whether it is stored (%j)',
+    async (fault) => {
+      await using bench = await Bench.open(1);
+      const stream = await bench.client();
+      const received = await collect(stream);
+      await publishAll(stream, eventsOf(0, 1, 1), 1);
+      site.hubs.sendFault = () => {
+        site.hubs.sendFault = undefined;
+        return fault;
+      };
+      await publishAll(stream, eventsOf(1, 2, 1), 1);
+      await until(() => unique(received) === 3, 'all events');
+      // Of what was stored without an answer the number is that of no other event.
+      expect(received).toHaveLength(fault === 'stored and detached' ? 4 : 3);
+      expectDense(received);
+      expect(epochsOf(received)).toBe(2);
+    },
+  );
+
   it('fails what waits behind a refused batch with it', async () => {
     await using bench = await Bench.open(1);
     const stream = await bench.client();
@@ -497,6 +537,8 @@ function expectOrder(received: readonly StampedEvent[], published: readonly Mach
   for (const [key, own] of Map.groupBy(received, (event) => event.key))
     expect([...new Set(idsOf(own))]).toEqual(idsOf(published.filter((event) => event.key === key)));
 }
+
+const epochsOf = (received: readonly StampedEvent[]): number => new Set(received.map(({ epoch }) => epoch)).size;
 
 function expectDense(received: readonly StampedEvent[]): void {
   for (const own of Map.groupBy(received, ({ source, epoch }) => `${source} ${epoch}`).values())

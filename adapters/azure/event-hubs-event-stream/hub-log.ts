@@ -1,10 +1,11 @@
 import { laneOf } from '#core/delivery/lanes.ts';
-import type { PartitionedLog, Place, PublishedRecord } from '#core/delivery/partitioned-log.ts';
+import type { PartitionedLog, Place, PublishedRecord, Refusal } from '#core/delivery/partitioned-log.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { PortError } from '#core/errors.ts';
-import type { EventHubsClient } from './client.ts';
+import type { Batch, EventHubsClient } from './client.ts';
 import { encodedBytes, encodeEvents } from './event-codec.ts';
+import { isRefusedSend } from './refused-send.ts';
 
 /**
  * An event hub, for its publisher. A batch is for one partition: by keys it would have one machine's events only. So a machine's partition is
@@ -35,18 +36,30 @@ export class HubLog implements PartitionedLog {
     return encodedBytes(event);
   }
 
-  async append(partition: number, records: readonly PublishedRecord<Place>[]): Promise<number> {
+  async append(partition: number, records: readonly PublishedRecord<Place>[]): Promise<number | Refusal> {
     const events = encodeEvents(records);
-    const batch = await this.#client.openBatch(this.name, partition);
+    let batch: Batch;
+    try {
+      batch = await this.#client.openBatch(this.name, partition);
+    } catch (refused) {
+      // Nothing of them was sent yet.
+      return { refused };
+    }
     const tooMany = events.findIndex((event) => !batch.tryAdd(event));
     if (tooMany === 0) {
       const { eventId, key } = records[0]!.event;
-      throw new PortError(
+      const refused = new PortError(
         'invalid_argument',
         `the event ${eventId} of ${key} does not fit into a batch of ${this.name}, whose namespace must be of the tier Standard or above`,
       );
+      return { refused };
     }
-    await batch.send();
+    try {
+      await batch.send();
+    } catch (error) {
+      if (isRefusedSend(error)) return { refused: error };
+      throw error;
+    }
     return tooMany < 0 ? events.length : tooMany;
   }
 }

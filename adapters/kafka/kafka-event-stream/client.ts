@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import type * as Sdk from '@platformatic/kafka';
+import type { Refusal } from '#core/delivery/partitioned-log.ts';
 import { isPortError, PortError } from '#core/errors.ts';
 import { loadSdk } from '../../sdk.ts';
-import { kafkaCall, kafkaError, namesOfKafkaError } from '../kafka-errors.ts';
+import { kafkaCall, namesOfKafkaError } from '../kafka-errors.ts';
 import type { KafkaEventStreamConfig } from './config.ts';
+import { RecordProducer } from './record-producer.ts';
 import type { IncomingRecord, OutgoingRecord } from './record-codec.ts';
 import { saslOf } from './sign-in.ts';
 
@@ -69,8 +71,11 @@ export interface KafkaClient {
   partitionCount(topic: string): Promise<number>;
   /** The partition that every client of Kafka takes for the key by default. */
   partitionOf(key: Buffer, partitionCount: number): number;
-  /** Resolves once all in-sync replicas have the records, as one batch, once and in order of the calls for a partition; they have it whole or not at all. */
-  produce(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<void>;
+  /**
+   * Resolves once all in-sync replicas have the records, as one batch, once and in order of the calls for a partition; they have it whole or not
+   * at all. Resolves to a refusal where it is certain that they do not and will not have it; rejects where nobody knows.
+   */
+  produce(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<Refusal | undefined>;
   /** The group's committed positions; empty for a group that is not known. */
   committed(groupId: string, topic: string): Promise<Positions>;
   /** Commits for a group without members. */
@@ -121,7 +126,7 @@ class PlatformaticClient implements KafkaClient {
   readonly #config: KafkaEventStreamConfig;
   readonly #base: Sdk.BaseOptions;
   /** A partition's requests go by one of them. Each has one request under way, and a connection to each broker, as a broker answers a connection one by one. */
-  readonly #producers: readonly Sdk.Producer[];
+  readonly #producers: readonly RecordProducer[];
   readonly #admin: Sdk.Admin;
   /** Of a group that never has members: for metadata and positions. */
   readonly #asker: Sdk.Consumer;
@@ -132,7 +137,10 @@ class PlatformaticClient implements KafkaClient {
     this.#base = base;
     this.#producers = Array.from(
       { length: PRODUCERS },
-      () => new sdk.Producer({ ...base, retries: PRODUCE_RETRIES, idempotent: true, acks: ALL_IN_SYNC }),
+      () =>
+        new RecordProducer(
+          new sdk.Producer({ ...base, retries: PRODUCE_RETRIES, idempotent: true, acks: ALL_IN_SYNC }),
+        ),
     );
     this.#admin = new sdk.Admin(base);
     this.#asker = new sdk.Consumer({ ...base, groupId: `${config.prefix}asker` });
@@ -160,15 +168,9 @@ class PlatformaticClient implements KafkaClient {
     return (this.#sdk.murmur2(key) & 0x7fffffff) % partitionCount;
   }
 
-  async produce(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<void> {
-    try {
-      // Bounded by the client's own timeout and retries, which repeat a request under its sequence number: giving up before them would let a later one overtake it.
-      await this.#producers[partition % PRODUCERS]!.send({
-        messages: records.map((record) => ({ ...record, topic, partition })),
-      });
-    } catch (error) {
-      throw kafkaError(`publish to ${topic}`, error);
-    }
+  produce(topic: string, partition: number, records: readonly OutgoingRecord[]): Promise<Refusal | undefined> {
+    // Bounded by the client's own timeout and retries, which repeat a request under its sequence number: giving up before them would let a later one overtake it.
+    return this.#producers[partition % PRODUCERS]!.send(topic, partition, records);
   }
 
   committed(groupId: string, topic: string): Promise<Positions> {
@@ -302,7 +304,7 @@ class PlatformaticClient implements KafkaClient {
 
   async close(): Promise<void> {
     await Promise.allSettled([
-      ...this.#producers.map((each) => each.close(true)),
+      ...this.#producers.map((each) => each.close()),
       this.#admin.close(),
       this.#asker.close(true),
     ]);

@@ -31,15 +31,15 @@ afterAll(async () => {
   await kafka[Symbol.asyncDispose]();
 });
 
-async function makeSite({ partitions = 4 } = {}) {
+async function makeSite({ partitions = 4, settings = {} } = {}) {
   const prefix = `t${randomUUID().slice(0, 8)}.`;
   const topic = `${prefix}metrics`;
-  await kafka.createTopics([topic], { partitions });
+  await kafka.createTopics([topic], { partitions, settings });
   const failures: unknown[] = [];
   const checkpoints = await checkpointsInFolder();
   const streams: KafkaEventStream[] = [];
   return {
-    ...{ topic, groupId: `${topic}.${GROUP}`, failures },
+    ...{ topic, groupId: `${topic}.${GROUP}`, failures, checkpoints: checkpoints.store },
     open: async (given: object = {}) => {
       const config = kafkaEventStreamConfigSchema.parse({
         ...{ brokers: [kafka.broker], tls: false, prefix, streams: ['metrics', 'alarms'] },
@@ -230,6 +230,28 @@ describe('a topic of Kafka', () => {
     await expect(site.open({ topics })).rejects.toMatchObject({
       message: expect.stringMatching(/make .*alarms.*INVALID_REPLICATION_FACTOR/),
     });
+  });
+
+  it('that refuses batches for certain, however often, has one epoch, and the account of it stays small', async () => {
+    await using site = await makeSite({ partitions: 1, settings: { 'max.message.bytes': '3000' } });
+    const stream = await site.open();
+    await stream.declareGroup('metrics', GROUP);
+    const published = events(60);
+    for (let from = 0; from < published.length; from += 2) {
+      const tooLarge = sampleEvent(`large-${from}`, { payload: new Uint8Array(5000) });
+      await expect(stream.publish('metrics', [tooLarge])).rejects.toMatchObject({ code: 'invalid_argument' });
+      expect(await stream.publish('metrics', published.slice(from, from + 2))).toEqual({ failed: [] });
+    }
+    const received = await collect(stream);
+    await until(() => received.length >= published.length, 'all events');
+    expect(received.map(({ eventId }) => eventId)).toEqual(published.map(({ eventId }) => eventId));
+    expect(received.map(({ seq }) => seq)).toEqual(published.map((_, index) => index + 1));
+    expect(new Set(received.map(({ epoch }) => epoch)).size).toBe(1);
+    expect(await stream.acceptedItems('metrics')).toEqual(new Map([['north', published.length]]));
+    await stream.close();
+    const account = await site.checkpoints.load(`stream-accounts/kafka/${site.topic}/published`);
+    const { parts } = JSON.parse(new TextDecoder().decode(account!.state)) as { readonly parts: object };
+    expect(Object.values(parts)).toEqual([{ north: published.length }]);
   });
 
   it('whose record is of somebody else is read past that, which is reported', async () => {

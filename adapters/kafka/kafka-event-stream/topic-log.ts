@@ -1,4 +1,4 @@
-import type { PartitionedLog, Place, PublishedRecord } from '#core/delivery/partitioned-log.ts';
+import type { PartitionedLog, Place, PublishedRecord, Refusal } from '#core/delivery/partitioned-log.ts';
 import type { MachineEvent } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import type { KafkaClient } from './client.ts';
@@ -39,8 +39,7 @@ export class TopicLog implements PartitionedLog<TopicPlace> {
     return payload.byteLength + key.byteLength + ENVELOPE_BYTES;
   }
 
-  async append(partition: number, records: readonly PublishedRecord<TopicPlace>[]): Promise<number> {
-    await this.#client.produce(this.name, partition, encodeRecords(records));
-    return records.length;
+  async append(partition: number, records: readonly PublishedRecord<TopicPlace>[]): Promise<number | Refusal> {
+    return (await this.#client.produce(this.name, partition, encodeRecords(records))) ?? records.length;
   }
 }
