@@ -20,6 +20,7 @@ interface Step {
 
 interface Job {
   readonly uses?: string;
+  readonly if?: string;
   readonly needs?: string | readonly string[];
   readonly environment?: string;
   readonly 'timeout-minutes'?: number;
@@ -149,13 +150,51 @@ describe('the way to production', () => {
   const { steps: deploying = [] } = (parse(read('workflows/deploy-stage.yml')) as Workflow).jobs['deploy']!;
   const { jobs: stages } = parse(read('workflows/deploy.yml')) as Workflow;
 
-  it('goes by dev and staging, and one at a time', () => {
+  it('goes by the tests, then images, dev and staging, and one at a time', () => {
     expect(Object.entries(stages).map(([stage, { needs }]) => [stage, needs])).toEqual([
-      ['images', undefined],
+      ['test', undefined],
+      ['images', 'test'],
       ['dev', 'images'],
       ['staging', 'dev'],
-      ['prod', 'staging'],
+      ['prod', ['images', 'dev', 'staging']],
     ]);
+  });
+
+  it('ends where a test fails: nothing is built of that commit, and nothing deployed', () => {
+    expect(stages['test']!.uses).toBe('./.github/workflows/test.yml');
+    const { jobs: tests } = parse(read('workflows/test.yml')) as Workflow;
+    // A job that is passed over in what is called would have those after it passed over too.
+    expect(Object.entries(tests).map(([job, { if: condition }]) => [job, condition])).toEqual([
+      ['unit', undefined],
+      ['check', undefined],
+      ['stacks', undefined],
+      ['image', undefined],
+    ]);
+    const commands = Object.values(tests).flatMap(({ steps: all = [] }) => all.map(({ run }) => run));
+    for (const each of ['test', 'run check', 'run check:infra', 'run test:infra', 'run policy'])
+      expect(commands).toContain(`npm ${each}`);
+    // Without a condition a job waits for the success of all that it needs.
+    for (const stage of ['images', 'dev', 'staging']) expect(stages[stage]!.if).toBeUndefined();
+    expect(stages['prod']!.if).toBe(
+      "${{ !failure() && !cancelled() && needs.images.result == 'success' && !contains(needs.*.result, 'cancelled') }}",
+    );
+  });
+
+  it('has each commit of main tested once, and each night again with the wider tiers', () => {
+    const on = (name: string): readonly string[] => Object.keys((parse(read(`workflows/${name}`)) as Workflow).on);
+    expect(on('test.yml')).toEqual(['pull_request', 'workflow_call', 'workflow_dispatch']);
+    const { jobs: night } = parse(read('workflows/night.yml')) as Workflow;
+    expect(on('night.yml')).toEqual(['schedule', 'workflow_dispatch']);
+    expect(Object.keys(night)).toEqual(['test', 'wide']);
+    expect(night['test']!.uses).toBe('./.github/workflows/test.yml');
+  });
+
+  it.each(['test', 'night', 'deploy'])('%s waits for no run that waits for it', (name) => {
+    const { concurrency } = parse(read(`workflows/${name}.yml`)) as {
+      readonly concurrency: { readonly group: string };
+    };
+    // What is called has the name of its caller in `github.workflow`.
+    expect(concurrency.group).toBe(name === 'test' ? 'test-${{ github.workflow }}-${{ github.ref }}' : name);
   });
 
   it('builds an image of each service that is provisioned', () => {
