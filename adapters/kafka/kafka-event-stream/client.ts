@@ -125,7 +125,7 @@ class PlatformaticClient implements KafkaClient {
   readonly #sdk: typeof Sdk;
   readonly #config: KafkaEventStreamConfig;
   readonly #base: Sdk.BaseOptions;
-  /** A partition's requests go by one of them. Each has one request under way, and a connection to each broker, as a broker answers a connection one by one. */
+  /** A partition's requests go by one of them. Each sends one thing at a time, over a connection to each broker, as a broker answers a connection one by one. */
   readonly #producers: readonly RecordProducer[];
   readonly #admin: Sdk.Admin;
   /** Of a group that never has members: for metadata and positions. */
