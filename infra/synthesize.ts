@@ -74,8 +74,11 @@ export interface Written {
   readonly stacks: readonly StackName[];
 }
 
-/** Writes the stacks of every environment at every cloud to `<out>/<site>.<stage>/<cloud>`, and says why others are not written: a line each. */
-export function synthesizeAll(out: string): {
+/** Writes the stacks of every environment at every cloud, or at these, to `<out>/<site>.<stage>/<cloud>`, and says why others are not written: a line each. */
+export function synthesizeAll(
+  out: string,
+  clouds: readonly Cloud[] = CLOUDS,
+): {
   readonly written: readonly Written[];
   readonly refused: readonly { readonly line: string; readonly isError: boolean }[];
 } {
@@ -89,7 +92,7 @@ export function synthesizeAll(out: string): {
   const written: Written[] = [];
   const refused: { readonly line: string; readonly isError: boolean }[] = [];
   for (const described of loadSites(environments).flatMap((site) => site.environments))
-    for (const cloud of CLOUDS) {
+    for (const cloud of clouds) {
       const environment = `${described.environment.site}.${described.environment.stage}`;
       const folder = join(out, environment, cloud);
       const result = buildStacks(described, cloud, grounds, folder);

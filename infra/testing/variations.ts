@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { App } from 'cdktf';
-import type { Cloud } from '../../core/decision/cloud.ts';
+import { CLOUDS, type Cloud } from '../../core/decision/cloud.ts';
 import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
 import { loadEnvironment, loadPrices } from '../../services/shared/environments/environment-files.ts';
 import { siteAt } from '../site.ts';
@@ -75,18 +75,25 @@ const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly
   'gent.prod-kubernetes': ['gent.prod', ['aws', 'azure', 'gcp'], inCluster],
 };
 
-/** Writes the stacks of the variations beside those of the environments. */
-export function synthesizeVariations(out: string): readonly Written[] {
+/** Writes the stacks of the variations, at these clouds, beside those of the environments. */
+export function synthesizeVariations(out: string, at: readonly Cloud[] = CLOUDS): readonly Written[] {
   const prices = loadPrices(join(ENVIRONMENTS, 'prices'));
   return Object.entries(VARIATIONS).flatMap(([name, [of, clouds, how]]) =>
-    clouds.map((cloud) => {
-      const folder = join(out, name, cloud);
-      const { environment } = loadEnvironment(join(ENVIRONMENTS, `${of}.yaml`));
-      mkdirSync(folder, { recursive: true });
-      const app = new App({ outdir: folder, stackTraces: false });
-      const made = STACKS[cloud]!.build(app, siteAt(cloud, how(environment), prices)!);
-      app.synth();
-      return { environment: name, cloud, folder, stacks: ALL_STACK_NAMES.filter((stack) => made[stack] !== undefined) };
-    }),
+    clouds
+      .filter((cloud) => at.includes(cloud))
+      .map((cloud) => {
+        const folder = join(out, name, cloud);
+        const { environment } = loadEnvironment(join(ENVIRONMENTS, `${of}.yaml`));
+        mkdirSync(folder, { recursive: true });
+        const app = new App({ outdir: folder, stackTraces: false });
+        const made = STACKS[cloud]!.build(app, siteAt(cloud, how(environment), prices)!);
+        app.synth();
+        return {
+          environment: name,
+          cloud,
+          folder,
+          stacks: ALL_STACK_NAMES.filter((stack) => made[stack] !== undefined),
+        };
+      }),
   );
 }

@@ -1,6 +1,7 @@
 /**
  * Applies the stacks of a dev site at AWS to moto with Terraform and the provider that the bindings are of, plans them again, changes a value of the
- * environment, reads the adapters' settings from their outputs and runs contracts of adapters by these, and destroys all.
+ * environment, reads the adapters' settings from their outputs and runs contracts of adapters by these, and destroys all. What is not applied, the
+ * other environments and what none of them switches on, the same provider validates.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,11 +14,12 @@ import { loadPortsFile } from '../../services/shared/config/ports-file.ts';
 import { verifySite } from '../../test/peers/verify-site.ts';
 import { STACK_NAMES } from '../synthesize.ts';
 import { destroyAll } from './destroy.ts';
+import { writeOthers } from './other-stacks.ts';
 import { DRIFT, NOT_APPLIED, VERIFIED } from './exceptions.ts';
 import { answeredAgain, startMoto } from './moto.ts';
 import { changesOf, unexplained } from './plan.ts';
 import { startProvider } from './provider.ts';
-import { leaveOut, replaceStack, stackFolder, writeStacks } from './site.ts';
+import { leaveOut, replaceStack, stackFolder, stackText, writeStacks } from './site.ts';
 import { Steps } from './steps.ts';
 import { providerMirror, Terraform, terraformVersion } from './terraform.ts';
 
@@ -25,7 +27,9 @@ const ENVIRONMENTS = join(import.meta.dirname, '../../environments');
 /** As `npm run functions` writes it. */
 const BUNDLE = join(import.meta.dirname, '../../services/functions/dist/sensor-data-processor.zip');
 const APPLIED = 'akron.dev';
-const MORE_DAYS = 1;
+const MORE_USD = 1;
+/** Of the stacks that are validated at once: a command keeps a core. */
+const VALIDATED_AT_ONCE = 2;
 
 type StackName = (typeof STACK_NAMES)[number];
 type Stacks = Readonly<Record<StackName, Terraform>>;
@@ -77,7 +81,31 @@ async function verify(): Promise<void> {
     await Promise.all(STACK_NAMES.map((stack) => initialiseAndValidate(stacks[stack])));
     return undefined;
   });
+  await validateOthers(env);
   if (valid) await applyAll(environment, { stacks, out, endpoint });
+}
+
+/** Each stack of the environments and variations that are not applied. */
+async function validateOthers(env: NodeJS.ProcessEnv): Promise<void> {
+  await steps.run('the stacks of all other environments and variations at AWS are valid', async () => {
+    const stacks = writeOthers(join(folder, 'others'), APPLIED);
+    const wrong: string[] = [];
+    const left = [...stacks];
+    const validateNext = async (): Promise<void> => {
+      for (let next = left.shift(); next; next = left.shift()) {
+        const { name, folder: at } = next;
+        await initialiseAndValidate(new Terraform(at, env)).catch((error: unknown) => {
+          wrong.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+        });
+      }
+    };
+    await Promise.all(Array.from({ length: VALIDATED_AT_ONCE }, validateNext));
+    if (wrong.length > 0) throw new Error(wrong.join('\n'));
+    const parts = stacks.flatMap(({ name, without }) =>
+      without.length > 0 ? [`${name} without ${without.join(', ')}`] : [],
+    );
+    return [`${stacks.length} stacks`, ...parts].join(', ');
+  });
 }
 
 async function initialiseAndValidate(stack: Terraform): Promise<void> {
@@ -94,7 +122,7 @@ async function applyAll(environment: Environment, { stacks, out, endpoint }: Sit
     applied.unshift(stack);
     if (!(await apply(stack, stacks[stack], stackFolder(out, environment, stack)))) break;
     const again = planAgain(stack, stacks[stack]);
-    beside.push(stack === 'data' ? again.then(() => changeValue(environment, out, stacks.data)) : again);
+    beside.push(stack === 'platform' ? again.then(() => changeValue(environment, out, stacks.platform)) : again);
     if (stack === 'platform') await readPorts(stacks.platform, endpoint);
   }
   await Promise.all(beside);
@@ -150,28 +178,33 @@ async function planAgain(stack: StackName, terraform: Terraform): Promise<void> 
   });
 }
 
-/** One value of the environment is one change of the plan. */
-async function changeValue(environment: Environment, out: string, data: Terraform): Promise<void> {
-  await steps.run('waveforms kept for a day longer change the rules of their bucket alone', async () => {
-    const { retention } = environment;
+/** One value of the environment is one change of the plan: the other stacks are written as they were, and so have been planned again already. */
+async function changeValue(environment: Environment, out: string, platform: Terraform): Promise<void> {
+  await steps.run('a budget of a dollar more changes the budget alone', async () => {
+    const { budget } = environment;
     const other = environmentSchema.parse({
       ...environment,
-      retention: { ...retention, waveformsDays: retention.waveformsDays + MORE_DAYS },
+      budget: { ...budget, usdPerMonth: budget.usdPerMonth + MORE_USD },
     });
-    const beside = join(folder, 'other');
+    const [same, beside] = [join(folder, 'same'), join(folder, 'other')];
+    writeStacks(same, environment, STACK_NAMES);
     writeStacks(beside, other, STACK_NAMES);
-    const at = stackFolder(out, environment, 'data');
-    replaceStack(at, stackFolder(beside, other, 'data'));
-    leaveOut(at, Object.keys(NOT_APPLIED.data));
-    await data.plan();
-    const changes = changesOf(await data.planned()).filter(
-      (change) => unexplained([change], DRIFT.data, new Set()).length > 0,
+    const written = STACK_NAMES.filter(
+      (stack) => stackText(stackFolder(same, environment, stack)) !== stackText(stackFolder(beside, other, stack)),
+    );
+    if (written.join() !== 'platform') throw new Error(`it is written into ${written.join(', ') || 'no stack'}`);
+    const at = stackFolder(out, environment, 'platform');
+    replaceStack(at, stackFolder(beside, other, 'platform'));
+    leaveOut(at, Object.keys(NOT_APPLIED.platform));
+    await platform.plan();
+    const changes = changesOf(await platform.planned()).filter(
+      (change) => unexplained([change], DRIFT.platform, new Set()).length > 0,
     );
     const told = changes.map(({ address, attributes }) => `${address}: ${attributes.join(', ')}`);
     const [only] = changes;
-    const isRules = only?.type === 'aws_s3_bucket_lifecycle_configuration' && only.attributes.join() === 'rule';
-    if (changes.length !== 1 || !isRules) throw new Error(`it changes ${told.join('; ') || 'nothing'}`);
-    return told[0];
+    const isLimit = only?.type === 'aws_budgets_budget' && only.attributes.join() === 'limit_amount';
+    if (changes.length !== 1 || !isLimit) throw new Error(`it changes ${told.join('; ') || 'nothing'}`);
+    return `${told[0]}; foundation and data are written as before`;
   });
 }
 

@@ -58,6 +58,11 @@ export function leaveOut(folder: string, types: readonly string[]): void {
   writeFileSync(file, JSON.stringify({ ...json, resource }, undefined, 2));
 }
 
+/** What is written of a stack. */
+export function stackText(folder: string): string {
+  return readFileSync(join(folder, 'cdk.tf.json'), 'utf8');
+}
+
 /** Puts the stack of another wording of the environment in the place of one that is applied. */
 export function replaceStack(folder: string, by: string): void {
   rmSync(join(folder, 'cdk.tf.json'));
