@@ -51,6 +51,21 @@ describe('errors of PostgreSQL', () => {
     expect(postgresPortError(ofServer('23505')).message).toBe('PostgreSQL: 23505 as the server says');
   });
 
+  const ofHba = (end: string) =>
+    Object.assign(new Error(`no pg_hba.conf entry for host "10.0.0.1", ${end}`), { code: '28000', severity: 'FATAL' });
+  it.each([
+    ['a certificate of another host', ofClient('altnames', 'ERR_TLS_CERT_ALTNAME_INVALID'), /; set host to /],
+    ['an unknown authority', ofClient('no issuer', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'), /; set tlsCaFile to /],
+    ['an unknown authority that is shown', ofClient('in chain', 'SELF_SIGNED_CERT_IN_CHAIN'), /; set tlsCaFile to /],
+    ['a server without TLS', ofClient('The server does not support SSL connections'), /; switch on ssl /],
+    ['a server that wants TLS', ofHba('no encryption'), /; set tls to verify-full/],
+    ['a server before PostgreSQL 14 that wants TLS', ofHba('SSL off'), /; set tls to verify-full/],
+    ['a user whom the server does not admit by TLS either', ofHba('SSL encryption'), /SSL encryption$/],
+    ['a certificate that has expired', ofClient('certificate has expired', 'CERT_HAS_EXPIRED'), /expired$/],
+  ])('say what to do about %s, where a setting can mend it', (_what, error, remedy) => {
+    expect(postgresPortError(error).message).toMatch(remedy);
+  });
+
   it.each([
     ['a broken constraint', ofServer('23505'), true],
     ['a server that ends', ofServer('57P01'), false],

@@ -39,12 +39,30 @@ const CODE_OF_MESSAGE: readonly (readonly [begin: string, code: PortErrorCode])[
   ['SASL', 'permission_denied'], // no password was given
 ];
 
+/** What to do where the connection is refused for its TLS, of which neither side says a setting: by the error's code and message. */
+const REMEDIES: readonly (readonly [sign: RegExp, remedy: string])[] = [
+  [/^ERR_TLS_CERT_ALTNAME_INVALID /, 'set host to a name of the certificate'],
+  [/^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/, 'set tlsCaFile to the PEM file of the authority that issued it'],
+  [/^The server does not support SSL/, 'switch on ssl at the server; set tls to off only on loopback'],
+  [
+    /^28000 .*pg_hba\.conf.*(no encryption|SSL off)$/,
+    'set tls to verify-full: the server may refuse what comes in clear',
+  ],
+];
+
 /** Gives an error of `pg` its code; leaves a PortError as it is. */
 export function postgresPortError(error: unknown): PortError {
   if (isPortError(error)) return error;
   const state = stateOf(error);
   const detail = `${state === undefined ? '' : `${state} `}${messageOf(error)}`;
-  return new PortError(codeOf(error, state), `PostgreSQL: ${detail}`, { cause: error });
+  return new PortError(codeOf(error, state), `PostgreSQL: ${detail}${remedyOf(error)}`, { cause: error });
+}
+
+function remedyOf(error: unknown): string {
+  const code = errorCode(error);
+  const words = `${code === undefined ? '' : `${code} `}${messageOf(error)}`;
+  const remedy = REMEDIES.find(([sign]) => sign.test(words))?.[1];
+  return remedy === undefined ? '' : `; ${remedy}`;
 }
 
 /** Whether the server answered with this error, so that the connection can be used again; else what became of it is unknown. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { openReopenable } from '#core/contracts/reopenable.ts';
+import type { TestCertificate } from '#test/support/self-signed-certificate.ts';
 import { freePort, PeerProcess } from './peer-process.ts';
 
 const PASSWORD = 'of-a-test';
@@ -14,6 +15,8 @@ const VERSIONS = '/usr/lib/postgresql';
 /** What the server is run with, in the words of its command line: `fsync=off`. */
 export interface PostgresOptions {
   readonly settings?: readonly string[];
+  /** It speaks TLS with this certificate, and with whoever speaks in clear not at all. */
+  readonly certificate?: TestCertificate;
 }
 
 /**
@@ -26,10 +29,12 @@ export class Postgres implements AsyncDisposable {
   readonly #settings: readonly string[];
   #process: PeerProcess;
 
-  static async start({ settings = ['fsync=off'] }: PostgresOptions = {}): Promise<Postgres> {
+  static async start({ settings: given = ['fsync=off'], certificate }: PostgresOptions = {}): Promise<Postgres> {
     const folder = mkdtempSync(join(tmpdir(), 'tribo-postgres-'));
+    const settings = certificate ? [...given, 'ssl=on'] : given;
     try {
       await makeCluster(folder);
+      if (certificate) await secure(join(folder, 'data'), certificate);
       const port = await freePort();
       // As an operator would give it; no adapter's settings hold it.
       process.env['PGPASSWORD'] = PASSWORD;
@@ -94,6 +99,17 @@ async function makeCluster(folder: string): Promise<void> {
     ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--locale', 'C.UTF-8', '--no-sync'],
     ...['--locale-provider', 'icu', '--icu-locale', 'en-US'],
   ]);
+}
+
+/** Under the names by which the server looks for them; it takes a key of its own user alone. */
+async function secure(dataDir: string, { cert, key }: TestCertificate): Promise<void> {
+  const { uid, gid } = await servant();
+  for (const [name, pem] of Object.entries({ 'server.crt': cert, 'server.key': key })) {
+    const path = join(dataDir, name);
+    writeFileSync(path, pem, { mode: 0o600 });
+    if (process.getuid?.() === 0) chownSync(path, uid, gid);
+  }
+  writeFileSync(join(dataDir, 'pg_hba.conf'), 'hostssl all all 127.0.0.1/32 scram-sha-256\n');
 }
 
 async function serve(folder: string, port: number, settings: readonly string[]): Promise<PeerProcess> {
