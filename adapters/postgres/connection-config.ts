@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isLoopback } from '#adapters/loopback.ts';
 
 /**
  * How a database is reached: the begin of each adapter's settings. The password is never among them: it comes from the environment
@@ -14,8 +15,11 @@ export const postgresConnectionShape = {
     .string()
     .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be a lower-case name of at most 63 letters, digits and _')
     .default('tribo'),
-  /** `verify-full`: the server's certificate must be of its host and of a known authority. `off`: for loopback and sidecars. */
-  tls: z.enum(['verify-full', 'off']).default('verify-full'),
+  /**
+   * `verify-full`: the server's certificate must be of its host and of a known authority. `off`: on this host alone, as with a proxy beside the
+   * service. `off-in-private-network`: whoever writes it knows that nobody else hears that network.
+   */
+  tls: z.enum(['verify-full', 'off', 'off-in-private-network']).default('verify-full'),
   /** PEM file of the authorities that count, as RDS and Cloud SQL publish them. Absent: Node's own. */
   tlsCaFile: z.string().min(1).optional(),
   /** Connections of a process, which its adapters with equal settings share; one more listens for changes. */
@@ -25,6 +29,19 @@ export const postgresConnectionShape = {
   /** How long a statement may take, the wait for another's lock included. */
   statementTimeoutMs: z.int().min(100).max(300_000).default(30_000),
 } as const;
+
+/** For the `refine` of each adapter's settings: nothing is spoken in clear to another host unless the settings say that it may be. */
+export const inClearOnThisHostAlone: readonly [
+  isSo: (connection: { readonly host: string; readonly tls: string }) => boolean,
+  otherwise: { readonly error: string; readonly path: string[] },
+] = [
+  ({ host, tls }) => tls !== 'off' || isLoopback(host) || host.startsWith('/'),
+  {
+    error:
+      'off goes to this host alone: say verify-full, or off-in-private-network where nobody else hears the network between',
+    path: ['tls'],
+  },
+];
 
 const postgresConnectionSchema = z.object(postgresConnectionShape);
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isLoopback } from '#adapters/loopback.ts';
 
 export const aedesDeviceGatewayConfigSchema = z
   .object({
@@ -55,7 +56,3 @@ export interface Certificate {
 export type OnTlsRenewal = (listener: (renewed: Certificate) => void) => void;
 
 export type AedesDeviceGatewayConfig = z.infer<typeof aedesDeviceGatewayConfigSchema>;
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
-}

@@ -433,7 +433,7 @@ function fetchedOf({ partitionIndex, records: batches }: FetchResponsePartition,
 }
 
 function tlsOf({ tls, brokers }: KafkaEventStreamConfig): Pick<Sdk.BaseOptions, 'tls' | 'tlsServerName'> {
-  if (tls === false) return {};
+  if (tls === false || tls === 'off-in-private-network') return {};
   const { caFile, certificateFile, keyFile } = tls === true ? {} : tls;
   return {
     tls: {

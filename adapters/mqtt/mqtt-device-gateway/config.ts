@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isLoopback } from '#adapters/loopback.ts';
 import { isName } from '#core/domain/ids.ts';
 
 const WEEK_S = 604_800;
@@ -69,7 +70,3 @@ export const mqttDeviceGatewayConfigSchema = z
   });
 
 export type MqttDeviceGatewayConfig = z.infer<typeof mqttDeviceGatewayConfigSchema>;
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
-}

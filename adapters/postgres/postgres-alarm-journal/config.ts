@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { postgresConnectionShape } from '../connection-config.ts';
+import { inClearOnThisHostAlone, postgresConnectionShape } from '../connection-config.ts';
 
-export const postgresAlarmJournalConfigSchema = z.strictObject(postgresConnectionShape);
+export const postgresAlarmJournalConfigSchema = z
+  .strictObject(postgresConnectionShape)
+  .refine(...inClearOnThisHostAlone);
 
 export type PostgresAlarmJournalConfig = z.infer<typeof postgresAlarmJournalConfigSchema>;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { postgresConnectionShape } from '../connection-config.ts';
+import { inClearOnThisHostAlone, postgresConnectionShape } from '../connection-config.ts';
 
-export const postgresCheckpointStoreConfigSchema = z.strictObject(postgresConnectionShape);
+export const postgresCheckpointStoreConfigSchema = z
+  .strictObject(postgresConnectionShape)
+  .refine(...inClearOnThisHostAlone);
 
 export type PostgresCheckpointStoreConfig = z.infer<typeof postgresCheckpointStoreConfigSchema>;

@@ -1,9 +1,11 @@
 import { z } from 'zod';
-import { postgresConnectionShape } from '../connection-config.ts';
+import { inClearOnThisHostAlone, postgresConnectionShape } from '../connection-config.ts';
 
-export const postgresRuleStoreConfigSchema = z.strictObject({
-  ...postgresConnectionShape,
-  maxRulesPerTenant: z.int().min(1).default(10_000),
-});
+export const postgresRuleStoreConfigSchema = z
+  .strictObject({
+    ...postgresConnectionShape,
+    maxRulesPerTenant: z.int().min(1).default(10_000),
+  })
+  .refine(...inClearOnThisHostAlone);
 
 export type PostgresRuleStoreConfig = z.infer<typeof postgresRuleStoreConfigSchema>;
