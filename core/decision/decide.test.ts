@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { loadPrices } from '#services/shared/environments/environment-files.ts';
 import { sampleEnvironment } from '#test/support/sample-environment.ts';
+import { CLOUDS } from './cloud.ts';
 import { boundProblems, savingsOf } from './cost-bounds.ts';
 import { candidateOf, decide } from './decide.ts';
 import { decisionSection, recordedDecisions, withSection } from './decision-document.ts';
@@ -349,6 +350,34 @@ describe('the document of decisions', () => {
       '| after the first | regions[1] a copy of the data, regions[2] services and no copy of the data, regions[3] nothing |',
     );
     expect(section).toContain('| prices of | us-east-1 and eastus, not westus2 | eastus, not westus2 |');
+  });
+
+  it('says which regions are priced as if they answered while no stack makes what would, and how much that is', () => {
+    const west = { aws: 'us-west-2', azure: 'westus3', gcp: 'us-west1', aiApi: 'https://ai.west.example' };
+    const regions = [
+      { aws: 'us-east-1', azure: 'eastus', gcp: 'us-central1' },
+      west,
+      { provider: 'azure', azure: 'westus2', aiApi: 'https://ai.azure.example' },
+    ];
+    const decision = decided({ regions });
+    const alone = decided({ regions: regions.slice(0, 1) });
+    const section = decisionSection(decision, [], prices, '2026-11-22');
+    expect(section).toMatch(/^Priced, and made by no stack: what would answer in regions\[1\] and regions\[2\], /m);
+    const more = CLOUDS.map((cloud) => {
+      const usd = (each: typeof decision) => candidateOf(each.candidates, cloud).plan.usdPerMonth;
+      return (usd(decision) - usd(alone)).toFixed(2);
+    });
+    expect(section).toContain(`| of it made by no stack | ${more.join(' | ')} |`);
+    expect(decisionSection(alone, [], prices, '2026-11-22')).not.toContain('made by no stack');
+  });
+
+  it('does not say so of a region that has a copy of the data alone, which is made', () => {
+    const regions = [
+      { aws: 'us-east-1', azure: 'eastus', gcp: 'us-central1' },
+      { aws: 'us-west-2', azure: 'westus3', gcp: 'us-west1' },
+    ];
+    const section = decisionSection(decided({ regions, switches: { secondRegion: true } }), [], prices, '2026-11-22');
+    expect(section).not.toContain('made by no stack');
   });
 
   it('compares no price where one cloud alone is possible', () => {

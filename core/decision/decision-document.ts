@@ -2,11 +2,22 @@ import { CLOUDS, CLOUD_NAMES } from './cloud.ts';
 import { boundProblems, MAX_USD_PER_THOUSAND_READINGS } from './cost-bounds.ts';
 import { candidateOf, CRITERIA, type Candidate, type Decision } from './decide.ts';
 import { demandOf } from './demand.ts';
-import { NOT_PRICED, pricedRegionText, pricesAsOf, regionNames, regionsText, scoreText } from './decision-text.ts';
+import {
+  NOT_PRICED,
+  notMadeText,
+  pricedRegionText,
+  pricesAsOf,
+  regionNames,
+  regionsText,
+  scoreText,
+} from './decision-text.ts';
 import type { Environment } from './environment.ts';
 import { PARTS } from './plan.ts';
 import { planAt } from './plan-at.ts';
 import { trustCounts, type Prices } from './prices.ts';
+
+/** From the folder of the document. */
+const WHY_NOT_MADE = '../infra/README.md#what-is-not-there-yet';
 
 /** What stands in the document about a site's choice. */
 export interface RecordedDecision {
@@ -26,6 +37,7 @@ export function decisionSection(
   date: string,
 ): string {
   const { environment, input, choice, changes } = decision;
+  const notMade = notMadeText(environment);
   return [
     `## ${environment.site}`,
     '',
@@ -46,6 +58,7 @@ export function decisionSection(
     '',
     `Not in it: ${NOT_PRICED}.`,
     '',
+    ...(notMade === '' ? [] : [`${notMade}. [Why](${WHY_NOT_MADE}).`, '']),
     table(['Sized, in the first region', ...CLOUDS.map((cloud) => CLOUD_NAMES[cloud])], sizeRows(decision)),
     '',
     table(['Weighed', 'weight', ...CLOUDS.map((cloud) => CLOUD_NAMES[cloud])], scoreRows(decision)),
@@ -136,6 +149,9 @@ function costRows({ candidates, environment }: Decision): readonly (readonly str
       row(part, ({ plan }) => plan.usdByPart[part].toFixed(2)),
     ),
     row('**together**', ({ plan }) => `**${plan.usdPerMonth.toFixed(2)}**`),
+    ...(candidates.some(({ plan }) => plan.usdOfOtherRegions > 0)
+      ? [row('of it made by no stack', ({ plan }) => plan.usdOfOtherRegions.toFixed(2))]
+      : []),
     row('per 1,000 readings', ({ plan }) => plan.usdPerThousandReadings.toFixed(5)),
     row('per machine', ({ plan }) => plan.usdPerMachine.toFixed(2)),
     row('run by the site', ({ plan }) => plan.selfRun.join(', ') || 'nothing'),

@@ -50,6 +50,16 @@ export function regionsText(environment: Environment): string {
   return each.join(', ');
 }
 
+/** Which regions after the first are priced as if they answered, while no stack makes what would; empty where none is. */
+export function notMadeText(environment: Environment): string {
+  const named = regionsAt(environment, environment.provider).flatMap(({ answers }, index) =>
+    index > 0 && answers ? [`regions[${index}]`] : [],
+  );
+  return named.length === 0
+    ? ''
+    : `Priced, and made by no stack: what would answer in ${named.join(' and ')}, by the hour or month (services, network, gateways, streams)`;
+}
+
 /** The names of an environment's regions, were it at that cloud. */
 export function regionNames(environment: Environment, cloud: Cloud): string {
   const regions = regionsAt(environment, cloud);

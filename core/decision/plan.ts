@@ -38,6 +38,8 @@ export interface Plan {
   readonly sized: Readonly<Partial<Record<Part, string>>>;
   readonly usdPerMonth: number;
   readonly usdByPart: Readonly<Record<Part, number>>;
+  /** Of `usdPerMonth`, what regions after the first have so that they answer: it is priced, and no stack makes it. */
+  readonly usdOfOtherRegions: number;
   /** Of readings that are accepted. */
   readonly usdPerThousandReadings: number;
   readonly usdPerMachine: number;
@@ -78,7 +80,7 @@ export class Bill<Of extends Cloud> {
     const { lines, sized, selfRun } = this;
     const obstacles = [...this.obstacles, ...demand.services.flatMap(({ tooSmall = [] }) => tooSmall)];
     const found = { cloud: this.#cloud, pricesOfRegions: [this.#prices.region], lines, sized, selfRun, obstacles };
-    return { ...found, ...costsOf(lines, demand) };
+    return { ...found, ...costsOf(lines, demand), usdOfOtherRegions: 0 };
   }
 }
 
@@ -112,6 +114,7 @@ export function withRegions(
     ...first,
     ...costsOf(lines, demand),
     lines,
+    usdOfOtherRegions: sum(lines.slice(first.lines.length).map(({ usd }) => usd)),
     pricesOfRegions: ofAll((plan) => plan.pricesOfRegions),
     selfRun: ofAll((plan) => plan.selfRun),
     obstacles: ofAll((plan) => plan.obstacles),

@@ -7,6 +7,7 @@ import { candidateOf, CRITERIA, type Candidate, type Decision } from '#core/deci
 import { figure, recordedDecisions, withSection } from '#core/decision/decision-document.ts';
 import {
   NOT_PRICED,
+  notMadeText,
   pricedRegionText,
   pricesAsOf,
   regionsText,
@@ -154,6 +155,7 @@ function decidedText({ decision, costs, savings, problems, written }: Decided): 
       ]),
   ];
   const regions = regionsText(environment);
+  const notMade = notMadeText(environment);
   const budgets = costs.map(
     (each) => `${each.environment} ${each.usdPerMonth.toFixed(2)} of ${each.budgetUsdPerMonth.toFixed(2)}`,
   );
@@ -170,6 +172,9 @@ function decidedText({ decision, costs, savings, problems, written }: Decided): 
     `Budgets, USD a month: ${budgets.join('; ')}.`,
     `Prices, USD of ${dates}: ${priced.join('; ')}. Not in them: ${NOT_PRICED}.`,
     ...(regions === '' ? [] : [`After the first region: ${regions}.`]),
+    ...(notMade === ''
+      ? []
+      : [`${notMade}: USD ${by(({ plan }) => plan.usdOfOtherRegions.toFixed(2)).join(', ')} of a month's.`]),
     ...listed(
       'Not possible',
       candidates.flatMap(({ obstacles }) => obstacles),
