@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose';
 import { Kafka, type KafkaTokens } from './kafka.ts';
-import { WireServer, type WireAnswer, type WireRequest } from './wire-server.ts';
+import { WireServer, type Fault, type WireAnswer, type WireRequest } from './wire-server.ts';
 
 const run = promisify(execFile);
 /** A library of a cloud's asks anew five minutes before the end of a token: one that it keeps for two seconds. */
@@ -18,14 +18,16 @@ const SECRET = 'of-this-machine';
 const HANDLER = 'listener.name.sasl_ssl.oauthbearer.sasl.server.callback.handler.class';
 const ISSUER = 'https://sts.windows.net/4f1c0f0e-2f0b-4a51-9f6e-1c6a7e6c1b11/';
 
+type TokenFault = Exclude<Fault, 'reset'>;
+
 /** Where a cloud's processes get tokens, on this machine, and what a broker has to know to take them alone. */
 export interface TokenService extends AsyncDisposable {
   /** For a broker's listener. */
   readonly tokens: KafkaTokens;
-  /** How many tokens were given. */
+  /** How many tokens were given, or credentials that sign them. */
   given(): number;
-  /** Whoever asks for a token meanwhile is answered so. */
-  whileItAnswers(answer: WireAnswer, work: () => Promise<void>): Promise<void>;
+  /** Whoever asks for a token meanwhile is answered so, or not at all. */
+  whileItAnswers(answer: TokenFault, work: () => Promise<void>): Promise<void>;
 }
 
 /**
@@ -36,8 +38,7 @@ export async function googleTokens(account: string): Promise<TokenService> {
   const folder = mkdtempSync(join(tmpdir(), 'tribo-kafka-google-'));
   const tokensFile = join(folder, 'tokens');
   writeFileSync(tokensFile, '');
-  const libraries = join(await Kafka.folder(), 'libs', '*');
-  await run('javac', ['-d', folder, '-cp', libraries, join(import.meta.dirname, 'GoogleTokens.java')]);
+  await compile('GoogleTokens', folder);
   let given = 0;
   const service = await FaultyService.start((request) =>
     metadataOf(request, account, () => {
@@ -108,6 +109,48 @@ export async function entraTokens(namespace: string): Promise<TokenService> {
   return offered(service, folder, { tokens, given: () => given });
 }
 
+/**
+ * The credentials of a container's role (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), which the default chain of
+ * this process asks for from now on, and a broker that takes what they sign in the form of MSK's IAM, in that region.
+ */
+export async function awsTokens(region: string): Promise<TokenService> {
+  const folder = mkdtempSync(join(tmpdir(), 'tribo-kafka-aws-'));
+  const credentialsFile = join(folder, 'credentials');
+  writeFileSync(credentialsFile, '');
+  await compile('AwsTokens', folder);
+  let given = 0;
+  const service = await FaultyService.start(({ headers }) => {
+    if (headers.authorization !== SECRET) return { status: 401, body: '{"message":"Unauthorized"}' };
+    given += 1;
+    const [key, secret, session] = [randomUUID(), randomUUID(), `${randomUUID()}+/=`];
+    appendFileSync(credentialsFile, `${key} ${secret} ${session}\n`);
+    const Expiration = new Date(Date.now() + 3_600_000).toISOString();
+    const body = { AccessKeyId: key, SecretAccessKey: secret, Token: session, Expiration };
+    return { status: 200, body: JSON.stringify(body) };
+  });
+  // Of the chain, what comes before a container's role is in the environment and in files.
+  delete process.env['AWS_ACCESS_KEY_ID'];
+  delete process.env['AWS_PROFILE'];
+  Object.assign(process.env, {
+    AWS_CONFIG_FILE: join(folder, 'none'),
+    AWS_SHARED_CREDENTIALS_FILE: join(folder, 'none'),
+    AWS_CONTAINER_CREDENTIALS_FULL_URI: `${service.url}/v1/credentials`,
+    AWS_CONTAINER_AUTHORIZATION_TOKEN: SECRET,
+  });
+  const tokens: KafkaTokens = {
+    classes: folder,
+    loginClaims: { credentials: credentialsFile, region },
+    properties: { [HANDLER]: 'AwsTokens', 'connections.max.reauth.ms': String(SESSION_MS) },
+  };
+  return offered(service, folder, { tokens, given: () => given });
+}
+
+/** A class beside this file, which the broker runs. */
+async function compile(name: string, into: string): Promise<void> {
+  const libraries = join(await Kafka.folder(), 'libs', '*');
+  await run('javac', ['-d', into, '-cp', libraries, join(import.meta.dirname, `${name}.java`)]);
+}
+
 function signedToken(key: CryptoKey, audience: string, endS: number): Promise<string> {
   return new SignJWT()
     .setProtectedHeader({ alg: 'RS256', kid: 'of-this-test', typ: 'JWT' })
@@ -152,14 +195,17 @@ function offered(service: FaultyService, folder: string, given: Pick<TokenServic
 /** Answers as it should, unless it is told otherwise. */
 class FaultyService implements AsyncDisposable {
   readonly #wire: WireServer;
-  readonly #fault: { answer: WireAnswer | undefined };
+  readonly #fault: { answer: TokenFault | undefined };
 
   static async start(answer: (request: WireRequest) => Promise<WireAnswer> | WireAnswer): Promise<FaultyService> {
-    const fault: { answer: WireAnswer | undefined } = { answer: undefined };
-    return new FaultyService(await WireServer.start((request) => fault.answer ?? answer(request)), fault);
+    const fault: { answer: TokenFault | undefined } = { answer: undefined };
+    const wire = await WireServer.start((request) =>
+      fault.answer === 'hang' ? new Promise<WireAnswer>(() => undefined) : (fault.answer ?? answer(request)),
+    );
+    return new FaultyService(wire, fault);
   }
 
-  private constructor(wire: WireServer, fault: { answer: WireAnswer | undefined }) {
+  private constructor(wire: WireServer, fault: { answer: TokenFault | undefined }) {
     this.#wire = wire;
     this.#fault = fault;
   }
@@ -168,7 +214,7 @@ class FaultyService implements AsyncDisposable {
     return this.#wire.url;
   }
 
-  async whileItAnswers(answer: WireAnswer, work: () => Promise<void>): Promise<void> {
+  async whileItAnswers(answer: TokenFault, work: () => Promise<void>): Promise<void> {
     this.#fault.answer = answer;
     try {
       await work();

@@ -100,6 +100,7 @@ const RETRIES = 4;
 const PRODUCERS = 4;
 const PRODUCE_RETRIES = 2;
 const RETRY_DELAY_MS = 250;
+const LONGEST_CONNECT_MS = 10_000;
 const HEARTBEATS_A_SESSION = 10;
 const LONGEST_HEARTBEAT_MS = 3_000;
 const ALL_IN_SYNC = -1;
@@ -107,6 +108,7 @@ const ALL_IN_SYNC = -1;
 /** The SDK is loaded here and nowhere else, so that a site without Kafka never loads it. Connects at the first call. */
 export async function openKafka(config: KafkaEventStreamConfig): Promise<KafkaClient> {
   const sdk = await loadSdk('Kafka', () => import('@platformatic/kafka'));
+  const connectTimeoutMs = Math.min(config.timeoutMs, LONGEST_CONNECT_MS);
   return new PlatformaticClient(sdk, config, {
     clientId: `tribo-${config.source}`,
     bootstrapBrokers: [...config.brokers],
@@ -115,9 +117,9 @@ export async function openKafka(config: KafkaEventStreamConfig): Promise<KafkaCl
     retryDelay: RETRY_DELAY_MS,
     timeout: config.timeoutMs,
     requestTimeout: config.timeoutMs,
-    connectTimeout: Math.min(config.timeoutMs, 10_000),
+    connectTimeout: connectTimeoutMs,
     ...tlsOf(config),
-    ...(config.sasl && { sasl: await saslOf(config.sasl, config.timeoutMs) }),
+    ...(config.sasl && { sasl: await saslOf(config.sasl, connectTimeoutMs) }),
   });
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { freePort } from '#test/peers/peer-process.ts';
-import { entraTokens, googleTokens, type TokenService } from '#test/peers/kafka-tokens.ts';
+import { awsTokens, entraTokens, googleTokens, type TokenService } from '#test/peers/kafka-tokens.ts';
 import { Kafka } from '#test/peers/kafka.ts';
 import { certificateAuthority, issuedCertificate } from '#test/support/self-signed-certificate.ts';
 import { FORGOTTEN_CHECKPOINTS } from '#test/support/forgotten-checkpoints.ts';
@@ -90,7 +90,16 @@ describe('signing in to Kafka over TLS', () => {
 
 const NAMESPACE = 'akron-prod-streams.servicebus.windows.net';
 const OTHER_NAMESPACE = 'akron-dev-streams.servicebus.windows.net';
+const REGION = 'eu-central-1';
 const CLOUDS = [
+  {
+    service: 'MSK with IAM',
+    start: () => awsTokens(REGION),
+    sasl: { mechanism: 'aws-msk-iam', region: REGION },
+    fresh: { mechanism: 'aws-msk-iam', region: REGION },
+    notTaken: () => ({ mechanism: 'aws-msk-iam', region: 'eu-west-1' }),
+    cloud: 'AWS',
+  },
   {
     service: 'Managed Service for Apache Kafka',
     start: () => googleTokens('tribo-akron@tribo-akron.iam.gserviceaccount.com'),
@@ -152,6 +161,17 @@ describe.each(CLOUDS)(
         await expect(stream.publish('metrics', [sampleEvent('e-6')])).rejects.toMatchObject({
           code: 'permission_denied',
           message: expect.stringContaining(`signing in to ${cloud}: `),
+        });
+        await stream.close();
+      });
+    });
+
+    it('is deadline_exceeded where the cloud does not answer who asks for a token', async () => {
+      await service.whileItAnswers('hang', async () => {
+        const stream = await openWith(fresh);
+        await expect(stream.publish('metrics', [sampleEvent('e-8')])).rejects.toMatchObject({
+          code: 'deadline_exceeded',
+          message: expect.stringContaining(`signing in to ${cloud}: no answer within 7000 ms`),
         });
         await stream.close();
       });

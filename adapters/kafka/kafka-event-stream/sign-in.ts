@@ -12,26 +12,28 @@ type Sasl = NonNullable<KafkaEventStreamConfig['sasl']>;
  * How the client shows who it is. Secrets are read, and tokens asked for, at each connection and at each renewal that the broker wants: one that was
  * rotated is taken without a restart.
  */
-export async function saslOf(sasl: Sasl, timeoutMs: number): Promise<Sdk.SASLOptions> {
+export async function saslOf(sasl: Sasl, connectTimeoutMs: number): Promise<Sdk.SASLOptions> {
   switch (sasl.mechanism) {
     case 'oauthbearer':
       return bearer(() => readFileSync(sasl.tokenFile, 'utf8').trim());
     case 'aws-msk-iam': {
       const { generateAuthToken } = await loadSdk('Kafka', () => import('aws-msk-iam-sasl-signer-js'));
-      return bearer(async () => (await generateAuthToken({ region: sasl.region })).token);
+      const ask = async () => (await generateAuthToken({ region: sasl.region })).token;
+      return bearer(signIn('AWS', connectTimeoutMs, ask));
     }
     case 'gcp-managed-kafka': {
       const sdk = await loadSdk('Google Cloud', () => import('google-auth-library'));
       // It keeps a token until five minutes before its end.
       const auth = new sdk.GoogleAuth({ scopes: GOOGLE_SCOPE });
-      return bearer(() => signedIn('Google Cloud', timeoutMs, () => googleToken(auth)));
+      return bearer(signIn('Google Cloud', connectTimeoutMs, () => googleToken(auth)));
     }
     case 'azure-event-hubs': {
       const { DefaultAzureCredential } = await loadSdk('Azure', () => import('@azure/identity'));
       // The library keeps a token as long as it is good; who connects again asks again.
       const credential = new DefaultAzureCredential({ retryOptions: { maxRetries: 0 } });
       const scope = `https://${sasl.namespace}/.default`;
-      return bearer(() => signedIn('Azure', timeoutMs, async () => (await credential.getToken(scope)).token));
+      const ask = async () => (await credential.getToken(scope)).token;
+      return bearer(signIn('Azure', connectTimeoutMs, ask));
     }
     default: {
       const { username, passwordVariable } = sasl;
@@ -42,6 +44,10 @@ export async function saslOf(sasl: Sasl, timeoutMs: number): Promise<Sdk.SASLOpt
 
 const SASL_NAMES = { plain: 'PLAIN', 'scram-sha-256': 'SCRAM-SHA-256', 'scram-sha-512': 'SCRAM-SHA-512' } as const;
 const GOOGLE_SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
+/** Of the time that a connection may take to be made: the sign-in ends first, and says why. */
+const SHARE_OF_CONNECTING = 0.7;
+/** Longer than the client goes on repeating a connection. */
+const FAILURE_KEPT_MS = 3_000;
 /** What Google's brokers call a token of this form. */
 const GOOGLE_HEADER = { typ: 'JWT', alg: 'GOOG_OAUTH2_TOKEN' };
 
@@ -78,15 +84,26 @@ async function googleToken(auth: GoogleAuth): Promise<string> {
     .join('.');
 }
 
-/** Its errors are not those of a request, and a service of tokens that is silent holds no connection for ever. */
-function signedIn(cloud: string, timeoutMs: number, ask: () => Promise<string>): Promise<string> {
+/**
+ * A service of tokens that is silent holds no connection for ever, and its errors are not those of a request. A failure is answered again for a while:
+ * the client repeats a connection that failed, whatever the reason, and would be out of time before it could tell it.
+ */
+function signIn(cloud: string, connectTimeoutMs: number, ask: () => Promise<string>): () => Promise<string> {
   const what = `signing in to ${cloud}`;
-  return kafkaCall(what, timeoutMs, () =>
-    ask().catch((error: unknown) => {
-      if (error instanceof PortError) throw error;
-      throw new PortError(codeOfSignIn(error), `${what}: ${messageOf(error)}`, { cause: error });
-    }),
-  );
+  let failed: { readonly token: Promise<string>; readonly untilMs: number } | undefined;
+  return () => {
+    if (failed && performance.now() < failed.untilMs) return failed.token;
+    const token = kafkaCall(what, connectTimeoutMs * SHARE_OF_CONNECTING, () =>
+      ask().catch((error: unknown) => {
+        if (error instanceof PortError) throw error;
+        throw new PortError(codeOfSignIn(error), `${what}: ${messageOf(error)}`, { cause: error });
+      }),
+    );
+    token.catch(() => {
+      failed = { token, untilMs: performance.now() + FAILURE_KEPT_MS };
+    });
+    return token;
+  };
 }
 
 function secretOf(variable: string): string {
