@@ -8,13 +8,14 @@ const DIGEST_LENGTH = 6;
  * have a name in common; what a service limits further is cut, and told apart by a digest of the whole.
  */
 export class Names {
-  /** `tribo-akron-dev`: at most 38 characters. */
+  /** `tribo-akron-dev`: at most 38 characters, and 21 more with a region. */
   readonly base: string;
   /** `tribo/akron/dev/`: nothing of another environment begins with it. */
   readonly path: string;
 
-  constructor({ site, stage }: Pick<Environment, 'site' | 'stage'>) {
-    this.base = `tribo-${site}-${stage}`;
+  /** @param region in what all is called by, where the same is to be made in another region beside it: `tribo-akron-dev-norwayeast` */
+  constructor({ site, stage }: Pick<Environment, 'site' | 'stage'>, region?: string) {
+    this.base = [`tribo-${site}-${stage}`, ...(region === undefined ? [] : [region])].join('-');
     this.path = `tribo/${site}/${stage}/`;
   }
 

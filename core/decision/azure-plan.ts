@@ -233,7 +233,8 @@ export function databaseGb(demand: Demand): number {
   return Math.max(MIN_DATABASE_GB, 2 ** Math.ceil(Math.log2(demand.databaseGb)));
 }
 
-function addObjects(bill: Bill<'azure'>, demand: Demand, { switches }: Environment): void {
+function addObjects(bill: Bill<'azure'>, demand: Demand, environment: Environment): void {
+  const { switches } = environment;
   const copies = switches.secondRegion ? 2 : 1;
   bill.size('object store', objectsText(demand));
   const [hot, cold] = switches.multiAz
@@ -242,8 +243,11 @@ function addObjects(bill: Bill<'azure'>, demand: Demand, { switches }: Environme
   bill.add('object store', 'Blob Storage, hot', demand.hotGb * copies, hot);
   bill.add('object store', 'Blob Storage, cold', demand.archiveGb * copies, cold);
   bill.add('object store', 'writes', (demand.objectWritesPerMonth * copies) / 10_000, 'blobWritesTenThousand');
-  if (switches.secondRegion)
-    bill.add('object store', 'replication to the second region', demand.objectGbPerMonth, 'regionTransferGb');
+  if (!switches.secondRegion) return;
+  bill.add('object store', 'replication to the second region', demand.objectGbPerMonth, 'regionTransferGb');
+  // Of what is copied, not of the services: a region that answers has a registry of its own.
+  if (isPrivateAtAzure(environment))
+    bill.add('object store', 'images in the second region: Container Registry Premium', 1, 'registryPremiumMonth');
 }
 
 function addServices(bill: Bill<'azure'>, { services }: Demand, environment: Environment, zones: number): void {

@@ -358,6 +358,14 @@ describe('a region that answers beside the first', () => {
     expect(lines.map(({ what }) => what)).toContain('westus3: Front Door Premium with WAF');
   });
 
+  it('has images of its own, beside the copy that the second region is paid for once', () => {
+    const registries = (regions: readonly unknown[], secondRegion: boolean) =>
+      at('azure', regions, { switches: { secondRegion } }).lines.filter(({ item }) => item === 'registryPremiumMonth');
+    expect(registries([first, second], false)).toHaveLength(1);
+    expect(registries([first, second], true)).toHaveLength(2);
+    expect(registries([first, answering], true)).toHaveLength(3);
+  });
+
   it('shares Front Door with the others of its cloud', () => {
     const fronts = at('azure', [first, answering]).lines.filter(({ what }) => what.includes('Front Door'));
     expect(fronts).toHaveLength(1);

@@ -8,10 +8,14 @@ import { DEVICES_HUB } from './device-hub.ts';
 import type { Ingress } from './ingress.ts';
 import type { Logs } from './logs.ts';
 import { metricAlert, type Watched } from './metric-alert.ts';
+import type { SecondRegion } from './second-region.ts';
 import { SENSOR_DATA_QUEUE, type SensorDataQueue } from './sensor-data-queue.ts';
 
 const GIB = 1024 ** 3;
 const NANOCORES = 1e9;
+/** Somebody is called long before a quarter of an hour, which is what may be lost (R176). */
+const LATE_S = 300;
+const DATABASE_METRICS = 'Microsoft.DBforPostgreSQL/flexibleServers';
 const STREAM_METRICS = 'Microsoft.EventHub/namespaces';
 
 interface Parts {
@@ -42,6 +46,7 @@ export class Alarms extends Construct {
     this.#api(ingress);
     this.#objects(data);
     this.#queue(queue);
+    if (data.secondRegion) this.#secondRegion(data.secondRegion);
   }
 
   #service({ service, vcpu, memoryGb }: { service: string; vcpu: number; memoryGb: number }, on: string): void {
@@ -72,7 +77,7 @@ export class Alarms extends Construct {
   }
 
   #database({ database: { server } }: DataStack): void {
-    const of = { on: server.id, namespace: 'Microsoft.DBforPostgreSQL/flexibleServers', window: 'PT15M' } as const;
+    const of = { on: server.id, namespace: DATABASE_METRICS, window: 'PT15M' } as const;
     this.#call('database-cpu', {
       ...of,
       all: [{ metric: 'cpu_percent', aggregation: 'Average', is: 'above', threshold: 80 }],
@@ -209,6 +214,25 @@ export class Alarms extends Construct {
         means: `The account of ${part} refuses or fails calls`,
         severity: 1,
       });
+  }
+
+  /** What would be lost with the first region. */
+  #secondRegion({ replica }: SecondRegion): void {
+    const of = { on: replica.id, namespace: DATABASE_METRICS, window: 'PT5M' } as const;
+    this.#call('database-second-late', {
+      ...of,
+      all: [
+        { metric: 'physical_replication_delay_in_seconds', aggregation: 'Maximum', is: 'above', threshold: LATE_S },
+      ],
+      means: 'The copy of the database in the second region is minutes behind: so much is lost with the first',
+      severity: 1,
+    });
+    this.#call('database-second-away', {
+      ...of,
+      all: [{ metric: 'is_db_alive', aggregation: 'Maximum', is: 'below', threshold: 1 }],
+      means: 'The copy of the database in the second region does not answer, and the first keeps for it what it writes',
+      severity: 1,
+    });
   }
 
   #queue({ namespace }: SensorDataQueue): void {

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { Aspects, AzurermBackend, Fn, LocalBackend, TerraformStack } from 'cdktf';
-import type { Construct } from 'constructs';
+import { Construct } from 'constructs';
 import { DataAzurermClientConfig } from '@cdktf/provider-azurerm/lib/data-azurerm-client-config/index.js';
 import { AzurermProvider } from '@cdktf/provider-azurerm/lib/provider/index.js';
 import { ResourceGroup } from '@cdktf/provider-azurerm/lib/resource-group/index.js';
 import { MandatoryTags } from '../aspects/tags.ts';
 import { isKubernetes, type Site } from '../site.ts';
 import { stateFile } from '../state-file.ts';
+import type { SecondPlace } from './second-place.ts';
 
 /** Ephemeral values and write-only attributes, by which no password is in the state. */
 const TERRAFORM = '>= 1.11.0';
@@ -35,6 +36,18 @@ type StackName = 'foundation' | 'data' | 'platform' | 'services';
 
 /** What a name that is all the world's may have, beside small letters and digits. */
 type Charset = 'hyphens' | 'alphanumeric';
+
+/** Where something is made. */
+export interface Place {
+  /** As it is called in that region. */
+  readonly site: Site;
+  readonly subscription: string;
+  readonly tenantId: string;
+  /** In which region all of it is, and in which group: what nearly every resource asks for. */
+  readonly place: { readonly location: string; readonly resourceGroupName: string };
+  /** A name that is one of all the world's. */
+  globalName(part: string, maxLength: number, charset?: Charset): string;
+}
 
 /** One of the stacks of a site at Azure, in one subscription, with its state apart from the others'. */
 export class AzureState extends TerraformStack {
@@ -82,10 +95,9 @@ export class AzureState extends TerraformStack {
 }
 
 /** A stack with a resource group of its own, in one region. */
-export class AzureStack extends AzureState {
+export class AzureStack extends AzureState implements Place {
   readonly resourceGroup: ResourceGroup;
-  /** Where all of the stack is, and in which group: what nearly every resource asks for. */
-  readonly place: { readonly location: string; readonly resourceGroupName: string };
+  readonly place: Place['place'];
 
   constructor(scope: Construct, id: 'foundation' | 'data' | 'platform', site: Site) {
     super(scope, id, site);
@@ -94,23 +106,51 @@ export class AzureStack extends AzureState {
     this.place = { location: region, resourceGroupName: this.resourceGroup.name };
   }
 
-  /**
-   * A name that is one of all the world's: the begin of what it is called, and a digest of the whole with the subscription, by which the same
-   * site of somebody else has another.
-   */
-  globalName(part: string, maxLength: number, charset: Charset = 'hyphens'): string {
-    const { names, environment } = this.site;
-    const whole = names.of(part);
-    const readable = charset === 'hyphens' ? whole : whole.replaceAll('-', '');
-    const joint = charset === 'hyphens' ? '-' : '';
-    const begin = readable.slice(0, maxLength - DIGEST_LENGTH - joint.length).replace(/-+$/, '');
-    const own = environment.accounts?.azure;
-    const digest =
-      own === undefined
-        ? Fn.substr(Fn.sha256(Fn.join('/', [whole, this.subscription])), 0, DIGEST_LENGTH)
-        : createHash('sha256').update(`${whole}/${own}`).digest('hex').slice(0, DIGEST_LENGTH);
-    return `${begin}${joint}${digest}`;
+  globalName(part: string, maxLength: number, charset?: Charset): string {
+    return oneOfAll(this, part, maxLength, charset);
   }
+}
+
+/** What a stack has in the second region: in a group of its own there, which is called as that of the stack would be if it were in that region. */
+export class SecondGroup extends Construct implements Place {
+  readonly site: Site;
+  readonly subscription: string;
+  readonly tenantId: string;
+  readonly place: Place['place'];
+
+  constructor(scope: AzureStack, id: string, { region, names }: SecondPlace) {
+    super(scope, id);
+    this.site = { ...scope.site, names, region };
+    this.subscription = scope.subscription;
+    this.tenantId = scope.tenantId;
+    const group = new ResourceGroup(this, 'resource-group', { name: names.of(scope.node.id, 90), location: region });
+    this.place = { location: region, resourceGroupName: group.name };
+  }
+
+  globalName(part: string, maxLength: number, charset?: Charset): string {
+    return oneOfAll(this, part, maxLength, charset);
+  }
+}
+
+/**
+ * The begin of what something is called, and a digest of the whole with the subscription, by which the same site of somebody else has another name.
+ */
+function oneOfAll(
+  { site: { names, environment }, subscription }: Pick<Place, 'site' | 'subscription'>,
+  part: string,
+  maxLength: number,
+  charset: Charset = 'hyphens',
+): string {
+  const whole = names.of(part);
+  const readable = charset === 'hyphens' ? whole : whole.replaceAll('-', '');
+  const joint = charset === 'hyphens' ? '-' : '';
+  const begin = readable.slice(0, maxLength - DIGEST_LENGTH - joint.length).replace(/-+$/, '');
+  const own = environment.accounts?.azure;
+  const digest =
+    own === undefined
+      ? Fn.substr(Fn.sha256(Fn.join('/', [whole, subscription])), 0, DIGEST_LENGTH)
+      : createHash('sha256').update(`${whole}/${own}`).digest('hex').slice(0, DIGEST_LENGTH);
+  return `${begin}${joint}${digest}`;
 }
 
 /** In the container that `TRIBO_STATE_BUCKET` names as `<storage account>/<container>`, one blob a stack, locked by its lease. */

@@ -3,7 +3,7 @@ import { ManagementLock } from '@cdktf/provider-azurerm/lib/management-lock/inde
 import { MonitorDiagnosticSetting } from '@cdktf/provider-azurerm/lib/monitor-diagnostic-setting/index.js';
 import { StorageContainerImmutabilityPolicy } from '@cdktf/provider-azurerm/lib/storage-container-immutability-policy/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
-import type { AzureStack } from './azure-stack.ts';
+import type { Place } from './azure-stack.ts';
 import type { OwnKey } from './encryption-key.ts';
 import type { Logs } from './logs.ts';
 import { PrivateAccount } from './private-account.ts';
@@ -26,10 +26,10 @@ interface Parts {
  * account cannot be deleted before its time.
  */
 export class BlobAuditStore extends Construct {
-  constructor(scope: AzureStack, id: string, { key, logs }: Parts) {
+  constructor(scope: Construct, id: string, at: Place, { key, logs }: Parts) {
     super(scope, id);
-    const { site, subscription } = scope;
-    const { account, containers } = new PrivateAccount(this, 'audit', scope, {
+    const { site, subscription } = at;
+    const { account, containers } = new PrivateAccount(this, 'audit', at, {
       part: 'audit',
       key,
       logs,

@@ -14,6 +14,7 @@ import { IotHub } from './iot-hub.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 import { KeyVaultSecretStore } from './key-vault-secret-store.ts';
 import { PostgresDatabase } from './postgres-database.ts';
+import { SecondRegion } from './second-region.ts';
 
 /** Counted up for another key: services start anew with it. */
 const LINK_KEY_VERSION = 1;
@@ -32,7 +33,7 @@ export class DataStack extends AzureStack implements DataParts {
   /** By which services know each other. */
   readonly linkKey: GeneratedSecret;
   readonly warehouse = undefined;
-  readonly secondRegion = undefined;
+  readonly secondRegion: SecondRegion | undefined;
 
   constructor(scope: Construct, site: Site, foundation: FoundationStack) {
     super(scope, 'data', site);
@@ -50,7 +51,7 @@ export class DataStack extends AzureStack implements DataParts {
     this.database = new PostgresDatabase(this, 'database', foundation);
     this.objectStore = new BlobObjectStore(this, 'object-store', around);
     this.secretStore = new KeyVaultSecretStore(this, 'secret-store', around);
-    this.auditStore = new BlobAuditStore(this, 'audit-store', around);
+    this.auditStore = new BlobAuditStore(this, 'audit-store', this, around);
     this.linkKey = new GeneratedSecret(this, this, 'link-key', {
       name: 'link-key',
       contentType: 'key of the links between services',
@@ -58,5 +59,9 @@ export class DataStack extends AzureStack implements DataParts {
       version: LINK_KEY_VERSION,
     });
     this.backups = new Backups(this, 'backups', { serverId: this.database.server.id });
+    const { second, network } = foundation;
+    const { database, objectStore } = this;
+    this.secondRegion =
+      second && new SecondRegion(this, 'second-region', { second, network, logs, database, objectStore });
   }
 }

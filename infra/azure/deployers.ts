@@ -1,12 +1,13 @@
-import { TerraformVariable } from 'cdktf';
-import type { AzureStack } from './azure-stack.ts';
+import { TerraformVariable, type TerraformStack } from 'cdktf';
 
 /**
  * The object ids of the people and pipelines that apply the stacks of the site, as expressions have them. They are named, not taken from the run:
  * who applies in turn would else take each other's rights away. Whoever runs and is not among them is told so.
  * @param refusal what they will not be able to do
  */
-export function deployers(stack: AzureStack, refusal = 'the vault of keys will not let it plan or apply'): string {
+export function deployers(stack: TerraformStack, refusal = 'the vault of keys will not let it plan or apply'): string {
+  // Asked for once a stack, for however many vaults.
+  if (stack.node.tryFindChild('deployers')) return 'var.deployers';
   const variable = new TerraformVariable(stack, 'deployers', {
     type: 'set(string)',
     description:

@@ -4,7 +4,7 @@ import { KeyVaultKey } from '@cdktf/provider-azurerm/lib/key-vault-key/index.js'
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
-import type { AzureStack } from './azure-stack.ts';
+import type { Place } from './azure-stack.ts';
 import type { Logs } from './logs.ts';
 import type { PrivateEndpoints } from './private-endpoints.ts';
 import { PrivateVault } from './private-vault.ts';
@@ -28,17 +28,22 @@ export class EncryptionKey extends Construct {
   /** Undefined in dev. */
   readonly own: OwnKey | undefined;
 
-  constructor(scope: AzureStack, id: string, parts: { readonly logs: Logs; readonly endpoints: PrivateEndpoints }) {
+  constructor(
+    scope: Construct,
+    id: string,
+    at: Place,
+    parts: { readonly logs: Logs; readonly endpoints: PrivateEndpoints | undefined },
+  ) {
     super(scope, id);
-    this.vault = new PrivateVault(this, 'keys', scope, {
+    this.vault = new PrivateVault(this, 'keys', at, {
       ...parts,
       part: 'keys',
       deployerRoles: ['Key Vault Crypto Officer', 'Key Vault Secrets Officer'],
     });
-    this.own = scope.site.isProtected ? this.#key(scope) : undefined;
+    this.own = at.site.isProtected ? this.#key(at) : undefined;
   }
 
-  #key({ place, site: { names } }: AzureStack): OwnKey {
+  #key({ place, site: { names } }: Place): OwnKey {
     const key = new KeyVaultKey(this, 'key', {
       name: 'data',
       keyVaultId: this.vault.vault.id,

@@ -1,10 +1,12 @@
 import { Construct } from 'constructs';
 import { ContainerRegistry } from '@cdktf/provider-azurerm/lib/container-registry/index.js';
+import { mandatoryTags } from '../aspects/tags.ts';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { OwnKey } from './encryption-key.ts';
 import type { Logs } from './logs.ts';
 import type { PrivateEndpoints } from './private-endpoints.ts';
+import type { SecondPlace } from './second-place.ts';
 import { tiersOf } from './tiers.ts';
 
 const UNTAGGED_DAYS = 30;
@@ -13,16 +15,18 @@ interface Parts {
   readonly key: OwnKey | undefined;
   readonly logs: Logs;
   readonly endpoints: PrivateEndpoints;
+  readonly second: SecondPlace | undefined;
 }
 
 /**
  * The registry, with a repository a service, which a push makes. Nobody signs in by a password, and nobody unnamed fetches. Premium is
- * closed to the internet but for the pipeline's pushes: those come by an agent within the network (infra/README.md).
+ * closed to the internet but for the pipeline's pushes: those come by an agent within the network (infra/README.md). With a second region each image
+ * is there, too.
  */
 export class ImageRegistry extends Construct {
   readonly registry: ContainerRegistry;
 
-  constructor(scope: AzureStack, id: string, { key, logs, endpoints }: Parts) {
+  constructor(scope: AzureStack, id: string, { key, logs, endpoints, second }: Parts) {
     super(scope, id);
     const { site, place } = scope;
     const { registry: sku, isPrivate } = tiersOf(site);
@@ -38,6 +42,17 @@ export class ImageRegistry extends Construct {
         retentionPolicyInDays: UNTAGGED_DAYS,
         zoneRedundancyEnabled: site.zones > 1,
       }),
+      ...(second && {
+        georeplications: [
+          {
+            location: second.region,
+            zoneRedundancyEnabled: site.zones > 1,
+            // Else nobody would be led there, and who could change that may be away with the first region.
+            regionalEndpointEnabled: true,
+            tags: mandatoryTags(site.environment),
+          },
+        ],
+      }),
       ...(isPrivate &&
         key && {
           identity: { type: 'UserAssigned', identityIds: [key.identityId] },
@@ -48,7 +63,7 @@ export class ImageRegistry extends Construct {
     });
     acknowledge(this.registry, {
       CKV_AZURE_164: 'Images are named by their digests, which says more than a tag that is signed',
-      CKV_AZURE_165: 'A copy in another region is bought by switches.secondRegion',
+      ...(!second && { CKV_AZURE_165: 'A copy in another region is bought by switches.secondRegion' }),
       CKV_AZURE_166:
         'The pipeline looks images through before it names their digests; a quarantine is lifted by a webhook that nobody runs here',
       CKV_AZURE_237:

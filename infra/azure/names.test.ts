@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { changed, namedInAny, shipped, synthesized, type NamedResource } from '../testing/synthesized.ts';
-import { inCluster, withKafka, withModels } from '../testing/variations.ts';
+import { inCluster, withKafka, withModels, withSecondRegion } from '../testing/variations.ts';
 
 const prod = shipped('bergen.prod');
 const SUBSCRIPTION = '00000000-0000-4000-8000-000000000001';
-/** Together they have all that has a name: containers with an endpoint of models, and a cluster with Kafka. */
-const WAYS = [withModels(prod), inCluster(withKafka(prod))];
+/** Together they have all that has a name: containers with an endpoint of models, a cluster with Kafka, and a second region. */
+const WAYS = [withModels(prod), inCluster(withKafka(prod)), withSecondRegion(prod)];
 
 /** What a service takes as a name. From the pages of the provider's resources, and of Azure's rules for names. */
 const FORMS: Readonly<Record<string, RegExp>> = {
@@ -86,6 +86,7 @@ const WITHIN_ANOTHER = new Set([
   ],
   ...['azurerm_postgresql_flexible_server_database', 'azurerm_private_dns_zone', 'azurerm_storage_container'],
   ...['azurerm_private_dns_zone_virtual_network_link', 'azurerm_servicebus_queue', 'azurerm_subnet'],
+  ...['azurerm_virtual_network_peering'],
 ]);
 
 describe('names at Azure', () => {

@@ -9,11 +9,13 @@ import { PublicIp } from '@cdktf/provider-azurerm/lib/public-ip/index.js';
 import { SubnetNatGatewayAssociation } from '@cdktf/provider-azurerm/lib/subnet-nat-gateway-association/index.js';
 import { SubnetNetworkSecurityGroupAssociation } from '@cdktf/provider-azurerm/lib/subnet-network-security-group-association/index.js';
 import { Subnet } from '@cdktf/provider-azurerm/lib/subnet/index.js';
+import { VirtualNetworkPeering } from '@cdktf/provider-azurerm/lib/virtual-network-peering/index.js';
 import { VirtualNetwork } from '@cdktf/provider-azurerm/lib/virtual-network/index.js';
 import { hasKafka, isKubernetes } from '../site.ts';
 import { subnetRange } from '../subnet-range.ts';
-import type { AzureStack } from './azure-stack.ts';
+import type { AzureStack, Place } from './azure-stack.ts';
 import { KAFKA_PORT } from './kafka-event-stream.ts';
+import type { SecondPlace } from './second-place.ts';
 import { tiersOf } from './tiers.ts';
 
 /** In this order within the range of the network. A subnet of Azure is in all zones. */
@@ -45,12 +47,11 @@ export class Network extends Construct {
   /** The address ranges of the subnets. */
   readonly ranges: Readonly<Record<Tier, string>>;
 
-  constructor(scope: AzureStack, id: string) {
+  constructor(scope: AzureStack, id: string, { second }: { readonly second: SecondPlace | undefined }) {
     super(scope, id);
     const { site, place } = scope;
-    const { names, environment } = site;
-    const { range } = environment.network;
-    this.vnet = new VirtualNetwork(this, 'vnet', { ...place, name: names.of('network', 64), addressSpace: [range] });
+    const { range } = site.environment.network;
+    this.vnet = virtualNetwork(this, scope, range);
     this.ranges = rangesOf(range);
     // Nodes of a cluster are machines of the subnet itself.
     const delegated: Delegated = isKubernetes(site) ? { ...DELEGATED, services: undefined } : DELEGATED;
@@ -72,12 +73,13 @@ export class Network extends Construct {
       ...{ services: subnet('services'), data: subnet('data') },
       ...{ endpoints: subnet('endpoints'), functions: subnet('functions') },
     };
-    this.#securityGroups(scope, this.ranges);
+    this.#securityGroups(scope, this.ranges, second && rangesOf(second.range).data);
     this.#wayOut(scope);
   }
 
-  #securityGroups({ site, place }: AzureStack, ranges: Readonly<Record<Tier, string>>): void {
-    const { names, environment } = site;
+  #securityGroups(scope: AzureStack, ranges: Readonly<Record<Tier, string>>, copyRange: string | undefined): void {
+    const { site } = scope;
+    const { environment } = site;
     const { isPrivate } = tiersOf(site);
     const rules: Readonly<Record<Tier, readonly NetworkSecurityGroupSecurityRule[]>> = {
       services: [
@@ -87,16 +89,7 @@ export class Network extends Construct {
         ...(isPrivate ? [] : [allowIn(120, 'front-door', 'AzureFrontDoor.Backend', ranges.services, ['443', '31443'])]),
         denyIn(),
       ],
-      data: [
-        allowIn(100, 'postgres-from-services', ranges.services, ranges.data, POSTGRES),
-        // Server, standby and what watches them speak to each other.
-        allowIn(110, 'postgres-among-servers', ranges.data, ranges.data, POSTGRES),
-        denyIn(),
-        allowOut(100, 'postgres-among-servers-out', ranges.data, ranges.data, POSTGRES),
-        allowOut(110, 'log-archive-to-storage', ranges.data, 'Storage', '443'),
-        allowOut(120, 'directory-and-keys', ranges.data, 'AzureActiveDirectory', '443'),
-        denyOut(),
-      ],
+      data: databaseRules(ranges, copyRange),
       endpoints: [
         allowIn(100, 'from-services', ranges.services, ranges.endpoints, ENDPOINTS),
         allowIn(110, 'from-functions', ranges.functions, ranges.endpoints, ENDPOINTS),
@@ -109,17 +102,7 @@ export class Network extends Construct {
       // Nobody calls them: they fetch what they are run for.
       functions: [denyIn()],
     };
-    for (const tier of TIERS) {
-      const group = new NetworkSecurityGroup(this, `${tier}-rules`, {
-        ...place,
-        name: names.of(tier, 80),
-        securityRule: [...rules[tier]],
-      });
-      new SubnetNetworkSecurityGroupAssociation(this, `${tier}-guarded`, {
-        subnetId: this.subnets[tier].id,
-        networkSecurityGroupId: group.id,
-      });
-    }
+    for (const tier of TIERS) guard(this, scope, { tier, subnetId: this.subnets[tier].id, rules: rules[tier] });
   }
 
   #wayOut({ site: { names, zones }, place }: AzureStack): void {
@@ -138,6 +121,87 @@ export class Network extends Construct {
     for (const tier of ['services', 'functions'] as const)
       new SubnetNatGatewayAssociation(this, `${tier}-out`, { natGatewayId: nat.id, subnetId: this.subnets[tier].id });
   }
+}
+
+/** The network of the second region: a subnet for the copy of the database, which no way leads out of or into but that to the database. */
+export class SecondNetwork extends Construct {
+  readonly vnet: VirtualNetwork;
+  readonly dataSubnet: Subnet;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    at: Place,
+    { network, range }: { readonly network: Network; readonly range: string },
+  ) {
+    super(scope, id);
+    const ranges = rangesOf(range);
+    this.vnet = virtualNetwork(this, at, range);
+    this.dataSubnet = new Subnet(this, 'data', {
+      name: 'data',
+      resourceGroupName: at.place.resourceGroupName,
+      virtualNetworkName: this.vnet.name,
+      addressPrefixes: [ranges.data],
+      privateEndpointNetworkPolicies: 'Enabled',
+      ...delegation('data', DELEGATED.data),
+    });
+    guard(this, at, {
+      ...{ tier: 'data', subnetId: this.dataSubnet.id },
+      rules: databaseRules(ranges, network.ranges.data),
+    });
+    this.#peer('there', network.vnet, this.vnet);
+    this.#peer('back', this.vnet, network.vnet);
+  }
+
+  /** Each is called by the region that it leads to. */
+  #peer(id: string, from: VirtualNetwork, to: VirtualNetwork): void {
+    new VirtualNetworkPeering(this, id, {
+      name: `to-${to.locationInput!}`,
+      resourceGroupName: from.resourceGroupName,
+      virtualNetworkName: from.name,
+      remoteVirtualNetworkId: to.id,
+      allowVirtualNetworkAccess: true,
+      allowForwardedTraffic: false,
+    });
+  }
+}
+
+function virtualNetwork(scope: Construct, { site: { names }, place }: Place, range: string): VirtualNetwork {
+  return new VirtualNetwork(scope, 'vnet', { ...place, name: names.of('network', 64), addressSpace: [range] });
+}
+
+interface Guarded {
+  readonly tier: Tier;
+  readonly subnetId: string;
+  readonly rules: readonly NetworkSecurityGroupSecurityRule[];
+}
+
+function guard(scope: Construct, { site: { names }, place }: Place, { tier, subnetId, rules }: Guarded): void {
+  const group = new NetworkSecurityGroup(scope, `${tier}-rules`, {
+    ...place,
+    name: names.of(tier, 80),
+    securityRule: [...rules],
+  });
+  new SubnetNetworkSecurityGroupAssociation(scope, `${tier}-guarded`, { subnetId, networkSecurityGroupId: group.id });
+}
+
+/** Who reaches databases, and what those reach; `other` is where those of the other region are. */
+function databaseRules(
+  { services, data }: Readonly<Record<Tier, string>>,
+  other: string | undefined,
+): readonly NetworkSecurityGroupSecurityRule[] {
+  return [
+    allowIn(100, 'postgres-from-services', services, data, POSTGRES),
+    // Server, standby and what watches them speak to each other.
+    allowIn(110, 'postgres-among-servers', data, data, POSTGRES),
+    ...(other === undefined ? [] : [allowIn(120, 'postgres-from-other-region', other, data, POSTGRES)]),
+    denyIn(),
+    allowOut(100, 'postgres-among-servers-out', data, data, POSTGRES),
+    allowOut(110, 'log-archive-to-storage', data, 'Storage', '443'),
+    allowOut(120, 'directory-and-keys', data, 'AzureActiveDirectory', '443'),
+    ...(other === undefined ? [] : [allowOut(130, 'postgres-to-other-region', data, other, POSTGRES)]),
+    denyOut(),
+  ];
 }
 
 function rangesOf(range: string): Readonly<Record<Tier, string>> {

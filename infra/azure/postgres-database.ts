@@ -1,26 +1,24 @@
+import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import type { KeyVaultSecret } from '@cdktf/provider-azurerm/lib/key-vault-secret/index.js';
-import { ManagementLock } from '@cdktf/provider-azurerm/lib/management-lock/index.js';
 import { PostgresqlFlexibleServerConfiguration } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-configuration/index.js';
 import { PostgresqlFlexibleServerDatabase } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-database/index.js';
+import type { PrivateDnsZone } from '@cdktf/provider-azurerm/lib/private-dns-zone/index.js';
+import type { VirtualNetwork } from '@cdktf/provider-azurerm/lib/virtual-network/index.js';
 import { PostgresqlFlexibleServer } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
-import type { AzureStack } from './azure-stack.ts';
-import { databaseClass, databaseStorageMb } from './database-class.ts';
+import type { AzureStack, Place } from './azure-stack.ts';
+import { databaseSettings, keepDatabase } from './database-settings.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { GeneratedSecret } from './generated-secret.ts';
 import type { PostgresSection } from './ports.ts';
 import { privateZone } from './private-endpoints.ts';
 
 const PORT = 5432;
-/** Supported until 2029; minor versions come in the maintenance window. */
-const MAJOR_VERSION = '17';
 const USER = 'tribo';
 const DATABASE = 'tribo';
 /** Counted up to give the database, and the secret, a new password. */
 const PASSWORD_VERSION = 1;
-/** Monday, 04:00. */
-const MAINTENANCE = { dayOfWeek: 1, startHour: 4, startMinute: 0 };
 /** TLS alone; statements that take long are in the log. In the letters in which the server answers: Terraform compares them. */
 const SETTINGS: Readonly<Record<string, string>> = {
   require_secure_transport: 'on',
@@ -37,19 +35,17 @@ export class PostgresDatabase extends Construct {
   /** In the vault of keys: no service may change it. */
   readonly password: KeyVaultSecret;
   readonly section: PostgresSection;
+  readonly zone: PrivateDnsZone;
+  /** What a copy takes over as it is made, and is not told of later. */
+  readonly ready: readonly ITerraformDependable[];
 
   constructor(scope: AzureStack, id: string, { network, key, logs }: FoundationStack) {
     super(scope, id);
-    const { site, place } = scope;
+    const { site } = scope;
     const { environment, isProtected } = site;
     const { retention, switches } = environment;
-    const name = scope.globalName('database', 63);
-    const { zone, link } = privateZone(this, scope, {
-      id: 'database',
-      // Its name may not be that of the server.
-      name: `${site.names.base}.private.postgres.database.azure.com`,
-      networkId: network.vnet.id,
-    });
+    const { zone, link } = databaseZone(this, scope, network.vnet);
+    this.zone = zone;
     const password = new GeneratedSecret(scope, this, 'password', {
       name: 'database-password',
       contentType: `password of ${USER}`,
@@ -58,28 +54,12 @@ export class PostgresDatabase extends Construct {
     });
     this.password = password.secret;
     this.server = new PostgresqlFlexibleServer(this, 'server', {
-      ...place,
-      name,
-      version: MAJOR_VERSION,
-      skuName: databaseClass(site),
-      storageMb: databaseStorageMb(site),
-      // It grows by itself when little is left, so a load above the plan fills no disk.
-      autoGrowEnabled: true,
+      ...databaseSettings(scope, { subnet: network.subnets.data, zone, key: key.own }),
       administratorLogin: USER,
       administratorPasswordWoVersion: PASSWORD_VERSION,
       authentication: { passwordAuthEnabled: true, activeDirectoryAuthEnabled: false },
-      delegatedSubnetId: network.subnets.data.id,
-      privateDnsZoneId: zone.id,
-      publicNetworkAccessEnabled: false,
       backupRetentionDays: retention.backupDays,
-      // Of the pair that Azure chose, which need not be where data has to stay.
-      geoRedundantBackupEnabled: false,
       ...(switches.multiAz && { zone: '1', highAvailability: { mode: 'ZoneRedundant', standbyAvailabilityZone: '2' } }),
-      maintenanceWindow: MAINTENANCE,
-      ...(key.own && {
-        identity: { type: 'UserAssigned', identityIds: [key.own.identityId] },
-        customerManagedKey: { keyVaultKeyId: key.own.versionlessId, primaryUserAssignedIdentityId: key.own.identityId },
-      }),
       dependsOn: [link],
       lifecycle: {
         preventDestroy: isProtected,
@@ -92,37 +72,47 @@ export class PostgresDatabase extends Construct {
       },
     });
     acknowledge(this.server, {
-      CKV2_AZURE_57: 'It is within the network itself, in a subnet of its own, which excludes an endpoint',
       CKV_AZURE_136:
         "Azure's pair of a region may be where data must not go; a second region is bought by switches.secondRegion",
     });
     // Write-only and ephemeral: the password is in no state and in no plan.
     this.server.addOverride('administrator_password_wo', password.value);
-    this.#settings();
-    new PostgresqlFlexibleServerDatabase(this, 'database', {
+    const lastSetting = this.#settings();
+    const database = new PostgresqlFlexibleServerDatabase(this, 'database', {
       name: DATABASE,
       serverId: this.server.id,
       charset: 'UTF8',
       collation: 'en_US.utf8',
       lifecycle: { preventDestroy: isProtected },
     });
-    if (isProtected)
-      new ManagementLock(this, 'lock', {
-        name: 'database-is-kept',
-        scope: this.server.id,
-        lockLevel: 'CanNotDelete',
-        notes: 'Readings, alarms, machines: what cannot be made again',
-      });
-    logs.of(this, this.server.id, ['PostgreSQLLogs']);
+    keepDatabase(this, this.server, scope, logs);
+    this.ready = [...(lastSetting ? [lastSetting] : []), database];
     this.section = { host: this.server.fqdn, port: PORT, database: DATABASE, user: USER };
   }
 
   /** One after another: the server takes one change at a time. */
-  #settings(): void {
-    Object.entries(SETTINGS).reduce<PostgresqlFlexibleServerConfiguration | undefined>((before, [name, value]) => {
-      const setting = new PostgresqlFlexibleServerConfiguration(this, name, { serverId: this.server.id, name, value });
-      if (before) setting.node.addDependency(before);
-      return setting;
-    }, undefined);
+  #settings(): PostgresqlFlexibleServerConfiguration | undefined {
+    return Object.entries(SETTINGS).reduce<PostgresqlFlexibleServerConfiguration | undefined>(
+      (before, [name, value]) => {
+        const setting = new PostgresqlFlexibleServerConfiguration(this, name, {
+          serverId: this.server.id,
+          name,
+          value,
+        });
+        if (before) setting.node.addDependency(before);
+        return setting;
+      },
+      undefined,
+    );
   }
+}
+
+/** Names of databases in a network. */
+export function databaseZone(scope: Construct, at: Place, vnet: VirtualNetwork) {
+  return privateZone(scope, at, {
+    id: 'database',
+    // Its name may not be that of the server.
+    name: `${at.site.names.base}.private.postgres.database.azure.com`,
+    networkId: vnet.id,
+  });
 }

@@ -2,7 +2,7 @@ import { Construct } from 'constructs';
 import { StorageAccount } from '@cdktf/provider-azurerm/lib/storage-account/index.js';
 import { StorageContainer } from '@cdktf/provider-azurerm/lib/storage-container/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
-import type { AzureStack } from './azure-stack.ts';
+import type { Place } from './azure-stack.ts';
 import type { OwnKey } from './encryption-key.ts';
 import type { Logs } from './logs.ts';
 
@@ -14,6 +14,8 @@ interface AccountParts {
   readonly containers: readonly string[];
   /** How long what was overwritten or deleted can be had back; absent where it is of no worth a moment later. */
   readonly keptDays?: number;
+  /** Whether what is in it has a copy in another region, or is one: Azure finds by the feed of changes what is to be copied. */
+  readonly isCopied?: boolean;
   /** Whether it may go with its stack, outside dev too. */
   readonly isMadeAgain?: boolean;
   /** Why its key opens it, where it has to. */
@@ -24,6 +26,8 @@ interface AccountParts {
 const SIGNED_FOR = '01.00:00:00';
 /** What is deleted is written to the log: all that is read and written would be many times what the platform itself says. */
 const LOGGED = ['StorageDelete'];
+/** Of what changed, for longer than a region is away. */
+const FEED_DAYS = 30;
 
 /**
  * A storage account that nobody outside reaches: no public blob, no key and no signature of one (but where it is said why), TLS alone, closed to every
@@ -39,15 +43,15 @@ export class PrivateAccount extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    stack: AzureStack,
-    { part, key, logs, containers, keptDays, isMadeAgain = false, openedByKey }: AccountParts,
+    at: Place,
+    { part, key, logs, containers, keptDays, isCopied = false, isMadeAgain = false, openedByKey }: AccountParts,
   ) {
     super(scope, id);
-    const { site, place } = stack;
+    const { site, place } = at;
     const lifecycle = { preventDestroy: site.isProtected && !isMadeAgain };
     this.account = new StorageAccount(this, 'account', {
       ...place,
-      name: stack.globalName(part, 24, 'alphanumeric'),
+      name: at.globalName(part, 24, 'alphanumeric'),
       accountKind: 'StorageV2',
       accountTier: 'Standard',
       accountReplicationType: site.zones > 1 ? 'ZRS' : 'LRS',
@@ -66,6 +70,7 @@ export class PrivateAccount extends Construct {
       networkRules: { defaultAction: 'Deny', bypass: ['AzureServices'] },
       blobProperties: {
         versioningEnabled: keptDays !== undefined,
+        ...(isCopied && { changeFeedEnabled: true, changeFeedRetentionInDays: FEED_DAYS }),
         ...(keptDays !== undefined && {
           deleteRetentionPolicy: { days: keptDays },
           containerDeleteRetentionPolicy: { days: keptDays },

@@ -2,7 +2,7 @@ import { Construct } from 'constructs';
 import { PrivateDnsZoneVirtualNetworkLink } from '@cdktf/provider-azurerm/lib/private-dns-zone-virtual-network-link/index.js';
 import { PrivateDnsZone } from '@cdktf/provider-azurerm/lib/private-dns-zone/index.js';
 import { PrivateEndpoint } from '@cdktf/provider-azurerm/lib/private-endpoint/index.js';
-import type { AzureStack } from './azure-stack.ts';
+import type { AzureStack, Place } from './azure-stack.ts';
 import type { Network } from './network.ts';
 
 /** Services that are reached within the network: what of them is, and under which names Azure's public ones lead there. */
@@ -40,7 +40,7 @@ export class PrivateEndpoints extends Construct {
   }
 
   /** Adds to a stack the endpoint of something, which is called after that. */
-  lead(scope: Construct, stack: AzureStack, to: { readonly kind: Kind; readonly part: string; readonly id: string }) {
+  lead(scope: Construct, stack: Place, to: { readonly kind: Kind; readonly part: string; readonly id: string }) {
     const name = stack.site.names.of(to.part, 80);
     return new PrivateEndpoint(scope, 'endpoint', {
       ...stack.place,
@@ -63,8 +63,8 @@ interface PrivateZone {
   readonly networkId: string;
 }
 
-/** Names that are known in one network alone. */
-export function privateZone(scope: Construct, { place }: AzureStack, { id, name, networkId }: PrivateZone) {
+/** Names that are known in one network alone, or in others that are linked to it. */
+export function privateZone(scope: Construct, { place }: Place, { id, name, networkId }: PrivateZone) {
   const { resourceGroupName } = place;
   const zone = new PrivateDnsZone(scope, `${id}-zone`, { name, resourceGroupName });
   const link = new PrivateDnsZoneVirtualNetworkLink(scope, `${id}-zone-link`, {

@@ -1,9 +1,9 @@
-import type { ITerraformDependable } from 'cdktf';
+import { TerraformStack, type ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { KeyVault } from '@cdktf/provider-azurerm/lib/key-vault/index.js';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
-import type { AzureStack } from './azure-stack.ts';
+import type { Place } from './azure-stack.ts';
 import { deployerAddresses } from './deployer-addresses.ts';
 import { deployers } from './deployers.ts';
 import type { Logs } from './logs.ts';
@@ -16,7 +16,8 @@ interface VaultParts {
   /** The part of its name that tells it from the site's other. */
   readonly part: string;
   readonly logs: Logs;
-  readonly endpoints: PrivateEndpoints;
+  /** Undefined where nothing within a network asks for it. */
+  readonly endpoints: PrivateEndpoints | undefined;
   /** Whether it may go with its stack, outside dev too. */
   readonly isMadeAgain?: boolean;
   /** Built-in roles of those who deploy: what the stacks themselves put there. */
@@ -35,15 +36,15 @@ export class PrivateVault extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    stack: AzureStack,
+    at: Place,
     { part, logs, endpoints, isMadeAgain = false, deployerRoles = [] }: VaultParts,
   ) {
     super(scope, id);
-    const { site, place, tenantId } = stack;
+    const { site, place, tenantId } = at;
     const isDeployedTo = deployerRoles.length > 0;
     this.vault = new KeyVault(this, 'vault', {
       ...place,
-      name: stack.globalName(part, 24),
+      name: at.globalName(part, 24),
       tenantId,
       skuName: 'standard',
       rbacAuthorizationEnabled: true,
@@ -66,8 +67,12 @@ export class PrivateVault extends Construct {
       this.vault.addOverride('public_network_access_enabled', `\${length(${addresses}) > 0}`);
       this.vault.addOverride('network_acls.ip_rules', `\${${addresses}}`);
     }
-    const roles = isDeployedTo ? this.#givenTo(deployers(stack), deployerRoles) : [];
-    endpoints.lead(this, stack, { kind: 'vault', part, id: this.vault.id });
+    const roles = isDeployedTo ? this.#givenTo(deployers(TerraformStack.of(this)), deployerRoles) : [];
+    if (endpoints) endpoints.lead(this, at, { kind: 'vault', part, id: this.vault.id });
+    else
+      acknowledge(this.vault, {
+        CKV2_AZURE_32: "Azure's own services alone use its key, and those are let in without an endpoint",
+      });
     this.ready = [this.vault, ...roles];
     logs.of(this, this.vault.id, ['AuditEvent']);
   }

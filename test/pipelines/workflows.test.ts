@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
@@ -143,8 +144,28 @@ describe('a workflow', () => {
   });
 });
 
-/** Azure's program where the run's sign-in has ended, and the address of the runner. */
-const AWAY = 'az() { echo "signed out: $1 $2" >&2; return 1; }; curl() { echo 192.0.2.1; }';
+/** Azure with two groups of a site and a vault in each, which opens at once to who was let in, and the address of this machine; says what it was asked. */
+const AZURE = `#!/bin/bash
+echo "$*" >> asked
+case "$*" in
+  'group list '*) printf 'east\\nwest\\n' ;;
+  'keyvault list --resource-group '*) echo "vault-of-$4" ;;
+  'keyvault update '*' Enabled '*) touch "open-$4" ;;
+  'keyvault secret list '*) [ -e "open-$5" ] ;;
+  'keyvault network-rule list '*) echo 192.0.2.1 ;;
+esac
+`;
+
+/** What the action runs, with the address of the runner. */
+function vaultScript(access: string): string {
+  const { runs } = parse(read('actions/vault/action.yml')) as {
+    readonly runs: { readonly steps: readonly Step[] };
+  };
+  return `curl() { echo 192.0.2.1; }\n${runs.steps.find((step) => step.if === `inputs.access == '${access}'`)!.run!}`;
+}
+
+/** Azure's program where the run's sign-in has ended. */
+const AWAY = 'az() { echo "signed out: $1 $2" >&2; return 1; }';
 
 describe('the way to production', () => {
   const { steps: deploying = [] } = (parse(read('workflows/deploy-stage.yml')) as Workflow).jobs['deploy']!;
@@ -248,14 +269,53 @@ describe('the way to production', () => {
   });
 
   it.each(['open', 'shut'])('ends where Azure cannot be asked for the vault that it is to %s', (access) => {
-    const script = (
-      parse(read('actions/vault/action.yml')) as { readonly runs: { readonly steps: readonly Step[] } }
-    ).runs.steps.find((step) => step.if === `inputs.access == '${access}'`)!.run!;
-    const ended = spawnSync('bash', ['--noprofile', '--norc', '-eo', 'pipefail', '-c', `${AWAY}\n${script}`], {
-      env: { PATH: process.env['PATH'], NAME: 'bergen.dev', GITHUB_ENV: '/dev/null' },
-      encoding: 'utf8',
-    });
-    expect([ended.status, ended.stderr]).toEqual([1, 'signed out: group exists\n']);
+    const ended = spawnSync(
+      'bash',
+      ['--noprofile', '--norc', '-eo', 'pipefail', '-c', `${AWAY}\n${vaultScript(access)}`],
+      {
+        env: { PATH: process.env['PATH'], NAME: 'bergen.dev', GITHUB_ENV: '/dev/null' },
+        encoding: 'utf8',
+      },
+    );
+    expect([ended.status, ended.stderr]).toEqual([1, 'signed out: group list\n']);
+  });
+
+  it.each([
+    [
+      'open',
+      [
+        'keyvault network-rule add --name vault-of-east --resource-group east --ip-address 192.0.2.1 --output none',
+        'keyvault update --name vault-of-east --resource-group east --public-network-access Enabled --output none',
+        'keyvault network-rule add --name vault-of-west --resource-group west --ip-address 192.0.2.1 --output none',
+        'keyvault update --name vault-of-west --resource-group west --public-network-access Enabled --output none',
+      ],
+    ],
+    [
+      'shut',
+      [
+        'keyvault update --name vault-of-east --resource-group east --public-network-access Disabled --output none',
+        'keyvault network-rule remove --name vault-of-east --resource-group east --ip-address 192.0.2.1 --output none',
+        'keyvault update --name vault-of-west --resource-group west --public-network-access Disabled --output none',
+        'keyvault network-rule remove --name vault-of-west --resource-group west --ip-address 192.0.2.1 --output none',
+      ],
+    ],
+  ])('has the vaults of both regions to %s, where a site has a second', (access, changes) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tribo-vaults-'));
+    try {
+      writeFileSync(join(folder, 'az'), AZURE, { mode: 0o755 });
+      const ended = spawnSync('bash', ['--noprofile', '--norc', '-eo', 'pipefail', '-c', vaultScript(access)], {
+        env: { PATH: `${folder}:${process.env['PATH']}`, NAME: 'bergen.dev', GITHUB_ENV: join(folder, 'env') },
+        cwd: folder,
+        encoding: 'utf8',
+      });
+      expect([ended.status, ended.stderr]).toEqual([0, '']);
+      const asked = readFileSync(join(folder, 'asked'), 'utf8').trim().split('\n');
+      expect(asked[0]).toMatch(/^group list --tag Deployment=tribo-bergen-dev /);
+      expect(asked.filter((call) => / (add|update|remove) /.test(call))).toEqual(changes);
+      if (access === 'open') expect(readFileSync(join(folder, 'env'), 'utf8')).toBe('VAULT_OPEN_TO=["192.0.2.1"]\n');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('brings what runs behind an endpoint at Google Cloud once there is the endpoint, by what its stack says', () => {
