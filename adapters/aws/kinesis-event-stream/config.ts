@@ -25,8 +25,11 @@ export const kinesisEventStreamConfigSchema = z.strictObject({
   maxRequestBytes: z.int().min(1_048_576).max(10_485_760).default(10_485_760),
   /** Payload bytes handed over by `publish` but not yet durable, a stream; beyond it publish is refused. */
   maxPendingBytes: z.int().min(1_048_576).default(33_554_432),
-  /** How often a subscription reads a shard that had nothing more: a shard takes five reads a second, of all its groups together. */
-  pollMs: z.int().min(10).max(60_000).default(500),
+  /**
+   * How often a subscription reads a shard. A shard takes five reads a second, of all its groups together: by default three groups, as many as
+   * any stream has, make three, and two are left for those that go over to another worker in that second.
+   */
+  pollMs: z.int().min(10).max(60_000).default(1_000),
   /** A consumer that is not heard of for so long loses its shards. */
   leaseMs: z.int().min(300).max(300_000).default(10_000),
   /** How often a shard's progress is saved while it advances: what a crash may deliver again. */

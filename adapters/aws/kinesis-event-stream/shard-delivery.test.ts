@@ -3,6 +3,7 @@ import { stampedEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import { SettledBefore } from '#core/delivery/settled-before.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
+import { PortError } from '#core/errors.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
 import { ShardDelivery } from './shard-delivery.ts';
 
@@ -45,5 +46,35 @@ it('keeps the order of the shard where its lease was renewed late: who keeps a w
   await until(() => delivered.length === 3);
   expect(delivered).toEqual([1, 2, 3]);
   expect(turns).toBe(2);
+  await delivery.stop();
+});
+
+it('tells of reads that are throttled, as by too many groups, and reads on from the same place', async () => {
+  const clock = new HeldClock(0);
+  const told: unknown[] = [];
+  const delivered: number[] = [];
+  const asked: string[] = [];
+  const throttled = new PortError('resource_exhausted', 'read metrics: Rate exceeded for shard');
+  const delivery = new ShardDelivery(LEASE, Infinity, {
+    ...{ clock, limits: LIMITS, settled: new SettledBefore(), pollMs: 5, closing: new AbortController().signal },
+    iterator: async () => `iterator ${asked.length}`,
+    read: async (iterator) => {
+      asked.push(iterator);
+      clock.advance(5);
+      if (asked.length < 3) throw throttled;
+      return { records: [{ sequenceNumber: '1', data: new Uint8Array() }], next: undefined };
+    },
+    decode: () => [stampedEvent(1)],
+    handler: async (batch) => {
+      delivered.push(...batch.events.map(({ seq }) => seq));
+      await batch.ack();
+    },
+    inTurn: (work) => work(),
+    onEnded: () => undefined,
+    onFailure: (error) => told.push(error),
+  });
+  await until(() => delivered.length === 1);
+  expect(asked).toEqual(['iterator 0', 'iterator 0', 'iterator 0']);
+  expect(told).toEqual([throttled, throttled]);
   await delivery.stop();
 });

@@ -180,8 +180,9 @@ export class ShardDelivery implements LeasedDelivery<ShardPosition> {
       this.#iterator = next;
       this.#isAtEnd = next === undefined;
     } catch (error) {
-      // Throttled, by reads of other groups: the iterator is still good.
       if (codeOf(error) !== 'resource_exhausted') throw error;
+      // Throttled, by reads of other groups: the iterator is still good. Somebody has to know, as all that comes is late.
+      this.#parts.onFailure(error);
     }
   }
 

@@ -9,7 +9,7 @@ import { siteOn, type Site } from './site.ts';
 
 const STATE_TABLE = 'tribo-streams';
 /** The peer answers all requests by one process. */
-const UNHURRIED = { pollMs: 500, leaseMs: 6000 };
+const UNHURRIED = { leaseMs: 6000 };
 
 /** What `provider: aws` selects (Kinesis with a table of DynamoDB, S3, Secrets Manager, PostgreSQL), and IoT Core for devices. */
 export function awsSite(): Promise<Site> {
@@ -21,7 +21,7 @@ export function awsSite(): Promise<Site> {
     pace: { atOnce: 5, everyMs: 1000 },
     ports: {
       ...(await awsPorts(moto)),
-      deviceGateway: { adapter: 'iot-core-device-gateway', ...gateway, ...UNHURRIED },
+      deviceGateway: { adapter: 'iot-core-device-gateway', ...gateway, ...UNHURRIED, pollMs: 500 },
       deviceRegistry: { adapter: 'iot-core-device-registry', ...registry },
       postgres: postgres.freshConnection(),
     },
