@@ -1,20 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Kinesis } from '@aws-sdk/client-kinesis';
+import { DuckDbTimeSeriesStore } from '#adapters/embedded/duckdb-time-series-store/duckdb-time-series-store.ts';
+import { systemClock } from '#core/clock.ts';
 import {
   eventStreamContract,
   measuredStreamContract,
   type MeasuredStreamHarness,
 } from '#core/contracts/event-stream.contract.ts';
-import { acknowledgeInto } from '#core/contracts/acknowledge-into.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
 import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
-import type { MachineKey } from '#core/domain/ids.ts';
-import type { BatchHandler } from '#core/ports/event-stream.ts';
+import type { MachineKey, TenantId } from '#core/domain/ids.ts';
+import type { BatchHandler, MeasuredStream } from '#core/ports/event-stream.ts';
+import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
+import { settlementOutcomes } from '#core/settlement/outcomes.ts';
+import { LedgerReader } from '#services/api-gateway/ledger-reader.ts';
+import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
 import { firstLineOf } from '#test/support/first-line-of.ts';
+import { openInFolder } from '#test/support/store-in-folder.ts';
 import { HttpFaults } from '#test/peers/http-faults.ts';
 import { Kinesalite } from '#test/peers/kinesalite.ts';
 import { makeTable } from '#test/peers/moto-table.ts';
@@ -23,7 +30,7 @@ import { openDynamoTable } from '../dynamo-table.ts';
 import { openKinesis, type KinesisCalls } from './client.ts';
 import { kinesisEventStreamConfigSchema, type KinesisEventStreamConfig } from './config.ts';
 import { KinesisEventStream } from './kinesis-event-stream.ts';
-import { LeaseTable } from './lease-table.ts';
+import { LeaseTable, type ShardLease } from './lease-table.ts';
 import { decodeRecord } from './record-codec.ts';
 
 const REGION = 'eu-central-1';
@@ -144,13 +151,15 @@ describeContract(measuredStreamContract, 'Kinesis, one shard (moto)', () => make
 describeContract(measuredStreamContract, 'Kinesis, three shards (kinesalite)', () => makeHarness('kinesalite', 3));
 
 describe('a stream that is split and merged while it is written and read', () => {
-  it('is delivered in the order of each machine and each source, by two workers, and loses nothing', async () => {
+  it('is delivered in the order of each machine and each source, by two workers, loses nothing, is stored once, and its ledger is exact all the time', async () => {
     await using harness = await makeHarness('kinesalite', 2, { lanes: 8 });
+    await using opened = await openInFolder((directory) => DuckDbTimeSeriesStore.open({ directory }));
     const { stream, leases, kinesis: sdk, name } = harness;
     await stream.declareGroup('metrics', 'store');
     const received: StampedEvent[] = [];
     for (const worker of [stream, await harness.reopen()])
-      await worker.subscribe('metrics', 'store', acknowledgeInto(received), { maxBatchEvents: 7 });
+      await worker.subscribe('metrics', 'store', settleInto(opened.store, received), { maxBatchEvents: 7 });
+    await using ledger = new WatchedLedger(stream, opened.store);
     const published: MachineEvent[] = [];
     const publishSome = async () => {
       const events = eventsOf(published.length, 60, 20);
@@ -170,14 +179,9 @@ describe('a stream that is split and merged while it is written and read', () =>
     await change(() =>
       sdk.mergeShards({ StreamName: name, ShardToMerge: shardName(2), AdjacentShardToMerge: shardName(4) }),
     );
-    const unique = () => new Set(received.map(({ eventId }) => eventId)).size;
-    await until(() => unique() === published.length, 'all events');
-    for (const [key, own] of Map.groupBy(received, (event) => event.key))
-      expect([...new Set(idsOf(own))]).toEqual(idsOf(published.filter((event) => event.key === key)));
-    for (const own of Map.groupBy(received, ({ source, epoch }) => `${source} ${epoch}`).values())
-      expect([...new Set(own.map(({ seq }) => seq))]).toEqual(
-        Array.from(new Set(own.map(({ seq }) => seq)), (_, at) => at + 1),
-      );
+    await until(() => unique(received) === published.length, 'all events');
+    expectOrder(received, published);
+    await expectStoredOnce(opened.store, ledger, published);
     await until(
       async () => (await leases.list('store')).filter(({ isEnded }) => isEnded).length === 5,
       'five shards end',
@@ -190,6 +194,34 @@ describe('a stream that is split and merged while it is written and read', () =>
       [shardName(4), [shardName(3), shardName(1)]],
       [shardName(5), [shardName(2), shardName(4)]],
     ]);
+  });
+});
+
+describe('a stream whose leases somebody takes from their owners again and again', () => {
+  it('is delivered in the order of each machine and each source, by two workers, loses nothing, is stored once, and its ledger is exact all the time', async () => {
+    await using harness = await makeHarness('moto', 2, { lanes: 8 });
+    await using opened = await openInFolder((directory) => DuckDbTimeSeriesStore.open({ directory }));
+    const { stream, leases } = harness;
+    await stream.declareGroup('metrics', 'store');
+    const received: StampedEvent[] = [];
+    for (const worker of [stream, await harness.reopen()])
+      await worker.subscribe('metrics', 'store', settleInto(opened.store, received), { maxBatchEvents: 7 });
+    await using ledger = new WatchedLedger(stream, opened.store);
+    const published: MachineEvent[] = [];
+    let times = 0;
+    while (times < 10) {
+      const events = eventsOf(published.length, 60, 20);
+      published.push(...events);
+      expect(await stream.publish('metrics', events)).toEqual({ failed: [] });
+      for (const lease of await leases.list('store')) {
+        if (lease.owner === undefined || lease.owner === 'thief') continue;
+        if (await leases.take('store', lease, 'thief', 300)) times++;
+      }
+      await sleep(100);
+    }
+    await until(() => unique(received) === published.length, 'all events');
+    expectOrder(received, published);
+    await expectStoredOnce(opened.store, ledger, published);
   });
 });
 
@@ -218,12 +250,14 @@ describe('the shards of a group', () => {
     await until(() => new Set(received).size === events.length, 'all events');
   });
 
-  it('are lost by a worker whose lease another took: its handler is told, and what it acknowledges is not saved', async () => {
+  it('are lost by a worker whose lease another took: its handler is told, and what it acknowledges is not saved, but comes again in order once that lease has run out', async () => {
     await using harness = await makeHarness('moto', 1);
     const { stream, leases } = harness;
     await stream.declareGroup('metrics', 'store');
     const [before] = await leases.list('store');
-    await stream.publish('metrics', eventsOf(0, 3, 1));
+    const published = eventsOf(0, 6, 2);
+    await stream.publish('metrics', published);
+    const again: StampedEvent[] = [];
     const told = Promise.withResolvers<undefined>();
     const started = Promise.withResolvers<undefined>();
     const acknowledged = Promise.withResolvers<undefined>();
@@ -232,7 +266,10 @@ describe('the shards of a group', () => {
       'metrics',
       'store',
       async (batch, signal) => {
-        deliveries++;
+        if (++deliveries > 1) {
+          again.push(...batch.events);
+          return batch.ack();
+        }
         signal.addEventListener('abort', () => told.resolve(undefined));
         started.resolve(undefined);
         await told.promise;
@@ -246,13 +283,22 @@ describe('the shards of a group', () => {
     await until(async () => {
       // The owner renews it, so that a lease may be another by the time that it is taken.
       const [held] = await leases.list('store');
-      thief = await leases.take('store', held!, 'thief', 60_000);
+      thief = await leases.take('store', held!, 'thief', 3000);
       return thief;
     }, 'the lease is taken');
     await acknowledged.promise;
     const [after] = await leases.list('store');
     expect(after).toMatchObject({ owner: 'thief', position: before!.position });
     expect(deliveries).toBe(1);
+    await until(() => again.length === published.length, 'all events come again');
+    expectOrder(again, published);
+    const numberOf = (lease: ShardLease) => lease.position?.sequenceNumber;
+    await until(
+      async () => numberOf((await leases.list('store'))[0]!) !== numberOf(after!),
+      'what came again is saved',
+    );
+    await until(async () => (await stream.lag('metrics', 'store')).events === 0, 'all is settled');
+    expect(again).toHaveLength(published.length);
   });
 
   it('have records of others, which are passed over', async () => {
@@ -313,11 +359,92 @@ describe('the shards of a group', () => {
   });
 });
 
-function eventsOf(from: number, count: number, machines: number): MachineEvent[] {
-  return Array.from({ length: count }, (_, index) =>
-    sampleEvent(`e-${from + index}`, { key: `north/akron/m${(from + index) % machines}` as MachineKey }),
-  );
+/** Settles what it is given, as the service of the store does. */
+function settleInto(store: Pick<TimeSeriesStore, 'settle'>, received: StampedEvent[]): BatchHandler {
+  return async (batch) => {
+    received.push(...batch.events);
+    const outcomes = settlementOutcomes(batch.events);
+    await store.settle({ stream: 'metrics', group: 'store', fence: 1, outcomes });
+    await batch.ack();
+  };
 }
+
+/** The ledger of a store and of the stream that fills it, read again and again. */
+class WatchedLedger implements AsyncDisposable {
+  readonly wrong: LedgerView[] = [];
+  readonly #reader: LedgerReader;
+  readonly #loop: Promise<void>;
+  #isOver = false;
+
+  constructor(stream: MeasuredStream, store: TimeSeriesStore) {
+    this.#reader = new LedgerReader({
+      store,
+      // The harness has no other stream.
+      stream: {
+        acceptedItems: async (name, options) => (name === 'metrics' ? stream.acceptedItems(name, options) : new Map()),
+      },
+      clock: systemClock,
+      onProblem: (what, error) => expect([what, error]).toEqual([]),
+    });
+    this.#loop = this.#watch();
+  }
+
+  read(): Promise<LedgerView> {
+    return this.#reader.of('north' as TenantId);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    await this.#loop;
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#isOver) {
+      const view = await this.read();
+      if (!view.exact) this.wrong.push(view);
+      await sleep(20);
+    }
+  }
+}
+
+/** Each event is stored, none twice, and nothing else; the ledger says so, and was never wrong. */
+async function expectStoredOnce(
+  store: TimeSeriesStore,
+  ledger: WatchedLedger,
+  published: readonly MachineEvent[],
+): Promise<void> {
+  await until(async () => (await ledger.read()).pending === 0, 'nothing is pending');
+  const stored: string[] = [];
+  for (const machine of new Set(published.map(({ key }) => key)))
+    stored.push(...(await store.storedEventIds(machine, { fromMs: 0, toMs: Date.now() })));
+  expect(stored.sort()).toEqual(idsOf(published).sort());
+  expect(await ledger.read()).toMatchObject({
+    ...{ exact: true, accepted: published.length, stored: published.length, duplicate: 0 },
+    ...{ rejected: 0, deadLettered: 0, pending: 0, lost: 0 },
+  });
+  expect(ledger.wrong).toEqual([]);
+}
+
+/** The first time each event came is in the order of its machine, and of its source, whose numbers are dense. */
+function expectOrder(received: readonly StampedEvent[], published: readonly MachineEvent[]): void {
+  for (const [key, own] of Map.groupBy(received, (event) => event.key))
+    expect([...new Set(idsOf(own))]).toEqual(idsOf(published.filter((event) => event.key === key)));
+  for (const own of Map.groupBy(received, ({ source, epoch }) => `${source} ${epoch}`).values())
+    expect([...new Set(own.map(({ seq }) => seq))]).toEqual(
+      Array.from(new Set(own.map(({ seq }) => seq)), (_, at) => at + 1),
+    );
+}
+
+/** A reading each. */
+function eventsOf(from: number, count: number, machines: number): MachineEvent[] {
+  return Array.from({ length: count }, (_, index) => {
+    const payload = Buffer.from(JSON.stringify({ ts: 1 + from + index, metrics: { load: index } }));
+    const key = `north/akron/m${(from + index) % machines}` as MachineKey;
+    return sampleEvent(`e-${from + index}`, { key, payload });
+  });
+}
+
+const unique = (events: readonly MachineEvent[]): number => new Set(idsOf(events)).size;
 
 const idsOf = (events: readonly MachineEvent[]): string[] => events.map(({ eventId }) => eventId);
 const shardName = (shard: number): string => `shardId-${String(shard).padStart(12, '0')}`;

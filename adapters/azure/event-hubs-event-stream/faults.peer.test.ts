@@ -233,15 +233,15 @@ describe('consuming', () => {
     expectOrder(received, published);
   });
 
-  it('tells the handler of a partition that another took, and saves nothing that it acknowledges', async () => {
+  it('tells the handler of a partition that another took, and saves nothing that it acknowledges: that comes again in order once the lease of the other has run out', async () => {
     await using bench = await Bench.open(1);
     const leases = await bench.leases();
     const [before] = await leases.ready();
-    const { acknowledged, deliveries } = await consumeWhileTaken(bench, () =>
+    const { published, acknowledged, deliveries, again } = await consumeWhileTaken(bench, () =>
       until(async () => {
         // The owner renews it, so that a lease may be another by the time that it is taken.
         const [held] = await leases.ready();
-        return (await leases.take(held!, 'thief', 60_000)) !== undefined;
+        return (await leases.take(held!, 'thief', 5000)) !== undefined;
       }, 'the lease is taken'),
     );
     await acknowledged;
@@ -249,6 +249,11 @@ describe('consuming', () => {
     expect(after).toMatchObject({ owner: 'thief', position: before!.position });
     expect(after!.fence).toBeGreaterThan(before!.fence + 1);
     expect(deliveries()).toBe(1);
+    await until(() => again.length === published.length, 'all events come again');
+    expectOrder(again, published);
+    await until(async () => (await leases.ready())[0]!.position > before!.position, 'what came again is saved');
+    expect((await leases.ready())[0]!.owner).not.toBe('thief');
+    expect(again).toHaveLength(published.length);
   });
 
   it('tells the handler of a partition that a receiver with a higher owner level reads', async () => {
@@ -446,10 +451,12 @@ describe('reading counts', () => {
   });
 });
 
-/** Lets somebody take the partition while a handler is at work, which acknowledges once it is told. */
+/** Lets somebody take the partition while a handler is at work, which acknowledges once it is told; and what comes after that, at once. */
 async function consumeWhileTaken(bench: Bench, take: () => Promise<void>) {
   const stream = await bench.client();
-  await publishAll(stream, eventsOf(0, 3, 1), 3);
+  const published = eventsOf(0, 6, 2);
+  await publishAll(stream, published, 6);
+  const again: StampedEvent[] = [];
   const started = Promise.withResolvers<undefined>();
   const acknowledged = Promise.withResolvers<undefined>();
   let deliveries = 0;
@@ -457,7 +464,10 @@ async function consumeWhileTaken(bench: Bench, take: () => Promise<void>) {
     'metrics',
     GROUP,
     async (batch, signal) => {
-      deliveries++;
+      if (++deliveries > 1) {
+        again.push(...batch.events);
+        return batch.ack();
+      }
       started.resolve(undefined);
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
       await batch.ack();
@@ -467,7 +477,7 @@ async function consumeWhileTaken(bench: Bench, take: () => Promise<void>) {
   );
   await started.promise;
   await take();
-  return { acknowledged: acknowledged.promise, deliveries: () => deliveries };
+  return { published, acknowledged: acknowledged.promise, deliveries: () => deliveries, again };
 }
 
 /** What the group gets from now on. */

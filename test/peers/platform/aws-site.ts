@@ -7,7 +7,7 @@ import { iotCoreGateway } from './iot-core-gateway.ts';
 import { BUCKET_REGION as REGION, makeBucket } from './moto-bucket.ts';
 import { siteOn, type Site } from './site.ts';
 
-const STATE_TABLE = 'tribo-streams';
+export const STATE_TABLE = 'tribo-streams';
 /** The peer answers all requests by one process. */
 const UNHURRIED = { leaseMs: 6000 };
 
@@ -44,7 +44,7 @@ export async function awsPorts(moto: Moto) {
   };
 }
 
-function streamName(stream: string): string {
+export function streamName(stream: string): string {
   return `akron-${stream}`;
 }
 

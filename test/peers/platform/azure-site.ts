@@ -81,7 +81,7 @@ function identityFor([vault, iotHub]: readonly [KeyVaultPeer, IotHub]): Promise<
   ]);
 }
 
-function hubName(stream: string): string {
+export function hubName(stream: string): string {
   return `akron-${stream}`;
 }
 

@@ -1,13 +1,18 @@
+import { openDynamoTable, type DynamoTable } from '#adapters/aws/dynamo-table.ts';
 import { kinesisEventStreamConfigSchema } from '#adapters/aws/kinesis-event-stream/config.ts';
 import { KinesisEventStream } from '#adapters/aws/kinesis-event-stream/kinesis-event-stream.ts';
+import { LeaseTable, type ShardLease } from '#adapters/aws/kinesis-event-stream/lease-table.ts';
 import { anyFault, awsError, inTurn, throttleSome } from '../aws/aws-faults.ts';
 import { HttpFaults, noFault, SEEMING, type WireFault } from '../http-faults.ts';
 import { Moto } from '../moto.ts';
 import { PostgresOnAWire } from '../postgres-on-a-wire.ts';
-import { awsPorts } from './aws-site.ts';
+import { awsPorts, STATE_TABLE, streamName } from './aws-site.ts';
 import {
   databaseFailsOver,
+  CHANGING_MS,
+  GROUPS,
   on,
+  takenAgainAndAgain,
   type BegunFault,
   type Fault,
   type FaultySite,
@@ -24,11 +29,13 @@ interface FaultyAwsSite extends FaultySite {
   readonly streams: HttpFaults;
   /** To S3. */
   readonly objects: HttpFaults;
+  /** What the streams' groups have settled, and whose shards are, by no wire. */
+  readonly state: DynamoTable;
 }
 
 async function start(): Promise<FaultyAwsSite> {
   const moto = await Moto.start();
-  let wires: Pick<FaultyAwsSite, 'streams' | 'objects' | 'postgres' | 'openStream'> | undefined;
+  let wires: Pick<FaultyAwsSite, 'streams' | 'objects' | 'state' | 'postgres' | 'openStream'> | undefined;
   const starting = [
     Promise.resolve(moto),
     PostgresOnAWire.start(),
@@ -39,7 +46,9 @@ async function start(): Promise<FaultyAwsSite> {
     const { aws, eventStream, objectStore, ...rest } = await awsPorts(moto);
     const direct = { region: aws.region, endpoint: moto.endpoint, ...eventStream, source: 'observer' };
     const openStream = () => KinesisEventStream.open(kinesisEventStreamConfigSchema.parse(direct));
-    wires = { streams, objects, postgres, openStream };
+    const { region, endpoint } = direct;
+    const state = await openDynamoTable({ region, endpoint, table: STATE_TABLE });
+    wires = { streams, objects, state, postgres, openStream };
     return {
       ports: {
         ...rest,
@@ -49,7 +58,11 @@ async function start(): Promise<FaultyAwsSite> {
       },
     };
   });
-  return { ...site, ...wires! };
+  const dispose = async (): Promise<void> => {
+    wires!.state.close();
+    await site[Symbol.asyncDispose]();
+  };
+  return { ...site, ...wires!, [Symbol.asyncDispose]: dispose };
 }
 
 /** Some of the requests meet one of them. */
@@ -65,6 +78,17 @@ function inTurnOn(wire: HttpFaults, faultsOf: (operation: string) => readonly Wi
   return { times: () => times, end: () => void (wire.fault = noFault) };
 }
 
+/** Of the groups, each of which has a shard. */
+function leasesIn(state: DynamoTable) {
+  return GROUPS.map(([stream, group]) => {
+    const leases = new LeaseTable(state, streamName(stream), TIMEOUT_MS);
+    return {
+      ready: () => leases.list(group),
+      take: (lease: ShardLease, owner: string, leaseMs: number) => leases.take(group, lease, owner, leaseMs),
+    };
+  });
+}
+
 const FAULTS: readonly Fault<FaultyAwsSite>[] = [
   {
     what: 'Kinesis throttles single records',
@@ -73,6 +97,11 @@ const FAULTS: readonly Fault<FaultyAwsSite>[] = [
   {
     what: 'Kinesis and DynamoDB fail, throttle, cut connections and answer late, now and then',
     begin: ({ streams }) => inTurnOn(streams, () => anyFault(TIMEOUT_MS + 500)),
+  },
+  {
+    what: 'somebody takes the leases of shards from their owners while they work, again and again',
+    begin: ({ state }) => takenAgainAndAgain(leasesIn(state)),
+    atLeastMs: CHANGING_MS,
   },
   {
     what: 'the token has expired',

@@ -1,5 +1,7 @@
 import { eventHubsEventStreamConfigSchema } from '#adapters/azure/event-hubs-event-stream/config.ts';
 import { EventHubsEventStream } from '#adapters/azure/event-hubs-event-stream/event-hubs-event-stream.ts';
+import { openLeaseBlobs, type LeaseBlobs } from '#adapters/azure/event-hubs-event-stream/lease-blobs.ts';
+import { PartitionLeases } from '#adapters/azure/event-hubs-event-stream/partition-leases.ts';
 import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { blobError } from '../azure/azure-faults.ts';
 import type { EventHubs, SendFault } from '../event-hubs.ts';
@@ -7,11 +9,14 @@ import { cutAfter, cutBefore, HttpFaults, late, noFault, SEEMING, type WireFault
 import { PostgresOnAWire } from '../postgres-on-a-wire.ts';
 import { TcpFaults } from '../tcp-faults.ts';
 import type { WireRequest } from '../wire-server.ts';
-import { azurePeers, azureSettings } from './azure-site.ts';
+import { azurePeers, azureSettings, hubName } from './azure-site.ts';
 import {
   cutAgainAndAgain,
   databaseFailsOver,
+  CHANGING_MS,
+  GROUPS,
   on,
+  takenAgainAndAgain,
   together,
   type BegunFault,
   type Fault,
@@ -30,6 +35,8 @@ interface FaultyAzureSite extends FaultySite {
   readonly amqp: TcpFaults;
   /** To the blobs that say how far the streams' groups are. */
   readonly checkpoints: HttpFaults;
+  /** The same blobs, by no wire. */
+  readonly leases: LeaseBlobs;
   /** To Blob Storage. */
   readonly objects: HttpFaults;
 }
@@ -50,14 +57,13 @@ async function start(): Promise<FaultyAzureSite> {
     const [hubs, azurite, vault, iotHub, identity, postgres, amqp, checkpoints, objects, observers] = started;
     const { ports, ...rest } = await azureSettings({ hubs, azurite, vault, iotHub, identity });
     const { azure, eventStream, deviceGateway, objectStore, ...others } = ports;
+    const direct = eventHubsEventStreamConfigSchema.parse({
+      ...{ ...azure, ...eventStream, timeoutMs: TIMEOUT_MS, source: 'observer' },
+    });
     const openStream = () =>
-      EventHubsEventStream.open(
-        eventHubsEventStreamConfigSchema.parse({
-          ...{ ...azure, ...eventStream, timeoutMs: TIMEOUT_MS, source: 'observer' },
-        }),
-        { checkpoints: observers.store, onFailure: () => undefined },
-      );
-    parts = { hubs, amqp, checkpoints, objects, postgres, openStream };
+      EventHubsEventStream.open(direct, { checkpoints: observers.store, onFailure: () => undefined });
+    const leases = await openLeaseBlobs(direct);
+    parts = { hubs, amqp, checkpoints, leases, objects, postgres, openStream };
     const { connectionString } = hubs;
     const over = { hubsEmulatorConnectionString: connectionString.replace(/:\d+/, `:${amqp.port}`) };
     const blobsOver = ({ endpoint }: HttpFaults) => ({
@@ -146,6 +152,12 @@ const FAULTS: readonly Fault<FaultyAzureSite>[] = [
   {
     what: 'connections to Event Hubs are cut again and again, also in the middle of what is sent',
     begin: ({ amqp }) => cutAgainAndAgain(amqp),
+  },
+  {
+    what: 'somebody takes the leases of partitions from their owners while they work, again and again',
+    begin: ({ leases }) =>
+      takenAgainAndAgain(GROUPS.map(([stream, group]) => new PartitionLeases(leases, hubName(stream), group))),
+    atLeastMs: CHANGING_MS,
   },
   {
     what: 'the token has expired',

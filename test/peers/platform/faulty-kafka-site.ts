@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { kafkaEventStreamConfigSchema } from '#adapters/kafka/kafka-event-stream/config.ts';
 import { KafkaEventStream } from '#adapters/kafka/kafka-event-stream/kafka-event-stream.ts';
+import type { BatchHandler } from '#core/ports/event-stream.ts';
 import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { Kafka } from '../kafka.ts';
 import { Moto } from '../moto.ts';
@@ -7,8 +10,12 @@ import { freePort } from '../peer-process.ts';
 import { PostgresOnAWire } from '../postgres-on-a-wire.ts';
 import { TcpFaults } from '../tcp-faults.ts';
 import {
+  againAndAgain,
   cutAgainAndAgain,
   databaseFailsOver,
+  CHANGING_MS,
+  GROUPS,
+  type BegunFault,
   type Fault,
   type FaultySite,
   type FaultySiteKind,
@@ -50,10 +57,50 @@ async function start(): Promise<FaultyKafkaSite> {
   return { ...site, kafka, ...wires! };
 }
 
+/** So long another member stays, and so long it is away. */
+const STAYS_MS = 3000;
+const AWAY_MS = 2000;
+
+/** Another member of each group joins, settles nothing of what it is given, and leaves: again and again. */
+async function othersJoinAndLeave(site: FaultyKafkaSite): Promise<BegunFault> {
+  const stream = await site.openStream();
+  let given = 0;
+  const settlesNothing: BatchHandler = async (_batch, signal) => {
+    given++;
+    if (!signal.aborted) await once(signal, 'abort');
+  };
+  const joining = againAndAgain(
+    AWAY_MS,
+    async (_turn, ending) => {
+      const members = await Promise.all(
+        GROUPS.map(([name, group]) => stream.subscribe(name, group, settlesNothing, { maxBatchEvents: 10 })),
+      );
+      await sleep(STAYS_MS, undefined, { signal: ending }).catch(() => undefined);
+      await Promise.all(members.map((member) => member.close()));
+    },
+    () => given,
+  );
+  return {
+    ...joining,
+    end: async () => {
+      try {
+        await joining.end();
+      } finally {
+        await stream.close();
+      }
+    },
+  };
+}
+
 const FAULTS: readonly Fault<FaultyKafkaSite>[] = [
   {
     what: 'connections are cut again and again, also in the middle of what is sent',
     begin: ({ wire }) => cutAgainAndAgain(wire),
+  },
+  {
+    what: 'another member of each group joins and leaves while handlers work, again and again',
+    begin: othersJoinAndLeave,
+    atLeastMs: CHANGING_MS,
   },
   {
     what: 'the broker does not answer',

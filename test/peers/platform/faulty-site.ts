@@ -1,8 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Lease, LeaseStore } from '#core/delivery/lease-worker.ts';
+import type { StreamName } from '#core/domain/event.ts';
 import type { EventStream } from '#core/ports/event-stream.ts';
+import { STREAM_GROUPS } from '#services/shared/observability/stream-lag.ts';
+import { RAW_ARCHIVE_GROUP } from '#services/timeseries-service/raw-archiver.ts';
 import { noFault, type HttpFaults, type WireFault } from '../http-faults.ts';
 import type { PostgresOnAWire } from '../postgres-on-a-wire.ts';
 import type { TcpFaults } from '../tcp-faults.ts';
-import type { Site } from './site.ts';
+import { OBSERVED, OBSERVER, type Site } from './site.ts';
 
 /** A site whose platform reaches its peers over wires that can fail. */
 export interface FaultySite extends Site {
@@ -66,6 +71,63 @@ export function cutAgainAndAgain(wire: TcpFaults): BegunFault {
     else wire.cutAfter(CUT_AFTER_BYTES);
   }, CUT_EVERY_MS);
   return { times: () => times, end: () => clearInterval(timer) };
+}
+
+/** Those of the platform and who watches, on the streams of what devices send. */
+export const GROUPS: readonly (readonly [StreamName, string])[] = OBSERVED.flatMap((observed) => [
+  ...STREAM_GROUPS.filter(([stream, group]) => stream === observed && group !== RAW_ARCHIVE_GROUP),
+  [observed, OBSERVER] as const,
+]);
+
+/** So long groups change again and again: each several times. */
+export const CHANGING_MS = 15_000;
+const THIEF = 'thief';
+const TAKEN_EVERY_MS = 700;
+/** Nobody renews what was taken: so long after it was seen it is free again. */
+const THIEF_LEASE_MS = 1000;
+
+/** Somebody who does no work takes the leases of one group after the other while their owners work by them, and lets them run out. */
+export function takenAgainAndAgain<Held extends Lease>(
+  groups: readonly Pick<LeaseStore<Held, unknown>, 'ready' | 'take'>[],
+): BegunFault {
+  let times = 0;
+  return againAndAgain(
+    TAKEN_EVERY_MS,
+    async (turn) => {
+      const leases = groups[turn % groups.length]!;
+      for (const lease of await leases.ready()) {
+        if (lease.owner === undefined || lease.owner === THIEF) continue;
+        // Its owner may have renewed it, so that it is another by now.
+        if (await leases.take(lease, THIEF, THIEF_LEASE_MS)) times++;
+      }
+    },
+    () => times,
+  );
+}
+
+/** Does it, waits for so long, and does it again, until it ends. */
+export function againAndAgain(
+  everyMs: number,
+  doIt: (turn: number, ending: AbortSignal) => Promise<void>,
+  times: () => number,
+): BegunFault {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const done = (async () => {
+    for (let turn = 0; !signal.aborted; turn++) {
+      await doIt(turn, signal);
+      await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+    }
+  })();
+  // It is told where the fault ends.
+  done.catch(() => undefined);
+  return {
+    times,
+    end: () => {
+      ending.abort();
+      return done;
+    },
+  };
 }
 
 /** Every request over the wire meets it, until it ends. */

@@ -17,12 +17,11 @@ import { acknowledgedIds, readingsSent, startLoad, type RunningLoad } from '#tes
 import { PlatformProcess, SITE, TENANT, until, type DeviceLogin } from '#test/support/platform-process.ts';
 import { ResendingDevice, toHttp, type DeviceSample, type Pace } from '#test/support/resending-device.ts';
 import type { FaultySite, FaultySiteKind } from './faulty-site.ts';
-import { OBSERVER, ownBroker, type SiteGateway } from './site.ts';
+import { OBSERVED, OBSERVER, ownBroker, type SiteGateway } from './site.ts';
 
 const INSTALLS_WITHIN_MS = 900_000;
 const TIMEOUT_MS = 240_000;
 const DAY_MS = 86_400_000;
-const OBSERVED = ['metrics', 'raw-waveform'] as const;
 /** Of each sends one device, a message after the other. */
 const FAN = 'fan';
 const PUMP = 'pump';

@@ -12,6 +12,8 @@ export interface SiteGateway {
 
 /** The consumer group of who watches a site's streams from outside its platform. */
 export const OBSERVER = 'observer';
+/** The streams of what devices send, which it reads. */
+export const OBSERVED = ['metrics', 'raw-waveform'] as const;
 
 /** What differs from site to site. */
 interface SiteSettings {
