@@ -77,6 +77,23 @@ describe('stacks of an environment', () => {
     expect(result.stacks.ports.provider).toBe('gcp');
   });
 
+  it.each([
+    ['aws', 'https://cognito-idp.us-east-2.amazonaws.com/us-east-2_akron', undefined],
+    ['gcp', 'https://cognito-idp.us-east-2.amazonaws.com/us-east-2_akron', 'is a pool of Cognito'],
+    ['azure', 'https://securetoken.google.com/akron', 'is a pool of Identity Platform'],
+    ['gcp', 'https://id.akron.example', undefined],
+  ] as const)(
+    'at %s with people of %s are made, and it is told where no stack makes their pool',
+    (provider, issuer, told) => {
+      const identity = { issuer, audience: 'tribo' };
+      const budget = { ...akron.environment.budget, usdPerMonth: 100_000 };
+      const result = buildStacks(withValues({ provider, identity, budget }), provider, grounds, folder);
+      if ('refused' in result) throw new Error(result.refused.join('\n'));
+      const line = expect.stringMatching(new RegExp(`akron\\.prod\\.yaml:\\d+: identity\\.issuer ${told}`));
+      expect(result.remarks).toEqual(told === undefined ? [] : [line]);
+    },
+  );
+
   it('keep their state in the bucket that is named, locked, one object a stack', () => {
     process.env['TRIBO_STATE_BUCKET'] = 'akron-state';
     try {

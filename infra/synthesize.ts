@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { App } from 'cdktf';
 import { CLOUDS, CLOUD_NAMES, type Cloud } from '../core/decision/cloud.ts';
+import { environmentRemarks } from '../core/decision/environment-rules.ts';
 import type { Prices } from '../core/decision/prices.ts';
 import type { DescribedEnvironment } from '../services/shared/environments/environment-files.ts';
 import { obstaclesToProvision, readDecisions } from '../services/shared/environments/decisions.ts';
@@ -32,9 +33,9 @@ export interface Grounds {
   readonly prices: Prices;
 }
 
-/** The stacks of an environment at a cloud, or why there are none: a line each. */
+/** The stacks of an environment at a cloud with what to know of them, or why there are none: a line each. */
 export type Synthesized =
-  | { readonly app: App; readonly stacks: SiteStacks }
+  | { readonly app: App; readonly stacks: SiteStacks; readonly remarks: readonly string[] }
   | { readonly refused: readonly string[]; readonly isError: boolean };
 
 /**
@@ -47,7 +48,7 @@ export function buildStacks(
   { decisions, prices }: Grounds,
   folder: string,
 ): Synthesized {
-  const { environment, path } = described;
+  const { environment, path, lineOf } = described;
   const isOwn = environment.provider === cloud;
   const obstacles = isOwn ? obstaclesToProvision(described, decisions, prices) : [];
   if (obstacles.length > 0) return { refused: obstacles, isError: true };
@@ -63,7 +64,10 @@ export function buildStacks(
     };
   mkdirSync(folder, { recursive: true });
   const app = new App({ outdir: folder, stackTraces: false });
-  return { app, stacks: maker.build(app, site) };
+  const remarks = isOwn
+    ? environmentRemarks(environment).map(({ at, problem }) => `${path}:${lineOf(at)}: ${at.join('.')} ${problem}`)
+    : [];
+  return { app, stacks: maker.build(app, site), remarks };
 }
 
 /** An environment at a cloud whose stacks are written: `akron.dev`, and the folder that has them in `stacks/`. */
@@ -74,12 +78,16 @@ export interface Written {
   readonly stacks: readonly StackName[];
 }
 
-/** Writes the stacks of every environment at every cloud, or at these, to `<out>/<site>.<stage>/<cloud>`, and says why others are not written: a line each. */
+/**
+ * Writes the stacks of every environment at every cloud, or at these, to `<out>/<site>.<stage>/<cloud>`; says what to know of them, and why others are
+ * not written: a line each.
+ */
 export function synthesizeAll(
   out: string,
   clouds: readonly Cloud[] = CLOUDS,
 ): {
   readonly written: readonly Written[];
+  readonly remarks: readonly string[];
   readonly refused: readonly { readonly line: string; readonly isError: boolean }[];
 } {
   const root = join(import.meta.dirname, '..');
@@ -90,6 +98,7 @@ export function synthesizeAll(
     prices: loadPrices(join(environments, 'prices')),
   };
   const written: Written[] = [];
+  const remarks: string[] = [];
   const refused: { readonly line: string; readonly isError: boolean }[] = [];
   for (const described of loadSites(environments).flatMap((site) => site.environments))
     for (const cloud of clouds) {
@@ -101,8 +110,9 @@ export function synthesizeAll(
         continue;
       }
       result.app.synth();
+      remarks.push(...result.remarks);
       const stacks = ALL_STACK_NAMES.filter((name) => result.stacks[name] !== undefined);
       written.push({ environment, cloud, folder, stacks });
     }
-  return { written, refused };
+  return { written, remarks, refused };
 }

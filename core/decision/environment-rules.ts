@@ -24,6 +24,7 @@ const OF_SERVICES: Prefixes = { widest: 12, narrowest: 24 };
 const OF_PODS_AT_AZURE: Prefixes = { widest: 16, narrowest: 19 };
 const HOURS_A_DAY = 24;
 const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const POOLS = { aws: 'Cognito', gcp: 'Identity Platform' } as const;
 /** Of tokens of version 2. */
 const ENTRA_ISSUER = /^https:\/\/login\.microsoftonline\.com\/[0-9a-f-]{36}\/v2\.0\/?$/;
 
@@ -38,6 +39,25 @@ export function environmentProblems(environment: Environment): readonly RuleProb
     ...networkProblems(environment),
     ...identityProblems(environment),
     ...decisionProblems(environment),
+  ];
+}
+
+/** The cloud whose stacks make the pool of people that an issuer is; undefined of any other, also of Entra ID, whose directories no stack makes. */
+export function cloudOfPool(issuer: string): keyof typeof POOLS | undefined {
+  const { hostname } = new URL(issuer);
+  if (hostname.startsWith('cognito-idp.')) return 'aws';
+  return hostname === 'securetoken.google.com' ? 'gcp' : undefined;
+}
+
+/** What is allowed, and does less than whoever reads the file may think: told where stacks are made and decisions are, and never refused. */
+export function environmentRemarks({ identity: { issuer }, provider }: Environment): readonly RuleProblem[] {
+  const own = cloudOfPool(issuer);
+  if (own === undefined || own === provider) return [];
+  return [
+    {
+      at: ['identity', 'issuer'],
+      problem: `is a pool of ${POOLS[own]}, which the stacks of ${CLOUD_NAMES[own]} make: those of ${CLOUD_NAMES[provider]} make none, so that people come in by one-time links alone until it is an issuer that they have there`,
+    },
   ];
 }
 

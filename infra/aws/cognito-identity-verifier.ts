@@ -4,6 +4,7 @@ import { CognitoUserGroup } from '@cdktf/provider-aws/lib/cognito-user-group/ind
 import { CognitoUserPoolClient } from '@cdktf/provider-aws/lib/cognito-user-pool-client/index.js';
 import { CognitoUserPoolDomain } from '@cdktf/provider-aws/lib/cognito-user-pool-domain/index.js';
 import { CognitoUserPool } from '@cdktf/provider-aws/lib/cognito-user-pool/index.js';
+import { cloudOfPool } from '../../core/decision/environment-rules.ts';
 import type { Environment } from '../../core/decision/environment.ts';
 import { ROLES } from '../../core/domain/role.ts';
 import { otherIssuer } from '../other-issuer.ts';
@@ -16,7 +17,7 @@ const GROUP_PREFIX = 'tribo-';
 
 /** Whether the environment's issuer is Cognito: then the pool is the site's own. */
 export function isCognito({ identity }: Environment): boolean {
-  return new URL(identity.issuer).hostname.startsWith('cognito-idp.');
+  return cloudOfPool(identity.issuer) === 'aws';
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Construct } from 'constructs';
 import { IdentityPlatformConfig } from '@cdktf/provider-google/lib/identity-platform-config/index.js';
+import { cloudOfPool } from '../../core/decision/environment-rules.ts';
 import type { Environment } from '../../core/decision/environment.ts';
 import { otherIssuer } from '../other-issuer.ts';
 import type { GcpStack } from './gcp-stack.ts';
@@ -7,7 +8,7 @@ import type { IdentityVerifierSection } from './ports.ts';
 
 /** Whether the environment's issuer is Identity Platform: then its people are the project's own. */
 export function isIdentityPlatform({ identity }: Environment): boolean {
-  return new URL(identity.issuer).hostname === 'securetoken.google.com';
+  return cloudOfPool(identity.issuer) === 'gcp';
 }
 
 /**

@@ -120,7 +120,7 @@ describe('tribo decide', () => {
     async () => {
       const [before, gent] = [read('decisions.md'), read('environments/gent.prod.yaml')];
       const unchanged = await decide('akron', '--write', '--date', '2027-01-02', '--json');
-      expect(JSON.parse(unchanged.stdout)).toMatchObject({ decision: { choice: 'aws' }, written: [] });
+      expect(JSON.parse(unchanged.stdout)).toMatchObject({ decision: { choice: 'aws' }, remarks: [], written: [] });
       expect(read('decisions.md')).toBe(before);
 
       change('environments/akron.prod.yaml', 'identity: aws', 'identity: gcp');
@@ -133,6 +133,11 @@ describe('tribo decide', () => {
       const written = ['akron.dev.yaml', 'akron.prod.yaml'].map((name) => join(folder, 'environments', name));
       expect(JSON.parse(stdout)).toMatchObject({
         decision: { choice: 'gcp' },
+        remarks: ['dev', 'prod'].map((stage) =>
+          expect.stringMatching(
+            new RegExp(`akron\\.${stage}\\.yaml:\\d+: with provider gcp, identity\\.issuer is a pool of Cognito`),
+          ),
+        ),
         written: [...written, join(folder, 'decisions.md')],
       });
       for (const stage of ['dev', 'prod']) expect(read(`environments/akron.${stage}.yaml`)).toMatch(/^provider: gcp$/m);

@@ -15,7 +15,8 @@ import {
   unverifiedText,
 } from '#core/decision/decision-text.ts';
 import { demandOf } from '#core/decision/demand.ts';
-import { environmentProblems } from '#core/decision/environment-rules.ts';
+import type { Environment } from '#core/decision/environment.ts';
+import { environmentProblems, environmentRemarks, type RuleProblem } from '#core/decision/environment-rules.ts';
 import { PARTS } from '#core/decision/plan.ts';
 import { planAt } from '#core/decision/plan-at.ts';
 import type { Prices } from '#core/decision/prices.ts';
@@ -46,6 +47,8 @@ interface Decided {
   }[];
   /** Why environments of the site would be refused at the chosen cloud, and the bounds that they do not keep there. */
   readonly problems: readonly string[];
+  /** What to know of environments at the chosen cloud, which is allowed. */
+  readonly remarks: readonly string[];
   /** Files that were changed; empty without `--write`, or where they said the same. */
   readonly written: readonly string[];
 }
@@ -82,7 +85,8 @@ async function run({ out }: CommandContext, name: string, flags: DecideFlags): P
     path,
     environment: { ...environment, provider: choice },
   }));
-  const refused = refusedAt(site, choice);
+  const refused = saidOf(site, choice, environmentProblems);
+  // Nothing is written then.
   if (flags.write && refused.length > 0) throw new ConfigurationError(refused);
   const bounds = at.flatMap(({ path, environment }) =>
     boundProblems(environment, prices).map(
@@ -96,13 +100,18 @@ async function run({ out }: CommandContext, name: string, flags: DecideFlags): P
   }));
   const savings = savingsOf({ ...decision.environment, provider: choice }, prices);
   const written = flags.write ? write(site, choice, prices, flags) : [];
-  out.result({ decision, costs, savings, problems: [...refused, ...bounds], written }, decidedText);
+  const remarks = saidOf(site, choice, environmentRemarks);
+  out.result({ decision, costs, savings, problems: [...refused, ...bounds], remarks, written }, decidedText);
 }
 
-/** Why environments would be refused with that provider, a line each: nothing is written then. */
-function refusedAt(site: Site, choice: Cloud): readonly string[] {
+/** What rules say of environments with that provider, a line each. */
+function saidOf(
+  site: Site,
+  choice: Cloud,
+  rules: (environment: Environment) => readonly RuleProblem[],
+): readonly string[] {
   return site.environments.flatMap(({ path, environment, lineOf }) =>
-    environmentProblems({ ...environment, provider: choice }).map(
+    rules({ ...environment, provider: choice }).map(
       ({ at, problem }) => `${path}:${lineOf(at)}: with provider ${choice}, ${nameOf(at)} ${problem}`,
     ),
   );
@@ -129,7 +138,7 @@ function day(text: string): string {
   throw new InvalidArgumentError('It must be a day, such as 2026-11-22.');
 }
 
-function decidedText({ decision, costs, savings, problems, written }: Decided): string {
+function decidedText({ decision, costs, savings, problems, remarks, written }: Decided): string {
   const { environment, input, candidates, choice, sensitivity, changes } = decision;
   const { readingsPerS, messagesPerS } = demandOf(environment);
   const by = (of: (candidate: Candidate) => string) => CLOUDS.map((cloud) => of(candidateOf(candidates, cloud)));
@@ -188,6 +197,7 @@ function decidedText({ decision, costs, savings, problems, written }: Decided): 
       savings.slice(0, SHOWN_SAVINGS).map(({ change, savedUsd }) => `$${savedUsd.toFixed(2)} by ${change}`),
     ),
     ...problems.map((problem) => `In the way: ${problem}.`),
+    ...remarks.map((remark) => `To know: ${remark}.`),
     ...written.map((path) => `Written: ${path}.`),
   ].join('\n');
 }
