@@ -38,12 +38,12 @@ export interface DataParts {
   readonly secondRegion: IConstruct | undefined;
 }
 
-/** Can be destroyed and made again without loss. */
+/** Can be destroyed and made again; what goes with it, as people of a pool, is in infra/README.md, and what holds such refuses to be deleted outside dev. */
 export interface PlatformParts {
   /** Devices come in with a credential of their own, each for its own topics alone. */
   readonly deviceGateway: IConstruct;
   readonly deviceRegistry: IConstruct;
-  /** Who lets people in. */
+  /** Who lets people in; a pool of the site's own is the one place that has them. */
   readonly identityVerifiers: IConstruct;
   /** Where alarms of machines go. */
   readonly notifiers: IConstruct;
