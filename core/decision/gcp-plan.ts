@@ -16,6 +16,7 @@ import type { PriceList } from './prices.ts';
 
 const GIB = 2 ** 30;
 const GIB_A_TIB = 1024;
+const SECONDS_AN_HOUR = 3600;
 /** Pub/Sub: what a request counts as at the least, and what is free each month. */
 const MIN_REQUEST_BYTES = 1_000;
 const FREE_GIB = 10;
@@ -48,7 +49,7 @@ export function planGcp(environment: Environment, demand: Demand, prices: PriceL
   const zones = zonesOf(environment);
   addGateway(bill, demand, zones);
   if (environment.switches.eventStream === 'kafka') addKafka(bill, demand);
-  else addPubSub(bill, demand);
+  else addPubSub(bill, demand, environment.retention.streamHours);
   addDatabase(bill, demand, environment);
   addObjects(bill, demand, environment);
   addServices(bill, demand, environment);
@@ -73,7 +74,7 @@ function addGateway(bill: Bill<'gcp'>, demand: Demand, zones: number): void {
   bill.selfRun.push('MQTT brokers');
 }
 
-function addPubSub(bill: Bill<'gcp'>, { streams }: Demand): void {
+function addPubSub(bill: Bill<'gcp'>, { streams }: Demand, streamHours: number): void {
   const volumes = streams.map(({ stream, events, groups }) => {
     const publishedPerS = sum(events.map(({ perS, bytes }) => perS * Math.max(MIN_REQUEST_BYTES, bytes)));
     const published = (publishedPerS * SECONDS_A_MONTH) / GIB;
@@ -85,6 +86,9 @@ function addPubSub(bill: Bill<'gcp'>, { streams }: Demand): void {
   }
   const free = Math.min(FREE_GIB, sum(volumes.map(({ gib }) => gib)));
   bill.add('event stream', `Pub/Sub: ${FREE_GIB} GiB free`, -free / GIB_A_TIB, 'throughputTib');
+  // Topics keep what every group has settled, too, so that a group may be set back.
+  const keptGib = (sum(streams.map(bytesPerS)) * streamHours * SECONDS_AN_HOUR) / GIB;
+  bill.add('event stream', `Pub/Sub: kept on the topics for ${streamHours} h`, keptGib, 'streamStorageGb');
 }
 
 function addKafka(bill: Bill<'gcp'>, demand: Demand): void {

@@ -4,7 +4,7 @@ import { loadPrices } from '#services/shared/environments/environment-files.ts';
 import { sampleEnvironment } from '#test/support/sample-environment.ts';
 import { shardsFor } from './aws-plan.ts';
 import { aksNodesFor, hubFor, partitionsFor, throughputUnitsFor } from './azure-plan.ts';
-import { CLOUDS } from './cloud.ts';
+import { CLOUDS, type Cloud } from './cloud.ts';
 import { demandOf, HOURS_A_MONTH, type StreamFlow } from './demand.ts';
 import { rangesOverlap } from './environment-rules.ts';
 import type { Environment } from './environment.ts';
@@ -254,7 +254,7 @@ describe('the partitions of an event hub', () => {
 });
 
 describe('what is kept on the streams', () => {
-  const kept = (cloud: 'aws' | 'azure', streamHours: number, workload: Readonly<Record<string, unknown>> = {}) => {
+  const kept = (cloud: Cloud, streamHours: number, workload: Readonly<Record<string, unknown>> = {}) => {
     const { retention, workload: usual } = sampleEnvironment();
     const changes = { retention: { ...retention, streamHours }, workload: { ...usual, ...workload } };
     return planAt(cloud, sampleEnvironment(changes), prices).usdByPart['event stream'];
@@ -264,6 +264,14 @@ describe('what is kept on the streams', () => {
     // One shard of each of the six streams, of that of the devices, and of what rules could not put there.
     expect(kept('aws', 48) - kept('aws', 24)).toBeCloseTo(8 * 14.6, 6);
     expect(kept('aws', 168)).toBe(kept('aws', 48));
+  });
+
+  it('costs by the GiB at Pub/Sub, from the first day', () => {
+    // A day: 20 messages a second, 200 windows a minute, an alarm a machine.
+    const gib = (20 * 1024 * 86_400 + 200 * 1440 * 400 + 200 * 1000) / 2 ** 30;
+    const line = planAt('gcp', sampleEnvironment(), prices).lines.find(({ item }) => item === 'streamStorageGb');
+    expect(line?.usd).toBeCloseTo(gib * 0.27, 6);
+    expect(kept('gcp', 168) - kept('gcp', 24)).toBeCloseTo(6 * gib * 0.27, 6);
   });
 
   it('costs nothing more at MSK but of the two streams of the devices', () => {

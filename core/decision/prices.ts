@@ -90,6 +90,7 @@ export const PRICE_ITEMS = {
   ],
   gcp: [
     'throughputTib',
+    'streamStorageGb',
     'kafkaUnitHour',
     'kafkaStorageGb',
     'brokerHour',
@@ -133,6 +134,7 @@ const METERED: readonly PriceItem[] = [
   'eventsMillion',
   'blobWritesTenThousand',
   'throughputTib',
+  'streamStorageGb',
   'objectsHotGb',
   'objectsHotZonesGb',
   'objectsColdGb',

@@ -22,6 +22,29 @@ describe('streams', () => {
       });
   });
 
+  it('keep for `streamHours` what every group has settled, too, so that one may be set back', () => {
+    const keptBy = (site: typeof inProd) =>
+      Object.fromEntries(
+        site
+          .found('google_pubsub_topic')
+          .filter(({ stack }) => stack === 'data')
+          .map(({ is }) => [String(is['name']).replace(/^tribo-gent-[a-z]+-/, ''), is['message_retention_duration']]),
+      );
+    const forHours = (hours: number) => ({
+      ...Object.fromEntries(
+        ['metrics', 'raw-waveform', 'features', 'windows', 'inference-results', 'alarms'].map((name) => [
+          name,
+          `${hours * 3600}s`,
+        ]),
+      ),
+      // Nobody is set back there: their one subscription keeps them.
+      'dead-letters': undefined,
+    });
+    expect(keptBy(inProd)).toEqual(forHours(prod.retention.streamHours));
+    const inWeek = synthesized(changed(prod, { retention: { ...prod.retention, streamHours: 168 } }), 'gcp');
+    expect(keptBy(inWeek)).toEqual(forHours(168));
+  });
+
   it('keep what was delivered too often for somebody to look at', () => {
     const kept = inProd.found('google_pubsub_subscription').filter(({ stack }) => stack === 'data');
     expect(kept.map(({ is }) => is)).toEqual([

@@ -10,6 +10,7 @@ import type { EventStreamSection } from './ports.ts';
 import type { SecondKeys } from './second-keys.ts';
 
 const HOUR_MS = 3_600_000;
+const HOUR_S = 3600;
 /** The adapter's own number of lanes, and what each takes. */
 const FEWEST_LANES = 64;
 const LANE_BYTES_A_S = 1e6;
@@ -38,15 +39,18 @@ export class PubsubEventStream extends Construct {
     super(scope, id);
     const { demand, environment, names, region, isProtected } = scope.site;
     const topicPrefix = `${names.base}-`;
-    const topic = (name: string) =>
+    const { streamHours } = environment.retention;
+    const topic = (name: string, keptS?: number) =>
       new PubsubTopic(this, name, {
         name: `${topicPrefix}${name}`,
         kmsKeyName: second?.continent.keyName ?? keyName,
         // What is published is kept where it came in: in the second region once publishers are there.
         messageStoragePolicy: { allowedPersistenceRegions: [region, ...(second ? [second.place.region] : [])] },
+        // What a group has settled is kept, too: a database that went back in time is sent it again (docs/dr.md).
+        ...(keptS !== undefined && { messageRetentionDuration: `${keptS}s` }),
         lifecycle: { preventDestroy: isProtected },
       });
-    this.topics = new Map(demand.streams.map(({ stream }) => [stream, topic(stream)]));
+    this.topics = new Map(demand.streams.map(({ stream }) => [stream, topic(stream, streamHours * HOUR_S)]));
     const deadLetterTopic = topic(DEAD_LETTERS);
     this.deadLetters = new PubsubSubscription(this, 'to-look-at', {
       name: `${deadLetterTopic.nameInput}.operators`,
@@ -65,7 +69,7 @@ export class PubsubEventStream extends Construct {
     const peaks = demand.streams.map((flow) => bytesPerS(flow) * demand.peakFactor);
     this.section = {
       topicPrefix,
-      retentionMs: environment.retention.streamHours * HOUR_MS,
+      retentionMs: streamHours * HOUR_MS,
       lanes: Math.max(FEWEST_LANES, Math.ceil((Math.max(...peaks) * LANES_HEADROOM) / LANE_BYTES_A_S)),
       deadLetterTopic: deadLetterTopic.name,
     };

@@ -37,7 +37,7 @@ describe('tribo decide', () => {
     ['akron', 'aws', 'akron.dev 323.35 of 450.00; akron.prod 1057.23 of 1200.00'],
     ['atlas', 'aws', 'atlas.prod 5232.75 of 7000.00'],
     ['bergen', 'azure', 'bergen.dev 425.80 of 450.00; bergen.prod 1373.41 of 1500.00'],
-    ['gent', 'gcp', 'gent.dev 443.72 of 500.00; gent.prod 793.90 of 1500.00'],
+    ['gent', 'gcp', 'gent.dev 443.74 of 500.00; gent.prod 798.88 of 1500.00'],
   ])(
     'explains %s on one screen',
     async (site, choice, budgets) => {
