@@ -194,6 +194,12 @@ describe('buckets', () => {
         filter: [{ prefix: 'models/' }],
         noncurrent_version_expiration: [{ noncurrent_days: 365 }],
       },
+      {
+        id: 'training',
+        status: 'Enabled',
+        filter: [{ prefix: 'training/' }],
+        noncurrent_version_expiration: [{ noncurrent_days: 30 }],
+      },
       expect.objectContaining({ id: 'leftovers' }),
     ]);
   });

@@ -7,10 +7,8 @@ import type { AwsStack } from './aws-stack.ts';
 import type { DataStack } from './data-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { policy, trust } from './policy.ts';
+import { TRAINING_PREFIX } from './s3-object-store.ts';
 import { SagemakerModelInference } from './sagemaker-model-inference.ts';
-
-/** Where in the bucket a training job reads and writes: beside what the platform keeps there. */
-const TRAINING_PREFIX = 'training/';
 
 interface Parts {
   readonly foundation: FoundationStack;

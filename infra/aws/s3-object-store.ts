@@ -19,6 +19,9 @@ const OLD_MODEL_DAYS = 365;
 /** The platform collects the parts of waveforms that never became whole; this is for those that it never saw. */
 const PARTS_DAYS = 7;
 
+/** Where a training job reads and writes: beside what the platform keeps there. */
+export const TRAINING_PREFIX = 'training/';
+
 /** The filter of the metrics of requests, by which errors of S3 are seen. */
 export const WHOLE_BUCKET = 'whole-bucket';
 
@@ -58,10 +61,9 @@ function objectRules({ retention, switches }: Environment): readonly S3BucketLif
     keptFor('raw/', retention.rawArchiveDays),
     keptFor('parts/', PARTS_DAYS),
     { ...rule('models/'), noncurrentVersionExpiration: [{ noncurrentDays: OLD_MODEL_DAYS }] },
-    // Exports, which somebody puts there and takes away.
-    ...(switches.warehouse
-      ? [{ ...rule(HISTORY_PREFIX), noncurrentVersionExpiration: [{ noncurrentDays: OLD_VERSION_DAYS }] }]
-      : []),
+    // What training jobs leave stays until somebody takes it away, and so do exports.
+    oldVersionsOf(TRAINING_PREFIX),
+    ...(switches.warehouse ? [oldVersionsOf(HISTORY_PREFIX)] : []),
   ];
 }
 
@@ -72,6 +74,11 @@ function keptFor(prefix: string, days: number): S3BucketLifecycleConfigurationRu
     expiration: [{ days }],
     noncurrentVersionExpiration: [{ noncurrentDays: OLD_VERSION_DAYS }],
   };
+}
+
+/** Of what the stacks delete nothing that is current. */
+function oldVersionsOf(prefix: string): S3BucketLifecycleConfigurationRule {
+  return { ...rule(prefix), noncurrentVersionExpiration: [{ noncurrentDays: OLD_VERSION_DAYS }] };
 }
 
 function rule(prefix: string): S3BucketLifecycleConfigurationRule {

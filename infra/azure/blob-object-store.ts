@@ -75,6 +75,11 @@ function objectRules(retention: Environment['retention']): StorageManagementPoli
       ...rule('models'),
       actions: { version: { deleteAfterDaysSinceCreation: OLD_MODEL_DAYS } },
     },
+    // What training jobs leave stays until somebody takes it away.
+    {
+      ...rule('training'),
+      actions: { version: { deleteAfterDaysSinceCreation: OLD_VERSION_DAYS } },
+    },
   ];
 }
 

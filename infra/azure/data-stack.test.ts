@@ -231,6 +231,7 @@ describe('storage accounts', () => {
       }),
       rule('parts', { base_blob: { delete_after_days_since_modification_greater_than: 7 }, version: old }),
       rule('models', { version: { delete_after_days_since_creation: 365 } }),
+      rule('training', { version: old }),
     ]);
     expect(JSON.stringify(inProd.json)).not.toContain('tier_to_archive');
   });

@@ -161,6 +161,7 @@ describe('buckets', () => {
       ['Delete', live('parts/', 7)],
       ['Delete', old('parts/', 30)],
       ['Delete', old('models/', 365)],
+      ['Delete', old('training/', 30)],
       ['AbortIncompleteMultipartUpload', { age: 7 }],
     ]);
   });

@@ -16,6 +16,9 @@ const OLD_MODEL_DAYS = 365;
 /** The platform collects the parts of waveforms that never became whole; this is for those that it never saw. */
 const PARTS_DAYS = 7;
 
+/** Where a training job reads and writes: beside what the platform keeps there. */
+export const TRAINING_PREFIX = 'training/';
+
 /** The bucket of waveforms, raw archive and models, one prefix a kind (docs/architecture.md), each with its own rules for what is old. */
 export class GcsObjectStore extends Construct {
   readonly bucket: StorageBucket;
@@ -42,7 +45,8 @@ function objectRules({ retention, switches }: Environment): readonly StorageBuck
     ...keptFor('raw/', retention.rawArchiveDays),
     ...keptFor('parts/', PARTS_DAYS),
     deletedVersions('models/', OLD_MODEL_DAYS),
-    // Exports, which somebody puts there and takes away.
+    // What training jobs leave stays until somebody takes it away, and so do exports.
+    deletedVersions(TRAINING_PREFIX, OLD_VERSION_DAYS),
     ...(switches.warehouse ? [deletedVersions(HISTORY_PREFIX, OLD_VERSION_DAYS)] : []),
   ];
 }

@@ -4,12 +4,11 @@ import { ServiceAccount } from '@cdktf/provider-google/lib/service-account/index
 import { StorageBucketIamMember } from '@cdktf/provider-google/lib/storage-bucket-iam-member/index.js';
 import type { DataStack } from './data-stack.ts';
 import type { GcpStack } from './gcp-stack.ts';
+import { TRAINING_PREFIX } from './gcs-object-store.ts';
 import { serviceAccountId } from './service-account-id.ts';
 
 const MACHINE_TYPE = 'n1-standard-4';
 const DAY_S = 86_400;
-/** Where among the site's objects a job reads and writes: beside what the platform keeps there. */
-const TRAINING_PREFIX = 'training/';
 
 /**
  * Who training jobs of Vertex AI are, and who may start them: a job is machines of Google's that are there for it alone, and are paid for as long. It
