@@ -18,6 +18,8 @@ const TTL_S = 300;
 export abstract class ApiFront extends Construct {
   /** Of the API's calls at the balancer, in a filter of metrics: `resource.labels.<label>=...`. */
   abstract readonly ofMetrics: string;
+  /** Of those among them that end once they are answered; undefined where the balancer does not tell them from streams that stay open. */
+  abstract readonly ofAnswers: string | undefined;
   /** What all parts of it are called, but those of which there are two. */
   readonly apiName: string;
   protected readonly address: ComputeGlobalAddress;

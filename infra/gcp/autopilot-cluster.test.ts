@@ -27,6 +27,10 @@ describe('a cluster at Google Cloud', () => {
     expect(cluster['name']).toBe('tribo-gent-prod-cluster');
   });
 
+  it('promises that calls are answered, and not how soon: its balancer tells no stream of events from a call', () => {
+    expect(made.of('google_monitoring_slo').map((slo) => slo['slo_id'])).toEqual(['availability']);
+  });
+
   it('has nodes without a public address, and a control plane without any', () => {
     expect(cluster).toMatchObject({
       enable_autopilot: true,

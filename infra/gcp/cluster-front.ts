@@ -14,6 +14,8 @@ export interface FrontNames {
 /** Before an API in a cluster: the balancer itself is made by the cluster's Gateway, of these. */
 export class ClusterFront extends ApiFront {
   readonly ofMetrics = `resource.labels.backend_target_name=starts_with("${GATEWAY_PREFIX}")`;
+  /** What GKE makes of a route's paths in the metrics of its balancer is written nowhere. */
+  readonly ofAnswers = undefined;
   readonly parts: FrontNames;
 
   constructor(scope: GcpStack, id: string, foundation: FoundationStack) {

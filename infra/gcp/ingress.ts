@@ -9,6 +9,9 @@ import type { FoundationStack } from './foundation-stack.ts';
 import type { CloudRunServices } from './cloud-run-services.ts';
 import type { GcpStack } from './gcp-stack.ts';
 
+/** The stream of events, which a page keeps open (services/api-gateway/routes/event-routes.ts). */
+const OPEN_STREAM = '/v1/events';
+
 interface Parts {
   readonly foundation: FoundationStack;
   readonly services: CloudRunServices;
@@ -17,6 +20,7 @@ interface Parts {
 /** The one way in for people and programs: DNS, certificate, firewall and balancer, before the API alone. Devices come by their brokers. */
 export class Ingress extends ApiFront {
   readonly ofMetrics: string;
+  readonly ofAnswers: string;
 
   constructor(scope: GcpStack, id: string, { foundation, services }: Parts) {
     super(scope, id, foundation);
@@ -37,9 +41,19 @@ export class Ingress extends ApiFront {
       logConfig: { enable: true, sampleRate: 1 },
     });
     this.ofMetrics = `resource.labels.backend_target_name="${name}"`;
+    this.ofAnswers = `${this.ofMetrics} AND resource.labels.matched_url_path_rule!="${OPEN_STREAM}"`;
+    const toApi = new ComputeUrlMap(this, 'to-api', {
+      name,
+      defaultService: backend.id,
+      // It goes where all else goes: with a rule of its own it can be told apart in metrics.
+      hostRule: [{ hosts: ['*'], pathMatcher: 'api' }],
+      pathMatcher: [
+        { name: 'api', defaultService: backend.id, pathRule: [{ paths: [OPEN_STREAM], service: backend.id }] },
+      ],
+    });
     const secure = new ComputeTargetHttpsProxy(this, 'https-proxy', {
       name,
-      urlMap: new ComputeUrlMap(this, 'to-api', { name, defaultService: backend.id }).id,
+      urlMap: toApi.id,
       certificateMap: `//certificatemanager.googleapis.com/${this.certificates.id}`,
       sslPolicy: this.tls.id,
     });

@@ -287,12 +287,56 @@ describe('what is watched', () => {
       expect.arrayContaining([
         ...['ingestion-service-cpu', 'api-gateway-memory', 'database-cpu', 'database-storage', 'database-connections'],
         ...['metrics-lag', 'dead-letters', 'api-5xx', 'api-4xx', 'api-away', 'objects', 'broker-0-cpu', 'broker-away'],
-        ...['burn-fast', 'burn-slow'],
+        ...['burn-fast', 'burn-slow', 'answers-fast', 'answers-slow'],
       ]),
     );
     for (const { is } of policies)
       expect(is['notification_channels']).toEqual([expect.stringContaining('google_monitoring_notification_channel')]);
     expect(inProd.one('google_monitoring_slo', 'availability')).toMatchObject({ goal: 0.995, rolling_period_days: 28 });
+  });
+
+  it('promises 99 % of answers within a second, but of the stream of events, which a page keeps open', () => {
+    const calls =
+      'resource.type="https_lb_rule" AND resource.labels.backend_target_name="tribo-gent-prod-api" AND resource.labels.matched_url_path_rule!="/v1/events"';
+    expect(inProd.one('google_monitoring_slo', 'service-levels/answers')).toMatchObject({
+      ...{ goal: 0.99, rolling_period_days: 28 },
+      request_based_sli: {
+        distribution_cut: {
+          distribution_filter: `${calls} AND metric.type="loadbalancing.googleapis.com/https/total_latencies"`,
+          range: { min: 0, max: 1000 },
+        },
+      },
+    });
+    const { host_rule, path_matcher, default_service } = inProd.one('google_compute_url_map', 'to-api');
+    expect(host_rule).toEqual([{ hosts: ['*'], path_matcher: 'api' }]);
+    expect(path_matcher).toEqual([
+      { name: 'api', default_service, path_rule: [{ paths: ['/v1/events'], service: default_service }] },
+    ]);
+  });
+
+  it.each([
+    ['burn', 'availability'],
+    ['answers', 'answers'],
+  ])('calls by %s once 2 %% of a month of it is spent in an hour, or 5 %% in six', (alert, slo) => {
+    const burns = [
+      ['fast', 14.4, '3600s'],
+      ['slow', 6, '21600s'],
+    ] as const;
+    for (const [part, times, window] of burns) {
+      const { conditions } = inProd.one('google_monitoring_alert_policy', `service-levels/${alert}-${part}`) as {
+        readonly conditions: readonly { readonly condition_threshold: Attributes }[];
+      };
+      expect(conditions.map((each) => each.condition_threshold)).toEqual([
+        expect.objectContaining({
+          filter: expect.stringMatching(
+            new RegExp(
+              `^select_slo_burn_rate\\("\\$\\{google_monitoring_slo\\.service-levels_${slo}_\\w+\\.name\\}", "${window}"\\)$`,
+            ),
+          ),
+          ...{ comparison: 'COMPARISON_GT', threshold_value: times },
+        }),
+      ]);
+    }
   });
 
   it.each(Object.keys(SERVICE_PORTS))(

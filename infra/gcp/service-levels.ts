@@ -1,55 +1,89 @@
 import { Construct } from 'constructs';
 import { MonitoringAlertPolicy } from '@cdktf/provider-google/lib/monitoring-alert-policy/index.js';
 import { MonitoringCustomService } from '@cdktf/provider-google/lib/monitoring-custom-service/index.js';
-import { MonitoringSlo } from '@cdktf/provider-google/lib/monitoring-slo/index.js';
+import { MonitoringSlo, type MonitoringSloRequestBasedSli } from '@cdktf/provider-google/lib/monitoring-slo/index.js';
 import type { ApiFront } from './api-front.ts';
 import type { GcpStack } from './gcp-stack.ts';
 
 const PERIOD_DAYS = 28;
+/** So fast the API answers, at least so many of a hundred calls. */
+const ANSWERS_WITHIN_MS = 1000;
+const SOON_PERCENT = 99;
 /** How much faster than it may the error budget is spent, over which time: 2 % of it in an hour, 5 % in six (https://sre.google/workbook/alerting-on-slos/). */
 const BURNS = [
   { part: 'fast', times: 14.4, window: '3600s', severity: 'CRITICAL' },
   { part: 'slow', times: 6, window: '21600s', severity: 'WARNING' },
 ] as const;
 
-/** What the environment promises of its API, and alerts on how fast the errors that it may have are used up. */
+interface Parts {
+  readonly ingress: ApiFront;
+  /** Whom they call. */
+  readonly channel: string;
+}
+
+interface Level {
+  readonly sloId: string;
+  /** What its alerts are called by. */
+  readonly alert: string;
+  readonly goalPercent: number;
+  readonly promise: string;
+  readonly calls: MonitoringSloRequestBasedSli;
+  /** Of a budget that is spent too fast. */
+  readonly means: string;
+}
+
+/**
+ * What the environment promises of its API, and alerts on how fast what it may miss of that is used up: that calls are answered, as its availability
+ * has it, and that they are answered soon.
+ */
 export class ServiceLevels extends Construct {
-  constructor(
-    scope: GcpStack,
-    id: string,
-    { ingress, channel }: { readonly ingress: ApiFront; readonly channel: string },
-  ) {
+  constructor(scope: GcpStack, id: string, { ingress: { ofMetrics, ofAnswers }, channel }: Parts) {
     super(scope, id);
     const { names, environment } = scope.site;
-    const service = new MonitoringCustomService(this, 'api', {
+    const { serviceId } = new MonitoringCustomService(this, 'api', {
       serviceId: names.of('api', 63),
       displayName: names.of('api', 100),
     });
-    const requests = `resource.type="https_lb_rule" AND ${ingress.ofMetrics} AND metric.type="loadbalancing.googleapis.com/https/request_count"`;
-    const slo = new MonitoringSlo(this, 'availability', {
-      service: service.serviceId,
-      sloId: 'availability',
-      displayName: `${environment.availabilityPercent} % of calls are answered`,
-      goal: environment.availabilityPercent / 100,
-      rollingPeriodDays: PERIOD_DAYS,
-      requestBasedSli: {
+    const ofBalancer = (calls: string, metric: string) =>
+      `resource.type="https_lb_rule" AND ${calls} AND metric.type="loadbalancing.googleapis.com/https/${metric}"`;
+    const requests = ofBalancer(ofMetrics, 'request_count');
+    const availability: Level = {
+      ...{ sloId: 'availability', alert: 'burn', goalPercent: environment.availabilityPercent },
+      promise: `${environment.availabilityPercent} % of calls are answered`,
+      calls: {
         goodTotalRatio: {
           totalServiceFilter: requests,
           badServiceFilter: `${requests} AND metric.labels.response_code_class=500`,
         },
       },
-    });
+      means: 'The API uses up its errors',
+    };
+    const answers: Level | undefined =
+      ofAnswers === undefined ? undefined : soon(ofBalancer(ofAnswers, 'total_latencies'));
+    for (const level of [availability, ...(answers ? [answers] : [])]) {
+      const { sloId, goalPercent, promise, calls } = level;
+      const slo = new MonitoringSlo(this, sloId, {
+        ...{ service: serviceId, sloId, displayName: promise },
+        goal: goalPercent / 100,
+        rollingPeriodDays: PERIOD_DAYS,
+        requestBasedSli: calls,
+      });
+      this.#alert(scope, level, slo.name, channel);
+    }
+  }
+
+  #alert({ site: { names } }: GcpStack, { alert, means }: Level, slo: string, channel: string): void {
     for (const { part, times, window, severity } of BURNS)
-      new MonitoringAlertPolicy(this, `burn-${part}`, {
-        displayName: names.of(`api-burn-${part}`, 100),
+      new MonitoringAlertPolicy(this, `${alert}-${part}`, {
+        displayName: names.of(`api-${alert}-${part}`, 100),
         combiner: 'OR',
         severity,
-        documentation: { content: `The API uses up its errors ${times} times too fast`, mimeType: 'text/markdown' },
+        documentation: { content: `${means} ${times} times too fast`, mimeType: 'text/markdown' },
         conditions: [
           {
             displayName: `${times} times too fast`,
             conditionThreshold: {
-              filter: `select_slo_burn_rate("${slo.name}", "${window}")`,
+              filter: `select_slo_burn_rate("${slo}", "${window}")`,
               comparison: 'COMPARISON_GT',
               thresholdValue: times,
               duration: '0s',
@@ -60,4 +94,14 @@ export class ServiceLevels extends Construct {
         notificationChannels: [channel],
       });
   }
+}
+
+/** That calls are answered soon, by a distribution of how long they took, in milliseconds. */
+function soon(distributionFilter: string): Level {
+  return {
+    ...{ sloId: 'answers', alert: 'answers', goalPercent: SOON_PERCENT },
+    promise: `${SOON_PERCENT} % of calls are answered within ${ANSWERS_WITHIN_MS} ms`,
+    calls: { distributionCut: { distributionFilter, range: { min: 0, max: ANSWERS_WITHIN_MS } } },
+    means: 'The API uses up the slow answers that it may give',
+  };
 }
