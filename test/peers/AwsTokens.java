@@ -2,8 +2,6 @@ import java.io.IOException;
 import java.net.URI;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.time.LocalDateTime;
@@ -18,19 +16,15 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
-import javax.security.auth.callback.Callback;
-import javax.security.auth.callback.UnsupportedCallbackException;
 import javax.security.auth.login.AppConfigurationEntry;
-import org.apache.kafka.common.security.auth.AuthenticateCallbackHandler;
 import org.apache.kafka.common.security.oauthbearer.OAuthBearerToken;
-import org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallback;
 
 /**
  * Takes the tokens of AWS's own signer for MSK (https://github.com/aws/aws-msk-iam-sasl-signer-js), and no others: a request to connect to a cluster of
  * one region, presigned with one of the credentials in a file, each line of which is `key secret session`. The signature is made here anew, as
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html has it.
  */
-public final class AwsTokens implements AuthenticateCallbackHandler {
+public final class AwsTokens extends ListedTokens {
   private static final String ALGORITHM = "AWS4-HMAC-SHA256";
   private static final String SERVICE = "kafka-cluster";
   private static final String SCOPE_END = "aws4_request";
@@ -49,30 +43,16 @@ public final class AwsTokens implements AuthenticateCallbackHandler {
           SIGNATURE,
           "X-Amz-SignedHeaders");
   private static final int MAX_LIFETIME_S = 900;
-  private Path credentialsFile;
   private String region;
 
   @Override
   public void configure(Map<String, ?> settings, String mechanism, List<AppConfigurationEntry> entries) {
-    Map<String, ?> options = entries.get(0).getOptions();
-    credentialsFile = Path.of((String) options.get("unsecuredLoginStringClaim_credentials"));
-    region = (String) options.get("unsecuredLoginStringClaim_region");
+    super.configure(settings, mechanism, entries);
+    region = claim(entries, "region");
   }
 
   @Override
-  public void handle(Callback[] callbacks) throws IOException, UnsupportedCallbackException {
-    for (Callback callback : callbacks) {
-      if (!(callback instanceof OAuthBearerValidatorCallback)) throw new UnsupportedCallbackException(callback);
-      OAuthBearerValidatorCallback asked = (OAuthBearerValidatorCallback) callback;
-      try {
-        asked.token(tokenOf(asked.tokenValue()));
-      } catch (RuntimeException | IOException | GeneralSecurityException error) {
-        asked.error("invalid_token", null, null);
-      }
-    }
-  }
-
-  private OAuthBearerToken tokenOf(String value) throws IOException, GeneralSecurityException {
+  OAuthBearerToken tokenOf(String value) throws IOException, GeneralSecurityException {
     check(value.indexOf('=') < 0);
     URI url = URI.create(new String(Base64.getUrlDecoder().decode(value), StandardCharsets.UTF_8));
     String host = "kafka." + region + ".amazonaws.com";
@@ -85,7 +65,7 @@ public final class AwsTokens implements AuthenticateCallbackHandler {
     String scope = String.join("/", date.substring(0, 8), region, SERVICE, SCOPE_END);
     String[] credential = text(query, "X-Amz-Credential").split("/", 2);
     check(credential.length == 2 && scope.equals(credential[1]));
-    String[] given = given(credential[0]).split(" ");
+    String[] given = given(credential[0]);
     check(given[2].equals(text(query, "X-Amz-Security-Token")));
     check(text(query, SIGNATURE).equals(signature(query, host, date, scope, given[1])));
     DateTimeFormatter format = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'");
@@ -95,7 +75,7 @@ public final class AwsTokens implements AuthenticateCallbackHandler {
     long endMs = startMs + 1000L * lifetimeS;
     long nowMs = System.currentTimeMillis();
     check(startMs <= nowMs + 1000 && nowMs < endMs);
-    return new Taken(value, startMs, endMs, credential[0]);
+    return new Taken(value, startMs, endMs, credential[0], Set.of());
   }
 
   /** By name, which is the order that is signed, and as they came. */
@@ -134,27 +114,5 @@ public final class AwsTokens implements AuthenticateCallbackHandler {
   private static String sha256(String text) throws GeneralSecurityException {
     byte[] bytes = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
     return HexFormat.of().formatHex(bytes);
-  }
-
-  private String given(String key) throws IOException {
-    return Files.readAllLines(credentialsFile).stream()
-        .filter(line -> line.startsWith(key + " "))
-        .findFirst()
-        .orElseThrow(() -> new IllegalArgumentException("nobody was given it"));
-  }
-
-  private static void check(boolean isSo) {
-    if (!isSo) throw new IllegalArgumentException("not of the form of AWS's signer");
-  }
-
-  @Override
-  public void close() {}
-
-  private record Taken(String value, Long startTimeMs, long lifetimeMs, String principalName)
-      implements OAuthBearerToken {
-    @Override
-    public Set<String> scope() {
-      return Set.of();
-    }
   }
 }

@@ -1,47 +1,20 @@
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Base64;
-import java.util.List;
-import java.util.Map;
 import java.util.Set;
-import javax.security.auth.callback.Callback;
-import javax.security.auth.callback.UnsupportedCallbackException;
-import javax.security.auth.login.AppConfigurationEntry;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import org.apache.kafka.common.security.auth.AuthenticateCallbackHandler;
 import org.apache.kafka.common.security.oauthbearer.OAuthBearerToken;
-import org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallback;
 
 /**
  * Takes the tokens that Google's own handlers of sign-ins make (https://github.com/googleapis/managedkafka), and no others: of an account and of one of
  * the access tokens in a file, each line of which is `token account end`, with the end in seconds of the epoch.
  */
-public final class GoogleTokens implements AuthenticateCallbackHandler {
+public final class GoogleTokens extends ListedTokens {
   private static final Set<String> CLAIMS = Set.of("exp", "iat", "scope", "sub");
-  private Path tokensFile;
 
   @Override
-  public void configure(Map<String, ?> settings, String mechanism, List<AppConfigurationEntry> entries) {
-    tokensFile = Path.of((String) entries.get(0).getOptions().get("unsecuredLoginStringClaim_tokens"));
-  }
-
-  @Override
-  public void handle(Callback[] callbacks) throws IOException, UnsupportedCallbackException {
-    for (Callback callback : callbacks) {
-      if (!(callback instanceof OAuthBearerValidatorCallback)) throw new UnsupportedCallbackException(callback);
-      OAuthBearerValidatorCallback asked = (OAuthBearerValidatorCallback) callback;
-      try {
-        asked.token(tokenOf(asked.tokenValue()));
-      } catch (IllegalArgumentException | IOException error) {
-        asked.error("invalid_token", null, null);
-      }
-    }
-  }
-
-  private OAuthBearerToken tokenOf(String value) throws IOException {
+  OAuthBearerToken tokenOf(String value) throws IOException {
     String[] parts = value.split("\\.", -1);
     check(parts.length == 3);
     JsonNode header = json(parts[0]);
@@ -51,20 +24,13 @@ public final class GoogleTokens implements AuthenticateCallbackHandler {
     for (String claim : CLAIMS) check(claims.has(claim));
     check(claims.size() == CLAIMS.size() && "kafka".equals(claims.get("scope").asText()));
     long startMs = 1000 * claims.get("iat").longValue();
-    String[] given = given(text(parts[2])).split(" ");
+    String[] given = given(text(parts[2]));
     long endMs = 1000 * Long.parseLong(given[2]);
     // The library takes whole seconds from when it was answered.
     check(Math.abs(1000 * claims.get("exp").longValue() - endMs) <= 2000);
     long nowMs = System.currentTimeMillis();
     check(startMs <= nowMs + 1000 && nowMs < endMs && given[1].equals(claims.get("sub").asText()));
-    return new Taken(value, startMs, endMs, given[1]);
-  }
-
-  private String given(String token) throws IOException {
-    return Files.readAllLines(tokensFile).stream()
-        .filter(line -> line.startsWith(token + " "))
-        .findFirst()
-        .orElseThrow(() -> new IllegalArgumentException("nobody was given it"));
+    return new Taken(value, startMs, endMs, given[1], Set.of("kafka"));
   }
 
   private static JsonNode json(String part) throws IOException {
@@ -74,20 +40,5 @@ public final class GoogleTokens implements AuthenticateCallbackHandler {
   private static String text(String part) {
     check(part.indexOf('=') < 0);
     return new String(Base64.getUrlDecoder().decode(part), StandardCharsets.UTF_8);
-  }
-
-  private static void check(boolean isSo) {
-    if (!isSo) throw new IllegalArgumentException("not of the form that Google documents");
-  }
-
-  @Override
-  public void close() {}
-
-  private record Taken(String value, Long startTimeMs, long lifetimeMs, String principalName)
-      implements OAuthBearerToken {
-    @Override
-    public Set<String> scope() {
-      return Set.of("kafka");
-    }
   }
 }

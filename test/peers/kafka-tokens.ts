@@ -54,7 +54,7 @@ export async function googleTokens(account: string): Promise<TokenService> {
   });
   const tokens: KafkaTokens = {
     classes: folder,
-    loginClaims: { tokens: tokensFile },
+    loginClaims: { given: tokensFile },
     properties: {
       [HANDLER]: 'GoogleTokens',
       'connections.max.reauth.ms': String(SESSION_MS),
@@ -139,7 +139,7 @@ export async function awsTokens(region: string): Promise<TokenService> {
   });
   const tokens: KafkaTokens = {
     classes: folder,
-    loginClaims: { credentials: credentialsFile, region },
+    loginClaims: { given: credentialsFile, region },
     properties: { [HANDLER]: 'AwsTokens', 'connections.max.reauth.ms': String(SESSION_MS) },
   };
   return offered(service, folder, { tokens, given: () => given });
@@ -148,7 +148,8 @@ export async function awsTokens(region: string): Promise<TokenService> {
 /** A class beside this file, which the broker runs. */
 async function compile(name: string, into: string): Promise<void> {
   const libraries = join(await Kafka.folder(), 'libs', '*');
-  await run('javac', ['-d', into, '-cp', libraries, join(import.meta.dirname, `${name}.java`)]);
+  const here = import.meta.dirname;
+  await run('javac', ['-d', into, '-cp', libraries, '-sourcepath', here, join(here, `${name}.java`)]);
 }
 
 function signedToken(key: CryptoKey, audience: string, endS: number): Promise<string> {

@@ -155,10 +155,7 @@ describe('a stream that is split and merged while it is written and read', () =>
     await using harness = await makeHarness('kinesalite', 2, { lanes: 8 });
     await using opened = await openInFolder((directory) => DuckDbTimeSeriesStore.open({ directory }));
     const { stream, leases, kinesis: sdk, name } = harness;
-    await stream.declareGroup('metrics', 'store');
-    const received: StampedEvent[] = [];
-    for (const worker of [stream, await harness.reopen()])
-      await worker.subscribe('metrics', 'store', settleInto(opened.store, received), { maxBatchEvents: 7 });
+    const received = await settledByTwo(harness, opened.store);
     await using ledger = new WatchedLedger(stream, opened.store);
     const published: MachineEvent[] = [];
     const publishSome = async () => {
@@ -202,10 +199,7 @@ describe('a stream whose leases somebody takes from their owners again and again
     await using harness = await makeHarness('moto', 2, { lanes: 8 });
     await using opened = await openInFolder((directory) => DuckDbTimeSeriesStore.open({ directory }));
     const { stream, leases } = harness;
-    await stream.declareGroup('metrics', 'store');
-    const received: StampedEvent[] = [];
-    for (const worker of [stream, await harness.reopen()])
-      await worker.subscribe('metrics', 'store', settleInto(opened.store, received), { maxBatchEvents: 7 });
+    const received = await settledByTwo(harness, opened.store);
     await using ledger = new WatchedLedger(stream, opened.store);
     const published: MachineEvent[] = [];
     let times = 0;
@@ -367,6 +361,15 @@ function settleInto(store: Pick<TimeSeriesStore, 'settle'>, received: StampedEve
     await store.settle({ stream: 'metrics', group: 'store', fence: 1, outcomes });
     await batch.ack();
   };
+}
+
+/** What two workers of a new group settle from now on. */
+async function settledByTwo(harness: Harness, store: Pick<TimeSeriesStore, 'settle'>): Promise<StampedEvent[]> {
+  const received: StampedEvent[] = [];
+  await harness.stream.declareGroup('metrics', 'store');
+  for (const worker of [harness.stream, await harness.reopen()])
+    await worker.subscribe('metrics', 'store', settleInto(store, received), { maxBatchEvents: 7 });
+  return received;
 }
 
 /** The ledger of a store and of the stream that fills it, read again and again. */

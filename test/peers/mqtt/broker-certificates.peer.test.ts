@@ -8,7 +8,7 @@ import { GATEWAY_NAME, RELAY_NAME } from '#adapters/sql/reserved-device-ids.ts';
 
 const project = join(import.meta.dirname, '../../..');
 const DOMAIN = 'tribo.akron.example';
-const FILLED_IN: Readonly<Record<string, string>> = { '<domain>': DOMAIN, '<site>': 'akron', '<stage>': 'prod' };
+const SITE: Readonly<Record<string, string>> = { '<domain>': DOMAIN, '<site>': 'akron', '<stage>': 'prod' };
 /** Extended key usages: RFC 5280, 4.2.1.12. */
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
@@ -36,7 +36,7 @@ describe('certificates of the brokers at Google Cloud, by the commands of docs/d
     () => {
       const commands = block('docs/deployment.md', 'issue()').replaceAll(
         /<(domain|site|stage)>/g,
-        (placeholder) => FILLED_IN[placeholder]!,
+        (name) => SITE[name]!,
       );
       const said = execFileSync('bash', ['-euo', 'pipefail', '-c', commands], {
         cwd: folder,
