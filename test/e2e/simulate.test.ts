@@ -54,16 +54,15 @@ describe('tribo simulate', () => {
       await platform.stop();
       await until('its queue is full', async () => stderr.includes('the queue is full'));
       await platform.startAgain();
-      await until('it tells of the gap', async () => Math.max(0, ...((await latest('gap_count')) ?? [])) > 0);
+      // What the bound drops first may be of either machine alone: a waveform fills a segment by itself.
+      const told = async () => (await gapTold('pump-1')) + (await gapTold('press-1'));
+      await until('it tells of the gap', async () => (await told()) > 0);
       const exit = once(running, 'exit');
       running.kill('SIGINT');
       expect(await exit).toEqual([0, null]);
       expect(stderr).toContain('not delivered; messages are kept and sent later');
       const stats = JSON.parse(stdout) as SimulatorStats;
-      const told = Math.max(...((await latest('gap_count', 'pump-1')) ?? []), 0);
-      const toldToo = Math.max(...((await latest('gap_count', 'press-1')) ?? []), 0);
-      expect(told + toldToo).toBeGreaterThan(0);
-      expect(told + toldToo).toBeLessThanOrEqual(stats.devices['simulator-away']?.dropped ?? 0);
+      expect(await told()).toBeLessThanOrEqual(stats.devices['simulator-away']?.dropped ?? 0);
       expect(await platform.drainedLedger()).toMatchObject({ exact: true, deadLettered: 0 });
     },
     TIMEOUT_MS,
@@ -122,6 +121,11 @@ function simulate(...given: readonly string[]): ChildProcess {
   return spawn(process.execPath, [CLI, '--json', 'simulate', ...given, '--data-dir', platform.dataDir], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+}
+
+/** Messages of a machine at the site `away` that it says were dropped. */
+async function gapTold(machine: string): Promise<number> {
+  return Math.max(0, ...((await latest('gap_count', machine)) ?? []));
 }
 
 /** Values of a metric at the site `away`; undefined while the machine is not there. */
