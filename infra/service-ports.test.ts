@@ -2,7 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { demandOf } from '../core/decision/demand.ts';
-import { INFERENCE_SERVICES, SERVICE_LINKS, SERVICE_PORTS, type CloudPort } from './service-ports.ts';
+import {
+  INFERENCE_SERVICES,
+  OPEN_STREAM,
+  PUBLIC_SERVICE,
+  SERVICE_LINKS,
+  SERVICE_PORTS,
+  type CloudPort,
+} from './service-ports.ts';
 import { shipped } from './testing/synthesized.ts';
 
 const SERVICES = join(import.meta.dirname, '../services');
@@ -55,6 +62,13 @@ describe('links between services', () => {
     const intake = code.includes('connectIntake(') ? ['ingestion-service'] : [];
     const named = all.filter((other) => code.includes(`'${other}'`));
     expect(new Set(called)).toEqual(new Set([...store, ...intake, ...named]));
+  });
+});
+
+describe('the stream that a page keeps open', () => {
+  it('is at the path that the API has for it', () => {
+    const routes = readFileSync(join(SERVICES, PUBLIC_SERVICE, 'routes/event-routes.ts'), 'utf8');
+    expect(routes).toContain(`path: '${OPEN_STREAM}'`);
   });
 });
 

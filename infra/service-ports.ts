@@ -39,3 +39,6 @@ export const INFERENCE_SERVICES: readonly string[] = ['ml-service', 'api-gateway
 
 /** The one service that answers people and programs. */
 export const PUBLIC_SERVICE = 'api-gateway';
+
+/** The API's stream of events, which a page keeps open: how long it takes says nothing of how soon the API answers. */
+export const OPEN_STREAM = '/v1/events';

@@ -398,7 +398,9 @@ describe('what is in the cluster at Azure', () => {
   });
 
   it('is watched: CPU, memory and restarts of each service, and that there is a copy of it at all', () => {
-    const rules = made.found('azurerm_monitor_scheduled_query_rules_alert_v2');
+    const rules = made
+      .found('azurerm_monitor_scheduled_query_rules_alert_v2')
+      .filter(({ path }) => path.includes('/cluster-alarms/'));
     const asked = rules.map(({ path, is }) => {
       const [criteria] = is['criteria'] as readonly Attributes[];
       return [path.split('/').at(-1), criteria!['operator'], criteria!['threshold'], is['severity']];

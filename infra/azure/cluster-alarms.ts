@@ -1,8 +1,8 @@
 import { Construct } from 'constructs';
-import { MonitorScheduledQueryRulesAlertV2 } from '@cdktf/provider-azurerm/lib/monitor-scheduled-query-rules-alert-v2/index.js';
 import type { AksCluster } from './aks-cluster.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { Logs } from './logs.ts';
+import { queryAlert, type Asked } from './query-alert.ts';
 
 const GIB = 1024 ** 3;
 const NANOCORES = 1e9;
@@ -12,19 +12,6 @@ interface Parts {
   readonly logs: Logs;
   /** Whom they call. */
   readonly actionGroupId: string;
-}
-
-/** A question to the tables of the workspace, a number for each `Service`, and when somebody is called for it. */
-interface Asked {
-  readonly query: readonly string[];
-  readonly column: string;
-  readonly aggregation: 'Average' | 'Maximum' | 'Minimum';
-  readonly is: 'above' | 'below';
-  readonly threshold: number;
-  readonly window: 'PT10M' | 'PT15M';
-  readonly means: string;
-  /** 0 is the worst. */
-  readonly severity: 0 | 1 | 2;
 }
 
 /**
@@ -89,32 +76,9 @@ export class ClusterAlarms extends Construct {
     });
   }
 
-  #call(part: string, { query, column, aggregation, is, threshold, window, means, severity }: Asked): void {
-    const { site, place } = this.#stack;
+  #call(part: string, asked: Omit<Asked, 'by'>): void {
     const { logs, actionGroupId } = this.#parts;
-    new MonitorScheduledQueryRulesAlertV2(this, part, {
-      ...place,
-      name: site.names.of(part, 260),
-      description: means,
-      scopes: [logs.workspaceId],
-      severity,
-      evaluationFrequency: 'PT5M',
-      windowDuration: window,
-      autoMitigationEnabled: true,
-      // The tables are there once the agent has written to them.
-      skipQueryValidation: true,
-      criteria: [
-        {
-          query: query.join('\n'),
-          metricMeasureColumn: column,
-          timeAggregationMethod: aggregation,
-          operator: is === 'above' ? 'GreaterThan' : 'LessThan',
-          threshold,
-          dimension: [{ name: 'Service', operator: 'Include', values: ['*'] }],
-        },
-      ],
-      action: { actionGroups: [actionGroupId] },
-    });
+    queryAlert(this, this.#stack, { ...asked, by: 'Service', part, logs, actionGroupId });
   }
 }
 

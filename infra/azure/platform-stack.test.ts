@@ -5,6 +5,8 @@ const prod = shipped('bergen.prod');
 const inProd = synthesized(prod, 'azure');
 const inDev = synthesized(shipped('bergen.dev'), 'azure');
 
+const QUERY_ALERT = 'azurerm_monitor_scheduled_query_rules_alert_v2';
+
 /** In vCPU and GiB, by service (R112). */
 const SIZES = {
   'ingestion-service': [0.5, '1Gi'],
@@ -331,11 +333,51 @@ describe('who is told', () => {
       ['PT1H', 1.44],
       ['PT6H', 0.6],
     ]);
-    expect(metricsOf('answers-fast')).toEqual(['TotalLatency', 'RequestCount']);
+  });
+
+  it.each([
+    ['answers-fast', 'PT1H', 14.4, 0],
+    ['answers-slow', 'PT6H', 6, 1],
+  ] as const)(
+    'by %s: when more than 99 %% allows of the calls in %s take over a second, but of the stream of events, which a page keeps open',
+    (name, window, threshold, severity) => {
+      const { criteria, ...rule } = inProd.one(QUERY_ALERT, `service-levels/${name}`);
+      expect(rule).toMatchObject({
+        ...{ window_duration: window, evaluation_frequency: 'PT5M', severity },
+        scopes: [expect.stringContaining('azurerm_log_analytics_workspace')],
+      });
+      expect(criteria).toEqual([
+        {
+          ...{ operator: 'GreaterThan', threshold, metric_measure_column: 'SlowPercent' },
+          time_aggregation_method: 'Maximum',
+          query: expect.any(String),
+        },
+      ]);
+      expect((criteria as readonly { readonly query: string }[])[0]!.query.split('\n')).toEqual([
+        'AzureDiagnostics',
+        '| where ResourceProvider == "MICROSOFT.CDN" and Category == "FrontDoorAccessLog"',
+        '| where tostring(parse_url(requestUri_s).Path) != "/v1/events"',
+        '| summarize TimeGenerated = max(TimeGenerated), Calls = count(), Slow = countif(todouble(timeTaken_s) > 1)',
+        '| where Calls > 100',
+        '| project TimeGenerated, SlowPercent = 100.0 * Slow / Calls',
+      ]);
+    },
+  );
+
+  it('reads how long calls took where Front Door writes it, and by no metric that counts open streams', () => {
+    expect(inProd.one('azurerm_monitor_diagnostic_setting', 'ingress/logs')).toMatchObject({
+      target_resource_id: expect.stringContaining('azurerm_cdn_frontdoor_profile'),
+      enabled_log: expect.arrayContaining([{ category: 'FrontDoorAccessLog' }]),
+    });
+    expect(JSON.stringify(alerts)).not.toContain('Latency');
   });
 
   it('by every alarm somebody', () => {
     expect(alerts.length).toBeGreaterThan(30);
+    for (const { is } of inProd.found(QUERY_ALERT))
+      expect(is['action']).toEqual({
+        action_groups: [expect.stringContaining('azurerm_monitor_action_group')],
+      });
     for (const { is } of alerts)
       expect(is).toMatchObject({
         frequency: 'PT1M',

@@ -72,7 +72,9 @@ export class PlatformStack extends AzureStack implements PlatformParts {
     this.alarms = new Alarms(this, 'alarms', {
       ...{ ...watched, queue: this.functions.queue, logs: foundation.logs, actionGroupId },
     });
-    this.serviceLevels = new ServiceLevels(this, 'service-levels', { ingress: this.ingress, actionGroupId });
+    this.serviceLevels = new ServiceLevels(this, 'service-levels', {
+      ...{ ingress: this.ingress, logs: foundation.logs, actionGroupId },
+    });
     this.dashboard = new Dashboard(this, 'dashboard', watched);
     this.budget = new Budget(this, 'budget');
     new TerraformOutput(this, 'ports', {

@@ -4,13 +4,11 @@ import { ComputeRegionNetworkEndpointGroup } from '@cdktf/provider-google/lib/co
 import { ComputeTargetHttpProxy } from '@cdktf/provider-google/lib/compute-target-http-proxy/index.js';
 import { ComputeTargetHttpsProxy } from '@cdktf/provider-google/lib/compute-target-https-proxy/index.js';
 import { ComputeUrlMap } from '@cdktf/provider-google/lib/compute-url-map/index.js';
+import { OPEN_STREAM } from '../service-ports.ts';
 import { ApiFront, HSTS } from './api-front.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import type { CloudRunServices } from './cloud-run-services.ts';
 import type { GcpStack } from './gcp-stack.ts';
-
-/** The stream of events, which a page keeps open (services/api-gateway/routes/event-routes.ts). */
-const OPEN_STREAM = '/v1/events';
 
 interface Parts {
   readonly foundation: FoundationStack;
