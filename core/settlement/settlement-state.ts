@@ -38,7 +38,8 @@ export class SettlementState {
 
   /** Whether a key's JSON is such. */
   hasKey(isSuch: (key: string) => boolean): boolean {
-    return [...this.#values.keys()].some(isSuch);
+    for (const key of this.#values.keys()) if (isSuch(key)) return true;
+    return false;
   }
 
   progress(stream: StreamName, group: string): Progress[] {

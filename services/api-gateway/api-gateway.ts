@@ -156,7 +156,7 @@ async function gatewayServices(
       {
         intake: () => (intake.isReady() ? undefined : 'it takes no more for now; what waits is being worked off'),
         'time-series-store': async () => {
-          await store.settled();
+          await store.lostEvents();
           return undefined;
         },
         ...dependencies.checks,

@@ -16,7 +16,11 @@ export class LedgerState {
     );
     const rows = found.getRows();
     const state = new SettlementState(rows.map(([key, value]) => [key as string, Number(value)]));
-    return new LedgerState(state, Math.max(0, ...rows.map(([, , version]) => Number(version))));
+    // Not as arguments of one call, which takes some 100,000: keys are never forgotten.
+    return new LedgerState(
+      state,
+      rows.reduce((newest, [, , version]) => Math.max(newest, Number(version)), 0),
+    );
   }
 
   private constructor(state: SettlementState, version: number) {

@@ -79,6 +79,19 @@ describe('the format of the file', () => {
   });
 });
 
+describe('the ledger of the file', () => {
+  it('is read whole, also with the publishers of years: 200,000 epochs are settled as far as they were', async () => {
+    await (await DuckDbTimeSeriesStore.open({ directory })).close();
+    const key = `'["progress","metrics","store","edge/0",' || n || ']'`;
+    await inFile(`INSERT INTO ledger_state SELECT ${key}, n + 1, n FROM range(200_000) AS epochs(n)`);
+    const store = await DuckDbTimeSeriesStore.open({ directory });
+    const progress = await store.progress('metrics', 'store');
+    expect(progress).toHaveLength(200_000);
+    expect(progress.find(({ epoch }) => epoch === 199_999)).toEqual({ source: 'edge/0', epoch: 199_999, seq: 200_000 });
+    await store.close();
+  });
+});
+
 describe('the machines of the file', () => {
   it('do not grow with made-up names: 10,000 unknown machines are counted and listed, and none is numbered', async () => {
     const store = await DuckDbTimeSeriesStore.open({ directory });

@@ -57,7 +57,7 @@ import { repair, rollUp } from './rollups.ts';
 import { timeSeriesTables } from './schema.ts';
 import { querySeries } from './series-query.ts';
 import { raiseVersion, Settler, type Written } from './settler.ts';
-import { loadState } from './store-memory.ts';
+import { loadStateOf } from './store-memory.ts';
 
 /** What a test may reach into. */
 export interface PostgresTimeSeriesStoreHooks {
@@ -128,15 +128,21 @@ export class PostgresTimeSeriesStore implements OwnedTimeSeriesStore, MovableHis
   }
 
   async progress(stream: StreamName, group: string, options?: CallOptions): Promise<readonly Progress[]> {
-    return this.#read('read progress', options, async (client) => (await loadState(client)).progress(stream, group));
+    return this.#read('read progress', options, async (client) => {
+      const state = await loadStateOf(client, ['progress', stream, group]);
+      return state.progress(stream, group);
+    });
   }
 
   async lostEvents(options?: CallOptions): Promise<readonly LostEvents[]> {
-    return this.#read('read lost events', options, async (client) => (await loadState(client)).lost());
+    return this.#read('read lost events', options, async (client) => (await loadStateOf(client, ['lost'])).lost());
   }
 
   async settled(options?: CallOptions): Promise<readonly SettledTenant[]> {
-    return this.#read('read the ledger', options, async (client) => (await loadState(client)).tenants());
+    return this.#read('read the ledger', options, async (client) => {
+      const state = await loadStateOf(client, ['settled'], ['watermark'], ['conflicts'], ['imported']);
+      return state.tenants();
+    });
   }
 
   async series(query: SeriesQuery, options?: CallOptions): Promise<SeriesResult> {

@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { Dictionary, type SavedSeries } from '#core/settlement/dictionary.ts';
 import { LatestValues } from '#core/settlement/latest-values.ts';
-import { SettlementState } from '#core/settlement/settlement-state.ts';
+import { SettlementState, type StateKey } from '#core/settlement/settlement-state.ts';
 import { ROLLED_ORD } from './marks.ts';
 
 /**
@@ -39,6 +39,24 @@ export async function loadState(client: ClientBase): Promise<SettlementState> {
   const rows = await arrays(client, 'SELECT key, value FROM ts_ledger_state');
   return new SettlementState(rows as [string, number][]);
 }
+
+/** The beginning of a key of the ledger's state. */
+type StateScope = readonly [StateKey[0], ...string[]];
+
+/** Of the ledger's state only the numbers whose keys begin so: what was settled of publishers of years is most of it. */
+export async function loadStateOf(client: ClientBase, ...scopes: readonly StateScope[]): Promise<SettlementState> {
+  const { rows } = await client.query<[string, number]>({
+    text: STATE_OF,
+    values: [scopes.map((scope) => JSON.stringify(scope).slice(0, -1))],
+    rowMode: 'array',
+  });
+  return new SettlementState(rows);
+}
+
+/** In the table's order of bytes `-` comes right after `,`: between them are the keys that go on after the scope. */
+const STATE_OF = `
+  SELECT key, value FROM unnest($1::text[]) AS scope
+  JOIN ts_ledger_state ON key >= (scope || ',') COLLATE "C" AND key < (scope || '-') COLLATE "C"`;
 
 const NEWEST_OF_ALL = newestReadings('true');
 
