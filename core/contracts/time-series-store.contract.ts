@@ -842,6 +842,34 @@ const housekeeping = [
       assert.equal(gone.ts.length, 0);
     },
   ),
+  contractCase(
+    'retention forgets of no publisher what was settled: one that was quiet for years goes on where it was, and its loss is seen',
+    async (store, edge, harness) => {
+      const part = `${edge.source}/${edge.epoch}`;
+      const outcomes = [1, 2, 3, 4, 5].map((n) => edge.readings(T0 + n, { a: n }, { part }));
+      await store.settle(batch(outcomes.slice(0, 2)));
+      const muchLaterMs = T0 + 5000 * DAY_MS;
+      const other = new Publisher('edge-2', 9);
+      const ofOther = other.readings(muchLaterMs, { a: 9 }, { part: 'edge-2/9', acceptedAtMs: muchLaterMs });
+      await store.settle(batch([ofOther]));
+      await store.applyRetention(POLICY, muchLaterMs);
+      await harness.maintain(muchLaterMs);
+      const reopened = await harness.reopen();
+      const result = await reopened.settle(batch(outcomes.slice(0, 3)));
+      assert.deepEqual([result.redelivered, result.lost], [2, 0]);
+      assert.equal((await reopened.settle(batch(outcomes.slice(4)))).lost, 1);
+      assert.equal((await settledOf(reopened)).stored, 5);
+      const [{ watermarks, parts } = assert.fail('nothing is settled')] = await reopened.settled();
+      assert.equal(watermarks.get('metrics'), 6);
+      assert.deepEqual(
+        parts?.get('metrics'),
+        new Map([
+          [part, 5],
+          ['edge-2/9', 1],
+        ]),
+      );
+    },
+  ),
   contractCase('what was accepted since is kept, however old its own time is', async (store, edge) => {
     const history = new History(store, edge);
     await history.add(ramp(T0, 1_000, 10));
