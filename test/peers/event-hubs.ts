@@ -83,7 +83,7 @@ export class EventHubs implements AsyncDisposable {
   }
 
   deleteHub(name: string): void {
-    for (const { readers } of this.#hubs.get(name)?.partitions ?? []) for (const { link } of readers) link.close();
+    for (const { readers } of this.#hubs.get(name)?.partitions ?? []) for (const reader of readers) reader.detach();
     this.#hubs.delete(name);
   }
 
@@ -117,7 +117,7 @@ export class EventHubs implements AsyncDisposable {
   /** Detaches every receiver of the hub, as the service does when it moves a partition. */
   detachReceivers(hub: string): void {
     for (const { readers } of this.#hubs.get(hub)!.partitions)
-      for (const { link } of [...readers]) link.close(amqpError('amqp:link:detach-forced', 'the link is moved'));
+      for (const reader of [...readers]) reader.detach(amqpError('amqp:link:detach-forced', 'the link is moved'));
   }
 
   /** On the port that it had before, if any; where it listens already it goes on. */
@@ -207,11 +207,14 @@ export class EventHubs implements AsyncDisposable {
     }
     for (const other of [...log.readers].filter((each) => each.yieldsTo(reader) || reader.takesFrom(each))) {
       log.readers.delete(other);
-      other.link.close(amqpError('amqp:link:stolen', `a receiver with epoch '${reader.ownerLevel}' was created`));
+      other.detach(amqpError('amqp:link:stolen', `a receiver with epoch '${reader.ownerLevel}' was created`));
     }
     log.readers.add(reader);
     link.on('sendable', () => reader.pump());
-    link.on('sender_close', () => log.readers.delete(reader));
+    link.on('sender_close', () => {
+      log.readers.delete(reader);
+      reader.sendNoMore();
+    });
     reader.pump();
   }
 
@@ -429,6 +432,16 @@ class Reader {
   /** Of two with the same owner level the later stays; without one they share. */
   takesFrom(other: Reader): boolean {
     return this.#group === other.#group && this.ownerLevel !== undefined && this.ownerLevel === other.ownerLevel;
+  }
+
+  detach(error?: Rhea.AmqpError): void {
+    this.sendNoMore();
+    this.link.close(error);
+  }
+
+  /** Of a link that is closed rhea would still send what waits for the client's window; a client drops the whole connection for a transfer after the detach. */
+  sendNoMore(): void {
+    this.link.has_credit = () => false;
   }
 
   pump(): void {

@@ -422,6 +422,27 @@ describe('connections that end as they are made', () => {
   }, 120_000);
 });
 
+describe('a connection that is lost while a partition is opened over it', () => {
+  it('is not waited for: the partition is opened over another', async () => {
+    await using wire = await TcpFaults.start({ port: Number(/:(\d+)/.exec(site.hubs.connectionString)![1]) });
+    const hubsEmulatorConnectionString = site.hubs.connectionString.replace(/:\d+/, `:${wire.port}`);
+    // Whoever waits for the lost answer would be here longer than the test.
+    await using bench = await Bench.open(1, { hubsEmulatorConnectionString, timeoutMs: 150_000 });
+    const stream = await bench.client();
+    const published = eventsOf(0, 60, 6);
+    await publishAll(stream, published, 30);
+    await stream.lag('metrics', GROUP);
+    const held = wire.holdOnceSent('put-token');
+    const received = await collect(stream);
+    await held;
+    wire.cut();
+    wire.letGo();
+    await until(() => unique(received) === published.length, 'all events');
+    expectOrder(received, published);
+    expect(bench.failures.map(String)).toContainEqual(expect.stringContaining('the connection is lost'));
+  }, 120_000);
+});
+
 describe('reading counts', () => {
   it('opens no connection for each, and goes on when the service was away', async () => {
     await using bench = await Bench.open(2);

@@ -7,7 +7,11 @@ type SdkClient = EventHubConsumerClient | EventHubProducerClient;
 /** What of the SDK's clients is not in their types, in 6.0.4: the connection of each. */
 interface ClientInternals {
   readonly _context: {
-    readonly connection: { isOpen(): boolean; readonly _connection: { readonly socket?: Socket } };
+    readonly connection: {
+      isOpen(): boolean;
+      once(event: 'disconnected', listener: (context: { readonly error?: unknown }) => void): unknown;
+      readonly _connection: { readonly socket?: Socket };
+    };
   };
 }
 
@@ -19,6 +23,11 @@ export function isConnected(client: SdkClient): boolean {
 /** How much has ever come over the client's connection as it is now. */
 export function bytesReceived(client: SdkClient): number {
   return socketOf(client)?.bytesRead ?? 0;
+}
+
+/** Tells when the client's connection as it is now is lost, or could not be made. The SDK tells only those who wait for events of a link that is open. */
+export function onceDisconnected(client: SdkClient, tell: (error: unknown) => void): void {
+  connectionOf(client).once('disconnected', ({ error }) => tell(error));
 }
 
 /** Ends the client's connection at once, as a network does that is lost: what waits for it fails. */

@@ -1,9 +1,9 @@
 import type * as Sdk from '@azure/event-hubs';
-import { PortError } from '#core/errors.ts';
+import { messageOf, PortError } from '#core/errors.ts';
 import { orElseOnAbort } from '#core/stop-waiting.ts';
 import { codeOfAzureError } from '../azure-errors.ts';
 import type { After, HubConsumer, Receiver, ReceiverOptions } from './client.ts';
-import { bytesReceived, closedWithin, cutConnection, isConnected } from './sdk-connection.ts';
+import { bytesReceived, closedWithin, cutConnection, isConnected, onceDisconnected } from './sdk-connection.ts';
 
 /** Of a receiver that another with a higher owner level took the place of. */
 const STOLEN = 'ReceiverDisconnectedError';
@@ -41,7 +41,7 @@ export class SdkConsumer implements HubConsumer {
   }
 
   receive(options: ReceiverOptions): Receiver {
-    const line = (this.#line ??= { client: this.#options.open(), receivers: new Set() });
+    const line = (this.#line ??= this.#openLine());
     const receiver = { options, subscription: this.#subscribe(line, options) };
     line.receivers.add(receiver);
     this.#watch(line);
@@ -64,6 +64,20 @@ export class SdkConsumer implements HubConsumer {
 
   abandon(): void {
     if (this.#line) this.#giveUp(this.#line);
+  }
+
+  #openLine(): Line {
+    const line: Line = { client: this.#options.open(), receivers: new Set() };
+    // Whoever opens a link meanwhile would wait for its answer until the SDK's patience ends, up to a minute.
+    onceDisconnected(line.client, (error) => {
+      if (this.#line !== line) return;
+      const why = error === undefined ? '' : `: ${messageOf(error)}`;
+      this.#fail(
+        line,
+        new PortError('unavailable', `${this.#options.what}: the connection is lost${why}`, { cause: error }),
+      );
+    });
+    return line;
   }
 
   #subscribe(line: Line, options: ReceiverOptions): Sdk.Subscription {
