@@ -1,5 +1,6 @@
 import type { ContainerClient } from '@azure/storage-blob';
 import { z } from 'zod';
+import { judgedOnceRead } from '../judged-once-read.ts';
 import { loadSdk } from '../sdk.ts';
 
 /** Where blobs are. Credentials come from DefaultAzureCredential alone: a managed identity in production. */
@@ -32,6 +33,7 @@ export const BLOB_ROLE = 'Storage Blob Data Contributor';
 export const BLOB_PLACE_ERROR = {
   error: 'give accountUrl (or, for the development emulator, emulatorConnectionString), and not both',
   path: ['accountUrl'],
+  ...judgedOnceRead(blobPlaceShape),
 };
 
 export function isOneBlobPlace({ accountUrl, emulatorConnectionString }: BlobPlace): boolean {

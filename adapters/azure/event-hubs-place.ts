@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { judgedOnceRead } from '../judged-once-read.ts';
 import { blobPlaceShape, containerName } from './blob-place.ts';
 
 /** In which namespace event hubs are. Credentials come from DefaultAzureCredential alone: a managed identity in production. */
@@ -55,6 +56,7 @@ export const HUB_RECEIVING = {
 export const EVENT_HUBS_PLACE_ERROR = {
   error: 'give namespace (or, for a development emulator, hubsEmulatorConnectionString), and not both',
   path: ['namespace'],
+  ...judgedOnceRead(eventHubsPlaceShape),
 };
 
 export function isOneEventHubsPlace({ namespace, hubsEmulatorConnectionString }: EventHubsPlace): boolean {

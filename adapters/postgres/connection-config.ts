@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { judgedOnceRead } from '#adapters/judged-once-read.ts';
 import { isLoopback } from '#adapters/loopback.ts';
 
 /**
@@ -33,13 +34,14 @@ export const postgresConnectionShape = {
 /** For the `refine` of each adapter's settings: nothing is spoken in clear to another host unless the settings say that it may be. */
 export const inClearOnThisHostAlone: readonly [
   isSo: (connection: { readonly host: string; readonly tls: string }) => boolean,
-  otherwise: { readonly error: string; readonly path: string[] },
+  otherwise: { readonly error: string; readonly path: string[] } & ReturnType<typeof judgedOnceRead>,
 ] = [
   ({ host, tls }) => tls !== 'off' || isLoopback(host) || host.startsWith('/'),
   {
     error:
       'off goes to this host alone: say verify-full, or off-in-private-network where nobody else hears the network between',
     path: ['tls'],
+    ...judgedOnceRead({ host: postgresConnectionShape.host, tls: postgresConnectionShape.tls }),
   },
 ];
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { judgedOnceRead } from '../../judged-once-read.ts';
 import {
   issuerUrlSchema,
   signInSettings,
@@ -8,12 +9,16 @@ import {
 
 const client = z.string().regex(/^[\w+]{1,128}$/);
 
+const poolShape = {
+  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/),
+  /** Such as `us-east-2_AbCdEf123`. */
+  userPoolId: z.string().regex(/^[\w-]+_[0-9a-zA-Z]+$/),
+};
+
 /** Where tokens are those of an Amazon Cognito user pool. */
 export const cognitoIdentityVerifierConfigSchema = z
   .strictObject({
-    region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/),
-    /** Such as `us-east-2_AbCdEf123`. */
-    userPoolId: z.string().regex(/^[\w-]+_[0-9a-zA-Z]+$/),
+    ...poolShape,
     /** The app clients whose tokens are taken. */
     clientIds: z.array(client).min(1).max(20),
     /** Access tokens have no custom attributes unless a trigger adds them: then name the claim, else the one tenant of the pool. */
@@ -37,6 +42,7 @@ export const cognitoIdentityVerifierConfigSchema = z
   .refine(({ region, userPoolId }) => userPoolId.startsWith(`${region}_`), {
     error: 'is of another region: a pool has that of its own in its name',
     path: ['userPoolId'],
+    ...judgedOnceRead(poolShape),
   });
 
 export type CognitoIdentityVerifierConfig = z.infer<typeof cognitoIdentityVerifierConfigSchema>;

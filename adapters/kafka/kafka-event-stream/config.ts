@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { judgedOnceRead } from '#adapters/judged-once-read.ts';
 import { isLoopback } from '#adapters/loopback.ts';
 import { STREAMS } from '#core/domain/event.ts';
 
@@ -25,10 +26,34 @@ const saslSchema = z.discriminatedUnion('mechanism', [
   }),
 ]);
 
+const ownCertificateShape = { certificateFile: z.string().optional(), keyFile: z.string().optional() };
+
+/** By which brokers a stream is reached, and how. */
+const reachShape = {
+  brokers: z.array(z.string().regex(/^[^\s:,]+:\d{1,5}$/, 'must be host:port')).min(1),
+  /**
+   * `false`: with brokers on this host alone. `off-in-private-network`: whoever writes it knows that nobody else hears that network. Files: where the
+   * brokers' certificates are not of a public authority, or want one of the client.
+   */
+  tls: z
+    .union([
+      z.boolean(),
+      z.literal('off-in-private-network'),
+      z
+        .strictObject({ caFile: z.string().optional(), ...ownCertificateShape })
+        .refine(({ certificateFile, keyFile }) => (certificateFile === undefined) === (keyFile === undefined), {
+          error: 'a certificate needs its key, and a key its certificate: give both files',
+          path: ['keyFile'],
+          ...judgedOnceRead(ownCertificateShape),
+        }),
+    ])
+    .default(true),
+};
+
 /** Where a stream is a topic of Kafka or of a service that speaks its protocol: MSK, Event Hubs' Kafka endpoint, Managed Service for Apache Kafka. */
 export const kafkaEventStreamConfigSchema = z
   .strictObject({
-    brokers: z.array(z.string().regex(/^[^\s:,]+:\d{1,5}$/, 'must be host:port')).min(1),
+    brokers: reachShape.brokers,
     /** Name of this publisher in the events' envelope. */
     source: z
       .string()
@@ -55,21 +80,7 @@ export const kafkaEventStreamConfigSchema = z
       .optional(),
     /** The topics' `retention.ms`, by which a group's lag is judged. */
     retentionMs: z.int().min(60_000).max(WEEK_MS).default(WEEK_MS),
-    /**
-     * `false`: with brokers on this host alone. `off-in-private-network`: whoever writes it knows that nobody else hears that network. Files: where the
-     * brokers' certificates are not of a public authority, or want one of the client.
-     */
-    tls: z
-      .union([
-        z.boolean(),
-        z.literal('off-in-private-network'),
-        z.strictObject({
-          caFile: z.string().optional(),
-          certificateFile: z.string().optional(),
-          keyFile: z.string().optional(),
-        }),
-      ])
-      .default(true),
+    tls: reachShape.tls,
     sasl: saslSchema.optional(),
     /** How long one call may take. */
     timeoutMs: z.int().min(100).max(300_000).default(30_000),
@@ -89,6 +100,7 @@ export const kafkaEventStreamConfigSchema = z
     error:
       'false goes to brokers on this host alone: leave it out, or say off-in-private-network where nobody else hears the network between',
     path: ['tls'],
+    ...judgedOnceRead(reachShape),
   });
 
 export type KafkaEventStreamConfig = z.infer<typeof kafkaEventStreamConfigSchema>;

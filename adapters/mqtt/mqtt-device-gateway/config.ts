@@ -1,15 +1,35 @@
 import { z } from 'zod';
+import { judgedOnceRead } from '#adapters/judged-once-read.ts';
 import { isLoopback } from '#adapters/loopback.ts';
 import { isName } from '#core/domain/ids.ts';
 
 const WEEK_S = 604_800;
 const name = z.string().refine(isName, 'must be 1 to 64 of the characters A-Z a-z 0-9 _ . -');
 
+const brokerShape = {
+  /** `mqtts://host:port`, the listener for the platform; `mqtt://` on loopback alone. */
+  url: z.string().regex(/^mqtts?:\/\/[^\s/?#@]+:\d{1,5}$/, 'must be mqtts://host:port'),
+};
+
+/** PEM files of this gateway's own certificate and key, read again at each connection. */
+const ownCertificateShape = {
+  certificateFile: z.string().min(1).optional(),
+  keyFile: z.string().min(1).optional(),
+};
+
+/** Where the broker wants a password instead: of the user, in the environment variable. */
+const passwordShape = {
+  username: z.string().min(1).optional(),
+  passwordVariable: z
+    .string()
+    .regex(/^[A-Z_][A-Z0-9_]*$/)
+    .optional(),
+};
+
 /** Where devices connect to an MQTT 5 broker of the site, and the platform is its client. */
 export const mqttDeviceGatewayConfigSchema = z
   .strictObject({
-    /** `mqtts://host:port`, the listener for the platform; `mqtt://` on loopback alone. */
-    url: z.string().regex(/^mqtts?:\/\/[^\s/?#@]+:\d{1,5}$/, 'must be mqtts://host:port'),
+    ...brokerShape,
     /** `mqtts://host:port` of the listener for devices, which `tribo device add` names. Absent: port 8883 of the same host. */
     devicesUrl: z
       .string()
@@ -17,15 +37,8 @@ export const mqttDeviceGatewayConfigSchema = z
       .optional(),
     /** PEM file of the authority that issued the broker's certificate, where systems do not know it. */
     caFile: z.string().min(1).optional(),
-    /** PEM files of this gateway's own certificate and key, read again at each connection. */
-    certificateFile: z.string().min(1).optional(),
-    keyFile: z.string().min(1).optional(),
-    /** Where the broker wants a password instead: of the user, in the environment variable. */
-    username: z.string().min(1).optional(),
-    passwordVariable: z
-      .string()
-      .regex(/^[A-Z_][A-Z0-9_]*$/)
-      .optional(),
+    ...ownCertificateShape,
+    ...passwordShape,
     /** This gateway's name at the broker, which keeps what comes while it is away: the same after each start, another for each gateway. */
     clientId: name,
     /** Gateways of one name share what devices send; absent: this is the only one. Mosquitto 2.0 forgets at a restart that they do. */
@@ -59,14 +72,17 @@ export const mqttDeviceGatewayConfigSchema = z
   .refine(({ url }) => url.startsWith('mqtts:') || isLoopback(new URL(url).hostname), {
     error: 'off loopback the broker is reached by TLS: say mqtts://',
     path: ['url'],
+    ...judgedOnceRead(brokerShape),
   })
   .refine(({ certificateFile, keyFile }) => (certificateFile === undefined) === (keyFile === undefined), {
     error: 'a certificate needs its key, and a key its certificate: give both files',
     path: ['keyFile'],
+    ...judgedOnceRead(ownCertificateShape),
   })
   .refine(({ username, passwordVariable }) => (username === undefined) === (passwordVariable === undefined), {
     error: 'a user needs a password, and a password its user: give both',
     path: ['passwordVariable'],
+    ...judgedOnceRead(passwordShape),
   });
 
 export type MqttDeviceGatewayConfig = z.infer<typeof mqttDeviceGatewayConfigSchema>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { judgedOnceRead } from '#adapters/judged-once-read.ts';
 import { isName } from '#core/domain/ids.ts';
 import { isRole } from '#core/domain/role.ts';
 
@@ -98,15 +99,19 @@ export const signInSettings = {
   signOutAtIssuer: z.boolean().default(true),
 };
 
+/** Absent, both: as the issuer's discovery document says, at the issuer's own host. */
+const endpointsShape = {
+  authorizationEndpoint: issuerUrlSchema.optional(),
+  tokenEndpoint: issuerUrlSchema.optional(),
+};
+
 /** How people sign in at an issuer by the authorization code flow; its ID tokens are read by the same claims as its other tokens. */
 const signInSchema = z
   .strictObject({
     ...signInSettings,
     /** How the client shows its secret at the token endpoint. */
     clientAuthentication: z.enum(['basic', 'post']).default('basic'),
-    /** Absent, both: as the issuer's discovery document says, at the issuer's own host. */
-    authorizationEndpoint: issuerUrlSchema.optional(),
-    tokenEndpoint: issuerUrlSchema.optional(),
+    ...endpointsShape,
     /** Where a session at the issuer ends. Absent: as its discovery document says, at the issuer's own host; else nowhere. */
     endSessionEndpoint: issuerUrlSchema.optional(),
     /** What that place calls the address to come back to. */
@@ -118,6 +123,7 @@ const signInSchema = z
   })
   .refine(({ authorizationEndpoint: one, tokenEndpoint: other }) => (one === undefined) === (other === undefined), {
     error: 'must have both authorizationEndpoint and tokenEndpoint, or neither',
+    ...judgedOnceRead(endpointsShape),
   });
 
 export type SignInConfig = z.infer<typeof signInSchema>;

@@ -22,7 +22,10 @@ const tape = {
 const log = {
   port: 'eventStream',
   adapter: 'log-event-stream',
-  schema: z.strictObject({ brokers: z.array(z.string()).min(1) }),
+  schema: z.strictObject({
+    brokers: z.array(z.string()).min(1),
+    login: z.strictObject({ user: z.string() }).optional(),
+  }),
 };
 const bell = {
   ...{ port: 'notifiers', adapter: 'bell-notifier', isOneOfSeveral: true },
@@ -139,6 +142,11 @@ describe('the file that says which ports are had from elsewhere', () => {
 
   it.each([
     ['provider: moon', 'ports.yaml:1: provider must be one of embedded, sky, got "moon"'],
+    ['provider: toString', 'ports.yaml:1: provider must be one of embedded, sky, got "toString"'],
+    [
+      'eventStream: { adapter: log, brokers: [a], login: {} }',
+      'ports.yaml:1: eventStream.login.user is missing: string (log-event-stream)',
+    ],
     [
       'objectStore: just-a-name',
       'ports.yaml:1: objectStore.adapter must be one of embedded, bucket-object-store, tape-object-store, got "just-a-name"',
@@ -162,7 +170,7 @@ describe('the file that says which ports are had from elsewhere', () => {
     ],
     [
       'eventStream: log\nlog:\n  brokers: [a]\n  color: red',
-      'ports.yaml:4: log.color is no setting of the chosen adapters of log, which have brokers',
+      'ports.yaml:4: log.color is no setting of the chosen adapters of log, which have brokers, login',
     ],
     ['- a list', 'ports.yaml must be a mapping from ports to the adapters that they have'],
     ['', 'ports.yaml must be a mapping from ports to the adapters that they have'],

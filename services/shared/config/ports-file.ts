@@ -42,7 +42,8 @@ type Mapping = Readonly<Record<string, unknown>>;
 export function loadPortsFile<Offer extends Offered>(path: string, choice: Choice<Offer>): readonly Chosen<Offer>[] {
   const file = new PortsFile(path);
   const { provider = EMBEDDED, ...sections } = file.sections;
-  const defaults = typeof provider === 'string' ? choice.providers[provider] : undefined;
+  const defaults =
+    typeof provider === 'string' && Object.hasOwn(choice.providers, provider) ? choice.providers[provider] : undefined;
   if (!defaults) file.say(['provider'], `must be one of ${list(choice.providers)}, got ${JSON.stringify(provider)}`);
   const known = new Set(Object.values(choice.families).flatMap((offers) => offers.map(({ port }) => port)));
   for (const name of Object.keys(sections))
@@ -123,7 +124,7 @@ function settingsOf<Offer extends Offered>(
     if (issue.code === 'unrecognized_keys' && path.length === 0)
       for (const unknown of issue.keys)
         file.say([...place, unknown], `is no setting of ${adapter}, which has ${keys.join(', ')}`);
-    else if (path.length === 1 && settings[key] === undefined && issue.code !== 'custom')
+    else if (path.length > 0 && valueAt(settings, issue.path) === undefined && issue.code !== 'custom')
       file.say(at, `is missing: ${/expected (\w+)/.exec(issue.message)?.[1] ?? issue.message}`, adapter);
     else file.say(at, `is wrong: ${issue.message}`, adapter);
   }
@@ -193,6 +194,10 @@ function refuseUnmetNeeds(file: PortsFile, picked: readonly Picked<Offered>[]): 
       const remedy = `set ${port}.adapter to ${needed}, or choose another ${offer.port}`;
       file.say([...at, 'adapter'], `${offer.adapter} needs ${needed}, and ${port} is ${adapter}: ${remedy}`);
     }
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce((part, key) => (part as Readonly<Record<PropertyKey, unknown>> | null | undefined)?.[key], value);
 }
 
 function keysOf({ schema }: Offered): readonly string[] {
