@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 
 const CHANNEL = 'tribo_changes';
 const RETRY_MS = 1_000;
+/** How often a connection that only listens is asked for a sign of life: a network that forgot it tells neither side. */
+const LOOK_MS = 10_000;
+/** How long the server may take to end it. */
+const ENDS_WITHIN_MS = 1_000;
 
 /**
- * Tells listeners of what other processes changed, by NOTIFY. One connection listens while there is a listener; where it was lost, all are told
- * once it is back, as some changes may have been missed.
+ * Tells listeners of what other processes changed, by NOTIFY. One connection listens while there is a listener; where it was lost, or gives no sign
+ * of life, all are told once there is one again, as some changes may have been missed.
  */
 export class ChangeChannel {
   readonly #connect: () => Promise<Client>;
@@ -43,7 +48,7 @@ export class ChangeChannel {
     clearTimeout(this.#retry);
     this.#listeners.clear();
     await this.#connecting;
-    await this.#client?.end().catch(() => undefined);
+    if (this.#client) await end(this.#client);
   }
 
   #listen(): void {
@@ -61,10 +66,12 @@ export class ChangeChannel {
     try {
       await client.query(`listen ${CHANNEL}`);
     } catch (error) {
-      await client.end();
+      await end(client);
       throw error;
     }
+    const looking = setInterval(() => void look(client), LOOK_MS).unref();
     client.on('end', () => {
+      clearInterval(looking);
       this.#client = undefined;
       this.#again();
     });
@@ -78,4 +85,16 @@ export class ChangeChannel {
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#listen(), RETRY_MS).unref();
   }
+}
+
+/** Ends a connection that no longer answers. */
+async function look(client: Client): Promise<void> {
+  await client.query('select 1').catch(() => client.connection.stream.destroy());
+}
+
+/** Takes leave of the server, and waits for no answer where the network has none. */
+async function end(client: Client): Promise<void> {
+  const ended = client.end().catch(() => undefined);
+  await Promise.race([ended, sleep(ENDS_WITHIN_MS, undefined, { ref: false })]);
+  client.connection.stream.destroy();
 }

@@ -7,12 +7,14 @@ import type { PostgresConnection } from './connection-config.ts';
 /** Of a client that waits for an answer longer than the server would let the statement run: the connection is dead. */
 const ANSWER_AFTER_TIMEOUT_MS = 5_000;
 const IDLE_MS = 30_000;
+/** Of what is asked on the connection that is apart: to listen, and for signs of life. */
+const APART_ANSWERS_WITHIN_MS = 5_000;
 const BIGINT_OID = 20;
 
 /** Asked for each new connection, where the password is a token that lives for minutes. Absent: `PGPASSWORD`, or what `PGPASSFILE` names. */
 export type PasswordProvider = () => Promise<string>;
 
-/** Connections to one database: a pool, and one that is apart from it. */
+/** Connections to one database: a pool, and one that is apart from it, which is asked for little. */
 export interface PostgresClients {
   readonly pool: Pool;
   connectApart(): Promise<Client>;
@@ -35,7 +37,7 @@ export async function loadClients(
   return {
     pool,
     connectApart: async () => {
-      const client = new Client(config);
+      const client = new Client({ ...config, query_timeout: APART_ANSWERS_WITHIN_MS });
       client.on('error', ignore);
       await client.connect();
       return client;

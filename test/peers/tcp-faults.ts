@@ -73,6 +73,12 @@ export class TcpFaults implements AsyncDisposable {
     });
   }
 
+  /** Forgets every connection without telling either side, as a middlebox does that was replaced; new ones go through. */
+  forget(): void {
+    for (const { client, peer } of this.#pairs)
+      for (const socket of [client, peer]) socket.removeAllListeners('data').removeAllListeners('drain').pause();
+  }
+
   letGo(): void {
     this.#isHeld = false;
     for (const { client, peer } of this.#pairs) for (const socket of [client, peer]) socket.resume();
