@@ -8,6 +8,9 @@ export interface CloudCall {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How long a call that was told to end may take to do so: to give up what it had begun, such as an upload. */
+const ENDS_WITHIN_MS = 1_000;
+
 /** Makes one call with a limit of time. Whatever it throws leaves as a PortError, with the SDK's error as its cause. */
 export async function cloudCall<Result>(
   { what, timeoutMs, signal }: CloudCall,
@@ -23,12 +26,28 @@ export async function cloudCall<Result>(
   };
   throwIfStopped(signal?.reason);
   try {
-    return await call(stopped);
+    return await heededOrLeft(call(stopped), stopped);
   } catch (error) {
     if (isPortError(error)) throw error;
     throwIfStopped(error);
     throw new PortError(codeOf(error), `${what}: ${String(error)}`, { cause: error });
   }
+}
+
+/** Leaves a call behind that does not end when it is told to: SDKs ask for credentials before a request, and hear of no signal meanwhile. */
+function heededOrLeft<Result>(call: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  const { promise, resolve, reject } = Promise.withResolvers<Result>();
+  let leaving: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    leaving = setTimeout(() => reject(new Error('it does not end', { cause: signal.reason })), ENDS_WITHIN_MS);
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  const done = (): void => {
+    signal.removeEventListener('abort', stop);
+    clearTimeout(leaving);
+  };
+  call.finally(done).then(resolve, reject);
+  return promise;
 }
 
 const CODE_OF_STATUS: Readonly<Record<number, PortErrorCode>> = {

@@ -4,6 +4,7 @@ import { clientSettings } from '../aws-place.ts';
 import type { S3ObjectStoreConfig } from './config.ts';
 
 const PARTS_AT_ONCE = 4;
+const ABORT_MS = 5_000;
 
 /** The SDK is loaded here and nowhere else, so that a site without S3 never loads it. */
 export async function openS3(config: S3ObjectStoreConfig): Promise<BucketCalls> {
@@ -28,8 +29,10 @@ export async function openS3(config: S3ObjectStoreConfig): Promise<BucketCalls> 
       } catch (error) {
         // The SDK leaves the parts where S3 refuses the whole, as it does for a key that is there.
         const { uploadId: UploadId } = upload;
-        if (UploadId !== undefined)
-          await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => undefined);
+        if (UploadId !== undefined) {
+          const command = new AbortMultipartUploadCommand({ Bucket, Key, UploadId });
+          await client.send(command, { abortSignal: AbortSignal.timeout(ABORT_MS) }).catch(() => undefined);
+        }
         throw error;
       } finally {
         signal.removeEventListener('abort', abort);
