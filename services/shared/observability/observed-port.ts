@@ -130,7 +130,7 @@ const DATABASES: Readonly<Record<string, string>> = {
 };
 
 /** The name of the adapter's folder, which is its class's: `S3ObjectStore` is in `s3-object-store`. */
-function adapterOf(part: object): string {
+export function adapterOf(part: object): string {
   const words = part.constructor.name.replace('DuckDb', 'Duckdb').replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '-');
   return words.toLowerCase();
 }

@@ -113,7 +113,8 @@ describe('tracing', () => {
     expect([edge?.kind, consumer?.kind]).toEqual([SpanKind.PRODUCER, SpanKind.CONSUMER]);
     const exposed = await metrics.metrics();
     expect(exposed).toContain('tribo_intake_items_total{outcome="accepted",service="test"} 3');
-    expect(exposed).toContain('total{stream="metrics",group="store",outcome="acknowledged",service="test"} 2');
+    const labels = 'messaging_destination_name="metrics",messaging_consumer_group_name="store"';
+    expect(exposed).toContain(`${labels},tribo_outcome="acknowledged",service="test"} 2`);
   });
 
   it('joins the trace of a client that sends a traceparent, however rarely it samples itself', async () => {
