@@ -112,6 +112,8 @@ export class CloudRunServices extends Construct {
         volumes: volumesOf(service, this.#parts.data),
       },
       traffic: [{ type: 'TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST', percent: 100 }],
+      // Cloud Run refuses one whose account may not read what it is started with.
+      dependsOn: [...identities.reads.get(service)!],
     });
   }
 

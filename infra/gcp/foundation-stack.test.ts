@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
+import { inCluster, withKafka, withModels, withWarehouse } from '../testing/variations.ts';
 
-const inProd = synthesized(shipped('gent.prod'), 'gcp');
+const prod = shipped('gent.prod');
+const inProd = synthesized(prod, 'gcp');
 const inDev = synthesized(shipped('gent.dev'), 'gcp');
 const NUMBER = '${data.google_project.project.number}';
 
@@ -99,6 +103,28 @@ describe('the registry', () => {
         { id: 'older', action: 'DELETE', condition: { tag_state: 'ANY', older_than: '7776000s' } },
       ],
     });
+  });
+});
+
+describe('the APIs of the project', () => {
+  const page = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
+  const everything = [
+    inProd,
+    ...[inCluster, withModels, withKafka, withWarehouse].map((how) => synthesized(how(prod), 'gcp')),
+  ];
+  const names = new Set(
+    everything.flatMap((site) => site.of('google_project_service').map(({ service }) => service as string)),
+  );
+
+  it('have the one by which Terraform reads whose account the budget is of', () => {
+    expect(inProd.one('google_billing_budget', 'month')['billing_account']).toBe(
+      '${data.google_project.project.billing_account}',
+    );
+    expect(names).toContain('cloudbilling.googleapis.com');
+  });
+
+  it.each([...names])('are switched on by hand before the first plan, too: %s', (name) => {
+    expect(page).toMatch(new RegExp(`^(gcloud services enable|  ).*\\b${name.replaceAll('.', '\\.')}\\b`, 'm'));
   });
 });
 

@@ -110,6 +110,19 @@ describe('services', () => {
     }
   });
 
+  it('wait until their accounts may read each secret that they are started with, as Cloud Run refuses them before', () => {
+    for (const { path, is } of all) {
+      const service = path.split('/').at(-1)!;
+      const [container] = template(is)['containers'] as [Attributes];
+      const mounted = (template(is)['volumes'] as readonly Attributes[]).filter((volume) => 'secret' in volume);
+      const started = (container['env'] as readonly Attributes[]).filter((variable) => 'value_source' in variable);
+      const waitsFor = is['depends_on'] as readonly string[];
+      expect(waitsFor).toHaveLength(mounted.length + started.length);
+      for (const right of waitsFor)
+        expect(right).toContain(`google_secret_manager_secret_iam_member.service-identities_${service}-`);
+    }
+  });
+
   it('have whole vCPUs, as Cloud Run wants of what is always there', () => {
     const limits = all.map(({ is }) => {
       const [container] = template(is)['containers'] as [{ readonly resources: { readonly limits: Attributes } }];

@@ -6,6 +6,8 @@ import type { GcpStack } from './gcp-stack.ts';
 /** The APIs by which all of a site is made. */
 const SERVICES = [
   ...['artifactregistry', 'billingbudgets', 'certificatemanager', 'cloudkms', 'cloudresourcemanager', 'compute', 'dns'],
+  // By which Terraform finds whom the project is billed to: without it a budget would be nobody's.
+  'cloudbilling',
   ...['iam', 'iamcredentials', 'identitytoolkit', 'logging', 'monitoring', 'pubsub', 'run', 'secretmanager'],
   ...['servicenetworking', 'sqladmin', 'storage', 'sts'],
 ] as const;

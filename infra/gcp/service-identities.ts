@@ -44,6 +44,8 @@ interface Parts {
 export class ServiceIdentities extends Construct {
   /** By service. */
   readonly accounts: ReadonlyMap<string, ServiceAccount>;
+  /** By service the rights to the secrets that it is started with. */
+  readonly reads: ReadonlyMap<string, readonly SecretManagerSecretIamMember[]>;
   readonly #stack: GcpStack;
   readonly #parts: Parts;
   /** By port and number of what it declares. */
@@ -54,27 +56,37 @@ export class ServiceIdentities extends Construct {
     this.#stack = scope;
     this.#parts = parts;
     const { names, demand } = scope.site;
+    const { services } = demand;
     this.accounts = new Map(
-      demand.services.map(({ service }) => {
+      services.map(({ service }) => {
         const account = new ServiceAccount(this, service, {
           accountId: serviceAccountId(names, service),
           displayName: `${names.base}: ${service}`,
           description: `What ${service} may do`,
         });
         this.#grant(service, account.member);
-        this.mayRead(`${service}-database-password`, parts.data.database.password, account);
-        this.mayRead(`${service}-link-key`, parts.data.linkKey, account);
-        if (SERVICE_PORTS[service]!.includes('deviceGateway'))
-          for (const [file, secret] of parts.data.brokerCertificates.gateway)
-            this.mayRead(`${service}-${file.replace('.', '-')}`, secret, account);
         return [service, account];
       }),
     );
+    this.reads = new Map(services.map(({ service }) => [service, this.#startRights(service)]));
   }
 
-  /** A secret whose value a service is started with. */
-  mayRead(id: string, { secretId }: PrivateSecret, { member }: ServiceAccount): void {
-    new SecretManagerSecretIamMember(this, id, { secretId, role: 'roles/secretmanager.secretAccessor', member });
+  /** On each secret whose value a service is started with. */
+  #startRights(service: string): readonly SecretManagerSecretIamMember[] {
+    const { database, linkKey, brokerCertificates } = this.#parts.data;
+    const { member } = this.accounts.get(service)!;
+    const mayRead = (part: string, { secretId }: PrivateSecret) =>
+      new SecretManagerSecretIamMember(this, `${service}-${part}`, {
+        secretId,
+        role: 'roles/secretmanager.secretAccessor',
+        member,
+      });
+    const certificates = SERVICE_PORTS[service]!.includes('deviceGateway') ? [...brokerCertificates.gateway] : [];
+    return [
+      mayRead('database-password', database.password),
+      mayRead('link-key', linkKey),
+      ...certificates.map(([file, secret]) => mayRead(file.replace('.', '-'), secret)),
+    ];
   }
 
   #grant(service: string, member: string): void {
