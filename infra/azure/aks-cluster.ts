@@ -199,7 +199,6 @@ export class AksCluster extends Construct {
       keyVaultKeyId: key.versionlessId,
       autoKeyRotationEnabled: true,
       identity: { type: 'UserAssigned', identityIds: [key.identityId] },
-      dependsOn: [key.ready],
     });
   }
 

@@ -9,7 +9,7 @@ import { mandatoryTags } from '../aspects/tags.ts';
 import { MODEL_SERVER } from '../image-digests.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
-import { madeBy } from './made-by-template.ts';
+import { asParameters, madeBy } from './made-by-template.ts';
 import type { MachineLearningWorkspace } from './machine-learning-workspace.ts';
 import { DEPLOYMENT, onlineEndpointTemplate } from './online-endpoint-template.ts';
 import type { ModelInferenceSection } from './ports.ts';
@@ -111,9 +111,4 @@ export class AzureMlModelInference extends Construct {
       ],
     });
   }
-}
-
-/** As a file of parameters has them. */
-function asParameters(values: Readonly<Record<string, unknown>>) {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value }]));
 }

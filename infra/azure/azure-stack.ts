@@ -11,24 +11,17 @@ import type { SecondPlace } from './second-place.ts';
 
 /** Ephemeral values and write-only attributes, by which no password is in the state. */
 const TERRAFORM = '>= 1.11.0';
-/** Of the subscription: the provider would register twice as many. */
+/** Of the subscription: the provider would register twice as many. In the letters in which Azure lists each: others it passes over, and says so in its log alone. */
 const RESOURCE_PROVIDERS = [
-  ...[
-    'App',
-    'Cdn',
-    'Communication',
-    'Consumption',
-    'ContainerRegistry',
-    'DBforPostgreSQL',
-    'DataProtection',
-    'Devices',
-  ],
-  ...['EventHub', 'Insights', 'KeyVault', 'ManagedIdentity', 'Network', 'OperationalInsights', 'Portal', 'ServiceBus'],
+  ...['App', 'Cdn', 'Communication', 'Consumption', 'ContainerRegistry', 'DBforPostgreSQL', 'DataProtection'],
+  ...['Devices', 'EventHub', 'KeyVault', 'ManagedIdentity', 'Network', 'OperationalInsights', 'Portal', 'ServiceBus'],
   ...['Storage', 'Web'],
-];
-/** The one of policies is asked for by endpoints of models. Whoever only looks may register none, so a site is planned with those alone that it needs. */
-const OF_MODELS = ['MachineLearningServices', 'PolicyInsights'];
-const OF_CLUSTERS = ['Compute', 'ContainerService'];
+].map(ofMicrosoft);
+const MONITORING = 'microsoft.insights';
+/** The one of policies is asked for by endpoints of models, and by what AKS checks pods with. Whoever only looks may register none, so a site is planned with those alone that it needs. */
+const POLICIES = ofMicrosoft('PolicyInsights');
+const OF_MODELS = [ofMicrosoft('MachineLearningServices'), POLICIES];
+const OF_CLUSTERS = [...['Compute', 'ContainerService'].map(ofMicrosoft), POLICIES];
 
 const DIGEST_LENGTH = 8;
 
@@ -68,10 +61,13 @@ export class AzureState extends TerraformStack {
       storageUseAzuread: true,
       resourceProviderRegistrations: 'none',
       resourceProvidersToRegister: [
-        ...RESOURCE_PROVIDERS,
-        ...(environment.switches.modelEndpoint === 'none' ? [] : OF_MODELS),
-        ...(isKubernetes(site) ? OF_CLUSTERS : []),
-      ].map((name) => `Microsoft.${name}`),
+        ...new Set([
+          ...RESOURCE_PROVIDERS,
+          MONITORING,
+          ...(environment.switches.modelEndpoint === 'none' ? [] : OF_MODELS),
+          ...(isKubernetes(site) ? OF_CLUSTERS : []),
+        ]),
+      ],
       features: [
         {
           keyVault: [{ purgeSoftDeleteOnDestroy: !isProtected, recoverSoftDeletedKeyVaults: true }],
@@ -151,6 +147,10 @@ function oneOfAll(
       ? Fn.substr(Fn.sha256(Fn.join('/', [whole, subscription])), 0, DIGEST_LENGTH)
       : createHash('sha256').update(`${whole}/${own}`).digest('hex').slice(0, DIGEST_LENGTH);
   return `${begin}${joint}${digest}`;
+}
+
+function ofMicrosoft(name: string): string {
+  return `Microsoft.${name}`;
 }
 
 /** In the container that `TRIBO_STATE_BUCKET` names as `<storage account>/<container>`, one blob a stack, locked by its lease. */

@@ -52,6 +52,8 @@ export class ContainerApps extends Construct {
       ...place,
       name: site.names.of('services', 32),
       infrastructureSubnetId: foundation.network.subnets.services.id,
+      // Azure would choose a name itself, and the provider would make the environment anew for that at each run.
+      infrastructureResourceGroupName: site.names.of('environment', 90),
       internalLoadBalancerEnabled: isPrivate,
       publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled',
       zoneRedundancyEnabled: site.zones > 1,

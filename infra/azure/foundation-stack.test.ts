@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { changed, shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
+import { inCluster, withKafka, withModels, withSecondRegion } from '../testing/variations.ts';
 
 const prod = shipped('bergen.prod');
 const inProd = synthesized(prod, 'azure');
@@ -214,6 +215,26 @@ describe('every resource', () => {
     expect([...untagged].toSorted()).toEqual(UNTAGGED);
   });
 
+  it.each([
+    ['with containers', inProd],
+    ['in a cluster', synthesized(inCluster(prod), 'azure')],
+    ['with Kafka', synthesized(withKafka(prod), 'azure')],
+    ['with models', synthesized(withModels(prod), 'azure')],
+    ['with a second region', synthesized(withSecondRegion(shipped('gent.prod')), 'azure')],
+  ])('waits for others of its own stack alone, as Terraform takes no other: %s', (_how, { resources, json }) => {
+    const waits = resources.filter(({ is }) => 'depends_on' in is);
+    expect(waits.length).toBeGreaterThan(10);
+    for (const { stack, is } of waits)
+      for (const other of is['depends_on'] as readonly string[]) {
+        const [type = '', name = '', ...rest] = other.split('.');
+        expect([other, rest, json[stack]!.resource[type]]).toEqual([
+          other,
+          [],
+          expect.objectContaining({ [name]: expect.anything() }),
+        ]);
+      }
+  });
+
   it('is in the subscription that the environment names, where it names one', () => {
     const subscription = '00000000-0000-4000-8000-000000000001';
     const { json } = synthesized(changed(prod, { accounts: { azure: subscription } }), 'azure');
@@ -221,6 +242,20 @@ describe('every resource', () => {
       expect(stack).toMatchObject({
         provider: { azurerm: [{ subscription_id: subscription, storage_use_azuread: true }] },
       });
+  });
+
+  it('is of a service that the subscription is registered for, by the very letters in which Azure lists it', () => {
+    const registered = (environment: typeof prod) =>
+      synthesized(environment, 'azure').json.platform.provider['azurerm']![0]!['resource_providers_to_register'];
+    const services = ['Microsoft.App', 'Microsoft.Network', 'microsoft.insights'];
+    expect(registered(prod)).toEqual(expect.arrayContaining(services));
+    expect(registered(prod)).not.toContain('Microsoft.PolicyInsights');
+    // Azure Policy looks at the pods of a cluster.
+    const asked = registered(inCluster(prod)) as readonly string[];
+    expect(asked).toEqual(
+      expect.arrayContaining([...services, 'Microsoft.ContainerService', 'Microsoft.PolicyInsights']),
+    );
+    expect(new Set(asked).size).toBe(asked.length);
   });
 });
 

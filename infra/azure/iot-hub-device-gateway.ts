@@ -10,8 +10,6 @@ import type { DeviceGatewaySection } from './ports.ts';
 
 /** What devices send, and whether they are there: the two that the gateway reads. */
 const ROUTED = { messages: 'DeviceMessages', connections: 'DeviceConnectionStateEvents' } as const;
-/** The endpoint that every hub has: it opens to keys alone, so that nobody here reads it. */
-const BUILT_IN = 'events';
 
 /**
  * The routes of the hub: all that devices send goes to the event hub of the devices, as the hub itself. Condition `true` leaves nothing over, so
@@ -56,7 +54,8 @@ export class IotHubDeviceGateway extends Construct {
       iothubName: hub.name,
       source: ROUTED.messages,
       condition: 'true',
-      endpointNames: [BUILT_IN],
+      // The endpoint that every hub has is of a name that the provider refuses; switched off it leads nowhere.
+      endpointNames: [endpoint.name],
       enabled: false,
       dependsOn: routes,
     });

@@ -8,3 +8,8 @@ import type { ResourceGroupTemplateDeployment } from '@cdktf/provider-azurerm/li
 export function madeBy(deployment: ResourceGroupTemplateDeployment, id: string): string {
   return Fn.element([id, deployment.id], 0) as string;
 }
+
+/** Parameters as a file of them has them. */
+export function asParameters(values: Readonly<Record<string, unknown>>) {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value }]));
+}

@@ -20,8 +20,6 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   azurerm_email_communication_service: /^[A-Za-z0-9-]{1,63}$/,
   azurerm_disk_encryption_set: /^[A-Za-z0-9_-]{1,80}$/,
   azurerm_eventhub_namespace: /^[A-Za-z][A-Za-z0-9-]{4,48}[A-Za-z0-9]$/,
-  // With `.azurewebsites.net`; longer ones may share the id of a host.
-  azurerm_function_app_flex_consumption: /^[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]$/,
   azurerm_iothub: /^(?!.*-$)[A-Za-z0-9-]{3,50}$/,
   azurerm_key_vault: /^(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$/,
   azurerm_kubernetes_cluster: /^[A-Za-z0-9]([\w-]{0,61}[A-Za-z0-9])?$/,
@@ -52,7 +50,7 @@ const FORMS: Readonly<Record<string, RegExp>> = {
 const OF_ALL_THE_WORLD = new Set([
   ...['azurerm_container_registry', 'azurerm_email_communication_service'],
   ...['azurerm_eventhub_namespace', 'azurerm_iothub', 'azurerm_key_vault', 'azurerm_postgresql_flexible_server'],
-  ...['azurerm_function_app_flex_consumption', 'azurerm_servicebus_namespace', 'azurerm_storage_account'],
+  ...['azurerm_servicebus_namespace', 'azurerm_storage_account'],
 ]);
 /** Names within a group of resources, a service or a profile of the site. */
 const WITHIN_ANOTHER = new Set([

@@ -1,15 +1,18 @@
-import { TerraformOutput } from 'cdktf';
+import { Fn, TerraformLocal, TerraformOutput } from 'cdktf';
 import { Construct } from 'constructs';
-import { FunctionAppFlexConsumption } from '@cdktf/provider-azurerm/lib/function-app-flex-consumption/index.js';
+import { ResourceGroupTemplateDeployment } from '@cdktf/provider-azurerm/lib/resource-group-template-deployment/index.js';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { ServicePlan } from '@cdktf/provider-azurerm/lib/service-plan/index.js';
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
+import { mandatoryTags } from '../aspects/tags.ts';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { AzureStack } from './azure-stack.ts';
 import type { DataStack } from './data-stack.ts';
 import { deployerAddresses } from './deployer-addresses.ts';
 import { DEVICES_HUB } from './device-hub.ts';
 import type { FoundationStack } from './foundation-stack.ts';
+import { functionAppTemplate } from './function-app-template.ts';
+import { asParameters, madeBy } from './made-by-template.ts';
 import { PrivateAccount } from './private-account.ts';
 import { SENSOR_DATA_QUEUE, SensorDataQueue } from './sensor-data-queue.ts';
 
@@ -18,9 +21,6 @@ const FUNCTION = 'sensor-data-processor';
 const PACKAGES = 'packages';
 /** Longer ones may have the id of another app's host. */
 const MAX_NAME = 32;
-/** As few as may be: what is sent to the queue must not take the event hub from the devices. */
-const MOST_INSTANCES = 40;
-const MEMORY_MB = 512;
 
 interface Parts {
   readonly foundation: FoundationStack;
@@ -67,69 +67,61 @@ export class QueueFunctions extends Construct {
       [`${connection}__credential`]: 'managedidentity',
       [`${connection}__clientId`]: identity.clientId,
     });
-    const app = new FunctionAppFlexConsumption(this, FUNCTION, {
-      ...place,
-      name: scope.globalName('functions', MAX_NAME),
-      servicePlanId: plan.id,
-      ...{ runtimeName: 'node', runtimeVersion: '22', instanceMemoryInMb: MEMORY_MB },
-      maximumInstanceCount: MOST_INSTANCES,
-      storageContainerType: 'blobContainer',
-      storageContainerEndpoint: `${own.url}/${PACKAGES}`,
-      storageAuthenticationType: 'UserAssignedIdentity',
-      storageUserAssignedIdentityId: identity.id,
-      identity: { type: 'UserAssigned', identityIds: [identity.id] },
-      virtualNetworkSubnetId: foundation.network.subnets.functions.id,
-      httpsOnly: true,
-      webdeployPublishBasicAuthenticationEnabled: false,
-      appSettings: {
-        // The provider would put a connection string without a key there, which goes before the identity.
-        AzureWebJobsStorage: '',
-        AzureWebJobsStorage__accountName: own.account.name,
-        ...byIdentity('AzureWebJobsStorage'),
-        TRIBO_QUEUE__fullyQualifiedNamespace: this.queue.host,
-        ...byIdentity('TRIBO_QUEUE'),
-        TRIBO_QUEUE_NAME: SENSOR_DATA_QUEUE,
-        // Of the identities that an app may have, the one that the SDKs ask for.
-        AZURE_CLIENT_ID: identity.clientId,
-        TRIBO_DEVICE_NAMESPACE: data.deviceHub.host,
-        TRIBO_DEVICE_HUB: DEVICES_HUB,
-        TRIBO_TENANT: site.environment.tenants[0]!,
-        TRIBO_SITE: site.environment.site,
-      },
-      siteConfig: {
-        ...{ minimumTlsVersion: '1.2', scmMinimumTlsVersion: '1.2', http2Enabled: true },
-        ...{ ipRestrictionDefaultAction: 'Deny', scmIpRestrictionDefaultAction: 'Deny' },
-        vnetRouteAllEnabled: true,
-      },
+    const app = scope.globalName('functions', MAX_NAME);
+    const made = new ResourceGroupTemplateDeployment(this, FUNCTION, {
+      name: site.names.of(FUNCTION, 64),
+      resourceGroupName: place.resourceGroupName,
+      deploymentMode: 'Incremental',
+      templateContent: JSON.stringify(functionAppTemplate()),
+      parametersContent: Fn.jsonencode(
+        asParameters({
+          ...{ app, location: place.location, plan: plan.id, identity: identity.id },
+          ...{ packages: `${own.url}/${PACKAGES}`, subnet: foundation.network.subnets.functions.id },
+          settings: named({
+            AzureWebJobsStorage__accountName: own.account.name,
+            ...byIdentity('AzureWebJobsStorage'),
+            TRIBO_QUEUE__fullyQualifiedNamespace: this.queue.host,
+            ...byIdentity('TRIBO_QUEUE'),
+            TRIBO_QUEUE_NAME: SENSOR_DATA_QUEUE,
+            // Of the identities that an app may have, the one that the SDKs ask for.
+            AZURE_CLIENT_ID: identity.clientId,
+            TRIBO_DEVICE_NAMESPACE: data.deviceHub.host,
+            TRIBO_DEVICE_HUB: DEVICES_HUB,
+            TRIBO_TENANT: site.environment.tenants[0]!,
+            TRIBO_SITE: site.environment.site,
+          }),
+          ...this.#openTo(),
+          tags: mandatoryTags(site.environment),
+        }),
+      ),
       dependsOn: [...rights, own.containers[PACKAGES]!],
     });
-    this.#openTo(app);
-    logs.of(this, app.id, ['FunctionAppLogs']);
+    logs.of(this, madeBy(made, `${scope.resourceGroup.id}/providers/Microsoft.Web/sites/${app}`), ['FunctionAppLogs']);
     new TerraformOutput(this, 'app', {
-      value: app.name,
+      value: app,
       description: 'Where the package of sensor-data-processor goes (infra/README.md)',
       staticId: true,
     }).overrideLogicalId('function_app');
   }
 
   /** What takes packages is open to whoever deploys, while their addresses are named; the app itself to nobody. */
-  #openTo(app: FunctionAppFlexConsumption): void {
+  #openTo() {
     const addresses = deployerAddresses(
       this,
       'Public addresses that may bring the package of the function; none shuts the app to all',
     );
-    app.addOverride('public_network_access_enabled', `\${length(${addresses}) > 0}`);
-    app.addOverride('site_config.dynamic', {
-      scm_ip_restriction: {
-        for_each: `\${toset(${addresses})}`,
-        content: {
-          name: 'deployer-${replace(replace(scm_ip_restriction.value, ".", "-"), "/", "-")}',
-          action: 'Allow',
-          priority: 100,
-          ip_address:
-            '${strcontains(scm_ip_restriction.value, "/") ? scm_ip_restriction.value : "${scm_ip_restriction.value}/32"}',
-        },
-      },
-    });
+    const expression = (id: string, hcl: string): unknown => new TerraformLocal(this, id, `\${${hcl}}`).expression;
+    return {
+      access: expression('access', `length(${addresses}) > 0 ? "Enabled" : "Disabled"`),
+      deployers: expression(
+        'deployers',
+        `[for address in ${addresses} : { name = "deployer-\${replace(replace(address, ".", "-"), "/", "-")}", action = "Allow", priority = 100, ipAddress = strcontains(address, "/") ? address : "\${address}/32" }]`,
+      ),
+    };
   }
+}
+
+/** As an app has its settings. */
+function named(settings: Readonly<Record<string, string>>) {
+  return Object.entries(settings).map(([name, value]) => ({ name, value }));
 }

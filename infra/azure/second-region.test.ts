@@ -426,7 +426,7 @@ const OF_SUBSCRIPTION = new Set([
   ...['azurerm_resource_group', 'azurerm_role_definition', 'azurerm_consumption_budget_subscription'],
   ...['azurerm_container_registry', 'azurerm_email_communication_service', 'azurerm_eventhub_namespace'],
   ...['azurerm_iothub', 'azurerm_key_vault', 'azurerm_postgresql_flexible_server', 'azurerm_storage_account'],
-  ...['azurerm_function_app_flex_consumption', 'azurerm_servicebus_namespace'],
+  'azurerm_servicebus_namespace',
 ]);
 
 function isSame(one: unknown, other: unknown): boolean {
