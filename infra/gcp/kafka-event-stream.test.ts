@@ -148,6 +148,14 @@ describe('the streams of the platform', () => {
 });
 
 describe('alarms', () => {
+  it('promise nothing of how soon events are stored: how old what waits is Google does not say of topics of Kafka', () => {
+    const levels = inProd
+      .found('google_monitoring_alert_policy')
+      .filter(({ path }) => path.includes('/service-levels/'))
+      .map(({ path }) => path.split('/').at(-1));
+    expect(levels).toEqual(['answers-fast', 'answers-slow', 'burn-fast', 'burn-slow']);
+  });
+
   const conditionOf = (path: string) => {
     const [condition] = inProd.one('google_monitoring_alert_policy', path)['conditions'] as readonly Attributes[];
     return condition!['condition_threshold'] as Attributes;

@@ -300,7 +300,7 @@ describe('what is watched', () => {
       expect.arrayContaining([
         ...['ingestion-service-cpu', 'api-gateway-memory', 'database-cpu', 'database-storage', 'database-connections'],
         ...['metrics-lag', 'dead-letters', 'api-5xx', 'api-4xx', 'api-away', 'objects', 'broker-0-cpu', 'broker-away'],
-        ...['burn-fast', 'burn-slow', 'answers-fast', 'answers-slow'],
+        ...['burn-fast', 'burn-slow', 'answers-fast', 'answers-slow', 'stored-fast', 'stored-slow'],
       ]),
     );
     for (const { is } of policies)
@@ -350,6 +350,28 @@ describe('what is watched', () => {
         }),
       ]);
     }
+  });
+
+  it.each([
+    ['stored-fast', '60m', 9, 'CRITICAL'],
+    ['stored-slow', '360m', 22, 'WARNING'],
+  ])('calls by %s when in the last %s what was sent was more than a minute from stored in %i of them', (...alert) => {
+    const [part, window, minutes, severity] = alert;
+    const policy = inProd.one('google_monitoring_alert_policy', `service-levels/${part}`);
+    // Of those that store alone: the raw archive takes its time, a minute and more.
+    const subscriptions = 'tribo-gent-prod-(metrics|raw-waveform|features|windows|inference-results)[.]store';
+    const age = `pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource="pubsub_subscription",subscription_id=~"${subscriptions}"}`;
+    expect(policy).toMatchObject({
+      severity,
+      conditions: [
+        {
+          condition_prometheus_query_language: {
+            ...{ duration: '0s', evaluation_interval: '60s', disable_metric_validation: true },
+            query: `sum_over_time((${age} > bool 60)[${window}:1m]) >= ${minutes}`,
+          },
+        },
+      ],
+    });
   });
 
   it.each(Object.keys(SERVICE_PORTS))(
