@@ -265,7 +265,8 @@ export class Alarms extends Construct {
     for (const [part, { name }] of Object.entries(stateTables))
       this.#call(`${part}-table`, {
         namespace: 'AWS/DynamoDB',
-        metricName: 'ThrottledRequests',
+        // Of the table as a whole: `ThrottledRequests` is counted by operation alone.
+        metricName: 'WriteThrottleEvents',
         dimensions: { TableName: name },
         statistic: 'Sum',
         is: 'above',

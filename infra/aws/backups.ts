@@ -35,7 +35,8 @@ export class Backups extends Construct {
         {
           ruleName: 'daily',
           targetVaultName: vault.name,
-          schedule: 'cron(0 5 ? * * *)',
+          // RDS begins no backup in the hour before its windows, nor within them: see `databaseSettings`.
+          schedule: 'cron(0 6 ? * * *)',
           startWindow: 60,
           completionWindow: 180,
           lifecycle: { deleteAfter: days },

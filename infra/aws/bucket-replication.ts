@@ -28,7 +28,8 @@ export class BucketReplication extends Construct {
     const role = new IamRole(this, 'role', {
       name: names.of(`${kind}-replication`, 64),
       description: `Copies ${kind} to ${region}`,
-      assumeRolePolicy: trust('s3.amazonaws.com', stack.account),
+      // As S3 documents it: it promises nowhere to say on whose behalf it copies, and whoever makes the rule passes the role within the account.
+      assumeRolePolicy: trust('s3.amazonaws.com'),
     });
     const rights = new IamRolePolicy(this, 'rights', {
       name: 'replicate',

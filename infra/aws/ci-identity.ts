@@ -90,13 +90,8 @@ function rollTasks(scope: AwsStack): readonly Statement[] {
       Action: ['ecs:UpdateService', 'ecs:DescribeServices'],
       Resource: services.map((service) => scope.arn('ecs', `service/${names.base}/${service}`)),
     },
-    {
-      Effect: 'Allow',
-      Action: 'ecs:RegisterTaskDefinition',
-      Resource: services.map((service) => scope.arn('ecs', `task-definition/${names.of(service)}:*`)),
-    },
-    // Describing a definition is asked of none in particular.
-    { Effect: 'Allow', Action: 'ecs:DescribeTaskDefinition', Resource: '*' },
+    // ECS asks both of no definition in particular; which roles one may have is said below.
+    { Effect: 'Allow', Action: ['ecs:RegisterTaskDefinition', 'ecs:DescribeTaskDefinition'], Resource: '*' },
     {
       Effect: 'Allow',
       Action: 'iam:PassRole',

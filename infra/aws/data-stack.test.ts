@@ -85,6 +85,8 @@ describe('the database', () => {
     const secret = inProd.one('aws_secretsmanager_secret_version', 'password/value');
     expect(secret).toMatchObject({ secret_string_wo: password, secret_string_wo_version: 1 });
     expect(secret).not.toHaveProperty('secret_string');
+    // Each application draws another: one that fails at the database has to leave none in the secret.
+    expect(secret['depends_on']).toEqual([expect.stringMatching(/^aws_db_instance\.database_server-instance/)]);
     expect(inProd.resources.filter(({ type }) => type.startsWith('random_'))).toEqual([]);
   });
 
@@ -104,11 +106,23 @@ describe('the database', () => {
 
   it('has a copy each day in a vault apart', () => {
     expect(inProd.one('aws_backup_plan', 'plan')['rule']).toEqual([
-      expect.objectContaining({ lifecycle: { delete_after: 30 }, schedule: 'cron(0 5 ? * * *)' }),
+      expect.objectContaining({ lifecycle: { delete_after: 30 }, schedule: 'cron(0 6 ? * * *)' }),
     ]);
     expect(inProd.one('aws_backup_selection', 'selection')['resources']).toEqual([
       expect.stringContaining('aws_db_instance'),
     ]);
+  });
+
+  it('has that copy begun outside of its windows and of the hour before them, when RDS takes none', () => {
+    const [{ schedule, start_window: within }] = inProd.one('aws_backup_plan', 'plan')['rule'] as [
+      { readonly schedule: string; readonly start_window: number },
+    ];
+    const first = Number(/^cron\(0 (\d+) /.exec(schedule)![1]) * 60;
+    for (const window of ['backup_window', 'maintenance_window']) {
+      const times = [...(instance(inProd)[window] as string).matchAll(/(\d\d):(\d\d)/g)];
+      const [from, to] = times.map(([, hour, minute]) => Number(hour) * 60 + Number(minute));
+      expect(first + within <= from! - 60 || first >= to!).toBe(true);
+    }
   });
 });
 

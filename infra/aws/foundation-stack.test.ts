@@ -13,6 +13,11 @@ describe('the network', () => {
     expect(new Set(ranges(inDev))).toEqual(new Set([0, 16, 64, 80, 128, 144].map((third) => `10.41.${third}.0/20`)));
   });
 
+  it('is in no zone in which EKS makes no cluster', () => {
+    const zones = '"exclude_zone_ids":["use1-az3","usw1-az2","cac1-az3"]';
+    expect(JSON.stringify(inProd.json.foundation)).toContain(zones);
+  });
+
   it('gives nothing a public address by itself', () => {
     expect(inProd.of('aws_subnet').map((subnet) => subnet['map_public_ip_on_launch'])).toEqual(Array(9).fill(false));
   });

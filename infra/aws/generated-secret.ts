@@ -1,3 +1,4 @@
+import { dependable, type TerraformResource } from 'cdktf';
 import { Construct } from 'constructs';
 import { SecretsmanagerSecret } from '@cdktf/provider-aws/lib/secretsmanager-secret/index.js';
 import { SecretsmanagerSecretVersion } from '@cdktf/provider-aws/lib/secretsmanager-secret-version/index.js';
@@ -23,6 +24,7 @@ export class GeneratedSecret extends Construct {
   readonly arn: string;
   /** What an argument that is write-only is overridden with. */
   readonly value: string;
+  readonly #current: SecretsmanagerSecretVersion;
 
   constructor(scope: AwsStack, parent: Construct, id: string, parts: Parts) {
     super(parent, id);
@@ -50,5 +52,14 @@ export class GeneratedSecret extends Construct {
     });
     current.addOverride('secret_string_wo', this.value);
     this.arn = secret.arn;
+    this.#current = current;
+  }
+
+  /**
+   * Has it written once what has it too is made: each application draws another value, so that one which made the secret and failed at the other
+   * would leave the first value here, and the next give the other a second one.
+   */
+  writtenAfter(made: TerraformResource): void {
+    this.#current.dependsOn = [dependable(made)];
   }
 }

@@ -19,8 +19,8 @@ import type { FoundationStack } from './foundation-stack.ts';
 
 /** TLS 1.2 and 1.3, forward secrecy alone. */
 const TLS_POLICY = 'ELBSecurityPolicy-TLS13-1-2-Res-2021-06';
-/** The platform's event streams send something at least this often. */
-const IDLE_S = 120;
+/** The platform's event streams send something more often; the API keeps idle connections for longer, or the balancer asks by one that just closed. */
+const IDLE_S = 60;
 const HSTS = 'max-age=31536000; includeSubDomains';
 
 interface Parts {

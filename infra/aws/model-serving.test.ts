@@ -103,6 +103,22 @@ describe('training', () => {
     expect(without.json.platform.output!['training_role']!.value).toMatch(/aws_iam_role\.model-serving_training-role/);
   });
 
+  it('runs images of the site, and writes the log of its own jobs, whose group it may make', () => {
+    const rights = statementsOf(without.one('aws_iam_role_policy', 'model-serving/training-rights')['policy']);
+    const on = (action: string) =>
+      rights.filter(({ Action }) => Action.includes(action)).flatMap(({ Resource }) => Resource);
+    const arn = (service: string, rest: string) =>
+      `arn:\${data.aws_partition.partition.partition}:${service}:us-east-2:123456789012:${rest}`;
+    expect(on('ecr:GetAuthorizationToken')).toEqual(['*']);
+    expect(on('ecr:BatchGetImage')).toEqual([arn('ecr', 'repository/tribo-akron-prod/*')]);
+    expect(on('ecr:GetDownloadUrlForLayer')).toEqual(on('ecr:BatchGetImage'));
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+    expect(on('logs:CreateLogGroup')).toEqual([arn('logs', 'log-group:/aws/sagemaker/TrainingJobs:*')]);
+    expect(on('logs:PutLogEvents')).toEqual([
+      arn('logs', 'log-group:/aws/sagemaker/TrainingJobs:log-stream:tribo-akron-prod-*'),
+    ]);
+  });
+
   it('has a group of packages for what it makes where there is an endpoint', () => {
     expect(serverless.of('aws_sagemaker_model_package_group')[0]).toMatchObject({
       model_package_group_name: 'tribo-akron-prod-trained',

@@ -10,6 +10,9 @@ import { policy, trust } from './policy.ts';
 import { TRAINING_PREFIX } from './s3-object-store.ts';
 import { SagemakerModelInference } from './sagemaker-model-inference.ts';
 
+/** Where SageMaker writes what training jobs say, of all in the account. */
+const TRAINING_LOG = '/aws/sagemaker/TrainingJobs';
+
 interface Parts {
   readonly foundation: FoundationStack;
   readonly data: DataStack;
@@ -50,7 +53,7 @@ export class ModelServing extends Construct {
     const bucketArn = `arn:${scope.partition}:s3:::${bucket}`;
     const role = new IamRole(this, 'training-role', {
       name: names.of('training', 64),
-      description: 'Training jobs: read and write their own part of the bucket',
+      description: 'Training jobs: run images of the site, read and write their own part of the bucket',
       assumeRolePolicy: trust('sagemaker.amazonaws.com', scope.account),
     });
     new IamRolePolicy(this, 'training-rights', {
@@ -65,13 +68,23 @@ export class ModelServing extends Construct {
         },
         { Effect: 'Allow', Action: ['s3:GetObject', 's3:PutObject'], Resource: [`${bucketArn}/${TRAINING_PREFIX}*`] },
         { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: [keyArn] },
+        // Signing in to the registry is asked of no repository.
+        { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
         {
           Effect: 'Allow',
-          Action: ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents'],
-          Resource: [
-            scope.arn('logs', 'log-group:/aws/sagemaker/TrainingJobs'),
-            scope.arn('logs', `log-group:/aws/sagemaker/TrainingJobs:log-stream:${names.base}-*`),
-          ],
+          Action: ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer', 'ecr:BatchGetImage'],
+          Resource: [scope.arn('ecr', `repository/${names.base}/*`)],
+        },
+        // A group is asked for with what would be in it; without `:*` its name is that of none.
+        {
+          Effect: 'Allow',
+          Action: 'logs:CreateLogGroup',
+          Resource: [scope.arn('logs', `log-group:${TRAINING_LOG}:*`)],
+        },
+        {
+          Effect: 'Allow',
+          Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+          Resource: [scope.arn('logs', `log-group:${TRAINING_LOG}:log-stream:${names.base}-*`)],
         },
       ]),
     });

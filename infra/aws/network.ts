@@ -20,6 +20,12 @@ import { subnetRange } from '../subnet-range.ts';
 /** A balancer, and a subnet group of RDS, want two zones even where the site pays for one. */
 const FEWEST_ZONES = 2;
 
+/**
+ * Zones in which EKS makes no cluster; an account may have them under any letter.
+ * https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+ */
+const ZONES_WITHOUT_CLUSTERS = ['use1-az3', 'usw1-az2', 'cac1-az3'];
+
 /** Of each zone the three tiers, in this order within the range. */
 const TIERS = ['public', 'services', 'data'] as const;
 type Tier = (typeof TIERS)[number];
@@ -48,6 +54,7 @@ export class Network extends Construct {
     const known = new DataAwsAvailabilityZones(this, 'zones', {
       state: 'available',
       filter: [{ name: 'opt-in-status', values: ['opt-in-not-required'] }],
+      excludeZoneIds: ZONES_WITHOUT_CLUSTERS,
     });
     // A subnet costs nothing: brokers of Kafka are in three zones also where services and the way out are in one.
     const wanted = { public: FEWEST_ZONES, services: FEWEST_ZONES, data: dataZones(environment) };

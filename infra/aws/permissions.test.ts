@@ -25,7 +25,7 @@ const DECLARED: Readonly<Record<CloudPort, readonly Grant[]>> = {
 /** What is asked of nothing in particular: the service authorization reference names no resource for it. */
 const OF_NO_RESOURCE = new Set([
   'ecr:GetAuthorizationToken',
-  'ecs:DescribeTaskDefinition',
+  ...['ecs:RegisterTaskDefinition', 'ecs:DescribeTaskDefinition', 'iot:ListThings', 'iot:ListThingPrincipals'],
   ...iotCoreDeviceRegistryPermissions.filter(({ on }) => on === '*').flatMap(({ actions }) => actions),
 ]);
 
@@ -70,6 +70,15 @@ describe('roles', () => {
     const actions = onAll.flatMap(({ Action }) => Action);
     expect(actions.filter((action) => !OF_NO_RESOURCE.has(action))).toEqual([]);
   });
+
+  it.each(rights)(
+    '$path: what is asked of nothing in particular is allowed on all, as on one thing it would not be',
+    ({ is }) => {
+      const onSome = statementsOf(is['policy']).filter(({ Resource }) => !Resource.includes('*'));
+      const actions = onSome.flatMap(({ Action }) => Action);
+      expect(actions.filter((action) => OF_NO_RESOURCE.has(action))).toEqual([]);
+    },
+  );
 
   it.each(rights)('$path: is within what IAM takes as the policy of a role', ({ is }) => {
     // References become shorter than they are written here.

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { apiGatewayConfigSchema, KEEP_ALIVE_MS } from '../../services/api-gateway/config.ts';
 import { changed, shipped, statementsOf, synthesized, type Attributes } from '../testing/synthesized.ts';
 
 const prod = shipped('akron.prod');
@@ -218,6 +219,13 @@ describe('the way in', () => {
     expect(inDev.one('aws_lb', 'balancer')['enable_deletion_protection']).toBe(false);
   });
 
+  it('closes an idle connection before the API does, and no stream of events between two heartbeats', () => {
+    const idleMs = (inProd.one('aws_lb', 'balancer')['idle_timeout'] as number) * 1000;
+    // One that the API closes first may just have got a request, to which the balancer then answers 502.
+    expect(idleMs).toBeLessThan(KEEP_ALIVE_MS);
+    expect(idleMs).toBeGreaterThan(apiGatewayConfigSchema.parse({}).events.heartbeatMs);
+  });
+
   it('lets batches of readings pass the rules for bodies, and takes credentials out of the log', () => {
     const [common] = inProd.of('aws_wafv2_web_acl')[0]!['rule'] as readonly Attributes[];
     expect(JSON.stringify(common)).toContain(
@@ -335,6 +343,29 @@ describe('alarms', () => {
       new Set(alarms.filter((alarm) => alarm['namespace'] === namespace).map((alarm) => alarm['metric_name']));
     expect(metrics('AWS/RDS')).toEqual(new Set(['CPUUtilization', 'FreeStorageSpace', 'DatabaseConnections']));
     expect(metrics('AWS/ECS')).toEqual(new Set(['CPUUtilization', 'MemoryUtilization']));
+  });
+
+  it.each([
+    ['AWS/ECS', 'CPUUtilization', ['ClusterName', 'ServiceName']],
+    ['AWS/ECS', 'MemoryUtilization', ['ClusterName', 'ServiceName']],
+    ['AWS/RDS', 'CPUUtilization', ['DBInstanceIdentifier']],
+    ['AWS/RDS', 'FreeStorageSpace', ['DBInstanceIdentifier']],
+    ['AWS/RDS', 'DatabaseConnections', ['DBInstanceIdentifier']],
+    ['AWS/Kinesis', 'GetRecords.IteratorAgeMilliseconds', ['StreamName']],
+    ['AWS/Kinesis', 'WriteProvisionedThroughputExceeded', ['StreamName']],
+    ['AWS/ApplicationELB', 'HTTPCode_Target_5XX_Count', ['LoadBalancer']],
+    ['AWS/ApplicationELB', 'HTTPCode_Target_4XX_Count', ['LoadBalancer']],
+    ['AWS/ApplicationELB', 'HTTPCode_ELB_5XX_Count', ['LoadBalancer']],
+    ['AWS/ApplicationELB', 'HealthyHostCount', ['LoadBalancer', 'TargetGroup']],
+    ['AWS/S3', '4xxErrors', ['BucketName', 'FilterId']],
+    ['AWS/S3', '5xxErrors', ['BucketName', 'FilterId']],
+    ['AWS/DynamoDB', 'WriteThrottleEvents', ['TableName']],
+    ['AWS/Lambda', 'Throttles', ['FunctionName']],
+    ['AWS/SQS', 'ApproximateNumberOfMessagesVisible', ['QueueName']],
+  ])('of %s %s are of what CloudWatch counts it by', (namespace, metric, dimensions) => {
+    const of = alarms.filter((alarm) => alarm['namespace'] === namespace && alarm['metric_name'] === metric);
+    const counted = new Set(of.map((alarm) => Object.keys(alarm['dimensions'] as object).join()));
+    expect(counted).toEqual(new Set([dimensions.join()]));
   });
 
   it('each call somebody, and tell when it is over', () => {

@@ -83,6 +83,7 @@ export class PostgresDatabase extends Construct {
     });
     // Write-only and ephemeral: the password is in no state and in no plan.
     database.addOverride('password_wo', password.value);
+    password.writtenAfter(database);
     acknowledge(database, {
       CKV_AWS_118:
         'What a statement waits for is in Performance Insights, and load, memory and storage are in CloudWatch',

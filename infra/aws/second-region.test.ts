@@ -137,6 +137,15 @@ describe('copies of objects', () => {
     expect(actions.filter((action) => action.includes('*'))).toEqual([]);
   });
 
+  it.each(['objects', 'audit'])(
+    'of %s are made by S3 as it documents the trust, without a condition that it names nowhere',
+    (kind) => {
+      const trust = statementsOf(atlas.one('aws_iam_role', `${kind}-replication/role`)['assume_role_policy']);
+      expect(trust).toEqual([expect.objectContaining({ Effect: 'Allow', Principal: { Service: 's3.amazonaws.com' } })]);
+      expect(trust[0]!.Condition).toBeUndefined();
+    },
+  );
+
   it('have the rules, the versions and the walls of what they copy', () => {
     for (const kind of ['objects', 'audit']) {
       const rules = (path: string) => atlas.one('aws_s3_bucket_lifecycle_configuration', path)['rule'];

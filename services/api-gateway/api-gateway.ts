@@ -16,7 +16,7 @@ import { sessionCookieName } from './access/session-cookie.ts';
 import { Sessions } from './access/sessions.ts';
 import { SignInAttempts } from './access/sign-in-attempts.ts';
 import { SignInCodes } from './access/sign-in-codes.ts';
-import { apiGatewayConfigSchema, type ApiGatewayConfig, type ApiGatewaySettings } from './config.ts';
+import { apiGatewayConfigSchema, KEEP_ALIVE_MS, type ApiGatewayConfig, type ApiGatewaySettings } from './config.ts';
 import { DeadLetterDesk } from './dead-letter-desk.ts';
 import { EventHub } from './events/event-hub.ts';
 import { FleetSummary } from './fleet/fleet-summary.ts';
@@ -42,8 +42,6 @@ export interface ApiGateway {
 const CLOSE_WITHIN_MS = 5000;
 /** How often it is looked for requests that have not come whole in time. */
 const LOOK_EVERY_MS = 5000;
-/** Longer than proxies keep idle connections, so that it is not we who close one just as a request comes. */
-const KEEP_ALIVE_MS = 65_000;
 
 /**
  * Starts the HTTP API and the page.
