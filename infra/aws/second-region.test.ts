@@ -108,6 +108,21 @@ describe('the copy of the database', () => {
       image_tag_mutability: 'IMMUTABLE',
     });
   });
+
+  it('has the images with its own key, by a role that makes repositories of the site there and nothing else', () => {
+    expect(atlas.of('aws_ecr_repository_creation_template')[0]).toMatchObject({
+      encryption_configuration: [{ encryption_type: 'KMS', kms_key: expect.stringContaining('second-region') }],
+      custom_role_arn: expect.stringContaining('images-role'),
+    });
+    const rights = statementsOf(atlas.one('aws_iam_role_policy', 'there/images-rights')['policy']);
+    expect(rights.map(({ Action, Resource }) => [Action, Resource])).toEqual([
+      [
+        ['ecr:CreateRepository', 'ecr:ReplicateImage'],
+        [expect.stringMatching(/:ecr:eu-west-1:123456789012:repository\/tribo-atlas-prod\/\*$/)],
+      ],
+      [['kms:CreateGrant', 'kms:RetireGrant', 'kms:DescribeKey'], [expect.stringContaining('second-region')]],
+    ]);
+  });
 });
 
 describe('copies of objects', () => {

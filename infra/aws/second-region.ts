@@ -8,6 +8,8 @@ import { DbSubnetGroup } from '@cdktf/provider-aws/lib/db-subnet-group/index.js'
 import { DefaultSecurityGroup } from '@cdktf/provider-aws/lib/default-security-group/index.js';
 import { EcrReplicationConfiguration } from '@cdktf/provider-aws/lib/ecr-replication-configuration/index.js';
 import { EcrRepositoryCreationTemplate } from '@cdktf/provider-aws/lib/ecr-repository-creation-template/index.js';
+import { IamRole } from '@cdktf/provider-aws/lib/iam-role/index.js';
+import { IamRolePolicy } from '@cdktf/provider-aws/lib/iam-role-policy/index.js';
 import { AwsProvider } from '@cdktf/provider-aws/lib/provider/index.js';
 import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { Subnet } from '@cdktf/provider-aws/lib/subnet/index.js';
@@ -23,6 +25,7 @@ import { databaseSettings } from './database-settings.ts';
 import { EncryptionKey } from './encryption-key.ts';
 import { keepFlows } from './flow-log.ts';
 import { Operators } from './operators.ts';
+import { policy, trust } from './policy.ts';
 import type { PostgresDatabase } from './postgres-database.ts';
 import { PrivateBucket, type BucketRules } from './private-bucket.ts';
 
@@ -215,7 +218,35 @@ export class SecondRegion extends Construct {
       description: `Images of ${names.base} that are copied here`,
       appliedFor: ['REPLICATION'],
       imageTagMutability: 'IMMUTABLE',
+      encryptionConfiguration: [{ encryptionType: 'KMS', kmsKey: this.keyArn }],
+      customRoleArn: this.#imagesRole(),
     });
+  }
+
+  /**
+   * By which ECR makes a repository there with the key: without it ECR takes one of its own. The trust is as ECR documents it, without a condition.
+   * https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-custom.html
+   */
+  #imagesRole(): string {
+    const { names } = this.#stack.site;
+    const role = new IamRole(this.#there, 'images-role', {
+      name: names.of('second-images', 64),
+      description: `Makes the repositories of ${names.base} in ${this.region}`,
+      assumeRolePolicy: trust('ecr.amazonaws.com'),
+    });
+    new IamRolePolicy(this.#there, 'images-rights', {
+      name: 'make-repositories',
+      role: role.id,
+      policy: policy([
+        {
+          Effect: 'Allow',
+          Action: ['ecr:CreateRepository', 'ecr:ReplicateImage'],
+          Resource: [this.#stack.arn('ecr', `repository/${names.base}/*`, this.region)],
+        },
+        { Effect: 'Allow', Action: ['kms:CreateGrant', 'kms:RetireGrant', 'kms:DescribeKey'], Resource: [this.keyArn] },
+      ]),
+    });
+    return role.arn;
   }
 }
 
