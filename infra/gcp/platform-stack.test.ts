@@ -306,6 +306,7 @@ describe('what is watched', () => {
     for (const { is } of policies)
       expect(is['notification_channels']).toEqual([expect.stringContaining('google_monitoring_notification_channel')]);
     expect(inProd.one('google_monitoring_slo', 'availability')).toMatchObject({ goal: 0.995, rolling_period_days: 28 });
+    expect(inZones.one('google_monitoring_slo', 'availability')['goal']).toBe(0.999);
   });
 
   it('promises 99 % of answers within a second, but of the stream of events, which a page keeps open', () => {

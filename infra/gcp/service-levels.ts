@@ -78,7 +78,8 @@ export class ServiceLevels extends Construct {
       const { sloId, goalPercent, promise, calls } = level;
       const slo = new MonitoringSlo(this, sloId, {
         ...{ service: serviceId, sloId, displayName: promise },
-        goal: goalPercent / 100,
+        // As it is promised: 99.9 / 100 is 0.9990000000000001.
+        goal: Number((goalPercent / 100).toFixed(6)),
         rollingPeriodDays: PERIOD_DAYS,
         requestBasedSli: calls,
       });
