@@ -329,6 +329,9 @@ function addNetwork(bill: Bill<'azure'>, { natGb }: Demand, environment: Environ
   // Of the topics beside the devices' stream, of the registry in the dearer tier, and of a cluster's control plane.
   const others = [eventStream === 'kafka', isPrivate, orchestrator === 'kubernetes'].filter(Boolean).length;
   bill.add('network', 'private endpoints', (PRIVATE_ENDPOINTS + others) * HOURS_A_MONTH, 'endpointHour');
+  // Besides the endpoint itself: the charge "Dedicated Plan Management", whatever the environment's plan is.
+  if (isPrivate && orchestrator === 'containers')
+    bill.add('network', 'private endpoint of Container Apps', HOURS_A_MONTH, 'appsEndpointHour');
   bill.add('network', 'public address', HOURS_A_MONTH, 'publicAddressHour');
   // Premium alone reaches an origin that has no public address.
   if (isPrivate) bill.add('network', 'Front Door Premium with WAF', 1, 'frontDoorPremiumMonth');

@@ -93,8 +93,8 @@ describe('the bill of 200 machines in one zone', () => {
   it.each([
     // 2 vCPU and 28 GB: 105.85 + 3.22. NAT, 10 GB through it, 5 endpoints, 3 addresses, balancer and its unit, WAF.
     ['aws', { database: 109.07, network: 32.85 + 0.45 + 36.5 + 10.95 + 16.425 + 5.84 + 8.6 }],
-    // 2 vCPU and 32 GB: 129.94 + 3.68. NAT, 10 GB through it, 6 endpoints, an address, Front Door.
-    ['azure', { database: 133.62, network: 32.85 + 0.45 + 43.8 + 3.65 + 330 }],
+    // 2 vCPU and 32 GB: 129.94 + 3.68. NAT, 10 GB through it, 6 endpoints, the one of Container Apps besides, an address, Front Door.
+    ['azure', { database: 133.62, network: 32.85 + 0.45 + 43.8 + 73 + 3.65 + 330 }],
     // 2 vCPU, 8 GB and 28 GB: 60.298 + 40.88 + 4.76. NAT of 6 instances, 10 GB, 2 addresses, balancer, Cloud Armor.
     ['gcp', { database: 105.938, network: 6.132 + 0.45 + 7.3 + 18.25 + 8.75 }],
   ] as const)('is at %s what was computed by hand', (cloud, usd) => {
@@ -225,6 +225,19 @@ describe('the nodes of AKS', () => {
         expect(vcpuOf(1)).toBeGreaterThanOrEqual(vcpuOf(0));
       }),
     );
+  });
+});
+
+describe('the way in to Container Apps', () => {
+  it.each([
+    { sizes: 'small', orchestrator: 'containers', hours: 0 },
+    { sizes: 'standard', orchestrator: 'containers', hours: HOURS_A_MONTH },
+    { sizes: 'standard', orchestrator: 'kubernetes', hours: 0 },
+  ] as const)('of $sizes $orchestrator is charged $hours hours a month for a private endpoint', (given) => {
+    const { sizes, orchestrator, hours } = given;
+    const { lines } = planAt('azure', sampleEnvironment({ sizes, switches: { orchestrator } }), prices);
+    const charged = lines.filter(({ item }) => item === 'appsEndpointHour');
+    expect(charged.reduce((sum, { quantity }) => sum + quantity, 0)).toBe(hours);
   });
 });
 

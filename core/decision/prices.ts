@@ -80,6 +80,7 @@ export const PRICE_ITEMS = {
     'natGb',
     'endpointHour',
     'publicAddressHour',
+    'appsEndpointHour',
     'frontDoorStandardMonth',
     'frontDoorPremiumMonth',
     'registryBasicMonth',

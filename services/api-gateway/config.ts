@@ -2,8 +2,11 @@ import { z } from 'zod';
 import { MAX_ARTIFACT_BYTES } from '#core/ports/model-registry.ts';
 import { DEFAULT_RATE_LIMITS } from './http/rate-limits.ts';
 
-/** Longer than proxies keep idle connections, so that it is not we who close one just as a request comes. */
-export const KEEP_ALIVE_MS = 65_000;
+/**
+ * Longer than proxies keep idle connections, so that it is not we who close one just as a request comes: Google's load balancers keep them for 600 s,
+ * and none keeps them for longer. https://docs.cloud.google.com/load-balancing/docs/https#timeouts_and_retries
+ */
+export const KEEP_ALIVE_MS = 620_000;
 
 const allowance = (standard: number) => z.int().min(1).default(standard);
 

@@ -35,8 +35,8 @@ const change = (name: string, from: string, to: string) => {
 describe('tribo decide', () => {
   it.each([
     ['akron', 'aws', 'akron.dev 323.35 of 450.00; akron.prod 1057.23 of 1200.00'],
-    ['atlas', 'aws', 'atlas.prod 5232.75 of 7000.00'],
-    ['bergen', 'azure', 'bergen.dev 425.80 of 450.00; bergen.prod 1373.41 of 1500.00'],
+    ['atlas', 'aws', 'atlas.prod 5305.75 of 7000.00'],
+    ['bergen', 'azure', 'bergen.dev 425.80 of 450.00; bergen.prod 1446.41 of 1500.00'],
     ['gent', 'gcp', 'gent.dev 443.74 of 500.00; gent.prod 798.88 of 1500.00'],
   ])(
     'explains %s on one screen',
