@@ -129,7 +129,7 @@ describe('what a device may not do', () => {
     await core.fail('a-stranger', telemetry(machine), bytes('2'));
     await core.fail('n/a', telemetry(machine), bytes('3'));
     await core.fail('gauge-1', telemetry(machine), bytes('4'));
-    await until(() => intake.messages.length === 1);
+    await until(() => intake.messages.length === 1 && refusals.length === 4);
     expect(refusals.toSorted()).toEqual(['bad-credentials', 'bad-credentials', 'foreign-machine', 'foreign-topic']);
     expect(intake.payloads()).toEqual(['4']);
   });
