@@ -5,11 +5,11 @@ import { sampleEvent } from '../core/contracts/sample-event.ts';
 import type { StampedEvent } from '../core/domain/event.ts';
 import { HISTORY_TABLES, RAW_TABLE, type ColumnType } from './warehouse-tables.ts';
 
-/** Of the writer, in Parquet: an unsigned byte is read as a whole number. */
+/** Of the writer, in Parquet. */
 const WRITTEN: Readonly<Record<string, ColumnType>> = {
   VARCHAR: 'text',
   INTEGER: 'int',
-  UTINYINT: 'int',
+  UTINYINT: 'byte',
   BIGINT: 'long',
   DOUBLE: 'double',
 };

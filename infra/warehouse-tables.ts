@@ -1,7 +1,7 @@
 import type { PartKind } from '../adapters/history-parts.ts';
 
-/** Types that each query engine has a word for. */
-export type ColumnType = 'text' | 'int' | 'long' | 'double' | 'flag' | 'json';
+/** Types that each query engine has a word for; a byte is a number of 0 to 255. */
+export type ColumnType = 'text' | 'byte' | 'int' | 'long' | 'double' | 'flag' | 'json';
 
 /** A table over files that Tribo writes: a test compares its columns with what the writer has. */
 export interface WarehouseTable {
@@ -30,7 +30,7 @@ export const HISTORY_TABLES: Readonly<Partial<Record<PartKind, WarehouseTable>>>
   readings: {
     name: 'readings',
     means: 'Single readings',
-    columns: { series_id: 'int', ts: 'long', value: 'double', quality: 'int', ord: 'long' },
+    columns: { series_id: 'int', ts: 'long', value: 'double', quality: 'byte', ord: 'long' },
   },
   'rollups-1m': {
     name: 'rollups_1m',

@@ -81,7 +81,7 @@ export function planAzure(environment: Environment, demand: Demand, prices: Pric
   addModelMachines(bill, 'Azure ML', modelMachinesOf(environment));
   addNetwork(bill, demand, environment);
   bill.add('operations', 'Log Analytics', demand.logGb, 'logsGb');
-  bill.add('warehouse', 'Synapse serverless', demand.queryTb, 'queryTb');
+  addWarehouse(bill, demand, environment);
   return bill.plan(demand);
 }
 
@@ -318,6 +318,13 @@ function nodesThatHold(services: readonly ServiceSize[], roomVcpu: number): numb
 /** Whether images and the way in are reached by private addresses alone, which dearer tiers have: a cluster has no other way in, of whatever size. */
 export function isPrivateAtAzure({ sizes, switches }: Environment): boolean {
   return sizes !== 'small' || switches.orchestrator === 'kubernetes';
+}
+
+/** Where queries are asked is of the one warehouse: another region that answers has none. */
+function addWarehouse(bill: Bill<'azure'>, { queryTb }: Demand, { switches }: Environment): void {
+  if (!switches.warehouse) return;
+  bill.add('warehouse', 'Synapse serverless', queryTb, 'queryTb');
+  bill.add('warehouse', 'Synapse: private endpoint', HOURS_A_MONTH, 'endpointHour');
 }
 
 function addNetwork(bill: Bill<'azure'>, { natGb }: Demand, environment: Environment): void {

@@ -256,6 +256,19 @@ describe('a cluster at Azure', () => {
   });
 });
 
+describe('a warehouse at Azure', () => {
+  const linesOf = (warehouse: boolean) => planAt('azure', sampleEnvironment({ switches: { warehouse } }), prices).lines;
+
+  it('is priced by what queries read, and the hours of its endpoint', () => {
+    const ofWarehouse = linesOf(true).filter(({ part }) => part === 'warehouse');
+    expect(ofWarehouse.map(({ item, quantity }) => [item, quantity])).toEqual([
+      ['queryTb', demandOf(sampleEnvironment({ switches: { warehouse: true } })).queryTb],
+      ['endpointHour', HOURS_A_MONTH],
+    ]);
+    expect(linesOf(false).filter(({ part }) => part === 'warehouse')).toEqual([]);
+  });
+});
+
 describe('the partitions of an event hub', () => {
   it.each([
     { reason: 'its profile says', load: flow(10, 10, 1), sizes: 'standard', partitions: 4 },

@@ -24,6 +24,7 @@ const BYTES_A_TB = 1e12;
 
 const TYPES: Readonly<Record<ColumnType, string>> = {
   text: 'string',
+  byte: 'int',
   int: 'int',
   long: 'bigint',
   double: 'double',

@@ -9,10 +9,14 @@ import type { Ingress } from './ingress.ts';
 import type { Logs } from './logs.ts';
 import { metricAlert, type Watched } from './metric-alert.ts';
 import type { SecondRegion } from './second-region.ts';
+import type { SynapseWarehouse } from './synapse-warehouse.ts';
 import { SENSOR_DATA_QUEUE, type SensorDataQueue } from './sensor-data-queue.ts';
 
 const GIB = 1024 ** 3;
 const NANOCORES = 1e9;
+const BYTES_A_TB = 1e12;
+/** Somebody is called for queries that read so large a part of what is priced for a month: a tenth. */
+const WATCHED_PARTS_A_MONTH = 10;
 /** Somebody is called long before a quarter of an hour, which is what may be lost (R176). */
 const LATE_S = 300;
 const DATABASE_METRICS = 'Microsoft.DBforPostgreSQL/flexibleServers';
@@ -28,7 +32,7 @@ interface Parts {
   readonly actionGroupId: string;
 }
 
-/** What operators are called for (R154): services, database, streams, the hub, the API, objects, and readings that come by the queue. */
+/** What operators are called for (R154): services, database, streams, the hub, the API, objects, readings that come by the queue, and what queries read. */
 export class Alarms extends Construct {
   readonly #stack: AzureStack;
   readonly #actionGroupId: string;
@@ -46,6 +50,7 @@ export class Alarms extends Construct {
     this.#api(ingress);
     this.#objects(data);
     this.#queue(queue);
+    if (data.warehouse) this.#warehouse(data.warehouse);
     if (data.secondRegion) this.#secondRegion(data.secondRegion);
   }
 
@@ -214,6 +219,23 @@ export class Alarms extends Construct {
         means: `The account of ${part} refuses or fails calls`,
         severity: 1,
       });
+  }
+
+  /** Azure itself stops queries at a whole terabyte, and no sooner. */
+  #warehouse({ workspace }: SynapseWarehouse): void {
+    const pricedBytes = this.#stack.site.demand.queryTb * BYTES_A_TB;
+    this.#call('history-read', {
+      ...{ on: workspace.id, namespace: 'Microsoft.Synapse/workspaces', window: 'PT6H' },
+      all: [
+        {
+          metric: 'BuiltinSqlPoolDataProcessedBytes',
+          aggregation: 'Total',
+          is: 'above',
+          threshold: pricedBytes / WATCHED_PARTS_A_MONTH,
+        },
+      ],
+      means: 'Queries of the history read within hours a tenth of what is priced for a month',
+    });
   }
 
   /** What would be lost with the first region. */

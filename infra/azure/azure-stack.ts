@@ -21,6 +21,8 @@ const MONITORING = 'microsoft.insights';
 /** The one of policies is asked for by endpoints of models, and by what AKS checks pods with. Whoever only looks may register none, so a site is planned with those alone that it needs. */
 const POLICIES = ofMicrosoft('PolicyInsights');
 const OF_MODELS = [ofMicrosoft('MachineLearningServices'), POLICIES];
+/** Whose servers are what Synapse answers queries with. */
+const OF_WAREHOUSES = ['Sql', 'Synapse'].map(ofMicrosoft);
 const OF_CLUSTERS = [...['Compute', 'ContainerService'].map(ofMicrosoft), POLICIES];
 
 const DIGEST_LENGTH = 8;
@@ -65,6 +67,7 @@ export class AzureState extends TerraformStack {
           ...RESOURCE_PROVIDERS,
           MONITORING,
           ...(environment.switches.modelEndpoint === 'none' ? [] : OF_MODELS),
+          ...(environment.switches.warehouse ? OF_WAREHOUSES : []),
           ...(isKubernetes(site) ? OF_CLUSTERS : []),
         ]),
       ],

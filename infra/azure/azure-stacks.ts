@@ -12,7 +12,6 @@ export const azureStacks: CloudStacks = {
   notYet: (environment) => {
     const { switches } = environment;
     return [
-      ...(switches.warehouse ? ['switches.warehouse'] : []),
       // Azure Machine Learning has no such kind for a container of one's own.
       ...(switches.modelEndpoint === 'serverless' ? ['switches.modelEndpoint: serverless'] : []),
       ...noSecondPlace(environment),

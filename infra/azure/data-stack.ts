@@ -15,6 +15,7 @@ import { KafkaEventStream } from './kafka-event-stream.ts';
 import { KeyVaultSecretStore } from './key-vault-secret-store.ts';
 import { PostgresDatabase } from './postgres-database.ts';
 import { SecondRegion } from './second-region.ts';
+import { SynapseWarehouse } from './synapse-warehouse.ts';
 
 /** Counted up for another key: services start anew with it. */
 const LINK_KEY_VERSION = 1;
@@ -32,7 +33,7 @@ export class DataStack extends AzureStack implements DataParts {
   readonly backups: Backups;
   /** By which services know each other. */
   readonly linkKey: GeneratedSecret;
-  readonly warehouse = undefined;
+  readonly warehouse: SynapseWarehouse | undefined;
   readonly secondRegion: SecondRegion | undefined;
 
   constructor(scope: Construct, site: Site, foundation: FoundationStack) {
@@ -59,6 +60,9 @@ export class DataStack extends AzureStack implements DataParts {
       version: LINK_KEY_VERSION,
     });
     this.backups = new Backups(this, 'backups', { serverId: this.database.server.id });
+    this.warehouse = site.environment.switches.warehouse
+      ? new SynapseWarehouse(this, 'warehouse', { ...around, objectStore: this.objectStore })
+      : undefined;
     const { second, network } = foundation;
     const { database, objectStore } = this;
     this.secondRegion =

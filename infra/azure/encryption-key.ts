@@ -13,6 +13,8 @@ import { PrivateVault } from './private-vault.ts';
 export interface OwnKey {
   /** Whichever version is the newest: one that is named would be used for ever, although another is made each year. */
   readonly versionlessId: string;
+  /** Its address at Azure, on which roles are given. */
+  readonly resourceId: string;
   readonly identityId: string;
   readonly identityClientId: string;
   /** What has to be there before the key can be used. */
@@ -69,6 +71,7 @@ export class EncryptionKey extends Construct {
     });
     return {
       versionlessId: key.versionlessId,
+      resourceId: key.resourceVersionlessId,
       identityId: identity.id,
       identityClientId: identity.clientId,
       ready: right,

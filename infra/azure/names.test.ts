@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { changed, namedInAny, shipped, synthesized, type NamedResource } from '../testing/synthesized.ts';
-import { inCluster, withKafka, withModels, withSecondRegion } from '../testing/variations.ts';
+import { inCluster, withKafka, withModels, withSecondRegion, withWarehouse } from '../testing/variations.ts';
 
 const prod = shipped('bergen.prod');
 const SUBSCRIPTION = '00000000-0000-4000-8000-000000000001';
-/** Together they have all that has a name: containers with an endpoint of models, a cluster with Kafka, and a second region. */
-const WAYS = [withModels(prod), inCluster(withKafka(prod)), withSecondRegion(prod)];
+/** Together they have all that has a name: containers with an endpoint of models and a warehouse, a cluster with Kafka, and a second region. */
+const WAYS = [withModels(withWarehouse(prod)), inCluster(withKafka(prod)), withSecondRegion(prod)];
 
 /** What a service takes as a name. From the pages of the provider's resources, and of Azure's rules for names. */
 const FORMS: Readonly<Record<string, RegExp>> = {
@@ -42,6 +42,7 @@ const FORMS: Readonly<Record<string, RegExp>> = {
   azurerm_service_plan: /^[\w-]{1,60}$/,
   azurerm_servicebus_namespace: /^(?!.*-(sb|mgmt)$)[A-Za-z][A-Za-z0-9-]{4,48}[A-Za-z0-9]$/,
   azurerm_storage_account: /^[a-z0-9]{3,24}$/,
+  azurerm_synapse_workspace: /^(?!.*-ondemand)[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$/,
   azurerm_user_assigned_identity: /^[A-Za-z0-9][\w-]{2,127}$/,
   azurerm_virtual_network: /^[A-Za-z0-9][\w.-]{0,62}\w$/,
 };
@@ -50,7 +51,7 @@ const FORMS: Readonly<Record<string, RegExp>> = {
 const OF_ALL_THE_WORLD = new Set([
   ...['azurerm_container_registry', 'azurerm_email_communication_service'],
   ...['azurerm_eventhub_namespace', 'azurerm_iothub', 'azurerm_key_vault', 'azurerm_postgresql_flexible_server'],
-  ...['azurerm_servicebus_namespace', 'azurerm_storage_account'],
+  ...['azurerm_servicebus_namespace', 'azurerm_storage_account', 'azurerm_synapse_workspace'],
 ]);
 /** Names within a group of resources, a service or a profile of the site. */
 const WITHIN_ANOTHER = new Set([

@@ -34,6 +34,7 @@ const JOIN = 'Microsoft.Network/virtualNetworks/subnets/join/action';
 const POSTGRES = ['5432', '6432'];
 /** HTTPS, and the AMQP of Event Hubs, by TLS too. */
 const ENDPOINTS = ['443', '5671'];
+const WAREHOUSE_PORT = '1433';
 const LAST_PRIORITY = 4096;
 
 /**
@@ -95,6 +96,10 @@ export class Network extends Construct {
         allowIn(110, 'from-functions', ranges.functions, ranges.endpoints, ENDPOINTS),
         ...(hasKafka(site)
           ? [allowIn(120, 'kafka-from-services', ranges.services, ranges.endpoints, String(KAFKA_PORT))]
+          : []),
+        // Those who ask are people, who come by what is connected to the network: no service has a question.
+        ...(environment.switches.warehouse
+          ? [allowIn(130, 'history-from-network', 'VirtualNetwork', ranges.endpoints, WAREHOUSE_PORT)]
           : []),
         denyIn(),
         denyOut(),

@@ -18,6 +18,8 @@ interface AccountParts {
   readonly isCopied?: boolean;
   /** Whether it may go with its stack, outside dev too. */
   readonly isMadeAgain?: boolean;
+  /** Whether its names are folders, as Data Lake Storage has them, of which Azure keeps no versions. */
+  readonly isHierarchical?: boolean;
   /** Why its key opens it, where it has to. */
   readonly openedByKey?: string;
 }
@@ -40,13 +42,10 @@ export class PrivateAccount extends Construct {
   /** `https://triboakrondevobj0123abcd.blob.core.windows.net`. */
   readonly url: string;
 
-  constructor(
-    scope: Construct,
-    id: string,
-    at: Place,
-    { part, key, logs, containers, keptDays, isCopied = false, isMadeAgain = false, openedByKey }: AccountParts,
-  ) {
+  constructor(scope: Construct, id: string, at: Place, parts: AccountParts) {
     super(scope, id);
+    const { part, key, logs, containers, keptDays, openedByKey } = parts;
+    const { isCopied = false, isMadeAgain = false, isHierarchical = false } = parts;
     const { site, place } = at;
     const lifecycle = { preventDestroy: site.isProtected && !isMadeAgain };
     this.account = new StorageAccount(this, 'account', {
@@ -56,6 +55,7 @@ export class PrivateAccount extends Construct {
       accountTier: 'Standard',
       accountReplicationType: site.zones > 1 ? 'ZRS' : 'LRS',
       accessTier: 'Hot',
+      ...(isHierarchical && { isHnsEnabled: true }),
       httpsTrafficOnlyEnabled: true,
       minTlsVersion: 'TLS1_2',
       allowNestedItemsToBePublic: false,
@@ -91,7 +91,9 @@ export class PrivateAccount extends Construct {
       ...(key === undefined && { CKV2_AZURE_1: 'In dev no key is kept that could not be purged with the vault' }),
       ...(openedByKey !== undefined && { CKV2_AZURE_40: openedByKey }),
       ...(keptDays === undefined && {
-        CKV2_AZURE_38: 'Written again every few seconds: what was before is of no worth',
+        CKV2_AZURE_38: isHierarchical
+          ? 'Nothing is ever put there'
+          : 'Written again every few seconds: what was before is of no worth',
       }),
     });
     this.url = `https://${this.account.name}.blob.core.windows.net`;

@@ -16,6 +16,8 @@ const KINDS = {
     subresource: 'amlworkspace',
     zones: { workspace: 'privatelink.api.azureml.ms', notebooks: 'privatelink.notebooks.azure.net' },
   },
+  // The serverless pool alone: the workspace has another for its web pages, and one for pools by the hour.
+  warehouse: { subresource: 'SqlOnDemand', zones: { warehouse: 'privatelink.sql.azuresynapse.net' } },
 } as const;
 type Kind = keyof typeof KINDS;
 
@@ -27,10 +29,11 @@ export class PrivateEndpoints extends Construct {
   constructor(scope: AzureStack, id: string, { vnet, subnets }: Network) {
     super(scope, id);
     this.#subnetId = subnets.endpoints.id;
-    const { modelEndpoint } = scope.site.environment.switches;
+    const { modelEndpoint, warehouse } = scope.site.environment.switches;
     const kinds: readonly Kind[] = [
       ...(['blob', 'vault', 'namespace', 'registry'] as const),
       ...(modelEndpoint === 'none' ? [] : (['workspace'] as const)),
+      ...(warehouse ? (['warehouse'] as const) : []),
     ];
     const zonesOf = (kind: Kind) =>
       Object.entries(KINDS[kind].zones).map(

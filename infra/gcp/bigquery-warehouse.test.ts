@@ -19,6 +19,7 @@ const [connection] = inProd.of('google_bigquery_connection');
 /** Of a column in the catalog, as BigQuery has it. */
 const TYPES: Readonly<Record<ColumnType, string>> = {
   text: 'STRING',
+  byte: 'INTEGER',
   int: 'INTEGER',
   long: 'INTEGER',
   double: 'FLOAT',

@@ -27,6 +27,7 @@ const MIB_A_TIB = 2 ** 20;
 
 const TYPES: Readonly<Record<ColumnType, string>> = {
   text: 'STRING',
+  byte: 'INTEGER',
   int: 'INTEGER',
   long: 'INTEGER',
   double: 'FLOAT',

@@ -70,7 +70,7 @@ const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly
   'bergen.prod-models': ['bergen.prod', ['azure'], withModels],
   'gent.prod-kafka': ['gent.prod', ['aws', 'azure', 'gcp'], withKafka],
   'gent.prod-models': ['gent.prod', ['aws', 'gcp'], withModels],
-  'gent.prod-warehouse': ['gent.prod', ['gcp'], withWarehouse],
+  'gent.prod-warehouse': ['gent.prod', ['azure', 'gcp'], withWarehouse],
   'gent.prod-second-region': ['gent.prod', ['azure', 'gcp'], withSecondRegion],
   'gent.prod-kubernetes': ['gent.prod', ['aws', 'azure', 'gcp'], inCluster],
 };
