@@ -77,6 +77,13 @@ describe('the hub of the devices', () => {
       }),
     ]);
   });
+
+  it('says what it keeps of the fate of commands, in spellings that are read back as they are, so that no plan takes it away', () => {
+    const feedback = [{ time_to_live: 'PT1H', lock_duration: 'PT30S', max_delivery_count: 10 }];
+    expect(inProd.of('azurerm_iothub')).toEqual([
+      expect.objectContaining({ cloud_to_device: expect.objectContaining({ feedback }) }),
+    ]);
+  });
 });
 
 describe('the database', () => {

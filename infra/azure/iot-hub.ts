@@ -9,6 +9,12 @@ import type { Logs } from './logs.ts';
 const COMMAND_TTL = 'P2D';
 
 /**
+ * How long the hub keeps what became of a command, and for how long one reader has it to itself. Said although the first is the hub's own: a hub always
+ * has these, and the provider plans to take away what is not written. Half a minute, as it has one spelling: PT60S might be read back as PT1M.
+ */
+const FEEDBACK = { timeToLive: 'PT1H', lockDuration: 'PT30S', maxDeliveryCount: 10 } as const;
+
+/**
  * The hub that devices connect to, from anywhere, each with a key of its own. It is with the data: identities of devices, their keys and their
  * machines are in it and nowhere else. No key of the hub itself is taken: services come as who they are.
  */
@@ -26,7 +32,7 @@ export class IotHub extends Construct {
       localAuthenticationEnabled: false,
       publicNetworkAccessEnabled: true,
       identity: { type: 'SystemAssigned' },
-      cloudToDevice: { defaultTtl: COMMAND_TTL, maxDeliveryCount: 10 },
+      cloudToDevice: { defaultTtl: COMMAND_TTL, maxDeliveryCount: 10, feedback: [FEEDBACK] },
       lifecycle: { preventDestroy: site.isProtected },
     });
     acknowledge(this.hub, { CKV_AZURE_108: 'Devices come from wherever plants are, each with a key of its own' });
