@@ -139,6 +139,9 @@ describe('the database', () => {
       log_min_duration_statement: '1000',
     });
     expect(JSON.stringify(inProd.json)).not.toContain('timescale');
+    // One after another: the server takes one change at a time.
+    const waits = settings.map((setting) => (setting['depends_on'] as readonly string[] | undefined) ?? []);
+    expect(new Set(waits.flat()).size).toBe(settings.length - 1);
   });
 
   it('has a password that is in no state: ephemeral, and written by attributes that are write-only', () => {

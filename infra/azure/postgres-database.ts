@@ -94,13 +94,13 @@ export class PostgresDatabase extends Construct {
   #settings(): PostgresqlFlexibleServerConfiguration | undefined {
     return Object.entries(SETTINGS).reduce<PostgresqlFlexibleServerConfiguration | undefined>(
       (before, [name, value]) => {
-        const setting = new PostgresqlFlexibleServerConfiguration(this, name, {
+        const dependsOn = before ? [before] : [];
+        return new PostgresqlFlexibleServerConfiguration(this, name, {
           serverId: this.server.id,
           name,
           value,
+          dependsOn,
         });
-        if (before) setting.node.addDependency(before);
-        return setting;
       },
       undefined,
     );
