@@ -81,8 +81,10 @@ async function verify(): Promise<void> {
     await Promise.all(STACK_NAMES.map((stack) => initialiseAndValidate(stacks[stack])));
     return undefined;
   });
-  await validateOthers(env);
+  // Beside the application, most of which is waiting.
+  const others = validateOthers(env);
   if (valid) await applyAll(environment, { stacks, out, endpoint });
+  await others;
 }
 
 /** Each stack of the environments and variations that are not applied. */
