@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { App } from 'cdktf';
+import type { App } from 'cdktf';
 import { CLOUDS, CLOUD_NAMES, type Cloud } from '../core/decision/cloud.ts';
 import { environmentRemarks } from '../core/decision/environment-rules.ts';
 import type { Prices } from '../core/decision/prices.ts';
@@ -11,6 +11,7 @@ import { awsStacks } from './aws/aws-stacks.ts';
 import { azureStacks } from './azure/azure-stacks.ts';
 import { gcpStacks } from './gcp/gcp-stacks.ts';
 import type { CloudStacks, SiteStacks } from './platform.ts';
+import { siteApp } from './site-app.ts';
 import { siteAt } from './site.ts';
 
 /** The clouds whose stacks there are. */
@@ -63,7 +64,7 @@ export function buildStacks(
       isError: false,
     };
   mkdirSync(folder, { recursive: true });
-  const app = new App({ outdir: folder, stackTraces: false });
+  const app = siteApp(folder);
   const remarks = isOwn
     ? environmentRemarks(environment).map(({ at, problem }) => `${path}:${lineOf(at)}: ${at.join('.')} ${problem}`)
     : [];

@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { App } from 'cdktf';
 import type { Cloud } from '../../core/decision/cloud.ts';
 import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
 import { loadEnvironment, loadPrices } from '../../services/shared/environments/environment-files.ts';
+import { siteApp } from '../site-app.ts';
 import { siteAt } from '../site.ts';
 import { ALL_STACK_NAMES, STACKS as CLOUD_STACKS, type StackName } from '../synthesize.ts';
 
@@ -73,7 +73,7 @@ export class Synthesized {
 export function synthesized(environment: Environment, cloud: Cloud = 'aws'): Synthesized {
   const outdir = mkdtempSync(join(tmpdir(), 'tribo-infra-'));
   try {
-    const app = new App({ outdir, stackTraces: false });
+    const app = siteApp(outdir);
     const made = CLOUD_STACKS[cloud]!.build(app, siteAt(cloud, environment, PRICES)!);
     app.synth();
     const read = (stack: StackName) =>

@@ -1,9 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { App } from 'cdktf';
 import { CLOUDS, type Cloud } from '../../core/decision/cloud.ts';
 import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
 import { loadEnvironment, loadPrices } from '../../services/shared/environments/environment-files.ts';
+import { siteApp } from '../site-app.ts';
 import { siteAt } from '../site.ts';
 import { ALL_STACK_NAMES, STACKS, type Written } from '../synthesize.ts';
 
@@ -85,7 +85,7 @@ export function synthesizeVariations(out: string, at: readonly Cloud[] = CLOUDS)
         const folder = join(out, name, cloud);
         const { environment } = loadEnvironment(join(ENVIRONMENTS, `${of}.yaml`));
         mkdirSync(folder, { recursive: true });
-        const app = new App({ outdir: folder, stackTraces: false });
+        const app = siteApp(folder);
         const made = STACKS[cloud]!.build(app, siteAt(cloud, how(environment), prices)!);
         app.synth();
         return {

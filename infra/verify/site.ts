@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { App } from 'cdktf';
 import type { Environment } from '../../core/decision/environment.ts';
 import { loadPrices } from '../../services/shared/environments/environment-files.ts';
 import { awsStacks } from '../aws/aws-stacks.ts';
+import { siteApp } from '../site-app.ts';
 import { siteAt } from '../site.ts';
 
 const PRICES = loadPrices(join(import.meta.dirname, '../../environments/prices'));
@@ -40,7 +40,7 @@ export function writeStacks(out: string, environment: Environment, stacks: reado
   const { site, stage } = environment;
   const outdir = join(out, `${site}.${stage}`, 'aws');
   mkdirSync(outdir, { recursive: true });
-  const app = new App({ outdir, stackTraces: false });
+  const app = siteApp(outdir);
   awsStacks.build(app, siteAt('aws', environment, PRICES)!);
   app.synth();
   for (const stack of stacks)
