@@ -13,6 +13,7 @@ import { OnnxModelInference } from '#adapters/embedded/onnx-model-inference/onnx
 import { createLogger } from '#services/shared/observability/logger.ts';
 import { createMetricsRegistry } from '#services/shared/observability/metrics.ts';
 import { freePort } from '#test/peers/peer-process.ts';
+import { modelWithoutRoom } from '#test/support/model-without-room.ts';
 import { composeModelServer } from './composition.ts';
 import { parseModelServerConfig } from './config.ts';
 import { startModelServer } from './model-server.ts';
@@ -175,6 +176,18 @@ describe('a model server', () => {
       failing('data_loss', /has the SHA-256 [0-9a-f]{64}, not bbb/),
     ],
     ['an artifact that is no model', withModel(Uint8Array.of(1)), 400, failing('invalid_argument', /not a model/)],
+    [
+      'a model that finds no memory to be loaded, as one to try again',
+      withModel(modelWithoutRoom('to load')),
+      429,
+      failing('resource_exhausted', /no memory to load this model: try again/),
+    ],
+    [
+      'vectors that a model finds no memory for, as such to try again',
+      withModel(modelWithoutRoom('to run')),
+      429,
+      failing('resource_exhausted', /no memory to run this model on these vectors: try again/),
+    ],
     ['a body that is too large', ' '.repeat(70_000), 413, failing('invalid_argument', /larger than 65536 bytes/)],
   ])('refuses %s with what is wrong, and goes on', async (_what, body, status, error) => {
     deploy(SUM);

@@ -2,7 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { modelInferenceContract } from '#core/contracts/model-inference.contract.ts';
 import { encodeOnnxModel } from '#core/inference/onnx-model.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { modelWithoutRoom } from '#test/support/model-without-room.ts';
 import { OnnxModelInference } from './onnx-model-inference.ts';
+import { lacksMemory } from './runtime-module.ts';
 
 const open = (maxLoadedModels = 8) => new OnnxModelInference({ maxLoadedModels });
 
@@ -30,6 +32,34 @@ describe('ONNX model inference', () => {
     await expect(inference.load(artifact)).rejects.toMatchObject({ code: 'resource_exhausted' });
     await first.close();
     await expect(inference.load(artifact)).resolves.toMatchObject({ inputLength: 2, explains: false });
+  });
+
+  it('tells that a model finds no memory from a model that cannot run, and goes on', async () => {
+    await using inference = open();
+    const before = await inference.load(artifact);
+    const message = expect.stringMatching(/has no memory to (load|run) this model.*try again/);
+    await expect(inference.load(modelWithoutRoom('to load'))).rejects.toMatchObject({
+      ...{ code: 'resource_exhausted', message },
+    });
+    const wide = await inference.load(modelWithoutRoom('to run'));
+    await expect(wide.infer([Float64Array.of(1, 2)])).rejects.toMatchObject({ code: 'resource_exhausted', message });
+    for (const model of [before, await inference.load(artifact)])
+      expect([...(await model.infer([Float64Array.of(1, 2)])).scores]).toEqual([3]);
+  });
+
+  it.each([
+    ['an artifact that it cannot copy', new Error("Can't create a session. failed to allocate a buffer of size 9.")],
+    ['what aborts it', new Error('Aborted(). Build with -sASSERTIONS for more info.')],
+    ['a buffer of its answer', new RangeError('Array buffer allocation failed')],
+  ])('knows a want of memory by the words of %s', (_what, error) => {
+    expect(lacksMemory(error)).toBe(true);
+  });
+
+  it.each([
+    ['another error', new Error("Can't create a session. ERROR_CODE: 7, ERROR_MESSAGE: no protobuf")],
+    ['what lies nowhere in its memory', 2 ** 32],
+  ])('takes %s for no want of memory', (_what, error) => {
+    expect(lacksMemory(error)).toBe(false);
   });
 
   it('takes scores as a column', async () => {

@@ -3,6 +3,7 @@ import { messageOf, PortError, throwIfAborted, type CallOptions } from '#core/er
 import { checkBatch } from '#core/inference/check-batch.ts';
 import type { Inference, LoadedModel, ModelInference } from '#core/ports/model-inference.ts';
 import type { OnnxModelInferenceConfig } from './config.ts';
+import { lacksMemory } from './runtime-module.ts';
 
 type Runtime = typeof import('onnxruntime-web');
 
@@ -59,6 +60,7 @@ function loadRuntime(): Promise<Runtime> {
       // One thread: a health model takes 50 us, and more would spawn workers that keep the process alive.
       loaded.env.wasm.numThreads = 1;
       loaded.env.logLevel = 'error';
+      loaded.env.wasm.wasmPaths = { mjs: import.meta.resolve('./runtime-module.ts') };
       return loaded;
     },
     (error: unknown) => {
@@ -84,9 +86,15 @@ async function createSession({ InferenceSession: sessions }: Runtime, artifact: 
   try {
     return await sessions.create(artifact, { executionProviders: ['wasm'], logSeverityLevel: 4 });
   } catch (error) {
+    if (lacksMemory(error)) throw noMemory('load this model', error);
     const detail = messageOf(error);
     throw new PortError('invalid_argument', `not a model that can run here: ${detail}`, { cause: error });
   }
+}
+
+function noMemory(what: string, cause: unknown): PortError {
+  const detail = `the model runtime has no memory to ${what}: try again, with fewer models loaded or smaller ones`;
+  return new PortError('resource_exhausted', detail, { cause });
 }
 
 class OnnxModel implements LoadedModel {
@@ -137,6 +145,7 @@ class OnnxModel implements LoadedModel {
     try {
       return await this.#session.run({ [name]: tensor });
     } catch (error) {
+      if (lacksMemory(error)) throw noMemory('run this model on these vectors', error);
       throw new PortError('internal', 'the model failed on a well-formed batch', { cause: error });
     }
   }
