@@ -1,4 +1,5 @@
 import { CLOUDS, CLOUD_NAMES, type Cloud } from './cloud.ts';
+import { authorityProblems } from './device-authorities.ts';
 import type { Environment } from './environment.ts';
 import { REGIONS, regionNamed, staysWithin } from './regions.ts';
 
@@ -33,6 +34,7 @@ export function environmentProblems(environment: Environment): readonly RuleProb
   return [
     ...regionProblems(environment),
     ...repeatedProblems(environment),
+    ...authorityProblems(environment),
     ...switchProblems(environment),
     ...pipelineProblems(environment),
     ...retentionProblems(environment),
@@ -50,15 +52,20 @@ export function cloudOfPool(issuer: string): keyof typeof POOLS | undefined {
 }
 
 /** What is allowed, and does less than whoever reads the file may think: told where stacks are made and decisions are, and never refused. */
-export function environmentRemarks({ identity: { issuer }, provider }: Environment): readonly RuleProblem[] {
+export function environmentRemarks({ identity: { issuer }, provider, devices }: Environment): readonly RuleProblem[] {
+  const remarks: RuleProblem[] = [];
   const own = cloudOfPool(issuer);
-  if (own === undefined || own === provider) return [];
-  return [
-    {
+  if (own !== undefined && own !== provider)
+    remarks.push({
       at: ['identity', 'issuer'],
       problem: `is a pool of ${POOLS[own]}, which the stacks of ${CLOUD_NAMES[own]} make: those of ${CLOUD_NAMES[provider]} make none, so that people come in by one-time links alone until it is an issuer that they have there`,
-    },
-  ];
+    });
+  if (devices && provider !== 'aws')
+    remarks.push({
+      at: ['devices', 'authorities'],
+      problem: `are of ${CLOUD_NAMES.aws} alone: at ${CLOUD_NAMES[provider]} no device registers itself, and each is added by tribo device add`,
+    });
+  return remarks;
 }
 
 /** A region of an environment. */

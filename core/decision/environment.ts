@@ -34,6 +34,13 @@ const range = z
   );
 const tag = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 _.@-]{0,61}$/, '1..62 letters, digits, spaces and _ . @ -');
 const group = z.string().min(1).max(200).optional();
+const certificate = z
+  .string()
+  .max(16_384)
+  .regex(
+    /^-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----\n?$/,
+    'one certificate as PEM, from its line BEGIN CERTIFICATE to its line END CERTIFICATE',
+  );
 const days = (most: number) => z.int().min(1).max(most);
 const share = z.int().min(0).max(10);
 const known = z.int().min(0).max(5);
@@ -121,6 +128,21 @@ const pipeline = z.strictObject({
   deployer: role.describe('The role that applies the stacks.'),
 });
 
+const devices = z.strictObject({
+  authorities: z
+    .array(
+      z.strictObject({
+        tenant: name.describe('One of tenants: its devices are those of this tenant alone.'),
+        certificate: certificate.describe('That of the authority, as PEM; never its key.'),
+      }),
+    )
+    .min(1)
+    .max(20)
+    .describe(
+      'Authorities of the site’s own, at AWS: a device with a certificate of one registers as it first connects.',
+    ),
+});
+
 const retention = z.strictObject({
   readingsDays: days(1830).describe('Single readings in the database.'),
   rollupsDays: days(3660).describe('Minutes in the database.'),
@@ -189,6 +211,7 @@ export const environmentSchema = z.strictObject({
   residency: z.array(z.enum(JURISDICTIONS)).min(1).describe('Countries in which its data has to stay, or EU.'),
   tenants: z.array(name).min(1).max(100).describe('Whose machines these are.'),
   workload: workload.describe('What the machines send.'),
+  devices: devices.optional().describe('Devices that register themselves; without it, each is registered by hand.'),
   availabilityPercent: z
     .number()
     .min(90)

@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { environmentRemarks } from '#core/decision/environment-rules.ts';
+import { certificateAuthority, selfSignedCertificate } from '#test/support/self-signed-certificate.ts';
 import { ConfigurationError } from '../config/configuration-error.ts';
 import { loadEnvironment, loadPrices, loadSites } from './environment-files.ts';
 
@@ -396,6 +398,65 @@ describe('a file of an environment', () => {
   ])('with %s is answered by its line', (_what, from, to, line) => {
     const problems = problemsOf(() => loadEnvironment(written(changed(from, to))));
     expect(problems).toEqual([typeof line === 'string' ? `akron.prod.yaml${line}` : expect.stringMatching(line)]);
+  });
+
+  describe('with authorities of devices', () => {
+    const AUTHORITY = certificateAuthority();
+    const authority = (tenant: string, pem: string) =>
+      `    - tenant: ${tenant}\n      certificate: |\n${pem.trimEnd().replaceAll(/^/gm, '        ')}\n`;
+    const withAuthorities = (...each: readonly string[]) =>
+      changed('availabilityPercent', `devices:\n  authorities:\n${each.join('')}availabilityPercent`);
+
+    it('gives each with the tenant that it speaks for', () => {
+      const { devices } = loadEnvironment(written(withAuthorities(authority('acme', AUTHORITY.cert)))).environment;
+      expect(devices).toEqual({ authorities: [{ tenant: 'acme', certificate: AUTHORITY.cert }] });
+    });
+
+    it.each<[string, readonly string[], RegExp]>([
+      [
+        'that speaks for a tenant of nobody',
+        [authority('other', AUTHORITY.cert)],
+        /:17: devices\.authorities\[0\]\.tenant must be one of tenants, acme, got other$/,
+      ],
+      [
+        'that issues nothing',
+        [authority('acme', selfSignedCertificate().cert)],
+        /:18: devices\.authorities\[0\]\.certificate must be that of an authority \(basicConstraints CA:TRUE\), got one of CN=tribo test \w+$/,
+      ],
+      [
+        'that is there twice',
+        [authority('acme', AUTHORITY.cert), authority('acme', AUTHORITY.cert)],
+        /devices\.authorities\[1\]\.certificate is that of devices\.authorities\[0\]: an authority speaks for one tenant$/,
+      ],
+      [
+        'that is no certificate',
+        [authority('acme', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n')],
+        /:18: devices\.authorities\[0\]\.certificate cannot be read$/,
+      ],
+      [
+        'with its key',
+        [authority('acme', AUTHORITY.cert + AUTHORITY.key)],
+        /:18: devices\.authorities\[0\]\.certificate must be one certificate as PEM, from its line BEGIN CERTIFICATE/,
+      ],
+    ])('one %s is answered by its line', (_what, authorities, line) => {
+      const problems = problemsOf(() => loadEnvironment(written(withAuthorities(...authorities))));
+      expect(problems).toEqual([expect.stringMatching(line)]);
+    });
+
+    it('says at another cloud than AWS that devices register themselves nowhere', () => {
+      const at = (provider: string) =>
+        environmentRemarks(
+          loadEnvironment(
+            written(
+              withAuthorities(authority('acme', AUTHORITY.cert)).replace('provider: aws', `provider: ${provider}`),
+            ),
+          ).environment,
+        ).map(({ problem }) => problem);
+      expect(at('aws')).toEqual([]);
+      expect(at('gcp')).toEqual([
+        'are of AWS alone: at Google Cloud no device registers itself, and each is added by tribo device add',
+      ]);
+    });
   });
 
   it.each([

@@ -33,7 +33,7 @@ export function environmentsPage(): string {
     '',
     '## Moving to another cloud',
     '',
-    'Regions are named for each cloud, so that `provider:` alone moves a site: where a region has no name for the new cloud, or one outside `residency`, the file is refused. A region with a `provider` of its own stays there. People are another matter: a pool of Cognito is made at AWS alone, and one of Identity Platform at Google Cloud alone. With the issuer of the one at another cloud the site is made whole, and `npm run synth` and `npx tribo decide` say that people come in by one-time links alone until `identity` names an issuer that they have there. Entra ID, and any other issuer, is taken at every cloud.',
+    'Regions are named for each cloud, so that `provider:` alone moves a site: where a region has no name for the new cloud, or one outside `residency`, the file is refused. A region with a `provider` of its own stays there. People are another matter: a pool of Cognito is made at AWS alone, and one of Identity Platform at Google Cloud alone. With the issuer of the one at another cloud the site is made whole, and `npm run synth` and `npx tribo decide` say that people come in by one-time links alone until `identity` names an issuer that they have there. Entra ID, and any other issuer, is taken at every cloud. Authorities of devices (`devices.authorities`) are of AWS alone: at another cloud the site is made whole without them, which `npm run synth` and `npx tribo decide` say, and each device is added by hand.',
     '',
     '## What is weighed',
     '',
