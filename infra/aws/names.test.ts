@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { changed, namedInAny, shipped, type NamedResource } from '../testing/synthesized.ts';
-import { inCluster, withKafka, withModels, withWarehouse } from '../testing/variations.ts';
+import { inCluster, withAuthorities, withKafka, withModels, withWarehouse } from '../testing/variations.ts';
 
 const dev = shipped('akron.dev');
 const ACCOUNT = '123456789012';
-/** Together they have all that has a name: containers with an endpoint of models and tables over what is archived, and a cluster with Kafka. */
-const WAYS = [withWarehouse(withModels(dev)), inCluster(withKafka(dev))];
+/** Together they have all that has a name: containers with an endpoint of models, tables over what is archived and an authority of devices, and a cluster with Kafka. */
+const WAYS = [withAuthorities(withWarehouse(withModels(dev))), inCluster(withKafka(dev))];
 
 /** What a service takes as a name: its attribute, its form and its length. From the pages of the provider's resources, and of the services. */
 const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>> = {
@@ -35,6 +35,7 @@ const FORMS: Readonly<Record<string, readonly [attribute: string, form: RegExp]>
   aws_iam_role: ['name', /^[\w+=,.@-]{1,64}$/],
   aws_iam_role_policy: ['name', /^[\w+=,.@-]{1,128}$/],
   aws_iot_policy: ['name', /^[\w+=,.@-]{1,128}$/],
+  aws_iot_provisioning_template: ['name', /^[\w-]{1,36}$/],
   aws_iot_thing_type: ['name', /^[\w:-]{1,128}$/],
   aws_iot_topic_rule: ['name', /^\w{1,128}$/],
   aws_kinesis_stream: ['name', /^[\w.-]{1,128}$/],

@@ -64,8 +64,33 @@ export function withSecondRegion(environment: Environment): Environment {
   });
 }
 
+/** Of a plant that is none: nobody has its key. */
+const AUTHORITY = `-----BEGIN CERTIFICATE-----
+MIIBujCCAWGgAwIBAgIUf3tIV1h+6Gpqt/YBSK4H6NzKY1UwCgYIKoZIzj0EAwIw
+KjEoMCYGA1UEAwwfRXhhbXBsZSBwbGFudDogZGV2aWNlIGF1dGhvcml0eTAgFw0y
+NjExMjMxNjM0NTNaGA8yMTI2MTAzMDE2MzQ1M1owKjEoMCYGA1UEAwwfRXhhbXBs
+ZSBwbGFudDogZGV2aWNlIGF1dGhvcml0eTBZMBMGByqGSM49AgEGCCqGSM49AwEH
+A0IABDor83/zw7PFWZBy5ly6InQ5vB3STZ+Ov63AUjeeB7IWpPCnEr2YhBm3jEPW
+4czrWuu2+Cl+3V1+E4NZN5CJ/iGjYzBhMB0GA1UdDgQWBBT8/2//pWsJn7zZi5U7
+ZJnNNwdc8TAfBgNVHSMEGDAWgBT8/2//pWsJn7zZi5U7ZJnNNwdc8TAPBgNVHRMB
+Af8EBTADAQH/MA4GA1UdDwEB/wQEAwIBBjAKBggqhkjOPQQDAgNHADBEAiBPeUbi
+8LCFDEaMmBdj1bPkrIsCvj2f91+ev/gOfQIT3AIgY2gu7sOws0kIZHEkFyY2VyG5
+DcPLhwlH6VC5BgaAd/w=
+-----END CERTIFICATE-----
+`;
+
+/** An environment that ships, whose devices register themselves by certificates of an authority of the site's own. */
+export function withAuthorities(environment: Environment): Environment {
+  const [tenant] = environment.tenants;
+  return environmentSchema.parse({
+    ...environment,
+    devices: { authorities: [{ tenant, certificate: AUTHORITY }] },
+  });
+}
+
 /** What no environment that ships asks for, and is looked at like those: by its name the environment, its clouds and how it is another. */
 const VARIATIONS: Readonly<Record<string, readonly [of: string, clouds: readonly Cloud[], how: typeof inCluster]>> = {
+  'akron.prod-authorities': ['akron.prod', ['aws'], withAuthorities],
   'akron.prod-pipeline': ['akron.prod', ['aws'], withPipeline],
   'bergen.prod-models': ['bergen.prod', ['azure'], withModels],
   'gent.prod-kafka': ['gent.prod', ['aws', 'azure', 'gcp'], withKafka],

@@ -4,6 +4,7 @@ import { openIotData } from '#adapters/aws/iot-core-device-gateway/client.ts';
 import { iotCoreDeviceGatewayConfigSchema } from '#adapters/aws/iot-core-device-gateway/config.ts';
 import { IotCoreDeviceGateway } from '#adapters/aws/iot-core-device-gateway/iot-core-device-gateway.ts';
 import { iotCoreDeviceRegistryConfigSchema } from '#adapters/aws/iot-core-device-registry/config.ts';
+import { provisioningTemplate } from '#adapters/aws/iot-core-device-registry/device-policy.ts';
 import { IotCoreDeviceRegistry } from '#adapters/aws/iot-core-device-registry/iot-core-device-registry.ts';
 import { openKinesis } from '#adapters/aws/kinesis-event-stream/client.ts';
 import { systemClock } from '#core/clock.ts';
@@ -79,6 +80,11 @@ export class IotCoreWorlds implements AsyncDisposable {
         ...CONTRACT_PLACES,
       },
       connect: (id: string, secret: string, as = id) => IotCoreDevice.connect(core.devices, secret, as),
+      /** As a stack does for an authority of the tenant's devices, by its certificate. */
+      registerAuthority: (certificate: string, tenant: TenantId) => {
+        const { thingType, policies } = site.registry;
+        core.registerAuthority(certificate, provisioningTemplate(tenant, thingType, policies));
+      },
       addDevice: async (id: string, tenant: TenantId, machines: readonly MachineKey[]) =>
         (await devices.addDevice({ id: id as DeviceId, tenant, machines })).secret,
       async [Symbol.asyncDispose]() {

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, randomUUID, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,6 +6,7 @@ import type { IoT, TopicRule } from '@aws-sdk/client-iot';
 import type { Kinesis } from '@aws-sdk/client-kinesis';
 import type { IConnectPacket } from 'mqtt-packet';
 import { IotCoreConnection } from './iot-core-connection.ts';
+import { provision, type DeviceAuthority } from './iot-core-provisioning.ts';
 import { MqttListener, type MqttLink } from './mqtt-listener.ts';
 
 const CHECKED_EVERY_MS = 200;
@@ -16,6 +17,7 @@ const CHECKED_EVERY_MS = 200;
  *
  * - a client connects by MQTT 3.1.1 or 5 over TLS with an active certificate and its key, where the policies of that certificate allow it, publishes
  *   and subscribes likewise, and is disconnected for what they do not, or once the certificate is inactive;
+ * - one with a certificate that nobody knew, of an authority that is registered, is provisioned by that authority's template and turned away this once;
  * - what it takes is acknowledged, and what a rule selects of it put into the Kinesis stream of its action, under its partition key;
  * - https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_Publish.html is passed on to moto, and to who has subscribed.
  *
@@ -28,6 +30,8 @@ export class IotCore implements AsyncDisposable {
   readonly #kinesis: Kinesis;
   readonly #server: Server;
   readonly #connections = new Map<string, IotCoreConnection>();
+  /** Moto has no templates for them. */
+  readonly #authorities: DeviceAuthority[] = [];
   #watch: NodeJS.Timeout | undefined;
   #isOver = false;
   /** Where devices connect. */
@@ -68,6 +72,11 @@ export class IotCore implements AsyncDisposable {
     return `http://${address}:${port}`;
   }
 
+  /** Registers an authority whose devices are provisioned by that body of a template. */
+  registerAuthority(certificate: string, templateBody: string): void {
+    this.#authorities.push({ certificate: new X509Certificate(certificate), templateBody });
+  }
+
   /** Puts a record as the error action of the rule of messages has it. */
   async fail(clientId: string, topic: string, payload: Uint8Array): Promise<void> {
     const rule = this.#rules[0]!;
@@ -94,8 +103,13 @@ export class IotCore implements AsyncDisposable {
     const shown = link.socket.getPeerX509Certificate();
     if (shown === undefined) return undefined;
     const certificateId = createHash('sha256').update(shown.toString()).digest('hex');
-    const { certificateDescription } = await this.#iot.describeCertificate({ certificateId });
-    if (certificateDescription?.status !== 'ACTIVE') return undefined;
+    const certificateDescription = await this.#described(certificateId);
+    if (certificateDescription === undefined) {
+      const authority = this.#authorities.find(({ certificate: { publicKey } }) => shown.verify(publicKey));
+      if (authority) await provision(this.#iot, shown, authority);
+      return undefined;
+    }
+    if (certificateDescription.status !== 'ACTIVE') return undefined;
     const { clientId } = packet;
     const allows = await this.#permissions(clientId, certificateDescription.certificateArn!);
     const connection = new IotCoreConnection(link, packet, {
@@ -111,6 +125,15 @@ export class IotCore implements AsyncDisposable {
     this.#connections.set(clientId, connection);
     connection.begin();
     return connection;
+  }
+
+  async #described(certificateId: string) {
+    try {
+      return (await this.#iot.describeCertificate({ certificateId })).certificateDescription;
+    } catch (error) {
+      if (error instanceof Error && error.name === 'ResourceNotFoundException') return undefined;
+      throw error;
+    }
   }
 
   /** What the policies of the certificate let a client of that id do. */

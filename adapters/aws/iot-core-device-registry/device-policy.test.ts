@@ -18,22 +18,23 @@ describe('the policy of devices', () => {
 });
 
 describe('the template of just-in-time provisioning', () => {
-  it('makes a thing of the device with its certificate and policies', () => {
-    const { Parameters, Resources } = JSON.parse(provisioningTemplate('tribo-device', ['one', 'two'])) as {
-      Parameters: object;
-      Resources: { thing: { Properties: { AttributePayload: object } } };
-    };
-    expect(Object.keys(Parameters)).toEqual([
-      'AWS::IoT::Certificate::CommonName',
-      'AWS::IoT::Certificate::Organization',
-      'AWS::IoT::Certificate::Id',
-    ]);
+  const template = JSON.parse(provisioningTemplate('acme', 'tribo-device', ['one', 'two'])) as {
+    Parameters: object;
+    Resources: { thing: { Properties: { AttributePayload: object }; OverrideSettings: object } };
+  };
+
+  it('makes a thing of the device with its certificate and policies, of a tenant that no certificate names', () => {
+    const { Parameters, Resources } = template;
+    expect(Object.keys(Parameters)).toEqual(['AWS::IoT::Certificate::CommonName', 'AWS::IoT::Certificate::Id']);
     expect(Resources).toMatchObject({
       thing: {
         Properties: {
           ThingName: { Ref: 'AWS::IoT::Certificate::CommonName' },
           ThingTypeName: 'tribo-device',
-          AttributePayload: { tenant: { Ref: 'AWS::IoT::Certificate::Organization' }, m0: '=', m13: '=' },
+          AttributePayload: {
+            ...{ tenant: 'acme', certificate: { Ref: 'AWS::IoT::Certificate::Id' } },
+            ...{ m0: '=', m13: '=' },
+          },
         },
       },
       certificate: { Properties: { CertificateId: { Ref: 'AWS::IoT::Certificate::Id' }, Status: 'ACTIVE' } },
@@ -41,5 +42,14 @@ describe('the template of just-in-time provisioning', () => {
       policy1: { Properties: { PolicyName: 'two' } },
     });
     expect(Resources.thing.Properties.AttributePayload).not.toHaveProperty('m14');
+  });
+
+  it('fails for a device that is there already', () => {
+    expect(template.Resources.thing.OverrideSettings).toEqual({ AttributePayload: 'FAIL', ThingTypeName: 'FAIL' });
+  });
+
+  it('has the 10,240 characters that IoT Core takes at most', () => {
+    const names = Array.from({ length: 4 }, (_, index) => `${'a'.repeat(127)}${index}`);
+    expect(provisioningTemplate('a'.repeat(24), 'a'.repeat(128), names).length).toBeLessThanOrEqual(10_240);
   });
 });

@@ -40,14 +40,17 @@ export function devicePolicy(arn: IotArn, number = 0): string {
   });
 }
 
+/** The attribute of a thing that came by just-in-time provisioning, with the id of the certificate that it came by. */
+export const CERTIFICATE_ATTRIBUTE = 'certificate';
+
 /**
- * The body of a provisioning template of type JITP. A device whose certificate is signed by the site's authority becomes a thing when it first connects:
- * its id is the certificate's common name, its tenant the organization. It speaks for no machine until it is bound to one.
+ * The body of the provisioning template, of type JITP, of a tenant's authorities. A device whose certificate is signed by one becomes a thing when it
+ * first connects: its id is the certificate's common name. Its tenant is not for the certificate to say, so that an authority can make devices of
+ * nobody else. It speaks for no machine until it is bound to one.
  * https://docs.aws.amazon.com/iot/latest/developerguide/jit-provisioning.html
  */
-export function provisioningTemplate(thingType: string, policies: readonly string[]): string {
-  const [id, tenant] = ['AWS::IoT::Certificate::CommonName', 'AWS::IoT::Certificate::Organization'];
-  const certificate = 'AWS::IoT::Certificate::Id';
+export function provisioningTemplate(tenant: string, thingType: string, policies: readonly string[]): string {
+  const [id, certificate] = ['AWS::IoT::Certificate::CommonName', 'AWS::IoT::Certificate::Id'];
   const noMachines = Array.from({ length: policies.length * MACHINES_A_POLICY }, (_, index) => [
     machineAttribute(index),
     NO_MACHINE,
@@ -58,10 +61,15 @@ export function provisioningTemplate(thingType: string, policies: readonly strin
       Properties: {
         ThingName: { Ref: id },
         ThingTypeName: thingType,
-        AttributePayload: { tenant: { Ref: tenant }, ...(Object.fromEntries(noMachines) as object) },
+        AttributePayload: {
+          tenant,
+          // Of another certificate's thing it is another, so that in no case the one is taken for the other.
+          [CERTIFICATE_ATTRIBUTE]: { Ref: certificate },
+          ...(Object.fromEntries(noMachines) as object),
+        },
       },
-      // A device that comes with a further certificate keeps its machines.
-      OverrideSettings: { AttributePayload: 'DO_NOTHING', ThingTypeName: 'DO_NOTHING' },
+      // Whoever has the authority's key gets no device that is there already: not another tenant's, not one that was disabled or has a new secret.
+      OverrideSettings: { AttributePayload: 'FAIL', ThingTypeName: 'FAIL' },
     },
     certificate: {
       Type: 'AWS::IoT::Certificate',
@@ -71,7 +79,7 @@ export function provisioningTemplate(thingType: string, policies: readonly strin
       policies.map((PolicyName, index) => [`policy${index}`, { Type: 'AWS::IoT::Policy', Properties: { PolicyName } }]),
     ),
   };
-  const parameters = [id, tenant, certificate].map((parameter) => [parameter, { Type: 'String' }]);
+  const parameters = [id, certificate].map((parameter) => [parameter, { Type: 'String' }]);
   return JSON.stringify({ Parameters: Object.fromEntries(parameters) as object, Resources: resources });
 }
 

@@ -9,7 +9,7 @@ import { IOT_CODES } from '../iot-codes.ts';
 import { openIotRegistry, type IotRegistryCalls, type Thing, type ThingAttributes } from './client.ts';
 import { maxMachines, type IotCoreDeviceRegistryConfig } from './config.ts';
 import { credentialsText, parseCredentials } from './device-credentials.ts';
-import { machineAttribute, NO_MACHINE } from './device-policy.ts';
+import { CERTIFICATE_ATTRIBUTE, machineAttribute, NO_MACHINE } from './device-policy.ts';
 
 export interface IotCoreDeviceRegistryParts {
   readonly iot: IotRegistryCalls;
@@ -78,7 +78,8 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
       const page = await this.#call(`list devices of ${tenant}`, options, (signal) =>
         this.#iot.listThings(query, after, signal),
       );
-      things.push(...page.things);
+      // A certificate may have another common name than an id, and so may a thing that came by it: such a one is bound to nothing.
+      things.push(...page.things.filter(({ name }) => isName(name)));
       after = page.next;
     } while (after !== undefined);
     return things.map(deviceOf).sort((left, right) => (left.id < right.id ? -1 : 1));
@@ -93,10 +94,10 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
   }
 
   async replaceSecret(id: DeviceId, options: CallOptions = {}): Promise<string> {
-    const { enabled } = deviceOf(await this.#require(id, options));
+    const thing = await this.#require(id, options);
     const former = await this.#certificatesOf(id, options);
-    const secret = await this.#issueCertificate(id, options, enabled);
-    for (const certificate of former) await this.#discard(certificate, id, options);
+    const secret = await this.#issueCertificate(id, options, deviceOf(thing).enabled);
+    for (const certificate of former) await this.#discard(certificate, thing, options);
     await this.#changes.tell(id);
     return secret;
   }
@@ -112,8 +113,9 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
   }
 
   async removeDevice(id: DeviceId, options: CallOptions = {}): Promise<void> {
-    if (!(await this.#find(id, options))) return;
-    for (const certificate of await this.#certificatesOf(id, options)) await this.#discard(certificate, id, options);
+    const thing = await this.#find(id, options);
+    if (!thing) return;
+    for (const certificate of await this.#certificatesOf(id, options)) await this.#discard(certificate, thing, options);
     // It takes a while until a certificate that was detached is so everywhere.
     const codes = { InvalidRequestException: 'unavailable' } as const;
     const what = `remove device ${id}`;
@@ -157,14 +159,17 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
       if (!isActive) await this.#call(what, options, (signal) => this.#iot.setActive(arn, false, signal));
     } catch (error) {
       // Nobody has its key: of no thing, it would be found by nobody.
-      await this.#discard(arn, id, {}).catch(() => undefined);
+      await this.#discard(arn, { name: id, attributes: {} }, {}).catch(() => undefined);
       throw error;
     }
     return credentialsText({ certificate: pem, key });
   }
 
-  /** The certificate is good for nothing from its first step on. */
-  async #discard(arn: string, id: DeviceId, options: CallOptions): Promise<void> {
+  /**
+   * The certificate is good for nothing from its first step on. One of the site's authority stays, inactive and of no thing: IoT Core would take it for
+   * that of a new device, were it unknown again.
+   */
+  async #discard(arn: string, { name: id, attributes }: Thing, options: CallOptions): Promise<void> {
     const what = `discard a certificate of device ${id}`;
     await this.#call(what, options, (signal) => this.#iot.setActive(arn, false, signal));
     for (const policy of await this.#call(what, options, (signal) => this.#iot.policiesOf(arn, signal)))
@@ -174,6 +179,7 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
     } catch (error) {
       if (!hasCode(error, 'not_found')) throw error;
     }
+    if (arn.endsWith(`/${attributes[CERTIFICATE_ATTRIBUTE]}`)) return;
     try {
       await this.#call(what, options, (signal) => this.#iot.deleteCertificate(arn, signal));
     } catch (error) {

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { GATEWAY_NAME, RELAY_NAME } from '#adapters/sql/reserved-device-ids.ts';
+import { commandsOf } from '#test/peers/commands-of-pages.ts';
 
-const project = join(import.meta.dirname, '../../..');
 const DOMAIN = 'tribo.akron.example';
 const SITE: Readonly<Record<string, string>> = { '<domain>': DOMAIN, '<site>': 'akron', '<stage>': 'prod' };
 /** Extended key usages: RFC 5280, 4.2.1.12. */
@@ -20,21 +20,11 @@ const files = join(folder, 'certificates');
 const certificate = (name: string) => new X509Certificate(readFileSync(join(files, `${name}.pem`)));
 const key = (name: string) => createPrivateKey(readFileSync(join(files, `${name}.pem`)));
 
-/** Of the pages, the one block of commands with that in it. */
-function block(page: string, marker: string): string {
-  const blocks = [...readFileSync(join(project, page), 'utf8').matchAll(/^```sh\n(.*?)^```/gms)].map(
-    ([, text]) => text!,
-  );
-  const [found, ...more] = blocks.filter((text) => text.includes(marker));
-  if (found === undefined || more.length > 0) throw new Error(`${page} has not one block with ${marker}`);
-  return found;
-}
-
 describe('certificates of the brokers at Google Cloud, by the commands of docs/deployment.md', () => {
   it(
     'are in the files that infra/README.md puts into secrets, readable by their owner alone',
     () => {
-      const commands = block('docs/deployment.md', 'issue()').replaceAll(
+      const commands = commandsOf('docs/deployment.md', 'issue()').replaceAll(
         /<(domain|site|stage)>/g,
         (name) => SITE[name]!,
       );
@@ -43,7 +33,9 @@ describe('certificates of the brokers at Google Cloud, by the commands of docs/d
         stdio: 'pipe',
       }).toString();
       expect(said.match(/: OK$/gm)).toHaveLength(3);
-      const [, secrets] = /for secret in ((?:[\w\s-]|\\\n)*?)\s*do /.exec(block('infra/README.md', 'for secret in'))!;
+      const [, secrets] = /for secret in ((?:[\w\s-]|\\\n)*?)\s*do /.exec(
+        commandsOf('infra/README.md', 'for secret in'),
+      )!;
       const names = secrets!.split(/[\s\\]+/).filter((name) => name !== '');
       expect(names).toHaveLength(9);
       expect(names.filter((name) => !existsSync(join(files, `${name}.pem`)))).toEqual([]);
