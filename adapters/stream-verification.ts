@@ -12,7 +12,7 @@ export const DELIVERY_NOT_CHECKED: NotChecked = {
   name: 'the contract of event streams: delivery in order, at least once, to each group',
   why: "an event that is published here would be counted by the site's ledger, and go to its services",
   byHand:
-    'once the platform runs, send as a tenant of its own (`tribo simulate`), and see by `tribo ledger` that nothing stays pending',
+    'run it with --provision, as who may make streams: it is run on one of its own then. Once the platform runs, send as a tenant of its own (`tribo simulate`), and see by `tribo ledger` that nothing stays pending',
 };
 
 /** @throws PortError failed_precondition where the stream lets go of events sooner than the site reckons with. */

@@ -6,6 +6,7 @@ import {
   type VerificationTools,
 } from '#core/contracts/verification.ts';
 import { PortError } from '#core/errors.ts';
+import { ownStreamContracts } from '../own-stream.ts';
 import { checkRetention, DELIVERY_NOT_CHECKED } from '../stream-verification.ts';
 import { awsCall } from './aws-errors.ts';
 import type { DynamodbCheckpointStoreConfig } from './dynamodb-checkpoint-store/config.ts';
@@ -13,6 +14,7 @@ import { openKinesis, type KinesisCalls } from './kinesis-event-stream/client.ts
 import type { KinesisEventStreamConfig } from './kinesis-event-stream/config.ts';
 import { KINESIS_CODES } from './kinesis-event-stream/kinesis-codes.ts';
 import { decodeRecord, encodeMarker } from './kinesis-event-stream/record-codec.ts';
+import { OwnKinesis } from './own-kinesis.ts';
 
 /** Not of the least use to others: the record that a group's declaration writes, too. */
 const MARKS = 'a record without events';
@@ -28,6 +30,7 @@ export async function kinesisVerification(
   const { streams, stateTable: table, region, endpoint, stateEndpoint = endpoint, timeoutMs, retentionMs } = settings;
   const state = await verifyTable({ region, endpoint: stateEndpoint, table, timeoutMs }, tools);
   const kinesis = await openKinesis(settings);
+  const own = tools.provision ? await OwnKinesis.open(settings, tools.run) : undefined;
   const names = Object.values(streams);
   const checks = names.flatMap((name) => [
     {
@@ -37,11 +40,16 @@ export async function kinesisVerification(
     { name: `${name} takes ${MARKS}, and gives it back`, run: () => markAndRead(kinesis, name, timeoutMs) },
   ]);
   return {
-    makes: `${MARKS} in one shard of each of ${names.join(', ')}, which readers pass over; ${state.makes}`,
-    needs: `${needsOf(names)}; ${state.needs}`,
-    contracts: [deployedChecks('event-stream', checks, [DELIVERY_NOT_CHECKED]), ...state.contracts],
-    sweep: (isOver) => state.sweep(isOver),
+    makes: `${MARKS} in one shard of each of ${names.join(', ')}, which readers pass over; ${state.makes}${own ? `; ${own.makes}` : ''}`,
+    needs: `${needsOf(names)}; ${state.needs}${own ? `; ${OwnKinesis.needs}` : ''}`,
+    contracts: [
+      deployedChecks('event-stream', checks, own ? [] : [DELIVERY_NOT_CHECKED]),
+      ...(own ? ownStreamContracts(() => own.forCase()) : []),
+      ...state.contracts,
+    ],
+    sweep: async (isOver) => (await state.sweep(isOver)) + ((await own?.sweep(isOver)) ?? 0),
     close: async () => {
+      own?.close();
       kinesis.close();
       await state.close();
     },

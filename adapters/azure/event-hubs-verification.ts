@@ -4,16 +4,25 @@ import {
   VERIFICATION_MARK,
   wasLeft,
   type DeployedCheck,
+  type NotChecked,
   type Verification,
   type VerificationTools,
 } from '#core/contracts/verification.ts';
 import { PortError } from '#core/errors.ts';
+import { ownStreamContracts } from '../own-stream.ts';
 import { DELIVERY_NOT_CHECKED, LARGEST_EVENT_BYTES } from '../stream-verification.ts';
 import { openEventHubs, type EventHubsClient } from './event-hubs-event-stream/client.ts';
 import type { EventHubsEventStreamConfig } from './event-hubs-event-stream/config.ts';
 import { hasConsumerGroup } from './event-hubs-event-stream/group-subscription.ts';
 import { openLeaseBlobs, type LeaseBlobs } from './event-hubs-event-stream/lease-blobs.ts';
 import type { EventHubsPlace } from './event-hubs-place.ts';
+import { OwnHub } from './own-hub.ts';
+
+const TAIL_NOT_CHECKED: NotChecked = {
+  name: 'the newest events of a hub are read',
+  why: 'cases share one hub, and each would read those of others',
+  byHand: 'once the platform runs, the chart of a machine goes on after a start',
+};
 
 /**
  * Opens what sends and what receives, and has leases of its own: nothing is sent, as a hub cannot be told whose event is meant for nobody. Who
@@ -21,8 +30,9 @@ import type { EventHubsPlace } from './event-hubs-place.ts';
  */
 export async function verifyEventHubsEventStream(
   settings: EventHubsEventStreamConfig,
-  { run }: VerificationTools,
+  { run, provision, get }: VerificationTools,
 ): Promise<Verification> {
+  const own = provision ? new OwnHub(settings, run, () => get('checkpointStore')) : undefined;
   const { streams, tailConsumerGroup, checkpointContainer, checkpointPrefix } = settings;
   const client = await openEventHubs(settings);
   const blobs = await openLeaseBlobs(settings);
@@ -33,10 +43,11 @@ export async function verifyEventHubsEventStream(
       { name: `${hub} may be sent to, as much as the largest event at once`, run: () => checkSender(client, hub) },
     ]),
     leasesCheck(blobs, run),
+    ...(own ? [own.check(client)] : []),
   ];
   return {
-    makes: `a lease of a name of its own, ${VERIFICATION_MARK}/${run}, below ${checkpointPrefix} in container ${checkpointContainer}`,
-    needs: needsOf(hubs, checkpointContainer, settings),
+    makes: `a lease of a name of its own, ${VERIFICATION_MARK}/${run}, below ${checkpointPrefix} in container ${checkpointContainer}${own ? `; ${own.makes}` : ''}`,
+    needs: `${needsOf(hubs, checkpointContainer, settings)}${own ? `; ${own.needs}` : ''}`,
     contracts: [
       deployedChecks('event-stream', checks, [
         {
@@ -49,8 +60,9 @@ export async function verifyEventHubsEventStream(
           why: 'Event Hubs tells its retention to those alone who manage it',
           byHand: `\`az eventhubs eventhub show --query retentionDescription\`: ${settings.retentionMs / 3_600_000} h or more`,
         },
-        DELIVERY_NOT_CHECKED,
+        ...(own ? [TAIL_NOT_CHECKED] : [DELIVERY_NOT_CHECKED]),
       ]),
+      ...(own ? ownStreamContracts(() => own.forCase()) : []),
     ],
     sweep: (isOver) => sweepLeases(blobs, isOver),
     close: () => client.close(),

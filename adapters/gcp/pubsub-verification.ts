@@ -9,8 +9,10 @@ import {
 import { STREAMS } from '#core/domain/event.ts';
 import { isPortError, PortError } from '#core/errors.ts';
 import { cloudCall } from '../cloud-call.ts';
+import { ownStreamContracts } from '../own-stream.ts';
 import { DELIVERY_NOT_CHECKED } from '../stream-verification.ts';
 import { codeOfGcpError } from './gcp-errors.ts';
+import { OwnPubsub } from './own-pubsub.ts';
 import { openPubsub } from './pubsub-event-stream/client.ts';
 import type { PubsubEventStreamConfig } from './pubsub-event-stream/config.ts';
 
@@ -20,10 +22,11 @@ import type { PubsubEventStreamConfig } from './pubsub-event-stream/config.ts';
  */
 export async function verifyPubsubEventStream(
   settings: PubsubEventStreamConfig,
-  { run }: VerificationTools,
+  { run, provision, get }: VerificationTools,
 ): Promise<Verification> {
   const { projectId, topicPrefix, timeoutMs } = settings;
   const pubsub = await openPubsub(settings);
+  const own = provision ? await OwnPubsub.open(settings, run, () => get('checkpointStore')) : undefined;
   const call = <Result>(what: string, make: (signal: AbortSignal) => Promise<Result>) =>
     cloudCall({ what, timeoutMs }, codeOfGcpError, make);
   const topics = STREAMS.map((stream) => `${topicPrefix}${stream}`);
@@ -43,16 +46,22 @@ export async function verifyPubsubEventStream(
     { name: `${topic} may be published to`, run: () => mayPublish(topic) },
   ]);
   return {
-    makes: `a subscription ${topicPrefix}*.${VERIFICATION_MARK}-${run} at a time in ${projectId}, to which a topic copies what comes in that moment`,
+    makes: `a subscription ${topicPrefix}*.${VERIFICATION_MARK}-${run} at a time in ${projectId}, to which a topic copies what comes in that moment${own ? `; ${own.makes}` : ''}`,
     needs: `the role Pub/Sub Editor in ${projectId}`,
-    contracts: [deployedChecks('event-stream', checks, [DELIVERY_NOT_CHECKED])],
+    contracts: [
+      deployedChecks('event-stream', checks, own ? [] : [DELIVERY_NOT_CHECKED]),
+      ...(own ? ownStreamContracts(() => own.forCase()) : []),
+    ],
     sweep: async (isOver) => {
       const all = await call('list subscriptions', (signal) => pubsub.subscriptions(signal));
       const left = all.filter((name) => name.startsWith(topicPrefix) && wasLeft(name, isOver));
       for (const name of left) await call(`delete ${name}`, (signal) => pubsub.deleteSubscription(name, signal));
-      return left.length;
+      return left.length + ((await own?.sweep(isOver)) ?? 0);
     },
-    close: () => pubsub.close(),
+    close: async () => {
+      await own?.close();
+      await pubsub.close();
+    },
   };
 }
 

@@ -8,9 +8,11 @@ import {
   type VerificationTools,
 } from '#core/contracts/verification.ts';
 import { PortError } from '#core/errors.ts';
+import { ownStreamContracts, ownTailContract } from '../own-stream.ts';
 import { checkRetention, DELIVERY_NOT_CHECKED, LARGEST_EVENT_BYTES } from '../stream-verification.ts';
 import { openKafka, type KafkaClient } from './kafka-event-stream/client.ts';
 import type { KafkaEventStreamConfig } from './kafka-event-stream/config.ts';
+import { OwnKafka } from './own-kafka.ts';
 
 /**
  * Reads the topics to their ends, asks what this client may do, and has a group of its own keep positions: nothing is published, as a topic
@@ -18,15 +20,16 @@ import type { KafkaEventStreamConfig } from './kafka-event-stream/config.ts';
  */
 export async function verifyKafkaEventStream(
   settings: KafkaEventStreamConfig,
-  { run }: VerificationTools,
+  { run, provision, get }: VerificationTools,
 ): Promise<Verification> {
   const { prefix, streams, brokers } = settings;
   const client = await openKafka(settings);
+  const own = provision ? new OwnKafka(client, settings, run, () => get('checkpointStore')) : undefined;
   const topics = streams.map((stream) => `${prefix}${stream}`);
   const group = `${prefix}${VERIFICATION_MARK}-${run}`;
   return {
-    makes: `the positions of a group ${group}, on ${brokers.join(', ')}`,
-    needs: `Read, Write, Describe and DescribeConfigs on topics ${prefix}*; Read, Describe and Delete on groups ${prefix}*; Describe on the cluster to list groups`,
+    makes: `the positions of a group ${group}${own ? `; ${own.makes}` : ''}, on ${brokers.join(', ')}`,
+    needs: `${own ? `${own.needs}; ` : ''}Read, Write, Describe and DescribeConfigs on topics ${prefix}*; Read, Describe and Delete on groups ${prefix}*; Describe on the cluster to list groups`,
     contracts: [
       deployedChecks(
         'event-stream',
@@ -40,14 +43,15 @@ export async function verifyKafkaEventStream(
             why: 'only its replicas tell, of which a site on one broker has one',
             byHand: '`kafka-topics --describe`: three replicas, and min.insync.replicas 2',
           },
-          DELIVERY_NOT_CHECKED,
+          ...(own ? [] : [DELIVERY_NOT_CHECKED]),
         ],
       ),
+      ...(own ? [...ownStreamContracts(() => own.forCase()), ownTailContract(() => own.forCase())] : []),
     ],
     sweep: async (isOver) => {
       const left = (await client.groupIds()).filter((id) => id.startsWith(prefix) && wasLeft(id, isOver));
       for (const id of left) await client.deleteGroup(id);
-      return left.length;
+      return left.length + ((await own?.sweep(isOver)) ?? 0);
     },
     close: () => client.close(),
   };

@@ -25,6 +25,8 @@ export interface VerificationTools {
   readonly run: string;
   /** Whether people may be told something, that it is a test. */
   readonly notify: boolean;
+  /** Whether it may make what the site's own may not be tried on, such as streams: whoever runs it has more rights than the services then. */
+  readonly provision: boolean;
   /** Another port, which this machine has for the time of the run: what is verified is the one adapter. */
   readonly get: GetPort;
 }

@@ -32,6 +32,15 @@ export class EventHubsSite implements AsyncDisposable {
     };
   }
 
+  /** Names of the blobs that are there. */
+  async blobs(): Promise<readonly string[]> {
+    const { ContainerClient } = await import('@azure/storage-blob');
+    const found: string[] = [];
+    const container = new ContainerClient(this.#azurite.connectionString, CONTAINER);
+    for await (const { name } of container.listBlobsFlat()) found.push(name);
+    return found;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#azurite[Symbol.asyncDispose]();
     await this.hubs[Symbol.asyncDispose]();

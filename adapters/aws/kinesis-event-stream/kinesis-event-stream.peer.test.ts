@@ -12,7 +12,7 @@ import {
 } from '#core/contracts/event-stream.contract.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
-import type { MachineEvent, StampedEvent, StreamName } from '#core/domain/event.ts';
+import type { MachineEvent, StampedEvent } from '#core/domain/event.ts';
 import type { MachineKey, TenantId } from '#core/domain/ids.ts';
 import type { BatchHandler, MeasuredStream } from '#core/ports/event-stream.ts';
 import type { TimeSeriesStore } from '#core/ports/time-series-store.ts';
@@ -20,12 +20,12 @@ import { settlementOutcomes } from '#core/settlement/outcomes.ts';
 import { LedgerReader } from '#services/api-gateway/ledger-reader.ts';
 import type { LedgerView } from '#services/api-gateway/schemas/ledger.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { firstLineOf } from '#test/support/first-line-of.ts';
 import { openInFolder } from '#test/support/store-in-folder.ts';
 import { HttpFaults } from '#test/peers/http-faults.ts';
 import { Kinesalite } from '#test/peers/kinesalite.ts';
 import { makeTable } from '#test/peers/moto-table.ts';
 import { Moto } from '#test/peers/moto.ts';
+import { ownStreamHarness } from '../../own-stream.ts';
 import { openDynamoTable } from '../dynamo-table.ts';
 import { openKinesis, type KinesisCalls } from './client.ts';
 import { kinesisEventStreamConfigSchema, type KinesisEventStreamConfig } from './config.ts';
@@ -82,34 +82,28 @@ async function makeHarness(
     ...given,
   });
   const faults: Faults = { next: new Set() };
-  const clients: KinesisEventStream[] = [];
   const table = () => openDynamoTable({ region: REGION, endpoint: moto.endpoint, table: name });
-  const open = async () => {
-    const calls = withFaults(await openKinesis(config), faults);
-    const client = new KinesisEventStream(config, { kinesis: calls, table: await table() });
-    clients.push(client);
-    return client;
-  };
   const ownTable = await table();
-  return {
-    ...{ name, config, kinesis: sdk, leases: new LeaseTable(ownTable, name, 10_000) },
-    stream: await open(),
-    streamName: 'metrics',
-    missingStreamName: 'no-such-stream' as StreamName,
-    suffix: 'a1',
-    patienceMs: 60_000,
-    reopen: open,
-    killConsumerMidBatch: async (group) => JSON.parse(await runAndKill('consumer', config, group)) as string[],
-    killPublisher: async (events) => Number(await runAndKill('publisher', config, JSON.stringify(events))),
-    failNextPublish: (indexes) => {
-      faults.next = new Set(indexes.map((index) => `e-${index}`));
+  const harness = await ownStreamHarness(
+    {
+      ...{ settings: config, processes: join(import.meta.dirname, 'processes'), suffix: 'a1' },
+      open: async () => {
+        const calls = withFaults(await openKinesis(config), faults);
+        return new KinesisEventStream(config, { kinesis: calls, table: await table() });
+      },
+      remove: async () => {
+        ownTable.close();
+        await sdk.deleteStream({ StreamName: name });
+      },
     },
-    [Symbol.asyncDispose]: async () => {
-      for (const client of clients) await client.close();
-      ownTable.close();
-      await sdk.deleteStream({ StreamName: name });
+    {
+      patienceMs: 60_000,
+      failNextPublish: (indexes) => {
+        faults.next = new Set(indexes.map((index) => `e-${index}`));
+      },
     },
-  };
+  );
+  return { ...harness, name, config, kinesis: sdk, leases: new LeaseTable(ownTable, name, 10_000) };
 }
 
 async function isActive(sdk: Kinesis, name: string): Promise<boolean> {
@@ -139,10 +133,6 @@ function withFaults(calls: KinesisCalls, faults: Faults): KinesisCalls {
       );
     },
   };
-}
-
-function runAndKill(kind: 'consumer' | 'publisher', config: object, arg: string): Promise<string> {
-  return firstLineOf(join(import.meta.dirname, 'processes', `${kind}.ts`), [JSON.stringify(config), arg]);
 }
 
 describeContract(eventStreamContract, 'Kinesis, one shard (moto)', () => makeHarness('moto', 1));

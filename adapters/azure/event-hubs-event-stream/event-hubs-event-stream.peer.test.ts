@@ -4,16 +4,13 @@ import {
   eventStreamContract,
   measuredStreamContract,
   readableTailContract,
-  type EventStreamHarness,
 } from '#core/contracts/event-stream.contract.ts';
 import { laneOf } from '#core/delivery/lanes.ts';
-import type { StreamName } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
-import type { MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
 import { EventHubsSite } from '#test/peers/event-hubs-site.ts';
 import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { firstLineOf } from '#test/support/first-line-of.ts';
+import { ownStreamHarness } from '../../own-stream.ts';
 import { eventHubsEventStreamConfigSchema } from './config.ts';
 import { EventHubsEventStream } from './event-hubs-event-stream.ts';
 
@@ -28,9 +25,7 @@ beforeAll(async () => {
 
 afterAll(() => site[Symbol.asyncDispose]());
 
-type Harness = EventStreamHarness & { readonly stream: MeasuredStream & ReadableTail } & AsyncDisposable;
-
-async function makeHarness(): Promise<Harness> {
+async function makeHarness() {
   const consumerGroups = ['group', 'early', 'store', 'compute'].map((name) => `${name}-${SUFFIX}`);
   const config = eventHubsEventStreamConfigSchema.parse({
     ...site.settings(PARTITIONS, consumerGroups),
@@ -38,28 +33,17 @@ async function makeHarness(): Promise<Harness> {
     ...{ timeoutMs: 15_000, accountEveryMs: 100 },
   });
   const checkpoints = await checkpointsInFolder();
-  const streams: EventHubsEventStream[] = [];
-  const open = async (): Promise<EventHubsEventStream> => {
-    const stream = await EventHubsEventStream.open(config, { checkpoints: checkpoints.store });
-    streams.push(stream);
-    return stream;
-  };
-  return {
-    stream: await open(),
-    streamName: 'metrics',
-    missingStreamName: 'no-such-stream' as StreamName,
-    suffix: SUFFIX,
-    patienceMs: 60_000,
-    reopen: open,
-    killConsumerMidBatch: async (group) => JSON.parse(await runAndKill('consumer', config, group)) as string[],
-    killPublisher: async (events) => Number(await runAndKill('publisher', config, JSON.stringify(events))),
-    failNextPublish: (machines) => refuseOnce(machines),
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all(streams.map((stream) => stream.close()));
-      await checkpoints[Symbol.asyncDispose]();
-      site.hubs.deleteHub(config.streams.metrics!);
+  return ownStreamHarness(
+    {
+      ...{ settings: config, processes: join(import.meta.dirname, 'processes'), suffix: SUFFIX },
+      open: () => EventHubsEventStream.open(config, { checkpoints: checkpoints.store }),
+      remove: async () => {
+        await checkpoints[Symbol.asyncDispose]();
+        site.hubs.deleteHub(config.streams.metrics!);
+      },
     },
-  };
+    { patienceMs: 60_000, failNextPublish: (machines) => refuseOnce(machines) },
+  );
 }
 
 /** Event Hubs refuses by batch, which is of one partition. */
@@ -68,10 +52,6 @@ function refuseOnce(machines: readonly number[]): void {
   const failing = new Set(machines.map(partitionOf));
   site.hubs.sendFault = (_hub, partition) =>
     failing.delete(partition) ? { refuse: 'com.microsoft:server-busy' } : undefined;
-}
-
-function runAndKill(kind: 'consumer' | 'publisher', config: object, arg: string): Promise<string> {
-  return firstLineOf(join(import.meta.dirname, 'processes', `${kind}.ts`), [JSON.stringify(config), arg]);
 }
 
 describeContract(eventStreamContract, 'Event Hubs (AMQP 1.0 peer, Azurite)', makeHarness);

@@ -13,16 +13,15 @@ import {
 } from '#core/contracts/event-stream.contract.ts';
 import { sampleEvent } from '#core/contracts/sample-event.ts';
 import { until } from '#core/contracts/until.ts';
-import type { StreamName } from '#core/domain/event.ts';
 import type { MachineKey } from '#core/domain/ids.ts';
 import { SqliteCheckpointStore } from '#adapters/embedded/sqlite-checkpoint-store/sqlite-checkpoint-store.ts';
 import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { firstLineOf } from '#test/support/first-line-of.ts';
 import { Pstest } from '#test/peers/pubsub.ts';
 import { openPubsub, type PubsubCalls } from './client.ts';
 import { pubsubEventStreamConfigSchema } from './config.ts';
-import { laneOf } from './lane.ts';
+import { ownStreamHarness } from '../../own-stream.ts';
+import { suffixOfOwnLanes } from '../own-pubsub.ts';
 import { PubsubEventStream } from './pubsub-event-stream.ts';
 
 const PROJECT = 'tribo-test';
@@ -44,18 +43,6 @@ afterAll(async () => {
   await peer[Symbol.asyncDispose]();
 });
 
-/** The machines of a case. */
-const MACHINES = ['poisoned', 'large', ...Array.from({ length: 20 }, (_, index) => `m${index}`)];
-
-/** A suffix of a case by which none of its machines is in the lane of another: they would wait for, and fail with, each other. */
-function suffixOfOwnLanes(): string {
-  for (;;) {
-    const suffix = randomUUID().slice(0, 8);
-    const lanes = MACHINES.map((machine) => laneOf(`north-${suffix}/akron/${machine}` as MachineKey, LANES));
-    if (new Set(lanes).size === MACHINES.length) return suffix;
-  }
-}
-
 async function makeHarness(): Promise<MeasuredStreamHarness & AsyncDisposable> {
   const id = suffixOfOwnLanes();
   const directory = mkdtempSync(join(tmpdir(), 'tribo-pubsub-'));
@@ -65,10 +52,10 @@ async function makeHarness(): Promise<MeasuredStreamHarness & AsyncDisposable> {
   };
   await pubsub.createTopic(`t${id}-metrics`);
   const checkpoints = await SqliteCheckpointStore.open({ databasePath: join(directory, 'checkpoints') }, systemClock);
-  const clients: PubsubEventStream[] = [];
+  let clients = 0;
   let failing: readonly number[] = [];
   const open = async () => {
-    const config = pubsubEventStreamConfigSchema.parse({ ...settings, source: `source-${clients.length}` });
+    const config = pubsubEventStreamConfigSchema.parse({ ...settings, source: `source-${++clients}` });
     const calls = await openPubsub(config);
     const faulty: PubsubCalls = {
       ...calls,
@@ -79,30 +66,20 @@ async function makeHarness(): Promise<MeasuredStreamHarness & AsyncDisposable> {
         throw Object.assign(new Error('quota exceeded'), { code: 8 });
       },
     };
-    const client = new PubsubEventStream(config, faulty, { checkpoints });
-    clients.push(client);
-    return client;
+    return new PubsubEventStream(config, faulty, { checkpoints });
   };
-  return {
-    stream: await open(),
-    streamName: 'metrics',
-    missingStreamName: 'no-such-stream' as StreamName,
-    suffix: id,
-    patienceMs: 60_000,
-    reopen: open,
-    killConsumerMidBatch: async (group) => JSON.parse(await runAndKill('consumer', settings, group)) as string[],
-    killPublisher: async (events) => Number(await runAndKill('publisher', settings, JSON.stringify(events))),
-    failNextPublish: (indexes) => void (failing = indexes),
-    [Symbol.asyncDispose]: async () => {
-      for (const client of clients) await client.close();
-      await checkpoints.close();
-      rmSync(directory, { recursive: true });
+  return ownStreamHarness(
+    {
+      settings,
+      processes: join(import.meta.dirname, 'processes'),
+      ...{ suffix: id, open },
+      remove: async () => {
+        await checkpoints.close();
+        rmSync(directory, { recursive: true });
+      },
     },
-  };
-}
-
-function runAndKill(kind: 'consumer' | 'publisher', config: object, arg: string): Promise<string> {
-  return firstLineOf(join(import.meta.dirname, 'processes', `${kind}.ts`), [JSON.stringify(config), arg]);
+    { failNextPublish: (indexes) => void (failing = indexes), patienceMs: 60_000 },
+  );
 }
 
 describeContract(eventStreamContract, 'Pub/Sub (pstest)', makeHarness);

@@ -58,7 +58,8 @@ export interface GroupMember {
 export interface NewTopic {
   readonly topic: string;
   readonly partitions: number;
-  readonly replicas: number;
+  /** Absent: as many as the brokers make by themselves. */
+  readonly replicas?: number;
   /** By Kafka's names. */
   readonly settings: Readonly<Record<string, string>>;
 }
@@ -67,6 +68,10 @@ export interface NewTopic {
 export interface KafkaClient {
   /** Makes it, where there is none, and waits until the brokers know it. Safe to be called by several at once. */
   makeTopic(topic: NewTopic): Promise<void>;
+  /** With all that is in it; one that is not there is as good as deleted. */
+  deleteTopic(topic: string): Promise<void>;
+  /** Of all topics that this client may see. */
+  topicNames(): Promise<readonly string[]>;
   /** @throws PortError not_found without such a topic. */
   partitionCount(topic: string): Promise<number>;
   /** The partition that every client of Kafka takes for the key by default. */
@@ -153,10 +158,22 @@ class PlatformaticClient implements KafkaClient {
       if (await this.#isThere(topic)) return;
       const configs = Object.entries(settings).map(([name, value]) => ({ name, value }));
       await this.#admin
-        .createTopics({ topics: [topic], partitions, replicas, configs })
+        .createTopics({ topics: [topic], partitions, ...(replicas !== undefined && { replicas }), configs })
         .catch((error: unknown) => absent(error, 'TOPIC_ALREADY_EXISTS', undefined));
       await this.#known(topic);
     });
+  }
+
+  deleteTopic(topic: string): Promise<void> {
+    return this.#call(`delete ${topic}`, () =>
+      this.#admin
+        .deleteTopics({ topics: [topic] })
+        .catch((error: unknown) => absent(error, 'UNKNOWN_TOPIC_OR_PARTITION', undefined)),
+    );
+  }
+
+  topicNames(): Promise<readonly string[]> {
+    return this.#call('list topics', () => this.#admin.listTopics());
   }
 
   partitionCount(topic: string): Promise<number> {

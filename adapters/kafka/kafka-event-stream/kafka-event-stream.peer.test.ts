@@ -5,15 +5,12 @@ import {
   eventStreamContract,
   measuredStreamContract,
   readableTailContract,
-  type EventStreamHarness,
 } from '#core/contracts/event-stream.contract.ts';
-import type { StreamName } from '#core/domain/event.ts';
 import { PortError } from '#core/errors.ts';
-import type { MeasuredStream, ReadableTail } from '#core/ports/event-stream.ts';
 import { Kafka } from '#test/peers/kafka.ts';
 import { checkpointsInFolder } from '#test/support/checkpoints-in-folder.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
-import { firstLineOf } from '#test/support/first-line-of.ts';
+import { ownStreamHarness } from '../../own-stream.ts';
 import type { KafkaClient } from './client.ts';
 import { kafkaEventStreamConfigSchema } from './config.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
@@ -27,44 +24,29 @@ beforeAll(async () => {
 
 afterAll(() => kafka[Symbol.asyncDispose]());
 
-type Harness = EventStreamHarness & { readonly stream: MeasuredStream & ReadableTail } & AsyncDisposable;
-
-async function makeHarness(): Promise<Harness> {
+async function makeHarness() {
   const config = kafkaEventStreamConfigSchema.parse({
     ...{ brokers: [kafka.broker], tls: false, prefix: `t${randomUUID().slice(0, 8)}.`, streams: ['metrics'] },
     ...{ sessionTimeoutMs: 3000, commitIntervalMs: 50, accountEveryMs: 100 },
   });
   await kafka.createTopics([`${config.prefix}metrics`], { partitions: PARTITIONS });
   const checkpoints = await checkpointsInFolder();
-  const streams: KafkaEventStream[] = [];
   const faults = new ProduceFaults();
-  const open = async (): Promise<KafkaEventStream> => {
-    const stream = await KafkaEventStream.open(config, {
-      checkpoints: checkpoints.store,
-      client: (client) => faults.around(client),
-    });
-    streams.push(stream);
-    return stream;
-  };
-  return {
-    stream: await open(),
-    streamName: 'metrics',
-    missingStreamName: 'no-such-stream' as StreamName,
-    suffix: faults.suffixWhereSomeFail(),
-    patienceMs: 60_000,
-    reopen: open,
-    killConsumerMidBatch: async (group) => JSON.parse(await runAndKill('consumer', config, group)) as string[],
-    killPublisher: async (events) => Number(await runAndKill('publisher', config, JSON.stringify(events))),
-    failNextPublish: (indexes) => faults.failNext(indexes),
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all(streams.map((stream) => stream.close()));
-      await checkpoints[Symbol.asyncDispose]();
+  const open = () =>
+    KafkaEventStream.open(config, { checkpoints: checkpoints.store, client: (client) => faults.around(client) });
+  const first = await open();
+  return ownStreamHarness(
+    {
+      ...{ settings: config, processes: join(import.meta.dirname, 'processes') },
+      suffix: faults.suffixWhereSomeFail(),
+      open,
+      remove: async () => {
+        await first.close();
+        await checkpoints[Symbol.asyncDispose]();
+      },
     },
-  };
-}
-
-function runAndKill(kind: 'consumer' | 'publisher', config: object, arg: string): Promise<string> {
-  return firstLineOf(join(import.meta.dirname, 'processes', `${kind}.ts`), [JSON.stringify(config), arg]);
+    { patienceMs: 60_000, failNextPublish: (indexes) => faults.failNext(indexes) },
+  );
 }
 
 describeContract(eventStreamContract, 'Kafka (Apache 4.1, KRaft)', makeHarness);

@@ -7,7 +7,7 @@ import { freePort } from '#test/peers/peer-process.ts';
 import { awsTokens, entraTokens, googleTokens, type TokenService } from '#test/peers/kafka-tokens.ts';
 import { Kafka } from '#test/peers/kafka.ts';
 import { certificateAuthority, issuedCertificate } from '#test/support/self-signed-certificate.ts';
-import { FORGOTTEN_CHECKPOINTS } from '#test/support/forgotten-checkpoints.ts';
+import { FORGOTTEN_CHECKPOINTS } from '#adapters/killed-process.ts';
 import { kafkaEventStreamConfigSchema } from './config.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 

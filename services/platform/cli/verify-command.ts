@@ -15,6 +15,7 @@ interface VerifyFlags {
   readonly dryRun?: true;
   readonly clean?: true;
   readonly notify?: true;
+  readonly provision?: true;
   readonly within: number;
 }
 
@@ -41,6 +42,7 @@ export function addVerifyCommand(program: Command, action: Action): void {
     .option('--dry-run', 'tell what would be run, what it makes there and what it must be allowed to do')
     .option('--clean', 'run nothing: remove what earlier runs left, and runs that go on elsewhere have made')
     .option('--notify', 'send one test message by each notifier of the site: people receive it')
+    .option('--provision', 'make streams of its own as well, and run the whole contract on them: needs the right to')
     .option('--within <minutes>', 'give up after so long', numberUpTo(DAY_MINUTES), 60)
     .action(({ site, ...flags }: VerifyFlags, command: Command) =>
       // The setting `site` is the name of one: here it is the file that says which services it has.
@@ -57,7 +59,9 @@ async function verify(
     throw new CommandError('not-found', `there is no file ${flags.portsFile}`, 'docs/providers.md says what it holds');
   const run = newRun(Date.now());
   const { openSite } = await import('../verify/composition.ts');
-  await using site = openSite(configuration(), run, flags.notify === true);
+  await using site = openSite(configuration(), {
+    ...{ run, notify: flags.notify === true, provision: flags.provision === true },
+  });
   const ports = portsAsked(site.ports, flags.port);
   if (flags.dryRun) out.result(await each(ports, planPort), (plans) => plans.map(planText).join('\n'));
   else if (flags.clean) {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { VerificationTools } from '#core/contracts/verification.ts';
 import { chosenAdapters, openRuntime } from '#services/shared/composition.ts';
 import type { Configuration } from '#services/shared/config/settings.ts';
 import type { PortToVerify } from './verify-port.ts';
@@ -11,7 +12,7 @@ export interface SiteToVerify extends AsyncDisposable {
 }
 
 /** Reaches nothing yet. @throws ConfigurationError where the site's file is wrong. */
-export function openSite(configuration: Configuration, run: string, notify: boolean): SiteToVerify {
+export function openSite(configuration: Configuration, tools: Omit<VerificationTools, 'get'>): SiteToVerify {
   const chosen = chosenAdapters(configuration);
   const dataDir = mkdtempSync(join(tmpdir(), 'tribo-verify-'));
   const { portsFile: _, ...rest } = configuration;
@@ -20,7 +21,7 @@ export function openSite(configuration: Configuration, run: string, notify: bool
   return {
     ports: chosen.map(({ offer: { port, adapter, verify }, settings }) => ({
       ...{ port, adapter },
-      ...(verify && { open: () => verify(settings, { run, notify, get: runtime.port }) }),
+      ...(verify && { open: () => verify(settings, { ...tools, get: runtime.port }) }),
     })),
     [Symbol.asyncDispose]: async () => {
       await runtime.close();

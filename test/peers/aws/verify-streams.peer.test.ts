@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Kinesis } from '@aws-sdk/client-kinesis';
+import { eventStreamContract, measuredStreamContract } from '#core/contracts/event-stream.contract.ts';
+import { newRun, VERIFICATION_MARK } from '#core/contracts/verification.ts';
 import { makeTable } from '../moto-table.ts';
 import { Moto } from '../moto.ts';
 import { ModelServer } from '../model-server.ts';
@@ -46,6 +48,29 @@ describe('tribo verify of Kinesis', () => {
       expect(ports[0]!.leftOut).toHaveLength(1);
     },
     TIMEOUT_MS,
+  );
+
+  it(
+    'runs the contract of streams on one of its own with --provision, and leaves neither that nor its table, also not of a run of two days ago',
+    async () => {
+      const earlier = `${VERIFICATION_MARK}-${newRun(Date.now() - 2 * 86_400_000)}`;
+      await kinesis.createStream({ StreamName: earlier, ShardCount: 1 });
+      await makeTable(moto, REGION, earlier);
+      const quick = { pollMs: 10, leaseMs: 1_500, checkpointIntervalMs: 100, accountEveryMs: 100 };
+      const { code, ports } = await verifySite(streamOf({ ...quick, maxRequestBytes: 5_242_880 }), ['--provision']);
+      const cases = eventStreamContract.cases.length + measuredStreamContract.cases.length;
+      expect({ code, ports }).toMatchObject({
+        code: 0,
+        ports: [{ ok: true, passed: 10 + cases - 2, failed: [], problems: [], removedOfEarlier: 2 }],
+      });
+      expect(ports[0]!.leftOut.map(({ reason }) => reason)).toEqual(Array(2).fill(expect.stringContaining('to fail')));
+      expect((await kinesis.listStreams({})).StreamNames).toEqual([STREAM]);
+      const { DynamoDB } = await import('@aws-sdk/client-dynamodb');
+      const dynamodb = new DynamoDB(place());
+      expect((await dynamodb.listTables({})).TableNames).toEqual([TABLE]);
+      dynamodb.destroy();
+    },
+    2 * TIMEOUT_MS,
   );
 
   it.each([

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { iotHubDeviceGatewayConfigSchema } from '#adapters/azure/iot-hub-device-gateway/config.ts';
 import { verifyIotHubDeviceGateway } from '#adapters/azure/iot-hub-gateway-verification.ts';
+import { eventStreamContract, measuredStreamContract } from '#core/contracts/event-stream.contract.ts';
+import { VERIFICATION_MARK } from '#core/contracts/verification.ts';
 import { EventHubsSite } from '../event-hubs-site.ts';
 import { IotHub } from '../iot-hub.ts';
 import { startVerify, verifyNow, verifySite } from '../verify-site.ts';
@@ -25,6 +27,28 @@ describe('tribo verify of Event Hubs', () => {
       expect(ports[0]!.leftOut).toHaveLength(3);
     },
     TIMEOUT_MS,
+  );
+
+  it(
+    'runs the contract of streams on a hub that was made for it with --provision, and leaves no blob; says which where there is none',
+    async () => {
+      const eventStream = { ...siteOf().eventStream, timeoutMs: 15_000, accountEveryMs: 100 };
+      const without = await startVerify({ eventStream }, ['--provision']).ended;
+      expect(without).toMatchObject({
+        code: 70,
+        stdout: expect.stringMatching(/make the hub tribo-verify with what it lacks, group, early, store, compute/),
+      });
+      site.hubs.createHub(VERIFICATION_MARK, { partitions: 8, consumerGroups: ['group', 'early', 'store', 'compute'] });
+      const { code, ports } = await verifySite({ eventStream }, ['--provision']);
+      const cases = eventStreamContract.cases.length + measuredStreamContract.cases.length;
+      expect({ code, ports }).toMatchObject({
+        code: 0,
+        ports: [{ ok: true, passed: 4 + cases - 2, failed: [], problems: [] }],
+      });
+      expect((await site.blobs()).filter((name) => name.includes(VERIFICATION_MARK))).toEqual([]);
+      site.hubs.deleteHub(VERIFICATION_MARK);
+    },
+    2 * TIMEOUT_MS,
   );
 
   it.each([

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PubSub } from '@google-cloud/pubsub';
+import { eventStreamContract, measuredStreamContract } from '#core/contracts/event-stream.contract.ts';
 import { newRun, VERIFICATION_MARK } from '#core/contracts/verification.ts';
 import { STREAMS } from '#core/domain/event.ts';
 import { Pstest } from '../pubsub.ts';
@@ -59,6 +60,27 @@ describe('tribo verify of Pub/Sub', () => {
       expect(await subscriptions()).toEqual([own[0].name]);
     },
     TIMEOUT_MS,
+  );
+
+  it(
+    'runs the contract of streams on topics of its own with --provision, and leaves none and no subscription, also not of a run of two days ago',
+    async () => {
+      const earlier = `${VERIFICATION_MARK}-${newRun(Date.now() - 2 * 86_400_000)}-1-metrics`;
+      await pubsub.createTopic(earlier);
+      await pubsub.topic(earlier).createSubscription(`${earlier}.group-a`);
+      const before = await subscriptions();
+      const eventStream = { adapter: 'pubsub-event-stream', ...place(), ackEveryMs: 20, accountEveryMs: 100 };
+      const { code, ports } = await verifySite({ eventStream }, ['--provision']);
+      const cases = eventStreamContract.cases.length + measuredStreamContract.cases.length;
+      expect({ code, ports }).toMatchObject({
+        code: 0,
+        ports: [{ ok: true, passed: STREAMS.length + cases - 2, failed: [], problems: [], removedOfEarlier: 2 }],
+      });
+      const isOfRun = (name: string) => name.includes(VERIFICATION_MARK);
+      expect((await pubsub.getTopics())[0].filter(({ name }) => isOfRun(name))).toEqual([]);
+      expect(await subscriptions()).toEqual(before.filter((name) => !isOfRun(name)));
+    },
+    2 * TIMEOUT_MS,
   );
 
   it(

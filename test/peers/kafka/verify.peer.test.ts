@@ -1,4 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  eventStreamContract,
+  measuredStreamContract,
+  readableTailContract,
+} from '#core/contracts/event-stream.contract.ts';
 import { newRun, VERIFICATION_MARK } from '#core/contracts/verification.ts';
 import { Kafka } from '../kafka.ts';
 import { startVerify, verifySite } from '../verify-site.ts';
@@ -60,6 +65,26 @@ describe('tribo verify of a site on Kafka', () => {
       expect((await groups()).filter((each) => each.includes(VERIFICATION_MARK))).toEqual([]);
     },
     TIMEOUT_MS,
+  );
+
+  it(
+    'runs the contract of streams on topics of its own with --provision, and leaves none and no group, also not of a run of two days ago',
+    async () => {
+      const earlier = `tribo.${VERIFICATION_MARK}-${newRun(Date.now() - 2 * 86_400_000)}-1.metrics`;
+      await kafka.createTopics([earlier], { partitions: 1 });
+      const quick = { sessionTimeoutMs: 3_000, commitIntervalMs: 50, accountEveryMs: 100 };
+      const { code, ports } = await verifySite(siteOf(quick), ['--provision']);
+      const contracts = [eventStreamContract, measuredStreamContract, readableTailContract];
+      const cases = contracts.flatMap((contract) => contract.cases).length;
+      expect({ code, ports }).toMatchObject({
+        code: 0,
+        ports: [{ ok: true, passed: 7 + cases - 2, failed: [], problems: [], removedOfEarlier: 1 }],
+      });
+      const isOfRun = (name: string) => name.includes(VERIFICATION_MARK);
+      expect((await asAdmin((admin) => admin.listTopics())).filter(isOfRun)).toEqual([]);
+      expect((await groups()).filter(isOfRun)).toEqual([]);
+    },
+    2 * TIMEOUT_MS,
   );
 
   it(

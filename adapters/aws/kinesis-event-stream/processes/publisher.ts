@@ -1,8 +1,8 @@
 /*
- * A process for tests to kill. It publishes events to `metrics`, and prints how many are durable as a line.
+ * A process to be killed, by tests and `tribo verify`. It publishes events to `metrics`, and prints how many are durable as a line.
  *   node publisher.ts <configuration as JSON> <events as JSON>
  */
-import { printPublished } from '#test/support/print-published.ts';
+import { printPublished } from '#adapters/killed-process.ts';
 import { kinesisEventStreamConfigSchema } from '../config.ts';
 import { KinesisEventStream } from '../kinesis-event-stream.ts';
 

@@ -2,7 +2,7 @@
  * A process for tests to kill. It consumes `metrics` for a group, prints the ids of its first batch as a line of JSON, and never settles it.
  *   node consumer.ts <directory> <group>
  */
-import { printFirstBatch } from '#test/support/print-first-batch.ts';
+import { printFirstBatch } from '#adapters/killed-process.ts';
 import { DEFAULT_RETENTION } from '../config.ts';
 import { LmdbEventStream } from '../lmdb-event-stream.ts';
 

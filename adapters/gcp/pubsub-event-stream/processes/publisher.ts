@@ -1,9 +1,8 @@
 /*
- * A process for tests to kill. It publishes events to `metrics`, prints how many are durable as a line, and never says so to other processes.
+ * A process to be killed, by tests and `tribo verify`. It publishes events to `metrics`, prints how many are durable as a line, and never says so to other processes.
  *   node publisher.ts <configuration as JSON> <events as JSON>
  */
-import { FORGOTTEN_CHECKPOINTS } from '#test/support/forgotten-checkpoints.ts';
-import { printPublished } from '#test/support/print-published.ts';
+import { FORGOTTEN_CHECKPOINTS, printPublished } from '#adapters/killed-process.ts';
 import { pubsubEventStreamConfigSchema } from '../config.ts';
 import { PubsubEventStream } from '../pubsub-event-stream.ts';
 

@@ -1,9 +1,8 @@
 /*
- * A process for tests to kill. It consumes `metrics` for a group, prints the ids of its first batch as a line of JSON, and never settles it.
+ * A process to be killed, by tests and `tribo verify`. It consumes `metrics` for a group, prints the ids of its first batch as a line of JSON, and never settles it.
  *   node consumer.ts <configuration as JSON> <group>
  */
-import { FORGOTTEN_CHECKPOINTS } from '#test/support/forgotten-checkpoints.ts';
-import { printFirstBatch } from '#test/support/print-first-batch.ts';
+import { FORGOTTEN_CHECKPOINTS, printFirstBatch } from '#adapters/killed-process.ts';
 import { kafkaEventStreamConfigSchema } from '../config.ts';
 import { KafkaEventStream } from '../kafka-event-stream.ts';
 
