@@ -42,7 +42,7 @@ export function addVerifyCommand(program: Command, action: Action): void {
     .option('--dry-run', 'tell what would be run, what it makes there and what it must be allowed to do')
     .option('--clean', 'run nothing: remove what earlier runs left, and runs that go on elsewhere have made')
     .option('--notify', 'send one test message by each notifier of the site: people receive it')
-    .option('--provision', 'make streams of its own as well, and run the whole contract on them: needs the right to')
+    .option('--provision', 'make streams of its own as well, as somebody who may, and run their whole contract')
     .option('--within <minutes>', 'give up after so long', numberUpTo(DAY_MINUTES), 60)
     .action(({ site, ...flags }: VerifyFlags, command: Command) =>
       // The setting `site` is the name of one: here it is the file that says which services it has.
