@@ -85,7 +85,7 @@ export function decodeEvent(value: Uint8Array | null, key: MachineKey | undefine
     key: key ?? own!,
     items,
     acceptedAtMs,
-    // A copy: a held event must not keep all that came with it in memory, but a few kibibytes of it at most.
+    // A copy: an event must not keep all that came with it in memory. Of Node's pool it may keep 8 KiB, until it is held (DeliveryWindow).
     payload: Buffer.from(bytes.subarray(lineEnd + 1)),
     source,
     epoch,

@@ -110,6 +110,26 @@ describe('delivery window', () => {
     expect(window.mayReadAhead).toBe(false);
   });
 
+  it('keeps of what it holds nothing in memory but the payloads that it counts', () => {
+    const window = new DeliveryWindow(LIMITS);
+    window.addLane(0);
+    const cameIn = Buffer.from('{"ts":1}{"ts":2}');
+    const [failed, behind] = [0, 1].map((seq) => ({
+      ...newEvent(0, seq),
+      payload: cameIn.subarray(8 * seq, 8 * (seq + 1)),
+    }));
+    window.accept(0, 0, failed!);
+    window.settle(window.takeFresh()!, [0], 0);
+    window.accept(0, 1, behind!);
+    const held = window.takeDue(0)!;
+    expect(held.events).toEqual([failed, behind]);
+    expect(held.events.map(({ payload }) => payload.buffer.byteLength)).toEqual([8, 8]);
+    window.settle(held, [0, 1], 0);
+    const again = window.takeDue(0)!;
+    expect(again).toMatchObject({ redeliveries: 2, events: [failed, behind] });
+    expect(again.events.map(({ payload }) => payload.buffer)).toEqual(held.events.map(({ payload }) => payload.buffer));
+  });
+
   it('refuses an index that the batch does not have, and changes nothing', () => {
     const window = new DeliveryWindow(LIMITS);
     window.addLane(0);

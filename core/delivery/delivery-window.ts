@@ -97,7 +97,7 @@ export class DeliveryWindow {
   /** Takes in the next event of a lane: into the batch being collected, or behind an earlier failed event of its machine. */
   accept(lane: number, position: number, event: StampedEvent): void {
     const hold = this.#holds.size > 0 ? this.#holds.get(event.key) : undefined;
-    if (hold) this.#hold(hold, { lane, position, event, deliveries: 0 });
+    if (hold) this.#hold(hold, { lane, position, event: alone(event), deliveries: 0 });
     else this.#fresh.add(lane, position, event);
   }
 
@@ -160,7 +160,8 @@ export class DeliveryWindow {
       const hold = this.#holdOf(event.key);
       hold.notBeforeMs = notBeforeMs;
       const before = withdrawn.get(event)?.deliveries ?? 0;
-      const held = { lane: batch.lanes[index]!, position: batch.positions[index]!, event, deliveries: before + 1 };
+      const [lane, position] = [batch.lanes[index]!, batch.positions[index]!];
+      const held = { lane, position, event: alone(event), deliveries: before + 1 };
       const siblings = returning.get(hold);
       if (siblings) siblings.push(held);
       else returning.set(hold, [held]);
@@ -252,6 +253,14 @@ class FreshBatch implements WindowBatch {
     this.positions.push(position);
     this.bytes += event.payload.byteLength;
   }
+}
+
+/** The event with a payload that keeps no other's memory, as one that came in a larger buffer would for as long as it is held. */
+function alone(event: StampedEvent): StampedEvent {
+  const { payload } = event;
+  if (payload.byteLength === payload.buffer.byteLength) return event;
+  // Of a Buffer `slice` itself is a view.
+  return { ...event, payload: Uint8Array.prototype.slice.call(payload) };
 }
 
 /** Payload and an allowance for the envelope. */
