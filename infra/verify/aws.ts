@@ -19,7 +19,7 @@ import { DRIFT, NOT_APPLIED, VERIFIED } from './exceptions.ts';
 import { answeredAgain, startMoto } from './moto.ts';
 import { changesOf, unexplained } from './plan.ts';
 import { startProvider } from './provider.ts';
-import { leaveOut, replaceStack, stackFolder, stackText, writeStacks } from './site.ts';
+import { copyStates, leaveOut, stackFolder, stackText, writeStacks } from './site.ts';
 import { Steps } from './steps.ts';
 import { providerMirror, Terraform, terraformVersion } from './terraform.ts';
 
@@ -39,6 +39,7 @@ interface Site {
   /** Where its stacks are written. */
   readonly out: string;
   readonly endpoint: string;
+  readonly env: NodeJS.ProcessEnv;
 }
 
 const steps = new Steps();
@@ -81,10 +82,9 @@ async function verify(): Promise<void> {
     await Promise.all(STACK_NAMES.map((stack) => initialiseAndValidate(stacks[stack])));
     return undefined;
   });
-  // Beside the application, most of which is waiting.
-  const others = validateOthers(env);
-  if (valid) await applyAll(environment, { stacks, out, endpoint });
-  await others;
+  const others = (): Promise<void> => validateOthers(env);
+  if (valid) await applyAll(environment, { stacks, out, endpoint, env }, others);
+  else await others();
 }
 
 /** Each stack of the environments and variations that are not applied. */
@@ -115,18 +115,35 @@ async function initialiseAndValidate(stack: Terraform): Promise<void> {
   await stack.validate();
 }
 
-/** What is planned again is so beside the next stack's application, most of which is waiting. */
-async function applyAll(environment: Environment, { stacks, out, endpoint }: Site): Promise<void> {
+/**
+ * What keeps the cores busy and nothing waits for is begun with the application of the next stack, most of which is waiting: beside its plan it would
+ * hold that up. `others` is such from the first.
+ */
+async function applyAll(environment: Environment, site: Site, others: () => Promise<void>): Promise<void> {
+  const { stacks, out, endpoint } = site;
   const applied: StackName[] = [];
   const beside: Promise<void>[] = [];
+  let held: (() => Promise<void>)[] = [others];
+  const begin = (): void => {
+    beside.push(...held.map((each) => each()));
+    held = [];
+  };
   for (const stack of STACK_NAMES) {
+    const terraform = stacks[stack];
+    if (!(await planWhole(stack, terraform))) break;
+    // The first one is applied in less time than they take.
+    if (applied.length > 0) begin();
     // Held from here on: what fails half-way is destroyed too.
     applied.unshift(stack);
-    if (!(await apply(stack, stacks[stack], stackFolder(out, environment, stack)))) break;
-    const again = planAgain(stack, stacks[stack]);
-    beside.push(stack === 'platform' ? again.then(() => changeValue(environment, out, stacks.platform)) : again);
-    if (stack === 'platform') await readPorts(stacks.platform, endpoint);
+    if (!(await apply(stack, terraform, stackFolder(out, environment, stack)))) break;
+    held.push(() => planAgain(stack, terraform));
+    if (stack === 'platform')
+      held.push(
+        () => changeValue(environment, site),
+        () => readPorts(terraform, endpoint),
+      );
   }
+  begin();
   await Promise.all(beside);
   await destroyAll(
     steps,
@@ -138,20 +155,23 @@ async function applyAll(environment: Environment, { stacks, out, endpoint }: Sit
   });
 }
 
-/** True once it is there: what stands on it can be applied. */
-async function apply(stack: StackName, terraform: Terraform, at: string): Promise<boolean> {
-  const without = Object.entries(NOT_APPLIED[stack]);
-  const planned = await steps.run(`${stack} is planned whole`, async () => {
+/** True where it may be applied: it makes what is not there yet, and all that is left out of the application. */
+function planWhole(stack: StackName, terraform: Terraform): Promise<boolean> {
+  return steps.run(`${stack} is planned whole`, async () => {
     await terraform.plan();
     const changes = changesOf(await terraform.planned());
     const others = changes.filter(({ actions }) => actions.join() !== 'create');
     if (others.length > 0)
       throw new Error(`it would not only create: ${others.map((each) => each.address).join(', ')}`);
-    const missing = without.filter(([type]) => !changes.some((change) => change.type === type));
-    if (missing.length > 0) throw new Error(`nothing is planned of ${missing.map(([type]) => type).join(', ')}`);
+    const missing = Object.keys(NOT_APPLIED[stack]).filter((type) => !changes.some((change) => change.type === type));
+    if (missing.length > 0) throw new Error(`nothing is planned of ${missing.join(', ')}`);
     return `${changes.length} resources`;
   });
-  if (!planned) return false;
+}
+
+/** Applies what was planned. True once it is there: what stands on it can be applied. */
+function apply(stack: StackName, terraform: Terraform, at: string): Promise<boolean> {
+  const without = Object.entries(NOT_APPLIED[stack]);
   return steps.run(`${stack} is applied`, async () => {
     if (without.length > 0) {
       leaveOut(
@@ -180,24 +200,29 @@ async function planAgain(stack: StackName, terraform: Terraform): Promise<void> 
   });
 }
 
-/** One value of the environment is one change of the plan: the other stacks are written as they were, and so have been planned again already. */
-async function changeValue(environment: Environment, out: string, platform: Terraform): Promise<void> {
+/**
+ * One value of the environment is one change of the plan: the other stacks are written as they were, and so have been planned again already. It is planned
+ * beside that, in a folder of its own with what Terraform keeps of all three.
+ */
+async function changeValue(environment: Environment, { out, env }: Site): Promise<void> {
   await steps.run('a budget of a dollar more changes the budget alone', async () => {
     const { budget } = environment;
     const other = environmentSchema.parse({
       ...environment,
       budget: { ...budget, usdPerMonth: budget.usdPerMonth + MORE_USD },
     });
-    const [same, beside] = [join(folder, 'same'), join(folder, 'other')];
+    const [same, changed] = [join(folder, 'same'), join(folder, 'changed/out')];
     writeStacks(same, environment, STACK_NAMES);
-    writeStacks(beside, other, STACK_NAMES);
+    writeStacks(changed, other, STACK_NAMES);
     const written = STACK_NAMES.filter(
-      (stack) => stackText(stackFolder(same, environment, stack)) !== stackText(stackFolder(beside, other, stack)),
+      (stack) => stackText(stackFolder(same, environment, stack)) !== stackText(stackFolder(changed, other, stack)),
     );
     if (written.join() !== 'platform') throw new Error(`it is written into ${written.join(', ') || 'no stack'}`);
-    const at = stackFolder(out, environment, 'platform');
-    replaceStack(at, stackFolder(beside, other, 'platform'));
+    copyStates(out, changed);
+    const at = stackFolder(changed, other, 'platform');
     leaveOut(at, Object.keys(NOT_APPLIED.platform));
+    const platform = new Terraform(at, env);
+    await platform.init();
     await platform.plan();
     const changes = changesOf(await platform.planned()).filter(
       (change) => unexplained([change], DRIFT.platform, new Set()).length > 0,

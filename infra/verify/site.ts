@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../../core/decision/environment.ts';
 import { loadPrices } from '../../services/shared/environments/environment-files.ts';
@@ -7,6 +7,9 @@ import { siteApp } from '../site-app.ts';
 import { siteAt } from '../site.ts';
 
 const PRICES = loadPrices(join(import.meta.dirname, '../../environments/prices'));
+
+/** Beside the folder that stacks are written to (infra/state-file.ts). */
+const STATES = '../state';
 
 /** What of a stack's JSON something is left out of. */
 interface StackJson {
@@ -63,8 +66,8 @@ export function stackText(folder: string): string {
   return readFileSync(join(folder, 'cdk.tf.json'), 'utf8');
 }
 
-/** Puts the stack of another wording of the environment in the place of one that is applied. */
-export function replaceStack(folder: string, by: string): void {
-  rmSync(join(folder, 'cdk.tf.json'));
-  writeFileSync(join(folder, 'cdk.tf.json'), readFileSync(join(by, 'cdk.tf.json')));
+/** Copies what Terraform keeps of the stacks in one folder to where those in another look for it. Others may be reading it: their locks are not copied. */
+export function copyStates(out: string, to: string): void {
+  const filter = (source: string): boolean => !source.endsWith('.lock.info');
+  cpSync(join(out, STATES), join(to, STATES), { recursive: true, filter });
 }
