@@ -1,7 +1,6 @@
 import type { App } from 'cdktf';
 import type { IConstruct } from 'constructs';
 import type { Cloud } from '../core/decision/cloud.ts';
-import type { Environment } from '../core/decision/environment.ts';
 import type { Site } from './site.ts';
 
 /** Needed by all else, and rarely changed. */
@@ -109,8 +108,6 @@ export interface SiteStacks {
 /** What a cloud has to bring: one that lacks a part does not compile. */
 export interface CloudStacks {
   readonly cloud: Cloud;
-  /** What an environment asks for and these stacks do not make yet: it is refused, not made without. */
-  notYet(environment: Environment): readonly string[];
   /** Adds the stacks `foundation`, `data` and `platform` to the app, `services` for a cluster, and `pipeline` where the cloud's own deploys. */
   build(app: App, site: Site): SiteStacks;
 }

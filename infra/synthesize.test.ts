@@ -59,6 +59,20 @@ describe('stacks of an environment', () => {
     },
   );
 
+  it('that its own cloud does not make are an error, so that nobody deploys a site without them', () => {
+    const described = withValues({
+      provider: 'azure',
+      switches: { ...akron.environment.switches, modelEndpoint: 'serverless' },
+      budget: { ...akron.environment.budget, usdPerMonth: 100_000 },
+    });
+    expect(buildStacks(described, 'azure', grounds, folder)).toEqual({
+      refused: [
+        expect.stringMatching(/akron\.prod\.yaml:\d+: switches\.modelEndpoint: serverless is not made at Azure yet$/),
+      ],
+      isError: true,
+    });
+  });
+
   it('are of a cloud in which the environment has a region', () => {
     const bergen = loadEnvironment(join(environments, 'bergen.prod.yaml'));
     expect(buildStacks(bergen, 'aws', grounds, folder)).toMatchObject({

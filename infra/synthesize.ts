@@ -5,7 +5,7 @@ import { CLOUDS, CLOUD_NAMES, type Cloud } from '../core/decision/cloud.ts';
 import { environmentRemarks } from '../core/decision/environment-rules.ts';
 import type { Prices } from '../core/decision/prices.ts';
 import type { DescribedEnvironment } from '../services/shared/environments/environment-files.ts';
-import { obstaclesToProvision, readDecisions } from '../services/shared/environments/decisions.ts';
+import { notMadeLines, obstaclesToProvision, readDecisions } from '../services/shared/environments/decisions.ts';
 import { loadPrices, loadSites } from '../services/shared/environments/environment-files.ts';
 import { awsStacks } from './aws/aws-stacks.ts';
 import { azureStacks } from './azure/azure-stacks.ts';
@@ -41,7 +41,7 @@ export type Synthesized =
 
 /**
  * Builds the stacks of an environment at a cloud, its own or another to compare with, to be written to `folder`. Refused without a decision, above
- * its budget, and where it asks for what is not made yet. The first two are errors, and asked of the environment's own cloud alone.
+ * its budget, and where it asks for what is not made yet. The first two are asked of the environment's own cloud alone, where all three are errors.
  */
 export function buildStacks(
   described: DescribedEnvironment,
@@ -57,12 +57,8 @@ export function buildStacks(
   if (!maker) return { refused: [`${path}: there are no stacks for ${CLOUD_NAMES[cloud]} yet`], isError: false };
   const site = siteAt(cloud, environment, prices);
   if (!site) return { refused: [`${path}: names no region of ${CLOUD_NAMES[cloud]}`], isError: false };
-  const missing = maker.notYet(environment);
-  if (missing.length > 0)
-    return {
-      refused: missing.map((what) => `${path}: ${what} is not made at ${CLOUD_NAMES[cloud]} yet`),
-      isError: false,
-    };
+  const missing = notMadeLines(described, cloud);
+  if (missing.length > 0) return { refused: missing, isError: false };
   mkdirSync(folder, { recursive: true });
   const app = siteApp(folder);
   const remarks = isOwn

@@ -78,6 +78,15 @@ describe('the choice of a cloud', () => {
       choice: 'gcp',
       message: /a connection to IoT Core takes 100 messages a second/,
     },
+    {
+      reason: 'stacks that do not make what the site asks for',
+      changes: {
+        tenants: ['acme', 'umbra'],
+        identity: { issuer: 'https://cognito-idp.us-east-1.amazonaws.com/us-east-1_akron', audience: 'tribo' },
+      },
+      choice: 'gcp',
+      message: /^several tenants with one pool of Cognito is not made at AWS yet$/,
+    },
   ])('is never a cloud with $reason, whatever else speaks for it', ({ changes, choice, message }) => {
     const weights = { cost: 1, operation: 1, identity: 10, experience: 10 };
     const experience = { aws: 5, azure: 0, gcp: 0 };
@@ -134,6 +143,15 @@ describe('what would change a choice', () => {
     );
     const other = sensitivity.find((each) => each.choice !== choice)!;
     expect(changes.some((each) => each.startsWith(`${other.name}: `))).toBe(true);
+  });
+
+  it('names a load at which what the choice makes is not enough, and why', () => {
+    const workload = { ...sampleEnvironment().workload, machines: 1200, messageIntervalS: 1 };
+    const { choice, changes } = decided({ workload });
+    expect(choice).toBe('gcp');
+    expect(changes).toContainEqual(
+      expect.stringMatching(/^10 times the machines: .+ \(a load above that of one MQTT broker is not made at Google/),
+    );
   });
 
   it('looks at two, five and ten times the machines, and at messages sent together', () => {

@@ -1,6 +1,8 @@
 import { CLOUDS, CLOUD_NAMES, type Cloud } from './cloud.ts';
 import type { DecisionInput, Environment } from './environment.ts';
+import { scaled, type Scale } from './demand.ts';
 import { regionsAt } from './environment-rules.ts';
+import { notMadeAt } from './not-made.ts';
 import type { Plan } from './plan.ts';
 import { planAt } from './plan-at.ts';
 import type { Prices } from './prices.ts';
@@ -48,6 +50,8 @@ export interface Sensitivity {
   readonly usdPerMonth: Readonly<Record<Cloud, number>>;
   readonly usdPerThousandReadings: Readonly<Record<Cloud, number>>;
   readonly choice: Cloud | undefined;
+  /** Why today's choice does not do then, where it does not. */
+  readonly obstacles: readonly string[];
 }
 
 /** Loads that a decision is looked at under. */
@@ -71,6 +75,7 @@ export function decide(environment: Environment, input: DecisionInput, prices: P
       usdPerMonth: by((plan) => plan.usdPerMonth),
       usdPerThousandReadings: by((plan) => plan.usdPerThousandReadings),
       choice: bestOf(then),
+      obstacles: choice === undefined ? [] : candidateOf(then, choice).obstacles,
     };
   });
   const decision = { environment, input, candidates, choice, sensitivity };
@@ -86,11 +91,13 @@ function candidatesOf(
   environment: Environment,
   input: DecisionInput,
   prices: Prices,
-  scale: { readonly growth?: number; readonly batching?: number },
+  scale: Scale,
 ): readonly Candidate[] {
+  const then = { ...environment, workload: scaled(environment.workload, scale) };
   const plans = CLOUDS.map((cloud) => {
     const plan = planAt(cloud, environment, prices, scale);
-    return { cloud, plan, obstacles: [...placeObstacles(environment, cloud), ...plan.obstacles] };
+    const obstacles = [...placeObstacles(environment, cloud), ...notMadeObstacles(then, cloud), ...plan.obstacles];
+    return { cloud, plan, obstacles };
   });
   const possible = plans.filter(({ obstacles }) => obstacles.length === 0);
   const lowestUsd = Math.min(...(possible.length > 0 ? possible : plans).map(({ plan }) => plan.usdPerMonth));
@@ -120,6 +127,11 @@ function placeObstacles(environment: Environment, cloud: Cloud): readonly string
   });
 }
 
+/** What the stacks of the cloud do not make: the site could be decided for it, and not be there. */
+function notMadeObstacles(environment: Environment, cloud: Cloud): readonly string[] {
+  return notMadeAt(cloud, environment).map(({ what }) => `${what} is not made at ${CLOUD_NAMES[cloud]} yet`);
+}
+
 function weighed(scores: Readonly<Record<Criterion, number>>, weights: DecisionInput['weights']): number {
   const total = CRITERIA.reduce((sum, criterion) => sum + weights[criterion], 0);
   return CRITERIA.reduce((sum, criterion) => sum + scores[criterion] * weights[criterion], 0) / total;
@@ -141,7 +153,10 @@ function changesOf(decision: Omit<Decision, 'changes'>): readonly string[] {
     ...others.flatMap(({ cloud }) => priceChange(decision, choice, cloud)),
     ...sensitivity
       .filter((each) => each.choice !== choice)
-      .map((each) => `${each.name}: ${each.choice === undefined ? 'no cloud takes it' : CLOUD_NAMES[each.choice]}`),
+      .map(({ name, choice: then, obstacles }) => {
+        const why = obstacles.length > 0 ? ` (${obstacles.join('; ')})` : '';
+        return `${name}: ${then === undefined ? 'no cloud takes it' : CLOUD_NAMES[then]}${why}`;
+      }),
     ...weightChanges(decision, choice),
   ];
 }

@@ -5,9 +5,8 @@ import { demandOf, HOURS_A_MONTH } from '../../core/decision/demand.ts';
 import { loadPrices } from '../../services/shared/environments/environment-files.ts';
 import { MOST_COPIES_TIMES } from '../copies.ts';
 import { SERVICE_PORTS } from '../service-ports.ts';
-import { changed, shipped, statementsOf, synthesized, type Attributes } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, statementsOf, synthesized, type Attributes } from '../testing/synthesized.ts';
 import { inCluster } from '../testing/variations.ts';
-import { awsStacks } from './aws-stacks.ts';
 
 const shippedProd = changed(shipped('gent.prod'), { accounts: { aws: '123456789012' } });
 const prod = inCluster(shippedProd);
@@ -30,7 +29,7 @@ function manifest(path: string): Manifest {
 
 describe('a cluster at AWS', () => {
   it('is asked for by a switch, and made of the plan', () => {
-    expect(awsStacks.notYet(prod)).toEqual([]);
+    expect(notMade('aws', prod)).toEqual([]);
     expect(made.resources.filter(({ type }) => type.startsWith('aws_ecs_'))).toEqual([]);
   });
 

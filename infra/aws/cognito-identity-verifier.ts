@@ -16,7 +16,7 @@ const SIGN_IN_ID = 'cognito';
 const GROUP_PREFIX = 'tribo-';
 
 /** Whether the environment's issuer is Cognito: then the pool is the site's own. */
-export function isCognito({ identity }: Environment): boolean {
+function isCognito({ identity }: Environment): boolean {
   return cloudOfPool(identity.issuer) === 'aws';
 }
 

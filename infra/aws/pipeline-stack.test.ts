@@ -3,9 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { Environment } from '../../core/decision/environment.ts';
-import { changed, shipped, statementsOf, synthesized, type Synthesized } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, statementsOf, synthesized, type Synthesized } from '../testing/synthesized.ts';
 import { inCluster, withPipeline } from '../testing/variations.ts';
-import { awsStacks } from './aws-stacks.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROJECTS = ['test', 'images', 'plan', 'apply'] as const;
@@ -49,7 +48,7 @@ describe('the stack of the pipeline', () => {
 
   it('is not made with a cluster, whose control plane no build reaches', () => {
     const environment = withPipeline(inCluster(shipped('akron.prod')));
-    expect(awsStacks.notYet(environment)).toEqual([
+    expect(notMade('aws', environment)).toEqual([
       'switches.pipeline: codepipeline with switches.orchestrator: kubernetes',
     ]);
   });

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { changed, shipped, statementsOf, synthesized, type Attributes } from '../testing/synthesized.ts';
-import { awsStacks } from './aws-stacks.ts';
+import { changed, notMade, shipped, statementsOf, synthesized, type Attributes } from '../testing/synthesized.ts';
 
 const environment = changed(shipped('atlas.prod'), { accounts: { aws: '123456789012' } });
 const atlas = synthesized(environment);
@@ -9,7 +8,7 @@ const SECOND = 'aws.second';
 
 describe('three regions, the third at another cloud', () => {
   it('are made at AWS in the first two', () => {
-    expect(awsStacks.notYet(environment)).toEqual([]);
+    expect(notMade('aws', environment)).toEqual([]);
     const providers = atlas.json.data as unknown as { readonly provider: { readonly aws: readonly Attributes[] } };
     expect(
       providers.provider.aws.map(({ region, alias, allowed_account_ids: accounts }) => [region, alias, accounts]),
@@ -21,7 +20,7 @@ describe('three regions, the third at another cloud', () => {
 
   it('are refused where the second is at another cloud', () => {
     const [first, , third] = environment.regions;
-    expect(awsStacks.notYet(changed(environment, { regions: [first!, third!] }))).toEqual([
+    expect(notMade('aws', changed(environment, { regions: [first!, third!] }))).toEqual([
       'switches.secondRegion with regions[1] at another cloud',
     ]);
   });

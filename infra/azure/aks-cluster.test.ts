@@ -5,9 +5,8 @@ import { demandOf, HOURS_A_MONTH } from '../../core/decision/demand.ts';
 import { loadPrices } from '../../services/shared/environments/environment-files.ts';
 import { MOST_COPIES_TIMES } from '../copies.ts';
 import { SERVICE_PORTS } from '../service-ports.ts';
-import { changed, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
 import { inCluster } from '../testing/variations.ts';
-import { azureStacks } from './azure-stacks.ts';
 
 const prod = inCluster(shipped('gent.prod'));
 const made = synthesized(prod, 'azure');
@@ -35,7 +34,7 @@ function rolesIn(stacks: Synthesized, path: string): readonly (readonly unknown[
 
 describe('a cluster at Azure', () => {
   it('is asked for by a switch, and made of the plan', () => {
-    expect(azureStacks.notYet(prod)).toEqual([]);
+    expect(notMade('azure', prod)).toEqual([]);
     expect(made.resources.map(({ type }) => type)).not.toContain('azurerm_container_app');
   });
 

@@ -3,20 +3,12 @@ import { AksCluster } from './aks-cluster.ts';
 import { DataStack } from './data-stack.ts';
 import { FoundationStack } from './foundation-stack.ts';
 import { PlatformStack } from './platform-stack.ts';
-import { calledByItsRegion, noSecondPlace } from './second-place.ts';
+import { calledByItsRegion } from './second-place.ts';
 import { ServicesStack } from './services-stack.ts';
 
 /** A site at Azure. */
 export const azureStacks: CloudStacks = {
   cloud: 'azure',
-  notYet: (environment) => {
-    const { switches } = environment;
-    return [
-      // Azure Machine Learning has no such kind for a container of one's own.
-      ...(switches.modelEndpoint === 'serverless' ? ['switches.modelEndpoint: serverless'] : []),
-      ...noSecondPlace(environment),
-    ];
-  },
   build: (app, asked) => {
     const site = calledByItsRegion(asked);
     const foundation = new FoundationStack(app, site);

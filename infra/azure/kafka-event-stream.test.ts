@@ -6,9 +6,8 @@ import { demandOf, HOURS_A_MONTH } from '../../core/decision/demand.ts';
 import { STREAMS } from '../../core/domain/event.ts';
 import { loadPrices } from '../../services/shared/environments/environment-files.ts';
 import { SERVICE_PORTS } from '../service-ports.ts';
-import { changed, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
 import { inCluster, withKafka } from '../testing/variations.ts';
-import { azureStacks } from './azure-stacks.ts';
 
 const SUBSCRIPTION = '00000000-0000-4000-8000-000000000001';
 const PRICES = loadPrices(join(import.meta.dirname, '../../environments/prices'));
@@ -22,7 +21,7 @@ const topics = inProd.found('azurerm_eventhub').filter(({ path }) => path.includ
 
 describe('the namespace of the topics', () => {
   it('is asked for by a switch, and is of the least tier that speaks Kafka', () => {
-    expect(azureStacks.notYet(prod)).toEqual([]);
+    expect(notMade('azure', prod)).toEqual([]);
     for (const path of ['event-stream', 'device-hub'])
       expect(namespaceOf(inProd, path)).toMatchObject({
         sku: 'Standard',

@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Environment } from '../../core/decision/environment.ts';
-import { changed, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
 import { withModels } from '../testing/variations.ts';
-import { azureStacks } from './azure-stacks.ts';
 
 const prod = shipped('bergen.prod');
 const dev = shipped('bergen.dev');
@@ -68,7 +67,7 @@ describe('an environment that asks for', () => {
     ['serverless', ['switches.modelEndpoint: serverless']],
   ])('the endpoint %s is refused what Azure does not have: %j', (modelEndpoint, refused) => {
     const environment = changed(prod, { switches: { ...prod.switches, modelEndpoint } });
-    expect(azureStacks.notYet(environment)).toEqual(refused);
+    expect(notMade('azure', environment)).toEqual(refused);
   });
 });
 

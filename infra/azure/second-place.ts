@@ -11,22 +11,7 @@ export interface SecondPlace {
   readonly names: Names;
 }
 
-/** What an environment asks for of a second region and these stacks do not have. */
-export function noSecondPlace(environment: Environment): readonly string[] {
-  const { switches, sizes } = environment;
-  if (!switches.secondRegion) return [];
-  const both = regionsAt(environment, 'azure').slice(0, 2);
-  return [
-    ...both.flatMap(({ cloud, name }, index) => {
-      if (cloud !== 'azure') return [`switches.secondRegion with regions[${index}] at another cloud`];
-      return name === undefined ? [`switches.secondRegion without a region of Azure in regions[${index}]`] : [];
-    }),
-    // Of servers and registries of the cheaper tiers Azure makes no copies.
-    ...(sizes === 'small' ? ['switches.secondRegion with sizes: small (set standard or large)'] : []),
-  ];
-}
-
-/** The second region, by `switches.secondRegion`. @throws Error where the environment has none: what its own checks and `noSecondPlace` refuse. */
+/** The second region, by `switches.secondRegion`. @throws Error where the environment has none: what its own checks and `notMadeAt` refuse. */
 export function secondPlace(environment: Environment): SecondPlace | undefined {
   if (!environment.switches.secondRegion) return undefined;
   const second = regionsAt(environment, 'azure')[1];

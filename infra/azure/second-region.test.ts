@@ -5,9 +5,8 @@ import { planAzure } from '../../core/decision/azure-plan.ts';
 import { environmentProblems } from '../../core/decision/environment-rules.ts';
 import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
 import { loadPrices } from '../../services/shared/environments/environment-files.ts';
-import { changed, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
 import { inCluster, withKafka, withSecondRegion } from '../testing/variations.ts';
-import { azureStacks } from './azure-stacks.ts';
 import { secondPlace } from './second-place.ts';
 
 const SUBSCRIPTION = '00000000-0000-4000-8000-000000000001';
@@ -26,8 +25,8 @@ const ofSecond = ({ resources }: Synthesized) => resources.filter(({ path }) => 
 describe('two regions', () => {
   it('are asked for by a switch, of an environment that is valid', () => {
     expect(environmentProblems(prod)).toEqual([]);
-    expect(azureStacks.notYet(prod)).toEqual([]);
-    expect(azureStacks.notYet(without)).toEqual([]);
+    expect(notMade('azure', prod)).toEqual([]);
+    expect(notMade('azure', without)).toEqual([]);
     expect(ofSecond(inOne)).toEqual([]);
   });
 
@@ -49,7 +48,7 @@ describe('two regions', () => {
       ['switches.secondRegion with sizes: small (set standard or large)'],
     ],
   ])('are refused %s', (_, values, refused) => {
-    expect(azureStacks.notYet(changed(prod, values))).toEqual(refused);
+    expect(notMade('azure', changed(prod, values))).toEqual(refused);
   });
 
   it.each([
@@ -63,7 +62,7 @@ describe('two regions', () => {
     ['Kafka', withKafka(prod)],
     ['a cluster', inCluster(prod)],
   ])('go together with %s', (_, environment) => {
-    expect(azureStacks.notYet(environment)).toEqual([]);
+    expect(notMade('azure', environment)).toEqual([]);
     expect(ofSecond(synthesized(environment, 'azure'))).toHaveLength(ofSecond(inProd).length);
   });
 });

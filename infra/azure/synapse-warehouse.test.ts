@@ -6,10 +6,9 @@ import { sampleEvent } from '../../core/contracts/sample-event.ts';
 import { planAzure } from '../../core/decision/azure-plan.ts';
 import { demandOf, HOURS_A_MONTH } from '../../core/decision/demand.ts';
 import { loadPrices } from '../../services/shared/environments/environment-files.ts';
-import { changed, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
 import { withSecondRegion, withWarehouse } from '../testing/variations.ts';
 import { HISTORY_TABLES, RAW_TABLE } from '../warehouse-tables.ts';
-import { azureStacks } from './azure-stacks.ts';
 import { warehouseSql } from './warehouse-sql.ts';
 
 const SUBSCRIPTION = '00000000-0000-4000-8000-000000000001';
@@ -25,7 +24,7 @@ const sql = sqlOf(inProd);
 
 describe('the warehouse', () => {
   it('is made where the environment asks for it alone, with what of Azure it takes', () => {
-    expect(azureStacks.notYet(prod)).toEqual([]);
+    expect(notMade('azure', prod)).toEqual([]);
     expect(withoutIt.resources.filter(({ type, path }) => /synapse/.test(type) || /warehouse/.test(path))).toEqual([]);
     expect(withoutIt.json.data.output ?? {}).not.toHaveProperty('history_sql');
     const registered = (site: Synthesized) =>
@@ -203,7 +202,7 @@ describe('the warehouse', () => {
 
   it('stands in the first region of two', () => {
     const inTwo = synthesized(withSecondRegion(prod), 'azure');
-    expect(azureStacks.notYet(withSecondRegion(prod))).toEqual([]);
+    expect(notMade('azure', withSecondRegion(prod))).toEqual([]);
     expect(workspaceOf(inTwo)).toMatchObject({ location: 'westeurope' });
     expect(inTwo.of('azurerm_synapse_workspace')).toHaveLength(1);
   });

@@ -2,9 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { Names } from '../names.ts';
 import { demandOf } from '../../core/decision/demand.ts';
 import { SERVICE_PORTS } from '../service-ports.ts';
-import { shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
+import { notMade, shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
 import { inCluster } from '../testing/variations.ts';
-import { gcpStacks } from './gcp-stacks.ts';
 import { clusterName } from './resource-names.ts';
 
 const SERVICE_COUNT = 6;
@@ -14,7 +13,7 @@ const cluster = made.one('google_container_cluster', 'cluster');
 
 describe('a cluster at Google Cloud', () => {
   it('is asked for by a switch, and made of the plan', () => {
-    expect(gcpStacks.notYet(prod)).toEqual([]);
+    expect(notMade('gcp', prod)).toEqual([]);
     // But for the function, which is run for what comes.
     expect(made.found('google_cloud_run_v2_service').map(({ path }) => path)).toEqual([
       'platform/functions/sensor-data-processor',

@@ -3,10 +3,9 @@ import { describe, expect, it } from '@jest/globals';
 import { demandOf } from '../../core/decision/demand.ts';
 import { planGcp } from '../../core/decision/gcp-plan.ts';
 import { loadPrices } from '../../services/shared/environments/environment-files.ts';
-import { changed, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
 import { withWarehouse } from '../testing/variations.ts';
 import { HISTORY_TABLES, RAW_TABLE, type ColumnType } from '../warehouse-tables.ts';
-import { gcpStacks } from './gcp-stacks.ts';
 
 const MIB_A_TIB = 2 ** 20;
 const prod = withWarehouse(changed(shipped('gent.prod'), { accounts: { gcp: 'tribo-gent' } }));
@@ -37,7 +36,7 @@ function keyUsersOf(site: Synthesized): unknown {
 
 describe('the warehouse', () => {
   it('is made where the environment asks for it alone, with the APIs that it takes', () => {
-    expect(gcpStacks.notYet(prod)).toEqual([]);
+    expect(notMade('gcp', prod)).toEqual([]);
     const without = synthesized(shipped('gent.prod'), 'gcp');
     expect(without.resources.filter(({ type }) => type.startsWith('google_bigquery'))).toEqual([]);
     const apis = ({ service }: Attributes) => service;

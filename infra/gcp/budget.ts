@@ -6,8 +6,6 @@ import { mailChannel } from './operators.ts';
 
 /** Spent, of the month's budget, when people are told. */
 const SPENT = [0.5, 0.8, 1] as const;
-/** What Google tells of a budget at most. */
-export const MOST_ADDRESSES = 5;
 
 /** What the site may cost a month, counted by its label in its project. */
 export class Budget extends Construct {

@@ -7,7 +7,7 @@ import type { GcpStack } from './gcp-stack.ts';
 import type { IdentityVerifierSection } from './ports.ts';
 
 /** Whether the environment's issuer is Identity Platform: then its people are the project's own. */
-export function isIdentityPlatform({ identity }: Environment): boolean {
+function isIdentityPlatform({ identity }: Environment): boolean {
   return cloudOfPool(identity.issuer) === 'gcp';
 }
 

@@ -8,9 +8,8 @@ import { managedKafkaSize, planGcp } from '../../core/decision/gcp-plan.ts';
 import { STREAMS } from '../../core/domain/event.ts';
 import { loadPrices } from '../../services/shared/environments/environment-files.ts';
 import { loadPortsFile } from '../../services/shared/config/ports-file.ts';
-import { changed, shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
 import { inCluster, withKafka } from '../testing/variations.ts';
-import { gcpStacks } from './gcp-stacks.ts';
 
 const GIB = 2 ** 30;
 const prod = withKafka(changed(shipped('gent.prod'), { accounts: { gcp: 'tribo-gent' } }));
@@ -23,7 +22,7 @@ const topics = inProd.of('google_managed_kafka_topic');
 
 describe('the cluster', () => {
   it('is asked for by a switch, in place of the topics of Pub/Sub', () => {
-    expect(gcpStacks.notYet(prod)).toEqual([]);
+    expect(notMade('gcp', prod)).toEqual([]);
     expect(inProd.resources.filter(({ stack, type }) => stack === 'data' && type.startsWith('google_pubsub'))).toEqual(
       [],
     );

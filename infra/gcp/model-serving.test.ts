@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Environment } from '../../core/decision/environment.ts';
-import { changed, shipped, synthesized, type Synthesized } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, synthesized, type Synthesized } from '../testing/synthesized.ts';
 import { inCluster, withModels } from '../testing/variations.ts';
-import { gcpStacks } from './gcp-stacks.ts';
 
 const prod = shipped('gent.prod');
 const without = synthesized(prod, 'gcp');
@@ -35,7 +34,7 @@ describe('an environment that asks for', () => {
     ['serverless', ['switches.modelEndpoint: serverless']],
   ])('the endpoint %s is refused what Google Cloud does not have: %j', (modelEndpoint, refused) => {
     const environment = changed(prod, { switches: { ...prod.switches, modelEndpoint } });
-    expect(gcpStacks.notYet(environment)).toEqual(refused);
+    expect(notMade('gcp', environment)).toEqual(refused);
   });
 });
 

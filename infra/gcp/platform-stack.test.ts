@@ -5,9 +5,8 @@ import { describe, expect, it } from '@jest/globals';
 import { FAMILIES, PROVIDERS } from '../../adapters/providers.ts';
 import { loadPortsFile } from '../../services/shared/config/ports-file.ts';
 import { SERVICE_LINKS, SERVICE_PORTS } from '../service-ports.ts';
-import { changed, shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
 import { withModels } from '../testing/variations.ts';
-import { gcpStacks } from './gcp-stacks.ts';
 import { DECLARED } from './service-identities.ts';
 
 const prod = shipped('gent.prod');
@@ -436,11 +435,11 @@ describe('what is not made yet', () => {
     [{ workload: { ...prod.workload, machines: 3000 } }, 'a load above that of one MQTT broker'],
     [{ budget: { ...prod.budget, tell: mails } }, 'budget.tell of more than 5 addresses'],
   ])('is named: %j', (values, what) => {
-    expect(gcpStacks.notYet(changed(prod, values))).toEqual([what]);
+    expect(notMade('gcp', changed(prod, values))).toEqual([what]);
   });
 
   it('is nothing of what the examples ask for', () => {
-    expect(gcpStacks.notYet(prod)).toEqual([]);
+    expect(notMade('gcp', prod)).toEqual([]);
   });
 });
 

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { spanOf } from '../../core/decision/dual-regions.ts';
 import { demandOf, HOURS_A_MONTH } from '../../core/decision/demand.ts';
 import { planGcp } from '../../core/decision/gcp-plan.ts';
 import { environmentProblems } from '../../core/decision/environment-rules.ts';
 import { loadPrices } from '../../services/shared/environments/environment-files.ts';
-import { changed, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
+import { changed, notMade, shipped, synthesized, type Attributes, type Synthesized } from '../testing/synthesized.ts';
 import { inCluster, withSecondRegion } from '../testing/variations.ts';
-import { gcpStacks } from './gcp-stacks.ts';
-import { secondPlace, spanOf } from './second-place.ts';
+import { secondPlace } from './second-place.ts';
 
 const without = shipped('gent.prod');
 const prod = withSecondRegion(changed(without, { accounts: { gcp: 'tribo-gent' } }));
@@ -50,8 +50,8 @@ function membersByLocation(site: Synthesized): Readonly<Record<string, readonly 
 describe('two regions', () => {
   it('are asked for by a switch, of an environment that is valid', () => {
     expect(environmentProblems(prod)).toEqual([]);
-    expect(gcpStacks.notYet(prod)).toEqual([]);
-    expect(gcpStacks.notYet(without)).toEqual([]);
+    expect(notMade('gcp', prod)).toEqual([]);
+    expect(notMade('gcp', without)).toEqual([]);
   });
 
   it.each([
@@ -64,7 +64,7 @@ describe('two regions', () => {
     ['asia-northeast1', 'asia-northeast2', 'ASIA1', undefined, 'asia1', 'asia'],
   ])('%s and %s are spanned by buckets in %s', (first, second, location, placement, keyLocation, continent) => {
     expect(spanOf(first, second)).toEqual({ location, placement, keyLocation, continent });
-    expect(gcpStacks.notYet(at(first, second))).toEqual([]);
+    expect(notMade('gcp', at(first, second))).toEqual([]);
   });
 
   it.each([
@@ -73,7 +73,7 @@ describe('two regions', () => {
     ['asia-northeast1', 'asia-east1'],
   ])('%s and %s are refused: no bucket is in both, or it was not found with which key', (first, second) => {
     const environment = at(first, second);
-    expect(gcpStacks.notYet(environment)).toEqual([
+    expect(notMade('gcp', environment)).toEqual([
       'switches.secondRegion with two regions that no bucket of Cloud Storage is in',
     ]);
     expect(() => secondPlace(environment)).toThrow('no bucket of Cloud Storage');
@@ -81,12 +81,12 @@ describe('two regions', () => {
 
   it('are refused together with a warehouse', () => {
     const switches = { ...prod.switches, rawArchive: true, warehouse: true };
-    expect(gcpStacks.notYet(changed(prod, { switches }))).toEqual(['switches.warehouse with switches.secondRegion']);
+    expect(notMade('gcp', changed(prod, { switches }))).toEqual(['switches.warehouse with switches.secondRegion']);
   });
 
   it('are refused where the second is at another cloud', () => {
     const [one, other] = prod.regions;
-    expect(gcpStacks.notYet(changed(prod, { regions: [one!, { ...other!, provider: 'aws' }] }))).toEqual([
+    expect(notMade('gcp', changed(prod, { regions: [one!, { ...other!, provider: 'aws' }] }))).toEqual([
       'switches.secondRegion with regions[1] at another cloud',
     ]);
   });

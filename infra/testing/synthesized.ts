@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Cloud } from '../../core/decision/cloud.ts';
 import { environmentSchema, type Environment } from '../../core/decision/environment.ts';
+import { notMadeAt } from '../../core/decision/not-made.ts';
 import { loadEnvironment, loadPrices } from '../../services/shared/environments/environment-files.ts';
 import { siteApp } from '../site-app.ts';
 import { siteAt } from '../site.ts';
@@ -35,6 +36,11 @@ type StackJsons = Readonly<Record<Exclude<StackName, 'services' | 'pipeline'>, S
   readonly services?: StackJson;
   readonly pipeline?: StackJson;
 };
+
+/** What an environment asks for and is not made at that cloud, as the file calls it. */
+export function notMade(cloud: Cloud, environment: Environment): readonly string[] {
+  return notMadeAt(cloud, environment).map(({ what }) => what);
+}
 
 /** What is written for a site, to be looked at. */
 export class Synthesized {

@@ -22,7 +22,13 @@ import { planAt } from '#core/decision/plan-at.ts';
 import type { Prices } from '#core/decision/prices.ts';
 import { ConfigurationError } from '#services/shared/config/configuration-error.ts';
 import { nameOf } from '#services/shared/environments/checked-file.ts';
-import { decisionOf, readDecisions, sectionOf, siteNamed } from '#services/shared/environments/decisions.ts';
+import {
+  decisionOf,
+  notMadeLines,
+  readDecisions,
+  sectionOf,
+  siteNamed,
+} from '#services/shared/environments/decisions.ts';
 import { loadPrices, loadSites, type Site } from '#services/shared/environments/environment-files.ts';
 import type { Action, CommandContext } from './main.ts';
 import { CommandError, table } from './output.ts';
@@ -93,6 +99,7 @@ async function run({ out }: CommandContext, name: string, flags: DecideFlags): P
       ({ at: key, problem }) => `${path}: ${[...key, ''].join('.').replace(/\.$/, ' ')}${problem}`,
     ),
   );
+  const notMade = site.environments.flatMap((described) => notMadeLines(described, choice));
   const costs = at.map(({ environment }) => ({
     environment: `${environment.site}.${environment.stage}`,
     usdPerMonth: planAt(choice, environment, prices).usdPerMonth,
@@ -101,7 +108,10 @@ async function run({ out }: CommandContext, name: string, flags: DecideFlags): P
   const savings = savingsOf({ ...decision.environment, provider: choice }, prices);
   const written = flags.write ? write(site, choice, prices, flags) : [];
   const remarks = saidOf(site, choice, environmentRemarks);
-  out.result({ decision, costs, savings, problems: [...refused, ...bounds], remarks, written }, decidedText);
+  out.result(
+    { decision, costs, savings, problems: [...refused, ...notMade, ...bounds], remarks, written },
+    decidedText,
+  );
 }
 
 /** What rules say of environments with that provider, a line each. */
@@ -168,8 +178,8 @@ function decidedText({ decision, costs, savings, problems, remarks, written }: D
   const budgets = costs.map(
     (each) => `${each.environment} ${each.usdPerMonth.toFixed(2)} of ${each.budgetUsdPerMonth.toFixed(2)}`,
   );
-  const priced = by(
-    ({ plan }) => `${pricedRegionText(environment, plan)} (${unverifiedText(plan)} unverified or estimated)`,
+  const priced = by(({ plan }) => `${pricedRegionText(environment, plan)} (${unverifiedText(plan)}`).map(
+    (each, index) => `${each}${index === 0 ? ' unverified or estimated' : ''})`,
   );
   const dates = [...new Set(by(({ plan }) => pricesAsOf(plan)))].join(', ');
   return [

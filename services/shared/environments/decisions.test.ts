@@ -154,6 +154,22 @@ describe('what stands in the way of provisioning', () => {
     ]);
   });
 
+  it('is what its cloud does not make, by its line; of another cloud nothing is asked', () => {
+    const { environment } = akron!;
+    const switches = { ...environment.switches, modelEndpoint: 'serverless' as const };
+    const budget = { ...environment.budget, usdPerMonth: 5000 };
+    const at = (provider: 'aws' | 'azure') => ({
+      ...akron!,
+      environment: { ...environment, provider, switches, budget },
+    });
+    expect(obstaclesToProvision(at('azure'), document, prices)).toEqual([
+      expect.stringMatching(
+        /^environments\/akron\.prod\.yaml:\d+: switches\.modelEndpoint: serverless is not made at Azure yet$/,
+      ),
+    ]);
+    expect(obstaclesToProvision(at('aws'), document, prices)).toEqual([]);
+  });
+
   it('is not the cloud: a site that moves by its provider may be looked at before it is decided', () => {
     const moved = { ...akron!, environment: { ...akron!.environment, provider: 'gcp' as const } };
     expect(obstaclesToProvision(moved, document, prices)).toEqual([]);

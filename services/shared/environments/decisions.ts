@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { boundProblems } from '#core/decision/cost-bounds.ts';
+import { CLOUD_NAMES, type Cloud } from '#core/decision/cloud.ts';
 import { decide, type Decision } from '#core/decision/decide.ts';
 import { decisionSection, recordedDecisions, type RecordedDecision } from '#core/decision/decision-document.ts';
+import { notMadeAt } from '#core/decision/not-made.ts';
 import type { Prices } from '#core/decision/prices.ts';
 import { ConfigurationError } from '../config/configuration-error.ts';
 import type { DescribedEnvironment, Site } from './environment-files.ts';
@@ -28,14 +30,15 @@ export function readDecisions(path: string): string {
 }
 
 /**
- * What stands in the way of provisioning an environment, a line each: no decision of its site, a budget or a bound that its plan does not keep.
- * Empty where nothing does. Which cloud was decided is not compared: an environment may be looked at elsewhere, and {@link disagreements} tells.
+ * What stands in the way of provisioning an environment, a line each: no decision of its site, what it asks for and its cloud's stacks do not make, a
+ * budget or a bound that its plan does not keep. Empty where nothing does. Which cloud was decided is not compared: an environment may be looked at elsewhere, and {@link disagreements} tells.
  */
 export function obstaclesToProvision(
-  { path, environment, lineOf }: DescribedEnvironment,
+  described: DescribedEnvironment,
   document: string,
   prices: Prices,
 ): readonly string[] {
+  const { path, environment, lineOf } = described;
   const undecided = recordOf(document, environment.site)
     ? []
     : [`${path}:1: there is no decision of ${environment.site}: run npx tribo decide ${environment.site} --write`];
@@ -43,7 +46,14 @@ export function obstaclesToProvision(
     const where = at.length === 0 ? '' : `${at.join('.')} `;
     return `${path}:${lineOf(at)}: ${where}${problem}`;
   });
-  return [...undecided, ...bounds];
+  return [...undecided, ...notMadeLines(described, environment.provider), ...bounds];
+}
+
+/** What an environment asks for and the stacks of a cloud do not make, were it there: a line each. */
+export function notMadeLines({ path, environment, lineOf }: DescribedEnvironment, cloud: Cloud): readonly string[] {
+  return notMadeAt(cloud, environment).map(
+    ({ at, what }) => `${path}:${lineOf(at)}: ${what} is not made at ${CLOUD_NAMES[cloud]} yet`,
+  );
 }
 
 /** Where environments and the document say different things, a line each: what `tribo decide --write` would mend. Empty where they agree. */

@@ -39,7 +39,7 @@ export function environmentsPage(): string {
     '',
     ...Object.entries(CRITERION_MEANING).map(([criterion, meaning]) => `- **${criterion}**: ${meaning}.`),
     '',
-    'A cloud without a region within the residency, or with a service that does not take the load, is not weighed. The score is the mean of the four by their weights; the highest is the choice, of equal ones the cheapest.',
+    'A cloud without a region within the residency, with a service that does not take the load, or whose stacks do not make what the site asks for, is not weighed. The score is the mean of the four by their weights; the highest is the choice, of equal ones the cheapest.',
     '',
     '## What is priced, and how far to trust it',
     '',
