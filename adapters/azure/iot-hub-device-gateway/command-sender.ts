@@ -8,10 +8,13 @@ import { waitFor } from '../../wait-for.ts';
 import { iotHubCall } from '../iot-hub-errors.ts';
 import type { CloudToDeviceCalls, Feedback } from './client.ts';
 import type { MachineDevices } from './machine-devices.ts';
+import type { SentNotes } from './sent-notes.ts';
 
 export interface CommandSenderParts {
   readonly calls: CloudToDeviceCalls;
   readonly devices: MachineDevices;
+  /** The sender closes them. */
+  readonly notes: SentNotes;
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly maxRemembered: number;
@@ -47,13 +50,21 @@ export class CommandSender {
     const devices = await this.#parts.devices.of(machine, options);
     if (devices.length === 0)
       throw new PortError('not_found', `no device speaks for ${machine}: bind one with tribo device add`);
-    for (const { id } of devices)
-      await this.#sent.once(`${id} ${machine}`, command, () => this.#sendTo(id, machine, command, options));
+    for (const { id } of devices) {
+      const to = `${id} ${machine}`;
+      await this.#sent.once(to, command, async () => {
+        const { notes } = this.#parts;
+        if (await notes.has(to, command, options)) return;
+        await this.#sendTo(id, machine, command, options);
+        await notes.add(to, command);
+      });
+    }
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    const { calls, timeoutMs } = this.#parts;
+    const { calls, notes, timeoutMs } = this.#parts;
+    await notes.close();
     // A connection that the hub leaves half open is not waited for.
     const closed = iotHubCall({ what: 'leave the hub', timeoutMs }, (stopped) => waitFor(calls.close(), stopped));
     await closed.catch((error: unknown) => this.#parts.onProblem('closing', error));

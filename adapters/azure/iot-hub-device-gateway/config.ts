@@ -26,7 +26,7 @@ export const iotHubDeviceGatewayConfigSchema = z
     maxBatchEvents: z.int().min(1).max(10_000).default(500),
     /** A message that intake refused is offered again after this. */
     offerAgainMs: z.int().min(1).default(250),
-    /** So many commands are remembered until they expire, that none is sent twice. */
+    /** So many commands are remembered in memory until they expire; of each there is a blob besides. */
     maxRememberedCommands: z.int().min(1).default(10_000),
     /** How long close() waits for messages at intake. */
     drainMs: z.int().min(0).default(5000),

@@ -158,6 +158,28 @@ describe('a command', () => {
     await device.disconnect();
   });
 
+  it('that a gateway sent is sent again neither by the next one nor by another beside it', async () => {
+    await using world = await startWorld();
+    const { gateway, reopen, machine } = world;
+    const beside = reopen();
+    const intake = new RecordingIntake();
+    await beside.start(intake, intake);
+    const [first, second] = [stop('c-1'), stop('c-2')];
+    await gateway.sendCommand(machine, first);
+    await beside.sendCommand(machine, first);
+    await gateway.close();
+    const next = reopen();
+    await next.start(intake, intake);
+    await next.sendCommand(machine, first);
+    await next.sendCommand(machine, second);
+    const received: string[] = [];
+    const device = await world.connect('gauge-1', world.secret);
+    await device.onCommand(machine, (payload) => received.push(Buffer.from(payload).toString()));
+    await until(() => received.includes('c-2'));
+    expect(received).toEqual(['c-1', 'c-2']);
+    await device.disconnect();
+  });
+
   it('beyond the fifty that the hub keeps for a device is refused, and goes once there is room', async () => {
     await using world = await startWorld();
     const { gateway, machine } = world;

@@ -25,6 +25,7 @@ import type { IotHubDeviceGatewayConfig } from './config.ts';
 import { machineNamed, type DeviceRecord } from './device-record.ts';
 import { MachineDevices } from './machine-devices.ts';
 import { readRecords } from './record-source.ts';
+import { SentNotes } from './sent-notes.ts';
 
 type Message = Extract<DeviceRecord, { readonly kind: 'message' }>;
 type Presence = Extract<DeviceRecord, { readonly kind: 'presence' }>;
@@ -88,7 +89,16 @@ export class IotHubDeviceGateway implements DeviceGateway {
     const clock = this.#clock;
     const bindings = new DeviceBindings(devices, clock, onProblem);
     const speakers = new MachineDevices(devices);
-    const sending = { calls: calls.cloudToDevice, devices: speakers, clock, timeoutMs, maxRemembered, onProblem };
+    const notes = new SentNotes({ blobs: calls.blobs, eventHub, clock, onProblem });
+    const sending = {
+      calls: calls.cloudToDevice,
+      devices: speakers,
+      notes,
+      clock,
+      timeoutMs,
+      maxRemembered,
+      onProblem,
+    };
     const running: Running = {
       ...{ presence, calls, bindings, speakers },
       ...{ commands: new CommandSender(sending), connections: new Map() },
