@@ -28,8 +28,6 @@ const ENVIRONMENTS = join(import.meta.dirname, '../../environments');
 const BUNDLE = join(import.meta.dirname, '../../services/functions/dist/sensor-data-processor.zip');
 const APPLIED = 'akron.dev';
 const MORE_USD = 1;
-/** Of the stacks that are validated at once: a command keeps a core. */
-const VALIDATED_AT_ONCE = 2;
 
 type StackName = (typeof STACK_NAMES)[number];
 type Stacks = Readonly<Record<StackName, Terraform>>;
@@ -92,16 +90,11 @@ async function validateOthers(env: NodeJS.ProcessEnv): Promise<void> {
   await steps.run('the stacks of all other environments and variations at AWS are valid', async () => {
     const stacks = writeOthers(join(folder, 'others'), APPLIED);
     const wrong: string[] = [];
-    const left = [...stacks];
-    const validateNext = async (): Promise<void> => {
-      for (let next = left.shift(); next; next = left.shift()) {
-        const { name, folder: at } = next;
-        await initialiseAndValidate(new Terraform(at, env)).catch((error: unknown) => {
-          wrong.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
-        });
-      }
-    };
-    await Promise.all(Array.from({ length: VALIDATED_AT_ONCE }, validateNext));
+    // One after another: a command keeps a core, and another is the application's.
+    for (const { name, folder: at } of stacks)
+      await initialiseAndValidate(new Terraform(at, env)).catch((error: unknown) => {
+        wrong.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      });
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
     const parts = stacks.flatMap(({ name, without }) =>
       without.length > 0 ? [`${name} without ${without.join(', ')}`] : [],
@@ -130,12 +123,12 @@ async function applyAll(environment: Environment, site: Site, others: () => Prom
   };
   for (const stack of STACK_NAMES) {
     const terraform = stacks[stack];
-    if (!(await planWhole(stack, terraform))) break;
+    if (!(await planWhole(stack, terraform, stackFolder(out, environment, stack)))) break;
     // The first one is applied in less time than they take.
     if (applied.length > 0) begin();
     // Held from here on: what fails half-way is destroyed too.
     applied.unshift(stack);
-    if (!(await apply(stack, terraform, stackFolder(out, environment, stack)))) break;
+    if (!(await apply(stack, terraform))) break;
     held.push(() => planAgain(stack, terraform));
     if (stack === 'platform')
       held.push(
@@ -155,34 +148,31 @@ async function applyAll(environment: Environment, site: Site, others: () => Prom
   });
 }
 
-/** True where it may be applied: it makes what is not there yet, and all that is left out of the application. */
-function planWhole(stack: StackName, terraform: Terraform): Promise<boolean> {
+/** True where it may be applied: it makes what is not there yet, and all that is left out of the application. What is planned last is what is applied. */
+function planWhole(stack: StackName, terraform: Terraform, at: string): Promise<boolean> {
+  const without = Object.keys(NOT_APPLIED[stack]);
   return steps.run(`${stack} is planned whole`, async () => {
     await terraform.plan();
     const changes = changesOf(await terraform.planned());
     const others = changes.filter(({ actions }) => actions.join() !== 'create');
     if (others.length > 0)
       throw new Error(`it would not only create: ${others.map((each) => each.address).join(', ')}`);
-    const missing = Object.keys(NOT_APPLIED[stack]).filter((type) => !changes.some((change) => change.type === type));
+    const missing = without.filter((type) => !changes.some((change) => change.type === type));
     if (missing.length > 0) throw new Error(`nothing is planned of ${missing.join(', ')}`);
+    if (without.length > 0) {
+      leaveOut(at, without);
+      await terraform.plan();
+    }
     return `${changes.length} resources`;
   });
 }
 
-/** Applies what was planned. True once it is there: what stands on it can be applied. */
-function apply(stack: StackName, terraform: Terraform, at: string): Promise<boolean> {
-  const without = Object.entries(NOT_APPLIED[stack]);
+/** True once it is there: what stands on it can be applied. */
+function apply(stack: StackName, terraform: Terraform): Promise<boolean> {
   return steps.run(`${stack} is applied`, async () => {
-    if (without.length > 0) {
-      leaveOut(
-        at,
-        without.map(([type]) => type),
-      );
-      await terraform.plan();
-    }
     await terraform.apply();
     const held = (await terraform.held()).filter((address) => !address.startsWith('data.'));
-    const reasons = without.map(([type, reason]) => `, without ${type}: ${reason}`);
+    const reasons = Object.entries(NOT_APPLIED[stack]).map(([type, reason]) => `, without ${type}: ${reason}`);
     return `${held.length} resources${reasons.join('')}`;
   });
 }
