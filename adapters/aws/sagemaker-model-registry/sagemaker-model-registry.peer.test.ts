@@ -7,7 +7,7 @@ import { FileObjectStore } from '#adapters/embedded/file-object-store/file-objec
 import { systemClock } from '#core/clock.ts';
 import { modelRegistryContract } from '#core/contracts/model-registry.contract.ts';
 import type { TenantId } from '#core/domain/ids.ts';
-import type { ModelDraft } from '#core/ports/model-registry.ts';
+import type { ModelDraft, ModelRef } from '#core/ports/model-registry.ts';
 import { makeTable } from '#test/peers/moto-table.ts';
 import { Moto } from '#test/peers/moto.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
@@ -15,6 +15,7 @@ import { dynamodbCheckpointStoreConfigSchema } from '../dynamodb-checkpoint-stor
 import { DynamodbCheckpointStore } from '../dynamodb-checkpoint-store/dynamodb-checkpoint-store.ts';
 import { openModelPackages, type PackageCalls } from './client.ts';
 import { sagemakerModelRegistryConfigSchema } from './config.ts';
+import { promoted, type DecisionLog } from './decision-log.ts';
 import { SagemakerModelRegistry } from './sagemaker-model-registry.ts';
 
 const place = { region: 'eu-central-1', endpoint: '' };
@@ -56,7 +57,11 @@ async function makeHarness(given: { readonly maxVersionsPerModel?: number; reado
     image: '123456789012.dkr.ecr.eu-central-1.amazonaws.com/tribo-model-server:1',
   });
   const objects = new FileObjectStore({ directory: mkdtempSync(join(folder, 'objects-')) });
-  const opened: { close(): void }[] = [];
+  const packages = strict(await openModelPackages(config));
+  const checkpoints = await DynamodbCheckpointStore.open(
+    dynamodbCheckpointStoreConfigSchema.parse({ ...place, table }),
+  );
+  const opened: { close(): void }[] = [packages, checkpoints];
   const reopen = async () => {
     const checkpoints = await DynamodbCheckpointStore.open(
       dynamodbCheckpointStoreConfigSchema.parse({ ...place, table }),
@@ -70,7 +75,7 @@ async function makeHarness(given: { readonly maxVersionsPerModel?: number; reado
   return {
     registry: await reopen(),
     tenants: [`north-${id}` as TenantId, `south-${id}` as TenantId] as const,
-    ...{ objects, reopen },
+    ...{ objects, reopen, packages, checkpoints },
     [Symbol.asyncDispose]: async () => opened.forEach((each) => each.close()),
   };
 }
@@ -80,6 +85,12 @@ const draft = (content: string, provenance: Partial<ModelDraft['provenance']> = 
   provenance: { trainedOn: '', fromMs: 0, toMs: 0, samples: 0, software: '', metrics: {}, ...provenance },
 });
 const decision = { by: 'ada', reason: 'the baseline is new' };
+
+/** The name of the model's group, which exists. */
+async function groupOf(packages: PackageCalls, model: ModelRef): Promise<string> {
+  const groups = await packages.groups('tribo-akron', new AbortController().signal);
+  return groups.find(({ description }) => description === JSON.stringify(model))!.name;
+}
 
 describeContract(modelRegistryContract, 'SageMaker and DynamoDB (moto)', () => makeHarness());
 
@@ -162,6 +173,59 @@ describe('a model in SageMaker', () => {
     const tooLarge = registry.register({ ...model, name: 'other' }, draft('one', { trainedOn: noise }));
     await expect(tooLarge).rejects.toMatchObject({ code: 'invalid_argument' });
     expect((await registry.listModels({ tenant: tenants[0], limit: 9 })).map((each) => each.model)).toEqual([model]);
+  });
+
+  it('has more versions than a page of SageMaker holds, each of which can be listed, promoted and found again', async () => {
+    await using harness = await makeHarness();
+    const { registry, tenants, packages } = harness;
+    const model = { name: 'rul', tenant: tenants[0] };
+    await registry.register(model, draft('the first'));
+    const { signal } = new AbortController();
+    const group = await groupOf(packages, model);
+    const [first] = await packages.packages(group, signal);
+    const properties = await packages.properties(first!.arn, signal);
+    for (let version = 2; version <= 204; version++) {
+      const description = version.toString(16).padStart(64, '0');
+      await packages.createPackage(group, { description, properties, token: description.slice(28) }, signal);
+    }
+    expect(await registry.register(model, draft('the last'))).toMatchObject({ version: 205 });
+    expect(await registry.register(model, draft('the first'))).toMatchObject({ version: 1 });
+    const listed = await registry.listVersions(model, { before: 104, limit: 3 });
+    expect(listed.map(({ version }) => version)).toEqual([103, 102, 101]);
+    for (const version of [1, 205]) {
+      await registry.promote(model, version, decision);
+      const approved = (await packages.packages(group, signal)).filter(({ isApproved }) => isApproved);
+      expect(approved.map((each) => each.version)).toEqual([version]);
+    }
+    expect(await registry.rollback(model, decision)).toMatchObject({ version: 1 });
+    expect(await registry.listModels({ tenant: tenants[0], limit: 9 })).toEqual([
+      { model, latestVersion: 205, promotedVersion: 1 },
+    ]);
+  });
+
+  it('keeps its last 1,000 decisions, however long their reasons, and goes on to number them', async () => {
+    await using harness = await makeHarness();
+    const { registry, tenants, packages, checkpoints } = harness;
+    const model = { name: 'rul', tenant: tenants[0] };
+    for (const content of ['one', 'two']) await registry.register(model, draft(content));
+    const reasonOf = (atMs: number) => `${atMs} `.padEnd(1000, 'x');
+    let log: DecisionLog = [];
+    for (let atMs = 1; atMs <= 1000; atMs++)
+      log = promoted(log, 1 + (atMs % 2), { by: 'ada', reason: reasonOf(atMs) }, atMs);
+    const name = `model-registry.${await groupOf(packages, model)}`;
+    await checkpoints.save(name, Buffer.from(JSON.stringify(log)), 0);
+    expect(await registry.promotions(model, { limit: 2000 })).toHaveLength(1000);
+    await registry.promote(model, 2, { by: 'ada', reason: reasonOf(1001) });
+    await registry.rollback(model, { by: 'ada', reason: reasonOf(1002) });
+    const kept = await (await harness.reopen()).promotions(model, { limit: 2000 });
+    expect(kept).toHaveLength(1000);
+    expect(kept.slice(0, 3).map(({ kind, version, reason }) => [kind, version, reason])).toEqual([
+      ['rollback', 1, reasonOf(1002)],
+      ['promote', 2, reasonOf(1001)],
+      ['promote', 1, reasonOf(1000)],
+    ]);
+    expect(kept.at(-1)).toMatchObject({ atMs: 3, reason: reasonOf(3) });
+    expect(await registry.getPromoted(model)).toMatchObject({ version: 1 });
   });
 
   it('is waited for no longer than told', async () => {
