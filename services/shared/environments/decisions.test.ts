@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { CLOUDS } from '#core/decision/cloud.ts';
 import { recordedDecisions, withSection } from '#core/decision/decision-document.ts';
@@ -200,6 +202,29 @@ describe('what is generated: npm run docs:environments', () => {
 
   it('docs/environments.md is what the schema gives', () => {
     expect(readFileSync('docs/environments.md', 'utf8')).toBe(environmentsPage());
+  });
+
+  it('has a first site that any cloud would do for within its budget, and a stage to try with as it is told', () => {
+    const [, example = ''] = /```yaml\n(.+?)```/s.exec(environmentsPage())!;
+    const dev = example
+      .slice(0, example.indexOf('decision:'))
+      .replace(/^(availabilityPercent|switches):.*\n/gm, '')
+      .replace('stage: prod', 'stage: dev')
+      .replace('sizes: standard', 'sizes: small')
+      .replace('domain: ', 'domain: dev.')
+      .replace('10.90.0.0/16', '10.91.0.0/16');
+    const folder = mkdtempSync(join(tmpdir(), 'tribo-first-site-'));
+    writeFileSync(join(folder, 'leeds.prod.yaml'), example);
+    writeFileSync(join(folder, 'leeds.dev.yaml'), dev);
+    const [site] = loadSites(folder);
+    rmSync(folder, { recursive: true });
+    expect(decisionOf(site!, prices).candidates.flatMap(({ obstacles }) => obstacles)).toEqual([]);
+    const decided = withSection('# Decisions\n', 'leeds', sectionOf(site!, prices, '2026-11-23'));
+    for (const each of site!.environments)
+      for (const provider of CLOUDS) {
+        const there = { ...each, environment: { ...each.environment, provider } };
+        expect(obstaclesToProvision(there, decided, prices)).toEqual([]);
+      }
   });
 
   it('says of every key what it is for', () => {

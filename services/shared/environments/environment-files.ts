@@ -110,7 +110,7 @@ function filesOf(folder: string): readonly { readonly path: string; readonly sta
 function siteOf(name: string, environments: readonly DescribedEnvironment[]): Site | string {
   const [decided, second] = environments.filter(({ environment }) => environment.decision !== undefined);
   if (!decided?.environment.decision)
-    return `${environments.map(({ path }) => path).join(', ')}: none has a section decision, which says what was weighed; add it to the most demanding stage`;
+    return `${environments.map(({ path }) => path).join(', ')}: none has a section decision, which says what was weighed; add it to the most demanding stage, as docs/environments.md shows`;
   if (second)
     return `${second.path}:${second.lineOf(['decision'])}: decision is in ${decided.path} already: keep one of them`;
   return { name, environments, decided, input: decided.environment.decision };

@@ -16,6 +16,38 @@ export function generatedSchemas(): Readonly<Record<string, unknown>> {
   };
 }
 
+/** A whole file for a small plant, that any cloud would do for. */
+const EXAMPLE = `# yaml-language-server: $schema=schemas/environment.json
+site: leeds
+stage: prod
+provider: aws # what tribo decide --write finds, it writes here
+domain: tribo.leeds.example
+regions:
+  - { aws: eu-west-2, azure: uksouth, gcp: europe-west2 }
+residency: [GB]
+tenants: [mill]
+workload:
+  machines: 40
+  messageIntervalS: 5
+  readingsPerMessage: 8
+  bytesPerMessage: 600
+  metricsPerMachine: 8
+availabilityPercent: 99.9
+sizes: standard
+switches: { multiAz: true }
+retention: { readingsDays: 90, rollupsDays: 730, waveformsDays: 365, backupDays: 30 }
+network: { range: 10.90.0.0/16 }
+identity: { issuer: "https://id.leeds.example", audience: tribo }
+budget: { usdPerMonth: 1500, tell: [it@leeds.example] }
+tags: { project: tribo, costCenter: mill, owner: it@leeds.example }
+decision: # in one file of the site alone: its most demanding stage
+  by: IT, Leeds
+  reason: Managed as far as possible, by people who know each cloud a little.
+  identity: other
+  experience: { aws: 3, azure: 3, gcp: 3 }
+  weights: { cost: 4, operation: 3, identity: 0, experience: 3 }
+`;
+
 /** docs/environments.md: every key with what it takes. */
 export function environmentsPage(): string {
   return [
@@ -26,6 +58,24 @@ export function environmentsPage(): string {
     'One file a site and stage, `environments/<site>.<stage>.yaml`, says where it runs, what its machines send, how large it is and what it may cost. It has no logic and no secrets. What is wrong in it is answered by file and line, all at once. The first line of the examples has editors complete and check it (`schemas/environment.json`).',
     '',
     '`npx tribo decide <site>` sizes and prices the site on each cloud and weighs them; `--write` puts that into [cloud_decision.md](cloud_decision.md) and the chosen provider into the environments. A test fails where the two disagree. Nothing is provisioned of a site without a decision, above its budget, or, but for `dev`, above $0.01 for 1,000 accepted readings: a site to try with sends so little that what is always there costs more than that.',
+    '',
+    '## A first site',
+    '',
+    'A plant of forty machines, whole, as `environments/leeds.prod.yaml`; what it leaves out has the values of the table below:',
+    '',
+    '```yaml',
+    ...EXAMPLE.trimEnd().split('\n'),
+    '```',
+    '',
+    '```sh',
+    'npx tribo decide leeds                   # what is wrong in the file, or the site at each cloud on a screen',
+    'npx tribo decide leeds --write           # the decision into its document, the cloud into the file',
+    'npm run infra && npm run synth           # its stacks, in infra/out/leeds.prod/<cloud>; then docs/deployment.md',
+    '```',
+    '',
+    'A stage to try with is another file, `leeds.dev.yaml`: the same without `decision`, `availabilityPercent` and `switches`, with `stage: dev`, `sizes: small`, another `domain` and `network.range`, and less of the rest. To take a site out again, remove its files and its section of the document.',
+    '',
+    '## Every key',
     '',
     '| Key | Takes | Without it | What it says |',
     '|---|---|---|---|',
