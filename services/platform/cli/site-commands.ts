@@ -66,7 +66,7 @@ export function addSiteCommands(program: Command, action: Action): void {
         const folder = resolve(given);
         await using source = await inWords('export', () => openSource(settings, folder));
         if (dryRun) {
-          const measured = await inWords('export', () => measure(source, egressPerGb));
+          const measured = await inWords('export', () => measure(source, folder, egressPerGb));
           out.result(measured, dryRunText);
           return;
         }
@@ -190,10 +190,10 @@ async function importSite(
   return { ...size, elsewhere: target.elsewhere };
 }
 
-async function measure({ kinds }: StoppedSite, pricePerGb: number | undefined): Promise<DryRun> {
+async function measure({ kinds }: StoppedSite, folder: string, pricePerGb: number | undefined): Promise<DryRun> {
   const signal = untilInterrupted();
   const sizes: ({ readonly kind: string } & KindSize)[] = [];
-  for (const kind of kinds) sizes.push({ kind: kind.name, ...(await kind.measure({ signal })) });
+  for (const kind of kinds) sizes.push({ kind: kind.name, ...(await kind.measure({ folder, signal })) });
   const sum = (of: (size: KindSize) => number) => sizes.reduce((total, size) => total + of(size), 0);
   const bytes = Math.round(sum((size) => size.bytes));
   return {

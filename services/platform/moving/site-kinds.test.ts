@@ -1,12 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { MovableHistory } from '#core/moving/movable-history.ts';
 import type { Movable, MovedPart, MovedRow } from '#core/moving/movable.ts';
 import { MemoryObjectStore } from '#test/support/memory-object-store.ts';
 import { siteChecksums } from '#test/support/site-parts.ts';
 import { SiteWriter } from './site-folder.ts';
-import { exportKinds, importKinds, objectsKind, rowsKind } from './site-kinds.ts';
+import { exportKinds, historyKind, importKinds, objectsKind, rowsKind } from './site-kinds.ts';
 
 const HEAD = {
   ...{ id: 'move-1', createdBy: 'tribo 1', beganAt: '2026-11-21T06:00:00.000Z' },
@@ -113,11 +114,29 @@ describe('what a site takes along', () => {
 
   it('is measured before: parts, about how many bytes, and how long reading a first part says it takes', async () => {
     const site = await siteOf(MANY, KEYS);
-    const sizes = await Promise.all(site.kinds.map((kind) => kind.measure({})));
+    const sizes = await Promise.all(site.kinds.map((kind) => kind.measure({ folder })));
     expect(sizes.map(({ parts }) => parts)).toEqual([2, KEYS.length]);
     const { bytes } = await exportFrom(site);
     expect(sizes.reduce((sum, size) => sum + size.bytes, 0) / bytes).toBeCloseTo(1, 1);
     for (const { ms } of sizes) expect(ms).toBeGreaterThan(0);
+  });
+
+  it('is measured by samples beside where it goes, of which nothing stays, also where that place is still to be made', async () => {
+    const samples: string[] = [];
+    const history: MovableHistory = {
+      form: 'history/1',
+      parts: async () => ['readings-2026-01-01', 'readings-2026-01-02', 'machines'],
+      exportPart: async (_part, file) => {
+        samples.push(file);
+        writeFileSync(file, Buffer.alloc(100));
+        return 1;
+      },
+      importPart: async () => true,
+    };
+    for (const target of [join(folder, 'plant-1'), join(folder, 'backup', 'today', 'plant-1')])
+      expect(await historyKind(history).measure({ folder: target })).toMatchObject({ parts: 3, bytes: 300 });
+    expect(samples.map((file) => dirname(dirname(file)))).toEqual(Array(4).fill(folder));
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('is told part by part, out and in', async () => {

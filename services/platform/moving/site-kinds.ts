@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import type { MovableHistory } from '#core/moving/movable-history.ts';
 import type { Movable, MovedRow } from '#core/moving/movable.ts';
@@ -24,7 +24,7 @@ export interface SiteKind {
   readonly atOnce: number;
   countParts(options: CallOptions): Promise<number>;
   /** What an export would come to, by a first part that is read. */
-  measure(options: CallOptions): Promise<KindSize>;
+  measure(options: MeasureOptions): Promise<KindSize>;
   exportParts(writer: SiteWriter, options: ExportOptions): Promise<void>;
   /** @throws PortError already_exists where the site has some of it, and not from this export. */
   requireRoomFor(site: ExportedSite, options: CallOptions): Promise<void>;
@@ -37,6 +37,11 @@ export interface KindSize {
   readonly parts: number;
   readonly bytes: number;
   readonly ms: number;
+}
+
+interface MeasureOptions extends CallOptions {
+  /** Of the export to come. Samples lie beside it for a while, where there has to be room for all of it. */
+  readonly folder: string;
 }
 
 interface ExportOptions extends CallOptions {
@@ -114,10 +119,10 @@ export function historyKind(history: MovableHistory): SiteKind {
     name,
     atOnce: 1,
     countParts: async (options) => (await history.parts(options)).length,
-    async measure(options) {
+    async measure({ folder: target, ...options }) {
       const parts = await history.parts(options);
       const size = { parts: parts.length, bytes: 0, ms: 0 };
-      const folder = await mkdtemp(join(tmpdir(), 'tribo-measure-'));
+      const folder = await mkdtemp(join(nearestFolder(dirname(target)), '.tribo-measure-'));
       try {
         for (const alike of Map.groupBy(parts, (part) => part.replace(DAY, '')).values()) {
           // The first and the last day are seldom whole.
@@ -147,6 +152,11 @@ export function historyKind(history: MovableHistory): SiteKind {
       await history.importPart(basename(path, ENDING), `${exportId} ${path}`, file, options);
     },
   };
+}
+
+/** The folder, or else the nearest above it that is there: an export makes those between. */
+function nearestFolder(folder: string): string {
+  return existsSync(folder) ? folder : nearestFolder(dirname(folder));
 }
 
 /** The rows of a port with the power to be moved, as lines of JSON after one that names their form. */
