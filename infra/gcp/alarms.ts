@@ -6,6 +6,7 @@ import {
 } from '@cdktf/provider-google/lib/monitoring-uptime-check-config/index.js';
 import type { PubsubSubscription } from '@cdktf/provider-google/lib/pubsub-subscription/index.js';
 import { eventsPerS } from '../../core/decision/demand.ts';
+import { cloudSqlSize } from '../../core/decision/gcp-plan.ts';
 import type { ApiFront } from './api-front.ts';
 import { DEVICES_PORT } from './broker-start.ts';
 import type { DataStack } from './data-stack.ts';
@@ -97,7 +98,7 @@ export class Alarms extends Construct {
   }
 
   #database(): void {
-    const { demand } = this.#stack.site;
+    const { demand, environment } = this.#stack.site;
     const of = `resource.type="cloudsql_database" AND resource.labels.database_id="${this.#stack.project}:${databaseName(this.#stack.site)}"`;
     const watched = { aligner: 'ALIGN_MEAN', is: 'above', minutes: 10 } as const;
     const metric = (name: string) => `${of} AND metric.type="cloudsql.googleapis.com/database/${name}"`;
@@ -119,8 +120,8 @@ export class Alarms extends Construct {
       ...watched,
       reducer: 'REDUCE_SUM',
       filter: metric('postgresql/num_backends'),
-      threshold: copies * 11 * 2,
-      means: 'More connections to the database than all copies of the services may have',
+      threshold: Math.min(copies * 11 * 2, mostConnections(cloudSqlSize(demand, environment)) * 0.8),
+      means: 'More connections to the database than all copies of the services may have, or nearly as many as it takes',
     });
   }
 
@@ -335,4 +336,12 @@ export class Alarms extends Construct {
 
 function ofSubscription({ nameInput }: PubsubSubscription, metric: string): string {
   return `resource.type="pubsub_subscription" AND resource.labels.subscription_id="${nameInput!}" AND metric.type="pubsub.googleapis.com/subscription/${metric}"`;
+}
+
+/**
+ * Connections that Cloud SQL takes without a flag, as others tell of its servers of less than 6 GB (https://cloud.google.com/sql/docs/postgres/quotas);
+ * larger ones take more than the services of a plan have.
+ */
+function mostConnections({ memoryGb }: { readonly memoryGb: number }): number {
+  return memoryGb < 6 ? 100 : Infinity;
 }

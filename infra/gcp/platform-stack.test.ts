@@ -308,6 +308,16 @@ describe('what is watched', () => {
     expect(inZones.one('google_monitoring_slo', 'availability')['goal']).toBe(0.999);
   });
 
+  it('calls for connections before the smallest database refuses more, which takes a hundred', () => {
+    const conditions = synthesized(shipped('gent.dev'), 'gcp').one(
+      'google_monitoring_alert_policy',
+      'database-connections',
+    )['conditions'];
+    expect(conditions).toEqual([
+      expect.objectContaining({ condition_threshold: expect.objectContaining({ threshold_value: 80 }) }),
+    ]);
+  });
+
   it('promises 99 % of answers within a second, but of the stream of events, which a page keeps open', () => {
     const calls =
       'resource.type="https_lb_rule" AND resource.labels.backend_target_name="tribo-gent-prod-api" AND resource.labels.matched_url_path_rule!="/v1/events"';
