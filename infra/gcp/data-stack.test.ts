@@ -61,6 +61,15 @@ describe('the database', () => {
   const instance = (site: typeof inProd) => site.one('google_sql_database_instance', 'server-instance');
   const settings = (site: typeof inProd) => instance(site)['settings'] as Attributes;
 
+  it('logs who waits for a lock, and statements that take a second', () => {
+    expect(settings(inProd)['database_flags']).toEqual(
+      expect.arrayContaining([
+        { name: 'log_lock_waits', value: 'on' },
+        { name: 'log_min_duration_statement', value: '1000' },
+      ]),
+    );
+  });
+
   it('has a private address alone, TLS alone, and a certificate with its name', () => {
     expect(settings(inProd)['ip_configuration']).toEqual({
       ipv4_enabled: false,

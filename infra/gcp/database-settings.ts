@@ -21,6 +21,8 @@ const FLAGS: Readonly<Record<string, string>> = {
 
 /** Why checks of such an instance that do not hold need not: of the database and of its copy elsewhere. */
 export const DATABASE_EXCEPTIONS = {
+  CKV_GCP_54: 'checkov fails on the flags as JSON has them; that log_lock_waits is on is a test of the data stack',
+  CKV_GCP_57: 'checkov fails as above, and wants statements that last long out of the log: they are in it',
   CKV_GCP_6: 'sslMode ENCRYPTED_ONLY refuses all else; what the check looks for was its forerunner',
   CKV_GCP_79: 'PostgreSQL 17 is supported until 2029',
   CKV_GCP_108: 'Copies of services have addresses, which are in the log, and no names',

@@ -289,6 +289,11 @@ describe('the way in', () => {
       ['throttle', 2000],
       ['allow', 2_147_483_647],
     ]);
+    // Log4j's among them, in force and not only looked at.
+    expect(rules[0]).toMatchObject({
+      match: { expr: { expression: "evaluatePreconfiguredWaf('cve-canary', {'sensitivity': 1})" } },
+    });
+    expect(rules[0]).not.toHaveProperty('preview');
   });
 });
 

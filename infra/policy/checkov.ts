@@ -88,8 +88,15 @@ async function scanPart(checkov: string, stacks: readonly ScannedStack[], folder
     timeout: SCAN_WITHIN_MS,
     maxBuffer: LARGEST_REPORT_BYTES,
   });
-  const { unread, ...scanned } = scanOf(JSON.parse(stdout) as Report | readonly Report[]);
-  return { ...scanned, unread: [...unread, ...givenUp(stderr)] };
+  const { unread, findings, asked } = scanOf(JSON.parse(stdout) as Report | readonly Report[]);
+  return { asked, findings: [...findings, ...crashesOf(stderr)], unread: [...unread, ...givenUp(stderr)] };
+}
+
+/** Checks that ended by an error of their own, which its log alone says: nobody knows what they would have found. */
+export function crashesOf(log: string): readonly Finding[] {
+  return [...log.matchAll(/Failed to run check (\S+) on (\S+):(\S+)$/gm)].map(([, check, path, resource]) =>
+    findingOf({ check_id: check!, check_name: 'the check itself fails', resource: resource!, file_path: path! }),
+  );
 }
 
 /** What it went on without, as it says in its log alone. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { crashesOf } from './checkov.ts';
 import { judge, type Finding, type Scan, type ScannedStack } from './findings.ts';
 
 const finding: Finding = {
@@ -39,6 +40,17 @@ describe('what checkov finds', () => {
       expect.stringContaining('CKV_AWS_18: Ensure'),
       'aws_s3_bucket data/store/bucket: CKV_AWS_144 is acknowledged and found nowhere: take the exception away',
     ]);
+  });
+
+  it('is also what a check that failed by itself might have found', () => {
+    const log = [
+      '2026-11-23 17:28:29 [MainThread  ] [ERROR]  Failed to run check CKV_AWS_18 on /akron.dev/aws/data/cdk.tf.json:aws_s3_bucket.store_bucket_1A2B',
+      'Traceback (most recent call last):',
+      "TypeError: 'int' object is not subscriptable",
+    ];
+    const crashes = crashesOf(log.join('\n'));
+    expect(crashes).toEqual([{ ...finding, says: 'the check itself fails' }]);
+    expect(judge([scanned('akron.dev/aws/data')], scanOf(...crashes))).toHaveLength(1);
   });
 
   it('may be acknowledged for all environments where some have it', () => {
