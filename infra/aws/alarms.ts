@@ -2,7 +2,7 @@ import { Construct } from 'constructs';
 import { CloudwatchMetricAlarm } from '@cdktf/provider-aws/lib/cloudwatch-metric-alarm/index.js';
 import type { AwsStack } from './aws-stack.ts';
 import type { DataStack } from './data-stack.ts';
-import { databaseStorage } from './database-class.ts';
+import { databaseConnections, databaseStorage } from './database-class.ts';
 import type { Ingress } from './ingress.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 import type { LambdaFunctions } from './lambda-functions.ts';
@@ -102,16 +102,9 @@ export class Alarms extends Construct {
       metricName: 'DatabaseConnections',
       statistic: 'Maximum',
       is: 'above',
-      threshold: this.#connections(),
+      threshold: databaseConnections(this.#stack.site).ofServices,
       means: 'More connections to the database than all copies of the services may have',
     });
-  }
-
-  /** Each adapter's pool has ten connections and one that listens, and pools with equal settings are one. */
-  #connections(): number {
-    const { demand } = this.#stack.site;
-    const copies = demand.services.reduce((sum, service) => sum + service.copies, 0);
-    return copies * 11 * 2;
   }
 
   #streams({ eventStream, kinesisStreams }: DataStack): void {

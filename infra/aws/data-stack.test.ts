@@ -78,6 +78,15 @@ describe('the database', () => {
     expect(JSON.stringify(inProd.json)).not.toContain('timescale');
   });
 
+  it('takes more connections than RDS lets a small one have, whose services could use them all up under load', () => {
+    const told = (site: typeof inProd) =>
+      (site.one('aws_db_parameter_group', 'parameters')['parameter'] as Attributes[]).filter(
+        ({ name }) => name === 'max_connections',
+      );
+    expect(told(inStaging)).toEqual([{ apply_method: 'pending-reboot', name: 'max_connections', value: '250' }]);
+    expect(told(inProd)).toEqual([]);
+  });
+
   it('has a password that is in no state: ephemeral, and written by attributes that are write-only', () => {
     const password = '${ephemeral.aws_secretsmanager_random_password.database_password.random_password}';
     expect(instance(inProd)).toMatchObject({ password_wo: password, password_wo_version: 1 });

@@ -1,7 +1,7 @@
 import { DbParameterGroup } from '@cdktf/provider-aws/lib/db-parameter-group/index.js';
 import type { Construct } from 'constructs';
 import type { Site } from '../site.ts';
-import { databaseStorage } from './database-class.ts';
+import { databaseConnections, databaseStorage } from './database-class.ts';
 import { logGroup } from './log-group.ts';
 
 /** Supported until 2029; minor versions come in the maintenance window. */
@@ -18,6 +18,7 @@ interface DatabaseParts {
 /** What the database and a copy of it elsewhere have alike; both are made of it in the scope. */
 export function databaseSettings(scope: Construct, { site, identifier, keyArn }: DatabaseParts) {
   const { names, environment, isProtected } = site;
+  const { taken, isTold } = databaseConnections(site);
   const { retention } = environment;
   const logs = LOGS.map((log) => {
     const name = `/aws/rds/instance/${identifier}/${log}`;
@@ -30,6 +31,7 @@ export function databaseSettings(scope: Construct, { site, identifier, keyArn }:
     parameter: [
       { name: 'rds.force_ssl', value: '1', applyMethod: 'immediate' },
       { name: 'log_min_duration_statement', value: '1000', applyMethod: 'immediate' },
+      ...(isTold ? [{ name: 'max_connections', value: String(taken), applyMethod: 'pending-reboot' }] : []),
     ],
   });
   return {

@@ -8,7 +8,7 @@ import { EcsTaskDefinition } from '@cdktf/provider-aws/lib/ecs-task-definition/i
 import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security-group-egress-rule/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
-import { BUSY_PERCENT, MOST_COPIES_TIMES } from '../copies.ts';
+import { BUSY_PERCENT, mostCopies } from '../copies.ts';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT } from '../service-settings.ts';
 import type { AwsStack } from './aws-stack.ts';
@@ -156,14 +156,14 @@ export class FargateServices extends Construct {
     });
   }
 
-  #scaling(service: string, { name }: EcsService, { copies, isAlone }: ServiceSize): void {
-    if (isAlone) return;
+  #scaling(service: string, { name }: EcsService, size: ServiceSize): void {
+    if (size.isAlone) return;
     const target = new AppautoscalingTarget(this, `${service}-copies`, {
       serviceNamespace: 'ecs',
       scalableDimension: 'ecs:service:DesiredCount',
       resourceId: `service/${this.cluster.name}/${name}`,
-      minCapacity: copies,
-      maxCapacity: copies * MOST_COPIES_TIMES,
+      minCapacity: size.copies,
+      maxCapacity: mostCopies(size),
     });
     new AppautoscalingPolicy(this, `${service}-by-cpu`, {
       name: 'cpu',

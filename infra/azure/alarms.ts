@@ -4,6 +4,7 @@ import type { AzureStack } from './azure-stack.ts';
 import { ClusterAlarms } from './cluster-alarms.ts';
 import type { ContainerApps } from './container-apps.ts';
 import type { DataStack } from './data-stack.ts';
+import { databaseConnections } from './database-class.ts';
 import { DEVICES_HUB } from './device-hub.ts';
 import type { Ingress } from './ingress.ts';
 import type { Logs } from './logs.ts';
@@ -96,7 +97,14 @@ export class Alarms extends Construct {
     });
     this.#call('database-connections', {
       ...of,
-      all: [{ metric: 'active_connections', aggregation: 'Maximum', is: 'above', threshold: this.#connections() }],
+      all: [
+        {
+          metric: 'active_connections',
+          aggregation: 'Maximum',
+          is: 'above',
+          threshold: databaseConnections(this.#stack.site).ofServices,
+        },
+      ],
       means: 'More connections to the database than all copies of the services may have',
     });
     this.#call('database-away', {
@@ -106,13 +114,6 @@ export class Alarms extends Construct {
       means: 'The database does not answer',
       severity: 0,
     });
-  }
-
-  /** Each adapter's pool has ten connections and one that listens, and pools with equal settings are one. */
-  #connections(): number {
-    const { demand } = this.#stack.site;
-    const copies = demand.services.reduce((sum, service) => sum + service.copies, 0);
-    return copies * 11 * 2;
   }
 
   #streams({ eventStream, deviceHub }: DataStack): void {

@@ -5,7 +5,7 @@ import { ContainerApp } from '@cdktf/provider-azurerm/lib/container-app/index.js
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { RoleDefinition } from '@cdktf/provider-azurerm/lib/role-definition/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
-import { BUSY_PERCENT, MOST_COPIES_TIMES, STOP_S } from '../copies.ts';
+import { BUSY_PERCENT, mostCopies, STOP_S } from '../copies.ts';
 import { isLinkedTo, PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT, DATA_FOLDER, LINK_KEY, LINK_PORT, serviceSettings, startCommand } from '../service-settings.ts';
 import type { AzureMlModelInference } from './azure-ml-model-inference.ts';
@@ -85,7 +85,7 @@ export class ContainerApps extends Construct {
     { foundation, data, ports }: Parts,
     { size, image, as }: { readonly size: ServiceSize; readonly image: string; readonly as: ServiceIdentity },
   ): ContainerApp {
-    const { service, vcpu, memoryGb, copies, isAlone } = size;
+    const { service, vcpu, memoryGb, copies } = size;
     const { identity, rights } = as;
     const settings: Readonly<Record<string, string>> = {
       // An app is found by its own name, by all of its environment.
@@ -111,7 +111,7 @@ export class ContainerApps extends Construct {
       ],
       template: {
         minReplicas: copies,
-        maxReplicas: isAlone ? copies : copies * MOST_COPIES_TIMES,
+        maxReplicas: mostCopies(size),
         terminationGracePeriodSeconds: STOP_S,
         container: [
           {

@@ -131,6 +131,16 @@ describe('the database', () => {
     ]);
   });
 
+  it('takes as many connections as the services of a plan with many waveforms may have, which by itself it would not', () => {
+    const workload = { ...prod.workload, machines: 600, waveforms: { perMachinePerDay: 86_400, bytes: 32_000 } };
+    const settings = synthesized(changed(prod, { workload }), 'azure').of(
+      'azurerm_postgresql_flexible_server_configuration',
+    );
+    expect(settings.filter(({ name }) => name === 'max_connections')).toEqual([
+      expect.objectContaining({ value: '1350' }),
+    ]);
+  });
+
   it('takes TLS alone, and needs no extension', () => {
     const settings = inProd.of('azurerm_postgresql_flexible_server_configuration');
     expect(Object.fromEntries(settings.map(({ name, value }) => [name as string, value]))).toEqual({

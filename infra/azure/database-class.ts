@@ -1,5 +1,7 @@
 import { databaseGb } from '../../core/decision/azure-plan.ts';
 import { databaseSize } from '../../core/decision/database-class.ts';
+import { connectionsOf, type Connections } from '../connections.ts';
+import { mostCopiesOfAll } from '../copies.ts';
 import type { Site } from '../site.ts';
 
 /** What was priced (environments/prices/azure.yaml); above the largest of its class the vCPUs double, as the price was taken to. */
@@ -9,6 +11,8 @@ const CLASSES: Readonly<Record<ReturnType<typeof databaseSize>['size'], string>>
   Large: 'GP_Standard_D4s_v3',
   Xlarge: 'GP_Standard_D8s_v3',
 };
+/** What they take where no parameter says otherwise (https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-limits); larger ones take more. */
+const UNTOLD: Readonly<Record<keyof typeof CLASSES, number>> = { Small: 429, Medium: 859, Large: 1_718, Xlarge: 3_437 };
 const LARGEST_VCPU = 64;
 const MB_A_GB = 1024;
 /** The size of disk that is not 2^n GB at Azure. */
@@ -21,6 +25,12 @@ export function databaseClass({ demand, environment }: Site): string {
   if (times === 1) return CLASSES[size];
   if (vcpu > LARGEST_VCPU) throw new Error(`no class of Flexible Server is known with ${vcpu} vCPU`);
   return `GP_Standard_D${vcpu}s_v3`;
+}
+
+/** Of the database and of its copy elsewhere. */
+export function databaseConnections({ demand, environment }: Site): Connections {
+  const { size } = databaseSize(demand.databaseVcpu, environment.sizes);
+  return connectionsOf(mostCopiesOfAll(demand.services), UNTOLD[size]);
 }
 
 /** What a copy of the database was priced with. */

@@ -7,7 +7,9 @@ import type { PrivateDnsZone } from '@cdktf/provider-azurerm/lib/private-dns-zon
 import type { VirtualNetwork } from '@cdktf/provider-azurerm/lib/virtual-network/index.js';
 import { PostgresqlFlexibleServer } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
+import type { Site } from '../site.ts';
 import type { AzureStack, Place } from './azure-stack.ts';
+import { databaseConnections } from './database-class.ts';
 import { databaseSettings, keepDatabase } from './database-settings.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { GeneratedSecret } from './generated-secret.ts';
@@ -77,7 +79,7 @@ export class PostgresDatabase extends Construct {
     });
     // Write-only and ephemeral: the password is in no state and in no plan.
     this.server.addOverride('administrator_password_wo', password.value);
-    const lastSetting = this.#settings();
+    const lastSetting = this.#settings(site);
     const database = new PostgresqlFlexibleServerDatabase(this, 'database', {
       name: DATABASE,
       serverId: this.server.id,
@@ -91,8 +93,10 @@ export class PostgresDatabase extends Construct {
   }
 
   /** One after another: the server takes one change at a time. */
-  #settings(): PostgresqlFlexibleServerConfiguration | undefined {
-    return Object.entries(SETTINGS).reduce<PostgresqlFlexibleServerConfiguration | undefined>(
+  #settings(site: Site): PostgresqlFlexibleServerConfiguration | undefined {
+    const { taken, isTold } = databaseConnections(site);
+    const settings = { ...SETTINGS, ...(isTold && { max_connections: String(taken) }) };
+    return Object.entries(settings).reduce<PostgresqlFlexibleServerConfiguration | undefined>(
       (before, [name, value]) => {
         const dependsOn = before ? [before] : [];
         return new PostgresqlFlexibleServerConfiguration(this, name, {

@@ -6,10 +6,10 @@ import {
 } from '@cdktf/provider-google/lib/monitoring-uptime-check-config/index.js';
 import type { PubsubSubscription } from '@cdktf/provider-google/lib/pubsub-subscription/index.js';
 import { eventsPerS } from '../../core/decision/demand.ts';
-import { cloudSqlSize } from '../../core/decision/gcp-plan.ts';
 import type { ApiFront } from './api-front.ts';
 import { DEVICES_PORT } from './broker-start.ts';
 import type { DataStack } from './data-stack.ts';
+import { databaseConnections } from './database-settings.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import { KafkaEventStream } from './kafka-event-stream.ts';
 import type { MqttDeviceGateway } from './mqtt-device-gateway.ts';
@@ -98,7 +98,6 @@ export class Alarms extends Construct {
   }
 
   #database(): void {
-    const { demand, environment } = this.#stack.site;
     const of = `resource.type="cloudsql_database" AND resource.labels.database_id="${this.#stack.project}:${databaseName(this.#stack.site)}"`;
     const watched = { aligner: 'ALIGN_MEAN', is: 'above', minutes: 10 } as const;
     const metric = (name: string) => `${of} AND metric.type="cloudsql.googleapis.com/database/${name}"`;
@@ -114,14 +113,12 @@ export class Alarms extends Construct {
       threshold: 0.85,
       means: 'The database has less than 15 % of its disk left; it grows by itself, up to three times its first size',
     });
-    // Each adapter's pool has ten connections and one that listens, and pools with equal settings are one.
-    const copies = demand.services.reduce((sum, service) => sum + service.copies, 0);
     this.#call('database-connections', {
       ...watched,
       reducer: 'REDUCE_SUM',
       filter: metric('postgresql/num_backends'),
-      threshold: Math.min(copies * 11 * 2, mostConnections(cloudSqlSize(demand, environment)) * 0.8),
-      means: 'More connections to the database than all copies of the services may have, or nearly as many as it takes',
+      threshold: databaseConnections(this.#stack.site).ofServices,
+      means: 'More connections to the database than all copies of the services may have',
     });
   }
 
@@ -336,12 +333,4 @@ export class Alarms extends Construct {
 
 function ofSubscription({ nameInput }: PubsubSubscription, metric: string): string {
   return `resource.type="pubsub_subscription" AND resource.labels.subscription_id="${nameInput!}" AND metric.type="pubsub.googleapis.com/subscription/${metric}"`;
-}
-
-/**
- * Connections that Cloud SQL takes without a flag, as others tell of its servers of less than 6 GB (https://cloud.google.com/sql/docs/postgres/quotas);
- * larger ones take more than the services of a plan have.
- */
-function mostConnections({ memoryGb }: { readonly memoryGb: number }): number {
-  return memoryGb < 6 ? 100 : Infinity;
 }

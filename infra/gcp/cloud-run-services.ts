@@ -6,7 +6,7 @@ import { ProjectIamCustomRole } from '@cdktf/provider-google/lib/project-iam-cus
 import { ServiceAccountIamMember } from '@cdktf/provider-google/lib/service-account-iam-member/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
 import { cloudRunSize } from '../../core/decision/gcp-plan.ts';
-import { MOST_COPIES_TIMES } from '../copies.ts';
+import { mostCopies } from '../copies.ts';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT, LINK_PORT } from '../service-settings.ts';
 import { containerOf, volumesOf } from './container.ts';
@@ -155,13 +155,14 @@ export class CloudRunServices extends Construct {
 }
 
 /** By whom it is reached, at which port, and how many copies there are. */
-function reachedOf({ service, copies }: ServiceSize) {
+function reachedOf(size: ServiceSize) {
+  const { service, copies } = size;
   if (service === PUBLIC_SERVICE)
     return {
       ingress: 'INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER',
       port: API_PORT,
       requestsAtOnce: REQUESTS_AT_ONCE,
-      copies: { minInstanceCount: copies, maxInstanceCount: copies * MOST_COPIES_TIMES },
+      copies: { minInstanceCount: copies, maxInstanceCount: mostCopies(size) },
     };
   return {
     ingress: 'INGRESS_TRAFFIC_INTERNAL_ONLY',

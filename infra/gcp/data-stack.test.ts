@@ -70,6 +70,13 @@ describe('the database', () => {
     );
   });
 
+  it('takes more connections than Cloud SQL lets a small one have, whose services could use them all up under load', () => {
+    const told = (site: typeof inProd) =>
+      (settings(site)['database_flags'] as Attributes[]).filter(({ name }) => name === 'max_connections');
+    expect(told(inStaging)).toEqual([{ name: 'max_connections', value: '150' }]);
+    expect(told(inProd)).toEqual([]);
+  });
+
   it('has a private address alone, TLS alone, and a certificate with its name', () => {
     expect(settings(inProd)['ip_configuration']).toEqual({
       ipv4_enabled: false,

@@ -1,7 +1,10 @@
 import type { SqlDatabaseInstanceSettings } from '@cdktf/provider-google/lib/sql-database-instance/index.js';
 import { cloudSqlSize } from '../../core/decision/gcp-plan.ts';
 import { mandatoryLabels } from '../aspects/labels.ts';
+import { connectionsOf, type Connections } from '../connections.ts';
+import { mostCopiesOfAll } from '../copies.ts';
 import type { Site } from '../site.ts';
+import { mostCopiesAt } from './most-copies.ts';
 import type { Network } from './network.ts';
 
 export const DATABASE_VERSION = 'POSTGRES_17';
@@ -19,6 +22,17 @@ const FLAGS: Readonly<Record<string, string>> = {
   log_min_error_statement: 'error',
 };
 
+/** By GB of memory at the least, what Cloud SQL takes without a flag (https://cloud.google.com/sql/docs/postgres/flags). */
+const UNTOLD: readonly (readonly [memoryGb: number, connections: number])[] = [
+  [120, 1_000],
+  [60, 800],
+  [30, 600],
+  [15, 500],
+  [7.5, 400],
+  [6, 200],
+  [3.75, 100],
+];
+
 /** Why checks of such an instance that do not hold need not: of the database and of its copy elsewhere. */
 export const DATABASE_EXCEPTIONS = {
   CKV_GCP_54: 'checkov fails on the flags as JSON has them; that log_lock_waits is on is a test of the data stack',
@@ -31,13 +45,26 @@ export const DATABASE_EXCEPTIONS = {
   CKV2_GCP_13: 'Of statements that take a second it is in the log; of all of them it is every reading',
 } as const;
 
+/** Of the database and of its copy elsewhere, which has to take as many as the first. */
+export function databaseConnections({ environment, demand }: Site): Connections {
+  const { memoryGb } = cloudSqlSize(demand, environment);
+  const [, untold] = UNTOLD.find(([least]) => memoryGb >= least)!;
+  return connectionsOf(
+    mostCopiesOfAll(demand.services, (size) => mostCopiesAt({ environment }, size)),
+    untold,
+  );
+}
+
 /** What the database and its copy in the second region have in common, so that the copy can take its place. */
 export function databaseSettings(
-  { environment, demand, isProtected }: Site,
+  site: Site,
   { vpc, lentNames }: Network,
   region: 'first' | 'second' = 'first',
 ): SqlDatabaseInstanceSettings {
+  const { environment, demand, isProtected } = site;
   const { vcpu, memoryGb, storageGb } = cloudSqlSize(demand, environment);
+  const { taken, isTold } = databaseConnections(site);
+  const flags = { ...FLAGS, ...(isTold && { max_connections: String(taken) }) };
   return {
     edition: 'ENTERPRISE',
     tier: `db-custom-${vcpu}-${memoryGb * 1024}`,
@@ -57,6 +84,6 @@ export function databaseSettings(
       serverCaMode: 'GOOGLE_MANAGED_CAS_CA',
     },
     insightsConfig: { queryInsightsEnabled: true, recordApplicationTags: false, recordClientAddress: false },
-    databaseFlags: Object.entries(FLAGS).map(([name, value]) => ({ name, value })),
+    databaseFlags: Object.entries(flags).map(([name, value]) => ({ name, value })),
   };
 }

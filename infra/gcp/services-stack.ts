@@ -7,7 +7,6 @@ import { KubernetesServices } from '../kubernetes/kubernetes-services.ts';
 import { LINK_KEY_FILE, PASSWORD_FILE } from '../kubernetes/start-secrets.ts';
 import { tokenBy } from '../kubernetes/token-command.ts';
 import type { ServicesParts } from '../platform.ts';
-import { SERVICE_PORTS } from '../service-ports.ts';
 import type { Site } from '../site.ts';
 import { ApiGatewayRoute } from './api-gateway-route.ts';
 import type { AutopilotCluster } from './autopilot-cluster.ts';
@@ -19,6 +18,7 @@ import type { DataStack } from './data-stack.ts';
 import type { FoundationStack } from './foundation-stack.ts';
 import { GcpStack } from './gcp-stack.ts';
 import { KAFKA_PORT } from './kafka-event-stream.ts';
+import { isGateway } from './most-copies.ts';
 import type { GcpPorts } from './ports.ts';
 import { DATABASE_PORT } from './postgres-database.ts';
 import type { PrivateSecret } from './private-secret.ts';
@@ -79,7 +79,6 @@ export class ServicesStack extends GcpStack implements ServicesParts {
       site: this.site,
       namespace: cluster.namespace,
       namespaceLabels: {},
-      // Brokers know the platform by one name, which two copies would take from each other.
       stopsFirst: isGateway,
       image: (service) => foundation.imageRegistry.image(service, Fn.lookup(digests, service) as string),
       identity: (service) => ({
@@ -134,8 +133,4 @@ export class ServicesStack extends GcpStack implements ServicesParts {
     // A text of YAML, which JSON is too.
     return { secrets: JSON.stringify(named) };
   }
-}
-
-function isGateway(service: string): boolean {
-  return SERVICE_PORTS[service]!.includes('deviceGateway');
 }

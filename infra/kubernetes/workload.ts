@@ -6,7 +6,7 @@ import { ServiceAccountV1 } from '@cdktf/provider-kubernetes/lib/service-account
 import { ServiceV1 } from '@cdktf/provider-kubernetes/lib/service-v1/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import type { ServiceSize } from '../../core/decision/demand.ts';
-import { BUSY_PERCENT, MOST_COPIES_TIMES } from '../copies.ts';
+import { BUSY_PERCENT, mostCopies } from '../copies.ts';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { Cluster } from './cluster.ts';
@@ -29,10 +29,10 @@ export class Workload extends Construct {
     { dependsOn }: { readonly dependsOn: ITerraformDependable[] },
   ) {
     super(scope, size.service);
-    const { service, copies, isAlone } = size;
+    const { service, copies } = size;
     const { namespace } = cluster;
     const labels = { ...podLabels(service) };
-    const most = isAlone || cluster.stopsFirst(service) ? copies : copies * MOST_COPIES_TIMES;
+    const most = cluster.stopsFirst(service) ? copies : mostCopies(size);
     const identity = cluster.identity(service);
     const account = new ServiceAccountV1(this, 'account', {
       metadata: { name: service, namespace, annotations: { ...identity.annotations }, labels },
