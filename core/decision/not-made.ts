@@ -5,9 +5,6 @@ import { cloudOfPool, regionsAt } from './environment-rules.ts';
 import type { Environment } from './environment.ts';
 import { brokersFor } from './gcp-plan.ts';
 
-/** What Google tells of a budget at most. */
-const MOST_ADDRESSES = 5;
-
 /** What an environment asks for and the stacks of a cloud do not make. */
 export interface NotMade {
   /** Keys that lead to it in the environment's file. */
@@ -65,7 +62,7 @@ function notMadeAtAzure(environment: Environment): readonly NotMade[] {
 }
 
 function notMadeAtGcp(environment: Environment): readonly NotMade[] {
-  const { switches, tenants, budget, identity } = environment;
+  const { switches, tenants, identity } = environment;
   const demand = demandOf(environment);
   const ingestion = demand.services.find(({ service }) => service === 'ingestion-service')!;
   return [
@@ -82,9 +79,6 @@ function notMadeAtGcp(environment: Environment): readonly NotMade[] {
     // One broker answers at a time, to one gateway: Mosquitto shares nothing.
     ...(brokersFor(demand, 1) > 1 || ingestion.copies > 1
       ? [{ at: ['workload'], what: 'a load above that of one MQTT broker' }]
-      : []),
-    ...(budget.tell.length > MOST_ADDRESSES
-      ? [{ at: ['budget', 'tell'], what: `budget.tell of more than ${MOST_ADDRESSES} addresses` }]
       : []),
   ];
 }

@@ -434,6 +434,34 @@ describe('what is watched', () => {
   });
 });
 
+describe('a budget of whose spending more than five are told', () => {
+  const mails = Array.from({ length: 10 }, (_, index) => `a${index}@gent.example`);
+  const told = synthesized(changed(prod, { budget: { ...prod.budget, tell: mails } }), 'gcp');
+  const budgets = ['budget/month', 'budget/month-2'].map((path) => told.one('google_billing_budget', path));
+  const rules = budgets.map(({ all_updates_rule: rule }) => rule as Attributes);
+  const channels = rules.map((rule) => rule['monitoring_notification_channels'] as readonly string[]);
+
+  it('has another like it, as Google tells five of each', () => {
+    expect(told.of('google_billing_budget')).toHaveLength(2);
+    expect(budgets.map((budget) => budget['display_name'])).toEqual([
+      'tribo-gent-prod-month',
+      'tribo-gent-prod-month-2',
+    ]);
+    const [first, second] = budgets.map(({ amount, budget_filter, threshold_rules }) => ({
+      amount,
+      budget_filter,
+      threshold_rules,
+    }));
+    expect(second).toEqual(first);
+    expect(channels.map(({ length }) => length)).toEqual([5, 5]);
+  });
+
+  it('tells each of them once, and once whoever administers the account', () => {
+    expect(new Set(channels.flat()).size).toBe(10);
+    expect(rules.map((rule) => rule['disable_default_iam_recipients'])).toEqual([false, true]);
+  });
+});
+
 describe('a channel by which people are told', () => {
   it.each(['operators/owner', 'budget/told-0'])('has no setting but its address: %s', (path) => {
     const channel = inProd.one('google_monitoring_notification_channel', path);
@@ -444,11 +472,9 @@ describe('a channel by which people are told', () => {
 
 describe('what is not made yet', () => {
   const switches = prod.switches;
-  const mails = Array.from({ length: 6 }, (_, index) => `a${index}@gent.example`);
   it.each([
     [{ switches: { ...switches, secondRegion: true } }, 'switches.secondRegion with regions[1] at another cloud'],
     [{ workload: { ...prod.workload, machines: 3000 } }, 'a load above that of one MQTT broker'],
-    [{ budget: { ...prod.budget, tell: mails } }, 'budget.tell of more than 5 addresses'],
   ])('is named: %j', (values, what) => {
     expect(notMade('gcp', changed(prod, values))).toEqual([what]);
   });
