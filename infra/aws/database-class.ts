@@ -18,7 +18,7 @@ const LARGER: Readonly<Record<number, string>> = {
 };
 /** GiB of those that were priced; larger ones have more. */
 const MEMORY_GIB: Readonly<Record<keyof typeof CLASSES, number>> = { Small: 2, Medium: 8, Large: 16, Xlarge: 32 };
-/** What RDS takes a connection for each of, of the memory that its own processes leave: four fifths, by what others measured of small classes. */
+/** What RDS takes a connection for each of, of the memory that its own processes leave, for which four fifths is a guess: AWS says not how much it is. */
 const BYTES_A_CONNECTION = 9_531_392;
 const LEFT_SHARE = 0.8;
 const MOST_UNTOLD = 5_000;
