@@ -59,6 +59,17 @@ describe('authorities of devices', () => {
     expect(pathOfFirst([third, first])).toBe(pathOfFirst([first]));
   });
 
+  it('are the same, however the environment breaks the lines of their certificates', () => {
+    const written = (certificate: string) =>
+      synthesized(changed(prod, { devices: { authorities: [{ tenant: 'acme', certificate }] } })).json.platform
+        .resource;
+    const [begin, end] = ['-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----'];
+    const text = first.replaceAll(new RegExp(`${begin}|${end}|\n`, 'g'), '');
+    const inLongerLines = [begin, ...text.match(/.{1,76}/g)!, end].join('\n');
+    expect(inLongerLines).not.toBe(first);
+    expect(written(inLongerLines)).toEqual(written(first));
+  });
+
   it('speak each for its tenant alone, which no certificate of a device names', () => {
     const templates = site.found('aws_iot_provisioning_template');
     expect(templates.map(({ is }) => is['name'])).toEqual([

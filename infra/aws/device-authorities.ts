@@ -68,7 +68,8 @@ export class DeviceAuthorities extends Construct {
       new IotCaCertificate(this, `authority-${digestOf(certificate)}`, {
         active: true,
         allowAutoRegistration: true,
-        caCertificatePem: certificate,
+        // In one writing, however the environment's lines are broken: were it read back in another, each plan would make the authority anew.
+        caCertificatePem: new X509Certificate(certificate).toString(),
         certificateMode: 'SNI_ONLY',
         registrationConfig: { roleArn: role.arn, templateName: templates.get(tenant)!.name },
       });
