@@ -19,7 +19,7 @@ export class IotCoreSite implements AsyncDisposable {
   readonly registry: Awaited<ReturnType<typeof makeIotSite>>['settings'];
   readonly gateway: ReturnType<typeof gatewaySettings>;
   readonly kinesis: Kinesis;
-  readonly #iot: IoT;
+  readonly iot: IoT;
 
   /** In an account that has nothing of it yet. */
   static async make(moto: Moto, region: string): Promise<IotCoreSite> {
@@ -41,7 +41,7 @@ export class IotCoreSite implements AsyncDisposable {
     core: IotCore,
     registry: IotCoreSite['registry'],
   ) {
-    this.#iot = iot;
+    this.iot = iot;
     this.kinesis = kinesis;
     this.core = core;
     this.registry = registry;
@@ -50,7 +50,7 @@ export class IotCoreSite implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.core[Symbol.asyncDispose]();
-    this.#iot.destroy();
+    this.iot.destroy();
     this.kinesis.destroy();
   }
 }

@@ -38,7 +38,7 @@ export class IotCoreWorlds implements AsyncDisposable {
   async open({ change = {}, via = async (endpoint) => endpoint }: IotCoreWorldOptions = {}) {
     await this.#moto.reset();
     const site = await IotCoreSite.make(this.#moto, REGION);
-    const { core, kinesis } = site;
+    const { core, kinesis, iot } = site;
     const endpoint = await via(this.#moto.endpoint);
     const timeouts = change.timeoutMs === undefined ? {} : { timeoutMs: change.timeoutMs };
     const registryConfig = iotCoreDeviceRegistryConfigSchema.parse({
@@ -74,6 +74,8 @@ export class IotCoreWorlds implements AsyncDisposable {
         devices,
         core,
         kinesis,
+        iot,
+        thingType: site.registry.thingType,
         config,
         refusals,
         problems,

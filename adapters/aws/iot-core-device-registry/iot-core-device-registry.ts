@@ -78,7 +78,8 @@ export class IotCoreDeviceRegistry implements DeviceRegistry {
       const page = await this.#call(`list devices of ${tenant}`, options, (signal) =>
         this.#iot.listThings(query, after, signal),
       );
-      // A certificate may have another common name than an id, and so may a thing that came by it: such a one is bound to nothing.
+      // A certificate may have another common name than an id, and so may a thing that came by it: such a one is bound to nothing, and may connect until it is
+      // shut out by hand (docs/deployment.md).
       things.push(...page.things.filter(({ name }) => isName(name)));
       after = page.next;
     } while (after !== undefined);

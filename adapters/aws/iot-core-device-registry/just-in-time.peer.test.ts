@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { IoT } from '@aws-sdk/client-iot';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { until } from '#core/contracts/until.ts';
@@ -25,6 +26,18 @@ beforeAll(async () => {
 }, 300_000);
 
 afterAll(() => worlds[Symbol.asyncDispose]());
+
+/** As `shut_out` of docs/deployment.md does. */
+async function shutOut(iot: IoT, thingName: string): Promise<void> {
+  const { principals = [] } = await iot.listThingPrincipals({ thingName });
+  for (const principal of principals) {
+    await iot.updateCertificate({ certificateId: principal.split('/').at(-1), newStatus: 'INACTIVE' });
+    const { policies = [] } = await iot.listAttachedPolicies({ target: principal });
+    for (const { policyName } of policies) await iot.detachPolicy({ policyName, target: principal });
+    await iot.detachThingPrincipal({ thingName, principal });
+  }
+  await iot.deleteThing({ thingName });
+}
 
 /** A site with an authority of its first tenant's devices, and a device of that. */
 async function startWorld() {
@@ -105,11 +118,40 @@ describe('a device with a certificate of the authority of a tenant', () => {
     await world.connect(ID, renewed);
   });
 
-  it('is none where the common name is no id', async () => {
+  it('comes in vain with a new one that it showed before it was removed, until that one is deleted at IoT Core', async () => {
     await using world = await startWorld();
-    const { devices, tenants } = world;
-    await world.come(world.issued('bought:1'), 'bought:1');
+    const { devices, iot } = world;
+    const renewed = world.issued();
+    await world.come(world.issued());
+    await world.come(renewed);
+    await devices.removeDevice(ID);
+    for (let attempt = 1; attempt <= 3; attempt++) await world.come(renewed);
+    expect(await devices.getDevice(ID)).toBeUndefined();
+    const { certificates = [] } = await iot.listCertificates({});
+    const shownEarly = certificates.filter(({ status }) => status === 'PENDING_ACTIVATION');
+    expect(shownEarly).toHaveLength(1);
+    const { certificateId } = shownEarly[0]!;
+    await iot.updateCertificate({ certificateId, newStatus: 'INACTIVE' });
+    await iot.deleteCertificate({ certificateId, forceDelete: true });
+    await world.come(renewed);
+    expect(await devices.getDevice(ID)).toMatchObject({ machines: [] });
+    await world.connect(ID, renewed);
+  });
+
+  it('is none where the common name is no id, and may connect until it is shut out by hand', async () => {
+    await using world = await startWorld();
+    const { devices, tenants, iot, thingType: thingTypeName } = world;
+    const name = 'bought:1';
+    const secret = world.issued(name);
+    await world.come(secret, name);
     expect((await devices.listDevices(tenants[0])).map(({ id }) => id)).toEqual(['gauge-1']);
+    await world.connect(name, secret);
+    const namesOfType = async () => (await iot.listThings({ thingTypeName })).things!.map(({ thingName }) => thingName);
+    expect(await namesOfType()).toContain(name);
+    await shutOut(iot, name);
+    expect(await namesOfType()).not.toContain(name);
+    for (let attempt = 1; attempt <= 3; attempt++) await world.come(secret, name);
+    expect(await namesOfType()).not.toContain(name);
   });
 });
 
