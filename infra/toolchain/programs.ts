@@ -6,6 +6,8 @@ import { CLOUDS, type Cloud } from '../../core/decision/cloud.ts';
 export interface Program {
   readonly name: string;
   readonly clouds: readonly Cloud[];
+  /** Only where services run in a cluster. */
+  readonly isForClusters?: true;
   readonly args: readonly string[];
   /** Where it says its version: major and minor. */
   readonly version: RegExp;
@@ -54,6 +56,32 @@ export const PROGRAMS: readonly Program[] = [
     from: 'https://www.python.org/downloads',
   },
   {
+    name: 'curl',
+    clouds: CLOUDS,
+    args: ['--version'],
+    version: /curl (\d+\.\d+)/,
+    least: '7.76',
+    use: 'asks the site whether it answers, and prints why where it refuses',
+    from: 'https://curl.se/download.html',
+  },
+  {
+    name: 'git',
+    clouds: CLOUDS,
+    args: ['--version'],
+    version: /git version (\d+\.\d+)/,
+    use: 'says of which commit the images are',
+    from: 'https://git-scm.com/downloads',
+  },
+  {
+    name: 'openssl',
+    clouds: ['aws', 'gcp'],
+    args: ['version'],
+    version: /OpenSSL (\d+\.\d+)/,
+    least: '1.1',
+    use: 'makes certificates of brokers and devices, whose extensions older ones do not take',
+    from: 'https://openssl-library.org/source',
+  },
+  {
     name: 'aws',
     clouds: ['aws'],
     args: ['--version'],
@@ -77,6 +105,41 @@ export const PROGRAMS: readonly Program[] = [
     version: /Google Cloud SDK (\d+\.\d+)/,
     use: 'signs in, and does what Terraform does not',
     from: 'https://cloud.google.com/sdk/docs/install',
+  },
+  {
+    name: 'skopeo',
+    clouds: ['gcp'],
+    args: ['--version'],
+    version: /skopeo version (\d+\.\d+)/,
+    use: "copies the broker's image into the registry",
+    from: 'https://github.com/containers/skopeo/blob/main/install.md',
+  },
+  {
+    name: 'kubectl',
+    clouds: CLOUDS,
+    isForClusters: true,
+    args: ['version', '--client', '--output', 'json'],
+    version: /"gitVersion":\s*"v(\d+\.\d+)/,
+    use: 'looks into the cluster',
+    from: 'https://kubernetes.io/docs/tasks/tools',
+  },
+  {
+    name: 'kubelogin',
+    clouds: ['azure'],
+    isForClusters: true,
+    args: ['--version'],
+    version: /v(\d+\.\d+)/,
+    use: 'lets kubectl and Terraform into the cluster',
+    from: 'https://azure.github.io/kubelogin/install.html',
+  },
+  {
+    name: 'gke-gcloud-auth-plugin',
+    clouds: ['gcp'],
+    isForClusters: true,
+    args: ['--version'],
+    version: /v(\d+\.\d+)/,
+    use: 'lets kubectl and Terraform into the cluster',
+    from: 'https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl',
   },
 ];
 
