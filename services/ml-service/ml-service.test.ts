@@ -19,6 +19,7 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { DerivedDocument } from '#core/ports/time-series-store.ts';
 import { openEmbeddedPorts } from '#test/support/embedded-ports.ts';
 import { HeldClock } from '#test/support/held-clock.ts';
+import { modelWithoutRoom } from '#test/support/model-without-room.ts';
 import { mlServiceConfigSchema } from './config.ts';
 import { startMlService, type MlServiceDependencies, type RunningMlService } from './ml-service.ts';
 
@@ -424,6 +425,35 @@ describe('ml-service', () => {
       expect(await readiness['models']?.()).toBeUndefined();
       expect(newest(await plant.judge(...run(21, 30))).body.verdict).toBe('healthy');
     });
+
+    it.each([
+      ['to load', /vibration-health.*version 2 cannot run: .* no memory to load this model 3 times.*; roll back/],
+      ['to run', undefined],
+    ] as const)(
+      'judges other machines while the runtime never has memory %s a promoted version',
+      async (when, told) => {
+        await using plant = await Plant.open();
+        const { readiness } = await plant.start();
+        const other = { event: { key: PUMP } };
+        await plant.judge(...run(0, 20), ...run(0, 20, other));
+        const version = await plant.parts.registry.getPromoted(MODEL);
+        const { parameters, provenance, format } = version!;
+        const wide = { artifact: modelWithoutRoom(when), inputs: BANDS.slice(0, 2), parameters, provenance, format };
+        await plant.parts.registry.register(MODEL, wide);
+        await plant.parts.registry.promote(MODEL, 2, { by: 'ada', reason: 'a mistake' });
+        const refused = featuresEvent(20);
+        const before = plant.received.length;
+        await plant.send(refused, featuresEvent(20, other));
+        const theirs = () => plant.received.slice(before).map(({ key }) => key);
+        await until(() => theirs().includes(PUMP) && plant.deadLetters.length > 0, 'both settled');
+        expect(theirs()).toEqual([PUMP]);
+        expect(plant.deadLetters).toMatchObject([{ code: 'failed_precondition' }]);
+        expect(await readiness['judging']?.()).toBeUndefined();
+        if (told) expect(await readiness['models']?.()).toMatch(told);
+        await plant.parts.registry.rollback(MODEL, { by: 'ada', reason: 'undo' });
+        expect(newest(await plant.judge(...run(21, 30))).body.verdict).toBe('healthy');
+      },
+    );
   });
 
   describe('after something was done to the machine', () => {

@@ -196,6 +196,20 @@ describe('a model server', () => {
     expect((await server.ask({ instances: [[1, 2]] })).body).toMatchObject({ predictions: [{ score: 3 }] });
   });
 
+  it.each(['to load', 'to run'] as const)(
+    'tells whoever brings a model that it never has memory %s to stop, and serves others on',
+    async (when) => {
+      deploy(SUM);
+      await using server = await serve();
+      const statuses: number[] = [];
+      for (let n = 0; n < 4; n++) statuses.push((await server.ask(withModel(modelWithoutRoom(when)))).status);
+      expect(statuses).toEqual([429, 429, 409, 409]);
+      const { body } = await server.ask(withModel(modelWithoutRoom(when)));
+      expect(body).toEqual(failing('failed_precondition', /had no memory to .* 3 times in succession/));
+      expect((await server.ask(knowing(SUM))).body).toMatchObject({ predictions: [{ score: 3 }] });
+    },
+  );
+
   it('refuses other methods and paths, and says which there are', async () => {
     await using server = await serve();
     const got = await fetch(`${server.url}/score`);

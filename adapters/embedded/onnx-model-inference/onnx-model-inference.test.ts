@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { modelInferenceContract } from '#core/contracts/model-inference.contract.ts';
 import { encodeOnnxModel } from '#core/inference/onnx-model.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { HeldClock } from '#test/support/held-clock.ts';
 import { modelWithoutRoom } from '#test/support/model-without-room.ts';
 import { OnnxModelInference } from './onnx-model-inference.ts';
 import { lacksMemory } from './runtime-module.ts';
@@ -45,6 +46,21 @@ describe('ONNX model inference', () => {
     await expect(wide.infer([Float64Array.of(1, 2)])).rejects.toMatchObject({ code: 'resource_exhausted', message });
     for (const model of [before, await inference.load(artifact)])
       expect([...(await model.infer([Float64Array.of(1, 2)])).scores]).toEqual([3]);
+  });
+
+  it('takes a model that it never has memory for as one that cannot run, and runs others on', async () => {
+    await using inference = new OnnxModelInference({ maxLoadedModels: 8 }, new HeldClock(0));
+    const before = await inference.load(artifact);
+    const wide = await inference.load(modelWithoutRoom('to run'));
+    const toLoad = () => inference.load(modelWithoutRoom('to load'));
+    const toRun = () => wide.infer([Float64Array.of(1, 2)]);
+    for (const attempt of [toLoad, toRun]) {
+      for (const code of ['resource_exhausted', 'resource_exhausted', 'failed_precondition', 'failed_precondition'])
+        await expect(attempt()).rejects.toMatchObject({ code });
+    }
+    for (const model of [before, await inference.load(artifact)])
+      expect([...(await model.infer([Float64Array.of(1, 2)])).scores]).toEqual([3]);
+    await expect((await inference.load(modelWithoutRoom('to run'))).infer([])).resolves.toMatchObject({});
   });
 
   it.each([

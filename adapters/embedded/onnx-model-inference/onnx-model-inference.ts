@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
-import { messageOf, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
+import { systemClock, type Clock } from '#core/clock.ts';
+import { isPortError, messageOf, PortError, throwIfAborted, type CallOptions } from '#core/errors.ts';
 import { checkBatch } from '#core/inference/check-batch.ts';
 import type { Inference, LoadedModel, ModelInference } from '#core/ports/model-inference.ts';
 import type { OnnxModelInferenceConfig } from './config.ts';
-import { lacksMemory } from './runtime-module.ts';
+import { MemoryRefusals } from './memory-refusals.ts';
 
 type Runtime = typeof import('onnxruntime-web');
 
@@ -11,11 +13,14 @@ type Runtime = typeof import('onnxruntime-web');
 export class OnnxModelInference implements ModelInference, AsyncDisposable {
   readonly #config: OnnxModelInferenceConfig;
   readonly #loaded = new Set<OnnxModel>();
+  /** Apart, so that a model that is loaded already runs on where there is no room for it a second time. */
+  readonly #refusals: { readonly ofLoads: MemoryRefusals; readonly ofRuns: MemoryRefusals };
   #loading = 0;
   #closed = false;
 
-  constructor(config: OnnxModelInferenceConfig) {
+  constructor(config: OnnxModelInferenceConfig, clock: Clock = systemClock) {
     this.#config = config;
+    this.#refusals = { ofLoads: new MemoryRefusals(clock), ofRuns: new MemoryRefusals(clock) };
   }
 
   async load(artifact: Uint8Array, { signal }: CallOptions = {}): Promise<LoadedModel> {
@@ -26,7 +31,7 @@ export class OnnxModelInference implements ModelInference, AsyncDisposable {
     }
     this.#loading += 1;
     try {
-      const model = await createModel(artifact, (closed) => this.#loaded.delete(closed));
+      const model = await this.#create(artifact);
       this.#loaded.add(model);
       if (this.#closed || signal?.aborted) await model.close();
       throwIfAborted(signal);
@@ -44,6 +49,25 @@ export class OnnxModelInference implements ModelInference, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #create(artifact: Uint8Array): Promise<OnnxModel> {
+    const { ofLoads, ofRuns } = this.#refusals;
+    const library = await loadRuntime();
+    const sha256 = createHash('sha256').update(artifact).digest('hex');
+    const session = await createSession(library, artifact, (create) =>
+      ofLoads.attempt({ sha256, what: 'load this model', vectors: 0 }, create),
+    );
+    try {
+      const what = 'run this model on these vectors';
+      return new OnnxModel(library, session, {
+        attempt: (vectors, run) => ofRuns.attempt({ sha256, what, vectors }, run),
+        onClose: (closed) => this.#loaded.delete(closed),
+      });
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
   }
 
   #checkOpen(): void {
@@ -71,30 +95,24 @@ function loadRuntime(): Promise<Runtime> {
   return runtime;
 }
 
-async function createModel(artifact: Uint8Array, onClose: (model: OnnxModel) => void): Promise<OnnxModel> {
-  const library = await loadRuntime();
-  const session = await createSession(library, artifact);
+async function createSession(
+  { InferenceSession: sessions }: Runtime,
+  artifact: Uint8Array,
+  attempt: (create: () => Promise<InferenceSession>) => Promise<InferenceSession>,
+): Promise<InferenceSession> {
   try {
-    return new OnnxModel(library, session, onClose);
+    return await attempt(() => sessions.create(artifact, { executionProviders: ['wasm'], logSeverityLevel: 4 }));
   } catch (error) {
-    await session.release();
-    throw error;
-  }
-}
-
-async function createSession({ InferenceSession: sessions }: Runtime, artifact: Uint8Array): Promise<InferenceSession> {
-  try {
-    return await sessions.create(artifact, { executionProviders: ['wasm'], logSeverityLevel: 4 });
-  } catch (error) {
-    if (lacksMemory(error)) throw noMemory('load this model', error);
+    if (isPortError(error)) throw error;
     const detail = messageOf(error);
     throw new PortError('invalid_argument', `not a model that can run here: ${detail}`, { cause: error });
   }
 }
 
-function noMemory(what: string, cause: unknown): PortError {
-  const detail = `the model runtime has no memory to ${what}: try again, with fewer models loaded or smaller ones`;
-  return new PortError('resource_exhausted', detail, { cause });
+interface Surroundings {
+  /** Makes one attempt at a run of so many vectors, bounded in what it may cost others. */
+  attempt<Result>(vectors: number, run: () => Promise<Result>): Promise<Result>;
+  onClose(model: OnnxModel): void;
 }
 
 class OnnxModel implements LoadedModel {
@@ -103,13 +121,13 @@ class OnnxModel implements LoadedModel {
   readonly #library: Runtime;
   readonly #session: InferenceSession;
   readonly #input: FloatInput;
-  readonly #onClose: (model: OnnxModel) => void;
+  readonly #surroundings: Surroundings;
   #closing: Promise<void> | undefined;
 
-  constructor(library: Runtime, session: InferenceSession, onClose: (model: OnnxModel) => void) {
+  constructor(library: Runtime, session: InferenceSession, surroundings: Surroundings) {
     this.#library = library;
     this.#session = session;
-    this.#onClose = onClose;
+    this.#surroundings = surroundings;
     this.#input = floatInput(session);
     this.inputLength = this.#input.length;
     if (!session.outputNames.includes('score')) {
@@ -132,7 +150,7 @@ class OnnxModel implements LoadedModel {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#session.release().finally(() => this.#onClose(this));
+    this.#closing ??= this.#session.release().finally(() => this.#surroundings.onClose(this));
     return this.#closing;
   }
 
@@ -143,9 +161,9 @@ class OnnxModel implements LoadedModel {
     vectors.forEach((vector, i) => data.set(vector, i * this.inputLength));
     const tensor = new this.#library.Tensor(type, data, [vectors.length, this.inputLength]);
     try {
-      return await this.#session.run({ [name]: tensor });
+      return await this.#surroundings.attempt(vectors.length, () => this.#session.run({ [name]: tensor }));
     } catch (error) {
-      if (lacksMemory(error)) throw noMemory('run this model on these vectors', error);
+      if (isPortError(error)) throw error;
       throw new PortError('internal', 'the model failed on a well-formed batch', { cause: error });
     }
   }
