@@ -103,7 +103,7 @@ export class Alarms extends Construct {
       statistic: 'Maximum',
       is: 'above',
       threshold: databaseConnections(this.#stack.site).ofServices,
-      means: 'More connections to the database than all copies of the services may have',
+      means: 'More connections to the database than all copies of the services may have, also during a release',
     });
   }
 

@@ -39,7 +39,8 @@ export function databaseClass({ demand, environment }: Site): string {
 export function databaseConnections({ demand, environment }: Site): Connections {
   const { size } = databaseSize(demand.databaseVcpu, environment.sizes);
   const untold = Math.min(MOST_UNTOLD, Math.floor((MEMORY_GIB[size] * GIB * LEFT_SHARE) / BYTES_A_CONNECTION));
-  return connectionsOf(mostCopiesOfAll(demand.services), untold);
+  const copies = mostCopiesOfAll(demand.services);
+  return connectionsOf({ copies, isSmall: size === 'Small', untold });
 }
 
 /** What a copy of the database was priced with, in GB. */

@@ -8,7 +8,7 @@ import { EcsTaskDefinition } from '@cdktf/provider-aws/lib/ecs-task-definition/i
 import { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { VpcSecurityGroupEgressRule } from '@cdktf/provider-aws/lib/vpc-security-group-egress-rule/index.js';
 import type { ServiceSize } from '../../core/decision/demand.ts';
-import { BUSY_PERCENT, mostCopies } from '../copies.ts';
+import { BUSY_PERCENT, mostCopies, ROLLOUT_TIMES } from '../copies.ts';
 import { PUBLIC_SERVICE } from '../service-ports.ts';
 import { API_PORT } from '../service-settings.ts';
 import type { AwsStack } from './aws-stack.ts';
@@ -103,7 +103,7 @@ export class FargateServices extends Construct {
       launchType: 'FARGATE',
       desiredCount: copies,
       deploymentMinimumHealthyPercent: 100,
-      deploymentMaximumPercent: 200,
+      deploymentMaximumPercent: 100 * ROLLOUT_TIMES,
       deploymentCircuitBreaker: { enable: true, rollback: true },
       enableExecuteCommand: false,
       enableEcsManagedTags: true,

@@ -4,7 +4,7 @@ import { DbSubnetGroup } from '@cdktf/provider-aws/lib/db-subnet-group/index.js'
 import type { SecurityGroup } from '@cdktf/provider-aws/lib/security-group/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
 import type { AwsStack } from './aws-stack.ts';
-import { databaseClass, databaseStorage } from './database-class.ts';
+import { databaseClass, databaseConnections, databaseStorage } from './database-class.ts';
 import { databaseSettings, MAJOR_VERSION } from './database-settings.ts';
 import { GeneratedSecret } from './generated-secret.ts';
 import { guardedPort } from './guarded-port.ts';
@@ -99,6 +99,7 @@ export class PostgresDatabase extends Construct {
       database: 'tribo',
       user: USER,
       tlsCaFile: AUTHORITIES,
+      maxConnections: databaseConnections(site).pool,
     };
   }
 }

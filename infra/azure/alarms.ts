@@ -105,7 +105,7 @@ export class Alarms extends Construct {
           threshold: databaseConnections(this.#stack.site).ofServices,
         },
       ],
-      means: 'More connections to the database than all copies of the services may have',
+      means: 'More connections to the database than all copies of the services may have, also during a release',
     });
     this.#call('database-away', {
       ...of,

@@ -137,7 +137,7 @@ describe('the database', () => {
       'azurerm_postgresql_flexible_server_configuration',
     );
     expect(settings.filter(({ name }) => name === 'max_connections')).toEqual([
-      expect.objectContaining({ value: '1350' }),
+      expect.objectContaining({ value: '2650' }),
     ]);
   });
 

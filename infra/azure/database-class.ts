@@ -13,6 +13,8 @@ const CLASSES: Readonly<Record<ReturnType<typeof databaseSize>['size'], string>>
 };
 /** What they take where no parameter says otherwise (https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-limits); larger ones take more. */
 const UNTOLD: Readonly<Record<keyof typeof CLASSES, number>> = { Small: 429, Medium: 859, Large: 1_718, Xlarge: 3_437 };
+/** Whatever its class (same page). */
+const MOST_TOLD = 5_000;
 const LARGEST_VCPU = 64;
 const MB_A_GB = 1024;
 /** The size of disk that is not 2^n GB at Azure. */
@@ -30,7 +32,8 @@ export function databaseClass({ demand, environment }: Site): string {
 /** Of the database and of its copy elsewhere. */
 export function databaseConnections({ demand, environment }: Site): Connections {
   const { size } = databaseSize(demand.databaseVcpu, environment.sizes);
-  return connectionsOf(mostCopiesOfAll(demand.services), UNTOLD[size]);
+  const copies = mostCopiesOfAll(demand.services);
+  return connectionsOf({ copies, isSmall: size === 'Small', untold: UNTOLD[size], most: MOST_TOLD });
 }
 
 /** What a copy of the database was priced with. */

@@ -1,4 +1,4 @@
-import type { ITerraformDependable } from 'cdktf';
+import { dependable, type ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import type { KeyVaultSecret } from '@cdktf/provider-azurerm/lib/key-vault-secret/index.js';
 import { PostgresqlFlexibleServerConfiguration } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-configuration/index.js';
@@ -40,6 +40,7 @@ export class PostgresDatabase extends Construct {
   readonly zone: PrivateDnsZone;
   /** What a copy takes over as it is made, and is not told of later. */
   readonly ready: readonly ITerraformDependable[];
+  readonly #connections: PostgresqlFlexibleServerConfiguration | undefined;
 
   constructor(scope: AzureStack, id: string, { network, key, logs }: FoundationStack) {
     super(scope, id);
@@ -79,7 +80,9 @@ export class PostgresDatabase extends Construct {
     });
     // Write-only and ephemeral: the password is in no state and in no plan.
     this.server.addOverride('administrator_password_wo', password.value);
-    const lastSetting = this.#settings(site);
+    const lastSetting = this.#settings();
+    const { pool } = databaseConnections(site);
+    this.#connections = tellConnections(this, this.server, site, lastSetting);
     const database = new PostgresqlFlexibleServerDatabase(this, 'database', {
       name: DATABASE,
       serverId: this.server.id,
@@ -88,27 +91,42 @@ export class PostgresDatabase extends Construct {
       lifecycle: { preventDestroy: isProtected },
     });
     keepDatabase(this, this.server, scope, logs);
-    this.ready = [...(lastSetting ? [lastSetting] : []), database];
-    this.section = { host: this.server.fqdn, port: PORT, database: DATABASE, user: USER };
+    this.ready = [...lastSetting, database];
+    this.section = { host: this.server.fqdn, port: PORT, database: DATABASE, user: USER, maxConnections: pool };
+  }
+
+  /** Has it take more connections once its copy does: a copy that takes fewer no longer follows it. */
+  takesMoreAfter(copy: PostgresqlFlexibleServerConfiguration): void {
+    if (this.#connections) this.#connections.dependsOn = [dependable(copy)];
   }
 
   /** One after another: the server takes one change at a time. */
-  #settings(site: Site): PostgresqlFlexibleServerConfiguration | undefined {
-    const { taken, isTold } = databaseConnections(site);
-    const settings = { ...SETTINGS, ...(isTold && { max_connections: String(taken) }) };
-    return Object.entries(settings).reduce<PostgresqlFlexibleServerConfiguration | undefined>(
-      (before, [name, value]) => {
-        const dependsOn = before ? [before] : [];
-        return new PostgresqlFlexibleServerConfiguration(this, name, {
-          serverId: this.server.id,
-          name,
-          value,
-          dependsOn,
-        });
-      },
-      undefined,
+  #settings(): readonly ITerraformDependable[] {
+    return Object.entries(SETTINGS).reduce<ITerraformDependable[]>(
+      (dependsOn, [name, value]) => [
+        new PostgresqlFlexibleServerConfiguration(this, name, { serverId: this.server.id, name, value, dependsOn }),
+      ],
+      [],
     );
   }
+}
+
+/** How many connections a server takes, where it has to be told. */
+export function tellConnections(
+  scope: Construct,
+  { id: serverId }: PostgresqlFlexibleServer,
+  site: Site,
+  after: readonly ITerraformDependable[] = [],
+): PostgresqlFlexibleServerConfiguration | undefined {
+  const { taken, isTold } = databaseConnections(site);
+  if (!isTold) return undefined;
+  const name = 'max_connections';
+  return new PostgresqlFlexibleServerConfiguration(scope, name, {
+    serverId,
+    name,
+    value: String(taken),
+    dependsOn: [...after],
+  });
 }
 
 /** Names of databases in a network. */

@@ -109,6 +109,22 @@ describe('the copy of the database', () => {
     );
   });
 
+  it('takes as many connections as the first, where that has to be told, and is told so before it: else it would no longer follow', () => {
+    const workload = { ...prod.workload, machines: 600, waveforms: { perMachinePerDay: 86_400, bytes: 32_000 } };
+    const site = synthesized(changed(prod, { workload }), 'azure');
+    const type = 'azurerm_postgresql_flexible_server_configuration';
+    const copy = site.one(type, 'second-region/database/max_connections');
+    const told = site.one(type, 'data/database/max_connections');
+    expect(copy).toMatchObject({
+      server_id: expect.stringContaining('second-region_database_replica'),
+      value: told['value'],
+    });
+    expect(told['depends_on']).toEqual([expect.stringContaining(`${type}.second-region_database_max_connections_`)]);
+    const before = site.one('azurerm_postgresql_flexible_server', 'database/replica')['depends_on'] as string[];
+    expect(before.filter((each) => each.includes('max_connections'))).toEqual([]);
+    expect(inProd.resources.filter(({ path }) => path.endsWith('max_connections'))).toEqual([]);
+  });
+
   it('cannot be deleted before its lock, and logs where the first does', () => {
     expect(inProd.one('azurerm_management_lock', 'second-region/database/lock')).toMatchObject({
       scope: expect.stringContaining('second-region_database_replica'),

@@ -11,7 +11,7 @@ import { databaseSettings, keepDatabase } from './database-settings.ts';
 import type { Logs } from './logs.ts';
 import type { Network } from './network.ts';
 import { ObjectReplication } from './object-replication.ts';
-import { databaseZone, type PostgresDatabase } from './postgres-database.ts';
+import { databaseZone, tellConnections, type PostgresDatabase } from './postgres-database.ts';
 import type { SecondFoundation } from './second-foundation.ts';
 
 interface Parts {
@@ -69,6 +69,8 @@ export class SecondRegion extends Construct {
       lifecycle: { preventDestroy: site.isProtected, ignoreChanges: ['storage_mb', 'zone'] },
     });
     keepDatabase(scope, replica, this.#there, logs);
+    const told = tellConnections(scope, replica, site);
+    if (told) database.takesMoreAfter(told);
     return replica;
   }
 }

@@ -118,7 +118,7 @@ export class Alarms extends Construct {
       reducer: 'REDUCE_SUM',
       filter: metric('postgresql/num_backends'),
       threshold: databaseConnections(this.#stack.site).ofServices,
-      means: 'More connections to the database than all copies of the services may have',
+      means: 'More connections to the database than all copies of the services may have, also during a release',
     });
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { changed, shipped, synthesized, type Attributes } from '../testing/synthesized.ts';
+import { inCluster } from '../testing/variations.ts';
 
 const prod = shipped('gent.prod');
 const inProd = synthesized(prod, 'gcp');
@@ -70,11 +71,12 @@ describe('the database', () => {
     );
   });
 
-  it('takes more connections than Cloud SQL lets a small one have, whose services could use them all up under load', () => {
+  it('takes as many connections as Cloud SQL lets it have, but a small one whose services grow in a cluster', () => {
     const told = (site: typeof inProd) =>
       (settings(site)['database_flags'] as Attributes[]).filter(({ name }) => name === 'max_connections');
-    expect(told(inStaging)).toEqual([{ name: 'max_connections', value: '150' }]);
-    expect(told(inProd)).toEqual([]);
+    expect([inStaging, inProd].map(told)).toEqual([[], []]);
+    const small = synthesized(inCluster(shipped('gent.dev')), 'gcp');
+    expect(told(small)).toEqual([{ name: 'max_connections', value: '150' }]);
   });
 
   it('has a private address alone, TLS alone, and a certificate with its name', () => {

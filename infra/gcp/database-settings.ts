@@ -47,12 +47,10 @@ export const DATABASE_EXCEPTIONS = {
 
 /** Of the database and of its copy elsewhere, which has to take as many as the first. */
 export function databaseConnections({ environment, demand }: Site): Connections {
-  const { memoryGb } = cloudSqlSize(demand, environment);
+  const { vcpu, memoryGb } = cloudSqlSize(demand, environment);
   const [, untold] = UNTOLD.find(([least]) => memoryGb >= least)!;
-  return connectionsOf(
-    mostCopiesOfAll(demand.services, (size) => mostCopiesAt({ environment }, size)),
-    untold,
-  );
+  const copies = mostCopiesOfAll(demand.services, (size) => mostCopiesAt({ environment }, size));
+  return connectionsOf({ copies, isSmall: vcpu === 1, untold });
 }
 
 /** What the database and its copy in the second region have in common, so that the copy can take its place. */

@@ -1,5 +1,5 @@
 import type { ServiceSize } from '../../core/decision/demand.ts';
-import { mostCopies } from '../copies.ts';
+import { mostCopies, ROLLOUT_TIMES } from '../copies.ts';
 import { PUBLIC_SERVICE, SERVICE_PORTS } from '../service-ports.ts';
 import { isKubernetes, type Site } from '../site.ts';
 
@@ -8,8 +8,11 @@ export function isGateway(service: string): boolean {
   return SERVICE_PORTS[service]!.includes('deviceGateway');
 }
 
-/** Copies of a service under load: Cloud Run adds some by calls, so to the API alone; a cluster by CPU, but to the gateway. */
+/**
+ * Copies of a service under load while a release is rolled out: Cloud Run adds some by calls, so to the API alone; a cluster by CPU, but to the gateway,
+ * which it stops before it begins another.
+ */
 export function mostCopiesAt(site: Pick<Site, 'environment'>, size: ServiceSize): number {
-  const grows = isKubernetes(site) ? !isGateway(size.service) : size.service === PUBLIC_SERVICE;
-  return grows ? mostCopies(size) : size.copies;
+  if (isKubernetes(site)) return isGateway(size.service) ? size.copies : mostCopies(size) * ROLLOUT_TIMES;
+  return (size.service === PUBLIC_SERVICE ? mostCopies(size) : size.copies) * ROLLOUT_TIMES;
 }

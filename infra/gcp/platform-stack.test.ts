@@ -313,13 +313,13 @@ describe('what is watched', () => {
     expect(inZones.one('google_monitoring_slo', 'availability')['goal']).toBe(0.999);
   });
 
-  it('calls for more connections than copies may have: those of the API, which are four under load, and one of each other', () => {
+  it('calls for more connections than copies may have: those of the API, which are four under load, and one of each other, twice during a release', () => {
     const conditions = synthesized(shipped('gent.dev'), 'gcp').one(
       'google_monitoring_alert_policy',
       'database-connections',
     )['conditions'];
     expect(conditions).toEqual([
-      expect.objectContaining({ condition_threshold: expect.objectContaining({ threshold_value: 9 * 11 }) }),
+      expect.objectContaining({ condition_threshold: expect.objectContaining({ threshold_value: 9 * 2 * 3 }) }),
     ]);
   });
 

@@ -7,7 +7,7 @@ import { SqlDatabase } from '@cdktf/provider-google/lib/sql-database/index.js';
 import { SqlUser } from '@cdktf/provider-google/lib/sql-user/index.js';
 import { acknowledge } from '../policy/acknowledge.ts';
 import { DATA_FOLDER } from '../service-settings.ts';
-import { DATABASE_EXCEPTIONS, DATABASE_VERSION, databaseSettings } from './database-settings.ts';
+import { DATABASE_EXCEPTIONS, DATABASE_VERSION, databaseConnections, databaseSettings } from './database-settings.ts';
 import type { GcpStack } from './gcp-stack.ts';
 import { GeneratedSecret } from './generated-secret.ts';
 import type { Network } from './network.ts';
@@ -55,6 +55,7 @@ export class PostgresDatabase extends Construct {
       database: DATABASE,
       user: USER,
       tlsCaFile: AUTHORITY_FILE,
+      maxConnections: databaseConnections(scope.site).pool,
     };
   }
 
