@@ -1,4 +1,4 @@
-import type { ContainerClient } from '@azure/storage-blob';
+import type { BlobItem, ContainerClient, ContainerListBlobFlatSegmentResponse } from '@azure/storage-blob';
 import { cloudCall } from '../../cloud-call.ts';
 import { codeOfAzureError, type AzureCodes } from '../azure-errors.ts';
 import { openContainerOf, type BlobPlace } from '../blob-place.ts';
@@ -13,8 +13,24 @@ export interface MetadataBlob {
 /** The blob as it was read, or none of the name. */
 export type BlobCondition = { readonly ifMatch: string } | { readonly ifNoneMatch: '*' };
 
+/** Where a page begins, and how many blobs it has at most. */
+export interface PageQuery {
+  readonly prefix: string;
+  readonly limit: number;
+  /** The `next` of the page before; without it, the first. */
+  readonly after?: string | undefined;
+}
+
+export interface BlobPage {
+  readonly blobs: readonly MetadataBlob[];
+  /** Absent from the last page; one before it may be empty. */
+  readonly next?: string;
+}
+
 export interface LeaseBlobs {
   list(prefix: string, signal?: AbortSignal): Promise<readonly MetadataBlob[]>;
+  /** For as many as a site may have: each page is a call of its own. */
+  listPage(query: PageQuery, signal?: AbortSignal): Promise<BlobPage>;
   /** The ETag that it has then; undefined where the condition does not hold. */
   put(
     name: string,
@@ -55,14 +71,25 @@ export async function openLeaseBlobs(config: LeaseBlobsPlace): Promise<LeaseBlob
       (stopped) => make(container, stopped),
     );
   };
+  const blobOf = ({ name, properties, metadata = {} }: BlobItem): MetadataBlob => {
+    return { name: name.slice(checkpointPrefix.length), etag: properties.etag, metadata };
+  };
   return {
     list: (prefix, signal) =>
       call(`list ${prefix}`, signal, async (blobs, abortSignal) => {
         const found: MetadataBlob[] = [];
         const options = { prefix: `${checkpointPrefix}${prefix}`, includeMetadata: true, abortSignal };
-        for await (const { name, properties, metadata = {} } of blobs.listBlobsFlat(options))
-          found.push({ name: name.slice(checkpointPrefix.length), etag: properties.etag, metadata });
+        for await (const item of blobs.listBlobsFlat(options)) found.push(blobOf(item));
         return found;
+      }),
+    listPage: ({ prefix, limit, after }, signal) =>
+      call(`list ${prefix}`, signal, async (blobs, abortSignal) => {
+        const options = { prefix: `${checkpointPrefix}${prefix}`, includeMetadata: true, abortSignal };
+        const page = { maxPageSize: limit, ...(after !== undefined && { continuationToken: after }) };
+        const pages = blobs.listBlobsFlat(options).byPage(page);
+        const first = (await pages.next()).value as ContainerListBlobFlatSegmentResponse;
+        const { segment, continuationToken: next } = first;
+        return { blobs: segment.blobItems.map(blobOf), ...(next && { next }) };
       }),
     put: (name, metadata, conditions, signal) =>
       call(`write ${name}`, signal, async (blobs, abortSignal) => {

@@ -12,7 +12,7 @@ import type { SentNotes } from './sent-notes.ts';
 
 export interface CommandSenderParts {
   readonly calls: CloudToDeviceCalls;
-  readonly devices: MachineDevices;
+  readonly devices: Pick<MachineDevices, 'of'>;
   /** The sender closes them. */
   readonly notes: SentNotes;
   readonly clock: Clock;
@@ -42,21 +42,26 @@ export class CommandSender {
 
   async send(machine: MachineKey, command: DeviceCommand, options: CallOptions): Promise<void> {
     throwIfAborted(options.signal);
-    const { payload, expiresAtMs } = command;
+    const { payload } = command;
     if (payload.length > MAX_PAYLOAD_BYTES)
       throw new PortError('invalid_argument', `a command takes at most ${MAX_PAYLOAD_BYTES} bytes`);
-    if (expiresAtMs <= this.#parts.clock.nowMs())
-      throw new PortError('invalid_argument', 'the command has expired already');
+    this.#throwIfExpired(command);
     const devices = await this.#parts.devices.of(machine, options);
     if (devices.length === 0)
       throw new PortError('not_found', `no device speaks for ${machine}: bind one with tribo device add`);
+    let areNotesAway = false;
     for (const { id } of devices) {
       const to = `${id} ${machine}`;
       await this.#sent.once(to, command, async () => {
         const { notes } = this.#parts;
-        if (await notes.has(to, command, options)) return;
+        // Notes that did not answer for one device are not waited for again for the next.
+        const isNoted = areNotesAway ? undefined : await notes.has(to, command, options);
+        if (isNoted === true) return;
+        areNotesAway = isNoted === undefined;
+        // Looking up devices and notes takes its time.
+        this.#throwIfExpired(command);
         await this.#sendTo(id, machine, command, options);
-        await notes.add(to, command);
+        notes.add(to, command);
       });
     }
   }
@@ -69,6 +74,11 @@ export class CommandSender {
     const closed = iotHubCall({ what: 'leave the hub', timeoutMs }, (stopped) => waitFor(calls.close(), stopped));
     await closed.catch((error: unknown) => this.#parts.onProblem('closing', error));
     await this.#listening;
+  }
+
+  #throwIfExpired({ expiresAtMs }: DeviceCommand): void {
+    if (expiresAtMs <= this.#parts.clock.nowMs())
+      throw new PortError('invalid_argument', 'the command has expired already');
   }
 
   async #sendTo(device: string, machine: MachineKey, command: DeviceCommand, { signal }: CallOptions): Promise<void> {

@@ -13,6 +13,7 @@ import {
 import { IotHubWorlds, type IotHubWorldOptions } from '#test/peers/iot-hub-world.ts';
 import { pasteDeviceLine } from '#test/peers/paste-device-line.ts';
 import { describeContract } from '#test/support/describe-contract.ts';
+import { openLeaseBlobs } from '../event-hubs-event-stream/lease-blobs.ts';
 import { iotHubConnection } from './device-connection.ts';
 
 let worlds: IotHubWorlds;
@@ -144,6 +145,8 @@ describe('presence', () => {
 });
 
 describe('a command', () => {
+  /** Long enough for a busy machine to hand the command over before it expires. */
+  const BRIEF_MS = 4_000;
   const stop = (id: string) => ({ id, payload: bytes(id), expiresAtMs: systemClock.nowMs() + 60_000 });
 
   it('waits in the hub for the device, though the gateway ends', async () => {
@@ -160,12 +163,14 @@ describe('a command', () => {
 
   it('that a gateway sent is sent again neither by the next one nor by another beside it', async () => {
     await using world = await startWorld();
-    const { gateway, reopen, machine } = world;
+    const { gateway, reopen, machine, config, eventHub } = world;
+    const blobs = await openLeaseBlobs(config);
     const beside = reopen();
     const intake = new RecordingIntake();
     await beside.start(intake, intake);
     const [first, second] = [stop('c-1'), stop('c-2')];
     await gateway.sendCommand(machine, first);
+    await until(async () => (await blobs.list(`${eventHub}/commands/`)).length === 1);
     await beside.sendCommand(machine, first);
     await gateway.close();
     const next = reopen();
@@ -178,6 +183,30 @@ describe('a command', () => {
     await until(() => received.includes('c-2'));
     expect(received).toEqual(['c-1', 'c-2']);
     await device.disconnect();
+  });
+
+  it('that has expired is forgotten from the account, which lists notes a page at a time', async () => {
+    await using world = await startWorld();
+    const { gateway, machine, config, eventHub } = world;
+    const blobs = await openLeaseBlobs(config);
+    const prefix = `${eventHub}/commands/`;
+    for (const each of ['1', '2', '3', '4', '5']) {
+      const expiresatms = String(each === '5' ? systemClock.nowMs() + 60_000 : 1);
+      await blobs.put(`${prefix}${each}`, { expiresatms }, { ifNoneMatch: '*' });
+    }
+    const pages: string[] = [];
+    let after: string | undefined;
+    do {
+      const page = await blobs.listPage({ prefix, limit: 2, after });
+      pages.push(
+        page.blobs.map(({ name, metadata }) => `${name.slice(prefix.length)}:${metadata['expiresatms']}`).join(),
+      );
+      after = page.next;
+    } while (after !== undefined);
+    expect(pages).toEqual(['1:1,2:1', '3:1,4:1', expect.stringMatching(/^5:/)]);
+    await gateway.sendCommand(machine, stop('c-1'));
+    // Of the one that has not expired, and of the one just sent.
+    await until(async () => (await blobs.list(prefix)).length === 2);
   });
 
   it('beyond the fifty that the hub keeps for a device is refused, and goes once there is room', async () => {
@@ -202,7 +231,7 @@ describe('a command', () => {
     await gateway.sendCommand(machine, stop('c-1'));
     for (let i = 0; i < 10; i++) hub.devices.abandon('gauge-1');
     await until(() => problems.length === 1);
-    await gateway.sendCommand(machine, { ...stop('c-2'), expiresAtMs: systemClock.nowMs() + 20 });
+    await gateway.sendCommand(machine, { ...stop('c-2'), expiresAtMs: systemClock.nowMs() + BRIEF_MS });
     await until(() => {
       hub.devices.expireAll();
       return problems.length === 2;
