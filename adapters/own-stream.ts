@@ -44,8 +44,10 @@ export async function ownStreamHarness<Stream extends EventStream>(
   const runAndKill = (program: string, given: string) =>
     firstLineOf(join(processes, program), [JSON.stringify(settings), given]);
   const dispose = async (): Promise<void> => {
-    await Promise.all(clients.map((client) => client.close()));
+    const closed = await Promise.allSettled(clients.map((client) => client.close()));
     await remove();
+    const failed = closed.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
   };
   try {
     return {

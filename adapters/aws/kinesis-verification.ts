@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   deployedChecks,
+  sweepEach,
   type DeployedCheck,
   type Verification,
   type VerificationTools,
@@ -47,7 +48,7 @@ export async function kinesisVerification(
       ...(own ? ownStreamContracts(() => own.forCase()) : []),
       ...state.contracts,
     ],
-    sweep: async (isOver) => (await state.sweep(isOver)) + ((await own?.sweep(isOver)) ?? 0),
+    sweep: (isOver) => sweepEach([...(own ? [own] : []), state].map((each) => () => each.sweep(isOver))),
     close: async () => {
       own?.close();
       kinesis.close();

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '#core/contracts/until.ts';
-import { VERIFICATION_MARK, wasLeft } from '#core/contracts/verification.ts';
+import { sweepEach, VERIFICATION_MARK, wasLeft } from '#core/contracts/verification.ts';
 import type { MeasuredStream } from '#core/ports/event-stream.ts';
 import type { OwnStream } from '../own-stream.ts';
 import { loadSdk } from '../sdk.ts';
@@ -20,29 +20,29 @@ const POLL_MS = 400;
 const LEASE_MS = 5_000;
 /** Of a stream, which takes some ten seconds. */
 const IS_MADE_WITHIN_MS = 180_000;
-/** Kinesis tells it ten times a second at most. */
+/** Kinesis tells what a stream is twenty times a second at most, to all who ask. */
 const ASKED_AGAIN_MS = 500;
 
 /** A stream of a run's own with the table of its leases: one for all cases, as it takes long to make. */
 export class OwnKinesis {
   readonly #place: KinesisEventStreamConfig;
   readonly #name: string;
-  readonly #calls: OwnCalls;
+  readonly #own: OwnResources;
   #made: Promise<void> | undefined;
   #cases = 0;
 
   static async open(place: KinesisEventStreamConfig, run: string): Promise<OwnKinesis> {
-    return new OwnKinesis(place, `${VERIFICATION_MARK}-${run}`, await openCalls(place));
+    return new OwnKinesis(place, `${VERIFICATION_MARK}-${run}`, await openResources(place));
   }
 
-  private constructor(place: KinesisEventStreamConfig, name: string, calls: OwnCalls) {
+  private constructor(place: KinesisEventStreamConfig, name: string, own: OwnResources) {
     this.#place = place;
     this.#name = name;
-    this.#calls = calls;
+    this.#own = own;
   }
 
   /** What it takes beyond what the services may. */
-  static readonly needs = `kinesis:CreateStream, DeleteStream, ListStreams; dynamodb:CreateTable, DeleteTable, DescribeTable, ListTables, on ${VERIFICATION_MARK}-*`;
+  static readonly needs = `on stream/${VERIFICATION_MARK}-* and table/${VERIFICATION_MARK}-* what the services have on the site's, and kinesis:CreateStream, DeleteStream, DescribeStreamSummary, dynamodb:CreateTable, DeleteTable, DescribeTable; kinesis:ListStreams, dynamodb:ListTables`;
 
   get makes(): string {
     return `a stream ${this.#name} of ${SHARDS} shards with a table of that name`;
@@ -65,27 +65,27 @@ export class OwnKinesis {
     };
   }
 
-  async sweep(isOver: (run: string) => boolean): Promise<number> {
-    const { streams, deleteStream, tables, deleteTable } = this.#calls;
-    const ofStreams = (await streams()).filter((name) => wasLeft(name, isOver));
-    for (const name of ofStreams) await unlessGoing(deleteStream(name));
-    const ofTables = (await tables()).filter((name) => wasLeft(name, isOver));
-    for (const name of ofTables) await unlessGoing(deleteTable(name));
-    return ofStreams.length + ofTables.length;
+  sweep(isOver: (run: string) => boolean): Promise<number> {
+    return sweepEach(
+      this.#own.kinds.map((kind) => async () => {
+        const left = (await kind.names()).filter((name) => wasLeft(name, isOver));
+        for (const name of left) await remove(kind, name);
+        return left.length;
+      }),
+    );
   }
 
   close(): void {
-    this.#calls.close();
+    this.#own.close();
   }
 
   async #make(): Promise<void> {
-    const { makeStream, isStreamThere, makeTable, isTableThere } = this.#calls;
+    const { kinds } = this.#own;
     try {
       // What a former attempt made is as good.
-      await unless('already_exists', makeStream(this.#name, SHARDS));
-      await unless('already_exists', makeTable(this.#name));
-      await untilMade(`the stream ${this.#name}`, () => isStreamThere(this.#name));
-      await untilMade(`the table ${this.#name}`, () => isTableThere(this.#name));
+      for (const { make } of kinds) await unless('already_exists', make(this.#name));
+      for (const { what, statusOf } of kinds)
+        await untilAsked(`${what} ${this.#name} is made`, async () => (await statusOf(this.#name)) === 'ACTIVE');
     } catch (error) {
       this.#made = undefined;
       throw error;
@@ -93,30 +93,36 @@ export class OwnKinesis {
   }
 }
 
-/** What is being deleted is listed for a while, and in use. */
-function unlessGoing(deleting: Promise<void>): Promise<void> {
-  return unless('not_found', unless('already_exists', deleting));
+/** One that is not made yet cannot be deleted, and one that is being deleted is listed for a while. */
+function remove({ what, statusOf, remove: deleted }: OwnKind, name: string): Promise<void> {
+  return untilAsked(`${what} ${name} can be deleted`, async () => {
+    const status = await unless('not_found', statusOf(name));
+    if (status === 'CREATING') return false;
+    if (status !== undefined && status !== 'DELETING') await unless('not_found', deleted(name));
+    return true;
+  });
 }
 
-function untilMade(what: string, isMade: () => Promise<boolean>): Promise<void> {
-  const asked = async () => (await isMade()) || (await sleep(ASKED_AGAIN_MS), false);
-  return until(asked, `${what} is made`, IS_MADE_WITHIN_MS);
+function untilAsked(what: string, holds: () => Promise<boolean>): Promise<void> {
+  return until(async () => (await holds()) || (await sleep(ASKED_AGAIN_MS), false), what, IS_MADE_WITHIN_MS);
 }
 
-/** Each one attempt; what they throw is a PortError. */
-interface OwnCalls {
-  readonly makeStream: (name: string, shards: number) => Promise<void>;
-  readonly isStreamThere: (name: string) => Promise<boolean>;
-  readonly deleteStream: (name: string) => Promise<void>;
-  readonly streams: () => Promise<readonly string[]>;
-  readonly makeTable: (name: string) => Promise<void>;
-  readonly isTableThere: (name: string) => Promise<boolean>;
-  readonly deleteTable: (name: string) => Promise<void>;
-  readonly tables: () => Promise<readonly string[]>;
+/** Each call one attempt; what they throw is a PortError. */
+interface OwnKind {
+  readonly what: 'stream' | 'table';
+  readonly make: (name: string) => Promise<unknown>;
+  readonly statusOf: (name: string) => Promise<string | undefined>;
+  readonly remove: (name: string) => Promise<unknown>;
+  readonly names: () => Promise<readonly string[]>;
+}
+
+interface OwnResources {
+  readonly kinds: readonly OwnKind[];
   readonly close: () => void;
 }
 
-async function openCalls({ region, endpoint, stateEndpoint = endpoint, timeoutMs }: KinesisEventStreamConfig) {
+async function openResources(place: KinesisEventStreamConfig): Promise<OwnResources> {
+  const { region, endpoint, stateEndpoint = endpoint, timeoutMs } = place;
   const [{ Kinesis }, { DynamoDB }, { NodeHttpHandler }] = await loadSdk('AWS', () =>
     Promise.all([
       import('@aws-sdk/client-kinesis'),
@@ -130,21 +136,20 @@ async function openCalls({ region, endpoint, stateEndpoint = endpoint, timeoutMs
   const codes = { ResourceInUseException: 'already_exists' } as const;
   const call = <Result>(what: string, make: (abortSignal: AbortSignal) => Promise<Result>) =>
     awsCall({ what, timeoutMs, codes }, make);
-  const calls: OwnCalls = {
-    makeStream: (StreamName, ShardCount) =>
-      call(`make the stream ${StreamName}`, async (abortSignal) => {
-        await kinesis.createStream({ StreamName, ShardCount }, { abortSignal });
-      }),
-    isStreamThere: (StreamName) =>
+  const streams: OwnKind = {
+    what: 'stream',
+    make: (StreamName) =>
+      call(`make the stream ${StreamName}`, (abortSignal) =>
+        kinesis.createStream({ StreamName, ShardCount: SHARDS }, { abortSignal }),
+      ),
+    statusOf: (StreamName) =>
       call(`look for the stream ${StreamName}`, async (abortSignal) => {
         const { StreamDescriptionSummary } = await kinesis.describeStreamSummary({ StreamName }, { abortSignal });
-        return StreamDescriptionSummary?.StreamStatus === 'ACTIVE';
+        return StreamDescriptionSummary?.StreamStatus;
       }),
-    deleteStream: (StreamName) =>
-      call(`delete the stream ${StreamName}`, async (abortSignal) => {
-        await kinesis.deleteStream({ StreamName }, { abortSignal });
-      }),
-    streams: () =>
+    remove: (StreamName) =>
+      call(`delete the stream ${StreamName}`, (abortSignal) => kinesis.deleteStream({ StreamName }, { abortSignal })),
+    names: () =>
       call('list streams', async (abortSignal) => {
         const found: string[] = [];
         for (let isMore: boolean | undefined = true; isMore;) {
@@ -157,9 +162,12 @@ async function openCalls({ region, endpoint, stateEndpoint = endpoint, timeoutMs
         }
         return found;
       }),
-    makeTable: (TableName) =>
-      call(`make the table ${TableName}`, async (abortSignal) => {
-        await dynamodb.createTable(
+  };
+  const tables: OwnKind = {
+    what: 'table',
+    make: (TableName) =>
+      call(`make the table ${TableName}`, (abortSignal) =>
+        dynamodb.createTable(
           {
             ...{ TableName, BillingMode: 'PAY_PER_REQUEST' },
             KeySchema: [
@@ -169,18 +177,16 @@ async function openCalls({ region, endpoint, stateEndpoint = endpoint, timeoutMs
             AttributeDefinitions: ['pk', 'sk'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
           },
           { abortSignal },
-        );
-      }),
-    isTableThere: (TableName) =>
+        ),
+      ),
+    statusOf: (TableName) =>
       call(`look for the table ${TableName}`, async (abortSignal) => {
         const { Table } = await dynamodb.describeTable({ TableName }, { abortSignal });
-        return Table?.TableStatus === 'ACTIVE';
+        return Table?.TableStatus;
       }),
-    deleteTable: (TableName) =>
-      call(`delete the table ${TableName}`, async (abortSignal) => {
-        await dynamodb.deleteTable({ TableName }, { abortSignal });
-      }),
-    tables: () =>
+    remove: (TableName) =>
+      call(`delete the table ${TableName}`, (abortSignal) => dynamodb.deleteTable({ TableName }, { abortSignal })),
+    names: () =>
       call('list tables', async (abortSignal) => {
         const found: string[] = [];
         let from: string | undefined;
@@ -193,10 +199,12 @@ async function openCalls({ region, endpoint, stateEndpoint = endpoint, timeoutMs
         } while (from !== undefined);
         return found;
       }),
+  };
+  return {
+    kinds: [streams, tables],
     close: () => {
       kinesis.destroy();
       dynamodb.destroy();
     },
   };
-  return calls;
 }

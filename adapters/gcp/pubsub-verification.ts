@@ -1,5 +1,6 @@
 import {
   deployedChecks,
+  sweepEach,
   Unchecked,
   VERIFICATION_MARK,
   wasLeft,
@@ -52,12 +53,16 @@ export async function verifyPubsubEventStream(
       deployedChecks('event-stream', checks, own ? [] : [DELIVERY_NOT_CHECKED]),
       ...(own ? ownStreamContracts(() => own.forCase()) : []),
     ],
-    sweep: async (isOver) => {
-      const all = await call('list subscriptions', (signal) => pubsub.subscriptions(signal));
-      const left = all.filter((name) => name.startsWith(topicPrefix) && wasLeft(name, isOver));
-      for (const name of left) await call(`delete ${name}`, (signal) => pubsub.deleteSubscription(name, signal));
-      return left.length + ((await own?.sweep(isOver)) ?? 0);
-    },
+    sweep: (isOver) =>
+      sweepEach([
+        async () => (await own?.sweep(isOver)) ?? 0,
+        async () => {
+          const all = await call('list subscriptions', (signal) => pubsub.subscriptions(signal));
+          const left = all.filter((name) => name.startsWith(topicPrefix) && wasLeft(name, isOver));
+          for (const name of left) await call(`delete ${name}`, (signal) => pubsub.deleteSubscription(name, signal));
+          return left.length;
+        },
+      ]),
     close: async () => {
       await own?.close();
       await pubsub.close();

@@ -1,5 +1,6 @@
 import {
   deployedChecks,
+  sweepEach,
   Unchecked,
   VERIFICATION_MARK,
   wasLeft,
@@ -48,11 +49,15 @@ export async function verifyKafkaEventStream(
       ),
       ...(own ? [...ownStreamContracts(() => own.forCase()), ownTailContract(() => own.forCase())] : []),
     ],
-    sweep: async (isOver) => {
-      const left = (await client.groupIds()).filter((id) => id.startsWith(prefix) && wasLeft(id, isOver));
-      for (const id of left) await client.deleteGroup(id);
-      return left.length + ((await own?.sweep(isOver)) ?? 0);
-    },
+    sweep: (isOver) =>
+      sweepEach([
+        async () => (await own?.sweep(isOver)) ?? 0,
+        async () => {
+          const left = (await client.groupIds()).filter((id) => id.startsWith(prefix) && wasLeft(id, isOver));
+          for (const id of left) await client.deleteGroup(id);
+          return left.length;
+        },
+      ]),
     close: () => client.close(),
   };
 }

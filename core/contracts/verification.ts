@@ -124,6 +124,20 @@ export function wasLeft(name: string, isOver: (run: string) => boolean): boolean
   return run !== undefined && isOver(run);
 }
 
+/** Removes by one after the other, also where one fails, and returns how many things that were. @throws what the first of them failed with. */
+export async function sweepEach(sweeps: readonly (() => Promise<number>)[]): Promise<number> {
+  const failures: unknown[] = [];
+  let removed = 0;
+  for (const sweep of sweeps)
+    try {
+      removed += await sweep();
+    } catch (error) {
+      failures.push(error);
+    }
+  if (failures.length > 0) throw failures[0];
+  return removed;
+}
+
 /** When a run began, in epoch milliseconds. */
 export function beginOf(run: string): number {
   return Date.parse(run.replace(RUN, '$1-$2-$3T$4:$5:$6Z'));

@@ -62,7 +62,7 @@ export const kafkaEventStreamConfigSchema = z
     /** The topic of the stream `metrics` is this and `metrics`; so begin the names of consumer groups, too. */
     prefix: z
       .string()
-      .regex(/^[A-Za-z0-9_.-]{1,128}$/)
+      .regex(/^[A-Za-z0-9_.-]{1,64}$/)
       .default('tribo.'),
     /** The streams that exist. Their topics are made with the site, unless `topics` says otherwise. */
     streams: z

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Kinesis } from '@aws-sdk/client-kinesis';
 import { eventStreamContract, measuredStreamContract } from '#core/contracts/event-stream.contract.ts';
 import { newRun, VERIFICATION_MARK } from '#core/contracts/verification.ts';
+import { until } from '#core/contracts/until.ts';
+import { answered, HttpFaults } from '../http-faults.ts';
 import { makeTable } from '../moto-table.ts';
 import { Moto } from '../moto.ts';
 import { ModelServer } from '../model-server.ts';
@@ -27,6 +29,17 @@ afterAll(async () => {
   kinesis.destroy();
   await moto[Symbol.asyncDispose]();
 });
+
+/** Names of all that there are. */
+async function tables(): Promise<readonly string[]> {
+  const { DynamoDB } = await import('@aws-sdk/client-dynamodb');
+  const dynamodb = new DynamoDB(place());
+  try {
+    return (await dynamodb.listTables({})).TableNames ?? [];
+  } finally {
+    dynamodb.destroy();
+  }
+}
 
 const place = () => ({ region: REGION, endpoint: moto.endpoint });
 const streamOf = (given: object = {}) => ({
@@ -65,10 +78,48 @@ describe('tribo verify of Kinesis', () => {
       });
       expect(ports[0]!.leftOut.map(({ reason }) => reason)).toEqual(Array(2).fill(expect.stringContaining('to fail')));
       expect((await kinesis.listStreams({})).StreamNames).toEqual([STREAM]);
-      const { DynamoDB } = await import('@aws-sdk/client-dynamodb');
-      const dynamodb = new DynamoDB(place());
-      expect((await dynamodb.listTables({})).TableNames).toEqual([TABLE]);
-      dynamodb.destroy();
+      expect(await tables()).toEqual([TABLE]);
+    },
+    2 * TIMEOUT_MS,
+  );
+
+  it(
+    'with --provision removes a stream on Ctrl-C that is only being made; --clean removes what a kill left, with --provision as well',
+    async () => {
+      await using wire = await HttpFaults.start(moto.endpoint);
+      let isMade = false;
+      wire.fault = async (request, pass) => {
+        const isOwn = request.body.includes(VERIFICATION_MARK);
+        const target = String(request.headers['x-amz-target']);
+        if (isMade || !isOwn || !/DescribeStreamSummary|DeleteStream/.test(target)) return pass();
+        if (target.endsWith('DeleteStream')) return answered(400, '{"__type":"ResourceInUseException"}')(request, pass);
+        return answered(200, '{"StreamDescriptionSummary":{"StreamStatus":"CREATING"}}')(request, pass);
+      };
+      const site = streamOf({ endpoint: wire.endpoint });
+      const ownStreams = async () => (await kinesis.listStreams({})).StreamNames!.filter((name) => name !== STREAM);
+      const ownTables = async () => (await tables()).filter((name) => name !== TABLE);
+      const isBegun = async () => (await ownStreams()).length === 1 && (await ownTables()).length === 1;
+
+      const interrupted = startVerify(site, ['--provision']);
+      await until(isBegun, 'the stream and its table are being made');
+      process.kill(interrupted.pid, 'SIGINT');
+      setTimeout(() => (isMade = true), 3_000);
+      expect(await interrupted.ended).toMatchObject({
+        code: 130,
+        stdout: expect.not.stringContaining('may still be there'),
+      });
+      expect([await ownStreams(), await ownTables()]).toEqual([[], []]);
+
+      const killed = startVerify(site, ['--provision']);
+      await until(isBegun, 'the stream and its table are there');
+      process.kill(killed.pid, 'SIGKILL');
+      await killed.ended;
+      const cleaned = async (...flags: string[]) => {
+        const { code, stdout } = await startVerify(site, ['--json', '--clean', ...flags]).ended;
+        return { code, removed: (JSON.parse(stdout) as { removed: number }[]).map(({ removed }) => removed) };
+      };
+      expect(await cleaned('--provision')).toEqual({ code: 0, removed: [2] });
+      expect([await ownStreams(), await ownTables()]).toEqual([[], []]);
     },
     2 * TIMEOUT_MS,
   );
