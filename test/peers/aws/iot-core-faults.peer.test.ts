@@ -109,7 +109,9 @@ describe("IoT Core's gateway behind a bad network", () => {
     const texts = textsOf(MESSAGES_A_DEVICE);
     await publishAll(world, texts);
     await expectAllInOrder(world, intake, texts);
-    expect(faults).toBeGreaterThan(10);
+    // A quick machine may have all by fewer requests, and asks for more as long as it runs.
+    await until(() => faults > 10, 'more than ten requests meet a fault');
+    await expectAllInOrder(world, intake, texts);
     expect(world.refusals).toEqual([]);
   });
 
