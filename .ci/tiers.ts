@@ -74,8 +74,8 @@ const NO_TESTS: TierReport = { passed: 0, failed: 0, skipped: 0, failures: [], f
 
 const PEERS = ['npm', 'run', '--silent', 'test:peers', '--'] as const;
 const AGAIN_PEERS = ['npm', 'test', '--silent', '--', '--config', 'jest.peers.config.ts'] as const;
-/** Two files at a time, as each waits much for the clocks and disks of its peer; a platform takes both cores by itself. */
-const TWO_AT_A_TIME = '--maxWorkers=2';
+/** Three files at a time on two cores, as each waits much for the clocks and disks of its peer; a platform takes both cores by itself. */
+const THREE_AT_A_TIME = '--maxWorkers=3';
 
 /** What tells most for its time comes first: on a machine of which the host takes much, the last ones are not begun. */
 const tiers: readonly Tier[] = [
@@ -173,7 +173,7 @@ const tiers: readonly Tier[] = [
 ];
 
 function peers(what: string, families: readonly string[], usualMinutes: number): Tier {
-  const command = [...PEERS, ...families, TWO_AT_A_TIME];
+  const command = [...PEERS, ...families, THREE_AT_A_TIME];
   return { name: `peers: ${what}`, command, usualMinutes, jest: true, cloud: true, whole: true, again: AGAIN_PEERS };
 }
 
